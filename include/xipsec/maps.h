@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The BPF maps: what stands in them, who writes them, who reads them.
+ *
+ *	map           kind                  key          value                      written by
+ *	version       array, 1              0            xipsec_version             loader, once
+ *	globals       array, 1, mmapable    0            xipsec_globals             loader
+ *	ifaces        hash                  ifindex      xipsec_iface               loader
+ *	spd           array of maps, 1      0            -> spd_rules               loader, one switch
+ *	spd_rules     array, 1 (inner)      0            xipsec_spd                 loader, before the switch
+ *	spd_hits      per-CPU array         rule number  xipsec_counter             programs
+ *	child_ids     hash                  child name   child id                   loader
+ *	children      array                 child id     xipsec_child               xipsecd
+ *	sad           hash                  xipsec_sad_key xipsec_sad_entry         xipsecd
+ *	sa_state      array, mmapable       SA index     xipsec_sa_state            workers, xipsecd
+ *	xsks          XSKMAP                slot * XIPSEC_QUEUES_MAX + queue        xipsecd
+ *	reasons       per-CPU array         xipsec_reason xipsec_counter            programs
+ *	worker_stats  array, mmapable       worker       xipsec_worker_stats        worker (own entry), xipsecd
+ *
+ * No key is ever in a map. All are pinned under one generation's directory, with BTF.
+ * A zero-filled entry of any of them is harmless: action 0 is DISCARD, generation 0 is nothing.
+ */
+#ifndef XIPSEC_MAPS_H
+#define XIPSEC_MAPS_H
+
+#include <linux/types.h>
+#include "xipsec/reason.h"
+#include "xipsec/selector.h"
+
+/* Raised by every change of a map's or the metadata's layout or meaning. The loader builds a new
+ * generation beside pins of another ABI, and never reads or writes those. */
+#ifndef XIPSEC_ABI
+#define XIPSEC_ABI 1
+#endif
+
+#define XIPSEC_SLOTS_MAX    32	/* interfaces with a role */
+#define XIPSEC_QUEUES_MAX   64	/* receive queues of one interface */
+#define XIPSEC_RULES_MAX    256 /* rules of the SPD, each counted once a direction or not */
+#define XIPSEC_CHILDREN_MAX 1024
+#define XIPSEC_SAS_DEFAULT  1024 /* entries of sad and sa_state unless the config says more */
+#define XIPSEC_WORKERS_MAX  64
+#define XIPSEC_NAME_LEN	    64 /* names of children, with the final 0 */
+
+struct xipsec_version {
+	__u32 abi;
+	__u32 pad;
+	char release[32]; /* text, for people */
+};
+
+struct xipsec_counter {
+	__u64 packets;
+	__u64 bytes; /* frame bytes, Ethernet header included, in the programs and at a worker's entry */
+};
+
+/* ------------------------------------------------------------------ interfaces */
+
+enum xipsec_role {
+	XIPSEC_ROLE_NONE = 0,
+	XIPSEC_ROLE_PROTECTED = 1,   /* red */
+	XIPSEC_ROLE_UNPROTECTED = 2, /* black */
+};
+
+struct xipsec_iface {
+	__u32 role; /* enum xipsec_role */
+	__u32 slot; /* 0 to XIPSEC_SLOTS_MAX - 1, unique */
+	char name[16];
+};
+
+/* Built-in passes that the config asked for. */
+#define XIPSEC_ALLOW_DHCP	1
+#define XIPSEC_ALLOW_MLD	2
+#define XIPSEC_ALLOW_ETHERTYPES 8 /* how many can be named */
+
+/* ------------------------------------------------------------------ SPD */
+
+enum xipsec_action {
+	XIPSEC_ACTION_DISCARD = 0,
+	XIPSEC_ACTION_BYPASS = 1,
+	XIPSEC_ACTION_PROTECT = 2,
+};
+
+#define XIPSEC_DIR_OUT 1
+#define XIPSEC_DIR_IN  2
+
+struct xipsec_spd_rule {
+	struct xipsec_selector sel;
+	__u8 action; /* enum xipsec_action */
+	__u8 dirs;   /* XIPSEC_DIR_*, or both */
+	__u16 pad;
+	__u32 child; /* index into `children`, with PROTECT */
+	__u32 line;  /* of the config file, for people */
+	__u32 pad2;
+};
+
+/* The whole SPD is one value, so that a program run sees one SPD from its first rule to its last. */
+struct xipsec_spd {
+	__u32 generation; /* never 0 in use, grows with every switch */
+	__u32 n_rules;
+	__u32 allow;				   /* XIPSEC_ALLOW_* */
+	__u32 n_ethertypes;
+	__u16 ethertype[XIPSEC_ALLOW_ETHERTYPES]; /* host byte order */
+	struct xipsec_spd_rule rule[XIPSEC_RULES_MAX];
+};
+
+/* What workers and others must know without a system call. */
+struct xipsec_globals {
+	__u32 spd_generation; /* of the SPD that is current; written after the switch */
+	__u32 pad;
+};
+
+/* ------------------------------------------------------------------ SAs */
+
+enum xipsec_engine {
+	XIPSEC_ENGINE_NONE = 0,
+	XIPSEC_ENGINE_AFXDP = 1,
+	XIPSEC_ENGINE_XFRM = 2,
+};
+
+/* The outbound SA that a child uses now. sa_generation 0: none is up. */
+struct xipsec_child {
+	__u32 sa_index;
+	__u32 sa_generation;
+	__u32 engine; /* enum xipsec_engine */
+	__u32 pad;
+};
+
+struct xipsec_sad_key {
+	struct xipsec_addr dst; /* outer destination */
+	__be32 spi;
+	__u8 family;   /* of dst */
+	__u8 l4_proto; /* IPPROTO_ESP or IPPROTO_AH */
+	__u16 pad;
+};
+
+struct xipsec_sad_entry {
+	__u32 sa_index;
+	__u32 sa_generation;
+	__u8 dir;    /* XIPSEC_DIR_IN or XIPSEC_DIR_OUT */
+	__u8 engine; /* enum xipsec_engine */
+	__u8 udp;    /* 1: ESP in UDP is expected, 0: plain ESP; the other form is no_sa */
+	__u8 pad;
+	__u32 pad2;
+};
+
+/*
+ * The replay window is a ring of words that name the block of sequence numbers they stand for, so
+ * that several workers commit without a lock and a stale word is recognised, never cleared:
+ *	word = tag << 32 | 32 bits, block = seq / 32, slot = block % WORDS, tag = (block / WORDS) mod 2^32
+ */
+#define XIPSEC_REPLAY_WORDS 512
+#define XIPSEC_WINDOW_MIN   64
+#define XIPSEC_WINDOW_MAX   8192
+
+enum xipsec_sa_status {
+	XIPSEC_SA_FREE = 0,
+	XIPSEC_SA_LIVE = 1,
+	XIPSEC_SA_STOPPED = 2, /* hard limit or end of the sequence numbers */
+};
+
+/* The state that workers share and that outlives them. All fields are accessed atomically. */
+struct xipsec_sa_state {
+	__u32 generation; /* of the SA in this place, never 0 in use */
+	__u32 status;	  /* enum xipsec_sa_status */
+	__u64 seq;	  /* outbound: last number given out, 0 before the first */
+	__u64 seq_limit;  /* outbound: last number that may be given out now (reserved on disk) */
+	__u64 replay_top; /* inbound: highest authenticated number */
+	__u32 window;	  /* inbound: packets */
+	__u32 esn;	  /* 1: 64-bit sequence numbers */
+	__u64 packets;	  /* sealed, or opened and accepted */
+	__u64 bytes;	  /* inner bytes of those */
+	__u64 last_use;	  /* CLOCK_BOOTTIME, seconds */
+	__u64 drops[XIPSEC_REASON_MAX];
+	__u64 replay[XIPSEC_REPLAY_WORDS];
+};
+
+/* ------------------------------------------------------------------ workers */
+
+struct xipsec_worker_stats {
+	struct xipsec_counter reason[XIPSEC_REASON_MAX];
+	__u64 loops;	  /* rounds of the main loop */
+	__u64 idle_loops; /* of those, with no packet */
+	__u64 rx_packets;
+	__u64 tx_packets;
+	__u32 pid;
+	__u32 starts; /* times that this worker was started */
+};
+
+/* Marks of skbs: who made this packet. SO_MARK needs CAP_NET_ADMIN, so no other user can claim it. */
+#define XIPSEC_MARK_MASK 0xff000000
+#define XIPSEC_MARK_OWN	 0x49000000 /* a socket that xipsecd opened */
+#define XIPSEC_MARK_XFRM 0x4a000000 /* TC ingress of red: the policy's choice was kernel XFRM */
+
+_Static_assert(sizeof(struct xipsec_iface) == 24, "ABI");
+_Static_assert(sizeof(struct xipsec_spd_rule) == 96, "ABI");
+_Static_assert(sizeof(struct xipsec_spd) == 32 + 96 * XIPSEC_RULES_MAX, "ABI");
+_Static_assert(sizeof(struct xipsec_sad_key) == 24, "ABI");
+_Static_assert(sizeof(struct xipsec_sad_entry) == 16, "ABI");
+_Static_assert(sizeof(struct xipsec_child) == 16, "ABI");
+_Static_assert(sizeof(struct xipsec_sa_state) == 72 + 8 * (XIPSEC_REASON_MAX + XIPSEC_REPLAY_WORDS),
+	       "ABI");
+_Static_assert(XIPSEC_REPLAY_WORDS * 32 >= 2 * XIPSEC_WINDOW_MAX, "window and slack fit the ring");
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the programs tell the worker about a frame: the look-ups were made once, in the program.
+ *
+ * It stands in the metadata area right before the frame (XDP). Frames wait in rings while SAs and
+ * policies come and go, so the worker checks magic, ABI, bounds and both generations first.
+ */
+#ifndef XIPSEC_META_H
+#define XIPSEC_META_H
+
+#include <linux/types.h>
+
+#define XIPSEC_META_MAGIC 0x78697073 /* "xips" */
+
+struct xipsec_meta {
+	__u32 magic;
+	__u16 abi;
+	__u8 dir;    /* XIPSEC_DIR_OUT: to be sealed, XIPSEC_DIR_IN: to be opened */
+	__u8 l3_off; /* of the (outer) IP header from the start of the frame, bytes */
+	__u32 sa_index;
+	__u32 sa_generation;
+	__u32 spd_generation;
+	__u16 l4_off; /* IN: of the ESP header; OUT: of the transport header, 0 if hidden. Bytes from the start */
+	__u16 reason; /* enum xipsec_reason, a STEER one */
+	__u8 family;  /* of the (outer) IP header */
+	__u8 l4_proto;
+	__u16 pad;
+	__u32 pad2;
+};
+
+_Static_assert(sizeof(struct xipsec_meta) == 32, "metadata holds at most 32 bytes, in steps of 4");
+
+#endif

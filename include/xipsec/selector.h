@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Selectors (RFC 4301 4.4.1.1) and the one function that matches them: the programs use it on the
+ * SPD, the workers on decrypted packets (RFC 4301 5.2), so the two cannot disagree.
+ *
+ * Addresses are in network byte order; IPv4 stands in word[0], the other words are 0.
+ * Ports and ICMP are in host byte order.
+ */
+#ifndef XIPSEC_SELECTOR_H
+#define XIPSEC_SELECTOR_H
+
+#include <linux/types.h>
+
+struct xipsec_addr {
+	union {
+		__u8 byte[16];
+		__be32 word[4];
+	};
+};
+
+enum {
+	XIPSEC_FAMILY_ANY = 0,
+	XIPSEC_FAMILY_IP4 = 4,
+	XIPSEC_FAMILY_IP6 = 6,
+};
+
+#define XIPSEC_PORT_MAX 65535
+
+struct xipsec_selector {
+	struct xipsec_addr local;
+	struct xipsec_addr local_mask; /* contiguous ones from the left */
+	struct xipsec_addr remote;
+	struct xipsec_addr remote_mask;
+	__u16 local_port_lo; /* any port: 0 to 65535 */
+	__u16 local_port_hi;
+	__u16 remote_port_lo;
+	__u16 remote_port_hi;
+	__u16 icmp_lo; /* type << 8 | code; any: 0 to 65535 */
+	__u16 icmp_hi;
+	__u8 family;	/* XIPSEC_FAMILY_*; ANY needs all-zero masks */
+	__u8 any_proto; /* 1: l4_proto does not count */
+	__u8 l4_proto;	/* IPPROTO_* */
+	__u8 pad;
+};
+
+/* What cannot be seen in this packet: a non-first fragment hides its ports, some hide the protocol. */
+#define XIPSEC_OPAQUE_PORTS 1
+#define XIPSEC_OPAQUE_PROTO 2
+
+/* A packet as the SPD sees it, turned so that `local` is our side in either direction. */
+struct xipsec_flow {
+	struct xipsec_addr local;
+	struct xipsec_addr remote;
+	__u16 local_port;
+	__u16 remote_port;
+	__u16 icmp; /* type << 8 | code, with ICMP and ICMPv6 */
+	__u8 family;
+	__u8 l4_proto;
+	__u8 opaque; /* XIPSEC_OPAQUE_* */
+	__u8 pad[3];
+};
+
+_Static_assert(sizeof(struct xipsec_selector) == 80, "ABI");
+_Static_assert(sizeof(struct xipsec_flow) == 44, "ABI");
+
+enum xipsec_match {
+	XIPSEC_MATCH_NO,
+	XIPSEC_MATCH_MAYBE, /* matches if what is hidden happens to fit */
+	XIPSEC_MATCH_YES,
+};
+
+static inline __attribute__((always_inline)) int xipsec_addr_in(const struct xipsec_addr *addr,
+								const struct xipsec_addr *net,
+								const struct xipsec_addr *mask)
+{
+	__u32 diff = 0;
+
+	for (int i = 0; i < 4; i++)
+		diff |= (addr->word[i] ^ net->word[i]) & mask->word[i];
+	return diff == 0;
+}
+
+static inline __attribute__((always_inline)) int
+xipsec_selector_any_port(const struct xipsec_selector *sel)
+{
+	return sel->local_port_lo == 0 && sel->local_port_hi == XIPSEC_PORT_MAX &&
+	       sel->remote_port_lo == 0 && sel->remote_port_hi == XIPSEC_PORT_MAX &&
+	       sel->icmp_lo == 0 && sel->icmp_hi == XIPSEC_PORT_MAX;
+}
+
+static inline __attribute__((always_inline)) enum xipsec_match
+xipsec_selector_match(const struct xipsec_selector *sel, const struct xipsec_flow *flow)
+{
+	enum xipsec_match best = XIPSEC_MATCH_YES;
+
+	if (sel->family && sel->family != flow->family)
+		return XIPSEC_MATCH_NO;
+	if (!xipsec_addr_in(&flow->local, &sel->local, &sel->local_mask) ||
+	    !xipsec_addr_in(&flow->remote, &sel->remote, &sel->remote_mask))
+		return XIPSEC_MATCH_NO;
+	if (!sel->any_proto) {
+		if (flow->opaque & XIPSEC_OPAQUE_PROTO)
+			best = XIPSEC_MATCH_MAYBE;
+		else if (sel->l4_proto != flow->l4_proto)
+			return XIPSEC_MATCH_NO;
+	}
+	if (xipsec_selector_any_port(sel))
+		return best;
+	if (flow->opaque)
+		return XIPSEC_MATCH_MAYBE;
+	if (flow->local_port < sel->local_port_lo || flow->local_port > sel->local_port_hi ||
+	    flow->remote_port < sel->remote_port_lo || flow->remote_port > sel->remote_port_hi ||
+	    flow->icmp < sel->icmp_lo || flow->icmp > sel->icmp_hi)
+		return XIPSEC_MATCH_NO;
+	return best;
+}
+
+#endif
