@@ -6,16 +6,17 @@
  *	version       array, 1              0            xipsec_version             loader, once
  *	globals       array, 1, mmapable    0            xipsec_globals             loader
  *	ifaces        hash                  ifindex      xipsec_iface               loader
- *	spd           array of maps, 1      0            -> spd_rules               loader, one switch
- *	spd_rules     array, 1 (inner)      0            xipsec_spd                 loader, before the switch
- *	spd_hits      per-CPU array         rule number  xipsec_counter             programs
+ *	spd           array of maps, 1      0            -> spd_rules               loader, one
+ *switch spd_rules     array, 1 (inner)      0            xipsec_spd                 loader, before
+ *the switch spd_hits      per-CPU array         rule number  xipsec_counter             programs
  *	child_ids     hash                  child name   child id                   loader
  *	children      array                 child id     xipsec_child               xipsecd
  *	sad           hash                  xipsec_sad_key xipsec_sad_entry         xipsecd
  *	sa_state      array, mmapable       SA index     xipsec_sa_state            workers, xipsecd
  *	xsks          XSKMAP                slot * XIPSEC_QUEUES_MAX + queue        xipsecd
  *	reasons       per-CPU array         xipsec_reason xipsec_counter            programs
- *	worker_stats  array, mmapable       worker       xipsec_worker_stats        worker (own entry), xipsecd
+ *	worker_stats  array, mmapable       worker       xipsec_worker_stats        worker (own
+ *entry), xipsecd
  *
  * No key is ever in a map. All are pinned under one generation's directory, with BTF.
  * A zero-filled entry of any of them is harmless: action 0 is DISCARD, generation 0 is nothing.
@@ -33,13 +34,13 @@
 #define XIPSEC_ABI 1
 #endif
 
-#define XIPSEC_SLOTS_MAX    32	/* interfaces with a role */
-#define XIPSEC_QUEUES_MAX   64	/* receive queues of one interface */
+#define XIPSEC_SLOTS_MAX    32  /* interfaces with a role */
+#define XIPSEC_QUEUES_MAX   64  /* receive queues of one interface */
 #define XIPSEC_RULES_MAX    256 /* rules of the SPD, each counted once a direction or not */
 #define XIPSEC_CHILDREN_MAX 1024
 #define XIPSEC_SAS_DEFAULT  1024 /* entries of sad and sa_state unless the config says more */
 #define XIPSEC_WORKERS_MAX  64
-#define XIPSEC_NAME_LEN	    64 /* names of children, with the final 0 */
+#define XIPSEC_NAME_LEN     64 /* names of children, with the final 0 */
 
 struct xipsec_version {
 	__u32 abi;
@@ -49,7 +50,8 @@ struct xipsec_version {
 
 struct xipsec_counter {
 	__u64 packets;
-	__u64 bytes; /* frame bytes, Ethernet header included, in the programs and at a worker's entry */
+	__u64 bytes; /* frame bytes, Ethernet header included, in the programs and at a worker's
+			entry */
 };
 
 /* ------------------------------------------------------------------ interfaces */
@@ -67,8 +69,8 @@ struct xipsec_iface {
 };
 
 /* Built-in passes that the config asked for. */
-#define XIPSEC_ALLOW_DHCP	1
-#define XIPSEC_ALLOW_MLD	2
+#define XIPSEC_ALLOW_DHCP       1
+#define XIPSEC_ALLOW_MLD        2
 #define XIPSEC_ALLOW_ETHERTYPES 8 /* how many can be named */
 
 /* ------------------------------------------------------------------ SPD */
@@ -92,11 +94,12 @@ struct xipsec_spd_rule {
 	__u32 pad2;
 };
 
-/* The whole SPD is one value, so that a program run sees one SPD from its first rule to its last. */
+/* The whole SPD is one value, so that a program run sees one SPD from its first rule to its last.
+ */
 struct xipsec_spd {
 	__u32 generation; /* never 0 in use, grows with every switch */
 	__u32 n_rules;
-	__u32 allow;				   /* XIPSEC_ALLOW_* */
+	__u32 allow; /* XIPSEC_ALLOW_* */
 	__u32 n_ethertypes;
 	__u16 ethertype[XIPSEC_ALLOW_ETHERTYPES]; /* host byte order */
 	struct xipsec_spd_rule rule[XIPSEC_RULES_MAX];
@@ -145,7 +148,8 @@ struct xipsec_sad_entry {
 /*
  * The replay window is a ring of words that name the block of sequence numbers they stand for, so
  * that several workers commit without a lock and a stale word is recognised, never cleared:
- *	word = tag << 32 | 32 bits, block = seq / 32, slot = block % WORDS, tag = (block / WORDS) mod 2^32
+ *	word = tag << 32 | 32 bits, block = seq / 32, slot = block % WORDS, tag = (block / WORDS)
+ *mod 2^32
  */
 #define XIPSEC_REPLAY_WORDS 512
 #define XIPSEC_WINDOW_MIN   64
@@ -160,15 +164,15 @@ enum xipsec_sa_status {
 /* The state that workers share and that outlives them. All fields are accessed atomically. */
 struct xipsec_sa_state {
 	__u32 generation; /* of the SA in this place, never 0 in use */
-	__u32 status;	  /* enum xipsec_sa_status */
-	__u64 seq;	  /* outbound: last number given out, 0 before the first */
+	__u32 status;     /* enum xipsec_sa_status */
+	__u64 seq;        /* outbound: last number given out, 0 before the first */
 	__u64 seq_limit;  /* outbound: last number that may be given out now (reserved on disk) */
 	__u64 replay_top; /* inbound: highest authenticated number */
-	__u32 window;	  /* inbound: packets */
-	__u32 esn;	  /* 1: 64-bit sequence numbers */
-	__u64 packets;	  /* sealed, or opened and accepted */
-	__u64 bytes;	  /* inner bytes of those */
-	__u64 last_use;	  /* CLOCK_BOOTTIME, seconds */
+	__u32 window;     /* inbound: packets */
+	__u32 esn;        /* 1: 64-bit sequence numbers */
+	__u64 packets;    /* sealed, or opened and accepted */
+	__u64 bytes;      /* inner bytes of those */
+	__u64 last_use;   /* CLOCK_BOOTTIME, seconds */
 	__u64 drops[XIPSEC_REASON_MAX];
 	__u64 replay[XIPSEC_REPLAY_WORDS];
 };
@@ -177,7 +181,7 @@ struct xipsec_sa_state {
 
 struct xipsec_worker_stats {
 	struct xipsec_counter reason[XIPSEC_REASON_MAX];
-	__u64 loops;	  /* rounds of the main loop */
+	__u64 loops;      /* rounds of the main loop */
 	__u64 idle_loops; /* of those, with no packet */
 	__u64 rx_packets;
 	__u64 tx_packets;
@@ -185,9 +189,10 @@ struct xipsec_worker_stats {
 	__u32 starts; /* times that this worker was started */
 };
 
-/* Marks of skbs: who made this packet. SO_MARK needs CAP_NET_ADMIN, so no other user can claim it. */
+/* Marks of skbs: who made this packet. SO_MARK needs CAP_NET_ADMIN, so no other user can claim it.
+ */
 #define XIPSEC_MARK_MASK 0xff000000
-#define XIPSEC_MARK_OWN	 0x49000000 /* a socket that xipsecd opened */
+#define XIPSEC_MARK_OWN  0x49000000 /* a socket that xipsecd opened */
 #define XIPSEC_MARK_XFRM 0x4a000000 /* TC ingress of red: the policy's choice was kernel XFRM */
 
 _Static_assert(sizeof(struct xipsec_iface) == 24, "ABI");

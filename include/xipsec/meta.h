@@ -20,7 +20,8 @@ struct xipsec_meta {
 	__u32 sa_index;
 	__u32 sa_generation;
 	__u32 spd_generation;
-	__u16 l4_off; /* IN: of the ESP header; OUT: of the transport header, 0 if hidden. Bytes from the start */
+	__u16 l4_off; /* IN: of the ESP header; OUT: of the transport header, 0 if hidden. Bytes
+			 from the start */
 	__u16 reason; /* enum xipsec_reason, a STEER one */
 	__u8 family;  /* of the (outer) IP header */
 	__u8 l4_proto;

@@ -48,15 +48,19 @@
 	X(DISCARD, "discard", DROP, "policy says discard")                                         \
 	X(NO_POLICY, "no_policy", DROP, "no policy matches: discard")                              \
 	X(PLAINTEXT_IN, "plaintext_in", DROP, "in the clear from black, where policy wants ESP")   \
-	X(PLAINTEXT_OUT, "plaintext_out", DROP, "in the clear towards black, where policy wants ESP") \
+	X(PLAINTEXT_OUT, "plaintext_out", DROP,                                                    \
+	  "in the clear towards black, where policy wants ESP")                                    \
 	X(NO_SA, "no_sa", DROP, "ESP or AH for us with no SA")                                     \
 	X(NO_SA_OUT, "no_sa_out", DROP, "policy says protect and no SA is up")                     \
-	X(FRAG_OPAQUE, "frag_opaque", DROP, "fragment whose hidden ports could match another policy") \
+	X(FRAG_OPAQUE, "frag_opaque", DROP,                                                        \
+	  "fragment whose hidden ports could match another policy")                                \
 	X(FRAG_SHORT, "frag_short", DROP, "first fragment without its whole header chain")         \
 	X(NAT_KEEPALIVE, "nat_keepalive", DROP, "NAT keepalive, done its work by arriving")        \
-	X(REASSEMBLY_CLOSED, "reassembly_closed", DROP, "fragment of ESP, AH or IKE to us: not reassembled yet") \
+	X(REASSEMBLY_CLOSED, "reassembly_closed", DROP,                                            \
+	  "fragment of ESP, AH or IKE to us: not reassembled yet")                                 \
 	X(PMTU_CLOSED, "pmtu_closed", DROP, "ICMP error that quotes our ESP: not read yet")        \
-	X(HOST_CLOSED, "host_closed", DROP, "this host's own traffic under a protect policy: no way yet") \
+	X(HOST_CLOSED, "host_closed", DROP,                                                        \
+	  "this host's own traffic under a protect policy: no way yet")                            \
 	X(ENGINE_CLOSED, "engine_closed", DROP, "the SA's engine cannot take this packet here")    \
 	X(NO_WORKER, "no_worker", DROP, "no worker has a socket on this queue")                    \
 	X(NO_IFACE, "no_iface", DROP, "program runs on an interface it was not told about")        \
@@ -89,7 +93,7 @@ enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,
 	XIPSEC_REASONS(XIPSEC_REASON_ENUM)
 #undef XIPSEC_REASON_ENUM
-	XIPSEC_REASON_COUNT
+		XIPSEC_REASON_COUNT
 };
 
 /* Room for later reasons without a new ABI; arrays are this long. */

@@ -37,13 +37,14 @@ struct xipsec_selector {
 	__u16 remote_port_hi;
 	__u16 icmp_lo; /* type << 8 | code; any: 0 to 65535 */
 	__u16 icmp_hi;
-	__u8 family;	/* XIPSEC_FAMILY_*; ANY needs all-zero masks */
+	__u8 family;    /* XIPSEC_FAMILY_*; ANY needs all-zero masks */
 	__u8 any_proto; /* 1: l4_proto does not count */
-	__u8 l4_proto;	/* IPPROTO_* */
+	__u8 l4_proto;  /* IPPROTO_* */
 	__u8 pad;
 };
 
-/* What cannot be seen in this packet: a non-first fragment hides its ports, some hide the protocol. */
+/* What cannot be seen in this packet: a non-first fragment hides its ports, some hide the protocol.
+ */
 #define XIPSEC_OPAQUE_PORTS 1
 #define XIPSEC_OPAQUE_PROTO 2
 
@@ -80,16 +81,16 @@ static inline __attribute__((always_inline)) int xipsec_addr_in(const struct xip
 	return diff == 0;
 }
 
-static inline __attribute__((always_inline)) int
-xipsec_selector_any_port(const struct xipsec_selector *sel)
+static inline __attribute__((always_inline)) int xipsec_selector_any_port(
+	const struct xipsec_selector *sel)
 {
 	return sel->local_port_lo == 0 && sel->local_port_hi == XIPSEC_PORT_MAX &&
 	       sel->remote_port_lo == 0 && sel->remote_port_hi == XIPSEC_PORT_MAX &&
 	       sel->icmp_lo == 0 && sel->icmp_hi == XIPSEC_PORT_MAX;
 }
 
-static inline __attribute__((always_inline)) enum xipsec_match
-xipsec_selector_match(const struct xipsec_selector *sel, const struct xipsec_flow *flow)
+static inline __attribute__((always_inline)) enum xipsec_match xipsec_selector_match(
+	const struct xipsec_selector *sel, const struct xipsec_flow *flow)
 {
 	enum xipsec_match best = XIPSEC_MATCH_YES;
 

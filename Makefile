@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# make help tells the targets. Everything built goes to $(BUILD).
+
+BUILD  ?= build
+CC     ?= gcc
+CLANG  ?= clang
+PREFIX ?= /usr/local
+V      ?= 0
+Q      := $(if $(filter 1,$(V)),,@)
+say     = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' '$(1)' '$(2)';)
+
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+VERSION   := $(shell cat VERSION 2>/dev/null || echo 0.1.0)
+
+WARN     := -Wall -Wextra -Werror -Wno-unused-parameter -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+HARDEN   := -fstack-protector-strong -fPIE
+FORTIFY  := -D_FORTIFY_SOURCE=2
+OPT      ?= -O2
+CPPFLAGS += -I. -Iinclude -I$(BUILD)/gen -D_GNU_SOURCE -DXIPSEC_VERSION='"$(VERSION)"'
+CFLAGS   += -std=gnu11 -g $(OPT) $(WARN) $(HARDEN)
+LDFLAGS  += -pie -Wl,-z,relro,-z,now
+ifdef SAN
+CFLAGS   += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LDFLAGS  += -fsanitize=address,undefined
+else
+CPPFLAGS += $(FORTIFY)
+endif
+CPPFLAGS += $(EXTRA_CPPFLAGS)
+
+BPFFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -Wno-unused-parameter -I. -Iinclude -I/usr/include/$(MULTIARCH) $(EXTRA_CPPFLAGS)
+
+LIBS_LOADER := -lxdp -lbpf -lmnl -levent -lcrypto -lcap-ng -lseccomp
+LIBS_WORKER := -lIPSec_MB -lcrypto -lseccomp -lcap-ng
+LIBS_TOOL   := -lxdp -lbpf -lmnl -ljson-c -lcrypto
+LIBS_TEST   := -lcmocka $(LIBS_LOADER) -lIPSec_MB -ljson-c
+
+# A room's library is all its .c files but main.c; bpf objects become skeletons that loader/ embeds.
+objs = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
+GRAMMAR_OBJS := $(patsubst %,$(BUILD)/gen/lib/%.o,config_scan config_parse)
+LIB_OBJS     := $(call objs,lib) $(if $(wildcard lib/config_parse.y),$(GRAMMAR_OBJS))
+LOADER_OBJS  := $(call objs,loader)
+WORKER_OBJS  := $(call objs,worker)
+TOOL_OBJS    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/xipsec/*.c))
+SKELS        := $(patsubst bpf/%.bpf.c,$(BUILD)/gen/%.skel.h,$(wildcard bpf/*.bpf.c))
+BINARIES     := $(BUILD)/xipsec $(BUILD)/xipsecd $(BUILD)/xipsec-worker
+
+.PHONY: all help deps demo test bench check install clean unit unit-asan prog netns format
+all: $(BINARIES)
+
+help:
+	@echo "make            build into $(BUILD)/"
+	@echo "make deps       install the packages that build and tests need (Debian 12; root)"
+	@echo "make demo       two gateways in namespaces, traffic, a verdict (root)"
+	@echo "make test       everything CI runs (root)"
+	@echo "make check      formatting, warnings with gcc and clang, static analysis, house rules"
+	@echo "make bench      ratios, written to $(BUILD)/bench/report.json (root)"
+	@echo "make install    DESTDIR= PREFIX=$(PREFIX)"
+
+-include mk/*.mk
+
+# ---------------------------------------------------------------- bpf
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) $(wildcard include/xipsec/*.h)
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)$(CLANG) $(BPFFLAGS) -c $< -o $@
+$(BUILD)/gen/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	@mkdir -p $(@D)
+	$(call say,SKEL,$@)bpftool gen skeleton $< name $*_bpf > $@.tmp && mv $@.tmp $@
+$(LOADER_OBJS): | $(SKELS)
+
+# ---------------------------------------------------------------- grammar
+$(BUILD)/gen/lib/config_parse.c: lib/config_parse.y
+	@mkdir -p $(@D)
+	$(call say,BISON,$@)bison -Wall -Werror --header=$(@:.c=.h) -o $@ $<
+$(BUILD)/gen/lib/config_scan.c: lib/config_scan.l $(BUILD)/gen/lib/config_parse.c
+	@mkdir -p $(@D)
+	$(call say,FLEX,$@)flex --header-file=$(@:.c=.h) -o $@ $<
+$(BUILD)/gen/lib/%.o: $(BUILD)/gen/lib/%.c
+	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-error -w -MMD -c $< -o $@
+$(call objs,lib): | $(if $(wildcard lib/config_parse.y),$(BUILD)/gen/lib/config_scan.c)
+
+# ---------------------------------------------------------------- C
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+$(BUILD)/libxipsec.a: $(LIB_OBJS)
+	$(call say,AR,$@)rm -f $@; ar rcs $@ $^
+$(BUILD)/libloader.a: $(LOADER_OBJS)
+	$(call say,AR,$@)rm -f $@; ar rcs $@ $^
+$(BUILD)/libworker.a: $(WORKER_OBJS)
+	$(call say,AR,$@)rm -f $@; ar rcs $@ $^
+$(BUILD)/xipsecd: $(BUILD)/loader/main.o $(BUILD)/libloader.a $(BUILD)/libxipsec.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_LOADER) -o $@
+$(BUILD)/xipsec-worker: $(BUILD)/worker/main.o $(BUILD)/libworker.a $(BUILD)/libxipsec.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_WORKER) -o $@
+$(BUILD)/xipsec: $(TOOL_OBJS) $(BUILD)/libloader.a $(BUILD)/libxipsec.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_TOOL) -o $@
+
+# ---------------------------------------------------------------- tests (one binary a file)
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+PROG := $(patsubst tests/prog/%.c,$(BUILD)/tests/prog/%,$(wildcard tests/prog/test_*.c))
+TESTLIB_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/lib/*.c))
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TESTLIB_OBJS) $(BUILD)/libworker.a $(BUILD)/libloader.a $(BUILD)/libxipsec.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_TEST) -o $@
+$(BUILD)/tests/prog/%: $(BUILD)/tests/prog/%.o $(TESTLIB_OBJS) $(BUILD)/libloader.a $(BUILD)/libxipsec.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_TEST) -o $@
+$(BUILD)/tests/prog/%.o: | $(SKELS)
+unit-build: $(UNIT)
+prog-build: $(PROG)
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.SECONDARY:

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Between xipsecd and one of its workers: a SOCK_SEQPACKET pair, one message a packet, inherited by
+ * the worker as descriptor XIPSEC_CTL_FD. Descriptors travel with the message that names them.
+ *
+ * Start: xipsecd sends HELLO, then every DEV, XSK, SA and NEXTHOP that is known, then GO. The
+ * worker maps memory, gives up its privileges before it reads GO's successors, answers READY, and
+ * works.
+ */
+#ifndef XIPSEC_CTL_H
+#define XIPSEC_CTL_H
+
+#include <linux/types.h>
+#include "xipsec/sa.h"
+
+#define XIPSEC_CTL_FD 3
+
+enum xipsec_ctl_type {
+	/* xipsecd to worker */
+	XIPSEC_CTL_HELLO = 1, /* ctl_hello; fds: UMEM memfd, frame-table memfd, sa_state,
+				 worker_stats, globals */
+	XIPSEC_CTL_DEV,       /* ctl_dev: new or changed */
+	XIPSEC_CTL_DEV_GONE,  /* ctl_dev, slot only: close its sockets */
+	XIPSEC_CTL_XSK,       /* ctl_xsk; fds: the socket */
+	XIPSEC_CTL_SA,        /* ctl_sa: install */
+	XIPSEC_CTL_SA_GONE,   /* ctl_sa_ref: forget and wipe */
+	XIPSEC_CTL_NEXTHOP,   /* ctl_nexthop: answer, or news */
+	XIPSEC_CTL_GO,        /* header only */
+	/* worker to xipsecd */
+	XIPSEC_CTL_READY = 64,  /* header only */
+	XIPSEC_CTL_NEXTHOP_ASK, /* ctl_nexthop, dst and family only */
+	XIPSEC_CTL_SA_STOPPED,  /* ctl_sa_ref: its sequence numbers are used up */
+	XIPSEC_CTL_SA_GONE_OK,  /* ctl_sa_ref: wiped; no packet of it will be sent any more */
+};
+
+struct ctl_hdr {
+	__u16 type; /* enum xipsec_ctl_type */
+	__u16 abi;  /* XIPSEC_ABI; another one ends the worker */
+	__u32 len;  /* bytes, header included */
+};
+
+enum xipsec_backend {
+	XIPSEC_BACKEND_AUTO,
+	XIPSEC_BACKEND_IPSEC_MB,
+	XIPSEC_BACKEND_OPENSSL,
+};
+
+struct ctl_hello {
+	struct ctl_hdr hdr;
+	__u32 worker;     /* number, from 0 */
+	__u32 n_sas;      /* entries of sa_state */
+	__u32 frame_size; /* bytes, 2048 or 4096 */
+	__u32 n_frames;
+	__u32 backend;   /* enum xipsec_backend */
+	__u32 uid;       /* to become; gid alike */
+	__u32 busy_poll; /* 1: never sleep (benchmarks) */
+	__u32 hostile; /* debug builds only: number of the attack to try after the sandbox is closed
+			*/
+	__u64 sa_state_size; /* bytes to map */
+	__u64 stats_size;
+	__u32 sa_state_stride; /* bytes from one entry to the next */
+	__u32 stats_stride;
+};
+
+struct ctl_dev {
+	struct ctl_hdr hdr;
+	__u32 slot;
+	__u32 ifindex;
+	__u32 role; /* enum xipsec_role */
+	__u32 mtu;  /* bytes of IP */
+	__u32 up;
+	__u8 mac[6];
+	__u16 pad;
+	struct xipsec_addr ip4; /* an address of the interface for ICMP errors; 0: none */
+	struct xipsec_addr ip6;
+};
+
+/* Offsets as XDP_MMAP_OFFSETS gives them; a ring's size is in descriptors. */
+struct ctl_ring {
+	__u64 producer, consumer, desc, flags;
+	__u32 size;
+	__u32 pad;
+};
+
+struct ctl_xsk {
+	struct ctl_hdr hdr;
+	__u32 slot;
+	__u32 queue;
+	struct ctl_ring rx, tx, fill, comp;
+};
+
+struct ctl_sa {
+	struct ctl_hdr hdr;
+	__u32 index; /* into sa_state */
+	__u32 generation;
+	struct xipsec_sa sa;
+};
+
+struct ctl_sa_ref {
+	struct ctl_hdr hdr;
+	__u32 index;
+	__u32 generation;
+};
+
+enum xipsec_nexthop_status {
+	XIPSEC_NEXTHOP_UNKNOWN, /* being resolved */
+	XIPSEC_NEXTHOP_OK,
+	XIPSEC_NEXTHOP_NO_ROUTE, /* also: route is blackhole, prohibit, or by an interface without a
+				    role */
+	XIPSEC_NEXTHOP_NO_NEIGH,
+	XIPSEC_NEXTHOP_LOCAL, /* the destination is this host */
+};
+
+struct ctl_nexthop {
+	struct ctl_hdr hdr;
+	struct xipsec_addr dst; /* what was asked for */
+	__u32 family;
+	__u32 status; /* enum xipsec_nexthop_status */
+	__u32 slot;   /* of the interface it leaves by */
+	__u32 mtu;    /* of the route, bytes of IP */
+	__u8 src_mac[6];
+	__u8 dst_mac[6];
+	__u32 lifetime; /* seconds; ask again after that if still in use */
+};
+
+#endif

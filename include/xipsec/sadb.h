@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The sadb socket: how keys and questions reach xipsecd. SOCK_SEQPACKET at RUN_DIR/sadb.sock, mode
+ * 0600; the peer's uid (SO_PEERCRED) must be 0 or xipsecd's own. One message a packet. A request is
+ * answered by zero or more items (same type, XIPSEC_SADB_MORE set) and one final reply with `err`.
+ *
+ * A connection starts with every right. RESTRICT takes rights away for good: xipsec-iked's parent
+ * does that before it lends a connection to the child that talks to strangers. A restricted
+ * connection may only add and delete SAs of the children it was restricted to, inside the
+ * selectors that the SPD has for them, and list. No reply ever carries a key.
+ */
+#ifndef XIPSEC_SADB_H
+#define XIPSEC_SADB_H
+
+#include <linux/types.h>
+#include "xipsec/sa.h"
+
+enum xipsec_sadb_type {
+	XIPSEC_SADB_HELLO = 1,    /* -> sadb_hello */
+	XIPSEC_SADB_RESTRICT,     /* sadb_name: a child; may be repeated; -> reply */
+	XIPSEC_SADB_SA_ADD,       /* sadb_sa_add -> reply */
+	XIPSEC_SADB_SA_ADD_NAMED, /* sadb_name: SA of sas {} in the config, flags FRESH_KEY -> reply
+				   */
+	XIPSEC_SADB_SA_DELETE,    /* sadb_name, or by (dst, spi) in sadb_sa_ref -> reply */
+	XIPSEC_SADB_SA_LIST,      /* -> sadb_sa_info... */
+	XIPSEC_SADB_RELOAD,       /* sadb_path: read the config again -> reply */
+	XIPSEC_SADB_STATUS,       /* -> sadb_status */
+	XIPSEC_SADB_SUBSCRIBE,    /* -> reply, then sadb_event as they come */
+	XIPSEC_SADB_EVENT,
+};
+
+#define XIPSEC_SADB_MORE     1
+#define XIPSEC_SADB_ERR_TEXT 256
+
+struct sadb_hdr {
+	__u16 type;
+	__u16 flags; /* XIPSEC_SADB_MORE */
+	__u16 abi;   /* XIPSEC_ABI */
+	__s16 err;   /* 0 or a negative errno, in final replies */
+	__u32 len;   /* bytes, header included */
+	__u32 seq;   /* the client's, echoed */
+};
+
+struct sadb_reply {
+	struct sadb_hdr hdr;
+	char text[XIPSEC_SADB_ERR_TEXT]; /* with err: what is wrong and what to do; else empty */
+};
+
+struct sadb_hello {
+	struct sadb_hdr hdr;
+	__u64 epoch; /* random, new at every start of xipsecd: SAs of an older one are gone */
+	__u32 pid;
+	__u32 pad;
+};
+
+struct sadb_name {
+	struct sadb_hdr hdr;
+	__u32 flags; /* XIPSEC_SA_FRESH_KEY with SA_ADD_NAMED */
+	char name[XIPSEC_NAME_LEN];
+};
+
+struct sadb_path {
+	struct sadb_hdr hdr;
+	char path[4096]; /* of the config; empty: the one xipsecd was started with */
+};
+
+struct sadb_sa_add {
+	struct sadb_hdr hdr;
+	struct xipsec_sa sa;
+};
+
+struct sadb_sa_ref {
+	struct sadb_hdr hdr;
+	struct xipsec_addr dst;
+	__be32 spi;
+	__u8 family;
+	__u8 l4_proto;
+	__u16 pad;
+};
+
+/* One SA, without its key: `sa.key` is zero. */
+struct sadb_sa_info {
+	struct sadb_hdr hdr;
+	struct xipsec_sa sa;
+	__u32 index;
+	__u32 generation;
+	__u32 status;  /* enum xipsec_sa_status */
+	__u32 backend; /* enum xipsec_backend that runs it */
+	__u64 age;     /* seconds since it was installed */
+	__u64 idle;    /* seconds since the last packet; ~0: none yet */
+	__u64 seq;     /* outbound: last used; inbound: highest received */
+	__u64 seq_limit;
+	__u64 packets;
+	__u64 bytes;
+	__u64 drops[XIPSEC_REASON_MAX];
+};
+
+struct sadb_status {
+	struct sadb_hdr hdr;
+	__u64 epoch;
+	__u32 pid;
+	__u32 n_workers;
+	__u32 n_sas;
+	__u32 spd_generation;
+	__u32 worker_pid[XIPSEC_WORKERS_MAX]; /* 0: down */
+	__u32 worker_starts[XIPSEC_WORKERS_MAX];
+	char backend[32];
+};
+
+enum xipsec_event {
+	XIPSEC_EVENT_ACQUIRE = 1, /* a child's policy wants an SA */
+	XIPSEC_EVENT_EXPIRE_HARD, /* an SA has stopped */
+};
+
+struct sadb_event {
+	struct sadb_hdr hdr;
+	__u32 event; /* enum xipsec_event */
+	__u32 sa_index;
+	char child[XIPSEC_NAME_LEN];
+	struct xipsec_addr dst;
+	__be32 spi;
+	__u32 family;
+};
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The configuration as a model: what /etc/xipsec/xipsec.conf says, checked, with defaults filled
+ * in. config_load() reports every error of a file, not just the first, and gives no model then.
+ */
+#ifndef LIB_CONFIG_H
+#define LIB_CONFIG_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include "xipsec/sa.h"
+#include "xipsec/ctl.h"
+
+#define CONFIG_DEFAULT_PATH "/etc/xipsec/xipsec.conf"
+
+struct config_iface {
+	char name[16];
+	enum xipsec_role role;
+};
+
+struct config_policy {
+	char name[XIPSEC_NAME_LEN];
+	char child[XIPSEC_NAME_LEN]; /* with PROTECT */
+	struct xipsec_spd_rule
+		*rules; /* every local x remote pair of the lists; `child` index is 0 */
+	unsigned int n_rules;
+};
+
+struct config_sa {
+	struct xipsec_sa sa; /* selectors: filled from the policies of its child unless given */
+	unsigned int line;
+};
+
+struct config {
+	/* datapath {} */
+	unsigned int workers; /* 0: one a core */
+	enum xipsec_backend backend;
+	unsigned int worker_uid; /* worker n runs as worker_uid + n */
+	unsigned int max_sas;
+	char pin_dir[256];   /* default /sys/fs/bpf/xipsec */
+	char run_dir[256];   /* default /run/xipsec */
+	char state_dir[256]; /* default /var/lib/xipsec */
+	__u32 allow;         /* XIPSEC_ALLOW_* */
+	__u16 ethertypes[XIPSEC_ALLOW_ETHERTYPES];
+	unsigned int n_ethertypes;
+	struct config_iface *ifaces; /* interfaces { NAME { role = } } */
+	unsigned int n_ifaces;
+	char (*exempt)[16]; /* interfaces that need no role */
+	unsigned int n_exempt;
+	/* policies {}, in file order */
+	struct config_policy *policies;
+	unsigned int n_policies;
+	/* sas {}, in file order; holds keys */
+	struct config_sa *sas;
+	unsigned int n_sas;
+};
+
+/* Reads `path` and everything it includes. Returns 0 and gives *out a model that the caller frees
+ * with config_free(), or -EINVAL after writing one line per error, "file:line:column: what:
+ * expected", to `errors`; -errno if the file cannot be read. *out is untouched on failure. */
+int config_load(const char *path, struct config **out, FILE *errors);
+
+/* The defaults alone, as if the file were empty. Caller frees. NULL: no memory. */
+struct config *config_defaults(void);
+
+/* Wipes the keys, then frees. NULL is fine. */
+void config_free(struct config *config);
+
+/* For commands that must work beside a broken file (detach, status): takes only pin_dir, run_dir,
+ * state_dir from `path` as far as they can be read, the defaults for the rest. Never fails but for
+ * memory (NULL). */
+struct config *config_paths(const char *path);
+
+static inline void config_freep(struct config **config)
+{
+	config_free(*config);
+}
+#define _cleanup_config_ __attribute__((cleanup(config_freep)))
+
+#endif

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "lib/reason.h"
+
+#include <string.h>
+
+static const struct {
+	const char *name;
+	const char *text;
+	enum xipsec_reason_kind kind;
+} reasons[XIPSEC_REASON_COUNT] = {
+#define REASON_ROW(sym, name, kind, text) {name, text, XIPSEC_KIND_##kind},
+	XIPSEC_REASONS(REASON_ROW)
+#undef REASON_ROW
+};
+
+static unsigned int known(unsigned int reason)
+{
+	return reason < XIPSEC_REASON_COUNT ? reason : XIPSEC_REASON_UNSPEC;
+}
+
+const char *reason_name(unsigned int reason)
+{
+	return reasons[known(reason)].name;
+}
+
+const char *reason_text(unsigned int reason)
+{
+	return reasons[known(reason)].text;
+}
+
+enum xipsec_reason_kind reason_kind(unsigned int reason)
+{
+	return reasons[known(reason)].kind;
+}
+
+int reason_from_name(const char *name)
+{
+	for (int i = 0; i < XIPSEC_REASON_COUNT; i++)
+		if (strcmp(reasons[i].name, name) == 0)
+			return i;
+	return -1;
+}

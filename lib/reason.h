@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Names and texts of the reasons in include/xipsec/reason.h, for people. */
+#ifndef LIB_REASON_H
+#define LIB_REASON_H
+
+#include "xipsec/reason.h"
+
+/* Static strings; "unspec" for a number that is not in the list. */
+const char *reason_name(unsigned int reason);
+const char *reason_text(unsigned int reason);
+enum xipsec_reason_kind reason_kind(unsigned int reason);
+
+/* Returns the reason of that name, or -1. */
+int reason_from_name(const char *name);
+
+#endif

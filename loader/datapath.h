@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The pinned data path: where it stands in bpffs and how a process opens it.
+ *
+ *	PIN_DIR/gen-N/MAP and gen-N/prog/NAME  one generation: maps and programs of one build
+ *	PIN_DIR/current -> gen-N               the generation that rules, switched by one rename
+ *	PIN_DIR/MAP -> current/MAP             for people and bpftool
+ *
+ * Programs are attached so that they stay when pins vanish (docs/architecture.md): the interface
+ * holds the program, the program holds its maps.
+ */
+#ifndef LOADER_DATAPATH_H
+#define LOADER_DATAPATH_H
+
+#include "lib/config.h"
+#include "xipsec/maps.h"
+
+struct datapath {
+	char generation[32]; /* name of the generation's directory, "gen-3" */
+	unsigned int n_sas;  /* entries of sa_state */
+	int globals, ifaces, spd, spd_hits, child_ids, children, sad, sa_state, xsks, reasons,
+		worker_stats; /* map descriptors, -1: not open */
+};
+
+/* Opens the current generation below `pin_dir`. 0; -ENOENT: nothing is attached; -EPROTO: it is of
+ * another ABI; other -errno. *out is untouched on failure; on success the caller ends it with
+ * datapath_close(). */
+int datapath_open(const char *pin_dir, struct datapath *out);
+void datapath_close(struct datapath *dp);
+
+/* Name of the current generation ("gen-3") into out; -ENOENT: none. For noticing a switch cheaply.
+ */
+int datapath_current(const char *pin_dir, char out[32]);
+
+/* Id of a child name, given out at the first asking and kept for the life of the generation.
+ * Returns the id, or -ENOSPC, -errno. */
+int datapath_child_id(const struct datapath *dp, const char *name);
+
+/* Maps a mmapable array whole. *stride: bytes between entries. Caller munmaps. NULL: errno. */
+void *datapath_mmap(int map_fd, size_t *size, size_t *stride);
+
+/* Serialises writers (xipsec attach, detach, reload; xipsecd's re-attach): an flock on
+ * RUN_DIR/loader.lock. Returns a descriptor to close, or -errno. */
+int datapath_lock(const char *run_dir);
+
+#endif
