@@ -201,7 +201,7 @@ _Static_assert(sizeof(struct xipsec_spd) == 32 + 96 * XIPSEC_RULES_MAX, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_key) == 24, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_entry) == 16, "ABI");
 _Static_assert(sizeof(struct xipsec_child) == 16, "ABI");
-_Static_assert(sizeof(struct xipsec_sa_state) == 72 + 8 * (XIPSEC_REASON_MAX + XIPSEC_REPLAY_WORDS),
+_Static_assert(sizeof(struct xipsec_sa_state) == 64 + 8 * (XIPSEC_REASON_MAX + XIPSEC_REPLAY_WORDS),
 	       "ABI");
 _Static_assert(XIPSEC_REPLAY_WORDS * 32 >= 2 * XIPSEC_WINDOW_MAX, "window and slack fit the ring");
 
