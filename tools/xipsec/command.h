@@ -33,6 +33,7 @@ struct command {
 };
 
 extern const struct command cmd_attach;
+extern const struct command cmd_confirm;
 extern const struct command cmd_detach;
 extern const struct command cmd_status;
 extern const struct command cmd_policy;

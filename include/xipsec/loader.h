@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the client asks of the loader: change and describe the data path that is pinned and
+ * attached, with or without a running xipsecd.
+ *
+ * Every function returns 0 or -errno and has told the user by log lines what went wrong and what to
+ * do. `struct config` is lib/config.h's. Those that change something take the loader's lock.
+ */
+#ifndef XIPSEC_LOADER_H
+#define XIPSEC_LOADER_H
+
+#include <linux/types.h>
+#include "xipsec/maps.h"
+
+struct config;
+
+#define LOADER_UPGRADE 1 /* build a new generation even where the pinned one is of our ABI */
+#define LOADER_GENERIC 2 /* XDP in generic mode, without trying the driver first */
+
+struct loader_attach {
+	const char *ifname;    /* NULL: all of interfaces {} in the config */
+	enum xipsec_role role; /* with ifname */
+	unsigned int flags;    /* LOADER_* */
+	unsigned int confirm;  /* seconds; 0: no confirmation is needed */
+};
+
+/* 0; -EALREADY: it is attached so already; else -errno, and everything that this call did has been
+ * undone. With `confirm`, a process is left behind that undoes it after that many seconds. */
+int loader_attach(const struct config *config, const struct loader_attach *what);
+
+/* Keeps what the last attach with `confirm` did. -ENOENT: nothing waits. */
+int loader_confirm(const struct config *config);
+
+/* ifname NULL: all. -ENOENT: it is not attached. */
+int loader_detach(const struct config *config, const char *ifname);
+
+/* Compiles the policies of `config` and makes them current in one step. */
+int loader_reload(const struct config *config, __u32 *spd_generation);
+
+/* ------------------------------------------------------------------ description */
+
+struct loader_hook {
+	__u32 prog_id; /* 0: nothing of ours is there */
+	char kind[16]; /* "native", "generic", "dispatcher", "tcx", "clsact", "none" */
+	__u32 current; /* 1: the program of the current generation */
+};
+
+struct loader_iface {
+	char name[16];
+	char driver[32];
+	__u32 ifindex; /* 0: recorded, but there is no such interface now */
+	__u32 role;    /* enum xipsec_role; NONE: it has none */
+	__u32 slot;
+	__u32 up;
+	__u32 exempt; /* named in `exempt`, or the loopback */
+	__u32 mtu;
+	__u32 queues;
+	struct loader_hook xdp;
+	struct loader_hook tc;
+	char fault[160]; /* what makes it unsafe, empty: nothing */
+};
+
+struct loader_status {
+	__u32 attached; /* 0: there is no generation of our ABI, the fields up to workers are empty
+			 */
+	__u32 abi;      /* of the pins, 0: none */
+	char release[32];
+	char generation[32];
+	__u32 spd_generation;
+	__u32 n_rules;
+	struct xipsec_counter programs[XIPSEC_REASON_MAX];
+	struct xipsec_counter workers[XIPSEC_REASON_MAX]; /* all workers together */
+	struct xipsec_worker_stats *worker;               /* of n_workers */
+	unsigned int n_workers;
+	struct loader_iface *iface;
+	unsigned int n_ifaces;
+	unsigned int unsafe; /* interfaces with a fault */
+};
+
+/* Gives *out a description that the caller ends with loader_status_free(). */
+int loader_status(const struct config *config, struct loader_status **out);
+void loader_status_free(struct loader_status *status);
+
+struct loader_policy {
+	struct xipsec_spd spd;
+	struct xipsec_counter hits[XIPSEC_RULES_MAX];
+	char (*child)[XIPSEC_NAME_LEN]; /* XIPSEC_CHILDREN_MAX names by id */
+};
+
+/* The policies in force, read from the kernel. Caller ends it with loader_policy_free(). */
+int loader_policy(const struct config *config, struct loader_policy **out);
+void loader_policy_free(struct loader_policy *policy);
+
+#endif
