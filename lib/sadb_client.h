@@ -3,6 +3,7 @@
 #ifndef LIB_SADB_CLIENT_H
 #define LIB_SADB_CLIENT_H
 
+#include <stddef.h>
 #include "xipsec/sadb.h"
 
 /* Called for each item of a listing; `len` bytes are there. Returns 0 to go on, or -errno. */
