@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# make deps installs what build, tests, demo, bench and checks need: Debian's own packages, one list.
+# Quiet when nothing is missing; apt's lists are fetched only if apt does not find a package without.
+
+DEPS_BUILD := build-essential clang llvm flex bison pkg-config bpftool linux-libc-dev libbpf-dev \
+	      libxdp-dev libssl-dev libipsec-mb-dev libmnl-dev libevent-dev libcap-ng-dev \
+	      libseccomp-dev libjson-c-dev
+DEPS_TEST  := libcmocka-dev iproute2 iputils-ping ethtool iperf3 tcpdump tshark jq procps \
+	      python3-minimal python3-scapy
+DEPS_CHECK := git clang-format cppcheck shellcheck mandoc systemd
+DEPS       := $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_CHECK)
+
+.PHONY: deps
+deps:
+	@missing=; for package in $(DEPS); do \
+		case "$$(dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null)" in \
+		installed) ;; *) missing="$$missing $$package" ;; esac; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" != 0 ]; then \
+		echo "deps: missing:$$missing" >&2; \
+		echo "deps: run as root: sudo make deps" >&2; exit 1; \
+	fi; \
+	echo "deps: installing$$missing"; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	install="apt-get install -y -qq --no-install-recommends $$missing"; \
+	$$install >/dev/null 2>&1 </dev/null || { \
+		apt-get update -qq && $$install >/dev/null </dev/null; \
+	} || { echo "deps: apt-get could not install:$$missing" >&2; exit 1; }
