@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is remembered of a manual key for as long as the machine lives: which sequence numbers may
+ * have been used with it (promise 2), and which were received (promise 3).
+ *
+ * STATE_DIR/keys/FINGERPRINT holds one record, also after the SA is deleted. It holds no key: the
+ * fingerprint is HMAC-SHA256(key and salt, "xipsec key fingerprint"), 16 bytes of it.
+ *
+ * Outbound: numbers up to `reserved` may have been used. A number above it is given out only after
+ * a record with a higher `reserved` is on the disk (fsync of file and directory returned). Any
+ * restart goes on above `reserved`; a clean stop writes back what was really used.
+ *
+ * Inbound: `replay_top` is the highest number received. It is rewritten in place every second while
+ * it moves, without waiting for the disk. While the machine runs, the window itself lives on in the
+ * pinned sa_state (`place` says where), whatever dies. After a reboot everything at or below
+ * `replay_top` is refused, seen or not. The gap that remains: after a loss of power or a crash of
+ * the kernel, what was received in the last second or so before it (and was not written out yet)
+ * can be replayed once. Keys from IKE have no such gap, for they die with the machine.
+ *
+ * A record that cannot be read, is damaged, or could have been written by others is not
+ * trustworthy: its key is refused, whatever the config swears.
+ */
+#ifndef LOADER_RESERVE_H
+#define LOADER_RESERVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include "xipsec/sa.h"
+
+#define RESERVE_CHUNK     (1ULL << 20) /* numbers reserved at a time */
+#define RESERVE_NAME_LEN  33           /* fingerprint in hex, with the final 0 */
+#define RESERVE_WHERE_LEN 64           /* names a sa_state map: boot id and map id */
+#define RESERVE_TEXT_MAX  256          /* of an error, for people */
+
+enum reserve_state { RESERVE_LIVE, RESERVE_DELETED };
+
+struct reserve_record {
+	char fingerprint[RESERVE_NAME_LEN];
+	enum reserve_state state;
+	__u8 engine; /* enum xipsec_engine, for the key's whole life */
+	__u8 alg;    /* enum xipsec_alg */
+	__u8 dir;    /* XIPSEC_DIR_* */
+	__u8 family; /* of dst */
+	struct xipsec_addr dst;
+	__u32 spi; /* host order; SPI and dst are for people */
+	__u64 reserved;
+	__u64 replay_top;
+	char where[RESERVE_WHERE_LEN]; /* of the sa_state entry; empty: none */
+	__u32 index;
+	__u32 generation;
+	long long written; /* seconds since 1970 */
+};
+
+/* What a crash or a full disk can break; tests put their own in. */
+struct reserve_io {
+	ssize_t (*write)(int fd, const void *buf, size_t len);
+	int (*fsync)(int fd);
+	int (*rename)(int dir, const char *from, const char *to);
+};
+
+struct reserve {
+	int dir;
+	int lock;
+	const struct reserve_io *io;
+};
+
+/* Makes and locks STATE_DIR/keys. 0 or -errno (-EBUSY: another xipsecd has it), with `text`. */
+int reserve_open(const char *state_dir, struct reserve *out, char text[RESERVE_TEXT_MAX]);
+void reserve_close(struct reserve *reserve);
+
+void reserve_fingerprint(const __u8 *key, size_t len, char out[RESERVE_NAME_LEN]);
+
+/* 0; -ENOENT: this key was never seen here; -EBADMSG: there is a record and it is not trustworthy.
+ * *out is untouched on failure. */
+int reserve_read(const struct reserve *reserve, const char *fingerprint,
+		 struct reserve_record *out);
+
+/* Durable when it returns 0. After a failure the record on disk is the old or the new one, whole:
+ * the caller must count on either, so numbers of the new one are not to be given out. */
+int reserve_write(const struct reserve *reserve, struct reserve_record *record);
+
+/* Rewrites in place without waiting for the disk; for replay_top alone. 0 or -errno. */
+int reserve_touch(const struct reserve *reserve, struct reserve_record *record);
+
+/* Last number of the space: 2^32 - 1, or 2^64 - 1 with ESN. */
+__u64 reserve_end(bool esn);
+
+/* Finds the record of `sa`'s key, or makes one for a key declared fresh, and applies the rules: one
+ * engine, one direction, room left. Nothing is written. 0: *out has it, `reserved` as it was (0 for
+ * a fresh key). -EKEYREJECTED and the like: `text` says why and what to do. */
+int reserve_claim(const struct reserve *reserve, const struct xipsec_sa *sa, const __u8 *key,
+		  struct reserve_record *out, char text[RESERVE_TEXT_MAX]);
+
+/* Reserves ahead so that RESERVE_CHUNK numbers after `seq` can be given out, as far as the space
+ * goes. Durable when it returns 0: then, and only then, seq_limit may become record->reserved. On
+ * failure *record is as before. */
+int reserve_ahead(const struct reserve *reserve, struct reserve_record *record, __u64 seq,
+		  bool esn);
+
+#endif
