@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Asking the kernel's routes where a packet would go. */
+#ifndef BPF_FIB_H
+#define BPF_FIB_H
+
+#include "bpf/maps.h"
+#include "bpf/parse.h"
+
+#define FIB_AF_INET  2
+#define FIB_AF_INET6 10
+
+/* BPF_FIB_LKUP_RET_*, or a negative errno; *egress is written where the route names a device.
+ * tot_len 0: no MTU check, the answer must not depend on the size. */
+static __always_inline long fib_ask(struct xdp_md *ctx, const struct pkt *pkt, __u32 *egress)
+{
+	struct bpf_fib_lookup fib;
+	long ret;
+
+	__builtin_memset(&fib, 0, sizeof(fib));
+	fib.ifindex = ctx->ingress_ifindex;
+	fib.l4_protocol = pkt->l4_proto;
+	fib.sport = bpf_htons(pkt->sport);
+	fib.dport = bpf_htons(pkt->dport);
+	if (pkt->family == XIPSEC_FAMILY_IP4) {
+		fib.family = FIB_AF_INET;
+		fib.tos = pkt->tos;
+		fib.ipv4_src = pkt->src.word[0];
+		fib.ipv4_dst = pkt->dst.word[0];
+	} else {
+		fib.family = FIB_AF_INET6;
+		fib.flowinfo = pkt->flowinfo;
+		__builtin_memcpy(fib.ipv6_src, &pkt->src, sizeof(fib.ipv6_src));
+		__builtin_memcpy(fib.ipv6_dst, &pkt->dst, sizeof(fib.ipv6_dst));
+	}
+	ret = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	if (ret == BPF_FIB_LKUP_RET_SUCCESS || ret == BPF_FIB_LKUP_RET_NO_NEIGH)
+		*egress = fib.ifindex;
+	return ret;
+}
+
+/* Would the stack send this out by a black interface? Direction of failure: slow path, "no" means
+ * that the stack decides, and the guard on black's egress looks at whatever it sends there. */
+static __always_inline int fib_leaves_by_black(struct xdp_md *ctx, const struct pkt *pkt)
+{
+	const struct xipsec_iface *iface;
+	__u32 egress = 0;
+
+	if (pkt_multicast(pkt))
+		return 0;
+	fib_ask(ctx, pkt, &egress);
+	iface = bpf_map_lookup_elem(&ifaces, &egress);
+	return iface && iface->role == XIPSEC_ROLE_UNPROTECTED;
+}
+
+/* Is the destination this host? NOT_FWDED is also said of what has no route, FWD_DISABLED of
+ * everything on a host that does not forward: neither goes further than here. Multicast and
+ * broadcast are nobody's own. */
+static __always_inline int fib_is_local(struct xdp_md *ctx, const struct pkt *pkt)
+{
+	__u32 egress;
+	long ret;
+
+	if (pkt_multicast(pkt))
+		return 0;
+	ret = fib_ask(ctx, pkt, &egress);
+	return ret == BPF_FIB_LKUP_RET_NOT_FWDED || ret == BPF_FIB_LKUP_RET_FWD_DISABLED;
+}
+
+#endif

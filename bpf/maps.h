@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The maps of include/xipsec/maps.h, in the order of its table. */
+#ifndef BPF_MAPS_H
+#define BPF_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "xipsec/maps.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xipsec_version);
+} version SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct xipsec_globals);
+} globals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XIPSEC_SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, struct xipsec_iface);
+} ifaces SEC(".maps");
+
+struct spd_rules {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xipsec_spd);
+} spd_rules SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct spd_rules);
+} spd SEC(".maps") = {.values = {[0] = &spd_rules}};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, XIPSEC_RULES_MAX);
+	__type(key, __u32);
+	__type(value, struct xipsec_counter);
+} spd_hits SEC(".maps");
+
+struct child_name {
+	char name[XIPSEC_NAME_LEN];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XIPSEC_CHILDREN_MAX);
+	__type(key, struct child_name);
+	__type(value, __u32);
+} child_ids SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XIPSEC_CHILDREN_MAX);
+	__type(key, __u32);
+	__type(value, struct xipsec_child);
+} children SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XIPSEC_SAS_DEFAULT);
+	__type(key, struct xipsec_sad_key);
+	__type(value, struct xipsec_sad_entry);
+} sad SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XIPSEC_SAS_DEFAULT);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct xipsec_sa_state);
+} sa_state SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, XIPSEC_SLOTS_MAX *XIPSEC_QUEUES_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} xsks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, XIPSEC_REASON_MAX);
+	__type(key, __u32);
+	__type(value, struct xipsec_counter);
+} reasons SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XIPSEC_WORKERS_MAX);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct xipsec_worker_stats);
+} worker_stats SEC(".maps");
+
+#endif

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The four programs. Each entry point decides on one reason and counts it; the action follows from
+ * the reason's kind (count.h). Programs that read a table of contents: the steps are in the
+ *headers.
+ *
+ *	xipsec_red    XDP on protected interfaces       what leaves by black: SPD-O
+ *	xipsec_black  XDP on unprotected interfaces     ESP to workers, plaintext: SPD-I
+ *	xipsec_guard  TC egress of unprotected ones     the stack's own traffic: SPD-O
+ *	xipsec_redtc  TC ingress of protected ones      marks
+ */
+#include "bpf/maps.h"
+#include "bpf/count.h"
+#include "bpf/parse.h"
+#include "bpf/pass.h"
+#include "bpf/spd.h"
+#include "bpf/sad.h"
+#include "bpf/fib.h"
+#include "bpf/meta.h"
+#include "bpf/esp.h"
+#include "bpf/guard.h"
+
+/* bpf_fib_lookup is for GPL-compatible programs. */
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+static __always_inline void xdp_load(struct xdp_md *ctx, struct pkt *pkt)
+{
+	__builtin_memset(pkt, 0, sizeof(*pkt));
+	pkt->data = (void *)(long)ctx->data;
+	pkt->data_end = (void *)(long)ctx->data_end;
+	pkt->len = bpf_xdp_get_buff_len(ctx);
+}
+
+static __always_inline const struct xipsec_iface *iface_of(__u32 ifindex, __u32 role)
+{
+	const struct xipsec_iface *iface = bpf_map_lookup_elem(&ifaces, &ifindex);
+
+	return iface && iface->role == role ? iface : NULL;
+}
+
+/* ------------------------------------------------------------------ red */
+
+/* The policy says PROTECT: to the worker of the child's SA. Direction of failure: closed, without
+ * an SA or with an engine that is not there the packet ends. */
+static __always_inline enum xipsec_reason red_protect(struct xdp_md *ctx, const struct pkt *pkt,
+						      const struct xipsec_iface *iface,
+						      __u32 spd_generation, __u32 child_id)
+{
+	const struct xipsec_child *child = bpf_map_lookup_elem(&children, &child_id);
+	struct xipsec_meta verdict;
+
+	if (!child || child->sa_generation == 0)
+		return XIPSEC_REASON_NO_SA_OUT;
+	if (child->engine != XIPSEC_ENGINE_AFXDP)
+		return XIPSEC_REASON_ENGINE_CLOSED;
+	__builtin_memset(&verdict, 0, sizeof(verdict));
+	verdict.dir = XIPSEC_DIR_OUT;
+	verdict.sa_index = child->sa_index;
+	verdict.sa_generation = child->sa_generation;
+	verdict.spd_generation = spd_generation;
+	verdict.l4_off = pkt_has_l4(pkt) ? pkt->l4_off : 0;
+	verdict.reason = XIPSEC_REASON_STEER_OUT;
+	return steer(ctx, pkt, iface, &verdict);
+}
+
+/* Direction of failure: closed for all that leaves by black; what does not is the stack's. The
+ * stack cannot forward what is not IP, and the guard drops it on black. */
+static __always_inline enum xipsec_reason red_reason(struct xdp_md *ctx, struct pkt *pkt)
+{
+	const struct xipsec_iface *iface = iface_of(ctx->ingress_ifindex, XIPSEC_ROLE_PROTECTED);
+	const struct xipsec_spd *rules;
+	enum xipsec_reason reason;
+	enum spd_verdict verdict;
+	__u32 child_id = 0;
+
+	if (!iface)
+		return XIPSEC_REASON_NO_IFACE;
+	reason = parse_frame(pkt, 0);
+	if (reason)
+		return reason;
+	reason = pass_link(pkt);
+	if (reason)
+		return reason;
+	if (pkt->family == XIPSEC_FAMILY_ANY || !fib_leaves_by_black(ctx, pkt))
+		return XIPSEC_REASON_NOT_OUTBOUND;
+	rules = spd_current();
+	if (!rules)
+		return XIPSEC_REASON_NO_SPD;
+	verdict = spd_lookup(rules, pkt, XIPSEC_DIR_OUT, &child_id);
+	if (verdict == SPD_BYPASS)
+		return XIPSEC_REASON_BYPASS_OUT;
+	if (verdict == SPD_PROTECT)
+		return red_protect(ctx, pkt, iface, rules->generation, child_id);
+	return spd_drop_reason(verdict);
+}
+
+SEC("xdp.frags")
+int xipsec_red(struct xdp_md *ctx)
+{
+	struct pkt pkt;
+	__u32 reason;
+
+	xdp_load(ctx, &pkt);
+	reason = red_reason(ctx, &pkt);
+	return xdp_finish(reason, pkt.len);
+}
+
+/* ------------------------------------------------------------------ black */
+
+/* ESP that could be ours: to the worker of its SA. GO_ON: no SA has this destination and SPI.
+ * Direction of failure: closed. */
+static __always_inline enum xipsec_reason black_esp(struct xdp_md *ctx, const struct pkt *pkt,
+						    const struct xipsec_iface *iface,
+						    __u32 spd_generation,
+						    const struct esp_seen *seen)
+{
+	const struct xipsec_sad_entry *entry;
+	struct xipsec_meta verdict;
+	int udp = seen->form == ESP_FORM_UDP;
+
+	if (!udp && seen->form != ESP_FORM_PLAIN)
+		return GO_ON;
+	entry = sad_lookup(&pkt->dst, pkt->family, seen->spi);
+	if (!entry || entry->dir != XIPSEC_DIR_IN)
+		return GO_ON;
+	if (!!entry->udp != udp)
+		return XIPSEC_REASON_NO_SA;
+	if (entry->engine != XIPSEC_ENGINE_AFXDP)
+		return XIPSEC_REASON_ENGINE_CLOSED;
+	__builtin_memset(&verdict, 0, sizeof(verdict));
+	verdict.dir = XIPSEC_DIR_IN;
+	verdict.sa_index = entry->sa_index;
+	verdict.sa_generation = entry->sa_generation;
+	verdict.spd_generation = spd_generation;
+	verdict.reason = udp ? XIPSEC_REASON_STEER_UDP_IN : XIPSEC_REASON_STEER_IN;
+	verdict.l4_off = seen->esp_off;
+	return steer(ctx, pkt, iface, &verdict);
+}
+
+/* Whole packets of IPsec to this host that no SA took. GO_ON: plaintext. */
+static __always_inline enum xipsec_reason black_local(const struct pkt *pkt,
+						      const struct esp_seen *seen)
+{
+	switch (seen->form) {
+	case ESP_FORM_PLAIN:
+	case ESP_FORM_UDP: return XIPSEC_REASON_NO_SA;
+	case ESP_FORM_KEEPALIVE: return XIPSEC_REASON_NAT_KEEPALIVE;
+	case ESP_FORM_IKE: return XIPSEC_REASON_IKE_IN;
+	}
+	if (pkt->l4_proto == IPPROTO_AH && !(pkt->frag & PKT_FRAG_PART))
+		return XIPSEC_REASON_NO_SA;
+	if (quotes_our_esp(pkt))
+		return XIPSEC_REASON_PMTU_CLOSED;
+	return GO_ON;
+}
+
+/* Fragments to this host that may be parts of ESP, AH or IKE: they would need reassembly. */
+static __always_inline int black_is_ipsec_part(const struct pkt *pkt)
+{
+	if (!(pkt->frag & PKT_FRAG_PART) || (pkt->opaque & XIPSEC_OPAQUE_PROTO))
+		return 0;
+	if (pkt->l4_proto == IPPROTO_ESP || pkt->l4_proto == IPPROTO_AH)
+		return 1;
+	return pkt->l4_proto == IPPROTO_UDP && pkt_has_l4(pkt) &&
+	       (pkt->dport == PORT_IKE || pkt->dport == PORT_NATT);
+}
+
+/* A later fragment of UDP hides its ports: it may be IKE or ESP in UDP. */
+static __always_inline int black_is_udp_part(const struct pkt *pkt)
+{
+	return pkt->l4_proto == IPPROTO_UDP && !(pkt->opaque & XIPSEC_OPAQUE_PROTO) &&
+	       !pkt_has_l4(pkt);
+}
+
+static __always_inline enum xipsec_reason black_plaintext(const struct xipsec_spd *rules,
+							  const struct pkt *pkt, int local)
+{
+	enum spd_verdict verdict;
+	__u32 child;
+
+	verdict = spd_lookup(rules, pkt, XIPSEC_DIR_IN, &child);
+	if (verdict == SPD_BYPASS)
+		return XIPSEC_REASON_BYPASS_IN;
+	if (local && black_is_udp_part(pkt))
+		return XIPSEC_REASON_REASSEMBLY_CLOSED;
+	if (verdict == SPD_PROTECT)
+		return XIPSEC_REASON_PLAINTEXT_IN;
+	return spd_drop_reason(verdict);
+}
+
+/* Everything that is IP. Direction of failure: closed. */
+static __always_inline enum xipsec_reason black_ip(struct xdp_md *ctx, const struct pkt *pkt,
+						   const struct xipsec_iface *iface,
+						   const struct xipsec_spd *rules)
+{
+	enum xipsec_reason reason;
+	struct esp_seen seen;
+	int local;
+
+	esp_look(pkt, &seen);
+	reason = black_esp(ctx, pkt, iface, rules->generation, &seen);
+	if (reason)
+		return reason;
+	reason = pass_mld(pkt, rules->allow);
+	if (reason)
+		return reason;
+	local = fib_is_local(ctx, pkt);
+	reason = local || pkt_multicast(pkt) ? pass_dhcp(pkt, rules->allow, pkt->dport, pkt->sport)
+					     : GO_ON;
+	if (reason)
+		return reason;
+	if (local && black_is_ipsec_part(pkt))
+		return XIPSEC_REASON_REASSEMBLY_CLOSED;
+	reason = local ? black_local(pkt, &seen) : GO_ON;
+	if (reason)
+		return reason;
+	return black_plaintext(rules, pkt, local);
+}
+
+/* Direction of failure: closed. */
+static __always_inline enum xipsec_reason black_reason(struct xdp_md *ctx, struct pkt *pkt)
+{
+	const struct xipsec_iface *iface = iface_of(ctx->ingress_ifindex, XIPSEC_ROLE_UNPROTECTED);
+	const struct xipsec_spd *rules;
+	enum xipsec_reason reason;
+
+	if (!iface)
+		return XIPSEC_REASON_NO_IFACE;
+	reason = parse_frame(pkt, 0);
+	if (reason)
+		return reason;
+	reason = pass_link(pkt);
+	if (reason)
+		return reason;
+	rules = spd_current();
+	if (!rules)
+		return XIPSEC_REASON_NO_SPD;
+	if (pkt->family == XIPSEC_FAMILY_ANY)
+		return spd_ethertype_named(rules, pkt->eth_type) ? XIPSEC_REASON_ETHERTYPE_PASS
+								 : XIPSEC_REASON_ETHERTYPE;
+	return black_ip(ctx, pkt, iface, rules);
+}
+
+SEC("xdp.frags")
+int xipsec_black(struct xdp_md *ctx)
+{
+	struct pkt pkt;
+	__u32 reason;
+
+	xdp_load(ctx, &pkt);
+	reason = black_reason(ctx, &pkt);
+	return xdp_finish(reason, pkt.len);
+}
+
+/* ------------------------------------------------------------------ the guard */
+
+/* Direction of failure: closed. */
+static __always_inline enum xipsec_reason guard_reason(struct __sk_buff *skb, struct pkt *pkt)
+{
+	int own = guard_is_own(skb);
+	const struct xipsec_spd *rules;
+	enum xipsec_reason reason;
+
+	if (!iface_of(skb->ifindex, XIPSEC_ROLE_UNPROTECTED))
+		return XIPSEC_REASON_NO_IFACE;
+	reason = parse_frame(pkt, skb->vlan_present ? 1 : 0);
+	if (reason)
+		return reason;
+	reason = pass_link(pkt);
+	if (!reason && own)
+		reason = guard_own(pkt, skb->mark);
+	if (reason)
+		return reason;
+	rules = spd_current();
+	if (!rules)
+		return XIPSEC_REASON_NO_SPD;
+	if (pkt->family == XIPSEC_FAMILY_ANY)
+		return spd_ethertype_named(rules, pkt->eth_type) ? XIPSEC_REASON_ETHERTYPE_PASS
+								 : XIPSEC_REASON_ETHERTYPE;
+	reason = own ? pass_mld(pkt, rules->allow) : GO_ON;
+	if (!reason && own)
+		reason = pass_dhcp(pkt, rules->allow, pkt->sport, pkt->dport);
+	return reason ? reason : guard_policy(rules, pkt, own);
+}
+
+SEC("tc")
+int xipsec_guard(struct __sk_buff *skb)
+{
+	struct pkt pkt;
+	__u32 reason;
+
+	guard_load(skb, &pkt);
+	reason = guard_reason(skb, &pkt);
+	return tc_finish(reason, pkt.len);
+}
+
+/* ------------------------------------------------------------------ red, behind XDP */
+
+/*
+ * The seam of the kernel's engine: XDP will leave its choice in the metadata, and this program will
+ * turn it into XIPSEC_MARK_XFRM. Until then such metadata has no meaning, and the packet ends here.
+ *
+ * What comes without metadata was counted by xipsec_red, which gave its PASS reason: counting it
+ * again would break "one reason a packet". So nothing is counted, and the answer is UNSPEC, "no
+ * opinion", not OK. A mark that only this host may give does not come in from red: veth keeps marks
+ * inside one network namespace.
+ *
+ * Direction of failure: closed.
+ */
+SEC("tc")
+int xipsec_redtc(struct __sk_buff *skb)
+{
+	__u32 *magic = (void *)(long)skb->data_meta;
+	void *data = (void *)(long)skb->data;
+
+	if (!iface_of(skb->ifindex, XIPSEC_ROLE_PROTECTED))
+		return tc_finish(XIPSEC_REASON_NO_IFACE, skb->len);
+	if ((void *)(magic + 1) <= data && *magic == XIPSEC_META_MAGIC)
+		return tc_finish(XIPSEC_REASON_ENGINE_CLOSED, skb->len);
+	skb->mark &= ~XIPSEC_MARK_MASK;
+	return TC_ACT_UNSPEC;
+}
