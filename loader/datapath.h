@@ -32,6 +32,16 @@ void datapath_close(struct datapath *dp);
  */
 int datapath_current(const char *pin_dir, char out[32]);
 
+/* The same for one generation's directory ("PIN_DIR/gen-3"), current or not. */
+int datapath_open_dir(const char *gen_dir, struct datapath *out);
+
+/* ABI and release of a generation, whatever they are: the layout of the pins and the first word of
+ * `version` are the same in every ABI. 0, -ENOENT, -errno. */
+int datapath_abi(const char *gen_dir, struct xipsec_version *out);
+
+/* Makes a directory and its parents. 0, also where it is there already, or -errno. */
+int datapath_mkdir(const char *path, unsigned int mode);
+
 /* Id of a child name, given out at the first asking and kept for the life of the generation.
  * Returns the id, or -ENOSPC, -errno. */
 int datapath_child_id(const struct datapath *dp, const char *name);

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/datapath.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "lib/cleanup.h"
+
+static const struct {
+	const char *name;
+	size_t offset;
+} datapath_maps[] = {
+	{"globals", offsetof(struct datapath, globals)},
+	{"ifaces", offsetof(struct datapath, ifaces)},
+	{"spd", offsetof(struct datapath, spd)},
+	{"spd_hits", offsetof(struct datapath, spd_hits)},
+	{"child_ids", offsetof(struct datapath, child_ids)},
+	{"children", offsetof(struct datapath, children)},
+	{"sad", offsetof(struct datapath, sad)},
+	{"sa_state", offsetof(struct datapath, sa_state)},
+	{"xsks", offsetof(struct datapath, xsks)},
+	{"reasons", offsetof(struct datapath, reasons)},
+	{"worker_stats", offsetof(struct datapath, worker_stats)},
+};
+
+#define N_MAPS (sizeof(datapath_maps) / sizeof(datapath_maps[0]))
+
+static int *map_slot(struct datapath *dp, size_t i)
+{
+	return (int *)((char *)dp + datapath_maps[i].offset);
+}
+
+void datapath_close(struct datapath *dp)
+{
+	for (size_t i = 0; i < N_MAPS; i++) {
+		int *fd = map_slot(dp, i);
+
+		if (*fd >= 0)
+			close(*fd);
+		*fd = -1;
+	}
+}
+
+int datapath_current(const char *pin_dir, char out[32])
+{
+	char path[512], target[32];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "%s/current", pin_dir);
+	len = readlink(path, target, sizeof(target) - 1);
+	if (len < 0)
+		return -errno;
+	target[len] = 0;
+	memcpy(out, target, sizeof(target));
+	return 0;
+}
+
+int datapath_abi(const char *gen_dir, struct xipsec_version *out)
+{
+	_cleanup_free_ struct xipsec_version *version = NULL;
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info), zero = 0;
+	char path[512];
+	_cleanup_close_ int fd = -1;
+	size_t size;
+
+	snprintf(path, sizeof(path), "%s/version", gen_dir);
+	fd = bpf_obj_get(path);
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+		return -errno;
+	/* Another ABI may have a longer value; its first word is the ABI for ever. */
+	size = info.value_size > sizeof(*version) ? info.value_size : sizeof(*version);
+	version = calloc(1, size);
+	if (!version)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(fd, &zero, version))
+		return -errno;
+	*out = *version;
+	out->release[sizeof(out->release) - 1] = 0;
+	return 0;
+}
+
+int datapath_open_dir(const char *gen_dir, struct datapath *out)
+{
+	struct xipsec_version version;
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info);
+	const char *slash = strrchr(gen_dir, '/');
+	struct datapath dp;
+	int err = datapath_abi(gen_dir, &version);
+
+	if (err)
+		return err;
+	if (version.abi != XIPSEC_ABI)
+		return -EPROTO;
+	for (size_t i = 0; i < N_MAPS; i++)
+		*map_slot(&dp, i) = -1;
+	snprintf(dp.generation, sizeof(dp.generation), "%s", slash ? slash + 1 : gen_dir);
+	for (size_t i = 0; i < N_MAPS; i++) {
+		char path[512];
+
+		snprintf(path, sizeof(path), "%s/%s", gen_dir, datapath_maps[i].name);
+		*map_slot(&dp, i) = bpf_obj_get(path);
+		if (*map_slot(&dp, i) < 0) {
+			err = -errno;
+			datapath_close(&dp);
+			return err;
+		}
+	}
+	if (bpf_obj_get_info_by_fd(dp.sa_state, &info, &len)) {
+		err = -errno;
+		datapath_close(&dp);
+		return err;
+	}
+	dp.n_sas = info.max_entries;
+	*out = dp;
+	return 0;
+}
+
+int datapath_open(const char *pin_dir, struct datapath *out)
+{
+	char current[32], gen_dir[320];
+	int err = datapath_current(pin_dir, current);
+
+	if (err)
+		return err;
+	snprintf(gen_dir, sizeof(gen_dir), "%s/%s", pin_dir, current);
+	return datapath_open_dir(gen_dir, out);
+}
+
+int datapath_child_id(const struct datapath *dp, const char *name)
+{
+	char key[XIPSEC_NAME_LEN] = "", next[XIPSEC_NAME_LEN];
+	const char *at = NULL;
+	__u32 id = 0, fresh = 0;
+
+	if (strlen(name) >= sizeof(key))
+		return -ENAMETOOLONG;
+	strcpy(key, name);
+	if (!bpf_map_lookup_elem(dp->child_ids, key, &id))
+		return (int)id;
+	while (!bpf_map_get_next_key(dp->child_ids, at, next)) {
+		char seen[XIPSEC_NAME_LEN];
+
+		memcpy(seen, next, sizeof(seen));
+		if (!bpf_map_lookup_elem(dp->child_ids, seen, &id) && id >= fresh)
+			fresh = id + 1;
+		memcpy(next, seen, sizeof(next));
+		at = next;
+	}
+	if (fresh >= XIPSEC_CHILDREN_MAX)
+		return -ENOSPC;
+	if (bpf_map_update_elem(dp->child_ids, key, &fresh, BPF_NOEXIST))
+		return -errno;
+	return (int)fresh;
+}
+
+void *datapath_mmap(int map_fd, size_t *size, size_t *stride)
+{
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), step, total;
+	void *at;
+
+	if (bpf_obj_get_info_by_fd(map_fd, &info, &len))
+		return NULL;
+	step = ((size_t)info.value_size + 7) & ~(size_t)7;
+	total = (step * info.max_entries + page - 1) / page * page;
+	at = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
+	if (at == MAP_FAILED)
+		return NULL;
+	*size = total;
+	*stride = step;
+	return at;
+}
+
+int datapath_mkdir(const char *path, unsigned int mode)
+{
+	_cleanup_free_ char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	for (char *at = copy + 1;; at++) {
+		char was = *at;
+
+		if (was != '/' && was != 0)
+			continue;
+		*at = 0;
+		if (mkdir(copy, mode) && errno != EEXIST)
+			return -errno;
+		*at = was;
+		if (!was)
+			return 0;
+	}
+}
+
+int datapath_lock(const char *run_dir)
+{
+	_cleanup_close_ int fd = -1;
+	char path[512];
+	int err = datapath_mkdir(run_dir, 0755);
+
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), "%s/loader.lock", run_dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX)) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return take_fd(&fd);
+}

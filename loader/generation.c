@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/generation.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "loader/probe.h"
+#include "loader/spd.h"
+#include "xipsec.skel.h"
+
+/* What people find right below PIN_DIR. */
+static const char *const links[] = {
+	"version",  "globals", "ifaces",   "spd",  "spd_rules", "spd_hits",     "child_ids",
+	"children", "sad",     "sa_state", "xsks", "reasons",   "worker_stats",
+};
+
+#define N_LINKS (sizeof(links) / sizeof(links[0]))
+
+static const struct {
+	const char *name;
+	size_t offset;
+} programs[] = {
+	{"xipsec_red", offsetof(struct generation, red)},
+	{"xipsec_black", offsetof(struct generation, black)},
+	{"xipsec_guard", offsetof(struct generation, guard)},
+	{"xipsec_redtc", offsetof(struct generation, redtc)},
+};
+
+#define N_PROGRAMS (sizeof(programs) / sizeof(programs[0]))
+
+static int *prog_slot(struct generation *gen, size_t i)
+{
+	return (int *)((char *)gen + programs[i].offset);
+}
+
+static void skel_freep(struct xipsec_bpf **skel)
+{
+	xipsec_bpf__destroy(*skel);
+}
+#define _cleanup_skel_ __attribute__((cleanup(skel_freep)))
+
+/* "gen-12" -> 12, anything else 0. */
+static unsigned int generation_number(const char *name)
+{
+	unsigned int n = 0;
+	char end = 0;
+
+	return sscanf(name, "gen-%u%c", &n, &end) == 1 ? n : 0;
+}
+
+static unsigned int newest_generation(const char *pin_dir)
+{
+	DIR *dir = opendir(pin_dir);
+	unsigned int newest = 0;
+	struct dirent *entry;
+
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
+		unsigned int n = generation_number(entry->d_name);
+
+		newest = n > newest ? n : newest;
+	}
+	closedir(dir);
+	return newest;
+}
+
+static int skel_load(const struct config *config, struct xipsec_bpf **out)
+{
+	_cleanup_skel_ struct xipsec_bpf *skel = xipsec_bpf__open();
+	static const char *const per_sa[] = {"sad", "sa_state"};
+	unsigned int kernel = probe_kernel();
+	int err;
+
+	if (!skel) {
+		log_error("the built-in BPF object cannot be read: %s", strerror(errno));
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < 2; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, per_sa[i]);
+
+		if (!map || bpf_map__set_max_entries(map, config->max_sas))
+			return -EINVAL;
+	}
+	err = xipsec_bpf__load(skel);
+	if (err) {
+		log_error("the kernel (Linux %u.%u) refuses the programs: %s; xipsec needs Linux "
+			  "6.1 or later%s",
+			  kernel >> 16, kernel >> 8 & 255, strerror(-err),
+			  err == -EPERM ? ", and a memory limit (ulimit -l) above 16 MB" : "");
+		return err;
+	}
+	*out = take_ptr(skel);
+	return 0;
+}
+
+static int pin_maps(struct xipsec_bpf *skel, const char *gen_dir)
+{
+	struct bpf_map *map;
+	char path[512];
+
+	bpf_object__for_each_map(map, skel->obj)
+	{
+		/* spd_rules here is only the pattern of the inner map; spd.c pins the real one. */
+		if (bpf_map__is_internal(map) || !strcmp(bpf_map__name(map), "spd_rules"))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", gen_dir, bpf_map__name(map));
+		if (bpf_obj_pin(bpf_map__fd(map), path)) {
+			log_error("cannot pin %s: %s", path, strerror(errno));
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+static int pin_programs(struct xipsec_bpf *skel, const char *gen_dir)
+{
+	struct bpf_program *prog;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/prog", gen_dir);
+	if (mkdir(path, 0700))
+		return -errno;
+	bpf_object__for_each_program(prog, skel->obj)
+	{
+		if (bpf_program__fd(prog) < 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/prog/%s", gen_dir, bpf_program__name(prog));
+		if (bpf_obj_pin(bpf_program__fd(prog), path)) {
+			log_error("cannot pin %s: %s", path, strerror(errno));
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+static int fill_version(struct xipsec_bpf *skel, __u32 spd_base)
+{
+	struct xipsec_version version = {.abi = XIPSEC_ABI, .release = XIPSEC_VERSION};
+	struct xipsec_globals globals = {.spd_generation = spd_base};
+	int map = bpf_object__find_map_fd_by_name(skel->obj, "version");
+	int global = bpf_object__find_map_fd_by_name(skel->obj, "globals");
+	__u32 zero = 0;
+
+	if (bpf_map_update_elem(global, &zero, &globals, BPF_ANY) ||
+	    bpf_map_update_elem(map, &zero, &version, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+static int child_id_of(void *arg, const char *name)
+{
+	return datapath_child_id(arg, name);
+}
+
+/* The first SPD, with the object's own types, so that bpftool prints field names. */
+static int fill_spd(const struct config *config, struct xipsec_bpf *skel,
+		    const struct generation *gen)
+{
+	_cleanup_free_ struct xipsec_spd *spd = calloc(1, sizeof(*spd));
+	struct btf *btf = bpf_object__btf(skel->obj);
+	int key, value, err;
+
+	if (!spd)
+		return -ENOMEM;
+	err = spd_compile(config, child_id_of, (void *)&gen->dp, spd);
+	if (err)
+		return err;
+	key = btf ? btf__find_by_name_kind(btf, "__u32", BTF_KIND_TYPEDEF) : -1;
+	value = btf ? btf__find_by_name_kind(btf, "xipsec_spd", BTF_KIND_STRUCT) : -1;
+	return spd_install(&gen->dp, gen->dir, key > 0 && value > 0 ? btf__fd(btf) : -1, (__u32)key,
+			   (__u32)value, spd);
+}
+
+static int open_programs(struct generation *gen)
+{
+	char path[512];
+
+	for (size_t i = 0; i < N_PROGRAMS; i++)
+		*prog_slot(gen, i) = -1;
+	for (size_t i = 0; i < N_PROGRAMS; i++) {
+		snprintf(path, sizeof(path), "%s/prog/%s", gen->dir, programs[i].name);
+		*prog_slot(gen, i) = bpf_obj_get(path);
+		if (*prog_slot(gen, i) < 0) {
+			int err = -errno;
+
+			while (i--)
+				close(*prog_slot(gen, i));
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void close_programs(struct generation *gen)
+{
+	for (size_t i = 0; i < N_PROGRAMS; i++) {
+		close(*prog_slot(gen, i));
+		*prog_slot(gen, i) = -1;
+	}
+}
+
+static int open_dir(struct generation *gen)
+{
+	int err = open_programs(gen);
+
+	if (err)
+		return err;
+	err = datapath_open_dir(gen->dir, &gen->dp);
+	if (err)
+		close_programs(gen);
+	return err;
+}
+
+static int build_pins(const struct config *config, __u32 spd_base, struct generation *gen)
+{
+	_cleanup_skel_ struct xipsec_bpf *skel = NULL;
+	int err = skel_load(config, &skel);
+
+	if (err)
+		return err;
+	err = fill_version(skel, spd_base);
+	if (!err)
+		err = pin_maps(skel, gen->dir);
+	if (!err)
+		err = pin_programs(skel, gen->dir);
+	if (!err)
+		err = open_dir(gen);
+	if (err) {
+		log_error("generation %s: %s", gen->dir, strerror(-err));
+		return err;
+	}
+	err = fill_spd(config, skel, gen);
+	if (err)
+		generation_close(gen);
+	return err;
+}
+
+int generation_build(const struct config *config, __u32 spd_base, struct generation *out)
+{
+	struct generation gen = {0};
+	int err;
+
+	err = datapath_mkdir(config->pin_dir, 0700);
+	if (err) {
+		log_error("pin_dir %s: %s (bpffs takes no dots in names)", config->pin_dir,
+			  strerror(-err));
+		return err;
+	}
+	snprintf(gen.name, sizeof(gen.name), "gen-%u", newest_generation(config->pin_dir) + 1);
+	snprintf(gen.dir, sizeof(gen.dir), "%s/%s", config->pin_dir, gen.name);
+	if (mkdir(gen.dir, 0700)) {
+		err = -errno;
+		log_error("%s: %s", gen.dir, strerror(-err));
+		return err;
+	}
+	err = build_pins(config, spd_base, &gen);
+	if (err) {
+		generation_remove(config->pin_dir, gen.name);
+		rmdir(config->pin_dir); /* goes only if this call made it, or it was empty */
+		return err;
+	}
+	*out = gen;
+	return 0;
+}
+
+int generation_open(const char *pin_dir, struct generation *out)
+{
+	struct generation gen = {0};
+	struct xipsec_version version;
+	int err = datapath_current(pin_dir, gen.name);
+
+	if (err)
+		return err;
+	snprintf(gen.dir, sizeof(gen.dir), "%s/%s", pin_dir, gen.name);
+	err = datapath_abi(gen.dir, &version);
+	if (err)
+		return err;
+	if (version.abi != XIPSEC_ABI)
+		return -EPROTO;
+	err = open_dir(&gen);
+	if (err)
+		return err;
+	*out = gen;
+	return 0;
+}
+
+void generation_close(struct generation *gen)
+{
+	close_programs(gen);
+	datapath_close(&gen->dp);
+}
+
+int generation_set_current(const char *pin_dir, const char *name)
+{
+	char path[512], fresh[512], target[64];
+
+	snprintf(path, sizeof(path), "%s/current", pin_dir);
+	if (!name)
+		return unlink(path) && errno != ENOENT ? -errno : 0;
+	snprintf(fresh, sizeof(fresh), "%s/current_new", pin_dir);
+	unlink(fresh);
+	if (symlink(name, fresh))
+		return -errno;
+	if (rename(fresh, path)) {
+		int err = -errno;
+
+		unlink(fresh);
+		return err;
+	}
+	/* For people only: a link that is missing breaks nothing. */
+	for (size_t i = 0; i < N_LINKS; i++) {
+		snprintf(path, sizeof(path), "%s/%s", pin_dir, links[i]);
+		snprintf(target, sizeof(target), "current/%s", links[i]);
+		if (symlink(target, path) && errno != EEXIST)
+			log_warn("%s: %s", path, strerror(errno));
+	}
+	return 0;
+}
+
+static void remove_entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	char name[600];
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(name, sizeof(name), "%s/%.255s", path, entry->d_name);
+		unlink(name);
+	}
+	closedir(dir);
+}
+
+void generation_remove(const char *pin_dir, const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s/prog", pin_dir, name);
+	remove_entries(path);
+	rmdir(path);
+	snprintf(path, sizeof(path), "%s/%s", pin_dir, name);
+	remove_entries(path);
+	rmdir(path);
+}
+
+void generation_sweep(const char *pin_dir, const char *keep)
+{
+	char path[512];
+
+	for (unsigned int n = newest_generation(pin_dir); n; n--) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "gen-%u", n);
+		if (!keep || strcmp(name, keep))
+			generation_remove(pin_dir, name);
+	}
+	if (keep)
+		return;
+	for (size_t i = 0; i < N_LINKS; i++) {
+		snprintf(path, sizeof(path), "%s/%s", pin_dir, links[i]);
+		unlink(path);
+	}
+	rmdir(pin_dir);
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/iflist.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include "lib/cleanup.h"
+
+struct iflist {
+	struct iflist_entry *entry;
+	unsigned int n;
+};
+
+static int iflist_one(const struct nlmsghdr *msg, void *arg)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(msg);
+	struct iflist *list = arg;
+	struct iflist_entry *grown;
+	struct nlattr *attr;
+
+	grown = reallocarray(list->entry, list->n + 1, sizeof(*grown));
+	if (!grown)
+		return MNL_CB_ERROR;
+	list->entry = grown;
+	grown += list->n++;
+	memset(grown, 0, sizeof(*grown));
+	grown->ifindex = (unsigned int)info->ifi_index;
+	grown->up = info->ifi_flags & IFF_UP;
+	grown->loopback = info->ifi_flags & IFF_LOOPBACK;
+	mnl_attr_for_each(attr, msg, sizeof(*info))
+	{
+		if (mnl_attr_get_type(attr) == IFLA_MTU)
+			grown->mtu = mnl_attr_get_u32(attr);
+		else if (mnl_attr_get_type(attr) == IFLA_IFNAME)
+			snprintf(grown->name, sizeof(grown->name), "%s", mnl_attr_get_str(attr));
+	}
+	return MNL_CB_OK;
+}
+
+int iflist_get(struct iflist_entry **out, unsigned int *n)
+{
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	unsigned int seq = (unsigned int)time(NULL);
+	_cleanup_free_ char *buf = malloc(32768);
+	struct iflist list = {0};
+	struct nlmsghdr *msg;
+	ssize_t len = -1;
+
+	if (!nl || !buf || mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0)
+		goto failed;
+	msg = mnl_nlmsg_put_header(buf);
+	msg->nlmsg_type = RTM_GETLINK;
+	msg->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	msg->nlmsg_seq = seq;
+	mnl_nlmsg_put_extra_header(msg, sizeof(struct ifinfomsg));
+	if (mnl_socket_sendto(nl, msg, msg->nlmsg_len) < 0)
+		goto failed;
+	for (;;) {
+		len = mnl_socket_recvfrom(nl, buf, 32768);
+		if (len < 0)
+			goto failed;
+		len = mnl_cb_run(buf, (size_t)len, seq, mnl_socket_get_portid(nl), iflist_one,
+				 &list);
+		if (len < 0)
+			goto failed;
+		if (len == MNL_CB_STOP)
+			break;
+	}
+	mnl_socket_close(nl);
+	*out = list.entry;
+	*n = list.n;
+	return 0;
+failed:
+	len = -(errno ? errno : ENOMEM);
+	free(list.entry);
+	if (nl)
+		mnl_socket_close(nl);
+	return (int)len;
+}
+
+int iflist_find(const char *name, struct iflist_entry *out)
+{
+	_cleanup_free_ struct iflist_entry *list = NULL;
+	unsigned int n = 0;
+	int err = iflist_get(&list, &n);
+
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < n; i++) {
+		if (!strcmp(list[i].name, name)) {
+			*out = list[i];
+			return 0;
+		}
+	}
+	return -ENODEV;
+}
+
+int iflist_set_down(const char *name)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq req = {0};
+
+	if (fd < 0)
+		return -errno;
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", name);
+	if (ioctl(fd, SIOCGIFFLAGS, &req) < 0)
+		return -errno;
+	req.ifr_flags = (short)(req.ifr_flags & ~IFF_UP);
+	return ioctl(fd, SIOCSIFFLAGS, &req) < 0 ? -errno : 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * All differences between kernels, drivers and rights, asked in one place. Answers are found by
+ * trying where trying is harmless, by table only where it is not.
+ */
+#ifndef LOADER_PROBE_H
+#define LOADER_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* 0, or -EPERM after saying which capability is missing. */
+int probe_rights(void);
+
+/* Is `dir` (or, where it does not exist yet, its nearest parent) on a bpffs? 0, or -ENOTSUP after
+ * saying how to mount one. */
+int probe_bpffs(const char *dir);
+
+/* Does the kernel have tcx (Linux 6.6)? */
+bool probe_tcx(unsigned int ifindex);
+
+/* Does the kernel take BPF_PROG_TYPE_EXT, which libxdp's dispatcher is made of? */
+bool probe_ext(void);
+
+/* Has this driver's native XDP a metadata area, on a Linux of this version (KERNEL_VERSION)? */
+bool probe_driver_metadata(const char *driver, unsigned int kernel);
+unsigned int probe_kernel(void);
+
+#endif

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/undo.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "lib/ethtool.h"
+#include "lib/log.h"
+#include "loader/generation.h"
+
+static int copy_fd(int *fd)
+{
+	if (*fd < 0)
+		return 0;
+	*fd = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
+	return *fd < 0 ? -errno : 0;
+}
+
+static void step_free(struct undo_step *step)
+{
+	if (step->new_fd >= 0)
+		close(step->new_fd);
+	if (step->old_fd >= 0)
+		close(step->old_fd);
+	if (step->map_fd >= 0)
+		close(step->map_fd);
+	free(step->record);
+}
+
+int undo_note(struct undo *undo, const struct undo_step *step)
+{
+	struct undo_step *grown = reallocarray(undo->step, undo->n + 1, sizeof(*grown));
+	struct undo_step *copy;
+
+	if (!grown)
+		return -ENOMEM;
+	undo->step = grown;
+	copy = &grown[undo->n];
+	*copy = *step;
+	copy->record = NULL;
+	if (copy_fd(&copy->new_fd) || copy_fd(&copy->old_fd) || copy_fd(&copy->map_fd))
+		return -EMFILE;
+	if (step->record) {
+		copy->record = malloc(sizeof(*copy->record));
+		if (!copy->record)
+			return -ENOMEM;
+		*copy->record = *step->record;
+	}
+	undo->n++;
+	return 0;
+}
+
+void undo_drop_last(struct undo *undo)
+{
+	step_free(&undo->step[--undo->n]);
+}
+
+static int step_back(const struct undo *undo, const struct undo_step *step)
+{
+	int err = 0;
+
+	switch (step->kind) {
+	case UNDO_XDP:
+		err = xdp_swap(step->ifindex, step->xdp_mode, step->old_fd, step->new_fd);
+		break;
+	case UNDO_TC:
+		err = tc_swap(step->ifindex, step->tc_point, step->tc_kind, step->old_fd,
+			      step->new_fd);
+		break;
+	case UNDO_IFACE: bpf_map_delete_elem(step->map_fd, &step->ifindex); break;
+	case UNDO_VLAN_STRIP: err = ethtool_set_vlan_strip(step->ifname, true); break;
+	case UNDO_CURRENT:
+		err = generation_set_current(undo->pin_dir, step->name[0] ? step->name : NULL);
+		break;
+	case UNDO_BUILT: generation_remove(undo->pin_dir, step->name); break;
+	case UNDO_RECORD: err = record_write(undo->run_dir, step->record); break;
+	}
+	/* An interface that is gone has nothing left to be taken back. */
+	return err == -ENODEV ? 0 : err;
+}
+
+int undo_run(struct undo *undo, unsigned int keep)
+{
+	char current[32];
+	int first = 0;
+
+	while (undo->n > keep) {
+		struct undo_step *step = &undo->step[undo->n - 1];
+		int err = step_back(undo, step);
+
+		if (err) {
+			log_error("%s%staking a step back failed: %s", step->ifname,
+				  step->ifname[0] ? ": " : "", strerror(-err));
+			first = first ? first : err;
+		}
+		undo_drop_last(undo);
+	}
+	if (!keep && datapath_current(undo->pin_dir, current))
+		generation_sweep(undo->pin_dir, NULL);
+	return first;
+}
+
+void undo_free(struct undo *undo)
+{
+	while (undo->n)
+		undo_drop_last(undo);
+	free(undo->step);
+	undo->step = NULL;
+}
