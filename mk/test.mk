@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# make test is what CI runs. Each part can be run alone: make unit, unit-asan, prog, netns, interop.
+
+TEST_TOOLS := $(patsubst tests/lib/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/lib/tools/*.c))
+TEST_RUN    = BUILD='$(BUILD)' MAKE='$(MAKE)' tests/run.sh
+
+# Variants that some scenarios need, each in a build folder of its own.
+VARIANT_NEXT    := $(BUILD)/next
+VARIANT_HOSTILE := $(BUILD)/hostile
+
+.PHONY: test-tools test-build variants interop
+
+$(BUILD)/tests/tools/%: tests/lib/tools/%.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $< -o $@
+test-tools: $(TEST_TOOLS)
+
+# The next ABI (for upgrades) and the build that can run hostile code in a worker.
+variants:
+	@$(MAKE) --no-print-directory BUILD=$(VARIANT_NEXT) EXTRA_CPPFLAGS=-DXIPSEC_ABI=2 all
+	@$(MAKE) --no-print-directory BUILD=$(VARIANT_HOSTILE) EXTRA_CPPFLAGS=-DXIPSEC_HOSTILE all
+
+test-build: all unit-build prog-build test-tools
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=1 unit-build
+	@$(MAKE) --no-print-directory variants
+
+# deps first, alone: without it nothing can be built. A recursive make sees the packages just come.
+test:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -k test-build || echo 'test: the build failed: what stands is tested' >&2
+	@$(TEST_RUN) unit unit-asan prog netns interop
+
+unit: unit-build
+	@$(TEST_RUN) unit
+unit-asan:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=1 unit-build
+	@$(TEST_RUN) unit-asan
+prog: prog-build
+	@$(TEST_RUN) prog
+netns: all test-tools variants
+	@$(TEST_RUN) netns
+interop: all test-tools
+	@$(TEST_RUN) interop

@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-2-Clause
+# How a scenario tells its results: one line each, `ok - what`, `not ok - what: why`,
+# `skip - what: why`. tests/run.sh counts them. Lines that begin with # are notes.
+
+FAILED=0
+
+# Notes from standard input.
+note() { sed 's/^/# /'; }
+
+ok() { echo "ok - $*"; }
+
+not_ok()
+{
+	FAILED=$((FAILED + 1))
+	echo "not ok - $*"
+}
+
+skip() { echo "skip - $*"; }
+
+# check WHAT COMMAND...: in this shell (it may set variables); its output is shown when it fails.
+check()
+{
+	local what=$1
+	shift
+	if "$@" >"$WORK/check.out" 2>&1; then
+		ok "$what"
+	else
+		tail -n 20 "$WORK/check.out" | note
+		not_ok "$what: failed: $*"
+		return 1
+	fi
+}
+
+# check_eq WHAT GOT WANTED
+check_eq()
+{
+	if [ "$2" = "$3" ]; then
+		ok "$1"
+	else
+		not_ok "$1: got '$2', expected '$3'"
+		return 1
+	fi
+}
+
+# check_gt WHAT GOT LEAST
+check_gt()
+{
+	if [ "$2" -gt "$3" ] 2>/dev/null; then
+		ok "$1"
+	else
+		not_ok "$1: got '$2', expected more than $3"
+		return 1
+	fi
+}

@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Runs kinds of tests: run.sh [unit] [unit-asan] [prog] [netns] [interop]; BUILD names the build
+# folder, ONLY=PATTERN picks files by name. Prints `ok`, `not ok` and `skip` lines, keeps the output
+# of each file in $BUILD/tests/log/, and ends with `N passed, N failed, N skipped`.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+BUILD=$(realpath -m "${BUILD:-build}")
+export BUILD
+LOGS=$BUILD/tests/log
+LIMIT=${LIMIT:-180} # seconds a file
+passed=0 failed=0 skipped=0
+mkdir -p "$LOGS"
+child=
+
+finish()
+{
+	[ -z "$child" ] || kill -TERM "$child" 2>/dev/null
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+tell()
+{
+	case $1 in
+	ok) passed=$((passed + 1)) ;;
+	'not ok') failed=$((failed + 1)) ;;
+	skip) skipped=$((skipped + 1)) ;;
+	esac
+	printf '%-6s - %s\n' "$1" "$2"
+}
+
+# cmocka prints TAP here: "ok 3 - name", "not ok 4 - name".
+tell_tap()
+{
+	local kind=$1 log=$2 line
+	while IFS= read -r line; do
+		case $line in
+		'ok '*'# SKIP'*) tell skip "$kind: ${line#*- }" ;;
+		'ok '*) tell ok "$kind: ${line#*- }" ;;
+		'not ok '*) tell 'not ok' "$kind: ${line#*- }" ;;
+		'skip '*) tell skip "$kind: ${line#*- }" ;;
+		esac
+	done < <(grep -aE '^(ok|not ok|skip) ' "$log")
+}
+
+# run NAME LOG COMMAND...: with a time limit; what it says is counted. A file that dies or says
+# nothing is a failure of its own.
+run()
+{
+	local name=$1 log=$2 status=0 before=$((passed + failed + skipped)) failed_before=$failed
+	shift 2
+	CMOCKA_MESSAGE_OUTPUT=tap timeout -k 20 "$LIMIT" "$@" >"$log" 2>&1 </dev/null &
+	child=$!
+	wait $child || status=$?
+	child=
+	tell_tap "$name" "$log"
+	if [ $status -eq 124 ]; then
+		tell 'not ok' "$name: took longer than $LIMIT s ($log)"
+	elif [ $status -ne 0 ] && [ $failed -eq $failed_before ]; then
+		tell 'not ok' "$name: ended with status $status ($log)"
+	elif [ $((passed + failed + skipped)) -eq $before ]; then
+		tell 'not ok' "$name: said nothing ($log)"
+	fi
+	if [ $failed -gt $failed_before ]; then
+		grep -avE '^(ok|1\.\.)' "$log" | tail -n 40 | sed 's/^/         | /'
+	fi
+}
+
+binaries()
+{
+	local kind=$1 dir=$2 source name
+	for source in tests/"${kind%-asan}"/test_*.c; do
+		[ -e "$source" ] || {
+			tell skip "$kind: there are no tests in tests/${kind%-asan}"
+			return
+		}
+		name=$(basename "$source" .c)
+		[[ $name == *${ONLY:-}* ]] || continue
+		if [ -x "$dir/$name" ]; then
+			run "$kind/$name" "$LOGS/$kind-$name.log" "$dir/$name"
+		else
+			tell 'not ok' "$kind/$name: is not built"
+		fi
+	done
+}
+
+scripts()
+{
+	local kind=$1 script name
+	for script in tests/"$kind"/*.sh; do
+		[ -e "$script" ] || continue
+		name=$(basename "$script" .sh)
+		[[ $name == *${ONLY:-}* ]] || continue
+		run "$kind/$name" "$LOGS/$kind-$name.log" bash "$script"
+	done
+}
+
+for kind in "${@:-unit}"; do
+	start=$SECONDS
+	case $kind in
+	unit) binaries unit "$BUILD/tests/unit" ;;
+	unit-asan) binaries unit-asan "$BUILD/asan/tests/unit" ;;
+	prog)
+		if [ "$(id -u)" = 0 ]; then
+			binaries prog "$BUILD/tests/prog"
+		else
+			tell skip "prog: needs root (bpf)"
+		fi
+		;;
+	netns | interop) scripts "$kind" ;;
+	*)
+		echo "run.sh: no such kind of tests: $kind" >&2
+		exit 2
+		;;
+	esac
+	echo "# $kind: $((SECONDS - start)) s"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]
