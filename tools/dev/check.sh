@@ -35,7 +35,8 @@ build_with()
 step_build_gcc() { build_with gcc; }
 step_build_clang() { build_with clang; }
 
-# bpf/ is left to clang and the verifier: cppcheck does not know maps and packet pointers.
+# bpf/ is left to clang and the verifier: cppcheck does not know maps and packet pointers. It does
+# not read the kernel's headers either: without their types it takes a __u64 for a signed int.
 step_cppcheck()
 {
 	need cppcheck || return 1
@@ -44,6 +45,9 @@ step_cppcheck()
 	cppcheck --quiet --std=c11 --language=c --enable=warning,performance,portability \
 		--inline-suppr --suppressions-list=$dev/cppcheck.txt --error-exitcode=1 -j2 \
 		--cppcheck-build-dir="$build/cppcheck" --max-configs=4 -D_GNU_SOURCE \
+		-D__u8='unsigned char' -D__u16='unsigned short' -D__s16=short -D__be16='unsigned short' \
+		-D__u32='unsigned int' -D__s32=int -D__be32='unsigned int' \
+		-D__u64='unsigned long long' -D__s64='long long' \
 		-DXIPSEC_VERSION='"check"' -I. -Iinclude --file-list="$build/cppcheck.files"
 }
 
