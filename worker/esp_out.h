@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ESP out: inner packets become ESP packets, in place.
+ */
+#ifndef WORKER_ESP_OUT_H
+#define WORKER_ESP_OUT_H
+
+#include <linux/types.h>
+#include "worker/packet.h"
+
+struct sa;
+
+/*
+ * Seals a burst of packets of one outbound SA. `path_mtu`: bytes of IP on the black link for this
+ * SA. `now_s`: CLOCK_BOOTTIME, seconds.
+ *
+ * Every packet whose reason is 0 ends with one: SEALED, with data at the outer IP header, ready for
+ * layer 2; or a drop, and then the inner packet is still as it came when the reason is TOO_BIG
+ * (icmp_mtu is set) or TTL, so that icmp_error_build() can quote it. Packets with a reason are left
+ * alone. Needs headroom and tailroom of sa->overhead bytes together; without it: TOO_BIG.
+ *
+ * TCP MSS is clamped here, in what leaves, and not on arrival: each gateway clamps what its own
+ * side announces, by its own path MTU. Accounts packets, bytes, drops and last_use in the SA's
+ * state. A number that was reserved is never given back: a death in here costs numbers, not nonces.
+ */
+void esp_out_burst(struct sa *sa, struct packet **pkts, unsigned int n, __u32 path_mtu,
+		   __u64 now_s);
+
+#endif

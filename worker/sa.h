@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An SA as a worker runs it: made once from struct xipsec_sa, then only read. What changes with
+ * every packet (numbers, window, counters) lies in struct xipsec_sa_state, which workers share.
+ *
+ * The key lives in one place, the crypto context that sa_new() made; sa_free() wipes it. The caller
+ * wipes the struct xipsec_sa it came from.
+ */
+#ifndef WORKER_SA_H
+#define WORKER_SA_H
+
+#include <linux/types.h>
+#include "xipsec/ctl.h"
+#include "xipsec/maps.h"
+#include "xipsec/sa.h"
+#include "worker/crypto.h"
+#include "worker/outer.h"
+
+#define ESP_HEADER_LEN  8 /* SPI and sequence number */
+#define ESP_IV_LEN      8
+#define ESP_ICV_LEN     16
+#define ESP_ALIGN       4
+#define ESP_TRAILER_MIN 2 /* pad length and next header */
+
+struct sa {
+	struct xipsec_sa_state *state;
+	struct crypto_key *key;
+	crypto_burst_fn *seal;
+	crypto_burst_fn *open;
+	struct outer outer; /* outbound: the header's template */
+	struct xipsec_addr src;
+	struct xipsec_addr dst; /* outer; the next hop of what is sealed */
+	__u32 index;
+	__u32 generation;
+	__be32 spi;
+	__u8 dir; /* XIPSEC_DIR_* */
+	__u8 outer_family;
+	__u8 esn;
+	__u8 aad_len;
+	__u8 salt[CRYPTO_SALT_LEN];
+	/* Bytes that sealing adds at most: outer header, ESP header, IV, padding, trailer, ICV. */
+	__u32 overhead;
+	__u32 n_selectors;
+	struct xipsec_selector selector[]; /* inbound: what may come out of it */
+};
+
+/* `state` stays the caller's and must outlive the SA. NULL on failure, with a negative errno in
+ * *err: -EINVAL (contradicts itself), -ENOTSUP (algorithm, mode or backend not to be had here),
+ * -ENOMEM. Has one line logged. */
+struct sa *sa_new(const struct xipsec_sa *sa, __u32 index, __u32 generation,
+		  struct xipsec_sa_state *state, enum xipsec_backend backend, int *err);
+
+/* Wipes the key. NULL is fine. */
+void sa_free(struct sa *sa);
+
+/* The one that was chosen: never AUTO. */
+enum xipsec_backend sa_backend(const struct sa *sa);
+
+/* The largest inner packet that fits `path_mtu` bytes of IP on the black link, 0 if none does. */
+__u32 sa_inner_max(const struct sa *sa, __u32 path_mtu);
+
+/* Relaxed loads and stores: the counters are read by others at any time, no order is promised. */
+static inline void sa_count(struct sa *sa, __u32 packets, __u64 bytes, __u64 now_s)
+{
+	struct xipsec_sa_state *state = sa->state;
+
+	if (!packets)
+		return;
+	__atomic_fetch_add(&state->packets, packets, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&state->bytes, bytes, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&state->last_use, __ATOMIC_RELAXED) != now_s)
+		__atomic_store_n(&state->last_use, now_s, __ATOMIC_RELAXED);
+}
+
+static inline void sa_count_drop(struct sa *sa, enum xipsec_reason reason)
+{
+	__atomic_fetch_add(&sa->state->drops[reason], 1, __ATOMIC_RELAXED);
+}
+
+#endif
