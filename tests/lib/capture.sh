@@ -1,8 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Capture on the bridge between the gateways, where no XDP program is: taps on an XDP interface are
-# blind. Sourced after topology.sh; needs PCAPCHECK and UDPLOAD.
+# blind. Sourced after topology.sh; needs BUILD.
 
+UDPLOAD=$BUILD/tests/tools/udpload
+PCAPCHECK=$BUILD/tests/tools/pcapcheck
 MARKER=xipsec-PLAINTEXT-marker
 CAPTURE_PID=
 

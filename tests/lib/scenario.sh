@@ -5,8 +5,6 @@
 set -u
 LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD=$(realpath "${BUILD:-$LIB/../../build}")
-UDPLOAD=$BUILD/tests/tools/udpload
-PCAPCHECK=$BUILD/tests/tools/pcapcheck
 TOPO=xt$$
 
 . "$LIB/topology.sh"

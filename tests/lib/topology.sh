@@ -179,7 +179,7 @@ topology_down()
 		done
 		ip netns del "$TOPO-$node" 2>/dev/null
 	done
-	rm -rf "/sys/fs/bpf/$TOPO-a" "/sys/fs/bpf/$TOPO-b"
+	rm -rf "/sys/fs/bpf/$TOPO"-*
 	if [ -n "${KEEP:-}" ]; then
 		echo "# kept: $WORK"
 	else
