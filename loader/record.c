@@ -69,6 +69,8 @@ int record_write(const char *run_dir, const struct record *record)
 	for (unsigned int i = 0; i < record->n; i++) {
 		const struct record_entry *entry = &record->entry[i];
 
+		if (!entry->role)
+			continue; /* noted for an interface that was then refused */
 		fprintf(file, "%s %s%s\n", entry->name, role_name(entry->role),
 			entry->vlan_strip ? " vlan-strip" : "");
 	}

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/attach.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+#include "lib/cleanup.h"
+#include "lib/ethtool.h"
+#include "lib/log.h"
+#include "loader/confirm.h"
+#include "loader/enforce.h"
+#include "loader/session.h"
+#include "loader/spd.h"
+
+/* libbpf's own lines say less than ours and come beside them. */
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	char line[512];
+
+	vsnprintf(line, sizeof(line), fmt, args);
+	log_debug("%s", strtok(line, "\n") ?: "");
+	return 0;
+}
+
+/* ------------------------------------------------------------------ attach */
+
+static int add_one(struct session *s, const char *name, enum xipsec_role role)
+{
+	const struct iflist_entry *link = session_link(s, name);
+
+	if (!link) {
+		log_error("%s: there is no such interface in this network namespace", name);
+		return -ENODEV;
+	}
+	if (!(s->flags & LOADER_UPGRADE) && session_is_attached(s, link, role) &&
+	    record_find(&s->record, name))
+		return -EALREADY;
+	return session_target(s, link, role) ? 0 : -ENOSPC;
+}
+
+/* Interfaces of the config that do not exist yet go into the record: xipsecd attaches them as they
+ * come. */
+static int add_all(struct session *s)
+{
+	const struct config *config = s->config;
+	int first = 0;
+
+	if (!config->n_ifaces) {
+		log_error("the config names no interface: `datapath { interfaces { NAME { role = "
+			  "... } } }`");
+		return -EINVAL;
+	}
+	for (unsigned int i = 0; i < config->n_ifaces; i++) {
+		const struct config_iface *iface = &config->ifaces[i];
+		int err = add_one(s, iface->name, iface->role);
+
+		if (err == -ENODEV)
+			record_set(&s->record, iface->name, iface->role);
+		if (err && err != -EALREADY)
+			first = first ? first : err;
+	}
+	return first;
+}
+
+static int attach_in(struct session *s, const struct loader_attach *what)
+{
+	int missing = 0, err;
+
+	if (confirm_pending(s->config->run_dir)) {
+		log_error("an attach waits for `xipsec confirm`: confirm it, or wait until it is "
+			  "taken back");
+		return -EBUSY;
+	}
+	if (what->ifname) {
+		err = add_one(s, what->ifname, what->role);
+		if (err == -EALREADY)
+			log_error("%s is attached already as %s", what->ifname,
+				  role_name(what->role));
+		if (err)
+			return err;
+	} else {
+		missing = add_all(s);
+		if (!s->n_targets && !s->record.n)
+			return missing;
+		if (!s->n_targets && !missing && !(s->flags & LOADER_UPGRADE)) {
+			log_info("all interfaces of the config are attached already");
+			return -EALREADY;
+		}
+	}
+	err = session_apply(s);
+	if (err)
+		return err;
+	if (what->confirm) {
+		err = confirm_wait(s, what->confirm);
+		if (err) {
+			log_error("cannot wait for the confirmation: %s", strerror(-err));
+			undo_run(&s->undo, 0);
+			return err;
+		}
+		log_info("taken back in %u s unless `xipsec confirm` comes first", what->confirm);
+	} else {
+		session_commit(s);
+	}
+	for (unsigned int i = 0; i < s->n_targets && !missing; i++)
+		missing = s->target[i].err;
+	return missing;
+}
+
+int loader_attach(const struct config *config, const struct loader_attach *what)
+{
+	struct session s;
+	int err;
+
+	libbpf_set_print(quiet);
+	err = session_begin(&s, config, what->flags);
+	if (!err)
+		err = attach_in(&s, what);
+	session_end(&s);
+	return err;
+}
+
+/* ------------------------------------------------------------------ detach */
+
+static bool any_of_ours(const struct session *s)
+{
+	for (unsigned int i = 0; i < s->n_links; i++) {
+		if (session_role_of(&s->links[i]))
+			return true;
+	}
+	return false;
+}
+
+static void forget_name(struct session *s, const char *name)
+{
+	__u32 ifindex, next;
+	bool first = true;
+
+	while (s->open && !bpf_map_get_next_key(s->gen.dp.ifaces, first ? NULL : &ifindex, &next)) {
+		struct xipsec_iface iface;
+
+		ifindex = next;
+		first = false;
+		if (!bpf_map_lookup_elem(s->gen.dp.ifaces, &ifindex, &iface) &&
+		    !strncmp(iface.name, name, sizeof(iface.name))) {
+			bpf_map_delete_elem(s->gen.dp.ifaces, &ifindex);
+			first = true;
+		}
+	}
+}
+
+static int detach_one(struct session *s, const char *name)
+{
+	const struct iflist_entry *link = session_link(s, name);
+	struct record_entry *entry = record_find(&s->record, name);
+	int err = link ? enforce_remove(link) : -ENOENT;
+
+	if (err && (err != -ENOENT || !entry)) {
+		if (err != -ENOENT)
+			log_error("%s: taking the programs off: %s", name, strerror(-err));
+		else if (!link)
+			log_error("%s: there is no such interface in this network namespace", name);
+		else
+			log_error("%s is not attached", name);
+		return err;
+	}
+	if (link && entry && entry->vlan_strip)
+		ethtool_set_vlan_strip(name, true);
+	forget_name(s, name);
+	record_remove(&s->record, name);
+	log_info("%s: detached", name);
+	return 0;
+}
+
+static int detach_all(struct session *s)
+{
+	int first = 0, found = 0, err;
+
+	for (unsigned int i = 0; i < s->n_links; i++) {
+		if (!session_role_of(&s->links[i]))
+			continue;
+		found = 1;
+		err = detach_one(s, s->links[i].name);
+		first = first ? first : err;
+	}
+	for (unsigned int i = s->record.n; i--;) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "%s", s->record.entry[i].name);
+		if (session_link(s, name) && session_role_of(session_link(s, name)))
+			continue; /* it failed above, and was told */
+		found = 1;
+		detach_one(s, name);
+	}
+	if (!found)
+		log_error("nothing is attached");
+	return found ? first : -ENOENT;
+}
+
+int loader_detach(const struct config *config, const char *ifname)
+{
+	struct session s;
+	int err, werr;
+
+	libbpf_set_print(quiet);
+	err = session_begin(&s, config, 0);
+	if (!err && confirm_pending(config->run_dir)) {
+		log_error("an attach waits for `xipsec confirm`: confirm it, or wait until it is "
+			  "taken back");
+		err = -EBUSY;
+	}
+	if (err)
+		goto out;
+	err = ifname ? detach_one(&s, ifname) : detach_all(&s);
+	werr = record_write(config->run_dir, &s.record);
+	if (werr)
+		log_error("%s/ifaces: %s", config->run_dir, strerror(-werr));
+	/* The last one out takes the pins away; sequence records in state_dir stay for ever. */
+	if (!s.record.n && !any_of_ours(&s)) {
+		generation_set_current(config->pin_dir, NULL);
+		generation_sweep(config->pin_dir, NULL);
+	}
+	err = err ? err : werr;
+out:
+	session_end(&s);
+	return err;
+}
+
+/* ------------------------------------------------------------------ for xipsecd */
+
+/* Interfaces of the record that are there and are not as they should be. */
+static int add_broken(struct session *s)
+{
+	for (unsigned int i = 0; i < s->record.n; i++) {
+		const struct record_entry *entry = &s->record.entry[i];
+		const struct iflist_entry *link = session_link(s, entry->name);
+
+		if (!link || session_is_attached(s, link, entry->role))
+			continue;
+		if (!session_target(s, link, entry->role))
+			return -ENOSPC;
+	}
+	return 0;
+}
+
+/* Without a guard of ours nothing stops its plaintext: down it goes, and that is told. */
+static void hold_closed(const struct target *target)
+{
+	struct xdp_state xdp;
+	struct tc_state tc;
+	int err;
+
+	if (!xdp_query(target->link.ifindex, &xdp) && xdp.role &&
+	    !tc_query(target->link.ifindex, tc_point_of(target->role), tc_prog_name(target->role),
+		      &tc) &&
+	    tc.prog_id)
+		return;
+	err = iflist_set_down(target->link.name);
+	log_error("%s: its programs cannot be attached: %s", target->link.name,
+		  err ? strerror(-err) : "set down, so that nothing passes in the clear");
+}
+
+static int repair_in(struct session *s)
+{
+	int done = 0, err = add_broken(s), first;
+
+	if (err)
+		return err;
+	/* A waiting process holds this generation's programs to put them back: leave it alone. */
+	if (!s->open && confirm_pending(s->config->run_dir))
+		return -EBUSY;
+	if (!s->n_targets) {
+		if (s->open)
+			enforce_forget_gone(s);
+		return 0;
+	}
+	first = session_apply(s);
+	for (unsigned int i = 0; i < s->n_targets; i++) {
+		struct target *target = &s->target[i];
+
+		target->err = target->err ? target->err : first;
+		done += !target->err;
+		if (target->err)
+			hold_closed(target);
+		err = err ? err : target->err;
+	}
+	if (!first && !confirm_pending(s->config->run_dir))
+		session_commit(s);
+	return err ? err : done;
+}
+
+int attach_repair(const struct config *config)
+{
+	struct session s;
+	int err;
+
+	libbpf_set_print(quiet);
+	err = session_begin(&s, config, 0);
+	if (!err)
+		err = repair_in(&s);
+	session_end(&s);
+	return err;
+}
+
+static void describe(struct attach_iface *iface, const struct iflist_entry *links, unsigned int n)
+{
+	struct xdp_state xdp = {0};
+	int queues;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (links[i].ifindex != iface->ifindex)
+			continue;
+		queues = ethtool_queues(links[i].name);
+		snprintf(iface->name, sizeof(iface->name), "%s", links[i].name);
+		iface->queues = queues > 0 ? (unsigned int)queues : 1;
+		iface->mtu = links[i].mtu;
+		iface->up = links[i].up;
+		xdp_query(iface->ifindex, &xdp);
+		iface->generic = xdp.mode == XDP_MODE_GENERIC_SKB;
+		return;
+	}
+	iface->ifindex = 0;
+}
+
+static unsigned int list_known(int map, struct attach_iface *list, const struct iflist_entry *links,
+			       unsigned int n_links)
+{
+	unsigned int n = 0;
+	__u32 ifindex, next;
+	bool first = true;
+
+	while (n < XIPSEC_SLOTS_MAX && !bpf_map_get_next_key(map, first ? NULL : &ifindex, &next)) {
+		struct xipsec_iface iface;
+
+		ifindex = next;
+		first = false;
+		if (bpf_map_lookup_elem(map, &ifindex, &iface))
+			continue;
+		list[n] = (struct attach_iface){
+			.role = iface.role, .slot = iface.slot, .ifindex = ifindex, .queues = 1};
+		snprintf(list[n].name, sizeof(list[n].name), "%.15s", iface.name);
+		describe(&list[n++], links, n_links);
+	}
+	return n;
+}
+
+int attach_ifaces(const struct config *config, struct attach_iface **out, unsigned int *n)
+{
+	_cleanup_free_ struct iflist_entry *links = NULL;
+	_cleanup_free_ struct attach_iface *list = NULL;
+	unsigned int n_links = 0, count;
+	struct record record = {0};
+	struct datapath dp;
+	int err = datapath_open(config->pin_dir, &dp);
+
+	if (err)
+		return err;
+	list = calloc(2 * XIPSEC_SLOTS_MAX, sizeof(*list));
+	err = list ? iflist_get(&links, &n_links) : -ENOMEM;
+	if (!err)
+		err = record_read(config->run_dir, &record);
+	if (err) {
+		datapath_close(&dp);
+		return err;
+	}
+	count = list_known(dp.ifaces, list, links, n_links);
+	datapath_close(&dp);
+	for (unsigned int i = 0; i < record.n; i++) {
+		bool known = false;
+
+		for (unsigned int k = 0; k < count; k++)
+			known = known || !strcmp(list[k].name, record.entry[i].name);
+		if (known)
+			continue;
+		list[count] = (struct attach_iface){.role = record.entry[i].role, .queues = 1};
+		snprintf(list[count++].name, sizeof(list[0].name), "%s", record.entry[i].name);
+	}
+	*out = take_ptr(list);
+	*n = count;
+	return 0;
+}
+
+/* ------------------------------------------------------------------ reload */
+
+int loader_reload(const struct config *config, __u32 *spd_generation)
+{
+	_cleanup_close_ int lock = -1;
+	struct datapath dp;
+	int err;
+
+	libbpf_set_print(quiet);
+	lock = datapath_lock(config->run_dir);
+	if (lock < 0) {
+		log_error("%s/loader.lock: %s", config->run_dir, strerror(-lock));
+		return lock;
+	}
+	err = datapath_open(config->pin_dir, &dp);
+	if (err) {
+		if (err == -ENOENT)
+			log_error("nothing is attached below %s: `xipsec attach` first",
+				  config->pin_dir);
+		else if (err == -EPROTO)
+			log_error("the pins below %s are of another version: `xipsec attach "
+				  "--all --upgrade` first",
+				  config->pin_dir);
+		else
+			log_error("%s: %s", config->pin_dir, strerror(-err));
+		return err;
+	}
+	err = spd_load(config, &dp, config->pin_dir, spd_generation);
+	datapath_close(&dp);
+	return err;
+}

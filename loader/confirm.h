@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `attach --confirm SECONDS`: a process stays behind that takes the attach back unless it is
+ * confirmed in time. It is a session of its own and holds no terminal, so it outlives the SSH
+ * connection that the attach may have cut. It holds the old programs by descriptor.
+ *
+ * RUN_DIR/confirm exists while it waits, locked by it: a file without that lock is left from a
+ * process that was killed, and counts for nothing.
+ */
+#ifndef LOADER_CONFIRM_H
+#define LOADER_CONFIRM_H
+
+#include <stdbool.h>
+#include "loader/session.h"
+
+/* Does an attach wait for its confirmation? */
+bool confirm_pending(const char *run_dir);
+
+/* Leaves the process behind. Returns in the caller only: 0 or -errno. The caller ends its session
+ * without committing; what the session did is the process's from then on. */
+int confirm_wait(struct session *s, unsigned int seconds);
+
+#endif

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What is pinned and attached, for `xipsec status` and `xipsec policy`. Reads only, takes no lock.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "lib/cleanup.h"
+#include "lib/config.h"
+#include "lib/ethtool.h"
+#include "lib/log.h"
+#include "loader/enforce.h"
+#include "loader/session.h"
+#include "loader/spd.h"
+#include "xipsec/loader.h"
+
+static void sum_percpu(int map, __u32 max, struct xipsec_counter *out)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ struct xipsec_counter *values = NULL;
+
+	if (cpus <= 0)
+		return;
+	values = calloc((size_t)cpus, sizeof(*values));
+	if (!values)
+		return;
+	for (__u32 i = 0; i < max; i++) {
+		if (bpf_map_lookup_elem(map, &i, values))
+			continue;
+		for (int cpu = 0; cpu < cpus; cpu++) {
+			out[i].packets += values[cpu].packets;
+			out[i].bytes += values[cpu].bytes;
+		}
+	}
+}
+
+static int read_workers(const struct datapath *dp, struct loader_status *status)
+{
+	size_t size = 0, stride = 0;
+	char *at = datapath_mmap(dp->worker_stats, &size, &stride);
+
+	if (!at)
+		return -errno;
+	status->worker = calloc(XIPSEC_WORKERS_MAX, sizeof(*status->worker));
+	for (unsigned int i = 0; status->worker && i < XIPSEC_WORKERS_MAX; i++) {
+		struct xipsec_worker_stats *worker = &status->worker[i];
+
+		memcpy(worker, at + i * stride, sizeof(*worker));
+		if (worker->starts || worker->pid)
+			status->n_workers = i + 1;
+		for (unsigned int r = 0; r < XIPSEC_REASON_MAX; r++) {
+			status->workers[r].packets += worker->reason[r].packets;
+			status->workers[r].bytes += worker->reason[r].bytes;
+		}
+	}
+	munmap(at, size);
+	return status->worker ? 0 : -ENOMEM;
+}
+
+static bool is_exempt(const struct config *config, const struct iflist_entry *link)
+{
+	for (unsigned int i = 0; i < config->n_exempt; i++) {
+		if (!strcmp(config->exempt[i], link->name))
+			return true;
+	}
+	return link->loopback;
+}
+
+/* What is at the hooks. gen NULL: there is none of our ABI. */
+static void read_hooks(const struct generation *gen, struct loader_iface *iface)
+{
+	struct xdp_state xdp = {0};
+	struct tc_state tc = {0};
+	int xdp_fd = -1, tc_fd = -1;
+
+	if (gen)
+		enforce_programs(gen, iface->role, &xdp_fd, &tc_fd);
+	xdp_query(iface->ifindex, &xdp);
+	tc_query(iface->ifindex, tc_point_of(iface->role), tc_prog_name(iface->role), &tc);
+	snprintf(iface->xdp.kind, sizeof(iface->xdp.kind), "%s",
+		 xdp_mode_name(xdp.role == iface->role ? xdp.mode : XDP_MODE_OFF));
+	snprintf(iface->tc.kind, sizeof(iface->tc.kind), "%s", tc_kind_name(tc.kind));
+	iface->xdp.prog_id = xdp.role == iface->role ? xdp.prog_id : 0;
+	iface->tc.prog_id = tc.prog_id;
+	iface->xdp.current = xdp_fd >= 0 && xdp.prog_id == session_prog_id(xdp_fd);
+	iface->tc.current = tc_fd >= 0 && tc.prog_id == session_prog_id(tc_fd);
+}
+
+static void find_fault(const struct generation *gen, struct loader_iface *iface)
+{
+	char *fault = iface->fault;
+	size_t size = sizeof(iface->fault);
+
+	if (!iface->role) {
+		if (iface->up && !iface->exempt)
+			snprintf(fault, size,
+				 "is up and has no role: attach it, or name it in "
+				 "`exempt`");
+	} else if (!iface->ifindex) {
+		return; /* what does not exist passes nothing */
+	} else if (!iface->xdp.prog_id) {
+		snprintf(fault, size, "its XDP program %s is missing: `xipsec attach %s --role %s`",
+			 xdp_prog_name(iface->role), iface->name, role_name(iface->role));
+	} else if (!iface->tc.prog_id) {
+		snprintf(fault, size, "its TC program %s is missing: `xipsec attach %s --role %s`",
+			 tc_prog_name(iface->role), iface->name, role_name(iface->role));
+	} else if (!gen) {
+		snprintf(fault, size,
+			 "its programs run, but their pins are gone or of another "
+			 "version: `xipsec attach --all --upgrade`");
+	} else if (!iface->xdp.current || !iface->tc.current) {
+		snprintf(fault, size,
+			 "it runs programs of another generation: `xipsec attach %s "
+			 "--role %s`",
+			 iface->name, role_name(iface->role));
+	}
+}
+
+static void describe_link(const struct config *config, const struct generation *gen,
+			  struct record *record, const struct iflist_entry *link,
+			  struct loader_iface *iface)
+{
+	struct record_entry *entry = record_find(record, link->name);
+	struct xipsec_iface known = {0};
+	int queues = ethtool_queues(link->name);
+
+	snprintf(iface->name, sizeof(iface->name), "%s", link->name);
+	ethtool_driver(link->name, iface->driver);
+	iface->ifindex = link->ifindex;
+	iface->up = link->up;
+	iface->mtu = link->mtu;
+	iface->queues = queues > 0 ? (__u32)queues : 1;
+	iface->exempt = is_exempt(config, link);
+	iface->role = session_role_of(link);
+	if (!iface->role && entry)
+		iface->role = entry->role;
+	if (gen && !bpf_map_lookup_elem(gen->dp.ifaces, &link->ifindex, &known)) {
+		iface->role = known.role;
+		iface->slot = known.slot;
+	}
+	if (iface->role)
+		read_hooks(gen, iface);
+	find_fault(gen, iface);
+}
+
+static int read_ifaces(const struct config *config, const struct generation *gen,
+		       struct loader_status *status)
+{
+	_cleanup_free_ struct iflist_entry *links = NULL;
+	struct record record = {0};
+	unsigned int n = 0;
+	int err = iflist_get(&links, &n);
+
+	if (!err)
+		err = record_read(config->run_dir, &record);
+	if (err)
+		return err;
+	status->iface = calloc(n + record.n + 1, sizeof(*status->iface));
+	if (!status->iface)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < n; i++)
+		describe_link(config, gen, &record, &links[i], &status->iface[i]);
+	status->n_ifaces = n;
+	for (unsigned int i = 0; i < record.n; i++) {
+		struct loader_iface *iface = &status->iface[status->n_ifaces];
+		bool there = false;
+
+		for (unsigned int k = 0; k < n; k++)
+			there = there || !strcmp(links[k].name, record.entry[i].name);
+		if (there)
+			continue;
+		snprintf(iface->name, sizeof(iface->name), "%s", record.entry[i].name);
+		strcpy(iface->xdp.kind, "none");
+		strcpy(iface->tc.kind, "none");
+		iface->role = record.entry[i].role;
+		status->n_ifaces++;
+	}
+	for (unsigned int i = 0; i < status->n_ifaces; i++)
+		status->unsafe += status->iface[i].fault[0] != 0;
+	return 0;
+}
+
+static int read_generation(const struct generation *gen, struct loader_status *status)
+{
+	_cleanup_free_ struct xipsec_spd *spd = calloc(1, sizeof(*spd));
+
+	if (!spd)
+		return -ENOMEM;
+	status->attached = 1;
+	if (!spd_read(&gen->dp, spd)) {
+		status->spd_generation = spd->generation;
+		status->n_rules = spd->n_rules;
+	}
+	sum_percpu(gen->dp.reasons, XIPSEC_REASON_MAX, status->programs);
+	return read_workers(&gen->dp, status);
+}
+
+int loader_status(const struct config *config, struct loader_status **out)
+{
+	struct loader_status *status = calloc(1, sizeof(*status));
+	struct generation gen;
+	struct xipsec_version version;
+	char dir[320];
+	int err, open;
+
+	if (!status)
+		return -ENOMEM;
+	if (!datapath_current(config->pin_dir, status->generation)) {
+		snprintf(dir, sizeof(dir), "%s/%s", config->pin_dir, status->generation);
+		if (!datapath_abi(dir, &version)) {
+			status->abi = version.abi;
+			memcpy(status->release, version.release, sizeof(status->release));
+		}
+	}
+	open = generation_open(config->pin_dir, &gen);
+	if (open == -EPERM || open == -EACCES) {
+		log_error("%s: reading the pins needs root, or CAP_BPF and CAP_NET_ADMIN",
+			  config->pin_dir);
+		loader_status_free(status);
+		return open;
+	}
+	err = open ? 0 : read_generation(&gen, status);
+	if (!err)
+		err = read_ifaces(config, open ? NULL : &gen, status);
+	if (!open)
+		generation_close(&gen);
+	if (err) {
+		log_error("reading the state: %s", strerror(-err));
+		loader_status_free(status);
+		return err;
+	}
+	*out = status;
+	return 0;
+}
+
+void loader_status_free(struct loader_status *status)
+{
+	if (!status)
+		return;
+	free(status->worker);
+	free(status->iface);
+	free(status);
+}
+
+static void read_children(const struct datapath *dp, char (*child)[XIPSEC_NAME_LEN])
+{
+	char name[XIPSEC_NAME_LEN], next[XIPSEC_NAME_LEN];
+	bool first = true;
+	__u32 id;
+
+	while (!bpf_map_get_next_key(dp->child_ids, first ? NULL : name, next)) {
+		memcpy(name, next, sizeof(name));
+		first = false;
+		if (!bpf_map_lookup_elem(dp->child_ids, name, &id) && id < XIPSEC_CHILDREN_MAX)
+			snprintf(child[id], sizeof(child[id]), "%.63s", name);
+	}
+}
+
+int loader_policy(const struct config *config, struct loader_policy **out)
+{
+	struct loader_policy *policy = calloc(1, sizeof(*policy));
+	struct datapath dp;
+	int err;
+
+	if (!policy)
+		return -ENOMEM;
+	policy->child = calloc(XIPSEC_CHILDREN_MAX, sizeof(*policy->child));
+	err = policy->child ? datapath_open(config->pin_dir, &dp) : -ENOMEM;
+	if (err == -ENOENT)
+		log_error("nothing is attached below %s: no policy is in force", config->pin_dir);
+	else if (err == -EPROTO)
+		log_error("the pins below %s are of another version: `xipsec attach --all "
+			  "--upgrade`, or the xipsec of that version",
+			  config->pin_dir);
+	else if (err)
+		log_error("%s: %s", config->pin_dir, strerror(-err));
+	if (err)
+		goto failed;
+	err = spd_read(&dp, &policy->spd);
+	if (!err) {
+		sum_percpu(dp.spd_hits, XIPSEC_RULES_MAX, policy->hits);
+		read_children(&dp, policy->child);
+	} else {
+		log_error("reading the policies in force: %s", strerror(-err));
+	}
+	datapath_close(&dp);
+	if (err)
+		goto failed;
+	*out = policy;
+	return 0;
+failed:
+	loader_policy_free(policy);
+	return err;
+}
+
+void loader_policy_free(struct loader_policy *policy)
+{
+	if (!policy)
+		return;
+	free(policy->child);
+	free(policy);
+}

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/enforce.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+#include "lib/cleanup.h"
+#include "lib/ethtool.h"
+#include "lib/log.h"
+#include "loader/probe.h"
+#include "xipsec/loader.h"
+
+void enforce_programs(const struct generation *gen, enum xipsec_role role, int *xdp_fd, int *tc_fd)
+{
+	*xdp_fd = role == XIPSEC_ROLE_PROTECTED ? gen->red : gen->black;
+	*tc_fd = role == XIPSEC_ROLE_PROTECTED ? gen->redtc : gen->guard;
+}
+
+static int check_driver(const struct session *s, const struct iflist_entry *link)
+{
+	char driver[32] = "";
+
+	if (s->flags & LOADER_GENERIC)
+		return 0;
+	ethtool_driver(link->name, driver);
+	if (probe_driver_metadata(driver, probe_kernel()))
+		return 0;
+	log_error("%s: the XDP of driver %s has no metadata area, by which verdicts reach the "
+		  "workers; attach it with --generic (slower)",
+		  link->name, driver);
+	return -EOPNOTSUPP;
+}
+
+int enforce_check(struct session *s, const struct target *target)
+{
+	const struct iflist_entry *link = &target->link;
+	struct xdp_state xdp;
+	enum xipsec_role now;
+	int err;
+
+	if (link->loopback) {
+		log_error("%s is the loopback: it stays inside this host and takes no role",
+			  link->name);
+		return -EINVAL;
+	}
+	if (link->mtu > ENFORCE_MTU_MAX) {
+		log_error("%s: MTU %u is over %d; frames in several buffers are not supported: "
+			  "`ip link set %s mtu %d` first",
+			  link->name, link->mtu, ENFORCE_MTU_MAX, link->name, ENFORCE_MTU_MAX);
+		return -EMSGSIZE;
+	}
+	err = xdp_query(link->ifindex, &xdp);
+	if (err) {
+		log_error("%s: asking for its XDP program: %s", link->name, strerror(-err));
+		return err;
+	}
+	if (xdp.prog_id && !xdp.role) {
+		log_error(
+			"%s: the XDP program \"%s\" (id %u) is attached there and is not ours; it "
+			"is not replaced: take it off first (`ip link set %s xdp off`)",
+			link->name, xdp.prog_name, xdp.prog_id, link->name);
+		return -EBUSY;
+	}
+	now = session_role_of(link);
+	if (now && now != target->role) {
+		log_error("%s is attached as %s: `xipsec detach %s` first", link->name,
+			  role_name(now), link->name);
+		return -EBUSY;
+	}
+	return now ? 0 : check_driver(s, link);
+}
+
+/* ------------------------------------------------------------------ ifaces */
+
+static bool next_iface(int map, __u32 *ifindex, bool first, struct xipsec_iface *iface)
+{
+	__u32 next;
+
+	while (!bpf_map_get_next_key(map, first ? NULL : ifindex, &next)) {
+		*ifindex = next;
+		first = false;
+		if (!bpf_map_lookup_elem(map, ifindex, iface))
+			return true;
+	}
+	return false;
+}
+
+static int free_slot(int map)
+{
+	struct xipsec_iface iface;
+	__u32 used = 0, ifindex = 0;
+
+	for (bool more = next_iface(map, &ifindex, true, &iface); more;
+	     more = next_iface(map, &ifindex, false, &iface)) {
+		if (iface.slot < XIPSEC_SLOTS_MAX)
+			used |= 1U << iface.slot;
+	}
+	for (int slot = 0; slot < XIPSEC_SLOTS_MAX; slot++) {
+		if (!(used >> slot & 1))
+			return slot;
+	}
+	return -ENOSPC;
+}
+
+int enforce_register(struct session *s, struct target *target)
+{
+	const struct iflist_entry *link = &target->link;
+	struct undo_step step = {.kind = UNDO_IFACE,
+				 .ifindex = link->ifindex,
+				 .new_fd = -1,
+				 .old_fd = -1,
+				 .map_fd = s->gen.dp.ifaces};
+	struct xipsec_iface iface = {.role = target->role};
+	int err, slot;
+
+	if (!bpf_map_lookup_elem(s->gen.dp.ifaces, &link->ifindex, &iface) &&
+	    iface.role == target->role)
+		return 0;
+	slot = free_slot(s->gen.dp.ifaces);
+	if (slot < 0) {
+		log_error("%s: %d interfaces are attached already, the most there can be",
+			  link->name, XIPSEC_SLOTS_MAX);
+		return slot;
+	}
+	memset(&iface, 0, sizeof(iface));
+	iface.role = target->role;
+	iface.slot = (__u32)slot;
+	snprintf(iface.name, sizeof(iface.name), "%s", link->name);
+	err = undo_note(&s->undo, &step);
+	if (err)
+		return err;
+	if (bpf_map_update_elem(s->gen.dp.ifaces, &link->ifindex, &iface, BPF_ANY)) {
+		err = -errno;
+		log_error("%s: the map ifaces takes no entry: %s", link->name, strerror(-err));
+		undo_drop_last(&s->undo);
+		return err;
+	}
+	target->registered = true;
+	return 0;
+}
+
+void enforce_forget(struct session *s, const struct target *target)
+{
+	bpf_map_delete_elem(s->gen.dp.ifaces, &target->link.ifindex);
+}
+
+static const struct iflist_entry *link_by_index(const struct session *s, __u32 ifindex)
+{
+	for (unsigned int i = 0; i < s->n_links; i++) {
+		if (s->links[i].ifindex == ifindex)
+			return &s->links[i];
+	}
+	return NULL;
+}
+
+void enforce_forget_gone(struct session *s)
+{
+	int map = s->gen.dp.ifaces;
+	__u32 gone[XIPSEC_SLOTS_MAX * 2], ifindex = 0;
+	struct xipsec_iface iface;
+	unsigned int n = 0;
+
+	for (bool more = next_iface(map, &ifindex, true, &iface); more;
+	     more = next_iface(map, &ifindex, false, &iface)) {
+		if (!link_by_index(s, ifindex) && n < sizeof(gone) / sizeof(gone[0]))
+			gone[n++] = ifindex;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		const struct iflist_entry *anew;
+
+		if (bpf_map_lookup_elem(map, &gone[i], &iface))
+			continue;
+		iface.name[sizeof(iface.name) - 1] = 0;
+		anew = session_link(s, iface.name);
+		if (anew)
+			bpf_map_update_elem(map, &anew->ifindex, &iface, BPF_NOEXIST);
+		bpf_map_delete_elem(map, &gone[i]);
+	}
+}
+
+/* ------------------------------------------------------------------ hooks */
+
+/* Tags that the NIC takes off are invisible to XDP: a tagged frame would be judged as an untagged
+ * one. */
+static int vlan_strip_off(struct session *s, const struct iflist_entry *link)
+{
+	struct undo_step step = {.kind = UNDO_VLAN_STRIP, .new_fd = -1, .old_fd = -1, .map_fd = -1};
+	bool on = false;
+	int err = ethtool_vlan_strip(link->name, &on);
+
+	if (err == -EOPNOTSUPP || (!err && !on))
+		return 0;
+	snprintf(step.ifname, sizeof(step.ifname), "%s", link->name);
+	if (!err)
+		err = undo_note(&s->undo, &step);
+	if (!err)
+		err = ethtool_set_vlan_strip(link->name, false);
+	if (err) {
+		log_error("%s: VLAN tags are stripped on receive, which hides them from XDP, and "
+			  "it cannot be switched off (`ethtool -K %s rxvlan off`): %s",
+			  link->name, link->name, strerror(-err));
+		return err;
+	}
+	err = 0;
+	if (!record_find(&s->record, link->name))
+		err = record_set(&s->record, link->name, XIPSEC_ROLE_NONE);
+	if (!err)
+		record_find(&s->record, link->name)->vlan_strip = true;
+	return err;
+}
+
+static int hook_tc(struct session *s, const struct target *target, int new_fd)
+{
+	const struct iflist_entry *link = &target->link;
+	enum tc_point point = tc_point_of(target->role);
+	struct undo_step step = {.kind = UNDO_TC,
+				 .ifindex = link->ifindex,
+				 .tc_point = point,
+				 .new_fd = new_fd,
+				 .map_fd = -1};
+	_cleanup_close_ int old_fd = -1;
+	struct tc_state now;
+	int err = tc_query(link->ifindex, point, tc_prog_name(target->role), &now);
+
+	if (err)
+		return err;
+	if (now.prog_id && now.prog_id == session_prog_id(new_fd))
+		return 0;
+	if (now.prog_id) {
+		old_fd = bpf_prog_get_fd_by_id(now.prog_id);
+		if (old_fd < 0)
+			return -errno;
+	}
+	step.old_fd = old_fd;
+	step.tc_kind = now.kind;
+	if (!now.prog_id)
+		step.tc_kind = probe_tcx(link->ifindex) ? TC_KIND_TCX : TC_KIND_CLSACT;
+	snprintf(step.ifname, sizeof(step.ifname), "%s", link->name);
+	err = undo_note(&s->undo, &step);
+	if (err)
+		return err;
+	err = tc_swap(link->ifindex, point, step.tc_kind, new_fd, old_fd);
+	if (err) {
+		undo_drop_last(&s->undo);
+		log_error("%s: attaching %s to TC %s (%s): %s%s", link->name,
+			  tc_prog_name(target->role), point == TC_EGRESS ? "egress" : "ingress",
+			  tc_kind_name(step.tc_kind), strerror(-err),
+			  err == -EEXIST ? "; a filter of priority 1, handle 1 is there and is not "
+					   "ours: `tc filter del` it first"
+					 : "");
+	}
+	return err;
+}
+
+static int xdp_first(const struct session *s, const struct iflist_entry *link, int new_fd,
+		     enum xdp_mode *mode)
+{
+	int native = -EOPNOTSUPP, err;
+
+	if (!(s->flags & LOADER_GENERIC)) {
+		native = xdp_swap(link->ifindex, XDP_MODE_NATIVE, new_fd, -1);
+		*mode = XDP_MODE_NATIVE;
+		/* Only "this driver has none" leads to generic mode; anything else is a fault. */
+		if (native != -EOPNOTSUPP && native != -EINVAL)
+			return native;
+	}
+	err = xdp_swap(link->ifindex, XDP_MODE_GENERIC_SKB, new_fd, -1);
+	if (err)
+		return native == -EINVAL ? native : err;
+	*mode = XDP_MODE_GENERIC_SKB;
+	if (s->flags & LOADER_GENERIC)
+		log_info("%s: XDP in generic mode, as asked for", link->name);
+	else
+		log_warn("%s: its driver has no native XDP (%s): generic mode, which is slower",
+			 link->name, strerror(-native));
+	return 0;
+}
+
+static int hook_xdp(struct session *s, const struct target *target, int new_fd, enum xdp_mode *mode)
+{
+	const struct iflist_entry *link = &target->link;
+	struct undo_step step = {
+		.kind = UNDO_XDP, .ifindex = link->ifindex, .new_fd = new_fd, .map_fd = -1};
+	_cleanup_close_ int old_fd = -1;
+	struct xdp_state now;
+	int err = xdp_query(link->ifindex, &now);
+
+	if (err)
+		return err;
+	*mode = now.mode;
+	if (now.prog_id && now.prog_id == session_prog_id(new_fd))
+		return 0;
+	if (now.prog_id) {
+		old_fd = bpf_prog_get_fd_by_id(now.prog_id);
+		if (old_fd < 0)
+			return -errno;
+	}
+	step.old_fd = old_fd;
+	snprintf(step.ifname, sizeof(step.ifname), "%s", link->name);
+	err = undo_note(&s->undo, &step);
+	if (err)
+		return err;
+	if (now.prog_id)
+		err = xdp_swap(link->ifindex, now.mode, new_fd, old_fd);
+	else
+		err = xdp_first(s, link, new_fd, mode);
+	if (err) {
+		undo_drop_last(&s->undo);
+		log_error("%s: attaching %s to XDP: %s%s", link->name, xdp_prog_name(target->role),
+			  strerror(-err),
+			  err == -ERANGE ? "; its MTU is too large for a program without frags"
+					 : "");
+		return err;
+	}
+	s->undo.step[s->undo.n - 1].xdp_mode = *mode;
+	return 0;
+}
+
+int enforce_hooks(struct session *s, const struct target *target)
+{
+	enum xdp_mode mode = XDP_MODE_OFF;
+	int xdp_fd, tc_fd, err;
+	struct tc_state tc = {0};
+
+	enforce_programs(&s->gen, target->role, &xdp_fd, &tc_fd);
+	err = vlan_strip_off(s, &target->link);
+	if (!err)
+		err = hook_tc(s, target, tc_fd);
+	if (!err)
+		err = hook_xdp(s, target, xdp_fd, &mode);
+	if (err)
+		return err;
+	tc_query(target->link.ifindex, tc_point_of(target->role), tc_prog_name(target->role), &tc);
+	log_info("%s: attached as %s (XDP %s, TC %s %s, %s)", target->link.name,
+		 role_name(target->role), xdp_mode_name(mode), tc_kind_name(tc.kind),
+		 target->role == XIPSEC_ROLE_PROTECTED ? "ingress" : "egress", s->gen.name);
+	return 0;
+}
+
+int enforce_remove(const struct iflist_entry *link)
+{
+	struct xdp_state xdp;
+	int err = xdp_query(link->ifindex, &xdp), found = 0;
+
+	if (err)
+		return err;
+	if (xdp.prog_id && xdp.role) {
+		_cleanup_close_ int fd = bpf_prog_get_fd_by_id(xdp.prog_id);
+
+		err = fd < 0 ? -errno : xdp_swap(link->ifindex, xdp.mode, -1, fd);
+		if (err)
+			return err;
+		found = 1;
+	}
+	for (enum xipsec_role role = XIPSEC_ROLE_PROTECTED; role <= XIPSEC_ROLE_UNPROTECTED;
+	     role++) {
+		_cleanup_close_ int fd = -1;
+		struct tc_state tc;
+
+		err = tc_query(link->ifindex, tc_point_of(role), tc_prog_name(role), &tc);
+		if (err)
+			return err;
+		if (!tc.prog_id)
+			continue;
+		fd = bpf_prog_get_fd_by_id(tc.prog_id);
+		err = fd < 0 ? -errno : tc_swap(link->ifindex, tc_point_of(role), tc.kind, -1, fd);
+		if (err)
+			return err;
+		found = 1;
+	}
+	return found ? 0 : -ENOENT;
+}

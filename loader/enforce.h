@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One interface in a session: its checks, its place in `ifaces`, its two hooks. */
+#ifndef LOADER_ENFORCE_H
+#define LOADER_ENFORCE_H
+
+#include "loader/session.h"
+
+/* MTU that a no-frags program takes: a page without XDP's headroom and the skb's tail room, and
+ * what a driver needs beside the frame. */
+#define ENFORCE_MTU_MAX 3498
+
+/* Descriptors of the programs of a role; they stay the generation's. */
+void enforce_programs(const struct generation *gen, enum xipsec_role role, int *xdp_fd, int *tc_fd);
+
+/* May this interface be attached at all? Nothing is changed; tells why not. */
+int enforce_check(struct session *s, const struct target *target);
+
+/* Gives it a slot and an entry in `ifaces` (noted for undo). */
+int enforce_register(struct session *s, struct target *target);
+
+/* VLAN stripping, TC, XDP (noted for undo; the caller runs it on failure). */
+int enforce_hooks(struct session *s, const struct target *target);
+
+/* Its entry in `ifaces` goes. */
+void enforce_forget(struct session *s, const struct target *target);
+
+/* Entries of interfaces that are no more go; one that was made anew under its old name keeps the
+ * slot. */
+void enforce_forget_gone(struct session *s);
+
+/* Takes programs of ours off an interface, whatever their generation. 0, -ENOENT: there are none,
+ * -errno. */
+int enforce_remove(const struct iflist_entry *link);
+
+#endif
