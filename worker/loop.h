@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A worker: what it was lent, what it knows, and its rounds.
+ *
+ *	loop.c      rounds: poll, receive, flush, sleep
+ *	pipeline.c  a burst: check the verdicts, group by SA, seal or open, address, hand to TX
+ *	control.c   what xipsecd says: interfaces, sockets, SAs, next hops
+ */
+#ifndef WORKER_LOOP_H
+#define WORKER_LOOP_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include "worker/ctl.h"
+#include "worker/frames.h"
+#include "worker/nexthop.h"
+#include "worker/ring.h"
+#include "worker/work.h"
+#include "xipsec/maps.h"
+
+/* An SA's place: by its index. Holds no key, struct sa does. */
+struct sa_place {
+	struct sa *sa; /* NULL: free */
+	struct xipsec_sa_state *state;
+	__u32 generation;
+	__u8 dir;
+	__u8 outer_family;
+	bool told_stopped;
+	__u8 group; /* of the burst that `burst` names */
+	__u64 burst;
+	struct xipsec_addr dst; /* outer */
+};
+
+struct device {
+	bool known;
+	struct ctl_dev ctl;
+};
+
+#define OWED_MAX 256
+
+struct worker {
+	int ctl;
+	bool going;
+	bool busy_poll;
+	__u32 number;
+	enum xipsec_backend backend;
+	__u64 now_ms; /* CLOCK_BOOTTIME, of this round */
+
+	struct frames frames;
+	struct xsk **xsks;
+	struct pollfd *polls; /* n_xsks, and the control channel last */
+	unsigned int n_xsks;
+	struct xsk
+		*tx_of[XIPSEC_SLOTS_MAX][XIPSEC_QUEUES_MAX]; /* by slot and the queue it came in */
+	struct device dev[XIPSEC_SLOTS_MAX];
+
+	struct sa_place *sas;
+	__u32 n_sas;
+	__u8 *sa_state;
+	size_t sa_state_size, sa_state_stride;
+	const struct xipsec_globals *globals;
+	struct xipsec_worker_stats *stats; /* own entry */
+	void *stats_map;
+	size_t stats_map_size;
+	struct nexthops *nhs;
+
+	__u64 burst;       /* number of the burst in hand */
+	__u64 icmp_tokens; /* in thousandths */
+	__u64 icmp_filled;
+	__u64 rx_lost_base; /* RX_FULL = base + what the sockets say */
+	bool rx_lost_known;
+	__u64 next_tick, next_ctl, next_lost;
+
+	/* Answers that the full control channel did not take yet. */
+	struct {
+		__u16 type;
+		struct ctl_sa_ref ref;
+	} owed[OWED_MAX];
+	unsigned int n_owed;
+};
+
+/* Makes a worker from HELLO, mapping the memory that came with it. 0 or -errno after a log line;
+ * *out is untouched on failure. */
+int worker_new(int ctl, struct ctl_in *hello, struct worker **out);
+
+/* Wipes every key, unmaps, closes. The control descriptor stays the caller's. NULL is fine. */
+void worker_free(struct worker *w);
+
+/* Does what a message says. 0; -errno after a log line: the worker has to end. */
+int worker_message(struct worker *w, struct ctl_in *in);
+
+/* Reads messages until GO, takes over what a worker before left, and answers READY. 0 or -errno
+ * (-EPIPE: xipsecd is gone). */
+int worker_wait_go(struct worker *w);
+
+/* Works until the control channel ends (-EPIPE) or breaks (-errno). */
+int worker_run(struct worker *w);
+
+/* One round over all sockets. Returns the number of packets received. */
+unsigned int worker_round(struct worker *w);
+
+/* Clock, timers and messages: what a round does beside packets. `now`: read messages even if it
+ * was done a moment ago. 0 or -errno. */
+int worker_housekeep(struct worker *w, bool now);
+
+/* Answers xipsecd about an SA, now or as soon as the channel takes it. */
+void worker_owe(struct worker *w, enum xipsec_ctl_type type, __u32 index, __u32 generation);
+
+/* Sends what could not be sent before. 0, or -EPIPE when xipsecd does not read any more. */
+int worker_pay(struct worker *w);
+
+/* Pipeline: receives and carries through up to BURST_MAX packets. Returns how many. */
+unsigned int pipeline_receive(struct worker *w, struct xsk *xsk);
+
+/* Pipeline: goes on with packets whose next hop has been decided. */
+void pipeline_resume(struct worker *w);
+
+/* Pipeline: drops what waits under an SA that goes. */
+void pipeline_drop_sa(struct worker *w, __u32 sa_index);
+
+/* Every frame has one owner: frames_check() over what the worker holds between two rounds. */
+int worker_check(const struct worker *w);
+
+static inline void worker_count(struct worker *w, __u16 reason, __u32 bytes)
+{
+	struct xipsec_counter *c = &w->stats->reason[reason];
+
+	/* One writer, many readers: no lock prefix is needed. */
+	__atomic_store_n(&c->packets, c->packets + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->bytes, c->bytes + bytes, __ATOMIC_RELAXED);
+}
+
+static inline void worker_add(__u64 *counter, __u64 n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+#endif

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A burst of packets from an RX ring to a TX ring. Direction of failure: closed. Whatever does not
+ * hold is dropped with its reason; nothing leaves here but what ESP has sealed, what ESP has opened
+ * and an SA's selectors have accepted, and ICMP errors to the red side.
+ */
+#include "worker/loop.h"
+
+#include <string.h>
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+
+#include "worker/esp_in.h"
+#include "worker/esp_out.h"
+#include "worker/icmp.h"
+#include "worker/sa.h"
+#include "worker/tx.h"
+#include "xipsec/meta.h"
+
+#define L2_MAX      (ETH_HLEN + 2 * 4) /* two VLAN tags, as the programs parse */
+#define ESP_MIN     8u                 /* SPI and sequence number */
+#define ICMP_RATE   1000               /* errors a second, and in one go */
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* ------------------------------------------------------------------ ends */
+
+static void drop(struct worker *w, struct work *work, __u16 reason)
+{
+	worker_count(w, reason, work->bytes);
+	frame_free(&w->frames, work->p.frame);
+}
+
+/* data stands at the Ethernet header. From success on the frame is the kernel's. */
+static void transmit(struct worker *w, struct work *work, __u32 slot, __u16 reason)
+{
+	struct xsk *xsk = w->tx_of[slot][work->p.queue];
+	__u64 addr = work->p.data - w->frames.umem;
+
+	if (unlikely(!xsk)) {
+		drop(w, work, XIPSEC_REASON_NO_ROUTE);
+		return;
+	}
+	if (unlikely(tx_send(xsk, &w->frames, addr, work->p.len))) {
+		drop(w, work, XIPSEC_REASON_TX_FULL);
+		return;
+	}
+	worker_count(w, reason, work->bytes);
+	worker_add(&w->stats->tx_packets, 1);
+}
+
+static void push_eth(struct packet *p, const __u8 *dst, const __u8 *src)
+{
+	struct ethhdr *eth;
+
+	p->data -= ETH_HLEN;
+	p->len += ETH_HLEN;
+	eth = (struct ethhdr *)p->data;
+	memcpy(eth->h_dest, dst, ETH_ALEN);
+	memcpy(eth->h_source, src, ETH_ALEN);
+	eth->h_proto = htons(p->family == XIPSEC_FAMILY_IP4 ? ETH_P_IP : ETH_P_IPV6);
+}
+
+/* What an undecided or negative next hop means for a packet. */
+static __u16 nexthop_reason(const struct nexthop *nh, __u8 dir)
+{
+	switch (nh->status) {
+	case XIPSEC_NEXTHOP_LOCAL:
+		/* an outer destination that is this host: no peer there */
+		return dir == XIPSEC_DIR_IN ? XIPSEC_REASON_INNER_LOCAL : XIPSEC_REASON_NO_ROUTE;
+	case XIPSEC_NEXTHOP_NO_ROUTE: return XIPSEC_REASON_NO_ROUTE;
+	default: return XIPSEC_REASON_NO_NEIGH;
+	}
+}
+
+/* 1: the packet waits or was dropped; 0: nh is good. */
+static int waits_for(struct worker *w, struct nexthop *nh, struct work *work)
+{
+	if (nh->status == XIPSEC_NEXTHOP_OK)
+		return 0;
+	if (nh->status == XIPSEC_NEXTHOP_UNKNOWN && !nexthop_hold(w->nhs, nh, work))
+		return 1;
+	drop(w, work, nexthop_reason(nh, work->dir));
+	return 1;
+}
+
+static __u32 link_mtu(const struct nexthop *nh, const struct device *dev)
+{
+	return nh->mtu && nh->mtu < dev->ctl.mtu ? nh->mtu : dev->ctl.mtu;
+}
+
+/* ------------------------------------------------------------------ out */
+
+static bool icmp_allowed(struct worker *w)
+{
+	__u64 passed = w->now_ms - w->icmp_filled;
+
+	/* A thousandth of a token a millisecond and unit of rate; RFC 4443 2.4 (f). */
+	w->icmp_filled = w->now_ms;
+	w->icmp_tokens += passed * ICMP_RATE;
+	if (w->icmp_tokens > ICMP_RATE * 1000)
+		w->icmp_tokens = ICMP_RATE * 1000;
+	if (w->icmp_tokens < 1000)
+		return false;
+	w->icmp_tokens -= 1000;
+	return true;
+}
+
+/* Tells the sender what was wrong, back on the way it came: its own Ethernet header, VLAN tags
+ * included, with the addresses swapped. The packet is intact up to its Ethernet header. */
+static void answer_icmp(struct worker *w, struct work *work)
+{
+	const struct device *dev = &w->dev[work->p.slot];
+	const struct xipsec_addr *src = work->p.family == XIPSEC_FAMILY_IP4 ? &dev->ctl.ip4
+									    : &dev->ctl.ip6;
+	static const struct xipsec_addr none;
+	__u16 reason = work->p.reason;
+	__u8 l2[L2_MAX];
+
+	memcpy(l2, work->p.data - work->p.l2_len, work->p.l2_len);
+	if (!dev->known || !memcmp(src, &none, sizeof(none)) || (l2[0] & 1) || !icmp_allowed(w) ||
+	    icmp_error_build(&work->p, src)) {
+		drop(w, work, reason);
+		return;
+	}
+	work->p.data -= work->p.l2_len;
+	work->p.len += work->p.l2_len;
+	memcpy(work->p.data, l2 + ETH_ALEN, ETH_ALEN);
+	memcpy(work->p.data + ETH_ALEN, l2, ETH_ALEN);
+	memcpy(work->p.data + 2 * ETH_ALEN, l2 + 2 * ETH_ALEN, work->p.l2_len - 2 * ETH_ALEN);
+	transmit(w, work, work->p.slot, XIPSEC_REASON_ICMP_SENT);
+}
+
+static void finish_out(struct worker *w, struct work *work, const struct nexthop *nh)
+{
+	switch (work->p.reason) {
+	case XIPSEC_REASON_SEALED:
+		push_eth(&work->p, nh->dst_mac, nh->src_mac);
+		transmit(w, work, nh->slot, XIPSEC_REASON_SEALED);
+		break;
+	case XIPSEC_REASON_TOO_BIG:
+	case XIPSEC_REASON_TTL: answer_icmp(w, work); break;
+	default: drop(w, work, work->p.reason);
+	}
+}
+
+static void tell_stopped(struct worker *w, struct sa_place *place)
+{
+	if (place->told_stopped ||
+	    __atomic_load_n(&place->state->status, __ATOMIC_RELAXED) != XIPSEC_SA_STOPPED)
+		return;
+	place->told_stopped = true;
+	worker_owe(w, XIPSEC_CTL_SA_STOPPED, place - w->sas, place->generation);
+}
+
+static void out_group(struct worker *w, struct sa_place *place, struct packet **pkts,
+		      unsigned int n)
+{
+	struct nexthop *nh = nexthop_find(w->nhs, &place->dst, place->outer_family, w->now_ms);
+	const struct device *dev = &w->dev[nh->slot];
+
+	/* Waiting comes before sealing: a number that waits would fall out of the peer's window.
+	 * ESP goes to the unprotected side alone, and not by an interface that is down. */
+	if (nh->status != XIPSEC_NEXTHOP_OK || !dev->known || !dev->ctl.up ||
+	    dev->ctl.role != XIPSEC_ROLE_UNPROTECTED) {
+		for (unsigned int i = 0; i < n; i++)
+			if (!waits_for(w, nh, work_of(pkts[i])))
+				drop(w, work_of(pkts[i]), XIPSEC_REASON_NO_ROUTE);
+		return;
+	}
+	esp_out_burst(place->sa, pkts, n, link_mtu(nh, dev), w->now_ms / 1000);
+	for (unsigned int i = 0; i < n; i++)
+		finish_out(w, work_of(pkts[i]), nh);
+	tell_stopped(w, place);
+}
+
+/* ------------------------------------------------------------------ in */
+
+static void inner_dst(const struct packet *p, struct xipsec_addr *out)
+{
+	if (p->family == XIPSEC_FAMILY_IP4) {
+		const struct iphdr *ip4 = (const struct iphdr *)p->data;
+
+		memset(out, 0, sizeof(*out));
+		memcpy(&out->word[0], &ip4->daddr, sizeof(ip4->daddr));
+	} else {
+		const struct ipv6hdr *ip6 = (const struct ipv6hdr *)p->data;
+
+		memcpy(out, &ip6->daddr, sizeof(*out));
+	}
+}
+
+static void send_opened(struct worker *w, struct work *work)
+{
+	const struct device *dev;
+	struct xipsec_addr dst;
+	struct nexthop *nh;
+
+	work->opened = 1;
+	inner_dst(&work->p, &dst);
+	nh = nexthop_find(w->nhs, &dst, work->p.family, w->now_ms);
+	if (unlikely(waits_for(w, nh, work)))
+		return;
+	dev = &w->dev[nh->slot];
+	if (unlikely(dev->known && dev->ctl.role == XIPSEC_ROLE_UNPROTECTED)) {
+		drop(w, work, XIPSEC_REASON_INNER_BLACK);
+		return;
+	}
+	if (unlikely(!dev->known || !dev->ctl.up || dev->ctl.role != XIPSEC_ROLE_PROTECTED)) {
+		drop(w, work, XIPSEC_REASON_NO_ROUTE);
+		return;
+	}
+	/* The error would have to go back through the tunnel, and IPv4 without DF be cut into
+	 * fragments: neither is done yet. */
+	if (unlikely(work->p.len > link_mtu(nh, dev))) {
+		drop(w, work, XIPSEC_REASON_TOO_BIG);
+		return;
+	}
+	push_eth(&work->p, nh->dst_mac, nh->src_mac);
+	transmit(w, work, nh->slot, XIPSEC_REASON_OPENED);
+}
+
+static void in_group(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n)
+{
+	esp_in_burst(place->sa, pkts, n, w->now_ms / 1000);
+	for (unsigned int i = 0; i < n; i++) {
+		if (pkts[i]->reason == XIPSEC_REASON_OPENED)
+			send_opened(w, work_of(pkts[i]));
+		else
+			drop(w, work_of(pkts[i]), pkts[i]->reason);
+	}
+}
+
+/* ------------------------------------------------------------------ verdicts */
+
+/* Is the SA still the one that the program meant, and the policy not an older one? */
+static __u16 check_fresh(const struct worker *w, const struct work *work)
+{
+	const struct sa_place *place = &w->sas[work->sa_index];
+
+	if (!place->sa || place->generation != work->sa_generation ||
+	    __atomic_load_n(&place->state->generation, __ATOMIC_RELAXED) != work->sa_generation)
+		return XIPSEC_REASON_STALE_META;
+	if (work->dir == XIPSEC_DIR_OUT &&
+	    (__s32)(work->spd_generation -
+		    __atomic_load_n(&w->globals->spd_generation, __ATOMIC_RELAXED)) < 0)
+		return XIPSEC_REASON_STALE_META;
+	return 0;
+}
+
+/* Ethernet pads short frames: the packet is as long as its own header says. */
+static __u16 trim(struct packet *p)
+{
+	__u32 len;
+
+	if (p->family == XIPSEC_FAMILY_IP4) {
+		len = ntohs(((const struct iphdr *)p->data)->tot_len);
+		if (p->data[0] >> 4 != 4 || len < sizeof(struct iphdr) || len > p->len)
+			return XIPSEC_REASON_MALFORMED_IP4;
+	} else {
+		len = sizeof(struct ipv6hdr);
+		if (p->data[0] >> 4 != 6 || p->len < len)
+			return XIPSEC_REASON_MALFORMED_IP6;
+		len += ntohs(((const struct ipv6hdr *)p->data)->payload_len);
+		if (len > p->len)
+			return XIPSEC_REASON_MALFORMED_IP6;
+	}
+	p->tailroom += p->len - len;
+	p->len = len;
+	return 0;
+}
+
+static bool meta_ok(const struct worker *w, const struct xipsec_meta *meta, __u32 len)
+{
+	if (meta->magic != XIPSEC_META_MAGIC || meta->abi != XIPSEC_ABI ||
+	    meta->sa_index >= w->n_sas)
+		return false;
+	if (meta->family != XIPSEC_FAMILY_IP4 && meta->family != XIPSEC_FAMILY_IP6)
+		return false;
+	if (meta->l3_off < ETH_HLEN || meta->l3_off > L2_MAX ||
+	    meta->l3_off + sizeof(struct iphdr) > len)
+		return false;
+	if (meta->dir == XIPSEC_DIR_IN)
+		return meta->l4_off >= meta->l3_off + sizeof(struct iphdr) &&
+		       (__u32)meta->l4_off + ESP_MIN <= len;
+	return meta->dir == XIPSEC_DIR_OUT &&
+	       (!meta->l4_off || (meta->l4_off > meta->l3_off && (__u32)meta->l4_off <= len));
+}
+
+/* Turns a frame and its verdict into work; 0 or the reason of its end. */
+static __u16 classify(const struct worker *w, struct work *work, __u64 addr, __u32 len)
+{
+	__u8 *frame = frame_at(&w->frames, work->p.frame);
+	__u8 *eth = frame_at(&w->frames, addr);
+	struct xipsec_meta *meta = (struct xipsec_meta *)(eth - sizeof(*meta));
+	struct packet *p = &work->p;
+	__u16 reason;
+
+	if (unlikely(eth < frame + sizeof(*meta) || !meta_ok(w, meta, len)))
+		return XIPSEC_REASON_BAD_META;
+	/* A verdict is for one frame: the next that lies here must bring its own. */
+	meta->magic = 0;
+	work->dir = meta->dir;
+	work->sa_index = meta->sa_index;
+	work->sa_generation = meta->sa_generation;
+	work->spd_generation = meta->spd_generation;
+	reason = check_fresh(w, work);
+	if (unlikely(reason))
+		return reason;
+	if (unlikely(w->sas[work->sa_index].dir != work->dir))
+		return XIPSEC_REASON_BAD_META;
+	p->l2_len = meta->l3_off;
+	p->data = eth + meta->l3_off;
+	p->len = len - meta->l3_off;
+	/* ESP may not write where the Ethernet header will stand. */
+	p->headroom = p->data - frame - ETH_HLEN;
+	p->tailroom = frame + w->frames.size - (p->data + p->len);
+	p->l4_off = meta->l4_off ? meta->l4_off - meta->l3_off : 0;
+	p->family = meta->family;
+	reason = trim(p);
+	if (unlikely(reason))
+		return reason;
+	if (unlikely(p->l4_off > p->len))
+		return XIPSEC_REASON_BAD_META;
+	return 0;
+}
+
+/* ------------------------------------------------------------------ bursts */
+
+struct group {
+	struct sa_place *place;
+	unsigned int n, first;
+};
+
+/* Sorts a burst by SA, keeping the order inside each (counting sort: one pass to count, one to
+ * place), and runs each group. All works are fresh and not opened yet. */
+static void run_burst(struct worker *w, struct work **works, unsigned int n)
+{
+	struct packet *sorted[BURST_MAX];
+	struct group groups[BURST_MAX];
+	unsigned int n_groups = 0, at = 0;
+
+	w->burst++;
+	for (unsigned int i = 0; i < n; i++) {
+		struct sa_place *place = &w->sas[works[i]->sa_index];
+
+		if (place->burst != w->burst) {
+			place->burst = w->burst;
+			place->group = n_groups;
+			groups[n_groups++] = (struct group){.place = place};
+		}
+		groups[place->group].n++;
+	}
+	for (unsigned int g = 0; g < n_groups; g++) {
+		groups[g].first = at;
+		at += groups[g].n;
+		groups[g].n = 0;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		struct group *g = &groups[w->sas[works[i]->sa_index].group];
+
+		sorted[g->first + g->n++] = &works[i]->p;
+	}
+	for (unsigned int g = 0; g < n_groups; g++) {
+		if (groups[g].place->dir == XIPSEC_DIR_OUT)
+			out_group(w, groups[g].place, sorted + groups[g].first, groups[g].n);
+		else
+			in_group(w, groups[g].place, sorted + groups[g].first, groups[g].n);
+	}
+}
+
+/* Takes up to BURST_MAX frames off the RX ring: ours from here on. */
+static unsigned int take_frames(struct worker *w, struct xsk *xsk, struct xdp_desc *descs)
+{
+	unsigned int got, n = 0;
+	__u32 index;
+
+	got = xsk_ring_cons__peek(&xsk->rx, BURST_MAX, &index);
+	if (!got)
+		return 0;
+	for (unsigned int i = 0; i < got; i++) {
+		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&xsk->rx, index + i);
+		__u64 base = frame_base(&w->frames, desc->addr);
+
+		/* The ring outlives workers: do not trust it with our memory. */
+		if (unlikely(frame_number(&w->frames, base) >= w->frames.n ||
+			     desc->addr - base + desc->len > w->frames.size))
+			continue;
+		descs[n++] = *desc;
+		__builtin_prefetch(frame_at(&w->frames, desc->addr) - sizeof(struct xipsec_meta));
+		__builtin_prefetch(frame_at(&w->frames, desc->addr) + 32);
+		frame_set(&w->frames, base, FRAME_WORKER, 0);
+	}
+	xsk_ring_cons__release(&xsk->rx, got);
+	return n;
+}
+
+unsigned int pipeline_receive(struct worker *w, struct xsk *xsk)
+{
+	struct xdp_desc descs[BURST_MAX];
+	struct work store[BURST_MAX];
+	struct work *works[BURST_MAX];
+	unsigned int got, n = 0;
+
+	got = take_frames(w, xsk, descs);
+	for (unsigned int i = 0; i < got; i++) {
+		struct work *work = &store[i];
+		__u16 reason;
+
+		*work = (struct work){
+			.p.frame = frame_base(&w->frames, descs[i].addr),
+			.p.slot = xsk->slot,
+			.p.queue = xsk->queue,
+			.bytes = descs[i].len,
+		};
+		reason = classify(w, work, descs[i].addr, descs[i].len);
+		if (unlikely(reason))
+			drop(w, work, reason);
+		else
+			works[n++] = work;
+	}
+	if (n)
+		run_burst(w, works, n);
+	return got;
+}
+
+void pipeline_resume(struct worker *w)
+{
+	struct work store[BURST_MAX];
+	struct work *works[BURST_MAX];
+	unsigned int got, n;
+
+	while ((got = nexthops_ready(w->nhs, store, BURST_MAX))) {
+		n = 0;
+		for (unsigned int i = 0; i < got; i++) {
+			/* SAs and policies may have changed while it waited. */
+			__u16 reason = check_fresh(w, &store[i]);
+
+			if (reason)
+				drop(w, &store[i], reason);
+			else if (store[i].opened)
+				send_opened(w, &store[i]);
+			else
+				works[n++] = &store[i];
+		}
+		if (n)
+			run_burst(w, works, n);
+	}
+}
+
+void pipeline_drop_sa(struct worker *w, __u32 sa_index)
+{
+	struct work store[BURST_MAX];
+	unsigned int n;
+
+	while ((n = nexthops_take_sa(w->nhs, sa_index, store, BURST_MAX)))
+		for (unsigned int i = 0; i < n; i++)
+			drop(w, &store[i], XIPSEC_REASON_STALE_META);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An AF_XDP socket that somebody else made: its four rings, mapped from the descriptor and the
+ * offsets in ctl_xsk, going on from the indices that stand in the shared memory. (Mapping the fill
+ * and completion rings of a bound socket needs Linux 6.4 or a kernel with that change.)
+ */
+#ifndef WORKER_RING_H
+#define WORKER_RING_H
+
+#include <stddef.h>
+#include <xdp/xsk.h>
+#include "worker/frames.h"
+#include "xipsec/ctl.h"
+
+struct xsk {
+	int fd;
+	__u32 slot;
+	__u32 queue;
+	struct xsk_ring_cons rx;
+	struct xsk_ring_prod tx;
+	struct xsk_ring_prod fill;
+	struct xsk_ring_cons comp;
+	__u32 fill_target; /* how many frames its fill ring is kept filled with */
+	__u32 tx_unsent;   /* descriptors written since the last kick */
+	__u32 tx_flying;   /* handed to the kernel, not completed */
+	__u64 rx_lost;     /* as XDP_STATISTICS said last */
+	struct {
+		void *at;
+		size_t len;
+	} map[4];
+};
+
+/* Maps the rings. On success the socket owns fd. 0 or -errno (*out untouched, fd still the
+ * caller's); -EBUSY: this kernel cannot map the rings of a bound socket a second time. */
+int xsk_open(const struct ctl_xsk *msg, int fd, struct xsk **out);
+
+/* Unmaps and closes. Frames are ring_reclaim()'s business. NULL is fine. */
+void xsk_close(struct xsk *xsk);
+
+/* Sets in_ring[frame] = slot + 1 for what stands in the RX and completion rings now. */
+void xsk_mark(const struct xsk *xsk, const struct frames *frames, __u8 *in_ring);
+
+/* Gives free frames to the fill ring up to its target. */
+void xsk_refill(struct xsk *xsk, struct frames *frames);
+
+/* Frames the kernel dropped for want of room: rx_dropped + rx_ring_full, ever; 0 on failure. */
+__u64 xsk_lost(const struct xsk *xsk);
+
+#endif
