@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <arpa/inet.h>
+#include <json-c/json.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include "lib/config.h"
+#include "lib/log.h"
+#include "tools/xipsec/command.h"
+#include "xipsec/loader.h"
+
+#define TEXT_MAX 96
+
+static int mask_length(const struct xipsec_addr *mask)
+{
+	int length = 0;
+
+	for (int i = 0; i < 16; i++)
+		length += __builtin_popcount(mask->byte[i]);
+	return length;
+}
+
+static const char *net_text(char text[TEXT_MAX], __u8 family, const struct xipsec_addr *addr,
+			    const struct xipsec_addr *mask)
+{
+	int length = mask_length(mask);
+	char ip[INET6_ADDRSTRLEN];
+
+	if (!family || (!length && family == XIPSEC_FAMILY_ANY)) {
+		snprintf(text, TEXT_MAX, "any");
+		return text;
+	}
+	inet_ntop(family == XIPSEC_FAMILY_IP4 ? AF_INET : AF_INET6, addr, ip, sizeof(ip));
+	snprintf(text, TEXT_MAX, "%s/%d", ip, length);
+	return text;
+}
+
+static const char *range_text(char text[TEXT_MAX], unsigned int lo, unsigned int hi)
+{
+	if (lo == 0 && hi == XIPSEC_PORT_MAX)
+		snprintf(text, TEXT_MAX, "any");
+	else if (lo == hi)
+		snprintf(text, TEXT_MAX, "%u", lo);
+	else
+		snprintf(text, TEXT_MAX, "%u-%u", lo, hi);
+	return text;
+}
+
+/* type or type-type, and /code where it counts */
+static const char *icmp_text(char text[TEXT_MAX], const struct xipsec_selector *sel)
+{
+	unsigned int lo = sel->icmp_lo, hi = sel->icmp_hi;
+	char types[32];
+
+	if (lo == 0 && hi == XIPSEC_PORT_MAX) {
+		snprintf(text, TEXT_MAX, "any");
+		return text;
+	}
+	snprintf(types, sizeof(types), lo >> 8 == hi >> 8 ? "%u" : "%u-%u", lo >> 8, hi >> 8);
+	if ((lo & 255) == 0 && (hi & 255) == 255)
+		snprintf(text, TEXT_MAX, "%s", types);
+	else if (lo == hi)
+		snprintf(text, TEXT_MAX, "%s/%u", types, lo & 255);
+	else
+		snprintf(text, TEXT_MAX, "%u/%u-%u/%u", lo >> 8, lo & 255, hi >> 8, hi & 255);
+	return text;
+}
+
+static const char *proto_text(char text[TEXT_MAX], const struct xipsec_selector *sel)
+{
+	const struct protoent *proto = sel->any_proto ? NULL : getprotobynumber(sel->l4_proto);
+
+	if (sel->any_proto)
+		snprintf(text, TEXT_MAX, "any");
+	else if (proto)
+		snprintf(text, TEXT_MAX, "%s", proto->p_name);
+	else
+		snprintf(text, TEXT_MAX, "%u", sel->l4_proto);
+	return text;
+}
+
+static const char *action_text(__u8 action)
+{
+	static const char *const names[] = {"discard", "bypass", "protect"};
+
+	return action <= XIPSEC_ACTION_PROTECT ? names[action] : "unknown";
+}
+
+static const char *dirs_text(__u8 dirs)
+{
+	static const char *const names[] = {"none", "out", "in", "both"};
+
+	return names[dirs & 3];
+}
+
+static const char *family_text(__u8 family)
+{
+	return family == XIPSEC_FAMILY_IP4 ? "ip4" : family == XIPSEC_FAMILY_IP6 ? "ip6" : "any";
+}
+
+/* ------------------------------------------------------------------ built-in passes */
+
+struct builtin {
+	char selector[TEXT_MAX];
+	const char *reason; /* whose counter tells the hits */
+};
+
+#define BUILTINS_MAX (8 + XIPSEC_ALLOW_ETHERTYPES)
+
+static unsigned int list_builtins(const struct xipsec_spd *spd, struct builtin *list)
+{
+	unsigned int n = 0;
+
+#define BUILTIN(why, ...)                                                          \
+	do {                                                                       \
+		snprintf(list[n].selector, sizeof(list[n].selector), __VA_ARGS__); \
+		list[n++].reason = why;                                            \
+	} while (0)
+	BUILTIN("arp", "ARP");
+	BUILTIN("nd", "ICMPv6 types 133-136, hop limit 255, not fragmented");
+	BUILTIN("ike_in", "UDP 500 to this host; 4500 with the non-ESP marker");
+	BUILTIN("ike_out", "UDP 500, 4500 from sockets that xipsecd opened");
+	BUILTIN("esp_own", "ESP of an outbound SA of ours, from this host");
+	if (spd->allow & XIPSEC_ALLOW_DHCP)
+		BUILTIN("dhcp", "DHCP (allow)");
+	if (spd->allow & XIPSEC_ALLOW_MLD)
+		BUILTIN("mld", "MLD (allow)");
+	for (__u32 i = 0; i < spd->n_ethertypes && i < XIPSEC_ALLOW_ETHERTYPES; i++)
+		BUILTIN("ethertype_pass", "ethertype 0x%04x (allow)", spd->ethertype[i]);
+#undef BUILTIN
+	return n;
+}
+
+/* ------------------------------------------------------------------ output */
+
+static void put_text(struct json_object *to, const char *name, const char *value)
+{
+	json_object_object_add(to, name, json_object_new_string(value));
+}
+
+static void put_u64(struct json_object *to, const char *name, __u64 value)
+{
+	json_object_object_add(to, name, json_object_new_uint64(value));
+}
+
+static struct json_object *rule_json(const struct loader_policy *policy, __u32 number)
+{
+	const struct xipsec_spd_rule *rule = &policy->spd.rule[number];
+	const struct xipsec_selector *sel = &rule->sel;
+	struct json_object *to = json_object_new_object();
+	char text[TEXT_MAX];
+
+	put_u64(to, "rule", number);
+	put_text(to, "action", action_text(rule->action));
+	if (rule->action == XIPSEC_ACTION_PROTECT)
+		put_text(to, "child", policy->child[rule->child % XIPSEC_CHILDREN_MAX]);
+	put_text(to, "direction", dirs_text(rule->dirs));
+	put_text(to, "family", family_text(sel->family));
+	put_text(to, "local", net_text(text, sel->family, &sel->local, &sel->local_mask));
+	put_text(to, "remote", net_text(text, sel->family, &sel->remote, &sel->remote_mask));
+	put_text(to, "proto", proto_text(text, sel));
+	put_text(to, "local_port", range_text(text, sel->local_port_lo, sel->local_port_hi));
+	put_text(to, "remote_port", range_text(text, sel->remote_port_lo, sel->remote_port_hi));
+	put_text(to, "icmp", icmp_text(text, sel));
+	put_u64(to, "line", rule->line);
+	put_u64(to, "packets", policy->hits[number].packets);
+	put_u64(to, "bytes", policy->hits[number].bytes);
+	return to;
+}
+
+static void print_json(const struct loader_policy *policy)
+{
+	struct json_object *top = json_object_new_object(), *list;
+	struct builtin builtin[BUILTINS_MAX];
+	unsigned int n = list_builtins(&policy->spd, builtin);
+
+	put_u64(top, "spd_generation", policy->spd.generation);
+	list = json_object_new_array();
+	for (unsigned int i = 0; i < n; i++) {
+		struct json_object *to = json_object_new_object();
+
+		put_text(to, "selector", builtin[i].selector);
+		put_text(to, "reason", builtin[i].reason);
+		json_object_array_add(list, to);
+	}
+	json_object_object_add(top, "builtin", list);
+	list = json_object_new_array();
+	for (__u32 i = 0; i < policy->spd.n_rules && i < XIPSEC_RULES_MAX; i++)
+		json_object_array_add(list, rule_json(policy, i));
+	json_object_object_add(top, "rules", list);
+	put_text(top, "default", "discard");
+	puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY));
+	json_object_put(top);
+}
+
+/* proto and, where they count, ports or ICMP types: "tcp 22 <- any" */
+static void print_selector(const struct xipsec_selector *sel)
+{
+	char local[TEXT_MAX], remote[TEXT_MAX], text[TEXT_MAX];
+
+	printf("%-22s %-22s %s", net_text(local, sel->family, &sel->local, &sel->local_mask),
+	       net_text(remote, sel->family, &sel->remote, &sel->remote_mask),
+	       proto_text(text, sel));
+	if (xipsec_selector_any_port(sel))
+		return;
+	if (sel->icmp_lo != 0 || sel->icmp_hi != XIPSEC_PORT_MAX)
+		printf(" type %s", icmp_text(text, sel));
+	else
+		printf(" ports %s, %s", range_text(local, sel->local_port_lo, sel->local_port_hi),
+		       range_text(remote, sel->remote_port_lo, sel->remote_port_hi));
+}
+
+static void print_text(const struct loader_policy *policy)
+{
+	struct builtin builtin[BUILTINS_MAX];
+	unsigned int n = list_builtins(&policy->spd, builtin);
+
+	printf("policies in force: generation %u, first match wins, no match: discard\n",
+	       policy->spd.generation);
+	for (unsigned int i = 0; i < n; i++)
+		printf("   - pass     %s (%s)\n", builtin[i].selector, builtin[i].reason);
+	printf("\n%4s %-8s %-4s %-12s %-12s %-22s %-22s %s\n", "rule", "action", "dir", "packets",
+	       "child", "local", "remote", "protocol");
+	for (__u32 i = 0; i < policy->spd.n_rules && i < XIPSEC_RULES_MAX; i++) {
+		const struct xipsec_spd_rule *rule = &policy->spd.rule[i];
+
+		printf("%4u %-8s %-4s %-12llu %-12s ", i, action_text(rule->action),
+		       dirs_text(rule->dirs), (unsigned long long)policy->hits[i].packets,
+		       rule->action == XIPSEC_ACTION_PROTECT
+			       ? policy->child[rule->child % XIPSEC_CHILDREN_MAX]
+			       : "-");
+		print_selector(&rule->sel);
+		printf("  (line %u)\n", rule->line);
+	}
+}
+
+static int run(const struct global_options *opts, int argc, char **argv)
+{
+	_cleanup_config_ struct config *config = NULL;
+	struct loader_policy *policy = NULL;
+	bool json = argc == 2 && !strcmp(argv[1], "--json");
+
+	if (argc > 1 && !json) {
+		log_error("policy: %s is not known; expected --json", argv[1]);
+		return EXIT_USAGE;
+	}
+	config = config_paths(opts->config_path ? opts->config_path : CONFIG_DEFAULT_PATH);
+	if (!config || loader_policy(config, &policy))
+		return EXIT_FAILED;
+	if (json)
+		print_json(policy);
+	else
+		print_text(policy);
+	loader_policy_free(policy);
+	return EXIT_OK;
+}
+
+const struct command cmd_policy = {
+	.name = "policy",
+	.args = "[--json]",
+	.summary = "the policies in force, in order, with their hits",
+	.details = "Read from the kernel, not from the config. Built-in passes stand first. Hits\n"
+		   "count since the last reload.\n"
+		   "\n"
+		   "  --json  one object, names as in docs/json.md\n"
+		   "\n"
+		   "Exit: 0, 1 nothing is attached or reading failed, 2 usage.\n",
+	.run = run,
+};

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "lib/config.h"
+#include "lib/log.h"
+#include "lib/reason.h"
+#include "lib/sadb_client.h"
+#include "tools/xipsec/command.h"
+#include "xipsec/loader.h"
+
+static const char *role_text(__u32 role)
+{
+	return role == XIPSEC_ROLE_PROTECTED     ? "protected"
+	       : role == XIPSEC_ROLE_UNPROTECTED ? "unprotected"
+						 : "none";
+}
+
+static const char *kind_text(enum xipsec_reason_kind kind)
+{
+	static const char *const names[] = {"pass", "steer", "done", "drop"};
+
+	return names[kind];
+}
+
+static bool daemon_answers(const struct config *config)
+{
+	int fd = sadb_connect(config->run_dir);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/* ------------------------------------------------------------------ JSON (docs/json.md) */
+
+static void put_u64(struct json_object *to, const char *name, __u64 value)
+{
+	json_object_object_add(to, name, json_object_new_uint64(value));
+}
+
+static void put_text(struct json_object *to, const char *name, const char *value)
+{
+	json_object_object_add(to, name, json_object_new_string(value));
+}
+
+static void put_bool(struct json_object *to, const char *name, bool value)
+{
+	json_object_object_add(to, name, json_object_new_boolean(value));
+}
+
+static struct json_object *hook_json(const struct loader_hook *hook)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_text(to, "kind", hook->kind);
+	put_u64(to, "prog_id", hook->prog_id);
+	put_bool(to, "current", hook->current);
+	return to;
+}
+
+static struct json_object *iface_json(const struct loader_iface *iface)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_text(to, "name", iface->name);
+	put_u64(to, "ifindex", iface->ifindex);
+	put_text(to, "role", role_text(iface->role));
+	put_u64(to, "slot", iface->slot);
+	put_bool(to, "up", iface->up);
+	put_bool(to, "exempt", iface->exempt);
+	put_text(to, "driver", iface->driver);
+	put_u64(to, "mtu", iface->mtu);
+	put_u64(to, "queues", iface->queues);
+	json_object_object_add(to, "xdp", hook_json(&iface->xdp));
+	json_object_object_add(to, "tc", hook_json(&iface->tc));
+	put_text(to, "fault", iface->fault);
+	return to;
+}
+
+static struct json_object *reason_json(unsigned int reason, const struct loader_status *status)
+{
+	const struct xipsec_counter *prog = &status->programs[reason];
+	const struct xipsec_counter *work = &status->workers[reason];
+	struct json_object *to = json_object_new_object();
+
+	put_text(to, "name", reason_name(reason));
+	put_text(to, "kind", kind_text(reason_kind(reason)));
+	put_u64(to, "packets", prog->packets + work->packets);
+	put_u64(to, "bytes", prog->bytes + work->bytes);
+	put_u64(to, "program_packets", prog->packets);
+	put_u64(to, "worker_packets", work->packets);
+	return to;
+}
+
+static struct json_object *worker_json(unsigned int number, const struct xipsec_worker_stats *stats)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_u64(to, "worker", number);
+	put_u64(to, "pid", stats->pid);
+	put_u64(to, "starts", stats->starts);
+	put_u64(to, "loops", stats->loops);
+	put_u64(to, "idle_loops", stats->idle_loops);
+	put_u64(to, "rx_packets", stats->rx_packets);
+	put_u64(to, "tx_packets", stats->tx_packets);
+	return to;
+}
+
+static void print_json(const struct config *config, const struct loader_status *status)
+{
+	struct json_object *top = json_object_new_object(), *list;
+
+	put_text(top, "version", XIPSEC_VERSION);
+	put_u64(top, "abi", XIPSEC_ABI);
+	put_bool(top, "attached", status->attached);
+	put_u64(top, "pinned_abi", status->abi);
+	put_text(top, "pinned_version", status->release);
+	put_text(top, "generation", status->generation);
+	put_text(top, "pin_dir", config->pin_dir);
+	put_bool(top, "xipsecd", daemon_answers(config));
+	put_u64(top, "spd_generation", status->spd_generation);
+	put_u64(top, "rules", status->n_rules);
+	put_bool(top, "safe", !status->unsafe);
+	list = json_object_new_array();
+	for (unsigned int i = 0; i < status->n_ifaces; i++)
+		json_object_array_add(list, iface_json(&status->iface[i]));
+	json_object_object_add(top, "interfaces", list);
+	list = json_object_new_array();
+	for (unsigned int i = 0; i < XIPSEC_REASON_COUNT; i++)
+		json_object_array_add(list, reason_json(i, status));
+	json_object_object_add(top, "reasons", list);
+	list = json_object_new_array();
+	for (unsigned int i = 0; i < status->n_workers; i++)
+		json_object_array_add(list, worker_json(i, &status->worker[i]));
+	json_object_object_add(top, "workers", list);
+	puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY));
+	json_object_put(top);
+}
+
+/* ------------------------------------------------------------------ text */
+
+static void print_head(const struct config *config, const struct loader_status *status)
+{
+	printf("xipsec %s, ABI %u\n", XIPSEC_VERSION, XIPSEC_ABI);
+	if (status->attached)
+		printf("data path: %s below %s (version %s), policies: generation %u, %u rules\n",
+		       status->generation, config->pin_dir, status->release, status->spd_generation,
+		       status->n_rules);
+	else if (status->abi && status->abi != XIPSEC_ABI)
+		printf("data path: %s is of another version (%s, ABI %u): it goes on as it is; "
+		       "`xipsec attach --all --upgrade` switches to this one\n",
+		       status->generation, status->release, status->abi);
+	else
+		printf("data path: nothing is pinned below %s\n", config->pin_dir);
+	printf("xipsecd: %s\n", daemon_answers(config) ? "answers" : "does not run");
+}
+
+static void print_ifaces(const struct loader_status *status)
+{
+	printf("\n%-15s %-12s %-5s %-18s %-16s %6s %6s  %s\n", "interface", "role", "link",
+	       "XDP (program)", "TC (program)", "MTU", "queues", "driver");
+	for (unsigned int i = 0; i < status->n_ifaces; i++) {
+		const struct loader_iface *iface = &status->iface[i];
+		char xdp[32] = "-", tc[32] = "-";
+
+		if (iface->xdp.prog_id)
+			snprintf(xdp, sizeof(xdp), "%s (%u)", iface->xdp.kind, iface->xdp.prog_id);
+		if (iface->tc.prog_id)
+			snprintf(tc, sizeof(tc), "%s (%u)", iface->tc.kind, iface->tc.prog_id);
+		printf("%-15s %-12s %-5s %-18s %-16s %6u %6u  %s\n", iface->name,
+		       iface->role     ? role_text(iface->role)
+		       : iface->exempt ? "exempt"
+				       : "none",
+		       !iface->ifindex ? "gone"
+		       : iface->up     ? "up"
+				       : "down",
+		       xdp, tc, iface->mtu, iface->queues, iface->driver);
+		if (iface->fault[0])
+			printf("    UNSAFE: %s\n", iface->fault);
+	}
+}
+
+static void print_reasons(const struct loader_status *status, bool all)
+{
+	if (!status->attached)
+		return;
+	printf("\n%-18s %-5s %14s %18s  %s\n", "reason", "kind", "packets", "bytes", "meaning");
+	for (unsigned int i = 0; i < XIPSEC_REASON_COUNT; i++) {
+		__u64 packets = status->programs[i].packets + status->workers[i].packets;
+		__u64 bytes = status->programs[i].bytes + status->workers[i].bytes;
+
+		if (!packets && !all)
+			continue;
+		printf("%-18s %-5s %14llu %18llu  %s\n", reason_name(i), kind_text(reason_kind(i)),
+		       (unsigned long long)packets, (unsigned long long)bytes, reason_text(i));
+	}
+}
+
+static void print_workers(const struct loader_status *status)
+{
+	if (!status->n_workers)
+		return;
+	printf("\n%-7s %8s %7s %14s %14s %7s\n", "worker", "pid", "starts", "received", "sent",
+	       "idle");
+	for (unsigned int i = 0; i < status->n_workers; i++) {
+		const struct xipsec_worker_stats *stats = &status->worker[i];
+		double idle = stats->loops
+				      ? 100.0 * (double)stats->idle_loops / (double)stats->loops
+				      : 100.0;
+
+		printf("%-7u %8u %7u %14llu %14llu %6.1f%%\n", i, stats->pid, stats->starts,
+		       (unsigned long long)stats->rx_packets, (unsigned long long)stats->tx_packets,
+		       idle);
+	}
+}
+
+/* A broken config must not hide the state: then only the paths are taken from it, and interfaces
+ * that it exempts are told as unsafe. */
+static struct config *load(const char *path)
+{
+	struct config *config = NULL;
+	int err = config_load(path, &config, stderr);
+
+	if (!err)
+		return config;
+	if (err == -EINVAL)
+		log_warn("%s has errors: its `exempt` is not known", path);
+	return config_paths(path);
+}
+
+static int run(const struct global_options *opts, int argc, char **argv)
+{
+	_cleanup_config_ struct config *config = NULL;
+	struct loader_status *status = NULL;
+	bool json = false, all = false;
+	int unsafe;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--json")) {
+			json = true;
+		} else if (!strcmp(argv[i], "--all")) {
+			all = true;
+		} else {
+			log_error("status: %s is not known; expected --json or --all", argv[i]);
+			return EXIT_USAGE;
+		}
+	}
+	config = load(opts->config_path ? opts->config_path : CONFIG_DEFAULT_PATH);
+	if (!config || loader_status(config, &status))
+		return EXIT_FAILED;
+	if (json) {
+		print_json(config, status);
+	} else {
+		print_head(config, status);
+		print_ifaces(status);
+		print_reasons(status, all);
+		print_workers(status);
+	}
+	unsafe = status->unsafe != 0;
+	loader_status_free(status);
+	return unsafe ? EXIT_UNSAFE : EXIT_OK;
+}
+
+const struct command cmd_status = {
+	.name = "status",
+	.args = "[--json] [--all]",
+	.summary = "what is attached, what passed and what was dropped, and why",
+	.details = "  --json  one object, names as in docs/json.md\n"
+		   "  --all   also reasons that never occurred\n"
+		   "\n"
+		   "Exit: 0 safe; 6 an interface that is up has no role and no exemption, or a\n"
+		   "program that should be attached is missing; 1 failed; 2 usage.\n",
+	.run = run,
+};
