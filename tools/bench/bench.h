@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The parts of xipsec-bench: one file, one subcommand. Each runs in the namespace of its interface.
+ */
+#ifndef TOOLS_BENCH_BENCH_H
+#define TOOLS_BENCH_BENCH_H
+
+#include <stdint.h>
+
+struct bench_bpf;
+
+/* Opens and loads the programs; out_ifindex is where bench_generate sends. NULL: told on stderr. */
+struct bench_bpf *bench_load(unsigned int out_ifindex);
+
+/* Index of the interface in this namespace; 0: told on stderr. */
+unsigned int bench_ifindex(const char *ifname);
+
+uint64_t bench_now_ns(void);
+
+/* Set by SIGTERM and SIGINT. */
+extern volatile int bench_stop;
+
+/* IFNAME SPARE DST_MAC FRAME_BYTES SECONDS */
+int bench_generate(int argc, char **argv);
+/* IFNAME WARMUP_MS MEASURE_MS: prints "PACKETS_PER_SECOND BITS_PER_SECOND" as it arrived */
+int bench_sink(int argc, char **argv);
+/* RX_IFNAME TX_IFNAME DST_MAC: until it is killed */
+int bench_reflect(int argc, char **argv);
+
+#endif
