@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The SADB: which SAs there are, where their state stands, and in which order the world learns of
+ * them.
+ *
+ * Install: state (a generation never used in that place), workers get the key, then the entries
+ * that send packets there. Delete: those entries, then the workers forget and say so, then the
+ * place is free. So a packet never meets a half of an SA, and a number is never given out from a
+ * place that belongs to another key.
+ *
+ * Keys stand in one locked mapping that no core dump and no child process has.
+ */
+#ifndef LOADER_SAS_H
+#define LOADER_SAS_H
+
+#include "loader/reserve.h"
+#include "xipsec/ctl.h"
+#include "xipsec/sadb.h"
+
+/* How the SADB reaches the maps and the workers. 0 or -errno. */
+struct sas_ops {
+	int (*sad_set)(void *ctx, const struct xipsec_sad_key *key,
+		       const struct xipsec_sad_entry *entry);
+	int (*sad_delete)(void *ctx, const struct xipsec_sad_key *key);
+	int (*child_id)(void *ctx, const char *name);
+	int (*child_set)(void *ctx, __u32 id, const struct xipsec_child *child);
+	void (*install)(void *ctx, const struct ctl_sa *msg); /* to every worker */
+	/* Returns when no worker can send a packet of any of them: each said so, or is dead. */
+	void (*forget)(void *ctx, const struct ctl_sa_ref *refs, unsigned int n);
+	void (*stopped)(void *ctx, const struct xipsec_sa *sa, __u32 index); /* hard expire */
+	unsigned int (*workers)(void *ctx); /* how many share an SA */
+};
+
+struct sa {
+	struct xipsec_sa sa; /* its key is zero: it stands in the locked mapping */
+	__u32 index;
+	__u32 generation;
+	__u32 child;    /* id */
+	__u64 born;     /* CLOCK_BOOTTIME, seconds */
+	__u64 seq_seen; /* highest ever read from the state: the state is in the workers' hands */
+	__u64 top_written;
+	bool announced;               /* hard expire was told */
+	bool write_failed;            /* said once */
+	struct reserve_record record; /* with XIPSEC_SA_MANUAL */
+};
+
+struct sas;
+
+/* `max` SAs at most. `reserve` may be NULL: then manual SAs are refused. NULL: no memory. */
+struct sas *sas_new(unsigned int max, struct reserve *reserve, const struct sas_ops *ops,
+		    void *ctx);
+
+/* Wipes the keys. Says nothing to anybody: sas_stop() first. */
+void sas_free(struct sas *sas);
+
+/* Names the memory where states stand: `n` entries `stride` bytes apart, and `where` (boot id and
+ * map id) for the records. SAs that exist move there with their counters. 0 or -errno of the first
+ * that could not; the others are there. */
+int sas_bind(struct sas *sas, void *states, size_t stride, unsigned int n, const char *where);
+
+/* 0, or -errno with `text` (XIPSEC_SADB_ERR_TEXT). The caller wipes *sa. */
+int sas_add(struct sas *sas, const struct xipsec_sa *sa, char *text);
+
+/* Removes `n` of them at once; they must be of this SADB. */
+void sas_delete(struct sas *sas, struct sa **list, unsigned int n);
+
+/* With every worker dead: writes exact numbers back and empties SAD and children. */
+void sas_stop(struct sas *sas);
+
+/* Every 20 ms: reserves ahead, notices SAs that stopped, and once a second writes replay tops. */
+void sas_tick(struct sas *sas);
+
+struct sa *sas_by_name(struct sas *sas, const char *name);
+struct sa *sas_by_spi(struct sas *sas, const struct xipsec_addr *dst, __u8 family, __be32 spi);
+struct sa *sas_by_index(struct sas *sas, __u32 index);
+/* Walks: start with NULL; NULL ends. */
+struct sa *sas_next(struct sas *sas, const struct sa *after);
+unsigned int sas_count(const struct sas *sas);
+
+/* True if it is the same SA with the same key: nothing to change. */
+bool sas_same(const struct sas *sas, const struct sa *have, const struct xipsec_sa *want);
+
+/* What listings show; the key is zero. */
+void sas_info(const struct sas *sas, const struct sa *sa, struct sadb_sa_info *out);
+
+/* The message that gives it to a worker: the caller wipes it. */
+void sas_message(const struct sas *sas, const struct sa *sa, struct ctl_sa *out);
+
+#endif
