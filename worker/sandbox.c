@@ -69,9 +69,9 @@ struct rule {
 };
 
 /* Argument n compared; with MASKED_EQ, `a` is the mask and `b` the value. */
-#define ARG(n, op, a, b)                                       \
-	{                                                      \
-		.arg = n, .op = op, .datum_a = a, .datum_b = b \
+#define ARG(n, how, a, b)                                       \
+	{                                                       \
+		.arg = n, .op = how, .datum_a = a, .datum_b = b \
 	}
 
 static const struct rule rules[] = {
