@@ -85,7 +85,8 @@ static int feature_find(const char *ifname, const char *name)
 	return -ENOENT;
 }
 
-static int feature_get(const char *ifname, int number, bool *on)
+/* *words: how many the kernel has; setting wants exactly as many. */
+static int feature_get(const char *ifname, int number, bool *on, __u32 *words)
 {
 	struct {
 		struct ethtool_gfeatures head;
@@ -96,15 +97,16 @@ static int feature_get(const char *ifname, int number, bool *on)
 	if (err)
 		return err;
 	*on = get.block[number / 32].active >> (number % 32) & 1;
+	*words = get.head.size;
 	return 0;
 }
 
-static int feature_set(const char *ifname, int number, bool on)
+static int feature_set(const char *ifname, int number, bool on, __u32 words)
 {
 	struct {
 		struct ethtool_sfeatures head;
 		struct ethtool_set_features_block block[FEATURE_WORDS];
-	} set = {.head = {.cmd = ETHTOOL_SFEATURES, .size = (__u32)number / 32 + 1}};
+	} set = {.head = {.cmd = ETHTOOL_SFEATURES, .size = words}};
 	bool now = !on;
 	int err;
 
@@ -114,7 +116,7 @@ static int feature_set(const char *ifname, int number, bool on)
 	if (err)
 		return err;
 	/* The call succeeds also where the driver keeps the feature as it is. */
-	err = feature_get(ifname, number, &now);
+	err = feature_get(ifname, number, &now, &words);
 	if (err)
 		return err;
 	return now == on ? 0 : -EOPNOTSUPP;
@@ -129,11 +131,12 @@ int ethtool_vlan_strip(const char *ifname, bool *on)
 	for (size_t i = 0; i < sizeof(strip_features) / sizeof(strip_features[0]); i++) {
 		int number = feature_find(ifname, strip_features[i]);
 		bool this = false;
+		__u32 words;
 		int err;
 
 		if (number == -ENOENT)
 			continue;
-		err = number < 0 ? number : feature_get(ifname, number, &this);
+		err = number < 0 ? number : feature_get(ifname, number, &this, &words);
 		if (err)
 			return err;
 		any = any || this;
@@ -147,13 +150,14 @@ int ethtool_set_vlan_strip(const char *ifname, bool on)
 	for (size_t i = 0; i < sizeof(strip_features) / sizeof(strip_features[0]); i++) {
 		int number = feature_find(ifname, strip_features[i]);
 		bool now = on;
+		__u32 words;
 		int err;
 
 		if (number == -ENOENT)
 			continue;
-		err = number < 0 ? number : feature_get(ifname, number, &now);
+		err = number < 0 ? number : feature_get(ifname, number, &now, &words);
 		if (!err && now != on)
-			err = feature_set(ifname, number, on);
+			err = feature_set(ifname, number, on, words);
 		/* Switching on is an undo: a driver that only ever had C tags is no failure. */
 		if (err && !(on && err == -EOPNOTSUPP))
 			return err;

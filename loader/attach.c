@@ -2,7 +2,6 @@
 #include "loader/attach.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
 #include "lib/cleanup.h"
@@ -12,16 +11,6 @@
 #include "loader/enforce.h"
 #include "loader/session.h"
 #include "loader/spd.h"
-
-/* libbpf's own lines say less than ours and come beside them. */
-static int quiet(enum libbpf_print_level level, const char *fmt, va_list args)
-{
-	char line[512];
-
-	vsnprintf(line, sizeof(line), fmt, args);
-	log_debug("%s", strtok(line, "\n") ?: "");
-	return 0;
-}
 
 /* ------------------------------------------------------------------ attach */
 
@@ -112,7 +101,6 @@ int loader_attach(const struct config *config, const struct loader_attach *what)
 	struct session s;
 	int err;
 
-	libbpf_set_print(quiet);
 	err = session_begin(&s, config, what->flags);
 	if (!err)
 		err = attach_in(&s, what);
@@ -202,7 +190,6 @@ int loader_detach(const struct config *config, const char *ifname)
 	struct session s;
 	int err, werr;
 
-	libbpf_set_print(quiet);
 	err = session_begin(&s, config, 0);
 	if (!err && confirm_pending(config->run_dir)) {
 		log_error("an attach waits for `xipsec confirm`: confirm it, or wait until it is "
@@ -294,7 +281,6 @@ int attach_repair(const struct config *config)
 	struct session s;
 	int err;
 
-	libbpf_set_print(quiet);
 	err = session_begin(&s, config, 0);
 	if (!err)
 		err = repair_in(&s);
@@ -388,7 +374,7 @@ int loader_reload(const struct config *config, __u32 *spd_generation)
 	struct datapath dp;
 	int err;
 
-	libbpf_set_print(quiet);
+	session_quiet();
 	lock = datapath_lock(config->run_dir);
 	if (lock < 0) {
 		log_error("%s/loader.lock: %s", config->run_dir, strerror(-lock));

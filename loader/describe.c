@@ -213,6 +213,7 @@ int loader_status(const struct config *config, struct loader_status **out)
 			memcpy(status->release, version.release, sizeof(status->release));
 		}
 	}
+	session_quiet();
 	open = generation_open(config->pin_dir, &gen);
 	if (open == -EPERM || open == -EACCES) {
 		log_error("%s: reading the pins needs root, or CAP_BPF and CAP_NET_ADMIN",

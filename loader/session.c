@@ -2,6 +2,7 @@
 #include "loader/session.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,21 @@
 #include "loader/enforce.h"
 #include "loader/probe.h"
 #include "xipsec/loader.h"
+
+/* libbpf's own lines say less than ours and come beside them. */
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	char line[512];
+
+	vsnprintf(line, sizeof(line), fmt, args);
+	log_debug("%s", strtok(line, "\n") ?: "");
+	return 0;
+}
+
+void session_quiet(void)
+{
+	libbpf_set_print(quiet);
+}
 
 __u32 session_prog_id(int fd)
 {
@@ -23,6 +39,7 @@ int session_begin(struct session *s, const struct config *config, unsigned int f
 {
 	int err;
 
+	session_quiet();
 	memset(s, 0, sizeof(*s));
 	s->config = config;
 	s->flags = flags;

@@ -74,6 +74,9 @@ void session_commit(struct session *s);
 /* Role of the programs of ours on an interface, whatever their generation; NONE: there are none. */
 enum xipsec_role session_role_of(const struct iflist_entry *link);
 
+/* libbpf's own lines become debug lines of the log. */
+void session_quiet(void);
+
 __u32 session_prog_id(int fd);
 
 #endif
