@@ -35,6 +35,8 @@ static int add_all(struct session *s)
 	const struct config *config = s->config;
 	int first = 0;
 
+	if (!config->n_ifaces && s->record.n)
+		return 0; /* --all --upgrade of what was attached by name */
 	if (!config->n_ifaces) {
 		log_error("the config names no interface: `datapath { interfaces { NAME { role = "
 			  "... } } }`");

@@ -106,11 +106,12 @@ static void find_fault(const struct generation *gen, struct loader_iface *iface)
 		snprintf(fault, size, "its TC program %s is missing: `xipsec attach %s --role %s`",
 			 tc_prog_name(iface->role), iface->name, role_name(iface->role));
 	} else if (!gen) {
-		snprintf(fault, size,
+		/* What runs enforces what it did: closed, but nobody can steer it. */
+		snprintf(iface->note, sizeof(iface->note),
 			 "its programs run, but their pins are gone or of another "
 			 "version: `xipsec attach --all --upgrade`");
 	} else if (!iface->xdp.current || !iface->tc.current) {
-		snprintf(fault, size,
+		snprintf(iface->note, sizeof(iface->note),
 			 "it runs programs of another generation: `xipsec attach %s "
 			 "--role %s`",
 			 iface->name, role_name(iface->role));

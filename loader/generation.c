@@ -72,6 +72,29 @@ static unsigned int newest_generation(const char *pin_dir)
 	return newest;
 }
 
+/*
+ * Numbers are not used again while the host runs, also when bpffs was cleared: who holds "gen-3"
+ * open notices by the name that it is not the current one any more. RUN_DIR remembers the last.
+ */
+static unsigned int next_number(const struct config *config)
+{
+	unsigned int last = 0, newest = newest_generation(config->pin_dir);
+	_cleanup_fclose_ FILE *file = NULL;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/generation", config->run_dir);
+	file = fopen(path, "re");
+	if (file && fscanf(file, "%u", &last) != 1)
+		last = 0;
+	if (file)
+		fclose(file);
+	last = (last > newest ? last : newest) + 1;
+	file = fopen(path, "we");
+	if (file)
+		fprintf(file, "%u\n", last);
+	return last;
+}
+
 static int skel_load(const struct config *config, struct xipsec_bpf **out)
 {
 	_cleanup_skel_ struct xipsec_bpf *skel = xipsec_bpf__open();
@@ -254,7 +277,7 @@ int generation_build(const struct config *config, __u32 spd_base, struct generat
 			  strerror(-err));
 		return err;
 	}
-	snprintf(gen.name, sizeof(gen.name), "gen-%u", newest_generation(config->pin_dir) + 1);
+	snprintf(gen.name, sizeof(gen.name), "gen-%u", next_number(config));
 	snprintf(gen.dir, sizeof(gen.dir), "%s/%s", config->pin_dir, gen.name);
 	if (mkdir(gen.dir, 0700)) {
 		err = -errno;

@@ -58,6 +58,7 @@ struct loader_iface {
 	struct loader_hook xdp;
 	struct loader_hook tc;
 	char fault[160]; /* what makes it unsafe, empty: nothing */
+	char note[160];  /* what should be mended but lets nothing pass, empty: nothing */
 };
 
 struct loader_status {

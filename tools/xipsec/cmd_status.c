@@ -78,6 +78,7 @@ static struct json_object *iface_json(const struct loader_iface *iface)
 	json_object_object_add(to, "xdp", hook_json(&iface->xdp));
 	json_object_object_add(to, "tc", hook_json(&iface->tc));
 	put_text(to, "fault", iface->fault);
+	put_text(to, "note", iface->note);
 	return to;
 }
 
@@ -181,6 +182,8 @@ static void print_ifaces(const struct loader_status *status)
 		       xdp, tc, iface->mtu, iface->queues, iface->driver);
 		if (iface->fault[0])
 			printf("    UNSAFE: %s\n", iface->fault);
+		if (iface->note[0])
+			printf("    note: %s\n", iface->note);
 	}
 }
 
