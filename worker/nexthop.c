@@ -122,12 +122,13 @@ static struct nexthop *evict(struct nexthops *nhs)
 	return victim;
 }
 
-static struct nexthop *insert(struct nexthops *nhs, const struct xipsec_addr *dst, __u8 family)
+static struct nexthop *insert(struct nexthops *nhs, const struct xipsec_addr *dst, __u8 family,
+			      __u64 now)
 {
 	struct nexthop *nh = nhs->n < NEXTHOPS_MAX ? &nhs->entry[nhs->n++] : evict(nhs);
 	__u32 *bucket = &nhs->bucket[bucket_of(nhs, dst, family)];
 
-	*nh = (struct nexthop){.dst = *dst, .family = family, .next = *bucket};
+	*nh = (struct nexthop){.dst = *dst, .family = family, .used = now, .next = *bucket};
 	*bucket = nh - nhs->entry + 1;
 	nhs->last = nh - nhs->entry;
 	return nh;
@@ -153,7 +154,7 @@ struct nexthop *nexthop_find(struct nexthops *nhs, const struct xipsec_addr *dst
 	struct nexthop *nh = lookup(nhs, dst, family);
 
 	if (!nh)
-		nh = insert(nhs, dst, family);
+		nh = insert(nhs, dst, family, now);
 	nh->used = now;
 	/* An answer that has grown old is used until the new one comes. */
 	if (nh->status == XIPSEC_NEXTHOP_UNKNOWN || now >= nh->expires)
@@ -220,7 +221,7 @@ int nexthop_learn(struct nexthops *nhs, const struct ctl_nexthop *msg, __u64 now
 	if (msg->status == XIPSEC_NEXTHOP_UNKNOWN)
 		return 0;
 	if (!nh)
-		nh = insert(nhs, &msg->dst, msg->family);
+		nh = insert(nhs, &msg->dst, msg->family, now);
 	nh->slot = msg->status == XIPSEC_NEXTHOP_OK ? msg->slot : 0;
 	nh->mtu = msg->mtu;
 	memcpy(nh->src_mac, msg->src_mac, sizeof(nh->src_mac));
