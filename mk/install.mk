@@ -17,7 +17,16 @@ MAN_PAGES  := $(wildcard docs/man/*.[1-9])
 # docs/man/xipsec.8 goes to man8/xipsec.8
 man_path    = $(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
 
-.PHONY: install uninstall
+# xipsecd looks for xipsec-worker beside itself, then there: compiled in, so another PREFIX makes that
+# one object again.
+$(BUILD)/loader/workers.o: CPPFLAGS += -DLIBEXECDIR='"$(LIBEXECDIR)"'
+$(BUILD)/loader/workers.o: $(BUILD)/gen/libexecdir
+$(BUILD)/gen/libexecdir: FORCE
+	@mkdir -p $(@D)
+	@echo '$(LIBEXECDIR)' | cmp -s - $@ || echo '$(LIBEXECDIR)' >$@
+FORCE:
+
+.PHONY: install uninstall FORCE
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(TMPFILESDIR)
