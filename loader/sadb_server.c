@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/sadb_server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <openssl/crypto.h>
+
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#define CLIENTS_MAX     64
+#define CHILDREN_MAX    256        /* that one connection can be restricted to */
+#define QUEUE_MAX       (32 << 20) /* bytes that wait for a client that does not read */
+#define REQUESTS_A_TURN 32
+
+union request {
+	struct sadb_hdr hdr;
+	struct sadb_name name;
+	struct sadb_path path;
+	struct sadb_sa_add add;
+	struct sadb_sa_ref ref;
+};
+
+struct message {
+	struct message *next;
+	size_t len;
+	char data[];
+};
+
+struct client {
+	struct sadb_server *server;
+	struct client *next;
+	int fd;
+	struct event *readable, *writable;
+	struct message *first, **last;
+	size_t queued;
+	bool subscribed;
+	bool restricted; /* for good */
+	bool sealed;     /* no more children can be added to its rights */
+	char (*children)[XIPSEC_NAME_LEN];
+	unsigned int n_children;
+	bool broken; /* to be ended when nobody uses it */
+};
+
+struct sadb_server {
+	struct event_base *base;
+	const struct sadb_hooks *hooks;
+	void *ctx;
+	int fd;
+	char path[108];
+	struct event *acceptable;
+	struct client *clients;
+	unsigned int n_clients;
+};
+
+/* ------------------------------------------------------------------ answers */
+
+static bool send_now(struct client *client, const void *data, size_t len)
+{
+	return send(client->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+static void put(struct client *client, const void *data, size_t len)
+{
+	struct message *message;
+
+	if (client->broken || (!client->first && send_now(client, data, len)))
+		return;
+	message = malloc(sizeof(*message) + len);
+	if (!message || client->queued + len > QUEUE_MAX) {
+		free(message);
+		client->broken = true;
+		return;
+	}
+	message->next = NULL;
+	message->len = len;
+	memcpy(message->data, data, len);
+	*client->last = message;
+	client->last = &message->next;
+	client->queued += len;
+	event_add(client->writable, NULL);
+}
+
+static void head(struct sadb_hdr *hdr, const struct sadb_hdr *request, size_t len, __u16 flags)
+{
+	*hdr = (struct sadb_hdr){.type = request->type,
+				 .flags = flags,
+				 .abi = XIPSEC_ABI,
+				 .len = len,
+				 .seq = request->seq};
+}
+
+static void reply(struct client *client, const struct sadb_hdr *request, int err, const char *text)
+{
+	struct sadb_reply answer = {0};
+
+	head(&answer.hdr, request, sizeof(answer), 0);
+	answer.hdr.err = (__s16)err;
+	if (err)
+		snprintf(answer.text, sizeof(answer.text), "%s", text[0] ? text : strerror(-err));
+	put(client, &answer, sizeof(answer));
+}
+
+/* ------------------------------------------------------------------ rights */
+
+static bool prefix_inside(const struct xipsec_addr *net, const struct xipsec_addr *mask,
+			  const struct xipsec_addr *outer_net, const struct xipsec_addr *outer_mask)
+{
+	for (int i = 0; i < 4; i++)
+		if ((outer_mask->word[i] & ~mask->word[i]) ||
+		    ((net->word[i] ^ outer_net->word[i]) & outer_mask->word[i]))
+			return false;
+	return true;
+}
+
+bool selector_inside(const struct xipsec_selector *in, const struct xipsec_selector *out)
+{
+	if (out->family && in->family != out->family)
+		return false;
+	if (!out->any_proto && (in->any_proto || in->l4_proto != out->l4_proto))
+		return false;
+	return prefix_inside(&in->local, &in->local_mask, &out->local, &out->local_mask) &&
+	       prefix_inside(&in->remote, &in->remote_mask, &out->remote, &out->remote_mask) &&
+	       in->local_port_lo >= out->local_port_lo && in->local_port_hi <= out->local_port_hi &&
+	       in->remote_port_lo >= out->remote_port_lo &&
+	       in->remote_port_hi <= out->remote_port_hi && in->icmp_lo >= out->icmp_lo &&
+	       in->icmp_hi <= out->icmp_hi;
+}
+
+static bool may_serve(const struct client *client, const char *child)
+{
+	for (unsigned int i = 0; i < client->n_children; i++)
+		if (strncmp(client->children[i], child, XIPSEC_NAME_LEN) == 0)
+			return true;
+	return !client->restricted;
+}
+
+static bool policy_has(const struct config *config, const char *child,
+		       const struct xipsec_selector *sel)
+{
+	for (unsigned int p = 0; config && p < config->n_policies; p++) {
+		const struct config_policy *policy = &config->policies[p];
+
+		if (strcmp(policy->child, child) != 0)
+			continue;
+		for (unsigned int r = 0; r < policy->n_rules; r++)
+			if (policy->rules[r].action == XIPSEC_ACTION_PROTECT &&
+			    selector_inside(sel, &policy->rules[r].sel))
+				return true;
+	}
+	return false;
+}
+
+/* A restricted client speaks for a process that reads what strangers send. */
+static const char *forbidden(const struct client *client, const struct xipsec_sa *sa)
+{
+	const struct config *config = client->server->hooks->config(client->server->ctx);
+
+	if (!client->restricted)
+		return NULL;
+	if (!memchr(sa->child, 0, sizeof(sa->child)) || !may_serve(client, sa->child))
+		return "this connection may not speak for that child";
+	if (sa->n_selectors > XIPSEC_SELECTORS_MAX)
+		return "too many selectors";
+	for (__u32 i = 0; i < sa->n_selectors; i++)
+		if (!policy_has(config, sa->child, &sa->selector[i]))
+			return "a selector reaches outside the child's policies";
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ requests */
+
+static void on_restrict(struct client *client, const struct sadb_name *req)
+{
+	char(*children)[XIPSEC_NAME_LEN];
+
+	if (!memchr(req->name, 0, sizeof(req->name))) {
+		reply(client, &req->hdr, -EINVAL, "name without an end");
+		return;
+	}
+	/* Whoever a restricted connection was lent to must not widen it: the list ends with the
+	 * first request of another kind. */
+	if (client->sealed || client->n_children >= CHILDREN_MAX) {
+		reply(client, &req->hdr, -EPERM, "the rights of this connection are fixed");
+		return;
+	}
+	children = realloc(client->children, (client->n_children + 1) * sizeof(*children));
+	if (!children) {
+		reply(client, &req->hdr, -ENOMEM, "");
+		return;
+	}
+	client->children = children;
+	snprintf(children[client->n_children++], XIPSEC_NAME_LEN, "%s", req->name);
+	client->restricted = true;
+	reply(client, &req->hdr, 0, "");
+}
+
+static void on_add(struct client *client, struct sadb_sa_add *req)
+{
+	struct sas *sas = client->server->hooks->sas(client->server->ctx);
+	const char *why = forbidden(client, &req->sa);
+	char text[XIPSEC_SADB_ERR_TEXT] = "";
+	int err;
+
+	/* Manual keys come from the config alone: their numbers outlive us. */
+	req->sa.flags &= ~(XIPSEC_SA_MANUAL | XIPSEC_SA_FRESH_KEY);
+	err = why ? -EPERM : sas_add(sas, &req->sa, text);
+	reply(client, &req->hdr, err, why ? why : text);
+}
+
+static void on_delete(struct client *client, const union request *req, size_t len)
+{
+	struct sas *sas = client->server->hooks->sas(client->server->ctx);
+	struct sa *sa = NULL;
+
+	if (len == sizeof(req->ref))
+		sa = sas_by_spi(sas, &req->ref.dst, req->ref.family, req->ref.spi);
+	else if (memchr(req->name.name, 0, sizeof(req->name.name)))
+		sa = sas_by_name(sas, req->name.name);
+	if (!sa) {
+		reply(client, &req->hdr, -ENOENT, "there is no such SA");
+		return;
+	}
+	if (!may_serve(client, sa->sa.child)) {
+		reply(client, &req->hdr, -EPERM, "this connection may not speak for that child");
+		return;
+	}
+	sas_delete(sas, &sa, 1);
+	reply(client, &req->hdr, 0, "");
+}
+
+static void on_list(struct client *client, const struct sadb_hdr *req)
+{
+	struct sas *sas = client->server->hooks->sas(client->server->ctx);
+	struct sadb_sa_info info;
+
+	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
+		sas_info(sas, sa, &info);
+		head(&info.hdr, req, sizeof(info), XIPSEC_SADB_MORE);
+		put(client, &info, sizeof(info));
+	}
+	reply(client, req, 0, "");
+}
+
+static void on_status(struct client *client, const struct sadb_hdr *req)
+{
+	struct sadb_status status = {0};
+
+	client->server->hooks->status(client->server->ctx, &status);
+	head(&status.hdr, req, sizeof(status), 0);
+	put(client, &status, sizeof(status));
+}
+
+static void on_hello(struct client *client, const struct sadb_hdr *req)
+{
+	struct sadb_status status = {0};
+	struct sadb_hello hello = {0};
+
+	client->server->hooks->status(client->server->ctx, &status);
+	head(&hello.hdr, req, sizeof(hello), 0);
+	hello.epoch = status.epoch;
+	hello.pid = status.pid;
+	put(client, &hello, sizeof(hello));
+}
+
+static void on_named(struct client *client, const struct sadb_name *req)
+{
+	char text[XIPSEC_SADB_ERR_TEXT] = "";
+	int err = -EINVAL;
+
+	if (memchr(req->name, 0, sizeof(req->name)))
+		err = client->server->hooks->add_named(client->server->ctx, req->name,
+						       req->flags & XIPSEC_SA_FRESH_KEY, text);
+	reply(client, &req->hdr, err, text);
+}
+
+static void on_reload(struct client *client, const struct sadb_path *req)
+{
+	char text[XIPSEC_SADB_ERR_TEXT] = "";
+	int err = -EINVAL;
+
+	if (memchr(req->path, 0, sizeof(req->path)))
+		err = client->server->hooks->reload(client->server->ctx, req->path, text);
+	reply(client, &req->hdr, err, text);
+}
+
+/* What each request is like, and whether a restricted connection may make it. */
+static const struct {
+	size_t len, len2;
+	bool restricted;
+} forms[] = {
+	[XIPSEC_SADB_HELLO] = {sizeof(struct sadb_hdr), sizeof(struct sadb_hello), true},
+	[XIPSEC_SADB_RESTRICT] = {sizeof(struct sadb_name), 0, true},
+	[XIPSEC_SADB_SA_ADD] = {sizeof(struct sadb_sa_add), 0, true},
+	[XIPSEC_SADB_SA_ADD_NAMED] = {sizeof(struct sadb_name), 0, false},
+	[XIPSEC_SADB_SA_DELETE] = {sizeof(struct sadb_name), sizeof(struct sadb_sa_ref), true},
+	[XIPSEC_SADB_SA_LIST] = {sizeof(struct sadb_hdr), 0, true},
+	[XIPSEC_SADB_RELOAD] = {sizeof(struct sadb_path), 0, false},
+	[XIPSEC_SADB_STATUS] = {sizeof(struct sadb_hdr), 0, false},
+	[XIPSEC_SADB_SUBSCRIBE] = {sizeof(struct sadb_hdr), 0, false},
+};
+
+static void dispatch(struct client *client, union request *req, size_t len)
+{
+	const struct sadb_hdr *hdr = &req->hdr;
+
+	switch (hdr->type) {
+	case XIPSEC_SADB_HELLO: on_hello(client, hdr); break;
+	case XIPSEC_SADB_RESTRICT: on_restrict(client, &req->name); break;
+	case XIPSEC_SADB_SA_ADD: on_add(client, &req->add); break;
+	case XIPSEC_SADB_SA_ADD_NAMED: on_named(client, &req->name); break;
+	case XIPSEC_SADB_SA_DELETE: on_delete(client, req, len); break;
+	case XIPSEC_SADB_SA_LIST: on_list(client, hdr); break;
+	case XIPSEC_SADB_RELOAD: on_reload(client, &req->path); break;
+	case XIPSEC_SADB_STATUS: on_status(client, hdr); break;
+	case XIPSEC_SADB_SUBSCRIBE:
+		client->subscribed = true;
+		reply(client, hdr, 0, "");
+		break;
+	}
+}
+
+static void handle(struct client *client, union request *req, size_t len)
+{
+	const struct sadb_hdr *hdr = &req->hdr;
+
+	if (len < sizeof(*hdr) || hdr->len != len) {
+		client->broken = true;
+		return;
+	}
+	if (hdr->abi != XIPSEC_ABI) {
+		reply(client, hdr, -EPROTO, "this xipsecd is of another release");
+		return;
+	}
+	if (hdr->type >= sizeof(forms) / sizeof(forms[0]) || !forms[hdr->type].len ||
+	    (len != forms[hdr->type].len && len != forms[hdr->type].len2)) {
+		reply(client, hdr, -EINVAL, "malformed request");
+		return;
+	}
+	if (client->restricted && !forms[hdr->type].restricted) {
+		reply(client, hdr, -EPERM, "this connection is restricted");
+		return;
+	}
+	if (hdr->type != XIPSEC_SADB_RESTRICT && client->restricted)
+		client->sealed = true;
+	dispatch(client, req, len);
+}
+
+/* ------------------------------------------------------------------ connections */
+
+static void client_end(struct client *client)
+{
+	struct sadb_server *server = client->server;
+	struct client **link = &server->clients;
+
+	while (*link != client)
+		link = &(*link)->next;
+	*link = client->next;
+	server->n_clients--;
+	event_free(client->readable);
+	event_free(client->writable);
+	close(client->fd);
+	while (client->first) {
+		struct message *message = client->first;
+
+		client->first = message->next;
+		free(message);
+	}
+	free(client->children);
+	free(client);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct client *client = ctx;
+	union request req;
+	ssize_t len;
+
+	for (int i = 0; i < REQUESTS_A_TURN && !client->broken; i++) {
+		len = recv(client->fd, &req, sizeof(req), MSG_DONTWAIT);
+		if (len < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (len <= 0)
+			client->broken = true;
+		else
+			handle(client, &req, len);
+	}
+	OPENSSL_cleanse(&req, sizeof(req));
+	if (client->broken)
+		client_end(client);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct client *client = ctx;
+	struct message *message;
+
+	while ((message = client->first)) {
+		if (!send_now(client, message->data, message->len)) {
+			if (errno == EAGAIN)
+				event_add(client->writable, NULL);
+			else
+				client_end(client);
+			return;
+		}
+		client->first = message->next;
+		if (!client->first)
+			client->last = &client->first;
+		client->queued -= message->len;
+		free(message);
+	}
+}
+
+static bool peer_allowed(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return false;
+	if (peer.uid == 0 || peer.uid == geteuid())
+		return true;
+	log_warn("sadb: uid %u (pid %d) is turned away", peer.uid, peer.pid);
+	return false;
+}
+
+static void on_connection(evutil_socket_t fd, short what, void *ctx)
+{
+	struct sadb_server *server = ctx;
+	_cleanup_close_ int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *client;
+
+	if (conn < 0 || !peer_allowed(conn))
+		return;
+	if (server->n_clients >= CLIENTS_MAX) {
+		log_warn("sadb: more than %u clients at once: one is turned away", CLIENTS_MAX);
+		return;
+	}
+	client = calloc(1, sizeof(*client));
+	if (!client)
+		return;
+	client->server = server;
+	client->last = &client->first;
+	client->fd = take_fd(&conn);
+	client->readable =
+		event_new(server->base, client->fd, EV_READ | EV_PERSIST, on_readable, client);
+	client->writable = event_new(server->base, client->fd, EV_WRITE, on_writable, client);
+	client->next = server->clients;
+	server->clients = client;
+	server->n_clients++;
+	event_add(client->readable, NULL);
+}
+
+void sadb_server_event(struct sadb_server *server, struct sadb_event *event)
+{
+	event->hdr = (struct sadb_hdr){.type = XIPSEC_SADB_EVENT,
+				       .flags = XIPSEC_SADB_MORE,
+				       .abi = XIPSEC_ABI,
+				       .len = sizeof(*event)};
+	/* One that does not read becomes broken and is ended by its next readable event: never
+	 * here, where a caller may be in the middle of its request. */
+	for (struct client *client = server->clients; client; client = client->next)
+		if (client->subscribed)
+			put(client, event, sizeof(*event));
+}
+
+int sadb_server_new(struct event_base *base, const char *run_dir, const struct sadb_hooks *hooks,
+		    void *ctx, struct sadb_server **out)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	_cleanup_close_ int fd = -1;
+	struct sadb_server *server;
+	mode_t mask;
+	int err;
+
+	if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/sadb.sock", run_dir) >=
+	    (int)sizeof(addr.sun_path)) {
+		log_error("%s/sadb.sock: longer than a socket's name can be", run_dir);
+		return -ENAMETOOLONG;
+	}
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	unlink(addr.sun_path);
+	mask = umask(0177);
+	err = fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+	umask(mask);
+	if (!err && listen(fd, 16) < 0)
+		err = -errno;
+	server = err ? NULL : calloc(1, sizeof(*server));
+	if (!server) {
+		log_error("%s: %s", addr.sun_path, strerror(err ? -err : ENOMEM));
+		return err ? err : -ENOMEM;
+	}
+	server->base = base;
+	server->hooks = hooks;
+	server->ctx = ctx;
+	server->fd = take_fd(&fd);
+	memcpy(server->path, addr.sun_path, sizeof(server->path));
+	server->acceptable =
+		event_new(base, server->fd, EV_READ | EV_PERSIST, on_connection, server);
+	event_add(server->acceptable, NULL);
+	*out = server;
+	return 0;
+}
+
+void sadb_server_free(struct sadb_server *server)
+{
+	if (!server)
+		return;
+	unlink(server->path);
+	while (server->clients)
+		client_end(server->clients);
+	event_free(server->acceptable);
+	close(server->fd);
+	free(server);
+}

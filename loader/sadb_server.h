@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The server's side of the sadb socket: who may ask, what, and the answers. */
+#ifndef LOADER_SADB_SERVER_H
+#define LOADER_SADB_SERVER_H
+
+#include <event2/event.h>
+#include "lib/config.h"
+#include "loader/sas.h"
+
+struct sadb_hooks {
+	/* 0 or -errno with text (XIPSEC_SADB_ERR_TEXT). `path` empty: the config of the start. */
+	int (*add_named)(void *ctx, const char *name, __u32 flags, char *text);
+	int (*reload)(void *ctx, const char *path, char *text);
+	void (*status)(void *ctx, struct sadb_status *out); /* without hdr */
+	/* The SADB, and the config whose policies bound restricted clients. */
+	struct sas *(*sas)(void *ctx);
+	const struct config *(*config)(void *ctx);
+};
+
+struct sadb_server;
+
+/* Listens on run_dir/sadb.sock, mode 0600; a socket that a dead xipsecd left is replaced (the
+ * caller holds run_dir's lock). 0 or -errno after a log line. */
+int sadb_server_new(struct event_base *base, const char *run_dir, const struct sadb_hooks *hooks,
+		    void *ctx, struct sadb_server **out);
+/* Closes and removes the socket. */
+void sadb_server_free(struct sadb_server *server);
+
+/* To every subscriber. */
+void sadb_server_event(struct sadb_server *server, struct sadb_event *event);
+
+/* True if every packet that `inner` matches, `outer` matches too. */
+bool selector_inside(const struct xipsec_selector *inner, const struct xipsec_selector *outer);
+
+#endif
