@@ -73,7 +73,7 @@ void crypto_key_free(struct crypto_key *key);
 /* Lengths in bytes, salt not counted; 0: no such algorithm. */
 __u32 crypto_alg_key_len(enum xipsec_alg alg);
 
-/* Pages that stay out of core dumps and forks, zeroed; wiped when freed. */
+/* Whole pages that stay out of core dumps, zeroed; wiped when freed. NULL: no memory. */
 void *crypto_memory_new(size_t size);
 void crypto_memory_free(void *memory, size_t size);
 

@@ -17,7 +17,8 @@ struct sa;
  * Every packet whose reason is 0 ends with one: SEALED, with data at the outer IP header, ready for
  * layer 2; or a drop, and then the inner packet is still as it came when the reason is TOO_BIG
  * (icmp_mtu is set) or TTL, so that icmp_error_build() can quote it. Packets with a reason are left
- * alone. Needs headroom and tailroom of sa->overhead bytes together; without it: TOO_BIG.
+ * alone. Needs headroom for the outer header and 16 bytes, and ESP_TAIL_MAX bytes of tailroom: with
+ * less a packet ends as TOO_BIG.
  *
  * TCP MSS is clamped here, in what leaves, and not on arrival: each gateway clamps what its own
  * side announces, by its own path MTU. Accounts packets, bytes, drops and last_use in the SA's

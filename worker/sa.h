@@ -21,6 +21,7 @@
 #define ESP_ICV_LEN     16
 #define ESP_ALIGN       4
 #define ESP_TRAILER_MIN 2 /* pad length and next header */
+#define ESP_TAIL_MAX    (ESP_ALIGN - 1 + ESP_TRAILER_MIN + ESP_ICV_LEN)
 
 struct sa {
 	struct xipsec_sa_state *state;
@@ -37,9 +38,11 @@ struct sa {
 	__u8 outer_family;
 	__u8 esn;
 	__u8 aad_len;
+	__u8 aad_shift; /* 32 without ESN: the AAD holds the low half alone */
 	__u8 salt[CRYPTO_SALT_LEN];
 	/* Bytes that sealing adds at most: outer header, ESP header, IV, padding, trailer, ICV. */
 	__u32 overhead;
+	__u32 window; /* inbound: packets */
 	__u32 n_selectors;
 	struct xipsec_selector selector[]; /* inbound: what may come out of it */
 };

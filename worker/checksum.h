@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The Internet checksum (RFC 1071) and its incremental update (RFC 1624). Sums are over 16-bit
+ * words as they stand in memory, so the same code is right on either byte order.
+ */
+#ifndef WORKER_CHECKSUM_H
+#define WORKER_CHECKSUM_H
+
+#include <string.h>
+#include <linux/types.h>
+
+/* Not folded; `len` may be odd. 64 bits cannot overflow below 16 GB. */
+static inline __u64 csum_add(__u64 sum, const void *data, __u32 len)
+{
+	const __u8 *at = data;
+	__u32 word;
+	__u16 half = 0;
+
+	for (; len >= 4; len -= 4, at += 4) {
+		memcpy(&word, at, 4);
+		sum += word;
+	}
+	if (len >= 2) {
+		memcpy(&half, at, 2);
+		sum += half;
+		at += 2;
+		len -= 2;
+	}
+	if (len) {
+		half = 0;
+		memcpy(&half, at, 1);
+		sum += half;
+	}
+	return sum;
+}
+
+/* To 16 bits, not complemented. Only a sum of 0 folds to 0. */
+static inline __u16 csum_fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)sum;
+}
+
+/* The checksum field at `check` after one word under it went from `old` to `new`, words as in
+ * memory (RFC 1624, eqn. 3). A field that was wrong stays wrong. */
+static inline void csum_replace(__u8 *check, __u16 old, __u16 new)
+{
+	__u16 field;
+
+	memcpy(&field, check, 2);
+	field = (__u16)~csum_fold((__u64)(__u16)~field + (__u16)~old + new);
+	memcpy(check, &field, 2);
+}
+
+#endif

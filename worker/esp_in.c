@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "worker/esp_in.h"
+
+#include <endian.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "worker/inner.h"
+#include "worker/replay.h"
+#include "worker/sa.h"
+
+#define PREFETCH_AHEAD 2
+#define IP4_LEN        20
+#define IP6_LEN        40
+
+struct in_burst {
+	struct packet *pkt[BURST_MAX];
+	struct crypto_op op[BURST_MAX];
+	__u8 outer_tos[BURST_MAX];
+	unsigned int n;
+	unsigned int opened;
+	__u64 bytes; /* inner bytes of those that were opened */
+};
+
+static void in_drop(struct sa *sa, struct packet *p, enum xipsec_reason reason)
+{
+	p->reason = (__u16)reason;
+	sa_count_drop(sa, reason);
+}
+
+/* May this SA be used at all now? */
+static enum xipsec_reason in_state(const struct sa *sa)
+{
+	__u32 status = __atomic_load_n(&sa->state->status, __ATOMIC_ACQUIRE);
+
+	if (__atomic_load_n(&sa->state->generation, __ATOMIC_ACQUIRE) != sa->generation ||
+	    status == XIPSEC_SA_FREE)
+		return XIPSEC_REASON_STALE_META;
+	return status == XIPSEC_SA_LIVE ? XIPSEC_REASON_UNSPEC : XIPSEC_REASON_SEQ_END;
+}
+
+/* Bytes of the packet by its outer header, 0 if it lies; its TOS in *tos. */
+static __u32 outer_len(const struct packet *p, __u8 *tos)
+{
+	const __u8 *data = p->data;
+	__u32 len;
+
+	if (p->len < IP4_LEN)
+		return 0;
+	if (data[0] >> 4 == 4) {
+		len = (__u32)(data[2] << 8 | data[3]);
+		*tos = data[1];
+	} else if (data[0] >> 4 == 6 && p->len >= IP6_LEN) {
+		len = IP6_LEN + (__u32)(data[4] << 8 | data[5]);
+		*tos = (__u8)(data[0] << 4 | data[1] >> 4);
+	} else {
+		return 0;
+	}
+	return len <= p->len ? len : 0;
+}
+
+/* Lengths first, then the window, then what the AEAD needs. The SPI of the packet, not the SA's,
+ * goes into the AAD: a frame that was steered to the wrong SA fails there. */
+static enum xipsec_reason in_admit_one(const struct sa *sa, struct packet *p, struct crypto_op *op,
+				       __u8 *tos)
+{
+	const __u32 head = ESP_HEADER_LEN + ESP_IV_LEN;
+	__u32 len = outer_len(p, tos), seq_lo;
+	enum xipsec_reason reason;
+	__be64 aad_seq;
+	__u8 *esp;
+
+	if (p->l4_off < IP4_LEN || len < p->l4_off + head + ESP_ALIGN + ESP_ICV_LEN)
+		return XIPSEC_REASON_ESP_SHORT;
+	op->len = len - p->l4_off - head - ESP_ICV_LEN;
+	if (op->len % ESP_ALIGN)
+		return XIPSEC_REASON_ESP_SHORT;
+	esp = p->data + p->l4_off;
+	memcpy(&seq_lo, esp + 4, sizeof(seq_lo));
+	p->seq = replay_infer(sa->state, sa->window, sa->esn, be32toh(seq_lo));
+	reason = replay_check(sa->state, sa->window, p->seq);
+	if (reason)
+		return reason;
+
+	aad_seq = htobe64(p->seq << sa->aad_shift);
+	op->text = esp + head;
+	op->tag = op->text + op->len;
+	memcpy(op->nonce, sa->salt, CRYPTO_SALT_LEN);
+	memcpy(op->nonce + CRYPTO_SALT_LEN, esp + ESP_HEADER_LEN, ESP_IV_LEN);
+	memcpy(op->aad, esp, 4);
+	memcpy(op->aad + 4, &aad_seq, sizeof(aad_seq));
+	return XIPSEC_REASON_UNSPEC;
+}
+
+static void in_admit(struct sa *sa, struct packet **pkts, unsigned int n, struct in_burst *burst)
+{
+	enum xipsec_reason closed = in_state(sa);
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *p = pkts[i];
+		enum xipsec_reason reason;
+
+		if (i + PREFETCH_AHEAD < n)
+			__builtin_prefetch(pkts[i + PREFETCH_AHEAD]->data, 1);
+		if (p->reason)
+			continue;
+		reason = closed ? closed
+				: in_admit_one(sa, p, &burst->op[burst->n],
+					       &burst->outer_tos[burst->n]);
+		if (reason)
+			in_drop(sa, p, reason);
+		else
+			burst->pkt[burst->n++] = p;
+	}
+}
+
+/* Takes pad, pad length and next header off: what is left of the text in *len. RFC 4303 2.4: the
+ * padding is 1, 2, 3…; a dummy's text is anything, so it is recognised first (2.6). */
+static enum xipsec_reason trailer_read(const __u8 *text, __u32 *len)
+{
+	__u8 next = text[*len - 1], pad = text[*len - 2], wrong = 0;
+	__u32 left = *len - ESP_TRAILER_MIN;
+
+	if (next == IPPROTO_NONE)
+		return XIPSEC_REASON_DUMMY;
+	if (pad > left)
+		return XIPSEC_REASON_ESP_PAD;
+	left -= pad;
+	for (__u32 i = 0; i < pad; i++)
+		wrong |= text[left + i] ^ (__u8)(i + 1);
+	if (wrong)
+		return XIPSEC_REASON_ESP_PAD;
+	if (!((next == IPPROTO_IPIP && left && text[0] >> 4 == 4) ||
+	      (next == IPPROTO_IPV6 && left && text[0] >> 4 == 6)))
+		return XIPSEC_REASON_NEXT_HEADER;
+	*len = left;
+	return XIPSEC_REASON_UNSPEC;
+}
+
+/* RFC 4301 5.2. What a fragment hides counts as not matching: it passes only selectors that do not
+ * ask for ports. */
+static enum xipsec_reason in_select(const struct sa *sa, const __u8 *data,
+				    const struct inner *inner)
+{
+	struct xipsec_flow flow;
+
+	inner_flow(data, inner, XIPSEC_DIR_IN, &flow);
+	for (__u32 i = 0; i < sa->n_selectors; i++)
+		if (xipsec_selector_match(&sa->selector[i], &flow) == XIPSEC_MATCH_YES)
+			return XIPSEC_REASON_UNSPEC;
+	return XIPSEC_REASON_SELECTOR;
+}
+
+/* From an authentic text to a packet at its inner header. TFC padding behind the inner packet (RFC
+ * 4303 2.7) goes. */
+static enum xipsec_reason in_deliver(const struct sa *sa, struct packet *p,
+				     const struct crypto_op *op, __u8 tos)
+{
+	__u32 text_len = op->len, moved = (__u32)(op->text - p->data);
+	enum xipsec_reason reason = trailer_read(op->text, &text_len);
+	struct inner inner;
+
+	if (!reason)
+		reason = inner_parse(op->text, text_len, &inner);
+	if (!reason)
+		reason = in_select(sa, op->text, &inner);
+	if (reason)
+		return reason;
+	p->headroom += moved;
+	p->tailroom += p->len - moved - inner.len;
+	p->data = op->text;
+	p->len = inner.len;
+	p->family = inner.family;
+	p->l4_off = inner.opaque ? 0 : inner.l4_off;
+	return inner_in(p->data, &inner, tos);
+}
+
+/* The window moves by what is authentic, whatever becomes of it (RFC 4303 3.4.3). */
+static void in_finish(struct sa *sa, struct in_burst *burst)
+{
+	for (unsigned int i = 0; i < burst->n; i++) {
+		struct packet *p = burst->pkt[i];
+		enum xipsec_reason reason = XIPSEC_REASON_ICV;
+
+		if (burst->op[i].ok)
+			reason = replay_commit(sa->state, sa->window, p->seq);
+		if (!reason)
+			reason = in_deliver(sa, p, &burst->op[i], burst->outer_tos[i]);
+		if (reason) {
+			in_drop(sa, p, reason);
+			continue;
+		}
+		p->reason = XIPSEC_REASON_OPENED;
+		burst->opened++;
+		burst->bytes += p->len;
+	}
+}
+
+/* If the state went to another SA meanwhile, the window that accepted these was not theirs. */
+static void in_recheck(struct sa *sa, struct in_burst *burst)
+{
+	if (__atomic_load_n(&sa->state->generation, __ATOMIC_ACQUIRE) == sa->generation)
+		return;
+	for (unsigned int i = 0; i < burst->n; i++)
+		if (burst->pkt[i]->reason == XIPSEC_REASON_OPENED)
+			burst->pkt[i]->reason = XIPSEC_REASON_STALE_META;
+	burst->opened = 0;
+}
+
+void esp_in_burst(struct sa *sa, struct packet **pkts, unsigned int n, __u64 now_s)
+{
+	struct in_burst burst;
+
+	for (unsigned int done = 0; done < n; done += BURST_MAX) {
+		unsigned int part = n - done < BURST_MAX ? n - done : BURST_MAX;
+
+		burst.n = 0;
+		burst.opened = 0;
+		burst.bytes = 0;
+		in_admit(sa, pkts + done, part, &burst);
+		if (!burst.n)
+			continue;
+		sa->open(sa->key->ctx, burst.op, burst.n, sa->aad_len);
+		in_finish(sa, &burst);
+		in_recheck(sa, &burst);
+		sa_count(sa, burst.opened, burst.bytes, now_s);
+	}
+}

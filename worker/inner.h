@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The steps that an inner packet goes through as a forwarded packet: parse, TTL, MSS, checksums,
+ * ECN.
+ */
+#ifndef WORKER_INNER_H
+#define WORKER_INNER_H
+
+#include <linux/types.h>
+#include "xipsec/reason.h"
+#include "xipsec/selector.h"
+#include "worker/packet.h"
+
+#define INNER_FRAG   1 /* flags: part of a packet (more fragments, or an offset) */
+#define INNER_ROUTED 2 /* has an IPv6 routing header: the destination is not the last one */
+
+struct inner {
+	__u32 len;    /* bytes of the IP packet, by its header */
+	__u16 l4_off; /* of the transport header, or of what follows a fragment header */
+	__u8 family;
+	__u8 tos; /* DSCP and ECN */
+	__u8 ttl; /* or hop limit */
+	__u8 l4_proto;
+	__u8 opaque; /* XIPSEC_OPAQUE_* */
+	__u8 flags;
+};
+
+/* UNSPEC, or INNER_MALFORMED and *inner undefined. `len` bytes may be read; more than the header
+ * says (Ethernet padding, TFC padding) is allowed. By the same rules as the programs' parser. */
+enum xipsec_reason inner_parse(const __u8 *data, __u32 len, struct inner *inner);
+
+/* The packet as selectors see it; `dir` tells which address is `local`. After inner_parse(). */
+void inner_flow(const __u8 *data, const struct inner *inner, __u8 dir, struct xipsec_flow *flow);
+
+/* Everything before sealing, on a packet that inner_parse() took: length, TTL, size, checksums,
+ * MSS. `inner_max`: the largest packet that fits. UNSPEC, TTL or TOO_BIG; with the latter two only
+ * p->len, tailroom and icmp_mtu have changed. */
+enum xipsec_reason inner_out(struct packet *p, const struct inner *inner, __u32 inner_max);
+
+/* After the selectors were checked: TTL and ECN. `outer_tos` is the outer header's. UNSPEC, or TTL
+ * with nothing changed. */
+enum xipsec_reason inner_in(__u8 *data, const struct inner *inner, __u8 outer_tos);
+
+/* Completes a transport checksum that its sender left to hardware: only where the field holds the
+ * folded sum of the pseudo-header and does not verify (SCTP: where it is 0). Anything else is not
+ * touched: to recompute a wrong sum would bless the corruption. Fragments are left alone. */
+void inner_complete(__u8 *data, const struct inner *inner);
+
+/* Lowers the MSS option of a TCP SYN to `mss_max`; the checksum is updated, not recomputed. */
+void inner_clamp_mss(__u8 *data, const struct inner *inner, __u32 mss_max);
+
+#endif

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "worker/replay.h"
+
+#include <stdbool.h>
+
+#define WORD_BITS 32
+
+static __u32 word_slot(__u64 seq)
+{
+	return (seq / WORD_BITS) % XIPSEC_REPLAY_WORDS;
+}
+
+static __u32 word_tag(__u64 seq)
+{
+	return (__u32)(seq / WORD_BITS / XIPSEC_REPLAY_WORDS);
+}
+
+static __u64 word_bit(__u64 seq)
+{
+	return 1ULL << (seq % WORD_BITS);
+}
+
+/* Number 0 is never sent (RFC 4303 2.2). */
+static bool left_of_window(const struct xipsec_sa_state *state, __u32 window, __u64 seq)
+{
+	__u64 top = __atomic_load_n(&state->replay_top, __ATOMIC_ACQUIRE);
+
+	return seq == 0 || (seq < top && top - seq >= window);
+}
+
+/* What `word` says about `seq`. Tags are compared as serial numbers: they wrap after 2^46 packets.
+ */
+static enum xipsec_reason word_check(__u64 word, __u64 seq)
+{
+	__s32 newer = (__s32)((__u32)(word >> 32) - word_tag(seq));
+
+	if (newer > 0)
+		return XIPSEC_REASON_REPLAY_OLD;
+	if (newer == 0 && (word & word_bit(seq)))
+		return XIPSEC_REASON_REPLAY;
+	return XIPSEC_REASON_UNSPEC;
+}
+
+__u64 replay_infer(const struct xipsec_sa_state *state, __u32 window, int esn, __u32 seq_lo)
+{
+	__u64 top = __atomic_load_n(&state->replay_top, __ATOMIC_ACQUIRE);
+	__u32 top_lo = (__u32)top, top_hi = (__u32)(top >> 32);
+	__u32 bottom = top_lo - window + 1;
+
+	if (!esn)
+		return seq_lo;
+	if (top_lo >= window - 1) /* case A: the window lies in one subspace */
+		top_hi += seq_lo < bottom;
+	else if (seq_lo >= bottom) { /* case B: it reaches back into the subspace before */
+		if (top_hi == 0)
+			return 0;
+		top_hi--;
+	}
+	return (__u64)top_hi << 32 | seq_lo;
+}
+
+enum xipsec_reason replay_check(const struct xipsec_sa_state *state, __u32 window, __u64 seq)
+{
+	if (left_of_window(state, window, seq))
+		return XIPSEC_REASON_REPLAY_OLD;
+	return word_check(__atomic_load_n(&state->replay[word_slot(seq)], __ATOMIC_ACQUIRE), seq);
+}
+
+static void replay_advance(struct xipsec_sa_state *state, __u64 seq)
+{
+	__u64 top = __atomic_load_n(&state->replay_top, __ATOMIC_ACQUIRE);
+
+	while (top < seq && !__atomic_compare_exchange_n(&state->replay_top, &top, seq, 1,
+							 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		;
+}
+
+enum xipsec_reason replay_commit(struct xipsec_sa_state *state, __u32 window, __u64 seq)
+{
+	__u64 *slot = &state->replay[word_slot(seq)];
+	__u64 word = __atomic_load_n(slot, __ATOMIC_ACQUIRE), next;
+	enum xipsec_reason reason;
+
+	do {
+		if (left_of_window(state, window, seq))
+			return XIPSEC_REASON_REPLAY_OLD;
+		reason = word_check(word, seq);
+		if (reason)
+			return reason;
+		next = (__u32)(word >> 32) == word_tag(seq) ? word : (__u64)word_tag(seq) << 32;
+		next |= word_bit(seq);
+	} while (!__atomic_compare_exchange_n(slot, &word, next, 1, __ATOMIC_ACQ_REL,
+					      __ATOMIC_ACQUIRE));
+	/* Dying here leaves the window behind by this packet, which the next one makes good. */
+	replay_advance(state, seq);
+	return XIPSEC_REASON_UNSPEC;
+}

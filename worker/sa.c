@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "worker/sa.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <openssl/crypto.h>
+
+#include "lib/log.h"
+
+static int sa_check(const struct xipsec_sa *sa)
+{
+	__u32 key_len = crypto_alg_key_len(sa->alg);
+
+	if (!key_len || sa->mode != XIPSEC_MODE_TUNNEL || sa->l4_proto != IPPROTO_ESP ||
+	    (sa->flags & XIPSEC_SA_UDP))
+		return -ENOTSUP;
+	if (sa->dir != XIPSEC_DIR_IN && sa->dir != XIPSEC_DIR_OUT)
+		return -EINVAL;
+	if (sa->key_len != key_len + CRYPTO_SALT_LEN || sa->key_len > XIPSEC_KEY_MAX)
+		return -EINVAL;
+	if (sa->n_selectors > XIPSEC_SELECTORS_MAX)
+		return -EINVAL;
+	if (sa->dir == XIPSEC_DIR_IN &&
+	    (sa->window < XIPSEC_WINDOW_MIN || sa->window > XIPSEC_WINDOW_MAX))
+		return -EINVAL;
+	return 0;
+}
+
+static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_backend backend)
+{
+	__u32 cipher_key_len = from->key_len - CRYPTO_SALT_LEN;
+	int err =
+		outer_init(&to->outer, from->outer_family, &from->src, &from->dst, from->l4_proto);
+
+	if (err)
+		return err;
+	to->key = crypto_key_new(from->alg, from->key, cipher_key_len, backend, &err);
+	if (!to->key)
+		return err;
+	to->seal = to->key->seal;
+	to->open = to->key->open;
+	memcpy(to->salt, from->key + cipher_key_len, CRYPTO_SALT_LEN);
+	to->src = from->src;
+	to->dst = from->dst;
+	to->spi = from->spi;
+	to->dir = from->dir;
+	to->outer_family = from->outer_family;
+	to->esn = !!(from->flags & XIPSEC_SA_ESN);
+	to->aad_len = to->esn ? 12 : 8;
+	to->aad_shift = to->esn ? 0 : 32;
+	to->overhead = to->outer.len + ESP_HEADER_LEN + ESP_IV_LEN + ESP_TAIL_MAX;
+	to->window = from->window;
+	to->n_selectors = from->n_selectors;
+	memcpy(to->selector, from->selector, from->n_selectors * sizeof(from->selector[0]));
+	return 0;
+}
+
+struct sa *sa_new(const struct xipsec_sa *sa, __u32 index, __u32 generation,
+		  struct xipsec_sa_state *state, enum xipsec_backend backend, int *err)
+{
+	struct sa *made = NULL;
+
+	*err = sa_check(sa);
+	if (!*err) {
+		made = calloc(1, sizeof(*made) + sa->n_selectors * sizeof(sa->selector[0]));
+		*err = made ? sa_fill(made, sa, backend) : -ENOMEM;
+	}
+	if (*err) {
+		log_error("SA %.*s cannot run in this worker: %s; check its mode, algorithm, key "
+			  "length, window and the backend",
+			  XIPSEC_NAME_LEN, sa->name, strerror(-*err));
+		sa_free(made);
+		return NULL;
+	}
+	made->state = state;
+	made->index = index;
+	made->generation = generation;
+	return made;
+}
+
+void sa_free(struct sa *sa)
+{
+	if (!sa)
+		return;
+	crypto_key_free(sa->key);
+	OPENSSL_cleanse(sa, sizeof(*sa));
+	free(sa);
+}
+
+enum xipsec_backend sa_backend(const struct sa *sa)
+{
+	return sa->key->backend->id;
+}
+
+__u32 sa_inner_max(const struct sa *sa, __u32 path_mtu)
+{
+	__u32 fixed = sa->outer.len + ESP_HEADER_LEN + ESP_IV_LEN + ESP_ICV_LEN;
+	__u32 text;
+
+	if (path_mtu > 0xffff)
+		path_mtu = 0xffff;
+	if (path_mtu < fixed + ESP_ALIGN)
+		return 0;
+	text = (path_mtu - fixed) & ~(__u32)(ESP_ALIGN - 1);
+	return text - ESP_TRAILER_MIN;
+}

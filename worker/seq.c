@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "worker/seq.h"
+
+static enum xipsec_reason seq_refusal(struct xipsec_sa_state *state, __u64 last, __u64 end)
+{
+	if (last < end)
+		return XIPSEC_REASON_SEQ_WAIT;
+	__atomic_store_n(&state->status, XIPSEC_SA_STOPPED, __ATOMIC_RELEASE);
+	return XIPSEC_REASON_SEQ_END;
+}
+
+unsigned int seq_reserve(struct xipsec_sa_state *state, __u32 generation, int esn, unsigned int n,
+			 __u64 *first, enum xipsec_reason *reason)
+{
+	__u64 last = __atomic_load_n(&state->seq, __ATOMIC_ACQUIRE);
+	__u64 end = seq_end(esn), limit, take;
+	__u32 status = __atomic_load_n(&state->status, __ATOMIC_ACQUIRE);
+
+	*reason = XIPSEC_REASON_STALE_META;
+	if (__atomic_load_n(&state->generation, __ATOMIC_ACQUIRE) != generation ||
+	    status == XIPSEC_SA_FREE)
+		return 0;
+	*reason = XIPSEC_REASON_SEQ_END;
+	if (status != XIPSEC_SA_LIVE)
+		return 0;
+	do {
+		limit = __atomic_load_n(&state->seq_limit, __ATOMIC_ACQUIRE);
+		if (limit > end)
+			limit = end;
+		if (last >= limit) {
+			*reason = seq_refusal(state, last, end);
+			return 0;
+		}
+		take = limit - last < n ? limit - last : n;
+	} while (!__atomic_compare_exchange_n(&state->seq, &last, last + take, 0, __ATOMIC_ACQ_REL,
+					      __ATOMIC_ACQUIRE));
+	/* Numbers drawn from another SA's counter may have been used with this key. They are lost
+	 * to the other SA, which harms nothing. */
+	if (__atomic_load_n(&state->generation, __ATOMIC_ACQUIRE) != generation) {
+		*reason = XIPSEC_REASON_STALE_META;
+		return 0;
+	}
+	*first = last + 1;
+	*reason = take < n ? seq_refusal(state, last + take, end) : XIPSEC_REASON_UNSPEC;
+	return (unsigned int)take;
+}
