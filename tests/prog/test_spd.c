@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The SPD in the programs: the first rule that matches wins, whatever its prefixes; fragments that
+ * hide something pass only where nothing hangs on it. Also prints what a look-up costs.
+ */
+#include <netinet/in.h>
+#include <time.h>
+#include "tests/prog/harness.h"
+
+/* A row of a table says what it is about and leaves the rest 0. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+#define BYPASS        XIPSEC_ACTION_BYPASS
+#define DISCARD       XIPSEC_ACTION_DISCARD
+#define PROTECT       XIPSEC_ACTION_PROTECT
+#define R(name)       XIPSEC_REASON_##name
+#define RULES_MAX_ROW 4
+
+/* Children 1 and 2 have an SA; which one was chosen shows in the metadata. */
+static const __u32 child_sa[] = {[1] = 101, [2] = 102};
+
+static int setup(void **state)
+{
+	harness_setup(state);
+	for (__u32 id = 1; id <= 2; id++) {
+		struct xipsec_child child = {child_sa[id], 3, XIPSEC_ENGINE_AFXDP, 0};
+
+		map_set(harness.skel->maps.children, &id, &child);
+	}
+	return 0;
+}
+
+static struct packet packet;
+static struct run run;
+
+static __u32 red_reason(const char *name, const struct packet_spec *spec)
+{
+	packet_build(&packet, spec);
+	memset(&run, 0, sizeof(run));
+	run_packet(name, PROG_RED, packet.data, packet.len, &run);
+	return run.reason;
+}
+
+static void assert_reason(const char *name, __u32 found, __u32 wanted)
+{
+	if (found != wanted)
+		fail_msg("%s: %s, not %s", name, reason_name(found), reason_name(wanted));
+}
+
+/* ------------------------------------------------------------------ order */
+
+struct order_row {
+	const char *name;
+	struct rule_spec rule[RULES_MAX_ROW];
+	unsigned int n_rules;
+	struct packet_spec packet;
+	__u32 reason;
+	int hit; /* rule that counts the packet, -1: none */
+};
+
+#define UDP_TO(port) \
+	.src = "10.1.0.5", .dst = "10.2.3.4", .proto = IPPROTO_UDP, .sport = 1000, .dport = (port)
+#define PING_OF(t) .src = "10.1.0.5", .dst = "10.2.3.4", .proto = IPPROTO_ICMP, .icmp_type = (t)
+
+/* clang-format off */
+static const struct order_row order_rows[] = {
+	{"no rule at all", {}, 0, {UDP_TO(53)}, R(NO_POLICY), -1},
+	{"wide before narrow", {{DISCARD}, {BYPASS, .remote = "10.2.3.4/32"}}, 2, {UDP_TO(53)}, R(DISCARD), 0},
+	{"wide protect before narrow bypass", {{PROTECT, .child = 1, .remote = "10.0.0.0/8"}, {BYPASS, .local = "10.1.0.5/32", .remote = "10.2.3.4/32", .proto = IPPROTO_UDP, .remote_port = 53}}, 2, {UDP_TO(53)}, R(STEER_OUT), 0},
+	{"narrow before wide", {{BYPASS, .remote = "10.2.3.4/32"}, {DISCARD}}, 2, {UDP_TO(53)}, R(BYPASS_OUT), 0},
+	{"same selector twice", {{BYPASS, .remote = "10.2.0.0/16"}, {DISCARD, .remote = "10.2.0.0/16"}}, 2, {UDP_TO(53)}, R(BYPASS_OUT), 0},
+	{"the other direction's rule does not count", {{BYPASS, .dirs = XIPSEC_DIR_IN}, {DISCARD, .dirs = XIPSEC_DIR_OUT}}, 2, {UDP_TO(53)}, R(DISCARD), 1},
+	{"a rule of no direction never matches", {{BYPASS, .dirs = 4}}, 1, {UDP_TO(53)}, R(NO_POLICY), -1},
+	{"prefix one bit off", {{BYPASS, .remote = "10.2.3.5/32"}}, 1, {UDP_TO(53)}, R(NO_POLICY), -1},
+	{"prefix of 31 bits", {{BYPASS, .remote = "10.2.3.4/31"}}, 1, {UDP_TO(53)}, R(BYPASS_OUT), 0},
+	{"local is the source", {{BYPASS, .local = "10.2.0.0/16"}}, 1, {UDP_TO(53)}, R(NO_POLICY), -1},
+	{"v6 rule and v4 packet", {{BYPASS, .remote = "::/0"}}, 1, {UDP_TO(53)}, R(NO_POLICY), -1},
+	{"port, first of the range", {{BYPASS, .proto = IPPROTO_UDP, .remote_port = 53, .remote_port_hi = 60}}, 1, {UDP_TO(53)}, R(BYPASS_OUT), 0},
+	{"port, last of the range", {{BYPASS, .proto = IPPROTO_UDP, .remote_port = 53, .remote_port_hi = 60}}, 1, {UDP_TO(60)}, R(BYPASS_OUT), 0},
+	{"port, below the range", {{BYPASS, .proto = IPPROTO_UDP, .remote_port = 53, .remote_port_hi = 60}}, 1, {UDP_TO(52)}, R(NO_POLICY), -1},
+	{"port, above the range", {{BYPASS, .proto = IPPROTO_UDP, .remote_port = 53, .remote_port_hi = 60}}, 1, {UDP_TO(61)}, R(NO_POLICY), -1},
+	{"port of the wrong side", {{BYPASS, .proto = IPPROTO_UDP, .local_port = 53}}, 1, {UDP_TO(53)}, R(NO_POLICY), -1},
+	{"protocol", {{BYPASS, .proto = IPPROTO_TCP}}, 1, {UDP_TO(53)}, R(NO_POLICY), -1},
+	{"ICMP type", {{BYPASS, .proto = IPPROTO_ICMP, .icmp_type = 8}}, 1, {PING_OF(8)}, R(BYPASS_OUT), 0},
+	{"another ICMP type", {{BYPASS, .proto = IPPROTO_ICMP, .icmp_type = 8}}, 1, {PING_OF(13)}, R(NO_POLICY), -1},
+	{"an action that does not exist", {{9}}, 1, {UDP_TO(53)}, R(DISCARD), 0},
+};
+/* clang-format on */
+
+static void assert_hits(const struct order_row *row)
+{
+	for (__u32 rule = 0; rule < RULES_MAX_ROW; rule++) {
+		struct xipsec_counter sum = counter_sum(harness.skel->maps.spd_hits, rule);
+		bool hit = row->hit == (int)rule;
+
+		if (sum.packets != hit || sum.bytes != (hit ? packet.len : 0))
+			fail_msg("%s: rule %u has %llu hits", row->name, rule, sum.packets);
+	}
+}
+
+static void test_order(void **state)
+{
+	for (size_t i = 0; i < sizeof(order_rows) / sizeof(order_rows[0]); i++) {
+		const struct order_row *row = &order_rows[i];
+
+		spd_set(row->rule, row->n_rules, 1);
+		counters_clear(harness.skel->maps.spd_hits);
+		assert_reason(row->name, red_reason(row->name, &row->packet), row->reason);
+		assert_hits(row);
+	}
+}
+
+static struct rule_spec many[XIPSEC_RULES_MAX];
+
+/* Rule n says something else to every packet from it on: the first match is visible. */
+static void test_first_of_256(void **state)
+{
+	static const unsigned int first[] = {0, 1, 127, 254, 255};
+	const struct packet_spec spec = {UDP_TO(53)};
+
+	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
+		for (unsigned int n = 0; n < XIPSEC_RULES_MAX; n++)
+			many[n] = (struct rule_spec){.action = n > first[i] ? DISCARD : BYPASS,
+						     .remote = n < first[i] ? "10.77.0.0/16"
+									    : "10.2.0.0/16"};
+		spd_set(many, XIPSEC_RULES_MAX, 1);
+		counters_clear(harness.skel->maps.spd_hits);
+		assert_reason("first of 256", red_reason("first of 256", &spec), R(BYPASS_OUT));
+		assert_int_equal(counter_sum(harness.skel->maps.spd_hits, first[i]).packets, 1);
+	}
+	many[255].remote = "10.77.0.0/16";
+	spd_set(many, XIPSEC_RULES_MAX, 1);
+	assert_reason("none of 256", red_reason("none of 256", &spec), R(NO_POLICY));
+}
+
+/* Rules behind n_rules are no rules; n_rules beyond the array reads nothing beyond it. */
+static void test_number_of_rules(void **state)
+{
+	const struct packet_spec spec = {UDP_TO(53)};
+	const struct rule_spec rules[] = {{DISCARD, .remote = "10.77.0.0/16"}, {BYPASS}};
+	__u32 zero = 0;
+
+	spd_set(rules, 2, 1);
+	harness.spd.n_rules = 1;
+	map_set(harness.skel->maps.spd_rules, &zero, &harness.spd);
+	assert_reason("behind the end", red_reason("behind the end", &spec), R(NO_POLICY));
+	memset(harness.spd.rule, 0, sizeof(harness.spd.rule));
+	harness.spd.n_rules = 100000;
+	map_set(harness.skel->maps.spd_rules, &zero, &harness.spd);
+	assert_reason("zeros", red_reason("zeros", &spec), R(NO_POLICY));
+}
+
+/* ------------------------------------------------------------------ switch */
+
+/* A new SPD in a new inner map rules from one update of the outer map on, and its generation is
+ * what workers are told. */
+static void test_switch(void **state)
+{
+	const struct rule_spec old_rules[] = {{PROTECT, .child = 1}};
+	const struct rule_spec new_rules[] = {{PROTECT, .child = 2}};
+	const struct packet_spec spec = {UDP_TO(53)};
+	struct xipsec_meta *meta = (struct xipsec_meta *)run.out;
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "spd_rules", sizeof(__u32),
+				sizeof(struct xipsec_spd), 1, NULL);
+	int old_fd = bpf_map__fd(harness.skel->maps.spd_rules);
+	__u32 zero = 0;
+
+	assert_true(fd >= 0);
+	spd_set(old_rules, 1, 4);
+	assert_reason("before", red_reason("before", &spec), R(STEER_OUT));
+	assert_int_equal(meta->spd_generation, 4);
+	assert_int_equal(meta->sa_index, child_sa[1]);
+	harness.spd.rule[0] = rule_make(&new_rules[0]);
+	harness.spd.generation = 5;
+	assert_int_equal(bpf_map_update_elem(fd, &zero, &harness.spd, BPF_ANY), 0);
+	assert_reason("built", red_reason("built", &spec), R(STEER_OUT));
+	assert_int_equal(meta->spd_generation, 4);
+	map_set(harness.skel->maps.spd, &zero, &fd);
+	assert_reason("switched", red_reason("switched", &spec), R(STEER_OUT));
+	assert_int_equal(meta->spd_generation, 5);
+	assert_int_equal(meta->sa_index, child_sa[2]);
+	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(harness.skel->maps.spd), &zero), 0);
+	assert_reason("no SPD", red_reason("no SPD", &spec), R(NO_SPD));
+	map_set(harness.skel->maps.spd, &zero, &old_fd);
+	close(fd);
+}
+
+/* ------------------------------------------------------------------ fragments */
+
+struct frag_row {
+	const char *name;
+	struct rule_spec rule[RULES_MAX_ROW];
+	unsigned int n_rules;
+	bool opaque_proto;
+	__u32 reason;
+	__u32 sa; /* with STEER_OUT */
+};
+
+#define DNS     .proto = IPPROTO_UDP, .remote_port = 53
+#define NTP     .proto = IPPROTO_UDP, .remote_port = 123
+#define ANY_UDP .proto = IPPROTO_UDP
+
+/* clang-format off */
+static const struct frag_row frag_rows[] = {
+	{"certain alone", {{BYPASS, ANY_UDP}}, 1, false, R(BYPASS_OUT)},
+	{"maybe alone, bypass", {{BYPASS, DNS}}, 1, false, R(FRAG_OPAQUE)},
+	{"maybe alone, protect", {{PROTECT, .child = 1, DNS}}, 1, false, R(FRAG_OPAQUE)},
+	{"maybe alone, discard", {{DISCARD, DNS}}, 1, false, R(NO_POLICY)},
+	{"maybe bypass, then wide bypass", {{BYPASS, DNS}, {BYPASS}}, 2, false, R(BYPASS_OUT)},
+	{"maybe bypass, then wide protect", {{BYPASS, DNS}, {PROTECT, .child = 1}}, 2, false, R(FRAG_OPAQUE)},
+	{"maybe bypass, then wide discard", {{BYPASS, DNS}, {DISCARD}}, 2, false, R(FRAG_OPAQUE)},
+	{"maybe protect, then wide bypass", {{PROTECT, .child = 1, DNS}, {BYPASS}}, 2, false, R(FRAG_OPAQUE)},
+	{"maybe discard, then wide bypass", {{DISCARD, DNS}, {BYPASS}}, 2, false, R(FRAG_OPAQUE)},
+	{"maybe discard, then wide discard", {{DISCARD, DNS}, {DISCARD}}, 2, false, R(DISCARD)},
+	{"maybe protect, then the same child", {{PROTECT, .child = 1, DNS}, {PROTECT, .child = 1}}, 2, false, R(STEER_OUT), 101},
+	{"maybe protect, then another child", {{PROTECT, .child = 1, DNS}, {PROTECT, .child = 2}}, 2, false, R(FRAG_OPAQUE)},
+	{"two maybes that agree, then certain", {{BYPASS, DNS}, {BYPASS, NTP}, {BYPASS}}, 3, false, R(BYPASS_OUT)},
+	{"two maybes that disagree, then certain as the first", {{BYPASS, DNS}, {DISCARD, NTP}, {BYPASS}}, 3, false, R(FRAG_OPAQUE)},
+	{"two maybes of two children", {{PROTECT, .child = 1, DNS}, {PROTECT, .child = 2, NTP}, {PROTECT, .child = 1}}, 3, false, R(FRAG_OPAQUE)},
+	{"certain first, what follows does not count", {{PROTECT, .child = 2}, {BYPASS, DNS}}, 2, false, R(STEER_OUT), 102},
+	{"a maybe of another protocol is none", {{BYPASS, .proto = IPPROTO_TCP, .remote_port = 53}, {PROTECT, .child = 1}}, 2, false, R(STEER_OUT), 101},
+	{"a maybe of another prefix is none", {{BYPASS, .remote = "fd03::/16", DNS}, {PROTECT, .child = 1}}, 2, false, R(STEER_OUT), 101},
+	{"hidden protocol, certain without one", {{PROTECT, .child = 1}}, 1, true, R(STEER_OUT), 101},
+	{"hidden protocol, maybe any UDP, then wide", {{BYPASS, ANY_UDP}, {PROTECT, .child = 1}}, 2, true, R(FRAG_OPAQUE)},
+	{"hidden protocol, maybe any UDP alone", {{BYPASS, ANY_UDP}}, 1, true, R(FRAG_OPAQUE)},
+	{"hidden protocol, agreeing", {{BYPASS, ANY_UDP}, {BYPASS}}, 2, true, R(BYPASS_OUT)},
+};
+/* clang-format on */
+
+static void test_fragments(void **state)
+{
+	for (size_t i = 0; i < sizeof(frag_rows) / sizeof(frag_rows[0]); i++) {
+		const struct frag_row *row = &frag_rows[i];
+		const struct packet_spec spec = {.src = "fd01::5",
+						 .dst = "fd02::4",
+						 .ext = "F",
+						 .proto = row->opaque_proto ? IPPROTO_DSTOPTS
+									    : IPPROTO_UDP,
+						 .frag_off = 10,
+						 .payload_len = 40};
+		struct xipsec_meta *meta = (struct xipsec_meta *)run.out;
+
+		spd_set(row->rule, row->n_rules, 1);
+		assert_reason(row->name, red_reason(row->name, &spec), row->reason);
+		if (row->reason == R(STEER_OUT))
+			assert_int_equal(meta->sa_index, row->sa);
+	}
+}
+
+/* The same rules and a packet that shows its port: certain again. */
+static void test_first_fragment_is_certain(void **state)
+{
+	const struct rule_spec rules[] = {{BYPASS, DNS}, {PROTECT, .child = 1}};
+	const struct packet_spec dns = {UDP_TO(53), .more = true, .payload_len = 40};
+	const struct packet_spec other = {UDP_TO(54), .more = true, .payload_len = 40};
+
+	spd_set(rules, 2, 1);
+	assert_reason("first, 53", red_reason("first, 53", &dns), R(BYPASS_OUT));
+	assert_reason("first, 54", red_reason("first, 54", &other), R(STEER_OUT));
+}
+
+/* ------------------------------------------------------------------ cost */
+
+static __u32 run_cost(const struct packet_spec *spec)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .repeat = 1000000);
+	struct xdp_md ctx_in = {.ingress_ifindex = harness.red};
+	__u32 best = ~0U;
+
+	packet_build(&packet, spec);
+	ctx_in.data_end = packet.len;
+	opts.data_in = packet.data;
+	opts.data_size_in = packet.len;
+	opts.ctx_in = &ctx_in;
+	opts.ctx_size_in = sizeof(ctx_in);
+	for (int i = 0; i < 5; i++) {
+		int err = bpf_prog_test_run_opts(bpf_program__fd(prog_of(PROG_RED)), &opts);
+
+		assert_int_equal(err, 0);
+		if (opts.duration < best)
+			best = opts.duration;
+	}
+	return best;
+}
+
+/* Not an assertion, a measurement: best of five million-packet runs; the packets are bypassed, so
+ * that the run changes nothing. */
+static void test_cost(void **state)
+{
+	static const unsigned int n_rules[] = {1, 16, 256};
+	const struct packet_spec spec = {UDP_TO(53), .payload_len = 18};
+
+	for (size_t i = 0; i < sizeof(n_rules) / sizeof(n_rules[0]); i++) {
+		for (unsigned int n = 0; n < n_rules[i]; n++)
+			many[n] = (struct rule_spec){.action = BYPASS,
+						     .remote = n + 1 < n_rules[i] ? "10.77.0.0/16"
+										  : "10.2.0.0/16"};
+		spd_set(many, n_rules[i], 1);
+		print_message("  xipsec_red, 60 bytes, rule %u of %u: %u ns a packet\n", n_rules[i],
+			      n_rules[i], run_cost(&spec));
+	}
+	counters_clear(harness.skel->maps.reasons);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_first_of_256),
+		cmocka_unit_test(test_number_of_rules),
+		cmocka_unit_test(test_switch),
+		cmocka_unit_test(test_fragments),
+		cmocka_unit_test(test_first_fragment_is_certain),
+		cmocka_unit_test(test_cost),
+	};
+
+	return cmocka_run_group_tests(tests, setup, harness_teardown);
+}
