@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The closed sandbox, for real: a child enters it and tries what it must not, and what it must. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/if_xdp.h>
+#include <linux/bpf.h>
+#include <netinet/in.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "worker/sandbox.h"
+
+#define UID 61500
+
+/* Statuses of a child beside those of its act. */
+enum { NOT_CLOSED = 99, ALIVE = 42 };
+
+#ifdef __SANITIZE_ADDRESS__
+#define UNDER_ASAN 1
+#else
+#define UNDER_ASAN 0
+#endif
+
+static int pair[2];
+
+/* Runs `act` in a child with the sandbox closed; gives its wait status. */
+static int inside(int (*act)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (sandbox_close(UID))
+			_exit(NOT_CLOSED);
+		_exit(act());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+/* As above, with the user changed and no filter: what the kernel itself refuses. */
+static int unprivileged(int (*act)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (sandbox_drop_privileges(UID))
+			_exit(NOT_CLOSED);
+		_exit(act());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static int act_bpf(void)
+{
+	union bpf_attr attr = {.map_type = BPF_MAP_TYPE_ARRAY};
+
+	attr.key_size = 4;
+	attr.value_size = 4;
+	attr.max_entries = 1;
+	syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
+	return ALIVE;
+}
+
+static int act_open(void)
+{
+	syscall(SYS_openat, AT_FDCWD, "/etc/shadow", O_RDONLY);
+	return ALIVE;
+}
+
+static int act_socket(void)
+{
+	syscall(SYS_socket, AF_INET, SOCK_DGRAM, 0);
+	return ALIVE;
+}
+
+static int act_connect(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET};
+
+	connect(pair[0], (struct sockaddr *)&to, sizeof(to));
+	return ALIVE;
+}
+
+static int act_sendto_address(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET};
+
+	sendto(pair[0], "x", 1, 0, (struct sockaddr *)&to, sizeof(to));
+	return ALIVE;
+}
+
+static int act_setsockopt(void)
+{
+	int on = 1;
+
+	setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	return ALIVE;
+}
+
+static int act_getsockopt(void)
+{
+	int value;
+	socklen_t len = sizeof(value);
+
+	getsockopt(pair[0], SOL_SOCKET, SO_TYPE, &value, &len);
+	return ALIVE;
+}
+
+static int act_ptrace(void)
+{
+	ptrace(PTRACE_ATTACH, getppid(), NULL, NULL);
+	return ALIVE;
+}
+
+static int act_readv(void)
+{
+	char here[8];
+	struct iovec io = {here, sizeof(here)};
+
+	syscall(SYS_process_vm_readv, 1, &io, 1, &io, 1, 0);
+	return ALIVE;
+}
+
+static int act_kill(void)
+{
+	syscall(SYS_kill, 1, 0);
+	return ALIVE;
+}
+
+static int act_execve(void)
+{
+	char *const argv[] = {"/bin/true", NULL};
+
+	execve(argv[0], argv, NULL);
+	return ALIVE;
+}
+
+static int act_fork(void)
+{
+	if (!fork())
+		_exit(0);
+	return ALIVE;
+}
+
+static int act_mount(void)
+{
+	mount("none", "/mnt", "tmpfs", 0, NULL);
+	return ALIVE;
+}
+
+static int act_setuid(void)
+{
+	syscall(SYS_setuid, 0);
+	return ALIVE;
+}
+
+static int act_read(void)
+{
+	char byte;
+
+	syscall(SYS_read, STDIN_FILENO, &byte, 1);
+	return ALIVE;
+}
+
+static int act_write_elsewhere(void)
+{
+	syscall(SYS_write, pair[0], "x", 1);
+	return ALIVE;
+}
+
+static int act_exec_memory(void)
+{
+	mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return ALIVE;
+}
+
+static int act_mprotect(void)
+{
+	mprotect((void *)((uintptr_t)&act_mprotect & ~4095ul), 4096, PROT_READ | PROT_WRITE);
+	return ALIVE;
+}
+
+static int act_prctl(void)
+{
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	return ALIVE;
+}
+
+static void forbidden_acts_kill(void **state)
+{
+	static const struct {
+		const char *name;
+		int (*act)(void);
+	} acts[] = {
+		{"bpf", act_bpf},
+		{"open", act_open},
+		{"socket", act_socket},
+		{"connect", act_connect},
+		{"sendto with an address", act_sendto_address},
+		{"setsockopt", act_setsockopt},
+		{"getsockopt of others", act_getsockopt},
+		{"ptrace", act_ptrace},
+		{"process_vm_readv", act_readv},
+		{"kill", act_kill},
+		{"execve", act_execve},
+		{"fork", act_fork},
+		{"mount", act_mount},
+		{"setuid", act_setuid},
+		{"read", act_read},
+		{"write to others than stderr", act_write_elsewhere},
+		{"executable memory", act_exec_memory},
+		{"mprotect", act_mprotect},
+		{"prctl", act_prctl},
+	};
+
+	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+		int status = inside(acts[i].act);
+
+		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
+			fail_msg("%s: wait status 0x%x, not killed by SIGSYS", acts[i].name,
+				 status);
+	}
+}
+
+/* What the loop lives on. The numbers say which step failed. */
+static int act_work(void)
+{
+	struct pollfd pfd = {.fd = pair[1], .events = POLLIN};
+	struct timespec ts;
+	char buf[8];
+	struct iovec iov = {buf, sizeof(buf)};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct xdp_statistics stats;
+	socklen_t len = sizeof(stats);
+	char *p;
+
+	if (send(pair[0], "hello", 5, MSG_DONTWAIT | MSG_NOSIGNAL) != 5)
+		return 1;
+	if (poll(&pfd, 1, 1000) != 1)
+		return 2;
+	if (recvmsg(pair[1], &mh, MSG_DONTWAIT) != 5)
+		return 3;
+	if (poll(&pfd, 1, 1) != 0)
+		return 4;
+	if (syscall(SYS_clock_gettime, CLOCK_BOOTTIME, &ts))
+		return 5;
+	p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED || madvise(p, 1 << 20, MADV_DONTDUMP) || munmap(p, 1 << 20))
+		return 6;
+	/* brk and mmap inside malloc, mremap inside realloc */
+	for (size_t size = 16; size < 16 << 20; size *= 4) {
+		p = malloc(size);
+		p = p ? realloc(p, size * 2) : NULL;
+		if (!p)
+			return 7;
+		memset(p, 1, size * 2);
+		free(p);
+	}
+	/* allowed by the filter, refused by the socket */
+	if (getsockopt(pair[0], SOL_XDP, XDP_STATISTICS, &stats, &len) != -1)
+		return 8;
+	if (recvfrom(pair[1], NULL, 0, MSG_DONTWAIT, NULL, NULL) != -1 || errno != EAGAIN)
+		return 9;
+	fprintf(stderr, "a log line from inside\n");
+	if (close(pair[0]))
+		return 10;
+	return ALIVE;
+}
+
+static void allowed_acts_work(void **state)
+{
+	int status;
+
+	/* The sanitizer's malloc() makes calls of its own. */
+	if (UNDER_ASAN)
+		skip();
+	status = inside(act_work);
+
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), ALIVE);
+}
+
+/* Without the filter, so that the answers can be read. */
+static int act_look_at_myself(void)
+{
+	struct rlimit core;
+	char line[256];
+	FILE *f;
+	int caps = 0;
+
+	if (getuid() != UID || geteuid() != UID || getgid() != UID || getegid() != UID)
+		return 1;
+	if (getgroups(0, NULL) != 0)
+		return 2;
+	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return 3;
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return 4;
+	if (getrlimit(RLIMIT_CORE, &core) || core.rlim_cur || core.rlim_max)
+		return 5;
+	if (setuid(0) != -1 || setresgid(0, 0, 0) != -1)
+		return 6;
+	/* not dumpable: our own files in /proc belong to root, and status is open to all */
+	f = fopen("/proc/self/status", "r");
+	if (!f)
+		return 7;
+	while (fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "Cap", 3))
+			continue;
+		caps++;
+		if (strtoull(strchr(line, ':') + 1, NULL, 16))
+			return 8;
+	}
+	fclose(f);
+	if (caps != 5)
+		return 9;
+	if (open("/proc/self/mem", O_RDONLY) != -1 || open("/etc/shadow", O_RDONLY) != -1)
+		return 10;
+	return ALIVE;
+}
+
+static void nothing_is_left(void **state)
+{
+	int status = unprivileged(act_look_at_myself);
+
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), ALIVE);
+}
+
+static void root_is_refused(void **state)
+{
+	assert_int_equal(sandbox_close(0), -EINVAL);
+	assert_int_equal(sandbox_close((__u32)-1), -EINVAL);
+	assert_int_equal(geteuid(), 0);
+}
+
+static int setup(void **state)
+{
+	if (geteuid()) {
+		fprintf(stderr, "test_sandbox needs root: it gives it up\n");
+		return -1;
+	}
+	return socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(root_is_refused),
+		cmocka_unit_test(nothing_is_left),
+		cmocka_unit_test(allowed_acts_work),
+		cmocka_unit_test(forbidden_acts_kill),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
