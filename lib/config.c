@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* From a tree to the model: the top of the file, defaults, and what has to be wiped. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <openssl/crypto.h>
+#include "lib/config.h"
+#include "lib/config_key.h"
+#include "lib/config_sa.h"
+#include "lib/config_section.h"
+
+#define WORKER_UID_DEFAULT 61500
+
+/* strongSwan's sections: written down already by who comes from there, used by a later version. */
+static bool section_later(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	if (!node->first)
+		return true;
+	config_error(diag, &node->place,
+		     "%s {} is not supported in this version: expected it to be empty, and keys "
+		     "in sas {}",
+		     node->name);
+	return false;
+}
+
+static const struct config_key top_keys[] = {
+	{"datapath", config_datapath, true, false}, {"policies", config_policies, true, false},
+	{"sas", config_sas, true, false},           {"connections", section_later, true, false},
+	{"secrets", section_later, true, false},    {0},
+};
+
+struct config *config_defaults(void)
+{
+	struct config *config = calloc(1, sizeof(*config));
+
+	if (!config)
+		return NULL;
+	config->backend = XIPSEC_BACKEND_AUTO;
+	config->worker_uid = WORKER_UID_DEFAULT;
+	config->max_sas = XIPSEC_SAS_DEFAULT;
+	strcpy(config->pin_dir, "/sys/fs/bpf/xipsec");
+	strcpy(config->run_dir, "/run/xipsec");
+	strcpy(config->state_dir, "/var/lib/xipsec");
+	return config;
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	for (unsigned int i = 0; i < config->n_policies; i++)
+		free(config->policies[i].rules);
+	if (config->sas)
+		OPENSSL_cleanse(config->sas, config->n_sas * sizeof(config->sas[0]));
+	free(config->policies);
+	free(config->sas);
+	free(config->ifaces);
+	free(config->exempt);
+	free(config);
+}
+
+static void draft_free(struct config_draft *draft)
+{
+	config_free(draft->config);
+	free(draft->policy_place);
+	free(draft->sa);
+}
+
+static int config_check(struct config_diag *diag, const struct config_tree *tree,
+			struct config_draft *draft)
+{
+	draft->config = config_defaults();
+	if (!draft->config)
+		return -ENOMEM;
+	draft->policies_ok = true; /* none at all is without error too */
+	config_walk(diag, NULL, tree->list.first, top_keys, draft);
+	if (!diag->nomem)
+		config_sas_check(diag, draft);
+	if (diag->nomem)
+		return -ENOMEM;
+	return diag->errors ? -EINVAL : 0;
+}
+
+int config_load(const char *path, struct config **out, FILE *errors)
+{
+	struct config_diag diag = {.out = errors};
+	struct config_draft draft = {0};
+	struct config_tree tree = {0};
+	int err = config_tree_read(&tree, path, &diag);
+
+	if (!err)
+		err = config_check(&diag, &tree, &draft);
+	if (!err) {
+		*out = draft.config;
+		draft.config = NULL;
+	}
+	draft_free(&draft);
+	config_tree_free(&tree);
+	return err;
+}
+
+struct config *config_paths(const char *path)
+{
+	struct config *config = config_defaults();
+	struct config_diag diag = {0};
+	struct config_tree tree = {0};
+
+	if (!config)
+		return NULL;
+	/* whatever could be read before an error is in the tree */
+	config_tree_read(&tree, path, &diag);
+	for (const struct config_node *node = tree.list.first; node; node = node->next)
+		if (node->kind == CONFIG_SECTION && strcmp(node->name, "datapath") == 0)
+			config_datapath_paths(&diag, node, config);
+	config_tree_free(&tree);
+	return config;
+}

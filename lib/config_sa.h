@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is known of an SA of the file beyond struct xipsec_sa, until the file has been checked. */
+#ifndef LIB_CONFIG_SA_H
+#define LIB_CONFIG_SA_H
+
+#include "lib/config_value.h"
+#include "xipsec/sa.h"
+
+struct config_sa_draft {
+	struct xipsec_sa *sa;
+	struct config_place place, key_place, window_place;
+	__u8 src_family;
+	struct config_prefixes local_ts, remote_ts;
+};
+
+#endif

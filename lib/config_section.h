@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The sections of the file, one function each, and what is checked once all have been read.
+ */
+#ifndef LIB_CONFIG_SECTION_H
+#define LIB_CONFIG_SECTION_H
+
+#include "lib/config.h"
+#include "lib/config_tree.h"
+
+/* What the checks across sections need beside the model. */
+struct config_draft {
+	struct config *config;
+	struct config_place *policy_place; /* of each policy, as config->policies */
+	struct config_sa_draft *sa;        /* of each SA, as config->sas */
+	bool workers_told;                 /* `workers` has a number */
+	bool policies_ok;                  /* policies {} had no error: conclusions from it hold */
+};
+
+/* Each has the shape of config_parse_fn; `into` is a struct config_draft. */
+bool config_datapath(struct config_diag *diag, const struct config_node *node, void *into);
+bool config_policies(struct config_diag *diag, const struct config_node *node, void *into);
+bool config_sas(struct config_diag *diag, const struct config_node *node, void *into);
+
+/* After all sections: SAs against policies, workers and each other. */
+void config_sas_check(struct config_diag *diag, struct config_draft *draft);
+
+/* pin_dir, run_dir and state_dir alone, whatever else is wrong. */
+void config_datapath_paths(struct config_diag *diag, const struct config_node *node,
+			   struct config *config);
+
+#endif
