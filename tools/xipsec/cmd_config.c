@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "lib/config.h"
+#include "tools/xipsec/command.h"
+
+static unsigned int rules_of(const struct config *config)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < config->n_policies; i++)
+		n += config->policies[i].n_rules;
+	return n;
+}
+
+static int check(const char *path)
+{
+	_cleanup_config_ struct config *config = NULL;
+	int err = config_load(path, &config, stderr);
+
+	if (err == -EINVAL) {
+		fprintf(stderr, "xipsec: %s is not a good config\n", path);
+		return EXIT_CONFIG;
+	}
+	if (err) {
+		fprintf(stderr, "xipsec: cannot read %s: %s\n", path, strerror(-err));
+		return EXIT_FAILED;
+	}
+	printf("%s: good: %u interfaces with a role, %u policies (%u rules), %u SAs\n", path,
+	       config->n_ifaces, config->n_policies, rules_of(config), config->n_sas);
+	return EXIT_OK;
+}
+
+static int run(const struct global_options *opts, int argc, char **argv)
+{
+	if (argc < 2 || argc > 3 || strcmp(argv[1], "check") != 0) {
+		fprintf(stderr, "usage: xipsec config check [FILE]\n");
+		return EXIT_USAGE;
+	}
+	return check(argc == 3 ? argv[2] : opts->config_path);
+}
+
+const struct command cmd_config = {
+	.name = "config",
+	.args = "check [FILE]",
+	.summary = "check a config file and say all that is wrong with it",
+	.details = "Reads FILE (else the file of -c, else /etc/xipsec/xipsec.conf) and what it\n"
+		   "includes, and changes nothing. Every error is one line on stderr:\n"
+		   "  file:line:column: what is wrong: what was expected\n\n"
+		   "Exit codes: 0, the file is good; 1, it cannot be read; 2, usage; 3, it has\n"
+		   "errors.\n",
+	.run = run,
+};
