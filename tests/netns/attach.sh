@@ -1,0 +1,227 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Attach and detach: what they do, what they refuse and in which words, and that a refusal leaves
+# nothing behind.
+#
+#	[ ns: red0=red1  black0=black1  br0  big0=big1 ]	one namespace, nobody else
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+BUILD=$(realpath "${BUILD:-build}")
+XIPSEC=${XIPSEC:-$BUILD/xipsec}
+NS=xat$$
+FAILED=0
+WORK=$(mktemp -d /tmp/xipsec-attach-XXXXXX)
+
+ok() { printf 'ok %s\n' "$1"; }
+not_ok()
+{
+	printf 'not ok %s\n' "$1"
+	[ -s "$WORK/out" ] && sed 's/^/# /' "$WORK/out"
+	FAILED=$((FAILED + 1))
+}
+check()
+{
+	local name=$1
+	shift
+	if "$@"; then ok "$name"; else not_ok "$name"; fi
+}
+
+# shellcheck disable=SC2317
+clean_up()
+{
+	trap - EXIT
+	ns "$XIPSEC" -c "$WORK/conf" detach --all >/dev/null 2>&1
+	ip netns del "$NS" 2>/dev/null
+	umount "$WORK/bpffs" 2>/dev/null
+	rm -rf "$WORK"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+ns() { nsenter --net=/run/netns/"$NS" "$@"; }
+xipsec() { ns "$XIPSEC" -c "$WORK/conf" "$@" >"$WORK/out" 2>&1; }
+
+# expect STATUS TEXT ARGS...: exit status and words
+expect()
+{
+	local want=$1 text=$2 got=0
+	shift 2
+	xipsec "$@" || got=$?
+	if [ $got -ne "$want" ]; then
+		echo "exit status $got, not $want" >>"$WORK/out"
+		return 1
+	fi
+	grep -qF -- "$text" "$WORK/out"
+}
+
+xdp_of() { ns bpftool -j net show dev "$1" | jq -r '.[0].xdp[0].id // empty'; }
+no_pins() { [ -z "$(ls -A "$WORK/bpffs")" ]; }
+vlan_strip() { ns ethtool -k "$1" | awk '/^rx-vlan-offload:/ { print $2 }'; }
+generations() { find "$WORK/bpffs/pins" -maxdepth 1 -name "gen-*" | wc -l; }
+clean() { no_pins && [ -z "$(xdp_of "$1")" ] && [ "$(vlan_strip "$1")" = on ]; }
+
+conf()
+{
+	cat <<-END
+		datapath {
+			pin_dir = $1
+			run_dir = $WORK/run
+			state_dir = $WORK/state
+			exempt = red1, black1, big0, big1, br0
+			interfaces {
+				black0 { role = unprotected }
+				red0 { role = protected }
+			}
+		}
+		policies {
+			ssh {
+				action = bypass
+				proto = tcp
+				local_port = 22
+			}
+			net-net {
+				action = protect
+				local = 10.1.0.0/16
+				remote = 10.2.0.0/16
+			}
+		}
+	END
+}
+
+if [ "$(id -u)" != 0 ]; then
+	echo "skip attach: needs root (namespaces, bpf)"
+	exit 0
+fi
+[ -x "$XIPSEC" ] || {
+	not_ok "attach: $XIPSEC is not built: make"
+	exit 1
+}
+mkdir "$WORK/bpffs" "$WORK/plain" && mount -t bpf bpf "$WORK/bpffs" && ip netns add "$NS" || exit 1
+conf "$WORK/bpffs/pins" >"$WORK/conf"
+ns ip link add red0 type veth peer name red1
+ns ip link add black0 type veth peer name black1
+ns ip link add big0 mtu 9000 type veth peer name big1 mtu 9000
+ns ip link add br0 type bridge
+for dev in lo red0 red1 black0 black1; do ns ip link set "$dev" up; done
+
+# ---------------------------------------------------------------- refusals
+check "status: an up interface without a role is unsafe" expect 6 "has no role" status
+check "missing interface" expect 1 "there is no such interface" attach nope0 --role protected
+check "the loopback takes no role" expect 1 "loopback" attach lo --role protected
+check "no role said" expect 2 "--role" attach big0
+check "a wrong role" expect 2 "expected protected" attach red0 --role pink
+check "MTU too large" expect 1 "MTU 9000 is over 3498" attach big0 --role protected
+check "nothing is left of a refused attach" clean big0
+cp "$WORK/conf" "$WORK/conf.good"
+conf "$WORK/plain/pins" >"$WORK/conf"
+check "no bpffs" expect 1 "mount -t bpf bpf" attach red0 --role protected
+echo 'datapath { pin_dirr = /x }' >"$WORK/conf"
+check "a broken config" expect 3 "pin_dirr" attach red0 --role protected
+cp "$WORK/conf.good" "$WORK/conf"
+chmod 755 "$WORK"
+no_rights()
+{
+	ns setpriv --bounding-set "-$1" --inh-caps "-$1" "$XIPSEC" -c "$WORK/conf" attach red0 \
+		--role protected >"$WORK/out" 2>&1 && return 1
+	grep -qF "$2" "$WORK/out"
+}
+check "no CAP_BPF" no_rights bpf,-sys_admin "no CAP_BPF"
+check "no CAP_NET_ADMIN" no_rights net_admin "no CAP_NET_ADMIN"
+check "nothing is left of those" clean red0
+
+# ---------------------------------------------------------------- another's program
+cat >"$WORK/other.bpf.c" <<-'END'
+	#include <linux/bpf.h>
+	__attribute__((section("xdp"), used)) int other_prog(struct xdp_md *ctx) { return XDP_PASS; }
+	char license[] __attribute__((section("license"), used)) = "GPL";
+END
+clang -target bpf -O2 -g -I"/usr/include/$(gcc -print-multiarch)" -c "$WORK/other.bpf.c" \
+	-o "$WORK/other.o"
+ns ip link set big0 mtu 1500
+ns ip link set big0 xdp obj "$WORK/other.o" sec xdp
+other=$(xdp_of big0)
+check "another's XDP program is named and not replaced" \
+	expect 1 "\"other_prog\" (id $other)" attach big0 --role protected
+check "it is still there" [ "$(xdp_of big0)" = "$other" ]
+check "no pins were left by that" no_pins
+check "detach does not touch it" expect 4 "not attached" detach big0
+check "it is still there after detach" [ "$(xdp_of big0)" = "$other" ]
+ns ip link set big0 xdp off
+
+# ---------------------------------------------------------------- attach
+check "attach black" expect 0 "attached as unprotected" attach black0 --role unprotected
+check "the policies are there, with field names" \
+	grep -q '"n_rules": 2' <(bpftool map dump pinned "$WORK/bpffs/pins/spd_rules")
+check "native XDP" [ "$(xipsec status --json; jq -r '.interfaces[] | select(.name == "black0").xdp.kind' "$WORK/out")" = native ]
+check "VLAN stripping is off" [ "$(vlan_strip black0)" = off ]
+check "attaching twice" expect 4 "attached already" attach black0 --role unprotected
+check "another role" expect 1 "xipsec detach black0" attach black0 --role protected
+check "attach red" expect 0 "attached as protected" attach red0 --role protected
+check "attach --all has nothing to do" expect 4 "already" attach --all
+check "status is safe" expect 0 "$(printf 'gen-')" status
+check "generic XDP is announced" expect 0 "generic mode" attach br0 --role protected
+check "detach the bridge" expect 0 "detached" detach br0
+
+ns ip addr add 192.0.2.1/24 dev black0
+drops() { xipsec status --json && jq '[.reasons[] | select(.kind == "drop") | .packets] | add' "$WORK/out"; }
+before=$(drops)
+ns ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev black0
+ns ping -c 1 -W 1 192.0.2.9 >/dev/null 2>&1
+check "the guard drops and counts this host's own plaintext" [ "$(drops)" -gt "$before" ]
+
+# ---------------------------------------------------------------- policies
+generation() { xipsec status --json && jq .spd_generation "$WORK/out"; }
+first=$(generation)
+check "reload" expect 0 "is in force" reload
+check "reload is one generation on" [ "$(generation)" = $((first + 1)) ]
+echo 'policies { x { action = perhaps } }' >"$WORK/conf.bad"
+ns "$XIPSEC" -c "$WORK/conf.bad" reload >"$WORK/out" 2>&1
+check "a bad config is refused" [ $? -eq 3 ]
+check "and changes nothing" [ "$(generation)" = $((first + 1)) ]
+check "policy: selectors in order" \
+	[ "$(xipsec policy --json; jq -r '[.rules[] | .action + " " + .local] | join(", ")' "$WORK/out")" = \
+	"bypass any, protect 10.1.0.0/16" ]
+
+# ---------------------------------------------------------------- confirm
+ids() { xdp_of red0; xdp_of black0; }
+was=$(ids)
+check "attach --confirm" expect 0 "taken back in 2 s" attach --all --upgrade --confirm 2
+check "others wait for it" expect 1 "waits for" attach --all
+sleep 3
+check "unconfirmed: the programs before are back" [ "$(ids)" = "$was" ]
+check "unconfirmed: one generation is left" [ "$(generations)" = 1 ]
+check "confirm too late" expect 4 "nothing waits" confirm
+xipsec attach --all --upgrade --confirm 30
+check "confirm in time" expect 0 "confirmed" confirm
+sleep 0.5
+check "confirmed: new programs stay" [ "$(ids)" != "$was" ]
+check "confirmed: one generation is left" [ "$(generations)" = 1 ]
+
+# ---------------------------------------------------------------- cleared bpffs, detach
+was=$(ids)
+rm -rf "${WORK:?}/bpffs/pins"
+check "clearing bpffs leaves the programs on" [ "$(ids)" = "$was" ]
+check "attach adopts them" expect 0 "attached as protected" attach red0 --role protected
+check "each was replaced" [ "$(ids | sort -u | grep -cFx "$was")" = 0 ]
+check "status is safe after that" expect 0 "gen-" status
+check "detach red" expect 0 "detached" detach red0
+check "pins stay for the other" [ -d "$WORK/bpffs/pins" ]
+check "detach again" expect 4 "not attached" detach red0
+check "detach the last" expect 0 "detached" detach --all
+check "nothing is left" clean black0
+
+# ---------------------------------------------------------------- too many
+for i in $(seq 0 16); do
+	ns ip link add "m$i" type veth peer name "n$i"
+done
+many=0
+for i in $(seq 0 15); do
+	xipsec attach "m$i" --role protected && xipsec attach "n$i" --role unprotected &&
+		many=$((many + 2))
+done
+check "32 interfaces" [ $many -eq 32 ]
+check "and no more" expect 1 "the most there can be" attach m16 --role protected
+check "the refused one is untouched" [ -z "$(xdp_of m16)" ]
+check "detach them all" expect 0 "detached" detach --all
+check "nothing is left in the end" no_pins
+[ $FAILED -eq 0 ]
