@@ -8,7 +8,6 @@
 
 reload_often()
 {
-	local i
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		gw a reload && gw b reload || return
 	done

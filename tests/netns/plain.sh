@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034 # settings that the sourced files read
 # The ground under all scenarios, with no product in it: the topology routes, the capture between
 # the gateways sees plaintext, the load counts what it should.
 #
@@ -25,7 +26,6 @@ for spi in '\020\001' '\020\002'; do
 	printf '\0\0\0\0\0\0\0\0\062\0\0\0\062\0\0\0%b\010\0E\0\0\044\0\0\0\0@2\0\0\300\0\002\001\300\0\002\002\0\0%b\0\0\0\007\0\0\0\0\0\0\0\007' \
 		'\1\1\1\1\1\1\2\2\2\2\2\2' "$spi" >>"$WORK/twice.pcap"
 done
-# shellcheck disable=SC2034
 CAPTURE_FILE=$WORK/twice.pcap
 capture_verdict >/dev/null
 check_eq "pcapcheck: two keys, one IV is no repetition" "$ESP,$REPEATED" 2,0

@@ -1,0 +1,38 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Packets that no ordinary program sends. packets.py COMMAND ARGS, in the sender's namespace.
+
+replay FILE IFACE DSTMAC   send the ESP frames of a capture again, to that MAC
+tail IFACE GATEWAY MARKER DST    a non-first IPv4 UDP fragment alone
+dscp IFACE GATEWAY TOS TTL DST   one UDP datagram with that TOS byte and TTL, don't fragment set
+"""
+import sys
+
+from scapy.all import IP, UDP, Ether, Raw, getmacbyip, rdpcap, sendp
+
+
+def via(gateway, packet, iface):
+    mac = getmacbyip(gateway)
+    if not mac:
+        sys.exit("packets.py: %s: no MAC" % gateway)
+    sendp(Ether(dst=mac) / packet, iface=iface, verbose=0)
+
+
+def replay(path, iface, mac):
+    frames = [f for f in rdpcap(path) if IP in f and f[IP].proto == 50 and f[Ether].dst == mac]
+    sendp(frames, iface=iface, verbose=0)
+    print(len(frames))
+
+
+def tail(iface, gateway, marker, dst):
+    via(gateway, IP(dst=dst, id=4712, frag=100, proto=17) / Raw(marker.encode() * 20), iface)
+
+
+def dscp(iface, gateway, tos, ttl, dst):
+    via(gateway, IP(dst=dst, tos=int(tos, 0), ttl=int(ttl), flags="DF")
+        / UDP(sport=1234, dport=1234) / Raw(b"x" * 64), iface)
+
+
+if len(sys.argv) < 2 or sys.argv[1] not in ("replay", "tail", "dscp"):
+    sys.exit(__doc__)
+globals()[sys.argv[1]](*sys.argv[2:])

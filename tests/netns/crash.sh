@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034,SC2154 # settings that the sourced files read
+# A worker and xipsecd crash (SIGSEGV) where core dumps are wanted: no key in what is left, that is
+# core files, logs, run_dir, state_dir and every pinned map.
+#
+#	red-a --- gw-a ===[capture]=== gw-b --- red-b
+. "$(dirname "$0")/../lib/scenario.sh"
+BYTESFIND=$BUILD/tests/tools/bytesfind
+OLD_PATTERN=$(cat /proc/sys/kernel/core_pattern)
+REMAINS=$WORK/remains
+
+scenario_cleanup() { printf '%s' "$OLD_PATTERN" >/proc/sys/kernel/core_pattern; }
+
+mkdir -p "$REMAINS/cores" "$REMAINS/maps"
+chmod 711 "$REMAINS"
+chmod 1777 "$REMAINS/cores"
+ulimit -c unlimited
+printf '%s/cores/core.%%e.%%p' "$REMAINS" >/proc/sys/kernel/core_pattern
+
+cores() { find "$REMAINS/cores" -type f | wc -l; }
+
+secrets() { echo "${KEY_AB4:0:32}" "${KEY_BA4:0:32}" "${KEY_AB6:0:32}" "${KEY_BA6:0:32}"; }
+
+# search WHAT PATH...: no secret may be found, and something must have been searched.
+search()
+{
+	local what=$1 status=0
+	shift
+	# shellcheck disable=SC2046
+	"$BYTESFIND" $(secrets) -- "$@" >"$WORK/find.txt" || status=$?
+	case $status in
+	1) ok "$what: no key ($(tail -n 1 "$WORK/find.txt"))" ;;
+	0)
+		note <"$WORK/find.txt"
+		not_ok "$what: a key is left"
+		;;
+	*)
+		note <"$WORK/find.txt"
+		not_ok "$what: could not be searched"
+		;;
+	esac
+}
+
+# As bytes: the dump in JSON has every byte of key and value in hex, whatever its type.
+dump_maps()
+{
+	local pin
+	find "/sys/fs/bpf/$TOPO-a" -type f | while IFS= read -r pin; do
+		bpftool -j map dump pinned "$pin" 2>/dev/null | grep -o '"0x[0-9a-f][0-9a-f]"' |
+			tr -d '"\n' | sed 's/0x//g' >"$REMAINS/maps/$(tr / _ <<<"$pin")"
+	done
+}
+
+# Controls: the machinery does see what it looks for.
+new_keys
+sh -c 'kill -SEGV $$' 2>/dev/null
+check_gt "positive control: a crash leaves a core file here" "$(cores)" 0
+in_ns gw-a env SECRET="$KEY_AB4" sh -c 'kill -SEGV $$' 2>/dev/null
+# shellcheck disable=SC2046
+"$BYTESFIND" $(secrets) -- "$REMAINS/cores" >/dev/null
+check_eq "positive control: a key in a core file is found" $? 0
+rm -f "$REMAINS"/cores/*
+
+if ! check "gateways come up" gateways_up || ! check "tunnel works" tunnel_works; then exit 1; fi
+load_start 2000 200
+check "load flows" load_moves
+dump_maps
+check_gt "maps were dumped" "$(find "$REMAINS/maps" -type f -size +0 | wc -l)" 3
+old_worker=$(gw_workers a | head -n 1)
+kill -SEGV "$old_worker"
+check "a crashed worker is replaced, traffic flows again" load_moves 10
+check_eq "a crashed worker leaves no core file" "$(cores)" 0
+kill -SEGV "${GW_PID[a]}"
+reap "${GW_PID[a]}"
+check_eq "a crashed xipsecd leaves no core file" "$(cores)" 0
+sleep 0.5
+dump_maps
+load_stop
+cp "$WORK"/xipsecd-a.log* "$WORK/attach-a.log" "$REMAINS"
+search "core files, logs, maps" "$REMAINS"
+search "run_dir" "$WORK/run-a"
+search "state_dir" "$WORK/state-a"

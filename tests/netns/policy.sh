@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034,SC2154 # settings that the sourced files read
+# The order of policies is the policy: BYPASS, DISCARD, PROTECT without an SA, and fragments that must
+# not slip past the rule that would have named their ports.
+#
+#	red-a --- gw-a ===[capture]=== gw-b --- red-b
+. "$(dirname "$0")/../lib/scenario.sh"
+
+# UDP 7009 goes in the clear, UDP 7010 not at all, the rest into the tunnel.
+GW_POLICIES='
+	clear {
+		action = bypass
+		direction = both
+		local = 10.0.0.0/8
+		remote = 10.0.0.0/8
+		proto = udp
+		remote_port = 7009
+	}
+	clear-back {
+		action = bypass
+		direction = both
+		local = 10.0.0.0/8
+		remote = 10.0.0.0/8
+		proto = udp
+		local_port = 7009
+	}
+	closed {
+		action = discard
+		direction = both
+		local = 10.0.0.0/8
+		remote = 10.0.0.0/8
+		proto = udp
+		remote_port = 7010
+	}'
+
+# send_udp PORT: 50 marked datagrams, under a capture of their own.
+send_udp()
+{
+	capture_start "$WORK/port-$1.pcap"
+	in_ns red-a "$UDPLOAD" send 10.2.0.2 "$1" 100 100 1 >/dev/null
+	capture_stop
+	capture_verdict >/dev/null
+}
+
+if ! check "gateways come up" gateways_up || ! check "tunnel works" tunnel_works; then exit 1; fi
+
+before=$(gw_reason a bypass_out)
+send_udp 7009
+check_gt "BYPASS: goes in the clear" "$MARKED" 30
+check_gt "BYPASS: counted as bypass_out" "$(gw_reason a bypass_out)" "$before"
+before=$(gw_reason a discard)
+send_udp 7010
+check_eq "DISCARD: neither in the clear nor as ESP" "$MARKED,$ESP" 0,0
+check_gt "DISCARD: counted as discard" "$(gw_reason a discard)" "$before"
+send_udp 7011
+check_eq "PROTECT: nothing in the clear" "$MARKED" 0
+check_gt "PROTECT: goes as ESP" "$ESP" 30
+
+# A tail shows no port: it could be of 7009 (BYPASS) or of 7011 (PROTECT), so it goes nowhere.
+before=$(gw_reason a frag_opaque)
+capture_start "$WORK/tail.pcap"
+in_ns red-a /usr/bin/python3 "$LIB/tools/packets.py" tail ra0 10.1.0.1 "$MARKER" 10.2.0.2
+capture_stop
+capture_verdict >/dev/null
+check_eq "a non-first fragment passes neither rule" "$MARKED,$ESP" 0,0
+check_gt "it is counted as frag_opaque" "$(gw_reason a frag_opaque)" "$before"
+
+# Plaintext from black that the policy wants as ESP.
+before=$(gw_reason b plaintext_in)
+ip -n "$TOPO-link" addr add 192.0.2.9/24 dev br0
+ip -n "$TOPO-link" route add 10.2.0.0/16 via 192.0.2.2
+in_ns link "$UDPLOAD" send 10.2.0.2 7012 100 100 1 >/dev/null
+check_gt "plaintext from black is dropped: plaintext_in or no_policy" \
+	"$(($(gw_reason b plaintext_in) + $(gw_reason b no_policy)))" "$before"
+
+# ESP that nobody knows.
+before=$(gw_reason b no_sa)
+in_ns link /usr/bin/python3 -c '
+from scapy.all import *
+send(IP(dst="192.0.2.2", proto=50) / Raw(bytes.fromhex("0000beef00000001") + b"y" * 64), verbose=0)'
+check_gt "ESP without an SA is dropped: no_sa" "$(gw_reason b no_sa)" "$before"
+
+check "sa delete: done" gw a sa delete ab4
+before=$(gw_reason a no_sa_out)
+send_udp 7011
+check_eq "PROTECT without an SA: neither in the clear nor as ESP" "$MARKED,$ESP" 0,0
+check_gt "PROTECT without an SA: counted as no_sa_out" "$(gw_reason a no_sa_out)" "$before"

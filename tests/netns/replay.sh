@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# A captured conversation is sent again: nothing of it is delivered, all of it is counted; also after
+# the receiving worker was killed and after xipsecd was restarted.
+#
+#	red-a --- gw-a ===[capture; replay from here]=== gw-b --- red-b
+. "$(dirname "$0")/../lib/scenario.sh"
+
+mac_b() { ip -n "$TOPO-gw-b" -j link show blk0 | jq -r '.[0].address'; }
+
+delivered() { load_field ab received; }
+
+replayed() { echo $(($(gw_reason b replay) + $(gw_reason b replay_old))); }
+
+# Sends the capture again and looks at the far end.
+again()
+{
+	local what=$1 before counted sent
+
+	before=$(delivered)
+	counted=$(replayed)
+	sent=$(in_ns link /usr/bin/python3 "$LIB/tools/packets.py" replay "$WORK/replay.pcap" lb "$MAC_B")
+	sleep 0.5
+	check_gt "$what: frames were sent again" "${sent:-0}" 100
+	check_eq "$what: nothing of them was delivered" "$(delivered)" "$before"
+	[ -z "${2:-}" ] || check_eq "$what: all are counted as replay" $(($(replayed) - counted)) "$sent"
+}
+
+if ! check "gateways come up" gateways_up || ! check "tunnel works" tunnel_works; then exit 1; fi
+MAC_B=$(mac_b)
+capture_start "$WORK/replay.pcap" 0 esp
+spawn red-b "$WORK/recv.log" "$UDPLOAD" recv 10.2.0.2 7001 "$WORK/load-ab"
+until_true 2 test -s "$WORK/load-ab"
+in_ns red-a "$UDPLOAD" send 10.2.0.2 7001 500 200 1 >/dev/null
+sleep 0.3
+capture_stop
+check_gt "the conversation arrived" "$(delivered)" 300
+
+again "replay" all
+gw_kill_workers b
+sleep 1
+again "replay after the worker was killed" all
+gw_stop b
+check "gw-b: xipsecd starts again" gw_start b
+again "replay after a restart of xipsecd"
+gw_kill b all
+check "gw-b: xipsecd starts after kill -9" gw_start b
+again "replay after kill -9 of xipsecd"
+check "the tunnel goes on" ping4 a 3
