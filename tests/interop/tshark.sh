@@ -21,10 +21,10 @@ judge()
 	for field; do args+=(-e "$field"); done
 	tshark -r "$file" -Y "esp.spi == $spi" -T fields -E occurrence=a \
 		-o esp.enable_encryption_decode:TRUE -o esp.enable_authentication_check:TRUE \
-		-o "$(uat IPv4 192.0.2.1 192.0.2.2 $SPI_AB4 "$KEY_AB4")" \
-		-o "$(uat IPv4 192.0.2.2 192.0.2.1 $SPI_BA4 "$KEY_BA4")" \
-		-o "$(uat IPv6 2001:db8::1 2001:db8::2 $SPI_AB6 "$KEY_AB6")" \
-		-o "$(uat IPv6 2001:db8::2 2001:db8::1 $SPI_BA6 "$KEY_BA6")" "${args[@]}" 2>/dev/null
+		-o "$(uat IPv4 192.0.2.1 192.0.2.2 "$SPI_AB4" "$KEY_AB4")" \
+		-o "$(uat IPv4 192.0.2.2 192.0.2.1 "$SPI_BA4" "$KEY_BA4")" \
+		-o "$(uat IPv6 2001:db8::1 2001:db8::2 "$SPI_AB6" "$KEY_AB6")" \
+		-o "$(uat IPv6 2001:db8::2 2001:db8::1 "$SPI_BA6" "$KEY_BA6")" "${args[@]}" 2>/dev/null
 }
 
 # direction WHAT SPI INNER-FIELD INNER-DST: every packet decrypts, verifies, and holds what was sent.
@@ -66,10 +66,10 @@ round()
 		in_ns red-a ping -n -c 1 -W 1 -s $size fd02::2 >/dev/null
 	done
 	check "$what: capture lost nothing" capture_stop
-	direction "$what, IPv4 a to b" $SPI_AB4 ip.dst 10.2.0.2
-	direction "$what, IPv4 b to a" $SPI_BA4 ip.dst 10.1.0.2
-	direction "$what, IPv6 a to b" $SPI_AB6 ipv6.dst fd02::2
-	direction "$what, IPv6 b to a" $SPI_BA6 ipv6.dst fd01::2
+	direction "$what, IPv4 a to b" "$SPI_AB4" ip.dst 10.2.0.2
+	direction "$what, IPv4 b to a" "$SPI_BA4" ip.dst 10.1.0.2
+	direction "$what, IPv6 a to b" "$SPI_AB6" ipv6.dst fd02::2
+	direction "$what, IPv6 b to a" "$SPI_BA6" ipv6.dst fd01::2
 }
 
 if ! command -v tshark >/dev/null; then
@@ -80,7 +80,7 @@ if ! check "gateways come up" gateways_up || ! check "tunnel works" tunnel_works
 round aes128gcm16
 turn_a_bit "$WORK/esp.pcap" "$WORK/bad.pcap"
 check_eq "control: tshark finds fault with a turned bit" \
-	"$(judge "$WORK/bad.pcap" $SPI_AB4 esp.icv_good | grep -c '^1$')" 0
+	"$(judge "$WORK/bad.pcap" "$SPI_AB4" esp.icv_good | grep -c '^1$')" 0
 
 for x in a b; do
 	gw_stop $x
