@@ -140,6 +140,8 @@ static void describe_link(const struct config *config, const struct generation *
 		iface->role = known.role;
 		iface->slot = known.slot;
 	}
+	strcpy(iface->xdp.kind, "none");
+	strcpy(iface->tc.kind, "none");
 	if (iface->role)
 		read_hooks(gen, iface);
 	find_fault(gen, iface);

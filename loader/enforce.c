@@ -43,7 +43,7 @@ int enforce_check(struct session *s, const struct target *target)
 			  link->name);
 		return -EINVAL;
 	}
-	if (link->mtu > ENFORCE_MTU_MAX) {
+	if (!target->adopted && link->mtu > ENFORCE_MTU_MAX) {
 		log_error("%s: MTU %u is over %d; frames in several buffers are not supported: "
 			  "`ip link set %s mtu %d` first",
 			  link->name, link->mtu, ENFORCE_MTU_MAX, link->name, ENFORCE_MTU_MAX);

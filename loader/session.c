@@ -241,18 +241,34 @@ static int enforce_role(struct session *s, enum xipsec_role role)
 	return 0;
 }
 
+/* Before anything is built. Only when no target may be attached is that the end. */
+static int check_all(struct session *s)
+{
+	unsigned int good = 0;
+	int err = 0;
+
+	for (unsigned int i = 0; i < s->n_targets; i++) {
+		s->target[i].err = enforce_check(s, &s->target[i]);
+		good += !s->target[i].err;
+		err = err ? err : s->target[i].err;
+	}
+	return good || (s->flags & LOADER_UPGRADE) ? 0 : err;
+}
+
 static int apply(struct session *s)
 {
-	int err = ensure_generation(s);
+	int err = check_all(s);
 	unsigned int stand = 0;
 
+	if (!err)
+		err = ensure_generation(s);
 	if (err)
 		return err;
 	enforce_forget_gone(s);
 	for (unsigned int i = 0; i < s->n_targets; i++) {
 		struct target *target = &s->target[i];
 
-		if (!target->err)
+		if (!target->err && target->adopted)
 			target->err = enforce_check(s, target);
 		if (!target->err)
 			target->err = enforce_register(s, target);

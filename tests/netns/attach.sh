@@ -16,7 +16,7 @@ ok() { printf 'ok %s\n' "$1"; }
 not_ok()
 {
 	printf 'not ok %s\n' "$1"
-	[ -s "$WORK/out" ] && sed 's/^/# /' "$WORK/out"
+	[ -s "$WORK/out" ] && head -n 15 "$WORK/out" | sed "s/^/# /"
 	FAILED=$((FAILED + 1))
 }
 check()
@@ -55,7 +55,7 @@ expect()
 }
 
 xdp_of() { ns bpftool -j net show dev "$1" | jq -r '.[0].xdp[0].id // empty'; }
-no_pins() { [ -z "$(ls -A "$WORK/bpffs")" ]; }
+no_pins() { [ ! -e "$WORK/bpffs/pins" ]; }
 vlan_strip() { ns ethtool -k "$1" | awk '/^rx-vlan-offload:/ { print $2 }'; }
 generations() { find "$WORK/bpffs/pins" -maxdepth 1 -name "gen-*" | wc -l; }
 clean() { no_pins && [ -z "$(xdp_of "$1")" ] && [ "$(vlan_strip "$1")" = on ]; }
@@ -133,11 +133,12 @@ check "nothing is left of those" clean red0
 cat >"$WORK/other.bpf.c" <<-'END'
 	#include <linux/bpf.h>
 	__attribute__((section("xdp"), used)) int other_prog(struct xdp_md *ctx) { return XDP_PASS; }
-	char license[] __attribute__((section("license"), used)) = "GPL";
+	char _license[] __attribute__((section("license"), used)) = "GPL";
 END
 clang -target bpf -O2 -g -I"/usr/include/$(gcc -print-multiarch)" -c "$WORK/other.bpf.c" \
 	-o "$WORK/other.o"
 ns ip link set big0 mtu 1500
+ns ip link set big1 mtu 1500
 ns ip link set big0 xdp obj "$WORK/other.o" sec xdp
 other=$(xdp_of big0)
 check "another's XDP program is named and not replaced" \

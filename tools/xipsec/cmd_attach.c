@@ -55,7 +55,7 @@ static int parse_args(int argc, char **argv, struct attach_args *args)
 {
 	int opt;
 
-	optind = 1;
+	optind = 0; /* main.c has used getopt with another order: begin anew */
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (opt == OPT_ROLE && parse_role(optarg, &args->what.role)) {
 			log_error("--role %s: expected protected (towards the hosts behind this "
