@@ -166,7 +166,7 @@ void worker_free(struct worker *w)
 		if (w->sas[i].sa)
 			sa_free(w->sas[i].sa);
 	for (unsigned int i = 0; i < w->n_xsks; i++)
-		xsk_close(w->xsks[i]);
+		ring_close(w->xsks[i]);
 	nexthops_free(w->nhs);
 	frames_close(&w->frames);
 	if (w->sa_state)
@@ -232,7 +232,7 @@ static int on_xsk(struct worker *w, struct ctl_in *in)
 	if (!polls)
 		return -ENOMEM;
 	w->polls = polls;
-	err = xsk_open(msg, in->fd[0], &xsk);
+	err = ring_open(msg, in->fd[0], &xsk);
 	if (err) {
 		log_error("the rings of slot %u queue %u cannot be mapped: %s%s", msg->slot,
 			  msg->queue, strerror(-err),
@@ -244,7 +244,7 @@ static int on_xsk(struct worker *w, struct ctl_in *in)
 	w->xsks[w->n_xsks++] = xsk;
 	sockets_changed(w);
 	if (w->going)
-		xsk_refill(xsk, &w->frames);
+		ring_refill(xsk, &w->frames);
 	return 0;
 }
 
@@ -273,7 +273,7 @@ static int on_dev_gone(struct worker *w, __u32 slot)
 		while (tx_reap(w->xsks[i], &w->frames))
 			;
 		w->rx_lost_base += w->xsks[i]->rx_lost;
-		xsk_close(w->xsks[i]);
+		ring_close(w->xsks[i]);
 	}
 	w->n_xsks = kept;
 	frames_rest_slot(&w->frames, slot, w->now_ms);
@@ -354,12 +354,12 @@ static int on_go(struct worker *w)
 		return -EPROTO;
 	}
 	for (unsigned int i = 0; i < w->n_xsks; i++) {
-		xsk_mark(w->xsks[i], &w->frames, in_ring);
+		ring_mark(w->xsks[i], &w->frames, in_ring);
 		slots |= 1u << w->xsks[i]->slot;
 	}
 	away = frames_adopt(&w->frames, in_ring, slots, w->now_ms);
 	for (unsigned int i = 0; i < w->n_xsks; i++)
-		xsk_refill(w->xsks[i], &w->frames);
+		ring_refill(w->xsks[i], &w->frames);
 	worker_add(&w->stats->loops, 0);
 	w->going = true;
 	log_info("%u sockets, %u frames, %u of them under way", w->n_xsks, w->frames.n, away);

@@ -36,7 +36,7 @@ static void round_finish(struct worker *w, struct xsk *xsk)
 	short_of = xsk->fill_target -
 		   (xsk->fill.size - (xsk->fill.cached_cons - xsk->fill.cached_prod));
 	if ((__s32)short_of >= REFILL_STEP || xsk->fill.cached_cons - xsk->fill.cached_prod == 0)
-		xsk_refill(xsk, &w->frames);
+		ring_refill(xsk, &w->frames);
 	/* Zero-copy drivers that ran dry want to hear that there are frames again. */
 	if (xsk_ring_prod__needs_wakeup(&xsk->fill))
 		recvfrom(xsk->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
@@ -68,7 +68,7 @@ static void count_lost(struct worker *w)
 	__u64 sum = 0;
 
 	for (unsigned int i = 0; i < w->n_xsks; i++) {
-		w->xsks[i]->rx_lost = xsk_lost(w->xsks[i]);
+		w->xsks[i]->rx_lost = ring_lost(w->xsks[i]);
 		sum += w->xsks[i]->rx_lost;
 	}
 	if (!w->rx_lost_known) {
@@ -130,7 +130,7 @@ static void rest(struct worker *w)
 	for (unsigned int i = 0; i < w->n_xsks; i++) {
 		struct xsk *xsk = w->xsks[i];
 
-		xsk_refill(xsk, &w->frames);
+		ring_refill(xsk, &w->frames);
 		/* Not sent or not completed: look again soon. */
 		if (xsk->tx_unsent || !w->frames.n_free)
 			waiting = true;

@@ -6,6 +6,7 @@
  */
 #include "worker/loop.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -52,14 +53,13 @@ static void transmit(struct worker *w, struct work *work, __u32 slot, __u16 reas
 
 static void push_eth(struct packet *p, const __u8 *dst, const __u8 *src)
 {
-	struct ethhdr *eth;
+	__be16 type = htons(p->family == XIPSEC_FAMILY_IP4 ? ETH_P_IP : ETH_P_IPV6);
 
 	p->data -= ETH_HLEN;
 	p->len += ETH_HLEN;
-	eth = (struct ethhdr *)p->data;
-	memcpy(eth->h_dest, dst, ETH_ALEN);
-	memcpy(eth->h_source, src, ETH_ALEN);
-	eth->h_proto = htons(p->family == XIPSEC_FAMILY_IP4 ? ETH_P_IP : ETH_P_IPV6);
+	memcpy(p->data, dst, ETH_ALEN);
+	memcpy(p->data + ETH_ALEN, src, ETH_ALEN);
+	memcpy(p->data + 2 * ETH_ALEN, &type, sizeof(type));
 }
 
 /* What an undecided or negative next hop means for a packet. */
@@ -180,14 +180,10 @@ static void out_group(struct worker *w, struct sa_place *place, struct packet **
 static void inner_dst(const struct packet *p, struct xipsec_addr *out)
 {
 	if (p->family == XIPSEC_FAMILY_IP4) {
-		const struct iphdr *ip4 = (const struct iphdr *)p->data;
-
 		memset(out, 0, sizeof(*out));
-		memcpy(&out->word[0], &ip4->daddr, sizeof(ip4->daddr));
+		memcpy(&out->word[0], p->data + offsetof(struct iphdr, daddr), 4);
 	} else {
-		const struct ipv6hdr *ip6 = (const struct ipv6hdr *)p->data;
-
-		memcpy(out, &ip6->daddr, sizeof(*out));
+		memcpy(out, p->data + offsetof(struct ipv6hdr, daddr), sizeof(*out));
 	}
 }
 
@@ -249,20 +245,26 @@ static __u16 check_fresh(const struct worker *w, const struct work *work)
 	return 0;
 }
 
+/* Headers stand 14 bytes into a frame: aligned to 2 at best. */
+static __u32 read_be16(const __u8 *p)
+{
+	return p[0] << 8 | p[1];
+}
+
 /* Ethernet pads short frames: the packet is as long as its own header says. */
 static __u16 trim(struct packet *p)
 {
 	__u32 len;
 
 	if (p->family == XIPSEC_FAMILY_IP4) {
-		len = ntohs(((const struct iphdr *)p->data)->tot_len);
+		len = read_be16(p->data + offsetof(struct iphdr, tot_len));
 		if (p->data[0] >> 4 != 4 || len < sizeof(struct iphdr) || len > p->len)
 			return XIPSEC_REASON_MALFORMED_IP4;
 	} else {
 		len = sizeof(struct ipv6hdr);
 		if (p->data[0] >> 4 != 6 || p->len < len)
 			return XIPSEC_REASON_MALFORMED_IP6;
-		len += ntohs(((const struct ipv6hdr *)p->data)->payload_len);
+		len += read_be16(p->data + offsetof(struct ipv6hdr, payload_len));
 		if (len > p->len)
 			return XIPSEC_REASON_MALFORMED_IP6;
 	}
@@ -293,14 +295,19 @@ static __u16 classify(const struct worker *w, struct work *work, __u64 addr, __u
 {
 	__u8 *frame = frame_at(&w->frames, work->p.frame);
 	__u8 *eth = frame_at(&w->frames, addr);
-	struct xipsec_meta *meta = (struct xipsec_meta *)(eth - sizeof(*meta));
 	struct packet *p = &work->p;
+	struct xipsec_meta copy;
+	const struct xipsec_meta *meta = &copy;
 	__u16 reason;
 
-	if (unlikely(eth < frame + sizeof(*meta) || !meta_ok(w, meta, len)))
+	if (unlikely(eth < frame + sizeof(copy)))
 		return XIPSEC_REASON_BAD_META;
-	/* A verdict is for one frame: the next that lies here must bring its own. */
-	meta->magic = 0;
+	/* A verdict is for one frame: the next that lies here must bring its own. (Copied, as no
+	 * driver promises an alignment.) */
+	memcpy(&copy, eth - sizeof(copy), sizeof(copy));
+	memset(eth - sizeof(copy), 0, sizeof(copy.magic));
+	if (unlikely(!meta_ok(w, meta, len)))
+		return XIPSEC_REASON_BAD_META;
 	work->dir = meta->dir;
 	work->sa_index = meta->sa_index;
 	work->sa_generation = meta->sa_generation;

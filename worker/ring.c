@@ -115,7 +115,7 @@ static int map_rings(struct xsk *xsk, const struct ctl_xsk *msg, int fd)
 	return 0;
 }
 
-int xsk_open(const struct ctl_xsk *msg, int fd, struct xsk **out)
+int ring_open(const struct ctl_xsk *msg, int fd, struct xsk **out)
 {
 	struct xsk *xsk;
 	int err;
@@ -142,7 +142,7 @@ int xsk_open(const struct ctl_xsk *msg, int fd, struct xsk **out)
 	return 0;
 }
 
-void xsk_close(struct xsk *xsk)
+void ring_close(struct xsk *xsk)
 {
 	if (!xsk)
 		return;
@@ -160,7 +160,7 @@ static void mark(const struct frames *frames, __u8 *in_ring, __u64 addr, __u32 s
 		in_ring[frame] = slot + 1;
 }
 
-void xsk_mark(const struct xsk *xsk, const struct frames *frames, __u8 *in_ring)
+void ring_mark(const struct xsk *xsk, const struct frames *frames, __u8 *in_ring)
 {
 	__u32 end;
 
@@ -172,7 +172,7 @@ void xsk_mark(const struct xsk *xsk, const struct frames *frames, __u8 *in_ring)
 		mark(frames, in_ring, *xsk_ring_cons__comp_addr(&xsk->comp, i), xsk->slot);
 }
 
-void xsk_refill(struct xsk *xsk, struct frames *frames)
+void ring_refill(struct xsk *xsk, struct frames *frames)
 {
 	__u32 room = xsk_prod_nb_free(&xsk->fill, xsk->fill.size);
 	__u32 used = xsk->fill.size - room;
@@ -198,7 +198,7 @@ void xsk_refill(struct xsk *xsk, struct frames *frames)
 	}
 }
 
-__u64 xsk_lost(const struct xsk *xsk)
+__u64 ring_lost(const struct xsk *xsk)
 {
 	struct xdp_statistics stats = {0};
 	socklen_t len = sizeof(stats);

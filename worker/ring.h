@@ -32,18 +32,18 @@ struct xsk {
 
 /* Maps the rings. On success the socket owns fd. 0 or -errno (*out untouched, fd still the
  * caller's); -EBUSY: this kernel cannot map the rings of a bound socket a second time. */
-int xsk_open(const struct ctl_xsk *msg, int fd, struct xsk **out);
+int ring_open(const struct ctl_xsk *msg, int fd, struct xsk **out);
 
-/* Unmaps and closes. Frames are ring_reclaim()'s business. NULL is fine. */
-void xsk_close(struct xsk *xsk);
+/* Unmaps and closes. Frames are frames_rest_slot()'s business. NULL is fine. */
+void ring_close(struct xsk *xsk);
 
 /* Sets in_ring[frame] = slot + 1 for what stands in the RX and completion rings now. */
-void xsk_mark(const struct xsk *xsk, const struct frames *frames, __u8 *in_ring);
+void ring_mark(const struct xsk *xsk, const struct frames *frames, __u8 *in_ring);
 
 /* Gives free frames to the fill ring up to its target. */
-void xsk_refill(struct xsk *xsk, struct frames *frames);
+void ring_refill(struct xsk *xsk, struct frames *frames);
 
 /* Frames the kernel dropped for want of room: rx_dropped + rx_ring_full, ever; 0 on failure. */
-__u64 xsk_lost(const struct xsk *xsk);
+__u64 ring_lost(const struct xsk *xsk);
 
 #endif

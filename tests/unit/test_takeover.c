@@ -211,30 +211,32 @@ static int packet_socket(const char *name)
 
 static size_t build_frame(__u8 *frame)
 {
-	struct ethhdr *eth = (struct ethhdr *)frame;
-	struct iphdr *ip = (struct iphdr *)(eth + 1);
-	size_t ip_len = 20 + 8 + 64;
+	struct iphdr ip = {
+		.version = 4,
+		.ihl = 5,
+		.tot_len = htons(20 + 8 + 64),
+		.ttl = 64,
+		.protocol = IPPROTO_UDP,
+		.saddr = inet_addr("10.1.0.1"),
+		.daddr = inet_addr("10.2.0.1"),
+	};
+	const __be16 udp[4] = {htons(1000), htons(2000), htons(8 + 64), 0};
+	const __be16 type = htons(ETH_P_IP);
+	__u16 words[10];
 	__u32 sum = 0;
 
-	memset(frame, 0, ETH_HLEN + ip_len);
-	memset(eth->h_dest, 0xff, ETH_ALEN);
-	memcpy(eth->h_source, peer_mac, ETH_ALEN);
-	eth->h_proto = htons(ETH_P_IP);
-	ip->version = 4;
-	ip->ihl = 5;
-	ip->tot_len = htons(ip_len);
-	ip->ttl = 64;
-	ip->protocol = IPPROTO_UDP;
-	ip->saddr = inet_addr("10.1.0.1");
-	ip->daddr = inet_addr("10.2.0.1");
+	memcpy(words, &ip, sizeof(words));
 	for (int i = 0; i < 10; i++)
-		sum += ((__u16 *)ip)[i];
+		sum += words[i];
 	sum = (sum & 0xffff) + (sum >> 16);
-	ip->check = ~(sum + (sum >> 16));
-	((__be16 *)(ip + 1))[0] = htons(1000);
-	((__be16 *)(ip + 1))[1] = htons(2000);
-	((__be16 *)(ip + 1))[2] = htons(8 + 64);
-	return ETH_HLEN + ip_len;
+	ip.check = ~(sum + (sum >> 16));
+	memset(frame, 0, ETH_HLEN + 20 + 8 + 64);
+	memset(frame, 0xff, ETH_ALEN);
+	memcpy(frame + ETH_ALEN, peer_mac, ETH_ALEN);
+	memcpy(frame + 2 * ETH_ALEN, &type, sizeof(type));
+	memcpy(frame + ETH_HLEN, &ip, sizeof(ip));
+	memcpy(frame + ETH_HLEN + sizeof(ip), udp, sizeof(udp));
+	return ETH_HLEN + 20 + 8 + 64;
 }
 
 static void start_generator(void)
