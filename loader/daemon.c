@@ -59,7 +59,6 @@ struct daemon {
 	bool loaded; /* sas {} was read in */
 	bool said_waiting;
 	struct datapath dp;
-	int globals_ro;
 	void *states, *stats;
 	size_t states_size, states_stride, stats_size, stats_stride;
 	struct plan plan;
@@ -355,7 +354,7 @@ static void start_workers(struct daemon *d, const struct attach_iface *list, uns
 					.hostile = d->options->hostile};
 	struct workers_lend lend = {.sa_state = d->dp.sa_state,
 				    .worker_stats = d->dp.worker_stats,
-				    .globals = d->globals_ro,
+				    .globals = d->dp.globals,
 				    .n_sas = d->dp.n_sas,
 				    .sa_state_size = d->states_size,
 				    .sa_state_stride = d->states_stride,
@@ -401,23 +400,8 @@ static void sync_ports(struct daemon *d)
 
 /* ------------------------------------------------------------------ generations */
 
-/* A worker learns from it; it shall not write there. */
-static int reopen_read_only(int map_fd)
-{
-	LIBBPF_OPTS(bpf_get_fd_by_id_opts, opts, .open_flags = BPF_F_RDONLY);
-	struct bpf_map_info info = {0};
-	__u32 len = sizeof(info);
-	int fd;
-
-	if (bpf_obj_get_info_by_fd(map_fd, &info, &len) < 0)
-		return -errno;
-	fd = bpf_map_get_fd_by_id_opts(info.id, &opts);
-	return fd < 0 ? -errno : fd;
-}
-
 struct home {
 	struct datapath dp;
-	int globals_ro;
 	void *states, *stats;
 	size_t states_size, states_stride, stats_size, stats_stride;
 };
@@ -428,24 +412,19 @@ static void home_close(struct home *home)
 		munmap(home->states, home->states_size);
 	if (home->stats)
 		munmap(home->stats, home->stats_size);
-	if (home->globals_ro >= 0)
-		close(home->globals_ro);
 	datapath_close(&home->dp);
 }
 
 static int home_open(const struct daemon *d, struct home *out)
 {
-	struct home home = {.globals_ro = -1};
+	struct home home = {0};
 	int err = datapath_open(d->config->pin_dir, &home.dp);
 
 	if (err)
 		return err;
-	home.globals_ro = reopen_read_only(home.dp.globals);
-	if (home.globals_ro < 0)
-		err = home.globals_ro;
 	home.states = datapath_mmap(home.dp.sa_state, &home.states_size, &home.states_stride);
 	home.stats = datapath_mmap(home.dp.worker_stats, &home.stats_size, &home.stats_stride);
-	if (!err && (!home.states || !home.stats))
+	if (!home.states || !home.stats)
 		err = -errno;
 	if (err) {
 		home_close(&home);
@@ -455,10 +434,16 @@ static int home_open(const struct daemon *d, struct home *out)
 	return 0;
 }
 
+static struct home home_of(const struct daemon *d)
+{
+	return (struct home){d->dp,          d->states,        d->stats,
+			     d->states_size, d->states_stride, d->stats_size,
+			     d->stats_stride};
+}
+
 static void take_home(struct daemon *d, const struct home *home)
 {
 	d->dp = home->dp;
-	d->globals_ro = home->globals_ro;
 	d->states = home->states;
 	d->states_size = home->states_size;
 	d->states_stride = home->states_stride;
@@ -472,8 +457,7 @@ static void take_home(struct daemon *d, const struct home *home)
  * order is the same: nobody seals any more, nothing leads to an SA, then the states move. */
 static int move_in(struct daemon *d)
 {
-	struct home old = {d->dp,          d->globals_ro,    d->states,     d->stats,
-			   d->states_size, d->states_stride, d->stats_size, d->stats_stride};
+	struct home old = home_of(d);
 	char where[RESERVE_WHERE_LEN], text[XIPSEC_SADB_ERR_TEXT];
 	struct config *config;
 	bool moved = d->open;
@@ -829,9 +813,7 @@ static void stop(struct daemon *d)
 	if (d->base)
 		event_base_free(d->base);
 	if (d->open) {
-		struct home home = {d->dp,         d->globals_ro,  d->states,
-				    d->stats,      d->states_size, d->states_stride,
-				    d->stats_size, d->stats_stride};
+		struct home home = home_of(d);
 
 		home_close(&home);
 	}
@@ -845,7 +827,6 @@ int daemon_run(const struct daemon_options *options)
 {
 	struct daemon d = {.options = options,
 			   .lock = -1,
-			   .globals_ro = -1,
 			   .reserve = {.dir = -1, .lock = -1},
 			   .status = DAEMON_FAILED};
 	int err;

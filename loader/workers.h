@@ -22,7 +22,10 @@ struct workers_config {
 
 /* What a worker is lent, besides sockets. */
 struct workers_lend {
-	int sa_state, worker_stats, globals; /* map descriptors; globals is read-only */
+	/* Map descriptors. A read-only one of globals could not be mapped at all (the kernel wants
+	 * a shared mapping and gives none to a file that is not open for writing); the worker maps
+	 * it for reading before it reads a packet, and such a mapping can never become writable. */
+	int sa_state, worker_stats, globals;
 	__u32 n_sas;
 	size_t sa_state_size, sa_state_stride;
 	size_t stats_size, stats_stride;
