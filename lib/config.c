@@ -73,7 +73,9 @@ static int config_check(struct config_diag *diag, const struct config_tree *tree
 	if (!draft->config)
 		return -ENOMEM;
 	draft->policies_ok = true; /* none at all is without error too */
-	config_walk(diag, NULL, tree->list.first, top_keys, draft);
+	/* a misspelt or broken policies {}: no use in saying of each SA that it has no policy */
+	if (!config_walk(diag, NULL, tree->list.first, top_keys, draft) && !draft->config->policies)
+		draft->policies_ok = false;
 	if (!diag->nomem)
 		config_sas_check(diag, draft);
 	if (diag->nomem)

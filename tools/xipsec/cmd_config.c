@@ -25,7 +25,7 @@ static int check(const char *path)
 	}
 	if (err) {
 		fprintf(stderr, "xipsec: cannot read %s: %s\n", path, strerror(-err));
-		return EXIT_FAILED;
+		return EXIT_CONFIG;
 	}
 	printf("%s: good: %u interfaces with a role, %u policies (%u rules), %u SAs\n", path,
 	       config->n_ifaces, config->n_policies, rules_of(config), config->n_sas);
@@ -48,7 +48,7 @@ const struct command cmd_config = {
 	.details = "Reads FILE (else the file of -c, else /etc/xipsec/xipsec.conf) and what it\n"
 		   "includes, and changes nothing. Every error is one line on stderr:\n"
 		   "  file:line:column: what is wrong: what was expected\n\n"
-		   "Exit codes: 0, the file is good; 1, it cannot be read; 2, usage; 3, it has\n"
-		   "errors.\n",
+		   "Exit codes: 0, the file is good; 2, usage; 3, it has errors or cannot be\n"
+		   "read.\n",
 	.run = run,
 };

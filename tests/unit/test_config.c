@@ -1,0 +1,756 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The config: what a good file means, what is said about a bad one, and that garbage does no harm.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <cmocka.h>
+#include "lib/cleanup.h"
+#include "lib/config.h"
+#include "lib/config_key.h"
+
+#define FIXTURE   "tests/unit/config/good.conf"
+#define KEY_BYTES "000102030405060708090a0b0c0d0e0f10111213"
+#define KEY_FILE  "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f40414243"
+
+static char dir[64];
+static char good[8192];
+
+static void path_of(char *path, size_t size, const char *name)
+{
+	snprintf(path, size, "%s/%s", dir, name);
+}
+
+static void put(const char *name, const char *text, size_t len, mode_t mode)
+{
+	char path[128];
+	FILE *file;
+
+	path_of(path, sizeof(path), name);
+	unlink(path);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_int_equal(fwrite(text, 1, len, file), len);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static void put_text(const char *name, const char *text)
+{
+	put(name, text, strlen(text), 0600);
+}
+
+static int setup(void **state)
+{
+	_cleanup_fclose_ FILE *file = fopen(FIXTURE, "r");
+	size_t n;
+
+	if (!file) {
+		print_error("%s: run this from the top of the tree\n", FIXTURE);
+		return -1;
+	}
+	n = fread(good, 1, sizeof(good) - 1, file);
+	good[n] = 0;
+	strcpy(dir, "/tmp/xipsec-config-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	put_text("key", KEY_FILE "\n");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	static const char *const names[] = {"xipsec.conf", "key",    "open-key", "inc-a.conf",
+					    "inc-b.conf",  "loop-a", "loop-b",   "short-key"};
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		path_of(path, sizeof(path), names[i]);
+		unlink(path);
+	}
+	return rmdir(dir);
+}
+
+/* Loads xipsec.conf; *errors is the text of the errors, the folder's name taken off. */
+static int load(struct config **out, char **errors)
+{
+	char path[128];
+	char *text = NULL, *at;
+	size_t len = 0, cut = strlen(dir) + 1;
+	FILE *file = open_memstream(&text, &len);
+	int err;
+
+	path_of(path, sizeof(path), "xipsec.conf");
+	assert_non_null(file);
+	err = config_load(path, out, file);
+	fclose(file);
+	while ((at = strstr(text, dir)))
+		memmove(at, at + cut, strlen(at + cut) + 1);
+	*errors = text;
+	return err;
+}
+
+static void load_good(const char *text, struct config **out)
+{
+	_cleanup_free_ char *errors = NULL;
+	int err;
+
+	put_text("xipsec.conf", text);
+	err = load(out, &errors);
+	if (err)
+		print_error("%s", errors);
+	assert_int_equal(err, 0);
+	assert_string_equal(errors, "");
+}
+
+static void load_bad(const char *text, const char *expected)
+{
+	struct config *untouched = (void *)dir, *out = untouched;
+	_cleanup_free_ char *errors = NULL;
+
+	put_text("xipsec.conf", text);
+	assert_int_equal(load(&out, &errors), -EINVAL);
+	assert_ptr_equal(out, untouched);
+	assert_null(strstr(errors, "0001020304"));
+	assert_string_equal(errors, expected);
+}
+
+/* The good file with one place changed. Caller frees. */
+static char *changed(const char *from, const char *to)
+{
+	const char *at = strstr(good, from);
+	char *text;
+
+	assert_non_null(at);
+	assert_true(asprintf(&text, "%.*s%s%s", (int)(at - good), good, to, at + strlen(from)) > 0);
+	return text;
+}
+
+static void assert_ip4(const struct xipsec_addr *addr, const char *text)
+{
+	struct xipsec_addr expected = {0};
+
+	assert_int_equal(inet_pton(AF_INET, text, expected.byte), 1);
+	assert_memory_equal(addr, &expected, sizeof(expected));
+}
+
+/* ------------------------------------------------------------------ good files */
+
+static void test_defaults(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+
+	load_good("# nothing\n", &config);
+	assert_int_equal(config->workers, 0);
+	assert_int_equal(config->backend, XIPSEC_BACKEND_AUTO);
+	assert_int_equal(config->worker_uid, 61500);
+	assert_int_equal(config->max_sas, XIPSEC_SAS_DEFAULT);
+	assert_string_equal(config->pin_dir, "/sys/fs/bpf/xipsec");
+	assert_string_equal(config->run_dir, "/run/xipsec");
+	assert_string_equal(config->state_dir, "/var/lib/xipsec");
+	assert_int_equal(config->n_policies + config->n_sas + config->n_ifaces, 0);
+}
+
+static void test_datapath(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+
+	load_good(good, &config);
+	assert_int_equal(config->workers, 2);
+	assert_int_equal(config->backend, XIPSEC_BACKEND_OPENSSL);
+	assert_int_equal(config->worker_uid, 62000);
+	assert_int_equal(config->max_sas, 16);
+	assert_string_equal(config->pin_dir, "/sys/fs/bpf/test");
+	assert_string_equal(config->run_dir, "/run/test dir");
+	assert_string_equal(config->state_dir, "/var/lib/test");
+	assert_int_equal(config->allow, XIPSEC_ALLOW_DHCP | XIPSEC_ALLOW_MLD);
+	assert_int_equal(config->n_ethertypes, 1);
+	assert_int_equal(config->ethertypes[0], 0x88cc);
+	assert_int_equal(config->n_exempt, 2);
+	assert_string_equal(config->exempt[1], "docker0");
+	assert_int_equal(config->n_ifaces, 2);
+	assert_string_equal(config->ifaces[0].name, "eth0");
+	assert_int_equal(config->ifaces[0].role, XIPSEC_ROLE_UNPROTECTED);
+	assert_int_equal(config->ifaces[1].role, XIPSEC_ROLE_PROTECTED);
+}
+
+static void test_policies(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+	const struct xipsec_spd_rule *rule;
+
+	load_good(good, &config);
+	assert_int_equal(config->n_policies, 4);
+	assert_int_equal(config->policies[0].n_rules, 2);
+	assert_string_equal(config->policies[0].child, "");
+	rule = &config->policies[0].rules[1];
+	assert_int_equal(rule->action, XIPSEC_ACTION_BYPASS);
+	assert_int_equal(rule->dirs, XIPSEC_DIR_IN);
+	assert_int_equal(rule->line, 21);
+	assert_int_equal(rule->sel.family, XIPSEC_FAMILY_IP4);
+	assert_ip4(&rule->sel.local, "192.0.2.1");
+	assert_ip4(&rule->sel.local_mask, "255.255.255.255");
+	assert_ip4(&rule->sel.remote, "198.51.100.0");
+	assert_ip4(&rule->sel.remote_mask, "255.255.255.0");
+	assert_int_equal(rule->sel.any_proto, 0);
+	assert_int_equal(rule->sel.l4_proto, 6);
+	assert_int_equal(rule->sel.local_port_lo, 22);
+	assert_int_equal(rule->sel.local_port_hi, 22);
+	assert_int_equal(rule->sel.remote_port_lo, 1024);
+	assert_int_equal(rule->sel.remote_port_hi, 65535);
+	assert_int_equal(rule->sel.icmp_hi, 65535);
+	rule = &config->policies[1].rules[0];
+	assert_int_equal(rule->sel.family, XIPSEC_FAMILY_IP4);
+	assert_int_equal(rule->sel.icmp_lo, 0x0800);
+	assert_int_equal(rule->sel.icmp_hi, 0x0800);
+	assert_int_equal(rule->dirs, XIPSEC_DIR_IN | XIPSEC_DIR_OUT);
+	/* two families in each list: pairs of one family alone */
+	assert_string_equal(config->policies[2].child, "net");
+	assert_int_equal(config->policies[2].n_rules, 2);
+	assert_int_equal(config->policies[2].rules[0].sel.family, XIPSEC_FAMILY_IP4);
+	assert_int_equal(config->policies[2].rules[1].sel.family, XIPSEC_FAMILY_IP6);
+	assert_int_equal(config->policies[2].rules[1].sel.local_mask.byte[5], 0xff);
+	assert_int_equal(config->policies[2].rules[1].sel.local_mask.byte[6], 0);
+	rule = &config->policies[3].rules[0];
+	assert_int_equal(rule->sel.family, XIPSEC_FAMILY_ANY);
+	assert_int_equal(rule->sel.any_proto, 1);
+	assert_int_equal(rule->action, XIPSEC_ACTION_DISCARD);
+}
+
+static void test_sas(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+	const struct xipsec_sa *out, *in;
+
+	load_good(good, &config);
+	assert_int_equal(config->n_sas, 2);
+	out = &config->sas[0].sa;
+	in = &config->sas[1].sa;
+	assert_int_equal(config->sas[0].line, 46);
+	assert_string_equal(out->name, "net-out");
+	assert_string_equal(out->child, "net");
+	assert_ip4(&out->src, "192.0.2.1");
+	assert_ip4(&out->dst, "192.0.2.2");
+	assert_int_equal(ntohl(out->spi), 0x1001);
+	assert_int_equal(out->outer_family, XIPSEC_FAMILY_IP4);
+	assert_int_equal(out->l4_proto, 50);
+	assert_int_equal(out->dir, XIPSEC_DIR_OUT);
+	assert_int_equal(out->mode, XIPSEC_MODE_TUNNEL);
+	assert_int_equal(out->engine, XIPSEC_ENGINE_NONE);
+	assert_int_equal(out->alg, XIPSEC_ALG_AES128GCM16);
+	assert_int_equal(out->flags, XIPSEC_SA_ESN | XIPSEC_SA_MANUAL);
+	assert_int_equal(out->window, 2048);
+	assert_int_equal(out->key_len, 20);
+	for (unsigned int i = 0; i < 20; i++)
+		assert_int_equal(out->key[i], i);
+	assert_int_equal(ntohl(in->spi), 4098);
+	assert_int_equal(in->engine, XIPSEC_ENGINE_AFXDP);
+	assert_int_equal(in->flags, XIPSEC_SA_FRESH_KEY | XIPSEC_SA_MANUAL);
+	assert_int_equal(in->window, 1024);
+	assert_int_equal(in->key_len, 36);
+	for (unsigned int i = 0; i < 36; i++)
+		assert_int_equal(in->key[i], 0x20 + i);
+	/* from the policies of the child */
+	assert_int_equal(in->n_selectors, 2);
+	assert_memory_equal(&in->selector[0], &config->policies[2].rules[0].sel,
+			    sizeof(in->selector[0]));
+}
+
+static void test_sa_selectors(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+	_cleanup_free_ char *text = changed("engine = afxdp", "local_ts = 10.1.2.0/24\n"
+							      "remote_ts = 10.2.0.0/16");
+	const struct xipsec_sa *in;
+
+	load_good(text, &config);
+	in = &config->sas[1].sa;
+	assert_int_equal(in->n_selectors, 1);
+	assert_ip4(&in->selector[0].local, "10.1.2.0");
+	assert_ip4(&in->selector[0].remote_mask, "255.255.0.0");
+	assert_int_equal(in->selector[0].any_proto, 1);
+	assert_int_equal(in->selector[0].remote_port_hi, 65535);
+}
+
+static void test_syntax(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+
+	/* as strongSwan's parser takes it: quotes, escapes, braces on lines of their own */
+	load_good("datapath{pin_dir=\"/a\\\"b#c\"#\n}\"policies\"\n\n{}\r\nsas {\n}", &config);
+	assert_string_equal(config->pin_dir, "/a\"b#c");
+}
+
+static void test_includes(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+
+	put_text("inc-a.conf", "a { action = discard }\n");
+	put_text("inc-b.conf", "b { action = discard\n}");
+	load_good("include none-*.conf\npolicies {\n\tinclude inc-*.conf\n\tc { action = bypass "
+		  "}\n}\n",
+		  &config);
+	assert_int_equal(config->n_policies, 3);
+	assert_string_equal(config->policies[0].name, "a");
+	assert_string_equal(config->policies[1].name, "b");
+	assert_string_equal(config->policies[2].name, "c");
+}
+
+/* ------------------------------------------------------------------ errors */
+
+/* One change of the good file, and all that is said then. */
+static const struct change {
+	const char *from, *to, *errors;
+} changes[] = {
+	{"workers = 2", "wokers = 2", "xipsec.conf:3:2: unknown key wokers: expected workers\n"},
+	{"workers = 2", "workers = 65",
+	 "xipsec.conf:3:12: workers = 65: expected auto or 1 to 64\n"},
+	{"backend = openssl", "backend = opnssl",
+	 "xipsec.conf:4:12: backend = opnssl is not known: expected auto | ipsec-mb | openssl (did "
+	 "you mean openssl?)\n"},
+	{"worker_uid = 62000", "worker_uid = 0",
+	 "xipsec.conf:5:15: 0 is not a good worker_uid: expected a number from 1 to 2147483392\n"},
+	{"max_sas = 16", "max_sas = 1",
+	 "xipsec.conf:57:2: more SAs than max_sas = 1: expected a larger max_sas\n"},
+	{"max_sas = 16",
+	 "max_sas =", "xipsec.conf:6:2: max_sas has no value: expected `max_sas = ...`\n"},
+	{"pin_dir = /sys", "pin_dir = sys",
+	 "xipsec.conf:7:12: pin_dir = sys/fs/bpf/test: expected an absolute path of less than 256 "
+	 "bytes\n"},
+	{"dhcp,", "dchp,",
+	 "xipsec.conf:10:10: allow: dchp is not known: expected dhcp, mld or an ethertype from "
+	 "0x0600 "
+	 "to 0xffff\n"},
+	{"0x88cc", "0x0800",
+	 "xipsec.conf:10:10: allow: 0x0800 cannot be let through as a whole: expected an ethertype "
+	 "other than IPv4, IPv6, ARP and VLAN; IP is for policies {}\n"},
+	{"lo, docker0", "lo,, docker0",
+	 "xipsec.conf:11:11: exempt has an empty item: expected items with one comma between\n"},
+	{"lo, docker0", "lo, eth1",
+	 "xipsec.conf:2:1: eth1 has a role and is exempt: expected one of both\n"},
+	{"role = unprotected", "", "xipsec.conf:13:3: eth0 has no role: expected `role = ...`\n"},
+	{"role = unprotected", "role = red",
+	 "xipsec.conf:13:17: role = red is not known: expected protected | unprotected\n"},
+	{"eth1\n", "eth0\n",
+	 "xipsec.conf:14:3: eth0 stands twice, first at xipsec.conf:13:3: expected it once\n"},
+	{"eth1\n", "an-interface-of-16\n",
+	 "xipsec.conf:14:3: bad name an-interface-of-16: expected 1 to 15 letters, digits or signs "
+	 "without space, slash and quote\n"},
+	{"policies {", "polices {",
+	 "xipsec.conf:20:1: unknown section polices: expected policies\n"},
+	{"direction = in\n", "direction = in\n\t\tdirection = in\n",
+	 "xipsec.conf:24:3: direction stands twice, first at xipsec.conf:23:3: expected it once\n"},
+	{"local = 192.0.2.1", "local = 192.0.2.300",
+	 "xipsec.conf:24:11: local: 192.0.2.300 is no prefix: expected ADDRESS/LENGTH, an address, "
+	 "or "
+	 "any\n"},
+	{"192.0.2.0/24,", "192.0.2.1/24,",
+	 "xipsec.conf:25:12: remote: 192.0.2.1/24 has host bits set: expected 192.0.2.0/24, or "
+	 "192.0.2.1/32 for the one address\n"},
+	{"192.0.2.0/24,", "192.0.2.0/33,",
+	 "xipsec.conf:25:12: remote: 192.0.2.0/33 has a bad prefix length: expected 0 to 32\n"},
+	{"local = 192.0.2.1", "local = 2001:db8::1",
+	 "xipsec.conf:21:2: mgmt: no pair of its local and remote prefixes and its protocol is of "
+	 "one "
+	 "family: expected IPv4 with IPv4 or IPv6 with IPv6\n"},
+	{"proto = tcp", "proto = gre",
+	 "xipsec.conf:21:2: mgmt has ports, but its protocol has none: expected proto = tcp, udp, "
+	 "sctp, dccp or udplite\n"},
+	{"proto = tcp", "proto = 256",
+	 "xipsec.conf:26:11: 256 is not a good proto: expected a number from 0 to 255\n"},
+	{"local_port = 22", "local_port = 23-22",
+	 "xipsec.conf:27:16: local_port = 23-22 is no range: expected N or N-M with N <= M from 0 "
+	 "to "
+	 "65535, or any\n"},
+	{"proto = icmp", "proto = udp",
+	 "xipsec.conf:30:2: ping has icmp_type or icmp_code for another protocol: expected proto = "
+	 "icmp "
+	 "or ipv6-icmp\n"},
+	{"icmp_type = 8", "icmp_type = 8-9",
+	 "xipsec.conf:30:2: ping has icmp_code without one icmp_type: expected icmp_type = N\n"},
+	{"action = discard", "action = discard\n\t\tchild = x",
+	 "xipsec.conf:41:2: rest names a child, but does not protect: expected action = protect\n"},
+	{"child = net\n", "child = nett\n",
+	 "xipsec.conf:46:2: net-out: no policy protects its child nett in direction out: expected "
+	 "one "
+	 "with action = protect, that child and that direction\n"},
+	{"action = protect", "action = protect\n\t\tdirection = out",
+	 "xipsec.conf:58:2: net-in: no policy protects its child net in direction in: expected one "
+	 "with "
+	 "action = protect, that child and that direction\n"},
+	{"src = 192.0.2.1\n", "src = 224.0.0.1\n",
+	 "xipsec.conf:49:9: src = 224.0.0.1: expected a unicast IPv4 or IPv6 address\n"},
+	{"src = 192.0.2.1\n", "src = 2001:db8::1\n",
+	 "xipsec.conf:46:2: src and dst of net-out are of two families: expected IPv4 with IPv4 or "
+	 "IPv6 "
+	 "with IPv6\n"},
+	{"src = 192.0.2.1\n", "src = 192.0.2.2\n",
+	 "xipsec.conf:46:2: src and dst of net-out are the same: expected two gateways\n"},
+	{"spi = 0x1001", "spi = 255",
+	 "xipsec.conf:51:9: spi = 255: expected a number from 256 to 0xffffffff\n"},
+	{"spi = 0x1001", "spi = " KEY_BYTES,
+	 "xipsec.conf:51:9: spi = (hidden: looks like a key): expected a number from 256 to "
+	 "0xffffffff\n"},
+	{"algorithm = aes128gcm16", "algorithm = aes256gcm16",
+	 "xipsec.conf:53:9: the key of net-out has 20 bytes: expected 36 for aes256gcm16, 32 of "
+	 "key and "
+	 "then 4 of salt\n"},
+	{"key = 0x", "key 0x",
+	 "xipsec.conf:53:7: unexpected a name: expected end of line or `{` or `=` or `:`\n"},
+	{"key = 0x", "0x" KEY_BYTES " =",
+	 "xipsec.conf:53:3: unknown key (hidden: looks like a key): expected one of child, "
+	 "direction, "
+	 "src, dst, spi, algorithm, key, esn, replay_window, engine, mode, fresh_key, local_ts, "
+	 "remote_ts\nxipsec.conf:46:2: net-out has no key: expected `key = ...`\n"},
+	{"key = 0x00", "key = 0x0",
+	 "xipsec.conf:53:9: the key has an odd number of hex digits: expected hex digits, or "
+	 "file:PATH "
+	 "of a file with them\n"},
+	{"key = 0x00", "key = 0xg0",
+	 "xipsec.conf:53:9: the key has a letter that is no hex digit: expected hex digits, or "
+	 "file:PATH "
+	 "of a file with them\n"},
+	{"key = file:key", "key = 0x" KEY_BYTES KEY_BYTES,
+	 "xipsec.conf:64:9: the key is longer than that of any algorithm: expected hex digits, or "
+	 "file:PATH of a file with them\n"},
+	{"aes256gcm16\n\t\tkey = file:key", "aes128gcm16\n\t\tkey = " KEY_BYTES,
+	 "xipsec.conf:64:9: net-in has the key of net-out (xipsec.conf:46), so nonces would be "
+	 "used "
+	 "twice: expected a key of its own\n"},
+	{"dst = 192.0.2.1\n\t\tspi = 4098", "dst = 192.0.2.2\n\t\tspi = 4097",
+	 "xipsec.conf:57:2: src and dst of net-in are the same: expected two gateways\n"},
+	{"src = 192.0.2.2\n\t\tdst = 192.0.2.1\n\t\tspi = 4098",
+	 "src = 192.0.2.1\n\t\tdst = 192.0.2.2\n\t\tspi = 4097",
+	 "xipsec.conf:57:2: net-in has the dst and spi of net-out (xipsec.conf:46): expected "
+	 "another "
+	 "spi\n"},
+	{"key = file:key", "key = file:missing",
+	 "xipsec.conf:64:9: cannot open key file DIR/missing (No such file or directory): expected "
+	 "a "
+	 "file with hex digits\n"},
+	{"esn = yes", "esn = maybe", "xipsec.conf:54:9: esn = maybe: expected yes | no\n"},
+	{"replay_window = 2048", "replay_window = 63",
+	 "xipsec.conf:55:19: 63 is not a good replay_window: expected a number from 64 to 8192\n"},
+	{"replay_window = 2048", "replay_window = 8193",
+	 "xipsec.conf:55:19: 8193 is not a good replay_window: expected a number from 64 to "
+	 "8192\n"},
+	{"replay_window = 2048", "replay_window = 1023",
+	 "xipsec.conf:55:19: net-out: a replay window of 1023 is too narrow for an outbound SA "
+	 "that 2 "
+	 "workers share: expected replay_window of at least 1024 on both gateways, or workers = "
+	 "1\n"},
+	{"engine = afxdp", "engine = xfrm",
+	 "xipsec.conf:65:12: engine = xfrm is not supported in this version: expected auto or "
+	 "afxdp\n"},
+	{"mode = tunnel", "mode = transport",
+	 "xipsec.conf:66:10: mode = transport is not supported in this version: expected tunnel\n"},
+	{"mode = tunnel", "local_ts = 10.1.0.0/15",
+	 "xipsec.conf:66:14: local_ts: 10.1.0.0/15 has host bits set: expected 10.0.0.0/15, or "
+	 "10.1.0.0/32 for the one address\n"},
+	{"mode = tunnel", "local_ts = 10.0.0.0/15",
+	 "xipsec.conf:57:2: net-in: local_ts and remote_ts are wider than the policies of child "
+	 "net: "
+	 "expected each pair inside one of them\n"},
+	{"connections {",
+	 "connections {\n\tgw {\n\t\tlocal_addrs = 192.0.2.1\n\t\tchildren { }\n\t}",
+	 "xipsec.conf:70:1: connections {} is not supported in this version: expected it to be "
+	 "empty, "
+	 "and keys in sas {}\n"},
+	{"secrets { }", "secrets { ike-1 { secret = \"two words\"\nid = } }",
+	 "xipsec.conf:72:1: secrets {} is not supported in this version: expected it to be empty, "
+	 "and "
+	 "keys in sas {}\n"},
+	{"connections {\n", "secrets {\n",
+	 "xipsec.conf:72:1: secrets stands twice, first at xipsec.conf:70:1: expected it once\n"},
+	{"secrets { }", "}\nsecrets { }",
+	 "xipsec.conf:72:1: unexpected `}`: no section is open here\n"},
+	{"secrets { }", "secrets {",
+	 "xipsec.conf:73:1: end of file inside a section: expected `}` for the `{` of line 72\n"},
+	{"secrets { }", "secrets : other { }",
+	 "xipsec.conf:72:1: secrets refers to other sections: expected `name {`, references are "
+	 "not "
+	 "supported in this version\n"},
+	{"secrets { }", "secrets = 1",
+	 "xipsec.conf:72:1: secrets has a value: expected a section, `secrets { ... }`\n"},
+	{"secrets { }", "include gone.conf",
+	 "xipsec.conf:72:9: include: there is no DIR/gone.conf: expected a file\n"},
+	{"secrets { }", "include xipsec.conf",
+	 "xipsec.conf:72:9: include: DIR/xipsec.conf is being read already, the include goes in a "
+	 "circle: expected another file\n"},
+	{"secrets { }", "include .",
+	 "xipsec.conf:72:9: include: cannot read DIR/. (Is a directory): expected a readable "
+	 "file\n"},
+};
+
+static void test_changes(void **state)
+{
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		_cleanup_free_ char *text = changed(changes[i].from, changes[i].to);
+		char expected[2048];
+		const char *mark = strstr(changes[i].errors, "DIR/");
+
+		/* load() takes the folder off */
+		if (mark)
+			snprintf(expected, sizeof(expected), "%.*s%s",
+				 (int)(mark - changes[i].errors), changes[i].errors, mark + 4);
+		else
+			snprintf(expected, sizeof(expected), "%s", changes[i].errors);
+		load_bad(text, expected);
+	}
+}
+
+static void test_all_errors_at_once(void **state)
+{
+	put_text("inc-b.conf", "p { action = bypas }\n q { action = discard ! }\n");
+	load_bad(
+		"datapath {\n\twokers = 2\n\tbackend openssl\n\tmax_sas = x\n}\n"
+		"policies {\n\tinclude inc-b.conf\n\tr { }\n}\n"
+		"sa { }\n",
+		"xipsec.conf:3:10: unexpected a name: expected end of line or `{` or `=` or `:`\n"
+		"xipsec.conf:2:2: unknown key wokers: expected workers\n"
+		"xipsec.conf:4:12: x is not a good max_sas: expected a number from 1 to 65536\n"
+		"inc-b.conf:1:14: action = bypas is not known: expected bypass | discard | protect "
+		"(did you mean bypass?)\n"
+		"inc-b.conf:2:15: action = discard ! is not known: expected bypass | discard | "
+		"protect (did you mean discard?)\n"
+		"xipsec.conf:8:2: r has no action: expected `action = ...`\n"
+		"xipsec.conf:10:1: unknown section sa: expected sas\n");
+}
+
+static void test_include_loop(void **state)
+{
+	put_text("loop-a", "include loop-b\n");
+	put_text("loop-b", "\n  include loop-a\n");
+	load_bad("include loop-a\n",
+		 "loop-b:2:11: include: loop-a is being read already, the include "
+		 "goes in a circle: expected another file\n");
+}
+
+static void test_too_many_rules(void **state)
+{
+	char text[16384] = "policies {\n\tmany {\n\t\taction = discard\n\t\tlocal = ";
+	size_t len = strlen(text);
+
+	for (unsigned int i = 0; i < 100; i++)
+		len += snprintf(text + len, sizeof(text) - len, "10.0.%u.0/24,", i);
+	snprintf(text + len, sizeof(text) - len,
+		 "10.1.0.0/16\n\t\tremote = 10.0.0.0/8, 11.0.0.0/8, 12.0.0.0/8\n\t}\n}\n");
+	load_bad(text,
+		 "xipsec.conf:2:2: many makes 303 rules after 0 before it: expected at most 256 in "
+		 "all\n");
+}
+
+static void test_too_many_selectors(void **state)
+{
+	_cleanup_free_ char *text = changed(
+		"local = 10.1.0.0/16,",
+		"local = "
+		"10.1.0.0/16,1.0.0.0/8,2.0.0.0/8,3.0.0.0/8,4.0.0.0/8,5.0.0.0/8,6.0.0.0/8,7.0.0.0/8,"
+		"8.0.0.0/8,9.0.0.0/8,11.0.0.0/8,12.0.0.0/8,13.0.0.0/8,14.0.0.0/8,15.0.0.0/"
+		"8,16.0.0.0/8,"
+		"17.0.0.0/8,18.0.0.0/8,19.0.0.0/8,20.0.0.0/8,21.0.0.0/8,22.0.0.0/8,23.0.0.0/"
+		"8,24.0.0.0/8,"
+		"25.0.0.0/8,26.0.0.0/8,27.0.0.0/8,28.0.0.0/8,29.0.0.0/8,30.0.0.0/8,31.0.0.0/"
+		"8,32.0.0.0/8,");
+
+	load_bad(text, "xipsec.conf:46:2: net-out has too many selectors: expected at most 32\n"
+		       "xipsec.conf:57:2: net-in has too many selectors: expected at most 32\n");
+}
+
+static void test_exposed_keys(void **state)
+{
+	static const char expected[] = "xipsec.conf:53:9: a key stands in a file that its group or "
+				       "others can read: expected "
+				       "mode 0600 (and a new key), or file:PATH\n";
+	_cleanup_free_ char *errors = NULL, *no_key = NULL;
+	struct config *config = NULL;
+
+	put("xipsec.conf", good, strlen(good), 0640);
+	assert_int_equal(load(&config, &errors), -EINVAL);
+	assert_string_equal(errors, expected);
+	free(errors);
+	/* readable by all, but without a key in it */
+	put("xipsec.conf", "sas { }\n", 8, 0644);
+	assert_int_equal(load(&config, &errors), 0);
+	config_free(config);
+	put("open-key", KEY_FILE, strlen(KEY_FILE), 0640);
+	no_key = changed("file:key", "file:open-key");
+	load_bad(no_key,
+		 "xipsec.conf:64:9: key file open-key has mode 0640, so others than its owner "
+		 "can use it: expected 0600 (and a new key, if it was ever so)\n");
+}
+
+static void test_key_file_content(void **state)
+{
+	_cleanup_free_ char *text = changed("file:key", "file:short-key");
+
+	put("short-key", "", 0, 0600);
+	load_bad(text,
+		 "xipsec.conf:64:9: the key is empty: expected hex digits, or file:PATH of a file "
+		 "with them\n");
+	put_text("short-key", "0x0102 0304\n");
+	load_bad(text, "xipsec.conf:64:9: the key has a letter that is no hex digit: expected hex "
+		       "digits, or file:PATH of a file with them\n");
+}
+
+static void test_unreadable(void **state)
+{
+	struct config *out = NULL;
+	_cleanup_free_ char *errors = NULL;
+	char path[128];
+
+	path_of(path, sizeof(path), "xipsec.conf");
+	unlink(path);
+	assert_int_equal(load(&out, &errors), -ENOENT);
+	assert_string_equal(errors, "");
+	assert_null(out);
+	assert_int_equal(config_load(dir, &out, stderr), -EISDIR);
+}
+
+static void test_paths(void **state)
+{
+	_cleanup_config_ struct config *config = NULL, *none = NULL;
+	char path[128];
+
+	put_text("xipsec.conf", "garbage !\ndatapath {\n\trun_dir = /r\n\tstate_dir = relative\n"
+				"\tworkers = 99\n\tpin_dir = /p\n\tpolicies { {\n");
+	path_of(path, sizeof(path), "xipsec.conf");
+	config = config_paths(path);
+	assert_non_null(config);
+	assert_string_equal(config->run_dir, "/r");
+	assert_string_equal(config->pin_dir, "/p");
+	assert_string_equal(config->state_dir, "/var/lib/xipsec");
+	none = config_paths("/nonexistent/xipsec.conf");
+	assert_non_null(none);
+	assert_string_equal(none->pin_dir, "/sys/fs/bpf/xipsec");
+}
+
+static void test_nearest(void **state)
+{
+	static const char *const words[] = {"attach", "detach", "status", "sa", "reload"};
+
+	assert_string_equal(config_nearest("atach", words, 5), "attach");
+	assert_string_equal(config_nearest("staus", words, 5), "status");
+	assert_string_equal(config_nearest("relaod", words, 5), "reload");
+	assert_null(config_nearest("xyz", words, 5));
+	assert_null(config_nearest("", words, 5));
+}
+
+/* ------------------------------------------------------------------ garbage */
+
+static uint32_t random_next(uint32_t *state)
+{
+	/* xorshift32: the same on every machine, so that a crash comes again */
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}
+
+static size_t mutate(char *text, size_t len, size_t size, uint32_t *random)
+{
+	static const char signs[] = "{}=\"#\\\n,: \t/-.0xfany\0\xff";
+	unsigned int n = 1 + random_next(random) % 8;
+
+	while (n--) {
+		size_t at = random_next(random) % len, span = 1 + random_next(random) % 40;
+
+		if (span > len - at)
+			span = len - at;
+		switch (random_next(random) % 4) {
+		case 0: text[at] = signs[random_next(random) % sizeof(signs)]; break;
+		case 1: text[at] ^= 1 << random_next(random) % 8; break;
+		case 2: /* take a piece out */
+			if (len - span < 16)
+				break;
+			memmove(text + at, text + at + span, len - at - span);
+			len -= span;
+			break;
+		default: /* double a piece */
+			if (len + span > size)
+				break;
+			memmove(text + at + span, text + at, len - at);
+			len += span;
+			break;
+		}
+	}
+	return len;
+}
+
+static void test_garbage(void **state)
+{
+	_cleanup_free_ char *base = changed("secrets { }", "include inc-a.conf\n");
+	_cleanup_fclose_ FILE *sink = fopen("/dev/null", "w");
+	static char text[16384];
+	unsigned int good_ones = 0, rounds = 5000;
+	uint32_t random = 20261121;
+	char path[128];
+
+	put_text("inc-a.conf", "secrets {\n}\n");
+	path_of(path, sizeof(path), "xipsec.conf");
+	for (unsigned int i = 0; i < rounds; i++) {
+		size_t len = strlen(base);
+		struct config *config = NULL, *paths;
+		int err;
+
+		memcpy(text, base, len);
+		if (i)
+			len = mutate(text, len, sizeof(text), &random);
+		put("xipsec.conf", text, len, 0600);
+		err = config_load(path, &config, sink);
+		assert_true(err == 0 || err == -EINVAL);
+		assert_true((err == 0) == (config != NULL));
+		good_ones += err == 0;
+		config_free(config);
+		paths = config_paths(path);
+		assert_non_null(paths);
+		config_free(paths);
+	}
+	/* the loop saw both kinds, so it tested something */
+	assert_true(good_ones > 0 && good_ones < rounds);
+}
+
+static void test_deep(void **state)
+{
+	static char text[8192];
+	_cleanup_free_ char *errors = NULL;
+	struct config *config = NULL;
+
+	for (unsigned int i = 0; i < 4000; i++)
+		memcpy(text + 2 * i, "a{", 2);
+	put("xipsec.conf", text, 8000, 0600);
+	assert_int_equal(load(&config, &errors), -EINVAL);
+	assert_non_null(strstr(errors, "xipsec.conf:1:130: unexpected one `{` too deep"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_datapath),
+		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_sas),
+		cmocka_unit_test(test_sa_selectors),
+		cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_includes),
+		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_all_errors_at_once),
+		cmocka_unit_test(test_include_loop),
+		cmocka_unit_test(test_too_many_rules),
+		cmocka_unit_test(test_too_many_selectors),
+		cmocka_unit_test(test_exposed_keys),
+		cmocka_unit_test(test_key_file_content),
+		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_deep),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, setup, teardown);
+}
