@@ -107,6 +107,34 @@ static __always_inline void spd_flow(const struct pkt *pkt, __u32 dir, struct xi
 	flow->opaque = pkt->opaque;
 }
 
+/*
+ * Zero, but the verifier does not know. Before Linux 6.7 it follows a bpf_loop() callback once,
+ * from the state that the caller left on the stack, and then removes as dead the branches that only
+ * a second call would take: a walk that starts from a known zero would never see that a rule before
+ * was uncertain. tests/prog/test_spd.c fails on 6.1 without this.
+ */
+static __always_inline __u32 spd_blind_zero(__u32 unknown)
+{
+	asm volatile("%0 ^= %0" : "+r"(unknown));
+	return unknown;
+}
+
+static __always_inline void spd_walk_start(struct spd_walk *walk, const struct xipsec_spd *rules,
+					   const struct pkt *pkt, __u32 dir)
+{
+	__u32 zero = spd_blind_zero(rules->generation);
+
+	__builtin_memset(walk, 0, sizeof(*walk));
+	walk->rules = rules;
+	walk->dir = dir;
+	walk->frame_bytes = pkt->len;
+	walk->verdict = zero;
+	walk->child = zero;
+	walk->maybe = zero;
+	walk->maybe_child = zero;
+	spd_flow(pkt, dir, &walk->flow);
+}
+
 /* Verdict of `rules` on the packet in direction `dir`; *child is written with SPD_PROTECT alone. */
 static __always_inline enum spd_verdict spd_lookup(const struct xipsec_spd *rules,
 						   const struct pkt *pkt, __u32 dir, __u32 *child)
@@ -114,11 +142,7 @@ static __always_inline enum spd_verdict spd_lookup(const struct xipsec_spd *rule
 	struct spd_walk walk;
 	__u32 n_rules = rules->n_rules;
 
-	__builtin_memset(&walk, 0, sizeof(walk));
-	walk.rules = rules;
-	walk.dir = dir;
-	walk.frame_bytes = pkt->len;
-	spd_flow(pkt, dir, &walk.flow);
+	spd_walk_start(&walk, rules, pkt, dir);
 	if (n_rules > XIPSEC_RULES_MAX)
 		n_rules = XIPSEC_RULES_MAX;
 	bpf_loop(n_rules, spd_step, &walk, 0);

@@ -152,6 +152,18 @@ static void test_number_of_rules(void **state)
 
 /* ------------------------------------------------------------------ switch */
 
+/* With the BTF of the first: Linux 6.1 refuses an inner map that differs in having none. */
+static int inner_map_make(void)
+{
+	const struct bpf_map *first = harness.skel->maps.spd_rules;
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .btf_fd = bpf_object__btf_fd(harness.skel->obj),
+		    .btf_key_type_id = bpf_map__btf_key_type_id(first),
+		    .btf_value_type_id = bpf_map__btf_value_type_id(first));
+
+	return bpf_map_create(BPF_MAP_TYPE_ARRAY, "spd_rules", sizeof(__u32),
+			      sizeof(struct xipsec_spd), 1, &opts);
+}
+
 /* A new SPD in a new inner map rules from one update of the outer map on, and its generation is
  * what workers are told. */
 static void test_switch(void **state)
@@ -160,8 +172,7 @@ static void test_switch(void **state)
 	const struct rule_spec new_rules[] = {{PROTECT, .child = 2}};
 	const struct packet_spec spec = {UDP_TO(53)};
 	struct xipsec_meta *meta = (struct xipsec_meta *)run.out;
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "spd_rules", sizeof(__u32),
-				sizeof(struct xipsec_spd), 1, NULL);
+	int fd = inner_map_make();
 	int old_fd = bpf_map__fd(harness.skel->maps.spd_rules);
 	__u32 zero = 0;
 
