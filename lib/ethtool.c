@@ -58,26 +58,28 @@ int ethtool_driver(const char *ifname, char out[32])
 static int feature_find(const char *ifname, const char *name)
 {
 	_cleanup_free_ struct ethtool_gstrings *strings = NULL;
-	struct {
+	union {
 		struct ethtool_sset_info head;
-		__u32 len;
+		__u8 room[sizeof(struct ethtool_sset_info) + sizeof(__u32)];
 	} set = {.head = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES}};
 	int err = ethtool_call(ifname, &set);
+	__u32 count;
 
 	if (err)
 		return err;
-	if (!set.head.sset_mask || set.len > FEATURE_WORDS * 32)
+	count = set.head.data[0];
+	if (!set.head.sset_mask || count > FEATURE_WORDS * 32)
 		return -ENOENT;
-	strings = calloc(1, sizeof(*strings) + (size_t)set.len * ETH_GSTRING_LEN);
+	strings = calloc(1, sizeof(*strings) + (size_t)count * ETH_GSTRING_LEN);
 	if (!strings)
 		return -ENOMEM;
 	strings->cmd = ETHTOOL_GSTRINGS;
 	strings->string_set = ETH_SS_FEATURES;
-	strings->len = set.len;
+	strings->len = count;
 	err = ethtool_call(ifname, strings);
 	if (err)
 		return err;
-	for (__u32 i = 0; i < set.len; i++) {
+	for (__u32 i = 0; i < count; i++) {
 		if (!strncmp((char *)strings->data + (size_t)i * ETH_GSTRING_LEN, name,
 			     ETH_GSTRING_LEN))
 			return (int)i;
@@ -88,30 +90,32 @@ static int feature_find(const char *ifname, const char *name)
 /* *words: how many the kernel has; setting wants exactly as many. */
 static int feature_get(const char *ifname, int number, bool *on, __u32 *words)
 {
-	struct {
+	union {
 		struct ethtool_gfeatures head;
-		struct ethtool_get_features_block block[FEATURE_WORDS];
+		__u8 room[sizeof(struct ethtool_gfeatures) +
+			  FEATURE_WORDS * sizeof(struct ethtool_get_features_block)];
 	} get = {.head = {.cmd = ETHTOOL_GFEATURES, .size = FEATURE_WORDS}};
 	int err = ethtool_call(ifname, &get);
 
 	if (err)
 		return err;
-	*on = get.block[number / 32].active >> (number % 32) & 1;
+	*on = get.head.features[number / 32].active >> (number % 32) & 1;
 	*words = get.head.size;
 	return 0;
 }
 
 static int feature_set(const char *ifname, int number, bool on, __u32 words)
 {
-	struct {
+	union {
 		struct ethtool_sfeatures head;
-		struct ethtool_set_features_block block[FEATURE_WORDS];
+		__u8 room[sizeof(struct ethtool_sfeatures) +
+			  FEATURE_WORDS * sizeof(struct ethtool_set_features_block)];
 	} set = {.head = {.cmd = ETHTOOL_SFEATURES, .size = words}};
 	bool now = !on;
 	int err;
 
-	set.block[number / 32].valid = 1U << (number % 32);
-	set.block[number / 32].requested = on ? 1U << (number % 32) : 0;
+	set.head.features[number / 32].valid = 1U << (number % 32);
+	set.head.features[number / 32].requested = on ? 1U << (number % 32) : 0;
 	err = ethtool_call(ifname, &set);
 	if (err)
 		return err;
