@@ -20,11 +20,15 @@
 
 void worker_owe(struct worker *w, enum xipsec_ctl_type type, __u32 index, __u32 generation)
 {
+	struct ctl_sa_ref ref = {.index = index, .generation = generation};
+
+	/* Right away, but never out of order. */
+	if (!w->n_owed && !ctl_send(w->ctl, type, &ref, sizeof(ref)))
+		return;
 	/* A full list means that xipsecd has not read for long: worker_pay() will end us. */
 	if (w->n_owed < OWED_MAX) {
 		w->owed[w->n_owed].type = type;
-		w->owed[w->n_owed].ref =
-			(struct ctl_sa_ref){.index = index, .generation = generation};
+		w->owed[w->n_owed].ref = ref;
 	}
 	w->n_owed++;
 }
