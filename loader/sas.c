@@ -575,6 +575,7 @@ void sas_delete(struct sas *sas, struct sa **list, unsigned int n)
 	sas->ops->forget(sas->ctx, refs, n);
 	for (unsigned int i = 0; i < n; i++) {
 		record_close(sas, list[i], RESERVE_DELETED);
+		log_info("SA %s is deleted", list[i]->sa.name);
 		place_release(sas, list[i]);
 	}
 	if (refs != &one)

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The records of manual keys: whatever breaks at whatever step, no number comes twice. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "loader/reserve.h"
+
+static char dir[64];
+static struct reserve reserve;
+static char text[RESERVE_TEXT_MAX];
+
+static void open_it(void)
+{
+	assert_int_equal(reserve_open(dir, &reserve, text), 0);
+}
+
+static int setup(void **state)
+{
+	strcpy(dir, "/tmp/xipsec-reserve.XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	open_it();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char command[128];
+
+	reserve_close(&reserve);
+	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	return system(command);
+}
+
+static struct xipsec_sa make_sa(__u8 first, __u8 direction, __u16 flags)
+{
+	struct xipsec_sa sa = {.name = "net-out",
+			       .child = "net",
+			       .spi = htonl(0x1001),
+			       .outer_family = XIPSEC_FAMILY_IP4,
+			       .l4_proto = IPPROTO_ESP,
+			       .dir = direction,
+			       .mode = XIPSEC_MODE_TUNNEL,
+			       .engine = XIPSEC_ENGINE_AFXDP,
+			       .alg = XIPSEC_ALG_AES128GCM16,
+			       .flags = flags | XIPSEC_SA_MANUAL,
+			       .key_len = 20};
+
+	sa.key[0] = first;
+	inet_pton(AF_INET, "192.0.2.2", &sa.dst);
+	return sa;
+}
+
+static int claim(const struct xipsec_sa *sa, struct reserve_record *out)
+{
+	text[0] = 0;
+	return reserve_claim(&reserve, sa, sa->key, out, text);
+}
+
+static void record_path(const struct xipsec_sa *sa, char out[160])
+{
+	char fingerprint[RESERVE_NAME_LEN];
+
+	reserve_fingerprint(sa->key, sa->key_len, fingerprint);
+	snprintf(out, 160, "%s/keys/%s", dir, fingerprint);
+}
+
+static void unknown_key_is_refused_unless_fresh(void **state)
+{
+	struct xipsec_sa sa = make_sa(1, XIPSEC_DIR_OUT, 0);
+	struct reserve_record r = {.reserved = 77};
+
+	assert_int_equal(claim(&sa, &r), -ENOKEY);
+	assert_non_null(strstr(text, "fresh_key"));
+	assert_int_equal(r.reserved, 77);
+	sa.flags |= XIPSEC_SA_FRESH_KEY;
+	assert_int_equal(claim(&sa, &r), 0);
+	assert_int_equal(r.reserved, 0);
+}
+
+static void record_wins_over_fresh(void **state)
+{
+	struct xipsec_sa sa = make_sa(2, XIPSEC_DIR_OUT, XIPSEC_SA_FRESH_KEY);
+	struct reserve_record r, again;
+
+	assert_int_equal(claim(&sa, &r), 0);
+	assert_int_equal(reserve_ahead(&reserve, &r, 0, false), 0);
+	assert_int_equal(r.reserved, RESERVE_CHUNK);
+	assert_int_equal(claim(&sa, &again), 0);
+	assert_int_equal(again.reserved, RESERVE_CHUNK);
+	/* A tombstone counts like any other. */
+	again.state = RESERVE_DELETED;
+	again.reserved = 500;
+	assert_int_equal(reserve_write(&reserve, &again), 0);
+	assert_int_equal(claim(&sa, &r), 0);
+	assert_int_equal(r.reserved, 500);
+	assert_int_equal(r.state, RESERVE_DELETED);
+}
+
+static void every_field_comes_back(void **state)
+{
+	struct xipsec_sa sa = make_sa(3, XIPSEC_DIR_IN, XIPSEC_SA_FRESH_KEY);
+	struct reserve_record r, got;
+
+	assert_int_equal(claim(&sa, &r), 0);
+	r.replay_top = 0xfedcba9876543210ULL;
+	r.reserved = 0x123456789abcdefULL;
+	strcpy(r.where, "a8d4fdfd-9b22-49ae-8673-0f711c2cd75b:1263");
+	r.index = 4294967295u;
+	r.generation = 7;
+	assert_int_equal(reserve_write(&reserve, &r), 0);
+	assert_int_equal(reserve_read(&reserve, r.fingerprint, &got), 0);
+	assert_memory_equal(&r, &got, sizeof(r));
+	r.replay_top++;
+	assert_int_equal(reserve_touch(&reserve, &r), 0);
+	assert_int_equal(reserve_read(&reserve, r.fingerprint, &got), 0);
+	assert_true(got.replay_top == r.replay_top);
+}
+
+/* Flips each byte of the record, and cuts it at each length: never trusted, fresh or not. */
+static void damage_is_never_trusted(void **state)
+{
+	struct xipsec_sa sa = make_sa(4, XIPSEC_DIR_OUT, XIPSEC_SA_FRESH_KEY);
+	struct reserve_record r;
+	char path[160], byte;
+	struct stat st;
+	int fd;
+
+	assert_int_equal(claim(&sa, &r), 0);
+	assert_int_equal(reserve_ahead(&reserve, &r, 0, false), 0);
+	record_path(&sa, path);
+	fd = open(path, O_RDWR);
+	assert_int_equal(fstat(fd, &st), 0);
+	for (off_t i = 0; i < st.st_size; i++) {
+		assert_int_equal(pread(fd, &byte, 1, i), 1);
+		byte ^= 1;
+		assert_int_equal(pwrite(fd, &byte, 1, i), 1);
+		/* The last byte is the line's end behind the check. */
+		if (i < st.st_size - 1)
+			assert_int_equal(claim(&sa, &r), -EKEYREJECTED);
+		byte ^= 1;
+		assert_int_equal(pwrite(fd, &byte, 1, i), 1);
+	}
+	assert_int_equal(claim(&sa, &r), 0);
+	for (off_t len = st.st_size - 1; len >= 0; len--) {
+		assert_int_equal(ftruncate(fd, len), 0);
+		assert_int_equal(claim(&sa, &r), -EKEYREJECTED);
+	}
+	assert_non_null(strstr(text, "damaged"));
+	close(fd);
+}
+
+static void others_could_have_written_it(void **state)
+{
+	struct xipsec_sa sa = make_sa(5, XIPSEC_DIR_OUT, XIPSEC_SA_FRESH_KEY);
+	struct reserve_record r;
+	char path[160], other[180];
+
+	assert_int_equal(claim(&sa, &r), 0);
+	assert_int_equal(reserve_ahead(&reserve, &r, 0, false), 0);
+	record_path(&sa, path);
+	assert_int_equal(chmod(path, 0622), 0);
+	assert_int_equal(claim(&sa, &r), -EKEYREJECTED);
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(claim(&sa, &r), 0);
+	snprintf(other, sizeof(other), "%s.moved", path);
+	assert_int_equal(rename(path, other), 0);
+	assert_int_equal(symlink(other, path), 0);
+	assert_int_equal(claim(&sa, &r), -EKEYREJECTED);
+}
+
+static void one_engine_direction_and_algorithm(void **state)
+{
+	struct xipsec_sa sa = make_sa(6, XIPSEC_DIR_IN, XIPSEC_SA_FRESH_KEY);
+	struct reserve_record r;
+
+	assert_int_equal(claim(&sa, &r), 0);
+	assert_int_equal(reserve_write(&reserve, &r), 0);
+	sa.dir = XIPSEC_DIR_OUT;
+	assert_int_equal(claim(&sa, &r), -EKEYREJECTED);
+	sa.dir = XIPSEC_DIR_IN;
+	sa.engine = XIPSEC_ENGINE_XFRM;
+	assert_int_equal(claim(&sa, &r), -EKEYREJECTED);
+	sa.engine = XIPSEC_ENGINE_AFXDP;
+	sa.alg = XIPSEC_ALG_AES256GCM16;
+	assert_int_equal(claim(&sa, &r), -EKEYREJECTED);
+}
+
+static void the_space_ends(void **state)
+{
+	struct xipsec_sa sa = make_sa(7, XIPSEC_DIR_OUT, XIPSEC_SA_FRESH_KEY);
+	struct reserve_record r;
+
+	assert_int_equal(claim(&sa, &r), 0);
+	assert_int_equal(reserve_ahead(&reserve, &r, UINT32_MAX - 5, false), 0);
+	assert_true(r.reserved == UINT32_MAX);
+	assert_int_equal(claim(&sa, &r), -EKEYEXPIRED);
+	/* With ESN the same key has room left. */
+	sa.flags |= XIPSEC_SA_ESN;
+	assert_int_equal(claim(&sa, &r), 0);
+	assert_int_equal(reserve_ahead(&reserve, &r, UINT64_MAX - 5, true), 0);
+	assert_true(r.reserved == UINT64_MAX);
+}
+
+/* ------------------------------------------------------------------ breaking at each step */
+
+static int fail_at, step;
+
+static bool breaks(void)
+{
+	return ++step == fail_at;
+}
+
+static ssize_t bad_write(int fd, const void *buf, size_t len)
+{
+	if (!breaks())
+		return write(fd, buf, len);
+	/* A disk that is full in the middle. */
+	return write(fd, buf, len / 2);
+}
+
+static int bad_fsync(int fd)
+{
+	errno = EIO;
+	return breaks() ? -1 : fsync(fd);
+}
+
+static int bad_rename(int at, const char *from, const char *to)
+{
+	errno = EIO;
+	return breaks() ? -1 : renameat(at, from, at, to);
+}
+
+static const struct reserve_io bad_io = {bad_write, bad_fsync, bad_rename};
+
+/* Plays a life of the counter: everything given out so far is below `used`. After a failure at any
+ * step and a restart, the next number is above it. */
+static void no_number_twice_whatever_breaks(void **state)
+{
+	const struct reserve_io *good = reserve.io;
+
+	for (fail_at = 1; fail_at <= 9; fail_at++) {
+		struct xipsec_sa sa = make_sa(20 + fail_at, XIPSEC_DIR_OUT, XIPSEC_SA_FRESH_KEY);
+		struct reserve_record r, after;
+		__u64 used = 0;
+		bool broke = false;
+
+		assert_int_equal(claim(&sa, &r), 0);
+		reserve.io = &bad_io;
+		step = 0;
+		for (int round = 0; round < 2 && !broke; round++) {
+			__u64 before = r.reserved;
+
+			if (reserve_ahead(&reserve, &r, used, false)) {
+				assert_true(r.reserved == before);
+				broke = true;
+			}
+			used = r.reserved; /* the worker uses all it may */
+		}
+		assert_int_equal(broke, fail_at <= 8);
+		reserve_close(&reserve);
+		open_it();
+		assert_ptr_equal(reserve.io, good);
+		assert_int_equal(claim(&sa, &after), 0);
+		assert_true(after.reserved >= used);
+	}
+}
+
+static void one_user_of_a_state_dir(void **state)
+{
+	struct reserve other;
+
+	assert_int_equal(reserve_open(dir, &other, text), -EBUSY);
+	assert_non_null(strstr(text, "another xipsecd"));
+}
+
+static void fingerprint_is_the_agreed_one(void **state)
+{
+	/* printf 'xipsec key fingerprint' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0001..13
+	 */
+	char got[RESERVE_NAME_LEN];
+	__u8 key[20];
+
+	for (int i = 0; i < 20; i++)
+		key[i] = i;
+	reserve_fingerprint(key, sizeof(key), got);
+	assert_string_equal(got, "089d47ae83f98ff86114decc491e2ef9");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(unknown_key_is_refused_unless_fresh, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(record_wins_over_fresh, setup, teardown),
+		cmocka_unit_test_setup_teardown(every_field_comes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(damage_is_never_trusted, setup, teardown),
+		cmocka_unit_test_setup_teardown(others_could_have_written_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_engine_direction_and_algorithm, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(the_space_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_number_twice_whatever_breaks, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_user_of_a_state_dir, setup, teardown),
+		cmocka_unit_test(fingerprint_is_the_agreed_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
