@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# bash completion for xipsec(8)
+
+_xipsec_interfaces()
+{
+	local path
+	for path in /sys/class/net/*; do
+		[ -e "$path" ] && echo "${path##*/}"
+	done
+}
+
+# Names of the sections inside sas {} of the config; includes are not followed.
+_xipsec_sas()
+{
+	local file=$1
+	[ -r "$file" ] || return 0
+	awk '
+		{ sub(/#.*/, "") }
+		{
+			line = $0
+			while (match(line, /[^ \t{}=]*[ \t]*[{]|[}]/)) {
+				word = substr(line, RSTART, RLENGTH)
+				line = substr(line, RSTART + RLENGTH)
+				if (word == "}") { depth--; continue }
+				sub(/[ \t]*[{]$/, "", word)
+				if (depth == 0) top = word
+				if (depth == 1 && top == "sas") print word
+				depth++
+			}
+		}' "$file"
+}
+
+_xipsec()
+{
+	local cur prev command='' config=/etc/xipsec/xipsec.conf i words=''
+	local commands='attach confirm detach status policy reload sa config help version'
+	cur=${COMP_WORDS[COMP_CWORD]}
+	prev=${COMP_WORDS[COMP_CWORD - 1]}
+	COMPREPLY=()
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-c | --config) config=${COMP_WORDS[++i]} ;;
+		-*) ;;
+		*)
+			command=${COMP_WORDS[i]}
+			break
+			;;
+		esac
+	done
+
+	case $prev in
+	-c | --config)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return
+		;;
+	--role)
+		COMPREPLY=($(compgen -W 'protected unprotected' -- "$cur"))
+		return
+		;;
+	--confirm) return ;;
+	esac
+
+	case $command in
+	'') words="$commands --config --help --version" ;;
+	attach) words="$(_xipsec_interfaces) --role --all --confirm --upgrade --generic" ;;
+	detach) words="$(_xipsec_interfaces) --all" ;;
+	status) words='--json --all' ;;
+	policy) words='--json' ;;
+	help) words=$commands ;;
+	config)
+		if [ "$prev" = check ]; then
+			COMPREPLY=($(compgen -f -- "$cur"))
+			return
+		fi
+		words=check
+		;;
+	sa)
+		case $prev in
+		sa) words='list add delete --json' ;;
+		add | delete) words=$(_xipsec_sas "$config") ;;
+		list) words='--json' ;;
+		*) words='--fresh-key --json' ;;
+		esac
+		;;
+	esac
+	COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}
+
+complete -F _xipsec xipsec
