@@ -541,10 +541,10 @@ static void too_big_is_answered(void **state)
 {
 	struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
 	__u8 frame[2048];
-	__u32 addr = inet_addr("10.1.0.254");
+	__u32 len = inner(frame, 1472, true), addr = inet_addr("10.1.0.254");
 
 	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
-	rx(&t.red, frame, inner(frame, 1472, true), &meta);
+	rx(&t.red, frame, len, &meta);
 	go_round();
 	assert_int_equal(tx(&t.black), 0);
 	assert_true(tx(&t.red) > 14 + 28);
