@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The replay window as tables, and under several threads and processes at once. */
+#include "tests/unit/esp_fixture.h"
+
+#include <pthread.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "worker/replay.h"
+
+#define OK  XIPSEC_REASON_UNSPEC
+#define DUP XIPSEC_REASON_REPLAY
+#define OLD XIPSEC_REASON_REPLAY_OLD
+#define HI  (1ULL << 32)
+
+static struct xipsec_sa_state state;
+
+struct step {
+	__u64 seq;
+	enum xipsec_reason want;
+};
+
+static void run_steps(__u32 window, const struct step *steps, size_t n)
+{
+	memset(&state, 0, sizeof(state));
+	for (size_t i = 0; i < n; i++) {
+		enum xipsec_reason check = replay_check(&state, window, steps[i].seq);
+
+		if (check != steps[i].want)
+			fail_msg("step %zu: check of %llu says %d", i,
+				 (unsigned long long)steps[i].seq, check);
+		assert_int_equal(replay_commit(&state, window, steps[i].seq), steps[i].want);
+	}
+}
+
+#define RUN(window, ...)                                                     \
+	do {                                                                 \
+		const struct step steps_[] = {__VA_ARGS__};                  \
+		run_steps(window, steps_, sizeof(steps_) / sizeof(*steps_)); \
+	} while (0)
+
+static void test_window(void **unused)
+{
+	/* number 0 is never right; the first ones; twice; out of order */
+	RUN(64, {0, OLD}, {1, OK}, {1, DUP}, {3, OK}, {2, OK}, {2, DUP}, {3, DUP}, {0, OLD});
+	/* the left edge: top 64 keeps 1, top 65 loses it */
+	RUN(64, {64, OK}, {1, OK}, {1, DUP}, {65, OK}, {1, OLD}, {2, OK}, {2, DUP});
+	/* a jump far beyond the ring, then back to both edges */
+	RUN(64, {1, OK}, {1000000, OK}, {1000000 - 63, OK}, {1000000 - 64, OLD}, {1, OLD},
+	    {1000000, DUP}, {999999, OK});
+	/* a jump by exactly the ring's size meets the same words */
+	RUN(64, {5, OK}, {5 + 16384, OK}, {5, OLD}, {5 + 16384, DUP}, {6 + 16384, OK});
+	RUN(8192, {5, OK}, {5 + 16384, OK}, {5 + 16384 - 8191, OK}, {5 + 16384 - 8192, OLD});
+	/* across 2^32, and near the end of the 64-bit space */
+	RUN(64, {HI - 2, OK}, {HI + 1, OK}, {HI - 1, OK}, {HI, OK}, {HI - 1, DUP}, {HI, DUP});
+}
+
+static void test_end_of_space(void **unused)
+{
+	memset(&state, 0, sizeof(state));
+	for (__u32 i = 0; i < XIPSEC_REPLAY_WORDS; i++)
+		state.replay[i] = 0xfffffffeULL << 32;
+	state.replay_top = ~0ULL - 5;
+	assert_int_equal(replay_commit(&state, 64, ~0ULL), OK);
+	assert_int_equal(replay_commit(&state, 64, ~0ULL), DUP);
+	assert_int_equal(replay_commit(&state, 64, ~0ULL - 63), OK);
+	assert_int_equal(replay_commit(&state, 64, ~0ULL - 64), OLD);
+	assert_int_equal(replay_commit(&state, 64, 1), OLD);
+}
+
+/* Every number of a window-wide burst in a shuffled order, twice: once yes, once no. */
+static void test_every_window(void **unused)
+{
+	for (__u32 window = XIPSEC_WINDOW_MIN; window <= XIPSEC_WINDOW_MAX; window *= 2) {
+		memset(&state, 0, sizeof(state));
+		for (int round = 0; round < 2; round++)
+			for (__u64 i = 0; i < window; i++) {
+				/* 5 is coprime to a power of two */
+				__u64 seq = 1 + (i * 5 + 3) % window;
+
+				assert_int_equal(replay_commit(&state, window, seq),
+						 round ? DUP : OK);
+			}
+		assert_int_equal(state.replay_top, window);
+	}
+}
+
+struct infer_case {
+	__u64 top;
+	__u32 window, seq_lo;
+	__u64 want;
+};
+
+/* RFC 4303 A2.2 */
+static void test_infer(void **unused)
+{
+	static const struct infer_case cases[] = {
+		/* the start: everything right of the window is ahead, what is left of 0 is nothing
+		 */
+		{0, 64, 1, 1},
+		{0, 64, 0x7fffffff, 0x7fffffff},
+		{0, 64, 0xffffffc0, 0xffffffc0},
+		{0, 64, 0xffffffc1, 0},
+		{0, 64, 0xffffffff, 0},
+		{10, 64, 11, 11},
+		{10, 64, 0xffffffff, 0},
+		/* case A: T_lo >= W - 1 */
+		{63, 64, 0, 0},
+		{64, 64, 0, HI},
+		{1000, 64, 937, 937},
+		{1000, 64, 936, HI + 936},
+		{0xfffffff0, 64, 0xffffffff, 0xffffffff},
+		{0xfffffff0, 64, 0, HI},
+		{0xfffffff0, 64, 5, HI + 5},
+		/* case B: the window reaches back over the wrap */
+		{HI + 5, 64, 6, HI + 6},
+		{HI + 5, 64, 0xffffffff, 0xffffffff},
+		{HI + 5, 64, 5U - 63U, 5ULL + HI - 63},
+		{HI + 5, 64, 5U - 64U, 2 * HI + 5 - 64},
+		{7 * HI, 64, 0xfffffff0, 7 * HI - 16},
+		{7 * HI, 64, 0, 7 * HI},
+		{7 * HI + 8191, 8192, 0, 7 * HI},
+		{7 * HI + 8190, 8192, 0xffffffff, 7 * HI - 1},
+		/* the last subspace has no next one */
+		{~0ULL, 64, 5, 5},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		__u64 got;
+
+		state.replay_top = cases[i].top;
+		got = replay_infer(&state, cases[i].window, 1, cases[i].seq_lo);
+		if (got != cases[i].want)
+			fail_msg("case %zu: %llx", i, (unsigned long long)got);
+		assert_int_equal(replay_infer(&state, cases[i].window, 0, cases[i].seq_lo),
+				 cases[i].seq_lo);
+	}
+}
+
+/* ---------------------------------------------------------------- many at once */
+
+#define HAMMERS 4
+#define NUMBERS 200000
+
+struct arena {
+	struct xipsec_sa_state state;
+	__u32 go;
+	__u8 accepted[NUMBERS + 1]; /* times, of each number */
+};
+
+/* All try every number, in steps that keep them about together, so that they collide; the window is
+ * as wide as can be, so that few are lost to age. */
+static void *hammer(void *arg)
+{
+	struct arena *arena = arg;
+
+	__atomic_fetch_add(&arena->go, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&arena->go, __ATOMIC_SEQ_CST) < HAMMERS)
+		usleep(100);
+	for (__u64 base = 0; base < NUMBERS; base += 64)
+		for (__u64 i = 0; i < 64; i++) {
+			__u64 seq = base + 1 + i * 37 % 64;
+
+			if (seq <= NUMBERS &&
+			    replay_commit(&arena->state, XIPSEC_WINDOW_MAX, seq) == OK)
+				__atomic_fetch_add(&arena->accepted[seq], 1, __ATOMIC_SEQ_CST);
+		}
+	return NULL;
+}
+
+static struct arena *arena_new(void)
+{
+	struct arena *arena = mmap(NULL, sizeof(*arena), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(arena != MAP_FAILED);
+	return arena;
+}
+
+/* The fastest one sees every number first or not at all: none is lost, none comes twice. */
+static void arena_judge(struct arena *arena)
+{
+	for (__u32 seq = 1; seq <= NUMBERS; seq++)
+		if (arena->accepted[seq] != 1)
+			fail_msg("number %u accepted %u times", seq, arena->accepted[seq]);
+	assert_int_equal(arena->state.replay_top, NUMBERS);
+	munmap(arena, sizeof(*arena));
+}
+
+static void test_threads(void **unused)
+{
+	struct arena *arena = arena_new();
+	pthread_t thread[HAMMERS];
+
+	for (int i = 0; i < HAMMERS; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, hammer, arena), 0);
+	for (int i = 0; i < HAMMERS; i++)
+		pthread_join(thread[i], NULL);
+	arena_judge(arena);
+}
+
+static void test_processes(void **unused)
+{
+	struct arena *arena = arena_new();
+	pid_t pid[HAMMERS];
+	int status;
+
+	for (int i = 0; i < HAMMERS; i++) {
+		pid[i] = fork();
+		if (pid[i] == 0) {
+			hammer(arena);
+			_exit(0);
+		}
+		assert_true(pid[i] > 0);
+	}
+	for (int i = 0; i < HAMMERS; i++) {
+		assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+		assert_int_equal(status, 0);
+	}
+	arena_judge(arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_window),       cmocka_unit_test(test_end_of_space),
+		cmocka_unit_test(test_every_window), cmocka_unit_test(test_infer),
+		cmocka_unit_test(test_threads),      cmocka_unit_test(test_processes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
