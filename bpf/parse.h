@@ -25,8 +25,9 @@
 
 #define VLAN_TAGS_MAX 2
 #define IP6_EXT_MAX   6
-#define PARSE_OFF_MAX 0x7fff /* 6 extension headers of 2048 bytes fit; the verifier wants a bound \
-			      */
+#define PARSE_OFF_MAX                                                               \
+	0x7fff /* 6 extension headers of 2048 bytes fit; the verifier wants a bound \
+		*/
 #define IP_BYTES_MAX   65535
 #define ETH_P_8021Q_BE bpf_htons(ETH_P_8021Q)
 

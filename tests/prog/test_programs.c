@@ -247,6 +247,7 @@ static const struct prog_case cases[] = {
 	{"black: error that quotes ESP of no SA", PROG_BLACK, R(BYPASS_IN), {.src = "192.0.2.9", .dst = "192.0.2.1", .proto = IPPROTO_ICMP, .icmp_type = 3, .icmp_code = 4, QUOTE(quote_unknown4)}},
 	{"black: error that quotes another's ESP", PROG_BLACK, R(BYPASS_IN), {.src = "192.0.2.9", .dst = "192.0.2.1", .proto = IPPROTO_ICMP, .icmp_type = 3, .icmp_code = 4, QUOTE(quote_other4)}},
 	{"black: error that quotes nothing", PROG_BLACK, R(BYPASS_IN), {.src = "192.0.2.9", .dst = "192.0.2.1", .proto = IPPROTO_ICMP, .icmp_type = 3, .icmp_code = 1, QUOTE(zeros)}},
+	{"black: error whose quote is Ethernet padding", PROG_BLACK, R(BYPASS_IN), {.src = "192.0.2.9", .dst = "192.0.2.1", .proto = IPPROTO_ICMP, .icmp_type = 3, .icmp_code = 4, QUOTE(quote_esp4), PATCH(3, 28)}},
 	{"black: ICMP of another type with such a quote", PROG_BLACK, R(NO_POLICY), {.src = "192.0.2.9", .dst = "192.0.2.1", .proto = IPPROTO_ICMP, .icmp_type = 8, QUOTE(quote_esp4)}},
 
 	/* black: plaintext */
