@@ -9,6 +9,7 @@
 #include "lib/log.h"
 #include "loader/confirm.h"
 #include "loader/enforce.h"
+#include "loader/probe.h"
 #include "loader/session.h"
 #include "loader/spd.h"
 
@@ -377,6 +378,9 @@ int loader_reload(const struct config *config, __u32 *spd_generation)
 	int err;
 
 	session_quiet();
+	err = probe_rights();
+	if (err)
+		return err;
 	lock = datapath_lock(config->run_dir);
 	if (lock < 0) {
 		log_error("%s/loader.lock: %s", config->run_dir, strerror(-lock));

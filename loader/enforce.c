@@ -31,6 +31,19 @@ static int check_driver(const struct session *s, const struct iflist_entry *link
 	return -EOPNOTSUPP;
 }
 
+/* Sharing the hook through libxdp's dispatcher would hang our program on a pinned link: whoever
+ * clears bpffs would open the gate. So ours is the only one, and another's is never replaced. */
+static void tell_foreign(const struct iflist_entry *link, const struct xdp_state *xdp)
+{
+	bool dispatcher = !strcmp(xdp->prog_name, "xdp_dispatcher");
+
+	log_error("%s: the XDP program \"%s\" (id %u) is attached there and is not ours; it is not "
+		  "replaced: take it off first (`%s %s %s`)",
+		  link->name, xdp->prog_name, xdp->prog_id,
+		  dispatcher ? "xdp-loader unload" : "ip link set dev", link->name,
+		  dispatcher ? "--all" : "xdp off");
+}
+
 int enforce_check(struct session *s, const struct target *target)
 {
 	const struct iflist_entry *link = &target->link;
@@ -55,10 +68,7 @@ int enforce_check(struct session *s, const struct target *target)
 		return err;
 	}
 	if (xdp.prog_id && !xdp.role) {
-		log_error(
-			"%s: the XDP program \"%s\" (id %u) is attached there and is not ours; it "
-			"is not replaced: take it off first (`ip link set %s xdp off`)",
-			link->name, xdp.prog_name, xdp.prog_id, link->name);
+		tell_foreign(link, &xdp);
 		return -EBUSY;
 	}
 	now = session_role_of(link);

@@ -107,8 +107,9 @@ int tc_query(unsigned int ifindex, enum tc_point point, const char *prog_name, s
 {
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
 	struct bpf_tc_hook hook;
+	libbpf_print_fn_t print;
 	__u32 ids[TCX_IDS_MAX];
-	int n = tcx_query(ifindex, point, ids, TCX_IDS_MAX);
+	int err, n = tcx_query(ifindex, point, ids, TCX_IDS_MAX);
 
 	if (n < 0 && n != -EINVAL && n != -ENOENT)
 		return n;
@@ -119,8 +120,12 @@ int tc_query(unsigned int ifindex, enum tc_point point, const char *prog_name, s
 		}
 	}
 	clsact_hook(&hook, ifindex, point);
+	/* libbpf would tell each interface without a qdisc. */
+	print = libbpf_set_print(NULL);
+	err = bpf_tc_query(&hook, &opts);
+	libbpf_set_print(print);
 	/* Fails where there is no such filter or no qdisc: then nothing of ours is there. */
-	if (!bpf_tc_query(&hook, &opts) && prog_has_name(opts.prog_id, prog_name))
+	if (!err && prog_has_name(opts.prog_id, prog_name))
 		*out = (struct tc_state){.kind = TC_KIND_CLSACT, .prog_id = opts.prog_id};
 	else
 		*out = (struct tc_state){.kind = TC_KIND_NONE};

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/probe.h"
 
-#include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <errno.h>
-#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <linux/version.h>
@@ -70,30 +67,6 @@ int probe_bpffs(const char *dir)
 bool probe_tcx(unsigned int ifindex)
 {
 	return tcx_query(ifindex, TC_EGRESS, NULL, 0) >= 0;
-}
-
-/*
- * An EXT program needs a program to extend, so the probe loads one with a BTF-described function
- * that may be replaced. It is what libxdp does when it looks for its dispatcher; here the kernel is
- * only asked whether it knows the type: a refusal is EPERM or EINVAL before anything else is
- * looked at, a kernel that takes it complains about the missing target in the verifier's log.
- */
-bool probe_ext(void)
-{
-	const struct bpf_insn insns[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	char text[4096] = "";
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = text, .log_size = sizeof(text),
-		    .log_level = 1, .attach_btf_id = 1);
-	int fd = bpf_prog_load(BPF_PROG_TYPE_EXT, "xipsec_probe", "GPL", insns, 2, &opts);
-
-	if (fd >= 0) {
-		close(fd);
-		return true;
-	}
-	return strstr(text, "attach_btf_id") || strstr(text, "BTF") || strstr(text, "Extension");
 }
 
 unsigned int probe_kernel(void)

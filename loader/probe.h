@@ -19,9 +19,6 @@ int probe_bpffs(const char *dir);
 /* Does the kernel have tcx (Linux 6.6)? */
 bool probe_tcx(unsigned int ifindex);
 
-/* Does the kernel take BPF_PROG_TYPE_EXT, which libxdp's dispatcher is made of? */
-bool probe_ext(void);
-
 /* Has this driver's native XDP a metadata area, on a Linux of this version (KERNEL_VERSION)? */
 bool probe_driver_metadata(const char *driver, unsigned int kernel);
 unsigned int probe_kernel(void);

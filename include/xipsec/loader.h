@@ -41,7 +41,7 @@ int loader_reload(const struct config *config, __u32 *spd_generation);
 
 struct loader_hook {
 	__u32 prog_id; /* 0: nothing of ours is there */
-	char kind[16]; /* "native", "generic", "dispatcher", "tcx", "clsact", "none" */
+	char kind[16]; /* "native", "generic", "tcx", "clsact", "none" */
 	__u32 current; /* 1: the program of the current generation */
 };
 
