@@ -13,10 +13,10 @@
 #include "lib/cleanup.h"
 #include "lib/config.h"
 #include "lib/config_key.h"
+#include "tests/unit/config/changes.h"
 
-#define FIXTURE   "tests/unit/config/good.conf"
-#define KEY_BYTES "000102030405060708090a0b0c0d0e0f10111213"
-#define KEY_FILE  "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f40414243"
+#define FIXTURE  "tests/unit/config/good.conf"
+#define KEY_FILE "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f40414243"
 
 static char dir[64];
 static char good[8192];
@@ -303,190 +303,6 @@ static void test_includes(void **state)
 
 /* ------------------------------------------------------------------ errors */
 
-/* One change of the good file, and all that is said then. */
-static const struct change {
-	const char *from, *to, *errors;
-} changes[] = {
-	{"workers = 2", "wokers = 2", "xipsec.conf:3:2: unknown key wokers: expected workers\n"},
-	{"workers = 2", "workers = 65",
-	 "xipsec.conf:3:12: workers = 65: expected auto or 1 to 64\n"},
-	{"backend = openssl", "backend = opnssl",
-	 "xipsec.conf:4:12: backend = opnssl is not known: expected auto | ipsec-mb | openssl (did "
-	 "you mean openssl?)\n"},
-	{"worker_uid = 62000", "worker_uid = 0",
-	 "xipsec.conf:5:15: 0 is not a good worker_uid: expected a number from 1 to 2147483392\n"},
-	{"max_sas = 16", "max_sas = 1",
-	 "xipsec.conf:57:2: more SAs than max_sas = 1: expected a larger max_sas\n"},
-	{"max_sas = 16",
-	 "max_sas =", "xipsec.conf:6:2: max_sas has no value: expected `max_sas = ...`\n"},
-	{"pin_dir = /sys", "pin_dir = sys",
-	 "xipsec.conf:7:12: pin_dir = sys/fs/bpf/test: expected an absolute path of less than 256 "
-	 "bytes\n"},
-	{"dhcp,", "dchp,",
-	 "xipsec.conf:10:10: allow: dchp is not known: expected dhcp, mld or an ethertype from "
-	 "0x0600 "
-	 "to 0xffff\n"},
-	{"0x88cc", "0x0800",
-	 "xipsec.conf:10:10: allow: 0x0800 cannot be let through as a whole: expected an ethertype "
-	 "other than IPv4, IPv6, ARP and VLAN; IP is for policies {}\n"},
-	{"lo, docker0", "lo,, docker0",
-	 "xipsec.conf:11:11: exempt has an empty item: expected items with one comma between\n"},
-	{"lo, docker0", "lo, eth1",
-	 "xipsec.conf:2:1: eth1 has a role and is exempt: expected one of both\n"},
-	{"role = unprotected", "", "xipsec.conf:13:3: eth0 has no role: expected `role = ...`\n"},
-	{"role = unprotected", "role = red",
-	 "xipsec.conf:13:17: role = red is not known: expected protected | unprotected\n"},
-	{"eth1\n", "eth0\n",
-	 "xipsec.conf:14:3: eth0 stands twice, first at xipsec.conf:13:3: expected it once\n"},
-	{"eth1\n", "an-interface-of-16\n",
-	 "xipsec.conf:14:3: bad name an-interface-of-16: expected 1 to 15 letters, digits or signs "
-	 "without space, slash and quote\n"},
-	{"policies {", "polices {",
-	 "xipsec.conf:20:1: unknown section polices: expected policies\n"},
-	{"direction = in\n", "direction = in\n\t\tdirection = in\n",
-	 "xipsec.conf:24:3: direction stands twice, first at xipsec.conf:23:3: expected it once\n"},
-	{"local = 192.0.2.1", "local = 192.0.2.300",
-	 "xipsec.conf:24:11: local: 192.0.2.300 is no prefix: expected ADDRESS/LENGTH, an address, "
-	 "or "
-	 "any\n"},
-	{"192.0.2.0/24,", "192.0.2.1/24,",
-	 "xipsec.conf:25:12: remote: 192.0.2.1/24 has host bits set: expected 192.0.2.0/24, or "
-	 "192.0.2.1/32 for the one address\n"},
-	{"192.0.2.0/24,", "192.0.2.0/33,",
-	 "xipsec.conf:25:12: remote: 192.0.2.0/33 has a bad prefix length: expected 0 to 32\n"},
-	{"local = 192.0.2.1", "local = 2001:db8::1",
-	 "xipsec.conf:21:2: mgmt: no pair of its local and remote prefixes and its protocol is of "
-	 "one "
-	 "family: expected IPv4 with IPv4 or IPv6 with IPv6\n"},
-	{"proto = tcp", "proto = gre",
-	 "xipsec.conf:21:2: mgmt has ports, but its protocol has none: expected proto = tcp, udp, "
-	 "sctp, dccp or udplite\n"},
-	{"proto = tcp", "proto = 256",
-	 "xipsec.conf:26:11: 256 is not a good proto: expected a number from 0 to 255\n"},
-	{"local_port = 22", "local_port = 23-22",
-	 "xipsec.conf:27:16: local_port = 23-22 is no range: expected N or N-M with N <= M from 0 "
-	 "to "
-	 "65535, or any\n"},
-	{"proto = icmp", "proto = udp",
-	 "xipsec.conf:30:2: ping has icmp_type or icmp_code for another protocol: expected proto = "
-	 "icmp "
-	 "or ipv6-icmp\n"},
-	{"icmp_type = 8", "icmp_type = 8-9",
-	 "xipsec.conf:30:2: ping has icmp_code without one icmp_type: expected icmp_type = N\n"},
-	{"action = discard", "action = discard\n\t\tchild = x",
-	 "xipsec.conf:41:2: rest names a child, but does not protect: expected action = protect\n"},
-	{"child = net\n", "child = nett\n",
-	 "xipsec.conf:46:2: net-out: no policy protects its child nett in direction out: expected "
-	 "one "
-	 "with action = protect, that child and that direction\n"},
-	{"action = protect", "action = protect\n\t\tdirection = out",
-	 "xipsec.conf:58:2: net-in: no policy protects its child net in direction in: expected one "
-	 "with "
-	 "action = protect, that child and that direction\n"},
-	{"src = 192.0.2.1\n", "src = 224.0.0.1\n",
-	 "xipsec.conf:49:9: src = 224.0.0.1: expected a unicast IPv4 or IPv6 address\n"},
-	{"src = 192.0.2.1\n", "src = 2001:db8::1\n",
-	 "xipsec.conf:46:2: src and dst of net-out are of two families: expected IPv4 with IPv4 or "
-	 "IPv6 "
-	 "with IPv6\n"},
-	{"src = 192.0.2.1\n", "src = 192.0.2.2\n",
-	 "xipsec.conf:46:2: src and dst of net-out are the same: expected two gateways\n"},
-	{"spi = 0x1001", "spi = 255",
-	 "xipsec.conf:51:9: spi = 255: expected a number from 256 to 0xffffffff\n"},
-	{"spi = 0x1001", "spi = " KEY_BYTES,
-	 "xipsec.conf:51:9: spi = (hidden: looks like a key): expected a number from 256 to "
-	 "0xffffffff\n"},
-	{"algorithm = aes128gcm16", "algorithm = aes256gcm16",
-	 "xipsec.conf:53:9: the key of net-out has 20 bytes: expected 36 for aes256gcm16, 32 of "
-	 "key and "
-	 "then 4 of salt\n"},
-	{"key = 0x", "key 0x",
-	 "xipsec.conf:53:7: unexpected a name: expected end of line or `{` or `=` or `:`\n"},
-	{"key = 0x", "0x" KEY_BYTES " =",
-	 "xipsec.conf:53:3: unknown key (hidden: looks like a key): expected one of child, "
-	 "direction, "
-	 "src, dst, spi, algorithm, key, esn, replay_window, engine, mode, fresh_key, local_ts, "
-	 "remote_ts\nxipsec.conf:46:2: net-out has no key: expected `key = ...`\n"},
-	{"key = 0x00", "key = 0x0",
-	 "xipsec.conf:53:9: the key has an odd number of hex digits: expected hex digits, or "
-	 "file:PATH "
-	 "of a file with them\n"},
-	{"key = 0x00", "key = 0xg0",
-	 "xipsec.conf:53:9: the key has a letter that is no hex digit: expected hex digits, or "
-	 "file:PATH "
-	 "of a file with them\n"},
-	{"key = file:key", "key = 0x" KEY_BYTES KEY_BYTES,
-	 "xipsec.conf:64:9: the key is longer than that of any algorithm: expected hex digits, or "
-	 "file:PATH of a file with them\n"},
-	{"aes256gcm16\n\t\tkey = file:key", "aes128gcm16\n\t\tkey = " KEY_BYTES,
-	 "xipsec.conf:64:9: net-in has the key of net-out (xipsec.conf:46), so nonces would be "
-	 "used "
-	 "twice: expected a key of its own\n"},
-	{"dst = 192.0.2.1\n\t\tspi = 4098", "dst = 192.0.2.2\n\t\tspi = 4097",
-	 "xipsec.conf:57:2: src and dst of net-in are the same: expected two gateways\n"},
-	{"src = 192.0.2.2\n\t\tdst = 192.0.2.1\n\t\tspi = 4098",
-	 "src = 192.0.2.1\n\t\tdst = 192.0.2.2\n\t\tspi = 4097",
-	 "xipsec.conf:57:2: net-in has the dst and spi of net-out (xipsec.conf:46): expected "
-	 "another "
-	 "spi\n"},
-	{"key = file:key", "key = file:missing",
-	 "xipsec.conf:64:9: cannot open key file DIR/missing (No such file or directory): expected "
-	 "a "
-	 "file with hex digits\n"},
-	{"esn = yes", "esn = maybe", "xipsec.conf:54:9: esn = maybe: expected yes | no\n"},
-	{"replay_window = 2048", "replay_window = 63",
-	 "xipsec.conf:55:19: 63 is not a good replay_window: expected a number from 64 to 8192\n"},
-	{"replay_window = 2048", "replay_window = 8193",
-	 "xipsec.conf:55:19: 8193 is not a good replay_window: expected a number from 64 to "
-	 "8192\n"},
-	{"replay_window = 2048", "replay_window = 1023",
-	 "xipsec.conf:55:19: net-out: a replay window of 1023 is too narrow for an outbound SA "
-	 "that 2 "
-	 "workers share: expected replay_window of at least 1024 on both gateways, or workers = "
-	 "1\n"},
-	{"engine = afxdp", "engine = xfrm",
-	 "xipsec.conf:65:12: engine = xfrm is not supported in this version: expected auto or "
-	 "afxdp\n"},
-	{"mode = tunnel", "mode = transport",
-	 "xipsec.conf:66:10: mode = transport is not supported in this version: expected tunnel\n"},
-	{"mode = tunnel", "local_ts = 10.1.0.0/15",
-	 "xipsec.conf:66:14: local_ts: 10.1.0.0/15 has host bits set: expected 10.0.0.0/15, or "
-	 "10.1.0.0/32 for the one address\n"},
-	{"mode = tunnel", "local_ts = 10.0.0.0/15",
-	 "xipsec.conf:57:2: net-in: local_ts and remote_ts are wider than the policies of child "
-	 "net: "
-	 "expected each pair inside one of them\n"},
-	{"connections {",
-	 "connections {\n\tgw {\n\t\tlocal_addrs = 192.0.2.1\n\t\tchildren { }\n\t}",
-	 "xipsec.conf:70:1: connections {} is not supported in this version: expected it to be "
-	 "empty, "
-	 "and keys in sas {}\n"},
-	{"secrets { }", "secrets { ike-1 { secret = \"two words\"\nid = } }",
-	 "xipsec.conf:72:1: secrets {} is not supported in this version: expected it to be empty, "
-	 "and "
-	 "keys in sas {}\n"},
-	{"connections {\n", "secrets {\n",
-	 "xipsec.conf:72:1: secrets stands twice, first at xipsec.conf:70:1: expected it once\n"},
-	{"secrets { }", "}\nsecrets { }",
-	 "xipsec.conf:72:1: unexpected `}`: no section is open here\n"},
-	{"secrets { }", "secrets {",
-	 "xipsec.conf:73:1: end of file inside a section: expected `}` for the `{` of line 72\n"},
-	{"secrets { }", "secrets : other { }",
-	 "xipsec.conf:72:1: secrets refers to other sections: expected `name {`, references are "
-	 "not "
-	 "supported in this version\n"},
-	{"secrets { }", "secrets = 1",
-	 "xipsec.conf:72:1: secrets has a value: expected a section, `secrets { ... }`\n"},
-	{"secrets { }", "include gone.conf",
-	 "xipsec.conf:72:9: include: there is no DIR/gone.conf: expected a file\n"},
-	{"secrets { }", "include xipsec.conf",
-	 "xipsec.conf:72:9: include: DIR/xipsec.conf is being read already, the include goes in a "
-	 "circle: expected another file\n"},
-	{"secrets { }", "include .",
-	 "xipsec.conf:72:9: include: cannot read DIR/. (Is a directory): expected a readable "
-	 "file\n"},
-};
-
 static void test_changes(void **state)
 {
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
@@ -641,6 +457,124 @@ static void test_nearest(void **state)
 	assert_null(config_nearest("", words, 5));
 }
 
+/* ------------------------------------------------------------------ keys */
+
+#define SECRET_LEN 20
+
+/* How often `needle` stands in the heap. It must not come from the heap itself. */
+static unsigned int heap_count(const void *needle, size_t len)
+{
+	_cleanup_close_ int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	char line[512];
+	unsigned int n = 0;
+	size_t used = 0;
+
+	/* stdio would have a buffer in the heap that we are looking at */
+	assert_true(fd >= 0);
+	while (used < sizeof(line) - 1 && read(fd, line + used, 1) == 1) {
+		unsigned long from, to;
+		const char *at, *end;
+
+		if (line[used++] != '\n')
+			continue;
+		line[used] = 0;
+		used = 0;
+		if (!strstr(line, "[heap]") || sscanf(line, "%lx-%lx", &from, &to) != 2)
+			continue;
+		end = (const char *)to;
+		for (at = (const char *)from; (at = memmem(at, end - at, needle, len)); at++)
+			n++;
+	}
+	return n;
+}
+
+/* ASan has a heap of its own kind and keeps what was freed. */
+#ifdef __SANITIZE_ADDRESS__
+static const bool heap_is_plain = false;
+#else
+static const bool heap_is_plain = true;
+#endif
+
+static void test_keys_wiped(void **state)
+{
+	static const char *const more[] = {"", "\nbad = 1\n", "\nexample {\n", "\nkey 0x1"};
+	char path[128], text[1024], hex[2 * SECRET_LEN + 1];
+	unsigned char secret[SECRET_LEN];
+	struct config *config;
+
+	if (!heap_is_plain)
+		skip();
+	path_of(path, sizeof(path), "xipsec.conf");
+	for (unsigned int i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+		int fd, err;
+
+		for (unsigned int k = 0; k < SECRET_LEN; k++) {
+			secret[k] = 0xa7 + 13 * k + i;
+			snprintf(hex + 2 * k, 3, "%02x", secret[k]);
+		}
+		snprintf(text, sizeof(text),
+			 "policies { c { action = protect } }\nsas { s {\nchild = c\ndirection = "
+			 "out\nsrc = 192.0.2.1\ndst = 192.0.2.2\nspi = 256\nalgorithm = "
+			 "aes128gcm16\nkey = \"%s\"%s\n} }\n",
+			 hex, more[i]);
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		assert_true(fd >= 0);
+		assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+		close(fd);
+		config = NULL;
+		err = config_load(path, &config, NULL);
+		assert_int_equal(err, i ? -EINVAL : 0);
+		/* the model has it once; the search works */
+		assert_int_equal(heap_count(secret, SECRET_LEN), i ? 0 : 1);
+		assert_int_equal(heap_count(hex, 2 * SECRET_LEN), 0);
+		config_free(config);
+		config_free(config_paths(path));
+		assert_int_equal(heap_count(secret, SECRET_LEN), 0);
+		assert_int_equal(heap_count(hex, 2 * SECRET_LEN), 0);
+	}
+}
+
+/* ------------------------------------------------------------------ examples */
+
+static void test_examples(void **state)
+{
+	static const struct {
+		const char *path;
+		unsigned int key_len, n_sas;
+	} examples[] = {
+		{"docs/examples/gateway.conf", 20, 2},
+		{"docs/examples/ipv6.conf", 36, 2},
+		{"docs/examples/closed.conf", 0, 0},
+		{"deploy/xipsec.conf", 0, 0},
+	};
+	char path[128], key[2 * XIPSEC_KEY_MAX + 1];
+
+	path_of(path, sizeof(path), "keys");
+	assert_int_equal(mkdir(path, 0700), 0);
+	for (unsigned int i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
+		_cleanup_config_ struct config *config = NULL;
+		_cleanup_fclose_ FILE *file = fopen(examples[i].path, "r");
+		char text[8192];
+		size_t n;
+
+		assert_non_null(file);
+		n = fread(text, 1, sizeof(text) - 1, file);
+		text[n] = 0;
+		memset(key, '1', sizeof(key));
+		put("keys/a-to-b", key, 2 * examples[i].key_len, 0600);
+		memset(key, '2', sizeof(key));
+		put("keys/b-to-a", key, 2 * examples[i].key_len, 0600);
+		load_good(text, &config);
+		assert_int_equal(config->n_sas, examples[i].n_sas);
+	}
+	path_of(path, sizeof(path), "keys/a-to-b");
+	unlink(path);
+	path_of(path, sizeof(path), "keys/b-to-a");
+	unlink(path);
+	path_of(path, sizeof(path), "keys");
+	assert_int_equal(rmdir(path), 0);
+}
+
 /* ------------------------------------------------------------------ garbage */
 
 static uint32_t random_next(uint32_t *state)
@@ -750,6 +684,8 @@ int main(void)
 		cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_keys_wiped),
+		cmocka_unit_test(test_examples),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, setup, teardown);
