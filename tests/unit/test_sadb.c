@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The SADB: in which order the world learns of an SA, where its state stands, what is refused, and
+ * what of it outlives xipsecd. The maps are an array, the workers a list of what they were told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "loader/sadb_server.h"
+
+#define MAX 8
+
+static struct xipsec_sa_state states[MAX];
+static char said[2048]; /* what was done, in order */
+static struct xipsec_child child_now;
+static unsigned int n_workers;
+static int sad_fails;
+static char dir[64];
+static struct reserve reserve;
+static struct sas *sas;
+static char text[XIPSEC_SADB_ERR_TEXT];
+
+static void say(const char *what, unsigned int index)
+{
+	size_t at = strlen(said);
+
+	snprintf(said + at, sizeof(said) - at, "%s%u ", what, index);
+}
+
+/* What the state says at that moment is part of the order. */
+static unsigned int status_of(unsigned int index)
+{
+	return states[index].status;
+}
+
+static int sad_set(void *ctx, const struct xipsec_sad_key *key,
+		   const struct xipsec_sad_entry *entry)
+{
+	assert_int_equal(status_of(entry->sa_index), XIPSEC_SA_LIVE);
+	assert_int_equal(states[entry->sa_index].generation, entry->sa_generation);
+	say("sad", entry->sa_index);
+	return sad_fails;
+}
+
+static int sad_delete(void *ctx, const struct xipsec_sad_key *key)
+{
+	say("unsad", 0);
+	return 0;
+}
+
+static int child_id(void *ctx, const char *name)
+{
+	return name[0] - 'a';
+}
+
+static int child_set(void *ctx, __u32 id, const struct xipsec_child *child)
+{
+	say(child->sa_generation ? "child" : "nochild", child->sa_index);
+	child_now = *child;
+	return 0;
+}
+
+static void install(void *ctx, const struct ctl_sa *msg)
+{
+	assert_int_equal(status_of(msg->index), XIPSEC_SA_LIVE);
+	assert_true(msg->sa.key[0] != 0);
+	say("key", msg->index);
+}
+
+static void forget(void *ctx, const struct ctl_sa_ref *refs, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		assert_int_equal(status_of(refs[i].index), XIPSEC_SA_LIVE);
+		assert_int_equal(states[refs[i].index].generation, refs[i].generation);
+		say("forget", refs[i].index);
+	}
+}
+
+static void stopped(void *ctx, const struct xipsec_sa *sa, __u32 index)
+{
+	say("stopped", index);
+}
+
+static unsigned int workers(void *ctx)
+{
+	return n_workers;
+}
+
+static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set,
+				   install, forget,     stopped,  workers};
+
+static void start(const char *where)
+{
+	assert_int_equal(reserve_open(dir, &reserve, text), 0);
+	sas = sas_new(MAX, &reserve, &ops, NULL);
+	assert_non_null(sas);
+	assert_int_equal(sas_bind(sas, states, sizeof(states[0]), MAX, where), 0);
+}
+
+/* As kill -9 does: nothing is written back. */
+static void crash(void)
+{
+	sas_free(sas);
+	reserve_close(&reserve);
+}
+
+static int setup(void **state)
+{
+	memset(states, 0, sizeof(states));
+	said[0] = 0;
+	n_workers = 1;
+	sad_fails = 0;
+	strcpy(dir, "/tmp/xipsec-sadb.XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	start("boot:1");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char command[128];
+
+	crash();
+	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	return system(command);
+}
+
+static struct xipsec_sa make(const char *name, __u8 direction, __u32 spi)
+{
+	struct xipsec_sa sa = {.child = "a",
+			       .spi = htonl(spi),
+			       .outer_family = XIPSEC_FAMILY_IP4,
+			       .l4_proto = IPPROTO_ESP,
+			       .dir = direction,
+			       .mode = XIPSEC_MODE_TUNNEL,
+			       .alg = XIPSEC_ALG_AES128GCM16,
+			       .flags = XIPSEC_SA_MANUAL | XIPSEC_SA_FRESH_KEY,
+			       .window = 1024,
+			       .n_selectors = direction == XIPSEC_DIR_IN,
+			       .key_len = 20};
+
+	strcpy(sa.name, name);
+	sa.key[0] = 1;
+	sa.key[1] = spi & 0xff;
+	sa.key[2] = spi >> 8 & 0xff;
+	return sa;
+}
+
+static struct sa *add(const char *name, __u8 direction, __u32 spi)
+{
+	struct xipsec_sa sa = make(name, direction, spi);
+
+	assert_int_equal(sas_add(sas, &sa, text), 0);
+	return sas_by_name(sas, name);
+}
+
+static void delete (struct sa *sa)
+{
+	sas_delete(sas, &sa, 1);
+}
+
+static void order_of_install_and_delete(void **state)
+{
+	struct sa *sa = add("one", XIPSEC_DIR_OUT, 0x1001);
+
+	assert_string_equal(said, "key0 sad0 child0 ");
+	said[0] = 0;
+	delete (sa);
+	assert_string_equal(said, "nochild0 unsad0 forget0 ");
+	assert_int_equal(states[0].status, XIPSEC_SA_FREE);
+	assert_int_equal(sas_count(sas), 0);
+}
+
+static void generation_never_comes_back(void **state)
+{
+	__u32 last[MAX] = {0};
+
+	for (int i = 0; i < 40; i++) {
+		struct sa *sa = add("one", XIPSEC_DIR_OUT, 0x1001);
+
+		assert_true(sa->generation > last[sa->index]);
+		last[sa->index] = sa->generation;
+		delete (sa);
+	}
+	states[0].generation = UINT32_MAX;
+	for (int i = 0; i < MAX; i++) {
+		struct sa *sa = add("one", XIPSEC_DIR_OUT, 0x1001);
+
+		assert_int_not_equal(sa->generation, 0);
+		delete (sa);
+	}
+}
+
+static void failure_leaves_nothing(void **state)
+{
+	struct xipsec_sa sa = make("one", XIPSEC_DIR_OUT, 0x1001);
+
+	sad_fails = -E2BIG;
+	assert_int_equal(sas_add(sas, &sa, text), -E2BIG);
+	assert_int_equal(sas_count(sas), 0);
+	assert_int_equal(states[0].status, XIPSEC_SA_FREE);
+	assert_non_null(strstr(said, "forget0"));
+}
+
+static void rekey_switches_and_back(void **state)
+{
+	struct sa *old = add("old", XIPSEC_DIR_OUT, 0x1001);
+	struct sa *new = add("new", XIPSEC_DIR_OUT, 0x1002);
+
+	assert_int_equal(child_now.sa_index, new->index);
+	delete (new);
+	assert_int_equal(child_now.sa_index, old->index);
+	assert_int_equal(child_now.sa_generation, old->generation);
+}
+
+static void refusals(void **state)
+{
+	struct xipsec_sa sa;
+
+	add("one", XIPSEC_DIR_OUT, 0x1001);
+#define REFUSED(change, err, word)                              \
+	do {                                                    \
+		sa = make("two", XIPSEC_DIR_OUT, 0x1002);       \
+		change;                                         \
+		assert_int_equal(sas_add(sas, &sa, text), err); \
+		assert_non_null(strstr(text, word));            \
+	} while (0)
+	REFUSED(strcpy(sa.name, "one"), -EEXIST, "of that name");
+	REFUSED(sa.spi = htonl(0x1001), -EEXIST, "SPI");
+	REFUSED(sa.key[1] = 1; sa.key[2] = 0x10, -EEXIST, "same key");
+	REFUSED(sa.spi = htonl(255), -EINVAL, "reserved");
+	REFUSED(sa.key_len = 16, -EINVAL, "length");
+	REFUSED(sa.mode = XIPSEC_MODE_TRANSPORT, -EINVAL, "tunnel");
+	REFUSED(sa.engine = XIPSEC_ENGINE_XFRM, -EINVAL, "xfrm");
+	REFUSED(sa.window = 63, -EINVAL, "window");
+	REFUSED(sa.dir = XIPSEC_DIR_IN, -EINVAL, "selectors");
+	REFUSED(sa.flags &= ~XIPSEC_SA_FRESH_KEY, -ENOKEY, "fresh_key");
+	REFUSED(n_workers = 2; sa.window = 512, -EINVAL, "replay_window");
+#undef REFUSED
+	assert_int_equal(sas_count(sas), 1);
+}
+
+static void numbers_go_on_above_the_reserved(void **state)
+{
+	struct sa *sa = add("one", XIPSEC_DIR_OUT, 0x1001);
+
+	assert_true(states[0].seq == 0);
+	assert_true(states[0].seq_limit == RESERVE_CHUNK);
+	states[0].seq = RESERVE_CHUNK - 10;
+	sas_tick(sas);
+	assert_true(states[0].seq_limit == 2 * RESERVE_CHUNK - 10);
+	/* A worker that turns its counter back fools nobody. */
+	states[0].seq = 5;
+	crash();
+	start("boot:1");
+	sa = add("one", XIPSEC_DIR_OUT, 0x1001);
+	assert_true(states[sa->index].seq == 2 * RESERVE_CHUNK - 10);
+	/* Deleted: the exact number. Made again: above it. */
+	states[sa->index].seq += 7;
+	delete (sa);
+	sa = add("one", XIPSEC_DIR_OUT, 0x1001);
+	assert_true(states[sa->index].seq == 2 * RESERVE_CHUNK - 10 + 7);
+}
+
+static ssize_t no_room(int fd, const void *buf, size_t len)
+{
+	errno = ENOSPC;
+	return -1;
+}
+
+static void full_disk_stops_it(void **state)
+{
+	struct reserve_io full = *reserve.io;
+	const struct reserve_io *good = reserve.io;
+
+	add("one", XIPSEC_DIR_OUT, 0x1001);
+	full.write = no_room;
+	reserve.io = &full;
+	states[0].seq = RESERVE_CHUNK - 1;
+	sas_tick(sas);
+	assert_true(states[0].seq_limit == RESERVE_CHUNK);
+	reserve.io = good;
+	sas_tick(sas);
+	assert_true(states[0].seq_limit == 2 * RESERVE_CHUNK - 1);
+}
+
+static bool seen(unsigned int index, __u64 seq)
+{
+	__u64 block = seq / 32;
+	__u64 word = states[index].replay[block % XIPSEC_REPLAY_WORDS];
+
+	return word >> 32 == block / XIPSEC_REPLAY_WORDS && (word >> seq % 32 & 1);
+}
+
+static void window_lives_on_while_the_maps_do(void **state)
+{
+	struct sa *sa = add("in", XIPSEC_DIR_IN, 0x2001);
+	unsigned int index = sa->index;
+	__u32 generation = sa->generation;
+
+	states[index].replay_top = 40;
+	states[index].replay[1] = 0x101; /* 32 and 40 were seen */
+	crash();
+	start("boot:1");
+	/* Another comes first and takes another place. */
+	assert_int_not_equal(add("new", XIPSEC_DIR_IN, 0x2002)->index, index);
+	sa = add("in", XIPSEC_DIR_IN, 0x2001);
+	assert_int_equal(sa->index, index);
+	assert_true(sa->generation > generation);
+	assert_true(states[index].replay_top == 40);
+	assert_true(seen(index, 32) && seen(index, 40) && !seen(index, 39));
+}
+
+static void window_is_closed_after_a_reboot(void **state)
+{
+	struct sa *sa = add("in", XIPSEC_DIR_IN, 0x2001);
+
+	states[sa->index].replay_top = 20007;
+	sleep(1); /* tops are written once a second */
+	sas_tick(sas);
+	crash();
+	memset(states, 0, sizeof(states));
+	start("boot:2");
+	sa = add("in", XIPSEC_DIR_IN, 0x2001);
+	assert_true(states[sa->index].replay_top == 20007);
+	for (__u64 seq = 20007 - XIPSEC_WINDOW_MAX; seq <= 20007; seq++)
+		assert_true(seen(sa->index, seq));
+	assert_false(seen(sa->index, 20008));
+}
+
+static void one_selector_inside_another(void **state)
+{
+	struct xipsec_selector out = {.local_port_hi = 65535,
+				      .remote_port_hi = 65535,
+				      .icmp_hi = 65535,
+				      .family = XIPSEC_FAMILY_IP4,
+				      .any_proto = 1};
+	struct xipsec_selector in;
+
+	inet_pton(AF_INET, "10.1.0.0", &out.local);
+	inet_pton(AF_INET, "255.255.0.0", &out.local_mask);
+	in = out;
+	assert_true(selector_inside(&in, &out));
+	inet_pton(AF_INET, "10.1.2.0", &in.local);
+	inet_pton(AF_INET, "255.255.255.0", &in.local_mask);
+	assert_true(selector_inside(&in, &out));
+	assert_false(selector_inside(&out, &in));
+	inet_pton(AF_INET, "10.2.2.0", &in.local);
+	assert_false(selector_inside(&in, &out));
+	in = out;
+	in.family = XIPSEC_FAMILY_IP6;
+	assert_false(selector_inside(&in, &out));
+	in = out;
+	out.any_proto = 0;
+	out.l4_proto = IPPROTO_TCP;
+	assert_false(selector_inside(&in, &out));
+	in = out;
+	out.remote_port_lo = out.remote_port_hi = 443;
+	assert_false(selector_inside(&in, &out));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(order_of_install_and_delete),
+		TEST(generation_never_comes_back),
+		TEST(failure_leaves_nothing),
+		TEST(rekey_switches_and_back),
+		TEST(refusals),
+		TEST(numbers_go_on_above_the_reserved),
+		TEST(full_disk_stops_it),
+		TEST(window_lives_on_while_the_maps_do),
+		TEST(window_is_closed_after_a_reboot),
+		TEST(one_selector_inside_another),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
