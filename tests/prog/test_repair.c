@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What xipsecd calls when interfaces come and go, in a network namespace and a bpffs of this
+ * process alone: attach_repair() and attach_ifaces().
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "lib/log.h"
+#include "loader/attach.h"
+#include "loader/datapath.h"
+#include "loader/iflist.h"
+
+static char dir[] = "/tmp/xipsec-repair-XXXXXX";
+static struct config *config;
+
+static void shell(const char *command)
+{
+	assert_int_equal(system(command), 0);
+}
+
+static int attach(const char *name, enum xipsec_role role)
+{
+	struct loader_attach what = {.ifname = name, .role = role};
+
+	return loader_attach(config, &what);
+}
+
+/* The entry of an interface; slot and ifindex as attach_ifaces() says. */
+static struct attach_iface entry(const char *name)
+{
+	struct attach_iface *list = NULL, found = {0};
+	unsigned int n = 0;
+
+	assert_int_equal(attach_ifaces(config, &list, &n), 0);
+	for (unsigned int i = 0; i < n; i++) {
+		if (!strcmp(list[i].name, name)) {
+			assert_int_equal(found.name[0], 0); /* once only */
+			found = list[i];
+		}
+	}
+	free(list);
+	return found;
+}
+
+static int faults(void)
+{
+	struct loader_status *status = NULL;
+	int n = 0;
+
+	assert_int_equal(loader_status(config, &status), 0);
+	for (unsigned int i = 0; i < status->n_ifaces; i++)
+		n += status->iface[i].role &&
+		     (status->iface[i].fault[0] || status->iface[i].note[0]);
+	loader_status_free(status);
+	return n;
+}
+
+static bool is_up(const char *name)
+{
+	struct iflist_entry link;
+
+	assert_int_equal(iflist_find(name, &link), 0);
+	return link.up;
+}
+
+static int setup(void **state)
+{
+	shell("ip link add red0 type veth peer name red1");
+	shell("ip link add blk0 type veth peer name blk1");
+	shell("for i in lo red0 red1 blk0 blk1; do ip link set $i up; done");
+	assert_int_equal(attach("blk0", XIPSEC_ROLE_UNPROTECTED), 0);
+	assert_int_equal(attach("red0", XIPSEC_ROLE_PROTECTED), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	loader_detach(config, NULL);
+	return system("ip link del red0; ip link del blk0; true");
+}
+
+static void nothing_attached(void **state)
+{
+	struct attach_iface *list = NULL;
+	unsigned int n = 0;
+
+	assert_int_equal(attach_repair(config), 0);
+	assert_int_equal(attach_ifaces(config, &list, &n), -ENOENT);
+	assert_null(list);
+}
+
+static void nothing_to_do(void **state)
+{
+	struct attach_iface blk, red;
+
+	assert_int_equal(attach_repair(config), 0);
+	blk = entry("blk0");
+	red = entry("red0");
+	assert_int_equal(blk.role, XIPSEC_ROLE_UNPROTECTED);
+	assert_int_equal(red.role, XIPSEC_ROLE_PROTECTED);
+	assert_int_not_equal(blk.slot, red.slot);
+	assert_true(blk.up);
+	assert_false(blk.generic);
+	assert_int_equal(blk.mtu, 1500);
+	assert_int_equal(faults(), 0);
+}
+
+/* Gone: listed without an ifindex. Anew: attached again, in the same slot. */
+static void made_anew(void **state)
+{
+	struct attach_iface before = entry("blk0"), after;
+
+	shell("ip link del blk0");
+	assert_int_equal(attach_repair(config), 0);
+	assert_int_equal(entry("blk0").ifindex, 0);
+	assert_int_equal(entry("blk0").role, XIPSEC_ROLE_UNPROTECTED);
+	shell("ip link add blk0 type veth peer name blk1");
+	assert_int_equal(attach_repair(config), 1);
+	after = entry("blk0");
+	assert_int_not_equal(after.ifindex, before.ifindex);
+	assert_int_not_equal(after.ifindex, 0);
+	assert_int_equal(after.role, XIPSEC_ROLE_UNPROTECTED);
+	assert_int_equal(faults(), 0);
+	assert_int_equal(attach_repair(config), 0);
+}
+
+/* Anew before anybody looked: the old entry makes room, the slot stays. */
+static void made_anew_at_once(void **state)
+{
+	unsigned int slot = entry("blk0").slot;
+
+	shell("ip link del blk0 && ip link add blk0 type veth peer name blk1");
+	assert_int_equal(attach_repair(config), 1);
+	assert_int_equal(entry("blk0").slot, slot);
+	assert_int_equal(faults(), 0);
+}
+
+static void lost_a_program(void **state)
+{
+	shell("ip link set red0 xdp off");
+	assert_int_equal(faults(), 1);
+	assert_int_equal(attach_repair(config), 1);
+	assert_int_equal(faults(), 0);
+}
+
+/* Programs live on without pins; a new generation takes all of them over. */
+static void pins_are_gone(void **state)
+{
+	char before[32], after[32], command[512];
+
+	assert_int_equal(datapath_current(config->pin_dir, before), 0);
+	snprintf(command, sizeof(command), "rm -rf %s", config->pin_dir);
+	shell(command);
+	assert_int_equal(faults(), 2);
+	assert_int_equal(attach_repair(config), 2);
+	assert_int_equal(faults(), 0);
+	assert_int_equal(datapath_current(config->pin_dir, after), 0);
+	assert_string_not_equal(before, after);
+}
+
+/* Direction of failure: what cannot be attached is closed, the others are mended. */
+static void cannot_be_mended(void **state)
+{
+	shell("ip link set red0 xdp off");
+	shell("ip link del blk0 && ip link add blk0 mtu 9000 type veth peer name blk1 mtu 9000");
+	shell("ip link set blk0 up");
+	assert_int_equal(attach_repair(config), -EMSGSIZE);
+	assert_false(is_up("blk0"));
+	assert_true(is_up("red0"));
+	shell("ip link set blk0 mtu 1500 && ip link set blk1 mtu 1500");
+	assert_int_equal(attach_repair(config), 1);
+	assert_int_equal(faults(), 0);
+}
+
+static void detached_stays_detached(void **state)
+{
+	assert_int_equal(loader_detach(config, "red0"), 0);
+	assert_int_equal(attach_repair(config), 0);
+	assert_int_equal(entry("red0").name[0], 0);
+	shell("ip link del red0 && ip link add red0 type veth peer name red1");
+	assert_int_equal(attach_repair(config), 0);
+}
+
+static int begin(void)
+{
+	char path[128];
+
+	if (unshare(CLONE_NEWNET | CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return -errno;
+	if (!mkdtemp(dir))
+		return -errno;
+	snprintf(path, sizeof(path), "%s/bpffs", dir);
+	if (mkdir(path, 0700) || mount("bpf", path, "bpf", 0, NULL))
+		return -errno;
+	config = config_defaults();
+	if (!config)
+		return -ENOMEM;
+	snprintf(config->pin_dir, sizeof(config->pin_dir), "%s/bpffs/pins", dir);
+	snprintf(config->run_dir, sizeof(config->run_dir), "%s/run", dir);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_attached),
+		cmocka_unit_test_setup_teardown(nothing_to_do, setup, teardown),
+		cmocka_unit_test_setup_teardown(made_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(made_anew_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(lost_a_program, setup, teardown),
+		cmocka_unit_test_setup_teardown(pins_are_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(cannot_be_mended, setup, teardown),
+		cmocka_unit_test_setup_teardown(detached_stays_detached, setup, teardown),
+	};
+	char command[128];
+	int failed, err = begin();
+
+	if (err) {
+		fprintf(stderr, "namespaces, bpffs: %s\n", strerror(-err));
+		return 1;
+	}
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	config_free(config);
+	snprintf(command, sizeof(command), "umount %s/bpffs; rm -rf %s", dir, dir);
+	return system(command) || failed;
+}
