@@ -160,12 +160,13 @@ gw_kill()
 	# shellcheck disable=SC2086
 	kill -KILL "${GW_PID[$x]}" $workers
 	reap "${GW_PID[$x]}"
+	return 0
 }
 
 gw_kill_workers()
 {
 	# shellcheck disable=SC2046
-	kill -KILL $(gw_workers "$1")
+	kill -KILL $(gw_workers "$1") || return
 }
 
 # gw_reason X NAME: packets counted under that reason, programs and workers together.

@@ -27,8 +27,7 @@ broken_config()
 without_policy()
 {
 	cp "$WORK/gw-a.conf" "$WORK/good.conf"
-	sed 's/^policies {/policies {\n}\nignored {/; /^ignored {/,/^}/d' "$WORK/good.conf" |
-		sed '/^sas {/,$d' >"$WORK/gw-a.conf"
+	sed '/^policies {/,$d' "$WORK/good.conf" >"$WORK/gw-a.conf"
 	gw a reload || return
 	sleep 0.5
 	load_stands || return
