@@ -112,6 +112,10 @@ static int file_parse(struct config_parse *parse, struct buffer *buffer)
 
 	if (config_yylex_init_extra(parse, &scanner))
 		return -ENOMEM;
+	if (setjmp(parse->no_memory)) {
+		config_yylex_destroy(scanner);
+		return -ENOMEM;
+	}
 	state = config_yy_scan_buffer(buffer->bytes, buffer->len + FLEX_END, scanner);
 	if (!state) {
 		config_yylex_destroy(scanner);

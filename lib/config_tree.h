@@ -9,6 +9,7 @@
 #ifndef LIB_CONFIG_TREE_H
 #define LIB_CONFIG_TREE_H
 
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -101,7 +102,8 @@ struct config_parse {
 	unsigned int line, column;           /* the scanner's place */
 	unsigned int open[CONFIG_DEPTH_MAX]; /* lines of the sections that are open */
 	unsigned int depth;
-	bool cut_off; /* the file ended inside a section */
+	jmp_buf no_memory; /* where the scanner goes, which would end the process otherwise */
+	bool cut_off;      /* the file ended inside a section */
 };
 
 /* Reads the files that match `pattern` and appends what they say to *list. */
