@@ -309,14 +309,15 @@ static void tell(int ctl, enum xipsec_ctl_type type, void *msg, size_t len, cons
 	assert_int_equal(sendmsg(ctl, &mh, MSG_NOSIGNAL), len);
 }
 
-static void tell_hello(int ctl)
+/* Workers may differ in their crypto library: what one began the next goes on with. */
+static void tell_hello(int ctl, enum xipsec_backend backend)
 {
 	struct ctl_hello hello = {
 		.worker = 0,
 		.n_sas = 1,
 		.frame_size = FRAME_SIZE,
 		.n_frames = N_FRAMES,
-		.backend = XIPSEC_BACKEND_AUTO,
+		.backend = backend,
 		.uid = WORKER_UID,
 		.sa_state_size = sizeof(struct xipsec_sa_state),
 		.sa_state_stride = sizeof(struct xipsec_sa_state),
@@ -421,7 +422,7 @@ static int worker_main(int ctl)
 	return err ? 2 : 0;
 }
 
-static pid_t start_worker(int *ctl)
+static pid_t start_worker(int *ctl, enum xipsec_backend backend)
 {
 	struct ctl_hdr ready;
 	int pair[2];
@@ -435,7 +436,7 @@ static pid_t start_worker(int *ctl)
 		_exit(worker_main(pair[1]));
 	}
 	close(pair[1]);
-	tell_hello(pair[0]);
+	tell_hello(pair[0], backend);
 	tell_device(pair[0], RED);
 	tell_device(pair[0], BLACK);
 	tell_rest(pair[0]);
@@ -531,7 +532,7 @@ static void workers_come_and_go(void **state)
 
 	start_generator();
 	for (int i = 0; i < DEATHS; i++) {
-		pid = start_worker(&ctl);
+		pid = start_worker(&ctl, i & 1 ? XIPSEC_BACKEND_OPENSSL : XIPSEC_BACKEND_AUTO);
 		expect_traffic(1);
 		usleep(random() % 10000);
 		assert_int_equal(kill(pid, SIGKILL), 0);
@@ -542,7 +543,7 @@ static void workers_come_and_go(void **state)
 	}
 	rx = t.stats->rx_packets;
 	sum = reasons_sum();
-	pid = start_worker(&ctl);
+	pid = start_worker(&ctl, XIPSEC_BACKEND_AUTO);
 	expect_traffic(1000);
 	kill(t.generator, SIGKILL);
 	waitpid(t.generator, NULL, 0);
