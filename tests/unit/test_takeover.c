@@ -253,9 +253,9 @@ static void start_generator(void)
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
-		for (int i = 0; i < 32; i++)
+		for (int i = 0; i < 256; i++)
 			send(fd, frame, len, 0);
-		usleep(100);
+		usleep(1);
 	}
 }
 
