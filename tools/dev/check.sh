@@ -29,7 +29,7 @@ step_format()
 build_with()
 {
 	need "$1" || return 1
-	$make --no-print-directory -k -j2 BUILD="$build/$1" CC="$1" all unit-build prog-build
+	$make --no-print-directory -k -j2 BUILD="$build/$1" CC="$1" all unit-build prog-build bench-build
 }
 
 step_build_gcc() { build_with gcc; }
