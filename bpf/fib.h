@@ -53,8 +53,8 @@ static __always_inline int fib_leaves_by_black(struct xdp_md *ctx, const struct 
 }
 
 /* Is the destination this host? NOT_FWDED is also said of what has no route, FWD_DISABLED of
- * everything on a host that does not forward: neither goes further than here. Multicast and
- * broadcast are nobody's own. */
+ * everything on a host that does not forward, or from and to link-local: none goes further than
+ * here. Multicast and broadcast are nobody's own. */
 static __always_inline int fib_is_local(struct xdp_md *ctx, const struct pkt *pkt)
 {
 	__u32 egress;

@@ -360,7 +360,8 @@ static inline void namespace_make(void)
 	      "for i in r0 r1 b0 b1; do ip link set $i addrgenmode none up; done");
 	shell("ip addr add 10.1.0.1/24 dev r0 && ip addr add fd01::1/64 dev r0 nodad && "
 	      "ip addr add 10.9.0.1/24 dev r0 && ip addr add 192.0.2.1/24 dev b0 && "
-	      "ip addr add 2001:db8::1/64 dev b0 nodad");
+	      "ip addr add 2001:db8::1/64 dev b0 nodad && "
+	      "ip addr add fe80::b/64 dev b0 nodad");
 	shell("for n in 2 3 4 5 6 7 8; do ip route add 10.$n.0.0/16 via 192.0.2.2; done; "
 	      "ip route add blackhole 10.66.0.0/16; "
 	      "for n in 2 3; do ip route add fd0$n::/16 via 2001:db8::2; done");

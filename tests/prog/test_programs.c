@@ -71,6 +71,7 @@ static const __u8 zeros[64];
 #define DATA(n)        .payload_len = (n)
 #define PING           .proto = IPPROTO_ICMP, .icmp_type = 8, DATA(24)
 #define ICMP6(t)       .proto = IPPROTO_ICMPV6, .icmp_type = (t), DATA(16)
+#define PING6          ICMP6(128)
 #define QUOTE(q)       .payload = (q), .payload_len = sizeof(q)
 #define PATCH(at, to)  .patch = {true, (at), (to)}
 #define PATCH2(at, to) .patch2 = {true, (at), (to)}
@@ -94,6 +95,9 @@ static const struct prog_case cases[] = {
 	{"red: multicast", PROG_RED, R(NOT_OUTBOUND), {RED4, .dst = "224.0.0.251", UDP(5353, 5353), DATA(30)}},
 	{"red: broadcast", PROG_RED, R(NOT_OUTBOUND), {RED4, .dst = "255.255.255.255", UDP(68, 67), DATA(240)}},
 	{"red: multicast, v6", PROG_RED, R(NOT_OUTBOUND), {RED6, .dst = "ff02::fb", UDP(5353, 5353), DATA(30)}},
+	{"red: link-local, which black has too", PROG_RED, R(NOT_OUTBOUND), {RED6, .dst = "fe80::77", PING6}},
+	{"black: ping to its link-local address", PROG_BLACK, R(NO_POLICY), {.src = "fe80::77", .dst = "fe80::b", PING6}},
+	{"black: IKE to its link-local address", PROG_BLACK, R(IKE_IN), {.src = "fe80::77", .dst = "fe80::b", UDP(500, 500), DATA(28)}},
 	{"red: no route", PROG_RED, R(NOT_OUTBOUND), {RED4, .dst = "10.99.0.1", PING}},
 	{"red: blackhole", PROG_RED, R(NOT_OUTBOUND), {RED4, .dst = "10.66.0.1", PING}},
 	{"red: no SPD, to this host", PROG_RED, R(NOT_OUTBOUND), {RED4, .dst = "10.1.0.1", PING}, CASE_NO_SPD},
