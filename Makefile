@@ -74,6 +74,8 @@ $(BUILD)/gen/lib/config_parse.c: lib/config_parse.y
 $(BUILD)/gen/lib/config_scan.c: lib/config_scan.l $(BUILD)/gen/lib/config_parse.c
 	@mkdir -p $(@D)
 	$(call say,FLEX,$@)flex --header-file=$(@:.c=.h) -o $@ $<
+# The headers come with the sources; these lines make objects see that they are new.
+$(BUILD)/gen/lib/%.h: $(BUILD)/gen/lib/%.c ;
 $(BUILD)/gen/lib/%.o: $(BUILD)/gen/lib/%.c
 	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-error -w -MMD -c $< -o $@
 $(call objs,lib): | $(if $(wildcard lib/config_parse.y),$(BUILD)/gen/lib/config_scan.c)

@@ -98,10 +98,15 @@ bool parse_path(struct config_diag *diag, const struct config_node *node, char *
 
 bool parse_name(struct config_diag *diag, const struct config_node *node, char *out, size_t size)
 {
-	if (strlen(node->value) >= size) {
+	const char *c = node->value;
+
+	while (isgraph((unsigned char)*c) && *c != '/' && *c != '"')
+		c++;
+	if (*c || (size_t)(c - node->value) >= size) {
 		config_error(diag, &node->value_place,
-			     "the name in %s is too long: expected at most %zu letters", node->name,
-			     size - 1);
+			     "%s = %s is no name: expected 1 to %zu letters, digits or signs "
+			     "without space, slash and quote",
+			     node->name, config_shown(node->value), size - 1);
 		return false;
 	}
 	strcpy(out, node->value);

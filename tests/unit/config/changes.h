@@ -75,6 +75,9 @@ static const struct change {
 	 "or ipv6-icmp\n"},
 	{"icmp_type = 8", "icmp_type = 8-9",
 	 "xipsec.conf:30:2: ping has icmp_code without one icmp_type: expected icmp_type = N\n"},
+	{"child = net\n", "child = two words\n",
+	 "xipsec.conf:47:11: child = two words is no name: expected 1 to 63 letters, digits or "
+	 "signs without space, slash and quote\n"},
 	{"action = discard", "action = discard\n\t\tchild = x",
 	 "xipsec.conf:41:2: rest names a child, but does not protect: expected action = protect\n"},
 	{"child = net\n", "child = nett\n",
