@@ -71,6 +71,8 @@ gateway()
 	XIPSECD=$2
 	new_keys
 	gw_config a
+	: >"$WORK/gw-$v.conf"
+	chmod 600 "$WORK/gw-$v.conf"
 	sed "s,/$TOPO-a\$,/$TOPO-$v,; s,/run-a\$,/run-$v,; s,/state-a\$,/state-$v," \
 		"$WORK/gw-a.conf" >"$WORK/gw-$v.conf"
 	gw_attach "$v" >"$WORK/attach-$v.log" 2>&1 || {
