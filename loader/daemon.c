@@ -58,6 +58,7 @@ struct daemon {
 	bool open;
 	bool loaded; /* sas {} was read in */
 	bool said_waiting;
+	bool repair_due;
 	struct datapath dp;
 	void *states, *stats;
 	size_t states_size, states_stride, stats_size, stats_stride;
@@ -501,12 +502,49 @@ static void finish(struct daemon *d, int status)
 	event_base_loopbreak(d->base);
 }
 
+/* Somebody attaches, detaches or upgrades right now. */
+static bool loader_is_busy(const struct daemon *d)
+{
+	_cleanup_close_ int fd = -1;
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/loader.lock", d->config->run_dir);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
+static bool other_release_rules(const struct daemon *d)
+{
+	struct datapath dp;
+	int err = datapath_open(d->config->pin_dir, &dp);
+
+	if (!err)
+		datapath_close(&dp);
+	return err == -EPROTO;
+}
+
+/* An upgrade raises link events too: repairing in the middle of it, or after it, would turn it
+ * back. So never while the loader works (it is done again then), nor when another release rules. */
+static void repair(struct daemon *d)
+{
+	int n;
+
+	d->repair_due = loader_is_busy(d);
+	if (d->repair_due || other_release_rules(d))
+		return;
+	n = attach_repair(d->config);
+	if (n > 0)
+		log_info("%d interface%s attached anew", n, n == 1 ? "" : "s");
+}
+
 static void on_watch(evutil_socket_t fd, short what, void *ctx)
 {
 	struct daemon *d = ctx;
 	char name[32];
 	int err;
 
+	if (d->repair_due)
+		repair(d);
 	err = datapath_current(d->config->pin_dir, name);
 	if (!err && d->open && strcmp(name, d->dp.generation) == 0)
 		return;
@@ -548,14 +586,6 @@ static void on_sync(evutil_socket_t fd, short what, void *ctx)
 	sync_ports(d);
 	if (d->open && d->plan.n)
 		ports_count(d->ports, d->stats, d->stats_stride);
-}
-
-static void repair(struct daemon *d)
-{
-	int n = attach_repair(d->config);
-
-	if (n > 0)
-		log_info("%d interface%s attached anew", n, n == 1 ? "" : "s");
 }
 
 static void on_links(void *ctx)
