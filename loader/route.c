@@ -19,6 +19,7 @@
 /* Seconds after the last question in which changes are still told: workers ask again after 30. */
 #define NEXTHOP_KEEP 90
 #define DEBOUNCE_US  20000
+#define LINKS_US     1000
 
 struct nexthop {
 	struct ctl_nexthop answer;
@@ -455,7 +456,10 @@ static void readable(evutil_socket_t fd, short what, void *ctx)
 		route->links_changed = route->routes_changed = true;
 	else if (err)
 		log_warn("netlink events: %s", strerror(-err));
-	if (!event_pending(route->debounce, EV_TIMEOUT, NULL))
+	/* A new interface is to be closed at once; the rest can wait for its burst to end. */
+	if (route->links_changed)
+		delay.tv_usec = LINKS_US;
+	if (route->links_changed || !event_pending(route->debounce, EV_TIMEOUT, NULL))
 		event_add(route->debounce, &delay);
 }
 

@@ -29,7 +29,7 @@ struct route_link {
 struct route_hooks {
 	/* An answer, or a changed one, to whom it may concern. */
 	void (*nexthop)(void *ctx, const struct ctl_nexthop *msg);
-	/* Interfaces came, went or changed; called 20 ms after the first of a burst of events. */
+	/* Interfaces came, went or changed; called 1 ms after the last of a burst of events. */
 	void (*links)(void *ctx);
 	/* Slot of an interface that has a role, or -1. */
 	int (*slot)(void *ctx, unsigned int ifindex);
