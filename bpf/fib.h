@@ -38,18 +38,28 @@ static __always_inline long fib_ask(struct xdp_md *ctx, const struct pkt *pkt, _
 	return ret;
 }
 
-/* Would the stack send this out by a black interface? Direction of failure: slow path, "no" means
+enum fib_way {
+	FIB_ELSEWHERE, /* this host, a red interface, nowhere */
+	FIB_BLACK,
+	FIB_UNKNOWN, /* an interface without a role: exempt, or a black one that was made anew */
+};
+
+/* By which way would the stack send this out? Direction of failure: slow path, "elsewhere" means
  * that the stack decides, and the guard on black's egress looks at whatever it sends there. */
-static __always_inline int fib_leaves_by_black(struct xdp_md *ctx, const struct pkt *pkt)
+static __always_inline enum fib_way fib_way_out(struct xdp_md *ctx, const struct pkt *pkt)
 {
 	const struct xipsec_iface *iface;
 	__u32 egress = 0;
 
 	if (pkt_multicast(pkt))
-		return 0;
+		return FIB_ELSEWHERE;
 	fib_ask(ctx, pkt, &egress);
+	if (!egress)
+		return FIB_ELSEWHERE;
 	iface = bpf_map_lookup_elem(&ifaces, &egress);
-	return iface && iface->role == XIPSEC_ROLE_UNPROTECTED;
+	if (!iface)
+		return FIB_UNKNOWN;
+	return iface->role == XIPSEC_ROLE_UNPROTECTED ? FIB_BLACK : FIB_ELSEWHERE;
 }
 
 /* Is the destination this host? NOT_FWDED is also said of what has no route, FWD_DISABLED of

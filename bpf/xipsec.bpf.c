@@ -71,6 +71,7 @@ static __always_inline enum xipsec_reason red_reason(struct xdp_md *ctx, struct 
 	const struct xipsec_spd *rules;
 	enum xipsec_reason reason;
 	enum spd_verdict verdict;
+	enum fib_way way;
 	__u32 child_id = 0;
 
 	if (!iface)
@@ -81,12 +82,21 @@ static __always_inline enum xipsec_reason red_reason(struct xdp_md *ctx, struct 
 	reason = pass_link(pkt);
 	if (reason)
 		return reason;
-	if (pkt->family == XIPSEC_FAMILY_ANY || !fib_leaves_by_black(ctx, pkt))
+	if (pkt->family == XIPSEC_FAMILY_ANY)
+		return XIPSEC_REASON_NOT_OUTBOUND;
+	way = fib_way_out(ctx, pkt);
+	if (way == FIB_ELSEWHERE)
 		return XIPSEC_REASON_NOT_OUTBOUND;
 	rules = spd_current();
 	if (!rules)
 		return XIPSEC_REASON_NO_SPD;
 	verdict = spd_lookup(rules, pkt, XIPSEC_DIR_OUT, &child_id);
+	/* No guard stands there: what a rule says must be ESP or must not go does not go; what no
+	 * rule speaks of is between the networks that have no role. */
+	if (way == FIB_UNKNOWN && verdict == SPD_PROTECT)
+		return XIPSEC_REASON_PLAINTEXT_OUT;
+	if (way == FIB_UNKNOWN && (verdict == SPD_BYPASS || verdict == SPD_NONE))
+		return XIPSEC_REASON_NOT_OUTBOUND;
 	if (verdict == SPD_BYPASS)
 		return XIPSEC_REASON_BYPASS_OUT;
 	if (verdict == SPD_PROTECT)
