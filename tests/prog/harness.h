@@ -365,6 +365,12 @@ static inline void namespace_make(void)
 	shell("for n in 2 3 4 5 6 7 8; do ip route add 10.$n.0.0/16 via 192.0.2.2; done; "
 	      "ip route add blackhole 10.66.0.0/16; "
 	      "for n in 2 3; do ip route add fd0$n::/16 via 2001:db8::2; done");
+	/* an interface without a role, which takes 77 of every network */
+	shell("ip link add u0 type veth peer name u1 && "
+	      "for i in u0 u1; do ip link set $i addrgenmode none up; done && "
+	      "ip addr add 198.51.100.1/24 dev u0 && "
+	      "for n in 2 3 4 8; do ip route add 10.$n.77.0/24 via 198.51.100.2; done; "
+	      "ip route add fd03:77::/32 dev u0");
 	harness.red = if_nametoindex("r0");
 	harness.black = if_nametoindex("b0");
 	assert_int_equal(bpf_xdp_attach(harness.red, nothing, XDP_FLAGS_DRV_MODE, NULL), 0);

@@ -116,6 +116,14 @@ static const struct prog_case cases[] = {
 	{"red: no policy", PROG_RED, R(NO_POLICY), {RED4, .dst = "10.8.0.1", PING}},
 	{"red: no SPD", PROG_RED, R(NO_SPD), {RED4, .dst = "10.3.0.1", PING}, CASE_NO_SPD},
 
+	/* red: towards an interface without a role */
+	{"red: protect, by an interface without a role", PROG_RED, R(PLAINTEXT_OUT), {RED4, .dst = "10.2.77.1", PING}},
+	{"red: discard, by an interface without a role", PROG_RED, R(DISCARD), {RED4, .dst = "10.4.77.1", PING}},
+	{"red: bypass, by an interface without a role", PROG_RED, R(NOT_OUTBOUND), {RED4, .dst = "10.3.77.1", PING}},
+	{"red: no policy, by an interface without a role", PROG_RED, R(NOT_OUTBOUND), {RED4, .dst = "10.8.77.1", PING}},
+	{"red: hidden port, by an interface without a role", PROG_RED, R(FRAG_OPAQUE), {RED6, .dst = "fd03:77::1", .ext = "F", .proto = IPPROTO_UDP, .frag_off = 8, DATA(64)}},
+	{"red: no SPD, by an interface without a role", PROG_RED, R(NO_SPD), {RED4, .dst = "10.8.77.1", PING}, CASE_NO_SPD},
+
 	/* red: protect */
 	{"red: protect", PROG_RED, R(STEER_OUT), {RED4, .dst = "10.2.0.1", PING}},
 	{"red: protect, tcp, options, two tags", PROG_RED, R(STEER_OUT), {RED4, .dst = "10.2.0.1", TCP(1, 2), .options = 12, .vlans = 2}},
