@@ -33,15 +33,16 @@ tell()
 # cmocka prints TAP here: "ok 3 - name", "not ok 4 - name".
 tell_tap()
 {
-	local kind=$1 log=$2 line
+	local kind=$1 log=$2 line why='says not why'
 	while IFS= read -r line; do
 		case $line in
-		'ok '*'# SKIP'*) tell skip "$kind: ${line#*- }" ;;
+		'# skip: '*) why=${line#\# skip: } ;;
+		*'ok '*'# SKIP'*) tell skip "$kind: ${line#*SKIP }: $why" ;;
 		'ok '*) tell ok "$kind: ${line#*- }" ;;
 		'not ok '*) tell 'not ok' "$kind: ${line#*- }" ;;
 		'skip '*) tell skip "$kind: ${line#*- }" ;;
 		esac
-	done < <(grep -aE '^(ok|not ok|skip) ' "$log")
+	done < <(grep -aE '^(ok|not ok|skip|# skip:) ' "$log")
 }
 
 # run NAME LOG COMMAND...: with a time limit; what it says is counted. A file that dies or says

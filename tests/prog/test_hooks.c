@@ -17,6 +17,7 @@
 #include <sched.h>
 #include <string.h>
 #include <unistd.h>
+#include "tests/lib/skip.h"
 #include "loader/hook_tc.h"
 #include "loader/hook_xdp.h"
 #include "loader/probe.h"
@@ -89,7 +90,7 @@ static void tc_by_clsact(void **state)
 static void tc_by_tcx(void **state)
 {
 	if (!probe_tcx(lo))
-		skip();
+		skip_because("this kernel has no tcx");
 	tc_life(TC_KIND_TCX);
 }
 
@@ -101,7 +102,7 @@ static void tcx_stands_first(void **state)
 	__u32 ids[4] = {0};
 
 	if (!probe_tcx(lo))
-		skip();
+		skip_because("this kernel has no tcx");
 	assert_int_equal(tc_swap(lo, TC_EGRESS, TC_KIND_TCX, other, -1), 0);
 	assert_int_equal(tc_swap(lo, TC_EGRESS, TC_KIND_TCX, ours, -1), 0);
 	assert_int_equal(tcx_query(lo, TC_EGRESS, ids, 4), 2);
