@@ -13,6 +13,7 @@ transfer()
 	local from=$1 to=$2 addr=$3 port=7100
 
 	[ -s "$WORK/random" ] || head -c 20000000 /dev/urandom >"$WORK/random"
+	rm -f "$WORK/received" # or the last transfer's "listening" is seen
 	spawn "red-$to" "$WORK/received" /usr/bin/python3 -c '
 import hashlib, socket, sys
 s = socket.create_server((sys.argv[1], int(sys.argv[2])), family=socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
