@@ -29,9 +29,26 @@ static int add_one(struct session *s, const char *name, enum xipsec_role role)
 	return session_target(s, link, role) ? 0 : -ENOSPC;
 }
 
-/* Interfaces of the config that do not exist yet go into the record: xipsecd attaches them as they
- * come. */
-static int add_all(struct session *s)
+/* What the config names and the host does not have yet (a VLAN, a bond, a NIC that comes late) goes
+ * into the record, and xipsecd attaches it as it comes: one missing interface must not keep the
+ * others, and with them the network, down. */
+static int add_missing(struct session *s, const struct config_iface *iface, unsigned int *noted)
+{
+	const struct record_entry *entry = record_find(&s->record, iface->name);
+	int err;
+
+	log_warn("%s: there is no such interface yet; xipsecd attaches it as %s when it appears",
+		 iface->name, role_name(iface->role));
+	if (entry && entry->role == iface->role)
+		return 0;
+	err = record_set(&s->record, iface->name, iface->role);
+	if (!err)
+		++*noted;
+	return err;
+}
+
+/* *noted: interfaces that are missing and were not on record. */
+static int add_all(struct session *s, unsigned int *noted)
 {
 	const struct config *config = s->config;
 	int first = 0;
@@ -45,10 +62,9 @@ static int add_all(struct session *s)
 	}
 	for (unsigned int i = 0; i < config->n_ifaces; i++) {
 		const struct config_iface *iface = &config->ifaces[i];
-		int err = add_one(s, iface->name, iface->role);
+		int err = session_link(s, iface->name) ? add_one(s, iface->name, iface->role)
+						       : add_missing(s, iface, noted);
 
-		if (err == -ENODEV)
-			record_set(&s->record, iface->name, iface->role);
 		if (err && err != -EALREADY)
 			first = first ? first : err;
 	}
@@ -57,7 +73,8 @@ static int add_all(struct session *s)
 
 static int attach_in(struct session *s, const struct loader_attach *what)
 {
-	int missing = 0, err;
+	unsigned int noted = 0;
+	int failed = 0, err;
 
 	if (confirm_pending(s->config->run_dir)) {
 		log_error("an attach waits for `xipsec confirm`: confirm it, or wait until it is "
@@ -72,11 +89,12 @@ static int attach_in(struct session *s, const struct loader_attach *what)
 		if (err)
 			return err;
 	} else {
-		missing = add_all(s);
+		failed = add_all(s, &noted);
 		if (!s->n_targets && !s->record.n)
-			return missing;
-		if (!s->n_targets && !missing && !(s->flags & LOADER_UPGRADE)) {
-			log_info("all interfaces of the config are attached already");
+			return failed;
+		if (!s->n_targets && !failed && !noted && s->open &&
+		    !(s->flags & LOADER_UPGRADE)) {
+			log_info("all interfaces of the config that exist are attached already");
 			return -EALREADY;
 		}
 	}
@@ -94,9 +112,9 @@ static int attach_in(struct session *s, const struct loader_attach *what)
 	} else {
 		session_commit(s);
 	}
-	for (unsigned int i = 0; i < s->n_targets && !missing; i++)
-		missing = s->target[i].err;
-	return missing;
+	for (unsigned int i = 0; i < s->n_targets && !failed; i++)
+		failed = s->target[i].err;
+	return failed;
 }
 
 int loader_attach(const struct config *config, const struct loader_attach *what)

@@ -26,10 +26,12 @@ check()
 	if "$@"; then ok "$name"; else not_ok "$name"; fi
 }
 
+daemon=
 # shellcheck disable=SC2317
 clean_up()
 {
 	trap - EXIT
+	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
 	ns "$XIPSEC" -c "$WORK/conf" detach --all >/dev/null 2>&1
 	ip netns del "$NS" 2>/dev/null
 	umount "$WORK/bpffs" 2>/dev/null
@@ -210,6 +212,33 @@ check "pins stay for the other" [ -d "$WORK/bpffs/pins" ]
 check "detach again" expect 4 "not attached" detach red0
 check "detach the last" expect 0 "detached" detach --all
 check "nothing is left" clean black0
+
+# ---------------------------------------------------------------- one is missing
+ns ip link del red0
+role_of() { xipsec status --json && jq -r ".interfaces[] | select(.name == \"$1\") | .role + \" \" + (.ifindex > 0 | tostring) + \" \" + .xdp.kind" "$WORK/out"; }
+check "attach --all without one of them is no failure" expect 0 "red0: there is no such interface yet" attach --all
+check "the one that is there is attached" [ "$(role_of black0)" = "unprotected true native" ]
+check "the missing one is on record" [ "$(role_of red0)" = "protected false none" ]
+check "that is safe" expect 0 "gone" status
+check "a second time: nothing to do, and told again" expect 4 "red0: there is no such interface yet" attach --all
+ns ip link add red0 type veth peer name red1
+ns ip link set red0 up
+check "it comes, and nobody attaches it: unsafe" expect 6 "xipsec attach red0" status
+ns "$BUILD/xipsecd" -c "$WORK/conf" >"$WORK/xipsecd.log" 2>&1 &
+daemon=$!
+comes() { for _ in $(seq 50); do [ "$(role_of red0)" = "protected true native" ] && return; sleep 0.1; done; return 1; }
+check "xipsecd attaches it at its start" comes
+ns ip link del red0
+ns ip link add red0 type veth peer name red1
+check "xipsecd attaches it when it comes" comes
+kill "$daemon" && wait "$daemon"
+daemon=
+check "detach forgets them" expect 0 "black0: detached" detach --all
+ns ip link del red0
+ns ip link del black0
+check "all are missing: that is noted" expect 0 "black0: there is no such interface yet" attach --all
+check "detach forgets what is missing" expect 0 "red0: detached" detach --all
+check "nothing is left of that" no_pins
 
 # ---------------------------------------------------------------- too many
 for i in $(seq 0 16); do
