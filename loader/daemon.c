@@ -198,14 +198,29 @@ static void on_fill(void *ctx, unsigned int worker)
 	route_each(d->route, fill_nexthop, &fill);
 }
 
-static void lend_memory(void *ctx, unsigned int i, int *umem, int *table, struct ctl_hello *hello)
+static int lend_memory(void *ctx, unsigned int i, int *umem, int *table, struct ctl_hello *hello)
 {
 	struct daemon *d = ctx;
 
-	ports_memory(d->ports, i, umem, table, hello);
+	return ports_memory(d->ports, i, umem, table, hello);
 }
 
-static const struct workers_hooks workers_hooks = {on_fill, on_ask, on_sa_stopped};
+static void on_mapped(void *ctx, unsigned int worker, __u32 slot, __u32 queue)
+{
+	struct daemon *d = ctx;
+
+	ports_mapped(d->ports, &d->dp, worker, slot, queue);
+}
+
+static void on_died(void *ctx, unsigned int worker)
+{
+	struct daemon *d = ctx;
+
+	ports_worker_died(d->ports, &d->dp, worker);
+}
+
+static const struct workers_hooks workers_hooks = {on_fill, on_ask, on_sa_stopped, on_mapped,
+						   on_died};
 static const struct ports_hooks ports_hooks = {ports_send};
 
 /* ------------------------------------------------------------------ config */
@@ -577,6 +592,8 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	struct daemon *d = ctx;
 
 	sas_tick(d->sas);
+	if (d->open)
+		ports_tick(d->ports, &d->dp);
 }
 
 static void on_sync(evutil_socket_t fd, short what, void *ctx)
@@ -798,7 +815,7 @@ static int start(struct daemon *d)
 	}
 	d->base = event_base_new();
 	d->sas = sas_new(d->config->max_sas, &d->reserve, &sas_ops, d);
-	d->ports = ports_new(&ports_hooks, d);
+	d->ports = ports_new(&ports_hooks, d, d->options->no_remap);
 	if (!d->base || !d->sas || !d->ports)
 		return -ENOMEM;
 	err = workers_new(d->base, &workers_hooks, d, &d->workers);

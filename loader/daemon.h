@@ -12,6 +12,7 @@ struct daemon_options {
 	const char *config_path;
 	bool busy_poll;
 	unsigned int hostile; /* debug builds */
+	bool no_remap;        /* debug builds: as on a kernel before 6.4 (loader/ports.h) */
 };
 
 /* Exit statuses, told in xipsecd(8). */

@@ -13,7 +13,7 @@
 #include "lib/log.h"
 #include "loader/daemon.h"
 
-enum { OPT_BUSY_POLL = 256, OPT_HOSTILE, OPT_VERSION };
+enum { OPT_BUSY_POLL = 256, OPT_HOSTILE, OPT_NO_REMAP, OPT_VERSION };
 
 static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -23,6 +23,7 @@ static const struct option options[] = {
 	{"busy-poll", no_argument, NULL, OPT_BUSY_POLL},
 #ifdef XIPSEC_HOSTILE
 	{"hostile", required_argument, NULL, OPT_HOSTILE},
+	{"no-remap", no_argument, NULL, OPT_NO_REMAP},
 #endif
 	{NULL, 0, NULL, 0},
 };
@@ -69,6 +70,7 @@ int main(int argc, char **argv)
 		case 'h': usage(stdout); return DAEMON_OK;
 		case OPT_VERSION: puts("xipsecd " XIPSEC_VERSION); return DAEMON_OK;
 		case OPT_BUSY_POLL: opts.busy_poll = true; break;
+		case OPT_NO_REMAP: opts.no_remap = true; break;
 		case OPT_HOSTILE: opts.hostile = (unsigned int)strtoul(optarg, NULL, 10); break;
 		default: usage(stderr); return DAEMON_USAGE;
 		}

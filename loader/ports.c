@@ -13,28 +13,46 @@
 #define FRAMES_PER_SOCKET (2 * XSK_RING_SIZE)
 #define FRAMES_MAX        65536
 
-/* Seconds before a queue that somebody else holds is tried again: each try waits for it. */
-#define BUSY_REST 10
+/* How long a queue may be busy because its last owner has just left it. */
+#define BUSY_PATIENCE 2000 /* ms */
+
+struct port_queue {
+	struct xsk xsk;
+	bool mapped;      /* by the worker that lives */
+	bool ready;       /* bound, and in the XSKMAP */
+	__u64 busy_since; /* ms, 0: it is not */
+};
 
 struct port {
 	bool used;
 	struct ctl_dev dev;
-	char name[16];
+	struct attach_iface iface;
 	unsigned int n_queues;
-	struct xsk xsk[XIPSEC_QUEUES_MAX];
+	struct port_queue queue[XIPSEC_QUEUES_MAX];
 	int failed; /* last error, said once */
-	time_t again;
 };
 
 struct ports {
 	const struct ports_hooks *hooks;
 	void *ctx;
 	unsigned int n; /* workers */
+	__u32 frame_size, n_frames;
 	struct xsk_umem umem[XIPSEC_WORKERS_MAX];
 	struct port port[XIPSEC_SLOTS_MAX];
+	bool probed; /* whether rings can be mapped again */
+	bool can_remap;
+	bool waiting; /* some queue is busy */
 };
 
-struct ports *ports_new(const struct ports_hooks *hooks, void *ctx)
+static __u64 now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+struct ports *ports_new(const struct ports_hooks *hooks, void *ctx, bool no_remap)
 {
 	struct ports *ports = calloc(1, sizeof(*ports));
 
@@ -42,6 +60,7 @@ struct ports *ports_new(const struct ports_hooks *hooks, void *ctx)
 		return NULL;
 	ports->hooks = hooks;
 	ports->ctx = ctx;
+	ports->probed = no_remap;
 	return ports;
 }
 
@@ -61,6 +80,8 @@ int ports_open(struct ports *ports, unsigned int n, __u32 frame_size, unsigned i
 	/* A power of two, with room for a few sockets that come later. */
 	while (frames < (sockets + 2) * FRAMES_PER_SOCKET && frames < FRAMES_MAX)
 		frames *= 2;
+	ports->frame_size = frame_size;
+	ports->n_frames = frames;
 	for (unsigned int i = 0; i < n; i++) {
 		err = xsk_umem_new(frame_size, frames, &ports->umem[i]);
 		if (err) {
@@ -88,7 +109,7 @@ static void port_close(struct ports *ports, const struct datapath *dp, unsigned 
 
 	for (__u32 q = 0; q < port->n_queues; q++) {
 		take_out(dp, slot, q);
-		xsk_close(&port->xsk[q]);
+		xsk_close(&port->queue[q].xsk);
 	}
 	memset(port, 0, sizeof(*port));
 }
@@ -115,7 +136,7 @@ static void port_gone(struct ports *ports, const struct datapath *dp, unsigned i
 			       .slot = slot};
 
 	log_info("%s is gone or has no role any more: its sockets are closed",
-		 ports->port[slot].name);
+		 ports->port[slot].iface.name);
 	port_close(ports, dp, slot);
 	broadcast(ports, &gone, sizeof(gone));
 }
@@ -129,34 +150,24 @@ static int shared_socket(const struct ports *ports, unsigned int worker)
 		const struct port *port = &ports->port[slot];
 
 		for (__u32 q = worker; port->used && q < port->n_queues; q += ports->n)
-			if (port->xsk[q].fd >= 0)
-				return port->xsk[q].fd;
+			if (port->queue[q].xsk.bound)
+				return port->queue[q].xsk.fd;
 	}
 	return -1;
 }
 
-static int open_queue(struct ports *ports, const struct attach_iface *iface, __u32 queue,
-		      struct xsk *out)
+static void send_bound(struct ports *ports, unsigned int slot, __u32 queue)
 {
-	unsigned int worker = queue % ports->n;
-	int shared = shared_socket(ports, worker);
-	int err;
+	struct ctl_xsk_ref msg = {.hdr = {XIPSEC_CTL_XSK_BOUND, XIPSEC_ABI, sizeof(msg)},
+				  .slot = slot,
+				  .queue = queue};
 
-	if (shared >= 0) {
-		err = xsk_open(&ports->umem[worker], shared, iface->ifindex, queue, iface->generic,
-			       out);
-		/* The other's mode (zero-copy) does not suit this device, or that socket's device
-		 * has just gone: this one registers the memory for itself. */
-		if (err != -EOPNOTSUPP && err != -EINVAL && err != -EBADF &&
-		    err != -EPROTONOSUPPORT)
-			return err;
-	}
-	return xsk_open(&ports->umem[worker], -1, iface->ifindex, queue, iface->generic, out);
+	ports->hooks->send(ports->ctx, queue % ports->n, &msg, sizeof(msg), NULL, 0);
 }
 
 static void send_xsk(struct ports *ports, unsigned int slot, __u32 queue)
 {
-	const struct xsk *xsk = &ports->port[slot].xsk[queue];
+	const struct xsk *xsk = &ports->port[slot].queue[queue].xsk;
 	struct ctl_xsk msg = {.hdr = {XIPSEC_CTL_XSK, XIPSEC_ABI, sizeof(msg)},
 			      .slot = slot,
 			      .queue = queue,
@@ -166,66 +177,178 @@ static void send_xsk(struct ports *ports, unsigned int slot, __u32 queue)
 			      .comp = xsk->comp};
 
 	ports->hooks->send(ports->ctx, queue % ports->n, &msg, sizeof(msg), &xsk->fd, 1);
+	if (ports->port[slot].queue[queue].ready)
+		send_bound(ports, slot, queue);
 }
 
-static int add_queue(struct ports *ports, const struct datapath *dp,
-		     const struct attach_iface *iface, __u32 queue)
-{
-	struct port *port = &ports->port[iface->slot];
-	__u32 key = iface->slot * XIPSEC_QUEUES_MAX + queue;
-	struct xsk xsk;
-	int err;
-
-	err = open_queue(ports, iface, queue, &xsk);
-	if (err)
-		return err;
-	if (bpf_map_update_elem(dp->xsks, &key, &xsk.fd, BPF_ANY) < 0) {
-		err = -errno;
-		xsk_close(&xsk);
-		return err;
-	}
-	port->xsk[queue] = xsk;
-	if (queue >= port->n_queues)
-		port->n_queues = queue + 1;
-	send_xsk(ports, iface->slot, queue);
-	log_info("%s queue %u: AF_XDP socket of worker %u, %s", iface->name, queue,
-		 queue % ports->n, xsk.zerocopy ? "zero-copy" : "copy mode");
-	return 0;
-}
-
-static void say_failed(struct port *port, const struct attach_iface *iface, __u32 queue, int err)
+static void say_failed(struct port *port, __u32 queue, int err)
 {
 	if (err == port->failed)
 		return;
 	port->failed = err;
-	log_warn("%s queue %u has no AF_XDP socket: %s%s; it is tried again", iface->name, queue,
-		 strerror(-err),
+	log_warn("%s queue %u has no AF_XDP socket: %s%s; it is tried again", port->iface.name,
+		 queue, strerror(-err),
 		 err == -ENETDOWN ? " (the interface is down)"
 		 : err == -EBUSY  ? " (another program has it)"
 				  : "");
 }
 
-static void open_queues(struct ports *ports, const struct datapath *dp,
-			const struct attach_iface *iface)
+static void probe_remap(struct ports *ports, const struct xsk *xsk)
 {
-	struct port *port = &ports->port[iface->slot];
-	unsigned int n = iface->queues < XIPSEC_QUEUES_MAX ? iface->queues : XIPSEC_QUEUES_MAX;
+	if (ports->probed)
+		return;
+	ports->probed = true;
+	ports->can_remap = xsk_can_remap(xsk);
+	if (!ports->can_remap)
+		log_info("this kernel maps the rings of a bound socket only once (Linux 6.4 can "
+			 "again): the sockets of a worker that dies are made anew");
+}
+
+/* Bound, in the XSKMAP, and its worker told: 0 or -errno, then it can be tried again. */
+static int make_ready(struct ports *ports, const struct datapath *dp, unsigned int slot,
+		      __u32 queue)
+{
+	const struct attach_iface *iface = &ports->port[slot].iface;
+	struct port_queue *at = &ports->port[slot].queue[queue];
+	__u32 key = slot * XIPSEC_QUEUES_MAX + queue;
+	unsigned int worker = queue % ports->n;
+	int err = 0;
+
+	if (!at->xsk.bound)
+		err = xsk_bind(&at->xsk, &ports->umem[worker], shared_socket(ports, worker),
+			       iface->ifindex, queue, iface->generic);
+	if (err)
+		return err;
+	probe_remap(ports, &at->xsk);
+	if (bpf_map_update_elem(dp->xsks, &key, &at->xsk.fd, BPF_ANY) < 0)
+		return -errno;
+	at->ready = true;
+	send_bound(ports, slot, queue);
+	log_info("%s queue %u: AF_XDP socket of worker %u, %s", iface->name, queue, worker,
+		 at->xsk.zerocopy ? "zero-copy" : "copy mode");
+	return 0;
+}
+
+/* Gets a mapped socket going. A queue that is busy may be so for a moment only. */
+static void ready_queue(struct ports *ports, const struct datapath *dp, unsigned int slot,
+			__u32 queue)
+{
+	struct port *port = &ports->port[slot];
+	struct port_queue *at = &port->queue[queue];
 	int err;
 
-	if (!port->dev.up || time(NULL) < port->again)
+	if (at->xsk.fd < 0 || !at->mapped || at->ready || !port->dev.up)
 		return;
-	for (__u32 q = 0; q < n; q++) {
-		if (q < port->n_queues && port->xsk[q].fd >= 0)
+	err = make_ready(ports, dp, slot, queue);
+	if (!err) {
+		at->busy_since = 0;
+		port->failed = 0;
+		return;
+	}
+	if (err == -EBUSY && !at->busy_since)
+		at->busy_since = now_ms();
+	if (err == -EBUSY && now_ms() - at->busy_since < BUSY_PATIENCE)
+		ports->waiting = true;
+	else
+		say_failed(port, queue, err);
+}
+
+/* Makes and lends what is missing, and gets going what could not be so far. */
+static void open_queues(struct ports *ports, const struct datapath *dp, unsigned int slot)
+{
+	struct port *port = &ports->port[slot];
+	unsigned int n = port->iface.queues;
+	int err;
+
+	if (!port->dev.up)
+		return;
+	for (__u32 q = 0; q < n && q < XIPSEC_QUEUES_MAX; q++) {
+		if (port->queue[q].xsk.fd >= 0) {
+			ready_queue(ports, dp, slot, q);
 			continue;
-		err = add_queue(ports, dp, iface, q);
+		}
+		err = xsk_new(&port->queue[q].xsk);
 		if (err) {
-			say_failed(port, iface, q, err);
-			port->again = err == -EBUSY ? time(NULL) + BUSY_REST : 0;
+			say_failed(port, q, err);
 			return;
 		}
+		if (q >= port->n_queues)
+			port->n_queues = q + 1;
+		send_xsk(ports, slot, q);
 	}
-	port->failed = 0;
 }
+
+void ports_tick(struct ports *ports, const struct datapath *dp)
+{
+	if (!ports->waiting)
+		return;
+	ports->waiting = false;
+	for (unsigned int slot = 0; slot < XIPSEC_SLOTS_MAX; slot++)
+		for (__u32 q = 0; q < ports->port[slot].n_queues; q++)
+			if (ports->port[slot].queue[q].busy_since)
+				ready_queue(ports, dp, slot, q);
+}
+
+void ports_mapped(struct ports *ports, const struct datapath *dp, unsigned int worker, __u32 slot,
+		  __u32 queue)
+{
+	struct port_queue *at;
+
+	if (slot >= XIPSEC_SLOTS_MAX || queue >= ports->port[slot].n_queues ||
+	    queue % ports->n != worker)
+		return;
+	at = &ports->port[slot].queue[queue];
+	/* Once only: what follows may cost something. */
+	if (at->mapped)
+		return;
+	at->mapped = true;
+	ready_queue(ports, dp, slot, queue);
+}
+
+/* ------------------------------------------------------------------ a worker's death */
+
+static bool any_bound(const struct ports *ports, unsigned int worker)
+{
+	return shared_socket(ports, worker) >= 0;
+}
+
+static void renew_queue(struct ports *ports, const struct datapath *dp, unsigned int slot,
+			__u32 queue)
+{
+	struct port_queue *at = &ports->port[slot].queue[queue];
+	int err;
+
+	take_out(dp, slot, queue);
+	xsk_close(&at->xsk);
+	*at = (struct port_queue){.xsk.fd = -1};
+	err = xsk_new(&at->xsk);
+	if (err)
+		say_failed(&ports->port[slot], queue, err);
+}
+
+/* Sockets that only the dead could use, and the memory whose table tells of their rings. */
+static void renew_worker(struct ports *ports, const struct datapath *dp, unsigned int worker)
+{
+	for (unsigned int slot = 0; slot < XIPSEC_SLOTS_MAX; slot++)
+		for (__u32 q = worker; q < ports->port[slot].n_queues; q += ports->n)
+			renew_queue(ports, dp, slot, q);
+	xsk_umem_free(&ports->umem[worker]);
+	log_info("worker %u gets new sockets and new memory", worker);
+}
+
+void ports_worker_died(struct ports *ports, const struct datapath *dp, unsigned int worker)
+{
+	if (worker >= ports->n)
+		return;
+	for (unsigned int slot = 0; slot < XIPSEC_SLOTS_MAX; slot++)
+		for (__u32 q = worker; q < ports->port[slot].n_queues; q += ports->n)
+			ports->port[slot].queue[q].mapped = false;
+	/* Sockets that are not bound yet can be mapped again on every kernel. */
+	if (!ports->can_remap && any_bound(ports, worker))
+		renew_worker(ports, dp, worker);
+}
+
+/* ------------------------------------------------------------------ keeping up */
 
 static struct ctl_dev describe(const struct attach_iface *iface, const struct route_link *link)
 {
@@ -253,14 +376,14 @@ static void sync_one(struct ports *ports, const struct datapath *dp,
 	if (!port->used) {
 		port->used = true;
 		for (int q = 0; q < XIPSEC_QUEUES_MAX; q++)
-			port->xsk[q].fd = -1;
+			port->queue[q].xsk.fd = -1;
 	}
-	memcpy(port->name, iface->name, sizeof(port->name));
+	port->iface = *iface;
 	if (memcmp(&port->dev, &dev, sizeof(dev)) != 0) {
 		port->dev = dev;
 		broadcast(ports, &dev, sizeof(dev));
 	}
-	open_queues(ports, dp, iface);
+	open_queues(ports, dp, iface->slot);
 }
 
 void ports_sync(struct ports *ports, const struct datapath *dp, const struct route *route,
@@ -294,18 +417,26 @@ void ports_fill(struct ports *ports, unsigned int worker)
 			continue;
 		ports->hooks->send(ports->ctx, worker, &port->dev, sizeof(port->dev), NULL, 0);
 		for (__u32 q = worker; q < port->n_queues; q += ports->n)
-			if (port->xsk[q].fd >= 0)
+			if (port->queue[q].xsk.fd >= 0)
 				send_xsk(ports, slot, q);
 	}
 }
 
-void ports_memory(const struct ports *ports, unsigned int worker, int *umem, int *table,
-		  struct ctl_hello *hello)
+int ports_memory(struct ports *ports, unsigned int worker, int *umem, int *table,
+		 struct ctl_hello *hello)
 {
-	*umem = ports->umem[worker].memory;
-	*table = ports->umem[worker].table;
-	hello->frame_size = ports->umem[worker].frame_size;
-	hello->n_frames = ports->umem[worker].n_frames;
+	struct xsk_umem *mine = &ports->umem[worker];
+	int err = 0;
+
+	if (mine->memory < 0)
+		err = xsk_umem_new(ports->frame_size, ports->n_frames, mine);
+	if (err)
+		return err;
+	*umem = mine->memory;
+	*table = mine->table;
+	hello->frame_size = mine->frame_size;
+	hello->n_frames = mine->n_frames;
+	return 0;
 }
 
 int ports_slot(const struct ports *ports, unsigned int ifindex)
@@ -324,7 +455,7 @@ void ports_count(struct ports *ports, struct xipsec_worker_stats *stats, size_t 
 		for (__u32 q = 0; port->used && q < port->n_queues; q++) {
 			struct xipsec_worker_stats *s =
 				(void *)((char *)stats + q % ports->n * stride);
-			__u64 drops = xsk_new_drops(&port->xsk[q]);
+			__u64 drops = xsk_new_drops(&port->queue[q].xsk);
 
 			if (drops)
 				__atomic_fetch_add(&s->reason[XIPSEC_REASON_RX_FULL].packets, drops,

@@ -2,6 +2,11 @@
 /*
  * Ports: the interfaces with a role as the workers have them, a socket on every queue. Queue q of
  * each belongs to worker q % n, which has one memory for all its sockets.
+ *
+ * A socket is made, lent, mapped by its worker, and only then bound and put into the XSKMAP: before
+ * 6.4 the kernel maps the rings of no bound socket. After a worker's death its sockets live on
+ * where its successor can map them again; where not, they and the memory are made anew, and what
+ * was on its way in them is dropped.
  */
 #ifndef LOADER_PORTS_H
 #define LOADER_PORTS_H
@@ -18,7 +23,8 @@ struct ports_hooks {
 
 struct ports;
 
-struct ports *ports_new(const struct ports_hooks *hooks, void *ctx); /* NULL: no memory */
+/* NULL: no memory. `no_remap` is for tests: sockets are made anew on every kernel. */
+struct ports *ports_new(const struct ports_hooks *hooks, void *ctx, bool no_remap);
 void ports_free(struct ports *ports);
 
 /* Makes the memory of `n` workers, for `sockets` sockets each. 0 or -errno. */
@@ -27,14 +33,25 @@ int ports_open(struct ports *ports, unsigned int n, __u32 frame_size, unsigned i
 void ports_close(struct ports *ports, const struct datapath *dp);
 
 /* Makes the sockets be what `list` asks for, and tells the workers what changed. An interface that
- * is down or busy is tried again by the next call. */
+ * is down or busy is tried again by the next call, or by ports_tick(). */
 void ports_sync(struct ports *ports, const struct datapath *dp, const struct route *route,
 		const struct attach_iface *list, unsigned int n);
 
+/* To be called every 20 ms or so: tries queues again that their last owner has just left. */
+void ports_tick(struct ports *ports, const struct datapath *dp);
+
+/* A worker says that it has mapped a socket: binds it. What it says is checked. */
+void ports_mapped(struct ports *ports, const struct datapath *dp, unsigned int worker, __u32 slot,
+		  __u32 queue);
+
+/* A worker is dead and reaped: makes ready what its successor starts with. */
+void ports_worker_died(struct ports *ports, const struct datapath *dp, unsigned int worker);
+
 /* Tells a worker that starts everything. */
 void ports_fill(struct ports *ports, unsigned int worker);
-void ports_memory(const struct ports *ports, unsigned int worker, int *umem, int *table,
-		  struct ctl_hello *hello);
+/* What it needs before: 0 or -errno. */
+int ports_memory(struct ports *ports, unsigned int worker, int *umem, int *table,
+		 struct ctl_hello *hello);
 
 /* Slot of an interface, or -1. */
 int ports_slot(const struct ports *ports, unsigned int ifindex);

@@ -115,6 +115,8 @@ static void worker_end(struct worker *worker, bool again)
 		worker->delay = worker->delay * 2 > RESTART_MAX ? RESTART_MAX : worker->delay * 2;
 	}
 	worker->pid = 0;
+	if (again)
+		worker->all->hooks->died(worker->all->ctx, worker->number);
 }
 
 static void on_sigchld(evutil_socket_t sig, short what, void *ctx)
@@ -157,6 +159,7 @@ static void dispatch(struct worker *worker, const void *buf, size_t len)
 	const struct ctl_hdr *hdr = buf;
 	const struct ctl_nexthop *hop = buf;
 	const struct ctl_sa_ref *ref = buf;
+	const struct ctl_xsk_ref *xsk = buf;
 
 	/* The sender parses packets from strangers: every length is checked. */
 	if (len < sizeof(*hdr) || hdr->abi != XIPSEC_ABI || hdr->len != len)
@@ -177,6 +180,10 @@ static void dispatch(struct worker *worker, const void *buf, size_t len)
 	case XIPSEC_CTL_SA_GONE_OK:
 		if (len == sizeof(*ref))
 			on_gone_ok(worker, ref);
+		break;
+	case XIPSEC_CTL_XSK_MAPPED:
+		if (len == sizeof(*xsk))
+			workers->hooks->mapped(workers->ctx, worker->number, xsk->slot, xsk->queue);
 		break;
 	}
 }
@@ -341,13 +348,14 @@ static void __attribute__((noreturn)) become_worker(int binary, int ctl, unsigne
 	_exit(127);
 }
 
-static void send_start(struct worker *worker)
+/* What a worker begins with: 0 or -errno. */
+static int make_hello(const struct worker *worker, struct ctl_hello *out, int fds[5])
 {
-	struct workers *workers = worker->all;
+	const struct workers *workers = worker->all;
 	const struct workers_lend *lend = &workers->lend;
-	const struct ctl_hdr go = {XIPSEC_CTL_GO, XIPSEC_ABI, sizeof(go)};
-	struct ctl_hello hello = {
-		.hdr = {XIPSEC_CTL_HELLO, XIPSEC_ABI, sizeof(hello)},
+
+	*out = (struct ctl_hello){
+		.hdr = {XIPSEC_CTL_HELLO, XIPSEC_ABI, sizeof(*out)},
 		.worker = worker->number,
 		.n_sas = lend->n_sas,
 		.backend = workers->config.backend,
@@ -359,30 +367,44 @@ static void send_start(struct worker *worker)
 		.sa_state_stride = (__u32)lend->sa_state_stride,
 		.stats_stride = (__u32)lend->stats_stride,
 	};
-	int fds[5] = {-1, -1, lend->sa_state, lend->worker_stats, lend->globals};
+	fds[2] = lend->sa_state;
+	fds[3] = lend->worker_stats;
+	fds[4] = lend->globals;
+	return lend->memory(workers->ctx, worker->number, &fds[0], &fds[1], out);
+}
 
-	lend->memory(workers->ctx, worker->number, &fds[0], &fds[1], &hello);
-	workers_send(workers, worker->number, &hello, sizeof(hello), fds, 5);
+static void send_start(struct worker *worker, const struct ctl_hello *hello, const int fds[5])
+{
+	const struct ctl_hdr go = {XIPSEC_CTL_GO, XIPSEC_ABI, sizeof(go)};
+	struct workers *workers = worker->all;
+
+	workers_send(workers, worker->number, hello, sizeof(*hello), fds, 5);
 	workers->hooks->fill(workers->ctx, worker->number);
 	workers_send(workers, worker->number, &go, sizeof(go), NULL, 0);
 }
 
-static void retry_later(struct worker *worker, const char *what)
+static void retry_later(struct worker *worker, const char *what, int err)
 {
 	struct timeval delay = {.tv_sec = 1};
 
-	log_error("worker %u cannot be started: %s: %s", worker->number, what, strerror(errno));
+	log_error("worker %u cannot be started: %s: %s", worker->number, what, strerror(err));
 	event_add(worker->restart, &delay);
 }
 
 static void spawn(struct worker *worker)
 {
 	struct workers *workers = worker->all;
-	int pair[2], size = CTL_BUFFER;
+	int pair[2], fds[5], size = CTL_BUFFER, err;
+	struct ctl_hello hello;
 	pid_t pid;
 
+	err = make_hello(worker, &hello, fds);
+	if (err) {
+		retry_later(worker, "memory for packets", -err);
+		return;
+	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-		retry_later(worker, "socketpair");
+		retry_later(worker, "socketpair", errno);
 		return;
 	}
 	if (setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
@@ -390,9 +412,10 @@ static void spawn(struct worker *worker)
 	pid = fork();
 	if (pid == 0)
 		become_worker(workers->binary, pair[1], worker->number);
+	if (pid < 0)
+		retry_later(worker, "fork", errno);
 	close(pair[1]);
 	if (pid < 0) {
-		retry_later(worker, "fork");
 		close(pair[0]);
 		return;
 	}
@@ -406,7 +429,7 @@ static void spawn(struct worker *worker)
 	worker->readable =
 		event_new(workers->base, worker->ctl, EV_READ | EV_PERSIST, on_readable, worker);
 	event_add(worker->readable, NULL);
-	send_start(worker);
+	send_start(worker, &hello, fds);
 	log_info("worker %u runs (pid %d)", worker->number, pid);
 }
 

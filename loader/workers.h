@@ -30,8 +30,8 @@ struct workers_lend {
 	size_t sa_state_size, sa_state_stride;
 	size_t stats_size, stats_stride;
 	struct xipsec_worker_stats *stats; /* mapped, for pid and starts */
-	/* of worker i */
-	void (*memory)(void *ctx, unsigned int i, int *umem, int *table, struct ctl_hello *hello);
+	/* of worker i; 0 or -errno */
+	int (*memory)(void *ctx, unsigned int i, int *umem, int *table, struct ctl_hello *hello);
 };
 
 struct workers_hooks {
@@ -39,6 +39,10 @@ struct workers_hooks {
 	void (*fill)(void *ctx, unsigned int i);
 	void (*ask)(void *ctx, const struct xipsec_addr *dst, __u32 family);
 	void (*sa_stopped)(void *ctx, __u32 index, __u32 generation);
+	/* Worker i has mapped the rings of a socket; slot and queue are as it says, unchecked. */
+	void (*mapped)(void *ctx, unsigned int i, __u32 slot, __u32 queue);
+	/* Worker i is dead and reaped; another will be started. */
+	void (*died)(void *ctx, unsigned int i);
 };
 
 struct workers;

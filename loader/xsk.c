@@ -8,13 +8,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
-
-#define BUSY_TRIES   100
-#define BUSY_WAIT_MS 20
 
 static int sealed_memfd(const char *name, size_t size)
 {
@@ -91,59 +87,89 @@ static int set_rings(int fd, struct xsk *xsk)
 	return 0;
 }
 
-static int bind_queue(int fd, int shared, unsigned int ifindex, __u32 queue, __u16 flags)
+int xsk_new(struct xsk *out)
 {
-	struct sockaddr_xdp addr = {
-		.sxdp_family = AF_XDP,
-		.sxdp_flags = shared >= 0 ? XDP_SHARED_UMEM : flags,
-		.sxdp_ifindex = ifindex,
-		.sxdp_queue_id = queue,
-		.sxdp_shared_umem_fd = shared >= 0 ? shared : 0,
-	};
-	struct timespec pause = {.tv_nsec = BUSY_WAIT_MS * 1000000L};
-
-	for (int tries = 0;; tries++) {
-		if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
-			return 0;
-		if (errno != EBUSY || tries >= BUSY_TRIES)
-			return -errno;
-		/* The kernel lets go of a queue a little after its last owner. */
-		nanosleep(&pause, NULL);
-	}
-}
-
-int xsk_open(const struct xsk_umem *umem, int shared, unsigned int ifindex, __u32 queue, bool copy,
-	     struct xsk *out)
-{
-	__u16 flags = XDP_USE_NEED_WAKEUP | (copy ? XDP_COPY : 0);
-	struct xdp_options options = {0};
-	socklen_t len = sizeof(options);
-	_cleanup_close_ int fd = -1;
 	struct xsk xsk = {0};
+	_cleanup_close_ int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	int err;
 
-	fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	err = shared < 0 ? register_memory(fd, umem) : 0;
-	if (!err)
-		err = set_rings(fd, &xsk);
-	if (!err)
-		err = bind_queue(fd, shared, ifindex, queue, flags);
+	err = set_rings(fd, &xsk);
 	if (err)
 		return err;
-	if (getsockopt(fd, SOL_XDP, XDP_OPTIONS, &options, &len) == 0)
-		xsk.zerocopy = options.flags & XDP_OPTIONS_ZEROCOPY;
 	xsk.fd = take_fd(&fd);
 	*out = xsk;
 	return 0;
+}
+
+static int bind_with(int fd, int shared, unsigned int ifindex, __u32 queue, __u16 flags)
+{
+	struct sockaddr_xdp addr = {
+		.sxdp_family = AF_XDP,
+		.sxdp_flags = flags,
+		.sxdp_ifindex = ifindex,
+		.sxdp_queue_id = queue,
+		.sxdp_shared_umem_fd = shared,
+	};
+
+	return bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+}
+
+static int bind_owner(struct xsk *xsk, const struct xsk_umem *umem, unsigned int ifindex,
+		      __u32 queue, bool copy)
+{
+	int err = xsk->owner ? 0 : register_memory(xsk->fd, umem);
+
+	if (err)
+		return err;
+	/* A socket registers once, whatever becomes of the bind. */
+	xsk->owner = true;
+	return bind_with(xsk->fd, 0, ifindex, queue, XDP_USE_NEED_WAKEUP | (copy ? XDP_COPY : 0));
+}
+
+/* The other's mode (zero-copy) does not suit this device, or that socket's device has just gone. */
+static bool cannot_share(int err)
+{
+	return err == -EOPNOTSUPP || err == -EINVAL || err == -EBADF || err == -EPROTONOSUPPORT;
+}
+
+int xsk_bind(struct xsk *xsk, const struct xsk_umem *umem, int shared, unsigned int ifindex,
+	     __u32 queue, bool copy)
+{
+	struct xdp_options options = {0};
+	socklen_t len = sizeof(options);
+	int err = -EOPNOTSUPP;
+
+	if (shared >= 0 && !xsk->owner)
+		err = bind_with(xsk->fd, shared, ifindex, queue, XDP_SHARED_UMEM);
+	if (cannot_share(err))
+		err = bind_owner(xsk, umem, ifindex, queue, copy);
+	if (err)
+		return err;
+	xsk->bound = true;
+	if (getsockopt(xsk->fd, SOL_XDP, XDP_OPTIONS, &options, &len) == 0)
+		xsk->zerocopy = options.flags & XDP_OPTIONS_ZEROCOPY;
+	return 0;
+}
+
+bool xsk_can_remap(const struct xsk *xsk)
+{
+	size_t size = xsk->fill.desc + xsk->fill.size * sizeof(__u64);
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, xsk->fd,
+			 XDP_UMEM_PGOFF_FILL_RING);
+
+	if (map == MAP_FAILED)
+		return false;
+	munmap(map, size);
+	return true;
 }
 
 void xsk_close(struct xsk *xsk)
 {
 	if (xsk->fd >= 0)
 		close(xsk->fd);
-	xsk->fd = -1;
+	*xsk = (struct xsk){.fd = -1};
 }
 
 __u64 xsk_new_drops(struct xsk *xsk)

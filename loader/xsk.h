@@ -25,6 +25,8 @@ struct xsk_umem {
 
 struct xsk {
 	int fd; /* -1: none */
+	bool bound;
+	bool owner; /* registered the memory for itself */
 	bool zerocopy;
 	struct ctl_ring rx, tx, fill, comp;
 	__u64 drops; /* counted so far */
@@ -35,11 +37,21 @@ struct xsk {
 int xsk_umem_new(__u32 frame_size, __u32 n_frames, struct xsk_umem *out);
 void xsk_umem_free(struct xsk_umem *umem);
 
-/* Makes a socket on a queue. `shared` is any bound socket of the same umem, or -1: then this one
- * registers the memory. Waits up to 2 s for a queue that its last owner has just left. `copy`
- * forces copy mode. 0 or -errno; *out untouched on failure. */
-int xsk_open(const struct xsk_umem *umem, int shared, unsigned int ifindex, __u32 queue, bool copy,
-	     struct xsk *out);
+/* Makes a socket with its four rings, bound to nothing: only so can another process map them on
+ * every kernel. 0 or -errno; *out untouched on failure. */
+int xsk_new(struct xsk *out);
+
+/* Binds it to a queue. `shared` is any bound socket of the same umem, or -1: then this one
+ * registers the memory. `copy` forces copy mode. 0 or -errno, and it may be tried again; -EBUSY:
+ * another has the queue, or its last owner has just left it and the kernel has not noticed (about
+ * 0.1 s). */
+int xsk_bind(struct xsk *xsk, const struct xsk_umem *umem, int shared, unsigned int ifindex,
+	     __u32 queue, bool copy);
+
+/* Whether a second process can still map the rings of a bound socket: since Linux 6.4 ("xsk: allow
+ * remap of fill and/or completion rings"). Tried for real on a socket that is bound. */
+bool xsk_can_remap(const struct xsk *xsk);
+
 void xsk_close(struct xsk *xsk);
 
 /* Packets that the kernel dropped at this socket since the last call: ring full, no frame. */

@@ -18,19 +18,33 @@
 
 /* ------------------------------------------------------------------ answers */
 
-void worker_owe(struct worker *w, enum xipsec_ctl_type type, __u32 index, __u32 generation)
-{
-	struct ctl_sa_ref ref = {.index = index, .generation = generation};
+_Static_assert(sizeof(struct ctl_sa_ref) == sizeof(struct ctl_xsk_ref), "both are owed alike");
 
+static void owe(struct worker *w, enum xipsec_ctl_type type, void *ref)
+{
 	/* Right away, but never out of order. */
-	if (!w->n_owed && !ctl_send(w->ctl, type, &ref, sizeof(ref)))
+	if (!w->n_owed && !ctl_send(w->ctl, type, ref, sizeof(w->owed[0].ref)))
 		return;
 	/* A full list means that xipsecd has not read for long: worker_pay() will end us. */
 	if (w->n_owed < OWED_MAX) {
 		w->owed[w->n_owed].type = type;
-		w->owed[w->n_owed].ref = ref;
+		memcpy(&w->owed[w->n_owed].ref, ref, sizeof(w->owed[0].ref));
 	}
 	w->n_owed++;
+}
+
+void worker_owe(struct worker *w, enum xipsec_ctl_type type, __u32 index, __u32 generation)
+{
+	struct ctl_sa_ref ref = {.index = index, .generation = generation};
+
+	owe(w, type, &ref);
+}
+
+void worker_owe_xsk(struct worker *w, enum xipsec_ctl_type type, __u32 slot, __u32 queue)
+{
+	struct ctl_xsk_ref ref = {.slot = slot, .queue = queue};
+
+	owe(w, type, &ref);
 }
 
 int worker_pay(struct worker *w)
@@ -187,16 +201,18 @@ void worker_free(struct worker *w)
 
 /* ------------------------------------------------------------------ sockets */
 
-/* Which socket a packet that came in by queue q leaves by: q's own, else any that we have there. */
+/* Which socket a packet that came in by queue q leaves by: q's own, else any that we have there.
+ * One that is not bound sends nothing: its packets would lie in the ring until it is. */
 static void choose_tx(struct worker *w)
 {
 	memset(w->tx_of, 0, sizeof(w->tx_of));
 	for (unsigned int i = 0; i < w->n_xsks; i++)
-		for (unsigned int q = 0; q < XIPSEC_QUEUES_MAX; q++)
+		for (unsigned int q = 0; w->xsks[i]->bound && q < XIPSEC_QUEUES_MAX; q++)
 			if (!w->tx_of[w->xsks[i]->slot][q])
 				w->tx_of[w->xsks[i]->slot][q] = w->xsks[i];
 	for (unsigned int i = 0; i < w->n_xsks; i++)
-		w->tx_of[w->xsks[i]->slot][w->xsks[i]->queue] = w->xsks[i];
+		if (w->xsks[i]->bound)
+			w->tx_of[w->xsks[i]->slot][w->xsks[i]->queue] = w->xsks[i];
 }
 
 /* After every change of the set: who polls, who sends, and an equal share of the frames for each
@@ -215,6 +231,14 @@ static void sockets_changed(struct worker *w)
 	choose_tx(w);
 }
 
+static struct xsk *find_xsk(const struct worker *w, __u32 slot, __u32 queue)
+{
+	for (unsigned int i = 0; i < w->n_xsks; i++)
+		if (w->xsks[i]->slot == slot && w->xsks[i]->queue == queue)
+			return w->xsks[i];
+	return NULL;
+}
+
 static int on_xsk(struct worker *w, struct ctl_in *in)
 {
 	const struct ctl_xsk *msg = &in->msg.xsk;
@@ -222,11 +246,9 @@ static int on_xsk(struct worker *w, struct ctl_in *in)
 	struct pollfd *polls;
 	int err;
 
-	for (unsigned int i = 0; i < w->n_xsks; i++) {
-		if (w->xsks[i]->slot == msg->slot && w->xsks[i]->queue == msg->queue) {
-			log_error("a second socket for slot %u queue %u", msg->slot, msg->queue);
-			return -EPROTO;
-		}
+	if (find_xsk(w, msg->slot, msg->queue)) {
+		log_error("a second socket for slot %u queue %u", msg->slot, msg->queue);
+		return -EPROTO;
 	}
 	xsks = realloc(w->xsks, (w->n_xsks + 1) * sizeof(*xsks));
 	if (!xsks)
@@ -240,7 +262,7 @@ static int on_xsk(struct worker *w, struct ctl_in *in)
 	if (err) {
 		log_error("the rings of slot %u queue %u cannot be mapped: %s%s", msg->slot,
 			  msg->queue, strerror(-err),
-			  err == -EBUSY ? " (mapping them in a second process needs Linux 6.4)"
+			  err == -EBUSY ? " (this kernel maps them only before the socket is bound)"
 					: "");
 		return err;
 	}
@@ -249,6 +271,21 @@ static int on_xsk(struct worker *w, struct ctl_in *in)
 	sockets_changed(w);
 	if (w->going)
 		ring_refill(xsk, &w->frames);
+	worker_owe_xsk(w, XIPSEC_CTL_XSK_MAPPED, xsk->slot, xsk->queue);
+	return worker_pay(w);
+}
+
+static int on_xsk_bound(struct worker *w, const struct ctl_xsk_ref *msg)
+{
+	struct xsk *xsk = find_xsk(w, msg->slot, msg->queue);
+
+	if (!xsk) {
+		log_error("slot %u queue %u is bound, but has no socket here", msg->slot,
+			  msg->queue);
+		return -EPROTO;
+	}
+	xsk->bound = true;
+	sockets_changed(w);
 	return 0;
 }
 
@@ -376,6 +413,7 @@ int worker_message(struct worker *w, struct ctl_in *in)
 	case XIPSEC_CTL_DEV: return on_dev(w, &in->msg.dev);
 	case XIPSEC_CTL_DEV_GONE: return on_dev_gone(w, in->msg.dev.slot);
 	case XIPSEC_CTL_XSK: return on_xsk(w, in);
+	case XIPSEC_CTL_XSK_BOUND: return on_xsk_bound(w, &in->msg.xsk_ref);
 	case XIPSEC_CTL_SA: return on_sa(w, &in->msg.sa);
 	case XIPSEC_CTL_SA_GONE: return on_sa_gone(w, &in->msg.sa_ref);
 	case XIPSEC_CTL_NEXTHOP:

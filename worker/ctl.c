@@ -21,6 +21,7 @@ static const struct {
 	[XIPSEC_CTL_SA_GONE] = {sizeof(struct ctl_sa_ref), 0},
 	[XIPSEC_CTL_NEXTHOP] = {sizeof(struct ctl_nexthop), 0},
 	[XIPSEC_CTL_GO] = {sizeof(struct ctl_hdr), 0},
+	[XIPSEC_CTL_XSK_BOUND] = {sizeof(struct ctl_xsk_ref), 0},
 };
 
 #define CTL_FORMS (sizeof(ctl_form) / sizeof(ctl_form[0]))

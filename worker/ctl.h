@@ -17,6 +17,7 @@ union ctl_msg {
 	struct ctl_hello hello;
 	struct ctl_dev dev;
 	struct ctl_xsk xsk;
+	struct ctl_xsk_ref xsk_ref;
 	struct ctl_sa sa;
 	struct ctl_sa_ref sa_ref;
 	struct ctl_nexthop nexthop;

@@ -74,7 +74,10 @@ struct worker {
 	/* Answers that the full control channel did not take yet. */
 	struct {
 		__u16 type;
-		struct ctl_sa_ref ref;
+		union {
+			struct ctl_sa_ref sa;
+			struct ctl_xsk_ref xsk;
+		} ref; /* of one size */
 	} owed[OWED_MAX];
 	unsigned int n_owed;
 };
@@ -103,8 +106,9 @@ unsigned int worker_round(struct worker *w);
  * was done a moment ago. 0 or -errno. */
 int worker_housekeep(struct worker *w, bool now);
 
-/* Answers xipsecd about an SA, now or as soon as the channel takes it. */
+/* Answers xipsecd about an SA, now or as soon as the channel takes it; about a socket. */
 void worker_owe(struct worker *w, enum xipsec_ctl_type type, __u32 index, __u32 generation);
+void worker_owe_xsk(struct worker *w, enum xipsec_ctl_type type, __u32 slot, __u32 queue);
 
 /* Sends what could not be sent before. 0, or -EPIPE when xipsecd does not read any more. */
 int worker_pay(struct worker *w);

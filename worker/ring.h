@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * An AF_XDP socket that somebody else made: its four rings, mapped from the descriptor and the
- * offsets in ctl_xsk, going on from the indices that stand in the shared memory. (Mapping the fill
- * and completion rings of a bound socket needs Linux 6.4 or a kernel with that change.)
+ * offsets in ctl_xsk, going on from the indices that stand in the shared memory. It may not be
+ * bound yet: its fill ring can be filled, its descriptor polled, but nothing sent. (The rings of a
+ * bound one can be mapped since Linux 6.4; xipsecd lends none where that does not work.)
  */
 #ifndef WORKER_RING_H
 #define WORKER_RING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <xdp/xsk.h>
 #include "worker/frames.h"
@@ -14,6 +16,7 @@
 
 struct xsk {
 	int fd;
+	bool bound; /* xipsecd said so */
 	__u32 slot;
 	__u32 queue;
 	struct xsk_ring_cons rx;
@@ -31,7 +34,7 @@ struct xsk {
 };
 
 /* Maps the rings. On success the socket owns fd. 0 or -errno (*out untouched, fd still the
- * caller's); -EBUSY: this kernel cannot map the rings of a bound socket a second time. */
+ * caller's); -EBUSY: the socket is bound and the kernel older than 6.4. */
 int ring_open(const struct ctl_xsk *msg, int fd, struct xsk **out);
 
 /* Unmaps and closes. Frames are frames_rest_slot()'s business. NULL is fine. */

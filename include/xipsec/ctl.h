@@ -6,6 +6,10 @@
  * Start: xipsecd sends HELLO, then every DEV, XSK, SA and NEXTHOP that is known, then GO. The
  * worker maps memory, gives up its privileges before it reads GO's successors, answers READY, and
  * works.
+ *
+ * A socket is lent before it is bound, because kernels before 6.4 map the rings of no bound one:
+ * XSK, then the worker's XSK_MAPPED, then xipsecd binds it, puts it into the XSKMAP, and says
+ * XSK_BOUND. A worker that takes over gets XSK and XSK_BOUND of what is bound already.
  */
 #ifndef XIPSEC_CTL_H
 #define XIPSEC_CTL_H
@@ -26,11 +30,13 @@ enum xipsec_ctl_type {
 	XIPSEC_CTL_SA_GONE,   /* ctl_sa_ref: forget and wipe */
 	XIPSEC_CTL_NEXTHOP,   /* ctl_nexthop: answer, or news */
 	XIPSEC_CTL_GO,        /* header only */
+	XIPSEC_CTL_XSK_BOUND, /* ctl_xsk_ref: packets may be sent by it */
 	/* worker to xipsecd */
 	XIPSEC_CTL_READY = 64,  /* header only */
 	XIPSEC_CTL_NEXTHOP_ASK, /* ctl_nexthop, dst and family only */
 	XIPSEC_CTL_SA_STOPPED,  /* ctl_sa_ref: its sequence numbers are used up */
 	XIPSEC_CTL_SA_GONE_OK,  /* ctl_sa_ref: wiped; no packet of it will be sent any more */
+	XIPSEC_CTL_XSK_MAPPED,  /* ctl_xsk_ref: its rings are mapped, it may be bound */
 };
 
 struct ctl_hdr {
@@ -87,6 +93,12 @@ struct ctl_xsk {
 	__u32 slot;
 	__u32 queue;
 	struct ctl_ring rx, tx, fill, comp;
+};
+
+struct ctl_xsk_ref {
+	struct ctl_hdr hdr;
+	__u32 slot;
+	__u32 queue;
 };
 
 struct ctl_sa {

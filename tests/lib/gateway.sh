@@ -7,6 +7,7 @@
 #	GW_POLICIES   text of policies that come before the tunnel's
 #	GW_SELECTORS  lines added to the tunnel's policies (proto = ..., remote_port = ...)
 #	GW_NO_SA      1: no sas {} at all
+#	GW_OPTIONS    more options of xipsecd
 
 XIPSEC=${XIPSEC:-$BUILD/xipsec}
 XIPSECD=${XIPSECD:-$BUILD/xipsecd}
@@ -121,7 +122,8 @@ gw_attach() { gw "$1" attach --all; }
 gw_spawn()
 {
 	local x=$1
-	spawn "gw-$x" "$WORK/xipsecd-$x.log.new" "$XIPSECD" -c "$WORK/gw-$x.conf" -v
+	# shellcheck disable=SC2086
+	spawn "gw-$x" "$WORK/xipsecd-$x.log.new" "$XIPSECD" -c "$WORK/gw-$x.conf" -v ${GW_OPTIONS:-}
 	GW_PID[$x]=$PID
 }
 

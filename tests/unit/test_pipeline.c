@@ -86,6 +86,9 @@ static void port_new(struct port *port, __u32 slot)
 		.hdr.type = XIPSEC_CTL_XSK, .slot = slot, .rx = r, .tx = r, .fill = r, .comp = r};
 	assert_int_equal(worker_message(t.w, &in), 0);
 	assert_int_equal(in.fd[0], -1);
+	in.msg.xsk_ref =
+		(struct ctl_xsk_ref){.hdr.type = XIPSEC_CTL_XSK_BOUND, .slot = slot, .queue = 0};
+	assert_int_equal(worker_message(t.w, &in), 0);
 }
 
 static struct xipsec_meta meta_of(__u8 dir)
@@ -480,7 +483,12 @@ static void waits_for_the_next_hop(void **state)
 	assert_int_equal(count(XIPSEC_REASON_NO_NEIGH), 3);
 	assert_int_equal(nexthops_held(t.w->nhs), HELD_PER_DST);
 	assert_int_equal(t.sas[SA_OUT].seq, 0);
-	/* READY came first */
+	/* two sockets were mapped, and READY came first */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(recv(t.ctl, &ask, sizeof(ask), MSG_DONTWAIT),
+				 sizeof(struct ctl_xsk_ref));
+		assert_int_equal(ask.hdr.type, XIPSEC_CTL_XSK_MAPPED);
+	}
 	assert_int_equal(recv(t.ctl, &ask, sizeof(ask), MSG_DONTWAIT), sizeof(struct ctl_hdr));
 	assert_int_equal(recv(t.ctl, &ask, sizeof(ask), MSG_DONTWAIT), sizeof(ask));
 	assert_int_equal(ask.hdr.type, XIPSEC_CTL_NEXTHOP_ASK);

@@ -344,6 +344,7 @@ static void tell_device(int ctl, int i)
 		.up = 1,
 	};
 	struct ctl_xsk msg = {.slot = i, .queue = 0};
+	struct ctl_xsk_ref bound = {.slot = i, .queue = 0};
 	struct xdp_mmap_offsets off;
 	socklen_t len = sizeof(off);
 	int fd = xsk_socket__fd(t.xsk[i]);
@@ -355,6 +356,7 @@ static void tell_device(int ctl, int i)
 	msg.fill = ring_offsets(&off.fr);
 	msg.comp = ring_offsets(&off.cr);
 	tell(ctl, XIPSEC_CTL_XSK, &msg, sizeof(msg), &fd, 1);
+	tell(ctl, XIPSEC_CTL_XSK_BOUND, &bound, sizeof(bound), NULL, 0);
 }
 
 static void tell_rest(int ctl)
@@ -424,6 +426,7 @@ static int worker_main(int ctl)
 
 static pid_t start_worker(int *ctl, enum xipsec_backend backend)
 {
+	struct ctl_xsk_ref mapped;
 	struct ctl_hdr ready;
 	int pair[2];
 	pid_t pid;
@@ -440,6 +443,12 @@ static pid_t start_worker(int *ctl, enum xipsec_backend backend)
 	tell_device(pair[0], RED);
 	tell_device(pair[0], BLACK);
 	tell_rest(pair[0]);
+	for (__u32 i = 0; i < 2; i++) {
+		assert_int_equal(recv(pair[0], &mapped, sizeof(mapped), 0), sizeof(mapped));
+		assert_int_equal(mapped.hdr.type, XIPSEC_CTL_XSK_MAPPED);
+		assert_int_equal(mapped.slot, i);
+		assert_int_equal(mapped.queue, 0);
+	}
 	assert_int_equal(recv(pair[0], &ready, sizeof(ready), 0), sizeof(ready));
 	assert_int_equal(ready.type, XIPSEC_CTL_READY);
 	*ctl = pair[0];
