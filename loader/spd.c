@@ -163,16 +163,26 @@ static int child_id_of(void *arg, const char *name)
 	return datapath_child_id(arg, name);
 }
 
-/* Type information of the rules that are pinned now: -1 where there is none. */
-static int rules_btf(const char *gen_dir, __u32 *key, __u32 *value)
+/* The rules in force, as a map: a descriptor or -errno. Not from their pin, which may be gone. */
+static int rules_map(const struct datapath *dp)
+{
+	__u32 zero = 0, id = 0;
+	int fd;
+
+	if (bpf_map_lookup_elem(dp->spd, &zero, &id))
+		return -errno;
+	fd = bpf_map_get_fd_by_id(id);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Type information of the rules in force: -1 where there is none. Older kernels (6.1) refuse a
+ * successor with other types than its predecessor's. */
+static int rules_btf(const struct datapath *dp, __u32 *key, __u32 *value)
 {
 	struct bpf_map_info info = {0};
 	__u32 len = sizeof(info);
-	char path[512];
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = rules_map(dp);
 
-	snprintf(path, sizeof(path), "%s/spd_rules", gen_dir);
-	fd = bpf_obj_get(path);
 	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) || !info.btf_id)
 		return -1;
 	*key = info.btf_key_type_id;
@@ -195,7 +205,7 @@ int spd_load(const struct config *config, const struct datapath *dp, const char 
 	if (err)
 		return err;
 	snprintf(gen_dir, sizeof(gen_dir), "%s/%s", pin_dir, dp->generation);
-	btf_fd = rules_btf(gen_dir, &key, &value);
+	btf_fd = rules_btf(dp, &key, &value);
 	err = spd_install(dp, gen_dir, btf_fd, key, value, spd);
 	if (err)
 		return err;
@@ -205,13 +215,10 @@ int spd_load(const struct config *config, const struct datapath *dp, const char 
 
 int spd_read(const struct datapath *dp, struct xipsec_spd *out)
 {
-	_cleanup_close_ int inner = -1;
-	__u32 zero = 0, id = 0;
+	_cleanup_close_ int inner = rules_map(dp);
+	__u32 zero = 0;
 
-	if (bpf_map_lookup_elem(dp->spd, &zero, &id))
-		return -errno;
-	inner = bpf_map_get_fd_by_id(id);
 	if (inner < 0)
-		return -errno;
+		return inner;
 	return bpf_map_lookup_elem(inner, &zero, out) ? -errno : 0;
 }

@@ -86,3 +86,9 @@ before=$(gw_reason a no_sa_out)
 send_udp 7011
 check_eq "PROTECT without an SA: neither in the clear nor as ESP" "$MARKED,$ESP" 0,0
 check_gt "PROTECT without an SA: counted as no_sa_out" "$(gw_reason a no_sa_out)" "$before"
+
+# New rules take their types from the rules in force, not from a pin that somebody may have removed.
+rm "/sys/fs/bpf/$TOPO-a/current/spd_rules"
+check "reload without the pin of the rules: done" gw a reload
+bpftool map dump pinned "/sys/fs/bpf/$TOPO-a/current/spd_rules" >"$WORK/rules"
+check "the rules are pinned again, with field names" grep -q '"n_rules": ' "$WORK/rules"
