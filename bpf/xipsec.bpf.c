@@ -23,6 +23,16 @@
 /* bpf_fib_lookup is for GPL-compatible programs. */
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/*
+ * How libxdp's dispatcher orders programs on one interface: it reads this from our BTF, and so does
+ * every tool that rebuilds the dispatcher later. We run before those that nobody has ordered (50)
+ * and before xdp-filter (10); what we pass goes on to them, our drops and redirects end the chain.
+ */
+struct {
+	__uint(priority, 1);
+	__uint(XDP_PASS, 1);
+} _xipsec_red SEC(".xdp_run_config"), _xipsec_black SEC(".xdp_run_config");
+
 static __always_inline void xdp_load(struct xdp_md *ctx, struct pkt *pkt)
 {
 	__builtin_memset(pkt, 0, sizeof(*pkt));

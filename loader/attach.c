@@ -8,6 +8,7 @@
 #include "lib/ethtool.h"
 #include "lib/log.h"
 #include "loader/confirm.h"
+#include "loader/dispatcher.h"
 #include "loader/enforce.h"
 #include "loader/probe.h"
 #include "loader/session.h"
@@ -92,8 +93,7 @@ static int attach_in(struct session *s, const struct loader_attach *what)
 		failed = add_all(s, &noted);
 		if (!s->n_targets && !s->record.n)
 			return failed;
-		if (!s->n_targets && !failed && !noted && s->open &&
-		    !(s->flags & LOADER_UPGRADE)) {
+		if (!s->n_targets && !failed && !noted && s->open && !(s->flags & LOADER_UPGRADE)) {
 			log_info("all interfaces of the config that exist are attached already");
 			return -EALREADY;
 		}
@@ -297,6 +297,22 @@ static int repair_in(struct session *s)
 	return err ? err : done;
 }
 
+/* A program in libxdp's dispatcher hangs on a link, the link on its pin. While xipsecd lives, it
+ * holds these links too, so that clearing bpffs opens nothing. Every change of an XDP hook is a
+ * link event, which leads here again. */
+static void hold_dispatchers(const struct session *s)
+{
+	__u32 ids[TARGETS_MAX];
+	unsigned int n = 0;
+	struct xdp_state xdp;
+
+	for (unsigned int i = 0; i < s->n_links && n < TARGETS_MAX; i++) {
+		if (!xdp_query(s->links[i].ifindex, &xdp) && xdp.dispatcher && xdp.role)
+			ids[n++] = xdp.main_id;
+	}
+	dispatcher_hold(ids, n);
+}
+
 int attach_repair(const struct config *config)
 {
 	struct session s;
@@ -305,6 +321,8 @@ int attach_repair(const struct config *config)
 	err = session_begin(&s, config, 0);
 	if (!err)
 		err = repair_in(&s);
+	if (s.n_links)
+		hold_dispatchers(&s);
 	session_end(&s);
 	return err;
 }

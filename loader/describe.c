@@ -73,17 +73,19 @@ static void read_hooks(const struct generation *gen, struct loader_iface *iface)
 	struct xdp_state xdp = {0};
 	struct tc_state tc = {0};
 	int xdp_fd = -1, tc_fd = -1;
+	const char *kind;
 
 	if (gen)
 		enforce_programs(gen, iface->role, &xdp_fd, &tc_fd);
 	xdp_query(iface->ifindex, &xdp);
+	kind = xdp.dispatcher ? "dispatcher" : xdp_mode_name(xdp.mode);
 	tc_query(iface->ifindex, tc_point_of(iface->role), tc_prog_name(iface->role), &tc);
 	snprintf(iface->xdp.kind, sizeof(iface->xdp.kind), "%s",
-		 xdp_mode_name(xdp.role == iface->role ? xdp.mode : XDP_MODE_OFF));
+		 xdp.role == iface->role ? kind : xdp_mode_name(XDP_MODE_OFF));
 	snprintf(iface->tc.kind, sizeof(iface->tc.kind), "%s", tc_kind_name(tc.kind));
 	iface->xdp.prog_id = xdp.role == iface->role ? xdp.prog_id : 0;
 	iface->tc.prog_id = tc.prog_id;
-	iface->xdp.current = xdp_fd >= 0 && xdp.prog_id == session_prog_id(xdp_fd);
+	iface->xdp.current = gen && enforce_runs(gen, iface->role, &xdp);
 	iface->tc.current = tc_fd >= 0 && tc.prog_id == session_prog_id(tc_fd);
 }
 

@@ -7,6 +7,7 @@
 #include "lib/cleanup.h"
 #include "lib/ethtool.h"
 #include "lib/log.h"
+#include "loader/dispatcher.h"
 #include "loader/probe.h"
 #include "xipsec/loader.h"
 
@@ -14,6 +15,42 @@ void enforce_programs(const struct generation *gen, enum xipsec_role role, int *
 {
 	*xdp_fd = role == XIPSEC_ROLE_PROTECTED ? gen->red : gen->black;
 	*tc_fd = role == XIPSEC_ROLE_PROTECTED ? gen->redtc : gen->guard;
+}
+
+static __u32 map_id(int fd)
+{
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
+}
+
+static bool works_on(__u32 prog_id, __u32 wanted_map)
+{
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(prog_id);
+	__u32 ids[32] = {0};
+	struct bpf_prog_info info = {.nr_map_ids = 32, .map_ids = (__u64)(unsigned long)ids};
+	__u32 len = sizeof(info);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+		return false;
+	for (__u32 i = 0; i < info.nr_map_ids && i < 32; i++) {
+		if (wanted_map && ids[i] == wanted_map)
+			return true;
+	}
+	return false;
+}
+
+bool enforce_runs(const struct generation *gen, enum xipsec_role role, const struct xdp_state *xdp)
+{
+	int xdp_fd, tc_fd;
+
+	if (!xdp->prog_id || xdp->role != role)
+		return false;
+	if (xdp->dispatcher)
+		return xdp->n_ours == 1 && works_on(xdp->prog_id, map_id(gen->dp.ifaces));
+	enforce_programs(gen, role, &xdp_fd, &tc_fd);
+	return xdp->prog_id == session_prog_id(xdp_fd);
 }
 
 static int check_driver(const struct session *s, const struct iflist_entry *link)
@@ -31,17 +68,31 @@ static int check_driver(const struct session *s, const struct iflist_entry *link
 	return -EOPNOTSUPP;
 }
 
-/* Sharing the hook through libxdp's dispatcher would hang our program on a pinned link: whoever
- * clears bpffs would open the gate. So ours is the only one, and another's is never replaced. */
+/* Programs of others that live in a dispatcher can be joined. A dispatcher in which nothing lives
+ * any more passes everything: it is replaced where it is what became of ours, and only there. */
+static bool may_join(struct session *s, const struct iflist_entry *link,
+		     const struct xdp_state *xdp)
+{
+	if (!xdp->dispatcher)
+		return false;
+	if (!xdp->n_others)
+		return record_find(&s->record, link->name) || session_role_of(link);
+	return probe_extension() != PROBE_EXTENSION_NONE && dispatcher_is_pinned(link->ifindex);
+}
+
 static void tell_foreign(const struct iflist_entry *link, const struct xdp_state *xdp)
 {
-	bool dispatcher = !strcmp(xdp->prog_name, "xdp_dispatcher");
+	const char *why = "";
 
-	log_error("%s: the XDP program \"%s\" (id %u) is attached there and is not ours; it is not "
-		  "replaced: take it off first (`%s %s %s`)",
-		  link->name, xdp->prog_name, xdp->prog_id,
-		  dispatcher ? "xdp-loader unload" : "ip link set dev", link->name,
-		  dispatcher ? "--all" : "xdp off");
+	if (xdp->dispatcher)
+		why = probe_extension() == PROBE_EXTENSION_NONE
+			      ? "this kernel takes no extension programs, by which both could run; "
+			      : "its pins below /sys/fs/bpf/xdp are gone, so nothing can join it; ";
+	log_error("%s: the XDP program \"%s\" (id %u) is attached there and is not ours; %sit is "
+		  "not replaced: take it off first (`%s %s %s`)",
+		  link->name, xdp->prog_name, xdp->prog_id, why,
+		  xdp->dispatcher ? "xdp-loader unload" : "ip link set dev", link->name,
+		  xdp->dispatcher ? "--all" : "xdp off");
 }
 
 int enforce_check(struct session *s, const struct target *target)
@@ -67,7 +118,7 @@ int enforce_check(struct session *s, const struct target *target)
 		log_error("%s: asking for its XDP program: %s", link->name, strerror(-err));
 		return err;
 	}
-	if (xdp.prog_id && !xdp.role) {
+	if (xdp.prog_id && !xdp.role && !may_join(s, link, &xdp)) {
 		tell_foreign(link, &xdp);
 		return -EBUSY;
 	}
@@ -286,50 +337,128 @@ static int xdp_first(const struct session *s, const struct iflist_entry *link, i
 	return 0;
 }
 
-static int hook_xdp(struct session *s, const struct target *target, int new_fd, enum xdp_mode *mode)
+/* One change of the XDP hook, noted for undo. old_id 0: nothing is taken away. */
+static int xdp_change(struct session *s, const struct iflist_entry *link, int new_fd, __u32 old_id,
+		      enum xdp_mode *mode)
 {
-	const struct iflist_entry *link = &target->link;
-	struct undo_step step = {
-		.kind = UNDO_XDP, .ifindex = link->ifindex, .new_fd = new_fd, .map_fd = -1};
-	_cleanup_close_ int old_fd = -1;
-	struct xdp_state now;
-	int err = xdp_query(link->ifindex, &now);
+	_cleanup_close_ int old_fd = old_id ? bpf_prog_get_fd_by_id(old_id) : -1;
+	struct undo_step step = {.kind = UNDO_XDP,
+				 .ifindex = link->ifindex,
+				 .new_fd = new_fd,
+				 .old_fd = old_fd,
+				 .map_fd = -1};
+	int err;
 
-	if (err)
-		return err;
-	*mode = now.mode;
-	if (now.prog_id && now.prog_id == session_prog_id(new_fd))
-		return 0;
-	if (now.prog_id) {
-		old_fd = bpf_prog_get_fd_by_id(now.prog_id);
-		if (old_fd < 0)
-			return -errno;
-	}
-	step.old_fd = old_fd;
+	if (old_id && old_fd < 0)
+		return -errno;
 	snprintf(step.ifname, sizeof(step.ifname), "%s", link->name);
 	err = undo_note(&s->undo, &step);
 	if (err)
 		return err;
-	if (now.prog_id)
-		err = xdp_swap(link->ifindex, now.mode, new_fd, old_fd);
+	if (*mode != XDP_MODE_OFF)
+		err = xdp_swap(link->ifindex, *mode, new_fd, old_fd);
 	else
 		err = xdp_first(s, link, new_fd, mode);
 	if (err) {
 		undo_drop_last(&s->undo);
-		log_error("%s: attaching %s to XDP: %s%s", link->name, xdp_prog_name(target->role),
-			  strerror(-err),
-			  err == -ERANGE ? "; its MTU is too large for a program without frags"
-					 : "");
 		return err;
 	}
 	s->undo.step[s->undo.n - 1].xdp_mode = *mode;
 	return 0;
 }
 
+/* Beside the programs of others, or where the user wants that they can come. */
+static bool wants_dispatcher(struct session *s, const struct iflist_entry *link,
+			     const struct xdp_state *now)
+{
+	const struct record_entry *entry = record_find(&s->record, link->name);
+
+	if (now->main_id)
+		return now->dispatcher && dispatcher_is_pinned(link->ifindex);
+	return (s->flags & LOADER_DISPATCHER) || (entry && entry->dispatcher);
+}
+
+static const char *dispatcher_why(int err)
+{
+	if (probe_extension() == PROBE_EXTENSION_NONE)
+		return "this kernel takes no extension programs";
+	if (probe_extension() == PROBE_EXTENSION_STRICT && (err == -EINVAL || err == -EOPNOTSUPP))
+		return "this kernel wants a dispatcher whose slots may change packets, that of "
+		       "xdp-tools 1.5.5 or later";
+	return strerror(-err);
+}
+
+/* Our program as an extension beside those that are in the dispatcher. */
+static int hook_extension(struct session *s, const struct target *target,
+			  const struct xdp_state *now, enum xdp_mode *mode)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (probe_extension() == PROBE_EXTENSION_NONE)
+		return -EOPNOTSUPP;
+	fd = generation_extension(&s->gen, target->role);
+	if (fd < 0)
+		return fd;
+	return xdp_change(s, &target->link, fd, now->role ? now->prog_id : 0, mode);
+}
+
+/* So that an interface that is made anew gets it the same way. */
+static int record_dispatcher(struct session *s, const char *name)
+{
+	int err = 0;
+
+	if (!(s->flags & LOADER_DISPATCHER))
+		return 0;
+	if (!record_find(&s->record, name))
+		err = record_set(&s->record, name, XIPSEC_ROLE_NONE);
+	if (!err)
+		record_find(&s->record, name)->dispatcher = true;
+	return err;
+}
+
+static int hook_xdp(struct session *s, const struct target *target, int new_fd, enum xdp_mode *mode)
+{
+	const struct iflist_entry *link = &target->link;
+	struct xdp_state now;
+	int err = xdp_query(link->ifindex, &now);
+
+	if (err)
+		return err;
+	*mode = now.mode;
+	if (enforce_runs(&s->gen, target->role, &now))
+		return 0;
+	if (wants_dispatcher(s, link, &now)) {
+		err = hook_extension(s, target, &now, mode);
+		if (!err)
+			return record_dispatcher(s, link->name);
+		if (now.main_id) {
+			log_error("%s: joining libxdp's dispatcher: %s", link->name,
+				  dispatcher_why(err));
+			return err;
+		}
+		log_warn("%s: no dispatcher: %s; ours is the only XDP program there", link->name,
+			 dispatcher_why(err));
+		*mode = now.mode;
+	} else if (now.n_others) {
+		log_error("%s: programs of others live in a dispatcher whose pins below "
+			  "/sys/fs/bpf/xdp are gone: `xdp-loader unload %s --all`, then attach",
+			  link->name, link->name);
+		return -EBUSY;
+	}
+	err = xdp_change(s, link, new_fd, now.main_id, mode);
+	if (err)
+		log_error("%s: attaching %s to XDP: %s%s", link->name, xdp_prog_name(target->role),
+			  strerror(-err),
+			  err == -ERANGE ? "; its MTU is too large for a program without frags"
+					 : "");
+	return err;
+}
+
 int enforce_hooks(struct session *s, const struct target *target)
 {
 	enum xdp_mode mode = XDP_MODE_OFF;
 	int xdp_fd, tc_fd, err;
+	struct xdp_state xdp = {0};
 	struct tc_state tc = {0};
 
 	enforce_programs(&s->gen, target->role, &xdp_fd, &tc_fd);
@@ -341,8 +470,10 @@ int enforce_hooks(struct session *s, const struct target *target)
 	if (err)
 		return err;
 	tc_query(target->link.ifindex, tc_point_of(target->role), tc_prog_name(target->role), &tc);
-	log_info("%s: attached as %s (XDP %s, TC %s %s, %s)", target->link.name,
-		 role_name(target->role), xdp_mode_name(mode), tc_kind_name(tc.kind),
+	xdp_query(target->link.ifindex, &xdp);
+	log_info("%s: attached as %s (XDP %s%s, TC %s %s, %s)", target->link.name,
+		 role_name(target->role), xdp_mode_name(mode),
+		 xdp.dispatcher ? " in libxdp's dispatcher" : "", tc_kind_name(tc.kind),
 		 target->role == XIPSEC_ROLE_PROTECTED ? "ingress" : "egress", s->gen.name);
 	return 0;
 }
@@ -352,16 +483,17 @@ int enforce_remove(const struct iflist_entry *link)
 	struct xdp_state xdp;
 	int err = xdp_query(link->ifindex, &xdp), found = 0;
 
-	if (err)
-		return err;
-	if (xdp.prog_id && xdp.role) {
+	/* More than once only where a switch in a dispatcher died half-way. */
+	while (!err && xdp.prog_id && xdp.role) {
 		_cleanup_close_ int fd = bpf_prog_get_fd_by_id(xdp.prog_id);
 
 		err = fd < 0 ? -errno : xdp_swap(link->ifindex, xdp.mode, -1, fd);
-		if (err)
-			return err;
+		if (!err)
+			err = xdp_query(link->ifindex, &xdp);
 		found = 1;
 	}
+	if (err)
+		return err;
 	for (enum xipsec_role role = XIPSEC_ROLE_PROTECTED; role <= XIPSEC_ROLE_UNPROTECTED;
 	     role++) {
 		_cleanup_close_ int fd = -1;

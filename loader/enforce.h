@@ -12,6 +12,10 @@
 /* Descriptors of the programs of a role; they stay the generation's. */
 void enforce_programs(const struct generation *gen, enum xipsec_role role, int *xdp_fd, int *tc_fd);
 
+/* Does the hook run the XDP program of this generation: itself, or in a dispatcher one that works
+ * on this generation's maps? */
+bool enforce_runs(const struct generation *gen, enum xipsec_role role, const struct xdp_state *xdp);
+
 /* May this interface be attached at all? Nothing is changed; tells why not. */
 int enforce_check(struct session *s, const struct target *target);
 

@@ -6,11 +6,13 @@
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "loader/hook_xdp.h"
 #include "loader/probe.h"
 #include "loader/spd.h"
 #include "xipsec.skel.h"
@@ -319,6 +321,59 @@ void generation_close(struct generation *gen)
 {
 	close_programs(gen);
 	datapath_close(&gen->dp);
+}
+
+/* libbpf fills no map that is given to it, so the rules in force stay. */
+static int reuse_maps(const struct generation *gen, struct bpf_object *obj)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, obj)
+	{
+		_cleanup_close_ int fd = -1;
+		char path[512];
+
+		/* spd_rules is only the pattern of the inner map. */
+		if (bpf_map__is_internal(map) || !strcmp(bpf_map__name(map), "spd_rules"))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", gen->dir, bpf_map__name(map));
+		fd = bpf_obj_get(path);
+		if (fd < 0 || bpf_map__reuse_fd(map, fd)) {
+			log_error("%s: %s", path, strerror(errno));
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+int generation_extension(const struct generation *gen, enum xipsec_role role)
+{
+	_cleanup_skel_ struct xipsec_bpf *skel = xipsec_bpf__open();
+	_cleanup_close_ int host = probe_extension_host();
+	struct bpf_program *prog, *ours = NULL;
+	int err;
+
+	if (!skel || host < 0)
+		return skel ? host : -EINVAL;
+	bpf_object__for_each_program(prog, skel->obj)
+	{
+		bool is_it = !strcmp(bpf_program__name(prog), xdp_prog_name(role));
+
+		bpf_program__set_autoload(prog, is_it);
+		ours = is_it ? prog : ours;
+	}
+	err = ours ? reuse_maps(gen, skel->obj) : -ENOENT;
+	if (!err)
+		err = bpf_program__set_attach_target(ours, host, PROBE_HOST);
+	if (err)
+		return err;
+	bpf_program__set_type(ours, BPF_PROG_TYPE_EXT);
+	bpf_program__set_expected_attach_type(ours, 0);
+	err = bpf_object__load(skel->obj);
+	if (err)
+		return err;
+	err = fcntl(bpf_program__fd(ours), F_DUPFD_CLOEXEC, 3);
+	return err < 0 ? -errno : err;
 }
 
 int generation_set_current(const char *pin_dir, const char *name)

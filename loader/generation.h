@@ -26,6 +26,10 @@ int generation_build(const struct config *config, __u32 spd_base, struct generat
 int generation_open(const char *pin_dir, struct generation *out);
 void generation_close(struct generation *gen);
 
+/* The XDP program of a role once more, as an extension for libxdp's dispatcher, on the maps of this
+ * generation. A descriptor that the caller closes, or -errno. */
+int generation_extension(const struct generation *gen, enum xipsec_role role);
+
 /* Makes `name` the current one by one rename, and keeps the symlinks for people beside it; NULL:
  * there is none any more. */
 int generation_set_current(const char *pin_dir, const char *name);

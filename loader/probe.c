@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/probe.h"
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <linux/version.h>
@@ -12,6 +15,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "loader/hook_tc.h"
+#include "stub.skel.h"
 
 static bool has_cap(const struct __user_cap_data_struct *data, unsigned int cap)
 {
@@ -67,6 +71,74 @@ int probe_bpffs(const char *dir)
 bool probe_tcx(unsigned int ifindex)
 {
 	return tcx_query(ifindex, TC_EGRESS, NULL, 0) >= 0;
+}
+
+static void stub_freep(struct stub_bpf **stub)
+{
+	stub_bpf__destroy(*stub);
+}
+#define _cleanup_stub_ __attribute__((cleanup(stub_freep)))
+
+/* Loads one program of the stub: as XDP, or with a host as an extension of it. Descriptor, -errno.
+ */
+static int stub_load(const char *name, int host_fd, const char *host)
+{
+	_cleanup_stub_ struct stub_bpf *stub = stub_bpf__open();
+	struct bpf_program *prog, *wanted = NULL;
+	int err;
+
+	if (!stub)
+		return -EINVAL;
+	bpf_object__for_each_program(prog, stub->obj)
+	{
+		bool is_it = !strcmp(bpf_program__name(prog), name);
+
+		bpf_program__set_autoload(prog, is_it);
+		wanted = is_it ? prog : wanted;
+	}
+	if (!wanted)
+		return -ENOENT;
+	if (host_fd >= 0) {
+		err = bpf_program__set_attach_target(wanted, host_fd, host);
+		if (err)
+			return err;
+		bpf_program__set_type(wanted, BPF_PROG_TYPE_EXT);
+		bpf_program__set_expected_attach_type(wanted, 0);
+	}
+	err = bpf_object__load(stub->obj);
+	if (err)
+		return err;
+	err = fcntl(bpf_program__fd(wanted), F_DUPFD_CLOEXEC, 3);
+	return err < 0 ? -errno : err;
+}
+
+int probe_extension_host(void)
+{
+	return stub_load(PROBE_HOST, -1, NULL);
+}
+
+static bool takes_extension(const char *host)
+{
+	_cleanup_close_ int host_fd = stub_load(host, -1, NULL);
+	_cleanup_close_ int guest = -1;
+
+	if (host_fd >= 0)
+		guest = stub_load("xipsec_guest", host_fd, host);
+	return guest >= 0;
+}
+
+enum probe_extension probe_extension(void)
+{
+	static int answer = -1;
+
+	if (answer >= 0)
+		return (enum probe_extension)answer;
+	if (takes_extension("xipsec_quiet"))
+		answer = PROBE_EXTENSION_FREE;
+	else
+		answer = takes_extension(PROBE_HOST) ? PROBE_EXTENSION_STRICT
+						     : PROBE_EXTENSION_NONE;
+	return (enum probe_extension)answer;
 }
 
 unsigned int probe_kernel(void)

@@ -19,6 +19,22 @@ int probe_bpffs(const char *dir);
 /* Does the kernel have tcx (Linux 6.6)? */
 bool probe_tcx(unsigned int ifindex);
 
+enum probe_extension {
+	PROBE_EXTENSION_NONE,   /* the kernel takes no BPF_PROG_TYPE_EXT: no dispatcher */
+	PROBE_EXTENSION_STRICT, /* not into functions that leave packets alone: the dispatcher must
+				 * be that of xdp-tools 1.5.5 or later */
+	PROBE_EXTENSION_FREE,
+};
+
+/* Would libxdp's dispatcher take a program like ours? Asked once in the life of a process, by
+ * loading one. */
+enum probe_extension probe_extension(void);
+
+/* A loaded program (function "xipsec_loud") against which extensions can be verified before there
+ * is a dispatcher. A descriptor, or -errno. */
+#define PROBE_HOST "xipsec_loud"
+int probe_extension_host(void);
+
 /* Has this driver's native XDP a metadata area, on a Linux of this version (KERNEL_VERSION)? */
 bool probe_driver_metadata(const char *driver, unsigned int kernel);
 unsigned int probe_kernel(void);

@@ -36,15 +36,20 @@ int record_read(const char *run_dir, struct record *out)
 	if (!file && errno != ENOENT)
 		return -errno;
 	while (file && fgets(line, sizeof(line), file)) {
-		char name[16] = "", role[16] = "", strip[16] = "";
+		char name[16] = "", role[16] = "", word[2][16] = {"", ""};
 
-		if (sscanf(line, "%15s %15s %15s", name, role, strip) < 2 ||
+		if (sscanf(line, "%15s %15s %15s %15s", name, role, word[0], word[1]) < 2 ||
 		    role_from_name(role) == XIPSEC_ROLE_NONE ||
 		    record_set(&record, name, role_from_name(role))) {
 			log_warn("%s: line not understood: %s", path, strtok(line, "\n") ?: "");
 			continue;
 		}
-		record_find(&record, name)->vlan_strip = !strcmp(strip, "vlan-strip");
+		for (unsigned int i = 0; i < 2; i++) {
+			struct record_entry *entry = record_find(&record, name);
+
+			entry->vlan_strip |= !strcmp(word[i], "vlan-strip");
+			entry->dispatcher |= !strcmp(word[i], "dispatcher");
+		}
 	}
 	*out = record;
 	return 0;
@@ -71,8 +76,9 @@ int record_write(const char *run_dir, const struct record *record)
 
 		if (!entry->role)
 			continue; /* noted for an interface that was then refused */
-		fprintf(file, "%s %s%s\n", entry->name, role_name(entry->role),
-			entry->vlan_strip ? " vlan-strip" : "");
+		fprintf(file, "%s %s%s%s\n", entry->name, role_name(entry->role),
+			entry->vlan_strip ? " vlan-strip" : "",
+			entry->dispatcher ? " dispatcher" : "");
 	}
 	err = ferror(file) ? -EIO : 0;
 	if (fclose(file) && !err)

@@ -130,7 +130,7 @@ bool session_is_attached(struct session *s, const struct iflist_entry *link, enu
 	    iface.role != role)
 		return false;
 	enforce_programs(&s->gen, role, &xdp_fd, &tc_fd);
-	return !xdp_query(link->ifindex, &xdp) && xdp.prog_id == session_prog_id(xdp_fd) &&
+	return !xdp_query(link->ifindex, &xdp) && enforce_runs(&s->gen, role, &xdp) &&
 	       !tc_query(link->ifindex, tc_point_of(role), tc_prog_name(role), &tc) &&
 	       tc.prog_id == session_prog_id(tc_fd);
 }

@@ -16,6 +16,8 @@ struct config;
 
 #define LOADER_UPGRADE 1 /* build a new generation even where the pinned one is of our ABI */
 #define LOADER_GENERIC 2 /* XDP in generic mode, without trying the driver first */
+#define LOADER_DISPATCHER \
+	4 /* XDP in libxdp's dispatcher, so that programs of others can join later */
 
 struct loader_attach {
 	const char *ifname;    /* NULL: all of interfaces {} in the config */
@@ -41,7 +43,7 @@ int loader_reload(const struct config *config, __u32 *spd_generation);
 
 struct loader_hook {
 	__u32 prog_id; /* 0: nothing of ours is there */
-	char kind[16]; /* "native", "generic", "tcx", "clsact", "none" */
+	char kind[16]; /* "native", "generic", "dispatcher", "tcx", "clsact", "none" */
 	__u32 current; /* 1: the program of the current generation */
 };
 

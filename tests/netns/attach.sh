@@ -224,7 +224,7 @@ check "a second time: nothing to do, and told again" expect 4 "red0: there is no
 ns ip link add red0 type veth peer name red1
 ns ip link set red0 up
 check "it comes, and nobody attaches it: unsafe" expect 6 "xipsec attach red0" status
-ns "$BUILD/xipsecd" -c "$WORK/conf" >"$WORK/xipsecd.log" 2>&1 &
+nsenter --net=/run/netns/"$NS" "$BUILD/xipsecd" -c "$WORK/conf" >"$WORK/xipsecd.log" 2>&1 &
 daemon=$!
 comes() { for _ in $(seq 50); do [ "$(role_of red0)" = "protected true native" ] && return; sleep 0.1; done; return 1; }
 check "xipsecd attaches it at its start" comes

@@ -33,13 +33,14 @@ static int parse_seconds(const char *text, unsigned int *seconds)
 	return 0;
 }
 
-enum { OPT_ROLE = 1, OPT_CONFIRM, OPT_UPGRADE, OPT_GENERIC, OPT_ALL, OPT_CONFIG };
+enum { OPT_ROLE = 1, OPT_CONFIRM, OPT_UPGRADE, OPT_GENERIC, OPT_DISPATCHER, OPT_ALL, OPT_CONFIG };
 
 static const struct option options[] = {
 	{"role", required_argument, NULL, OPT_ROLE},
 	{"confirm", required_argument, NULL, OPT_CONFIRM},
 	{"upgrade", no_argument, NULL, OPT_UPGRADE},
 	{"generic", no_argument, NULL, OPT_GENERIC},
+	{"dispatcher", no_argument, NULL, OPT_DISPATCHER},
 	{"all", no_argument, NULL, OPT_ALL},
 	{"config", required_argument, NULL, OPT_CONFIG},
 	{0},
@@ -71,6 +72,8 @@ static int parse_args(int argc, char **argv, struct attach_args *args)
 			args->what.flags |= LOADER_UPGRADE;
 		else if (opt == OPT_GENERIC)
 			args->what.flags |= LOADER_GENERIC;
+		else if (opt == OPT_DISPATCHER)
+			args->what.flags |= LOADER_DISPATCHER;
 		else if (opt == OPT_ALL)
 			args->all = 1;
 		else if (opt == OPT_CONFIG)
@@ -140,13 +143,17 @@ const struct command cmd_attach = {
 		"  --role ROLE        protected: towards the hosts behind this gateway;\n"
 		"                     unprotected: towards the network that is not trusted.\n"
 		"                     Default: what interfaces {} in the config says\n"
-		"  --all              every interface of interfaces {}; those that do not exist yet\n"
+		"  --all              every interface of interfaces {}; those that do not exist "
+		"yet\n"
 		"                     are told and noted, and xipsecd attaches them as they come\n"
 		"  --confirm SECONDS  take it back unless `xipsec confirm` comes in time\n"
 		"  --upgrade          build new programs and maps beside the pinned ones and\n"
 		"                     switch every attached interface to them (done unasked where\n"
 		"                     the pins are of another version)\n"
 		"  --generic          XDP in generic mode, for drivers without XDP metadata\n"
+		"  --dispatcher       XDP in libxdp's dispatcher, so that XDP programs of others\n"
+		"                     can come later; done unasked where such a dispatcher is\n"
+		"                     attached. Hangs on pins below /sys/fs/bpf/xdp\n"
 		"  --config FILE      as the global -c\n"
 		"\n"
 		"Exit: 0 attached, 1 failed, 2 usage, 3 config, 4 attached already.\n",

@@ -1,0 +1,258 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Sharing an interface with another XDP program (xdp-filter) through libxdp's dispatcher: both live
+# on, whoever came first; ours enforces, also while it is upgraded; detach takes only ours away.
+# Where the kernel or libxdp cannot do that: another's program is refused in words, never replaced.
+#
+#	[ ns A: black0 192.0.2.1 ] === [ ns B: black1 192.0.2.2, 192.0.2.3 ]
+#
+# Policy: ICMP is bypassed, all else dropped. xdp-filter drops what comes from 192.0.2.3.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+BUILD=$(realpath "${BUILD:-build}")
+XIPSEC=${XIPSEC:-$BUILD/xipsec}
+A=xda$$
+B=xdb$$
+FAILED=0
+WORK=$(mktemp -d /tmp/xipsec-dispatcher-XXXXXX)
+PINS=/sys/fs/bpf/xdp # libxdp's
+
+ok() { printf 'ok %s\n' "$1"; }
+not_ok()
+{
+	printf 'not ok %s\n' "$1"
+	[ -s "$WORK/out" ] && head -n 15 "$WORK/out" | sed "s/^/# /"
+	FAILED=$((FAILED + 1))
+}
+check()
+{
+	local name=$1
+	shift
+	if "$@"; then ok "$name"; else not_ok "$name"; fi
+}
+
+daemon=
+load=
+# shellcheck disable=SC2317
+clean_up()
+{
+	trap - EXIT
+	[ -z "$load" ] || kill "$load" 2>/dev/null
+	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
+	nsa "$XIPSEC" -c "$WORK/conf" detach --all >/dev/null 2>&1
+	nsa xdp-filter unload black0 >/dev/null 2>&1
+	nsa ip link set dev black0 xdp off 2>/dev/null
+	clear_pins
+	ip netns del "$A" 2>/dev/null
+	ip netns del "$B" 2>/dev/null
+	umount "$WORK/bpffs" 2>/dev/null
+	rm -rf "$WORK"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+nsa() { nsenter --net=/run/netns/"$A" "$@"; }
+nsb() { nsenter --net=/run/netns/"$B" "$@"; }
+xipsec() { nsa "$XIPSEC" -c "$WORK/conf" "$@" >"$WORK/out" 2>&1; }
+# expect STATUS TEXT ARGS...: exit status and words
+expect()
+{
+	local want=$1 text=$2 got=0
+	shift 2
+	xipsec "$@" || got=$?
+	if [ $got -ne "$want" ]; then
+		echo "exit status $got, not $want" >>"$WORK/out"
+		return 1
+	fi
+	grep -qF -- "$text" "$WORK/out"
+}
+main_id() { nsa bpftool -j net show dev black0 | jq -r '.[0].xdp[0].id // empty'; }
+main_name() { bpftool -j prog show id "$(main_id)" 2>/dev/null | jq -r '.name // empty'; }
+kind() { xipsec status --json; jq -r '.interfaces[] | select(.name == "black0").xdp.kind' "$WORK/out"; }
+current() { xipsec status --json; jq -r '.interfaces[] | select(.name == "black0").xdp.current' "$WORK/out"; }
+# What libxdp says that runs there, in order.
+order() { nsa xdp-loader status black0 | awk '$1 == "=>" { printf "%s ", $3 }'; }
+ping_from() { nsb ping -q -c 2 -i 0.2 -W 1 -I "$1" 192.0.2.1 >/dev/null 2>&1; }
+filter() { nsa xdp-filter load black0 -f ipv4 -p allow >"$WORK/out" 2>&1 && nsa xdp-filter ip -m src 192.0.2.3 >>"$WORK/out" 2>&1; }
+filters() { ! ping_from 192.0.2.3; }
+# UDP that got as far as the stack: XDP did not stop it.
+# shellcheck disable=SC2016
+udp_in() { nsa awk '/^Udp: [0-9]/ { print $2 + $3 }' /proc/net/snmp; }
+send_udp() { for _ in 1 2 3 4 5; do nsb bash -c 'echo plaintext >/dev/udp/192.0.2.1/9999' 2>/dev/null; done; }
+udp_stops()
+{
+	local before
+	before=$(udp_in)
+	send_udp
+	[ "$(udp_in)" = "$before" ]
+}
+enforces() { ping_from 192.0.2.2 && udp_stops; }
+clear_pins()
+{
+	local index id
+	index=$(nsa cat /proc/net/dev_snmp6/black0 2>/dev/null | awk '$1 == "ifIndex" { print $2 }')
+	id=$(main_id)
+	[ -z "$index" ] || [ -z "$id" ] || rm -rf "$PINS/dispatch-$index-$id"
+}
+
+if [ "$(id -u)" != 0 ]; then
+	echo "skip dispatcher: needs root (namespaces, bpf)"
+	exit 0
+fi
+for tool in xdp-filter xdp-loader; do
+	command -v $tool >/dev/null || {
+		echo "skip dispatcher: $tool is not installed: make deps"
+		exit 0
+	}
+done
+[ "$(stat -f -c %T /sys/fs/bpf)" = bpf_fs ] || {
+	echo "skip dispatcher: no bpffs at /sys/fs/bpf, where libxdp keeps its pins"
+	exit 0
+}
+[ -x "$XIPSEC" ] || {
+	not_ok "dispatcher: $XIPSEC is not built: make"
+	exit 1
+}
+mkdir "$WORK/bpffs" && mount -t bpf bpf "$WORK/bpffs" && ip netns add "$A" && ip netns add "$B" || exit 1
+cat >"$WORK/conf" <<-END
+	datapath {
+		pin_dir = $WORK/bpffs/pins
+		run_dir = $WORK/run
+		state_dir = $WORK/state
+	}
+	policies {
+		ping {
+			action = bypass
+			proto = icmp
+		}
+	}
+END
+nsa ip link add black0 type veth peer name black1 netns "$B"
+nsa ip addr add 192.0.2.1/24 dev black0
+nsb ip addr add 192.0.2.2/24 dev black1
+nsb ip addr add 192.0.2.3/24 dev black1
+nsa ip link set lo up
+nsa ip link set black0 up
+nsb ip link set black1 up
+before=$(udp_in)
+ping_from 192.0.2.2
+send_udp
+check "control: without ours plaintext comes in" [ "$(udp_in)" -gt "$before" ]
+
+# ---------------------------------------------------------------- another's plain program
+cat >"$WORK/other.bpf.c" <<-'END'
+	#include <linux/bpf.h>
+	__attribute__((section("xdp"), used)) int other_prog(struct xdp_md *ctx) { return XDP_PASS; }
+	char _license[] __attribute__((section("license"), used)) = "GPL";
+END
+clang -target bpf -O2 -g -I"/usr/include/$(gcc -print-multiarch)" -c "$WORK/other.bpf.c" \
+	-o "$WORK/other.o"
+nsa ip link set black0 xdp obj "$WORK/other.o" sec xdp
+id=$(main_id)
+check "another's plain program is refused, --dispatcher or not" \
+	expect 1 "not replaced" attach black0 --role unprotected --dispatcher
+check "it is still there" [ "$(main_id)" = "$id" ]
+nsa ip link set dev black0 xdp off
+
+# ---------------------------------------------------------------- what can this kernel do?
+filter || {
+	not_ok "xdp-filter can be loaded"
+	exit 1
+}
+id=$(main_id)
+check "xdp-filter filters" filters
+joined=0
+xipsec attach black0 --role unprotected || joined=$?
+if [ $joined -ne 0 ]; then
+	case $(main_name) in
+	xdp_dispatcher) check "joining is refused with the reason" grep -qF "xdp-tools 1.5.5" "$WORK/out" ;;
+	*) check "xdp-filter, alone there, is refused" grep -qF "not replaced" "$WORK/out" ;;
+	esac
+	check "xdp-filter was not touched" [ "$(main_id)" = "$id" ]
+	check "and filters" filters
+	check "no pins were left by that" [ ! -e "$WORK/bpffs/pins" ]
+	nsa xdp-filter unload black0 >/dev/null 2>&1
+	check "asked for: ours is alone, and that is announced" \
+		expect 0 "only XDP program there" attach black0 --role unprotected --dispatcher
+	check "it enforces" enforces
+	check "its kind" [ "$(kind)" = native ]
+	check "detach" expect 0 "detached" detach black0
+	echo "skip dispatcher: Linux $(uname -r) with this libxdp does not run ours in a dispatcher"
+	[ $FAILED -eq 0 ]
+	exit
+fi
+
+# ---------------------------------------------------------------- after xdp-filter
+check "joined xdp-filter: status says dispatcher" [ "$(kind)" = dispatcher ]
+check "it is the current program" [ "$(current)" = true ]
+check "status is safe" expect 0 "dispatcher" status
+check "both are there, ours first" [ "$(order)" = "xipsec_black xdpfilt_alw_ip " ]
+check "the policies were not emptied by that" \
+	[ "$(xipsec policy --json; jq '.rules | length' "$WORK/out")" = 1 ]
+check "ours enforces" enforces
+check "xdp-filter filters what ours passes" filters
+check "attaching twice" expect 4 "attached already" attach black0 --role unprotected
+
+# ---------------------------------------------------------------- upgrade
+id=$(main_id)
+before=$(udp_in)
+nsenter --net=/run/netns/"$B" bash -c 'while :; do echo plaintext >/dev/udp/192.0.2.1/9999; done' 2>/dev/null &
+load=$!
+check "upgrade under load" expect 0 "attached as unprotected" attach --all --upgrade
+check "upgrade, not confirmed" expect 0 "taken back in 2 s" attach --all --upgrade --confirm 2
+sleep 4
+check "no plaintext came in meanwhile" [ "$(udp_in)" = "$before" ]
+kill "$load" && wait "$load" 2>/dev/null
+load=
+check "the dispatcher was replaced" [ "$(main_id)" != "$id" ]
+check "ours is there once" [ "$(order)" = "xipsec_black xdpfilt_alw_ip " ]
+check "it is the current program after the roll-back" [ "$(current)" = true ]
+check "ours enforces after that" enforces
+check "xdp-filter filters after that" filters
+
+# ---------------------------------------------------------------- detach
+check "detach" expect 0 "detached" detach black0
+check "xdp-filter is left" [ "$(order)" = "xdpfilt_alw_ip " ]
+check "and filters alone" filters
+nsa xdp-filter unload black0 >/dev/null 2>&1
+check "nothing is left" [ -z "$(main_id)" ]
+
+# ---------------------------------------------------------------- before xdp-filter
+check "asked for" expect 0 "in libxdp's dispatcher" attach black0 --role unprotected --dispatcher
+check "status says dispatcher" [ "$(kind)" = dispatcher ]
+check "ours enforces alone" enforces
+filter
+check "xdp-filter came after: both are there" [ "$(order)" = "xipsec_black xdpfilt_alw_ip " ]
+check "ours is still the current one" [ "$(current)" = true ]
+check "ours enforces beside it" enforces
+check "xdp-filter filters beside it" filters
+nsa xdp-filter unload black0 >/dev/null 2>&1
+check "xdp-filter went: ours is left" [ "$(order)" = "xipsec_black " ]
+check "and enforces" enforces
+
+# ---------------------------------------------------------------- its pins are cleared
+nsenter --net=/run/netns/"$A" "$BUILD/xipsecd" -c "$WORK/conf" >"$WORK/xipsecd.log" 2>&1 &
+daemon=$!
+sleep 2
+clear_pins
+check "cleared pins with xipsecd: ours lives on" [ "$(kind)" = dispatcher ]
+check "and enforces with its pins cleared" enforces
+check "an upgrade goes over to the plain way" expect 0 "XDP native, TC" attach --all --upgrade
+check "and it enforces" enforces
+kill "$daemon" && wait "$daemon"
+daemon=
+xipsec detach black0
+check "again in a dispatcher" expect 0 "in libxdp's dispatcher" attach black0 --role unprotected --dispatcher
+clear_pins
+sleep 1
+check "cleared pins without xipsecd: told as unsafe" expect 6 "XDP program xipsec_black is missing" status
+nsenter --net=/run/netns/"$A" "$BUILD/xipsecd" -c "$WORK/conf" >"$WORK/xipsecd.log" 2>&1 &
+daemon=$!
+comes() { for _ in $(seq 50); do [ "$(kind)" = native ] && return; sleep 0.2; done; return 1; }
+check "xipsecd mends it at its start" comes
+check "and ours enforces" enforces
+kill "$daemon" && wait "$daemon"
+daemon=
+check "detach the last" expect 0 "detached" detach --all
+check "nothing is left in the end" [ -z "$(main_id)" ]
+[ $FAILED -eq 0 ]
