@@ -13,6 +13,7 @@
 #include "loader/probe.h"
 #include "loader/session.h"
 #include "loader/spd.h"
+#include "loader/spd_names.h"
 
 /* ------------------------------------------------------------------ attach */
 
@@ -411,6 +412,7 @@ int loader_reload(const struct config *config, __u32 *spd_generation)
 {
 	_cleanup_close_ int lock = -1;
 	struct datapath dp;
+	char gen_dir[320];
 	int err;
 
 	session_quiet();
@@ -436,6 +438,9 @@ int loader_reload(const struct config *config, __u32 *spd_generation)
 		return err;
 	}
 	err = spd_load(config, &dp, config->pin_dir, spd_generation);
+	snprintf(gen_dir, sizeof(gen_dir), "%s/%s", config->pin_dir, dp.generation);
+	if (!err)
+		spd_names_write(gen_dir, config, *spd_generation); /* for people only */
 	datapath_close(&dp);
 	return err;
 }

@@ -13,6 +13,7 @@
 #include "loader/enforce.h"
 #include "loader/session.h"
 #include "loader/spd.h"
+#include "loader/spd_names.h"
 #include "xipsec/loader.h"
 
 static void sum_percpu(int map, __u32 max, struct xipsec_counter *out)
@@ -267,12 +268,14 @@ int loader_policy(const struct config *config, struct loader_policy **out)
 {
 	struct loader_policy *policy = calloc(1, sizeof(*policy));
 	struct datapath dp;
+	char gen_dir[320];
 	int err;
 
 	if (!policy)
 		return -ENOMEM;
 	policy->child = calloc(XIPSEC_CHILDREN_MAX, sizeof(*policy->child));
-	err = policy->child ? datapath_open(config->pin_dir, &dp) : -ENOMEM;
+	policy->name = calloc(XIPSEC_RULES_MAX, sizeof(*policy->name));
+	err = policy->child && policy->name ? datapath_open(config->pin_dir, &dp) : -ENOMEM;
 	if (err == -ENOENT)
 		log_error("nothing is attached below %s: no policy is in force", config->pin_dir);
 	else if (err == -EPROTO)
@@ -287,6 +290,8 @@ int loader_policy(const struct config *config, struct loader_policy **out)
 	if (!err) {
 		sum_percpu(dp.spd_hits, XIPSEC_RULES_MAX, policy->hits);
 		read_children(&dp, policy->child);
+		snprintf(gen_dir, sizeof(gen_dir), "%s/%s", config->pin_dir, dp.generation);
+		spd_names_read(gen_dir, policy->spd.generation, policy->name);
 	} else {
 		log_error("reading the policies in force: %s", strerror(-err));
 	}
@@ -305,5 +310,6 @@ void loader_policy_free(struct loader_policy *policy)
 	if (!policy)
 		return;
 	free(policy->child);
+	free(policy->name);
 	free(policy);
 }

@@ -15,6 +15,7 @@
 #include "loader/hook_xdp.h"
 #include "loader/probe.h"
 #include "loader/spd.h"
+#include "loader/spd_names.h"
 #include "xipsec.skel.h"
 
 /* What people find right below PIN_DIR. */
@@ -200,8 +201,11 @@ static int fill_spd(const struct config *config, struct xipsec_bpf *skel,
 		return err;
 	key = btf ? btf__find_by_name_kind(btf, "__u32", BTF_KIND_TYPEDEF) : -1;
 	value = btf ? btf__find_by_name_kind(btf, "xipsec_spd", BTF_KIND_STRUCT) : -1;
-	return spd_install(&gen->dp, gen->dir, key > 0 && value > 0 ? btf__fd(btf) : -1, (__u32)key,
-			   (__u32)value, spd);
+	err = spd_install(&gen->dp, gen->dir, key > 0 && value > 0 ? btf__fd(btf) : -1, (__u32)key,
+			  (__u32)value, spd);
+	if (!err)
+		spd_names_write(gen->dir, config, spd->generation); /* for people only */
+	return err;
 }
 
 static int open_programs(struct generation *gen)

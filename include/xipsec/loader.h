@@ -88,6 +88,7 @@ struct loader_policy {
 	struct xipsec_spd spd;
 	struct xipsec_counter hits[XIPSEC_RULES_MAX];
 	char (*child)[XIPSEC_NAME_LEN]; /* XIPSEC_CHILDREN_MAX names by id */
+	char (*name)[XIPSEC_NAME_LEN];  /* XIPSEC_RULES_MAX: the policy of each rule, "" unknown */
 };
 
 /* The policies in force, read from the kernel. Caller ends it with loader_policy_free(). */

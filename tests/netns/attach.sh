@@ -185,6 +185,14 @@ check "policy: selectors in order" \
 	[ "$(xipsec policy --json; jq -r '[.rules[] | .action + " " + .local] | join(", ")' "$WORK/out")" = \
 	"bypass any, protect 10.1.0.0/16" ]
 
+names() { xipsec policy --json; jq -r '[.rules[].policy] | join(" ")' "$WORK/out"; }
+check "policy: their names" [ "$(names)" = "ssh net-net" ]
+sed -i 's/ssh {/login {/' "$WORK/conf"
+check "names are those in force, not those of the file" [ "$(names)" = "ssh net-net" ]
+xipsec reload
+check "reload brings the new ones" [ "$(names)" = "login net-net" ]
+check "and the listing shows them" expect 0 "login        bypass" policy
+
 # ---------------------------------------------------------------- confirm
 ids() { xdp_of red0; xdp_of black0; }
 was=$(ids)
@@ -199,6 +207,29 @@ check "confirm in time" expect 0 "confirmed" confirm
 sleep 0.5
 check "confirmed: new programs stay" [ "$(ids)" != "$was" ]
 check "confirmed: one generation is left" [ "$(generations)" = 1 ]
+waiter() { sed -n 's/^pid //p' "$WORK/run/confirm"; }
+gone() { for _ in $(seq 50); do kill -0 "$1" 2>/dev/null || return 0; sleep 0.1; done; return 1; }
+was=$(ids)
+xipsec attach --all --upgrade --confirm 60
+pid=$(waiter)
+kill -HUP "$pid"
+sleep 0.3
+check "a hangup does not end the wait" kill -0 "$pid"
+check "and changes nothing" [ "$(ids)" != "$was" ]
+kill -TERM "$pid"
+check "told to end, it ends" gone "$pid"
+check "and takes the attach back first" [ "$(ids)" = "$was" ]
+check "then one generation is left" [ "$(generations)" = 1 ]
+check "and nothing to confirm" expect 4 "nothing waits" confirm
+xipsec attach --all --upgrade --confirm 60
+pid=$(waiter)
+kill -KILL "$pid"
+gone "$pid"
+was=$(ids)
+check "killed: confirm tells that the attach stays" expect 4 "the attach stays" confirm
+check "it does stay" [ "$(ids)" = "$was" ]
+check "and one generation is left" [ "$(generations)" = 1 ]
+check "after that nothing waits" expect 4 "nothing waits" confirm
 
 # ---------------------------------------------------------------- cleared bpffs, detach
 was=$(ids)

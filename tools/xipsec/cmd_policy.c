@@ -151,6 +151,7 @@ static struct json_object *rule_json(const struct loader_policy *policy, __u32 n
 	char text[TEXT_MAX];
 
 	put_u64(to, "rule", number);
+	put_text(to, "policy", policy->name[number]);
 	put_text(to, "action", action_text(rule->action));
 	if (rule->action == XIPSEC_ACTION_PROTECT)
 		put_text(to, "child", policy->child[rule->child % XIPSEC_CHILDREN_MAX]);
@@ -219,12 +220,13 @@ static void print_text(const struct loader_policy *policy)
 	       policy->spd.generation);
 	for (unsigned int i = 0; i < n; i++)
 		printf("   - pass     %s (%s)\n", builtin[i].selector, builtin[i].reason);
-	printf("\n%4s %-8s %-4s %-12s %-12s %-22s %-22s %s\n", "rule", "action", "dir", "packets",
-	       "child", "local", "remote", "protocol");
+	printf("\n%4s %-12s %-8s %-4s %-12s %-12s %-22s %-22s %s\n", "rule", "policy", "action",
+	       "dir", "packets", "child", "local", "remote", "protocol");
 	for (__u32 i = 0; i < policy->spd.n_rules && i < XIPSEC_RULES_MAX; i++) {
 		const struct xipsec_spd_rule *rule = &policy->spd.rule[i];
 
-		printf("%4u %-8s %-4s %-12llu %-12s ", i, action_text(rule->action),
+		printf("%4u %-12s %-8s %-4s %-12llu %-12s ", i,
+		       policy->name[i][0] ? policy->name[i] : "-", action_text(rule->action),
 		       dirs_text(rule->dirs), (unsigned long long)policy->hits[i].packets,
 		       rule->action == XIPSEC_ACTION_PROTECT
 			       ? policy->child[rule->child % XIPSEC_CHILDREN_MAX]

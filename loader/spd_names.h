@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which policy of the config each rule in force came from, for people. A map of its own beside the
+ * generation (gen-N/spd_names), which no program and no other ABI reads: the rules themselves need
+ * no names. Each entry names the SPD that it belongs to, so a name is never shown for a rule of
+ * another one.
+ */
+#ifndef LOADER_SPD_NAMES_H
+#define LOADER_SPD_NAMES_H
+
+#include "lib/config.h"
+#include "xipsec/maps.h"
+
+/* After the SPD of this generation number was made from `config`. -errno: rules stay without. */
+int spd_names_write(const char *gen_dir, const struct config *config, __u32 spd_generation);
+
+/* XIPSEC_RULES_MAX names; "" where none is known. */
+void spd_names_read(const char *gen_dir, __u32 spd_generation, char (*names)[XIPSEC_NAME_LEN]);
+
+#endif
