@@ -16,8 +16,14 @@
 
 #include "lib/cleanup.h"
 
-/* Every record has this size, so that one can be rewritten in place. */
+/* The file: the record, and from the next block on two slots for replay_top. Only a slot is ever
+ * rewritten in place, always the one with the lower number, and it is one sector: whatever a loss
+ * of power tears, the record and the other slot stand in blocks of their own. */
 #define RECORD_SIZE 1024
+#define SLOT_SIZE   512
+#define N_SLOTS     2
+#define SLOT_AT(i)  (4096 * ((i) + 1))
+#define FILE_SIZE   (SLOT_AT(N_SLOTS - 1) + SLOT_SIZE)
 #define CHECK_LABEL "check = "
 #define CHECK_LEN   32
 
@@ -26,7 +32,7 @@ static int plain_rename(int dir, const char *from, const char *to)
 	return renameat(dir, from, dir, to);
 }
 
-static const struct reserve_io plain_io = {write, fsync, plain_rename};
+static const struct reserve_io plain_io = {write, fsync, plain_rename, pwrite};
 
 static int make_dir(const char *path)
 {
@@ -128,14 +134,68 @@ static void check_of(const char *text, size_t len, char out[CHECK_LEN + 1])
 	hex(md, CHECK_LEN / 2, out);
 }
 
-static void record_print(const struct reserve_record *r, char out[RECORD_SIZE + 1])
+/* What stands before the check, of `size` bytes. */
+static size_t body_of(size_t size)
 {
-	char dst[INET6_ADDRSTRLEN] = "?", check[CHECK_LEN + 1];
-	int len, tail = (int)strlen(CHECK_LABEL) + CHECK_LEN + 1;
+	return size - strlen(CHECK_LABEL) - CHECK_LEN - 1;
+}
+
+/* Fills `size` bytes with the text of `len` bytes, empty lines and the check. */
+static void seal(char *text, size_t len, size_t size)
+{
+	char check[CHECK_LEN + 1];
+	size_t body = body_of(size);
+	char *tail = text + body;
+
+	memset(text + len, '\n', size - len);
+	check_of(text, body, check);
+	memcpy(tail, CHECK_LABEL, strlen(CHECK_LABEL));
+	memcpy(tail + strlen(CHECK_LABEL), check, CHECK_LEN);
+}
+
+static bool sealed(const char *text, size_t size)
+{
+	char check[CHECK_LEN + 1];
+	size_t body = body_of(size);
+
+	check_of(text, body, check);
+	return memcmp(text + body, CHECK_LABEL, strlen(CHECK_LABEL)) == 0 &&
+	       memcmp(text + body + strlen(CHECK_LABEL), check, CHECK_LEN) == 0;
+}
+
+static void slot_print(const struct reserve_record *r, char out[SLOT_SIZE])
+{
+	int len = snprintf(out, SLOT_SIZE,
+			   "xipsec replay top 1\nfingerprint = %s\nreplay_top = %" PRIu64 "\n",
+			   r->fingerprint, (uint64_t)r->replay_top);
+
+	seal(out, len, SLOT_SIZE);
+}
+
+/* False: torn, damaged, or of another key. */
+static bool slot_scan(const char slot[SLOT_SIZE], const char *fingerprint, __u64 *top)
+{
+	char text[SLOT_SIZE + 1] = {0}, got[RESERVE_NAME_LEN];
+	uint64_t n;
+
+	memcpy(text, slot, SLOT_SIZE);
+	if (!sealed(text, SLOT_SIZE) ||
+	    sscanf(text, "xipsec replay top 1 fingerprint = %32s replay_top = %" SCNu64, got, &n) !=
+		    2 ||
+	    strcmp(got, fingerprint) != 0)
+		return false;
+	*top = n;
+	return true;
+}
+
+static void record_print(const struct reserve_record *r, char out[RECORD_SIZE])
+{
+	char dst[INET6_ADDRSTRLEN] = "?";
+	int len;
 
 	inet_ntop(r->family == XIPSEC_FAMILY_IP4 ? AF_INET : AF_INET6, &r->dst, dst, sizeof(dst));
-	len = snprintf(out, RECORD_SIZE - tail,
-		       "xipsec key record 1\n"
+	len = snprintf(out, body_of(RECORD_SIZE),
+		       "xipsec key record 2\n"
 		       "fingerprint = %s\n"
 		       "engine = %s\n"
 		       "algorithm = %s\n"
@@ -152,26 +212,23 @@ static void record_print(const struct reserve_record *r, char out[RECORD_SIZE + 
 		       dir_names[r->dir], r->spi, dst, state_names[r->state], (uint64_t)r->reserved,
 		       (uint64_t)r->replay_top, r->where[0] ? r->where : "-", r->index,
 		       r->generation, r->written);
-	memset(out + len, '\n', RECORD_SIZE - len);
-	check_of(out, RECORD_SIZE - tail, check);
-	sprintf(out + RECORD_SIZE - tail, CHECK_LABEL "%s\n", check);
+	seal(out, len, RECORD_SIZE);
 }
 
 /* Strict: the check says that we wrote it, so anything unexpected is of another version. */
-static int record_scan(const char text[RECORD_SIZE + 1], struct reserve_record *out)
+static int record_scan(const char file[RECORD_SIZE], struct reserve_record *out)
 {
 	struct reserve_record r = {0};
-	char check[CHECK_LEN + 1], dst[INET6_ADDRSTRLEN + 1], engine[8], alg[24], dir[8], state[8];
-	size_t body = RECORD_SIZE - strlen(CHECK_LABEL) - CHECK_LEN - 1;
+	char dst[INET6_ADDRSTRLEN + 1], engine[8], alg[24], dir[8], state[8];
+	char text[RECORD_SIZE + 1] = {0};
 	uint64_t reserved, top;
 	int e, a, d, s, n;
 
-	check_of(text, body, check);
-	if (strncmp(text + body, CHECK_LABEL, strlen(CHECK_LABEL)) != 0 ||
-	    memcmp(text + body + strlen(CHECK_LABEL), check, CHECK_LEN) != 0)
+	memcpy(text, file, RECORD_SIZE);
+	if (!sealed(text, RECORD_SIZE))
 		return -EBADMSG;
 	n = sscanf(text,
-		   "xipsec key record 1 fingerprint = %32s engine = %7s algorithm = %23s "
+		   "xipsec key record 2 fingerprint = %32s engine = %7s algorithm = %23s "
 		   "direction = %7s spi = %x dst = %46s state = %7s reserved = %" SCNu64
 		   " replay_top = %" SCNu64 " where = %63s place = %u %u written = %lld",
 		   r.fingerprint, engine, alg, dir, &r.spi, dst, state, &reserved, &top, r.where,
@@ -204,20 +261,31 @@ static int record_scan(const char text[RECORD_SIZE + 1], struct reserve_record *
 
 int reserve_read(const struct reserve *reserve, const char *fingerprint, struct reserve_record *out)
 {
-	char text[RECORD_SIZE + 1] = {0};
 	_cleanup_close_ int fd = -1;
 	struct reserve_record r;
+	char file[FILE_SIZE];
 	struct stat st;
+	int valid = 0;
+	__u64 top;
 
 	fd = openat(reserve->dir, fingerprint, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? -ENOENT : -EBADMSG;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
-	    (st.st_mode & 022) || st.st_size != RECORD_SIZE)
+	    (st.st_mode & 022) || st.st_size != FILE_SIZE)
 		return -EBADMSG;
-	if (pread(fd, text, RECORD_SIZE, 0) != RECORD_SIZE)
+	if (pread(fd, file, FILE_SIZE, 0) != FILE_SIZE)
 		return -EBADMSG;
-	if (record_scan(text, &r) || strcmp(r.fingerprint, fingerprint) != 0)
+	if (record_scan(file, &r) || strcmp(r.fingerprint, fingerprint) != 0)
+		return -EBADMSG;
+	for (int i = 0; i < N_SLOTS; i++) {
+		if (!slot_scan(file + SLOT_AT(i), fingerprint, &top))
+			continue;
+		valid++;
+		if (top > r.replay_top)
+			r.replay_top = top;
+	}
+	if (!valid)
 		return -EBADMSG;
 	*out = r;
 	return 0;
@@ -225,21 +293,24 @@ int reserve_read(const struct reserve *reserve, const char *fingerprint, struct 
 
 int reserve_write(const struct reserve *reserve, struct reserve_record *record)
 {
-	char text[RECORD_SIZE + 1], name[RESERVE_NAME_LEN + 8];
+	char file[FILE_SIZE], name[RESERVE_NAME_LEN + 8];
 	_cleanup_close_ int fd = -1;
 	ssize_t len;
 
 	record->written = (long long)time(NULL);
-	record_print(record, text);
+	memset(file, '\n', sizeof(file));
+	record_print(record, file);
+	for (int i = 0; i < N_SLOTS; i++)
+		slot_print(record, file + SLOT_AT(i));
 	snprintf(name, sizeof(name), "%s.new", record->fingerprint);
 	fd = openat(reserve->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
 		    0600);
 	if (fd < 0)
 		return -errno;
-	len = reserve->io->write(fd, text, RECORD_SIZE);
+	len = reserve->io->write(fd, file, FILE_SIZE);
 	if (len < 0)
 		return -errno;
-	if (len != RECORD_SIZE)
+	if (len != FILE_SIZE)
 		return -ENOSPC;
 	if (reserve->io->fsync(fd) < 0)
 		return -errno;
@@ -250,21 +321,38 @@ int reserve_write(const struct reserve *reserve, struct reserve_record *record)
 	return 0;
 }
 
-int reserve_touch(const struct reserve *reserve, struct reserve_record *record)
+int reserve_touch(const struct reserve *reserve, const struct reserve_record *record)
 {
-	char text[RECORD_SIZE + 1];
 	_cleanup_close_ int fd = -1;
+	char slot[SLOT_SIZE];
+	__u64 top, lowest = 0;
+	int at = 0;
+	ssize_t len;
 
-	record->written = (long long)time(NULL);
-	record_print(record, text);
-	fd = openat(reserve->dir, record->fingerprint, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(reserve->dir, record->fingerprint, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -errno;
-	if (pwrite(fd, text, RECORD_SIZE, 0) != RECORD_SIZE)
+	for (int i = 0; i < N_SLOTS; i++) {
+		if (pread(fd, slot, SLOT_SIZE, SLOT_AT(i)) != SLOT_SIZE)
+			return -EIO;
+		if (!slot_scan(slot, record->fingerprint, &top)) {
+			at = i;
+			break;
+		}
+		if (i == 0 || top < lowest) {
+			at = i;
+			lowest = top;
+		}
+	}
+	slot_print(record, slot);
+	len = reserve->io->pwrite(fd, slot, SLOT_SIZE, SLOT_AT(at));
+	if (len < 0)
+		return -errno;
+	if (len != SLOT_SIZE)
 		return -EIO;
 	/* Starts the writing and does not wait for it. Not all file systems know it: then the page
 	 * goes out when the kernel flushes it. */
-	(void)sync_file_range(fd, 0, RECORD_SIZE, SYNC_FILE_RANGE_WRITE);
+	(void)sync_file_range(fd, SLOT_AT(at), SLOT_SIZE, SYNC_FILE_RANGE_WRITE);
 	return 0;
 }
 

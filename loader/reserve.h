@@ -11,11 +11,14 @@
  * restart goes on above `reserved`; a clean stop writes back what was really used.
  *
  * Inbound: `replay_top` is the highest number received. It is rewritten in place every second while
- * it moves, without waiting for the disk. While the machine runs, the window itself lives on in the
- * pinned sa_state (`place` says where), whatever dies. After a reboot everything at or below
- * `replay_top` is refused, seen or not. The gap that remains: after a loss of power or a crash of
- * the kernel, what was received in the last second or so before it (and was not written out yet)
- * can be replayed once. Keys from IKE have no such gap, for they die with the machine.
+ * it moves, without waiting for the disk: in one of two slots by turns, so a torn write leaves the
+ * other. While the machine runs, the window itself lives on in the pinned sa_state (`place` says
+ * where), whatever dies. When that place cannot be found again (a reboot, a death between the
+ * record and the state), everything at or below `replay_top` is refused, seen or not; so a record
+ * that names another place has the top of the place before. The gap that remains: after a loss of
+ * power or a crash of the kernel, or when new maps replace the pinned ones while no xipsecd runs
+ * that could move the window, what was received in the last second or so before it (and was not
+ * written out yet) can be replayed once. Keys from IKE have no such gap, for they die with xipsecd.
  *
  * A record that cannot be read, is damaged, or could have been written by others is not
  * trustworthy: its key is refused, whatever the config swears.
@@ -57,6 +60,7 @@ struct reserve_io {
 	ssize_t (*write)(int fd, const void *buf, size_t len);
 	int (*fsync)(int fd);
 	int (*rename)(int dir, const char *from, const char *to);
+	ssize_t (*pwrite)(int fd, const void *buf, size_t len, off_t at);
 };
 
 struct reserve {
@@ -80,8 +84,9 @@ int reserve_read(const struct reserve *reserve, const char *fingerprint,
  * the caller must count on either, so numbers of the new one are not to be given out. */
 int reserve_write(const struct reserve *reserve, struct reserve_record *record);
 
-/* Rewrites in place without waiting for the disk; for replay_top alone. 0 or -errno. */
-int reserve_touch(const struct reserve *reserve, struct reserve_record *record);
+/* Writes replay_top alone, in place: needs no room on the disk and does not wait for it. What a
+ * loss of power tears of it costs this number, never the record. 0 or -errno. */
+int reserve_touch(const struct reserve *reserve, const struct reserve_record *record);
 
 /* Last number of the space: 2^32 - 1, or 2^64 - 1 with ESN. */
 __u64 reserve_end(bool esn);

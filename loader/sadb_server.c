@@ -218,6 +218,7 @@ static void on_delete(struct client *client, const union request *req, size_t le
 {
 	struct sas *sas = client->server->hooks->sas(client->server->ctx);
 	struct sa *sa = NULL;
+	int err;
 
 	if (len == sizeof(req->ref))
 		sa = sas_by_spi(sas, &req->ref.dst, req->ref.family, req->ref.spi);
@@ -231,8 +232,10 @@ static void on_delete(struct client *client, const union request *req, size_t le
 		reply(client, &req->hdr, -EPERM, "this connection may not speak for that child");
 		return;
 	}
-	sas_delete(sas, &sa, 1);
-	reply(client, &req->hdr, 0, "");
+	err = sas_delete(sas, &sa, 1);
+	reply(client, &req->hdr, err,
+	      "the SA is deleted, but what it received cannot be written to state_dir: make room "
+	      "there, then add it and delete it again");
 }
 
 static void on_list(struct client *client, const struct sadb_hdr *req)

@@ -332,6 +332,16 @@ static void state_prepare(struct sas *sas, const struct sa *sa, bool adopted)
 	__atomic_store_n(&state->status, XIPSEC_SA_LIVE, __ATOMIC_SEQ_CST);
 }
 
+/* Before the record names another place than `state`: should we die before that one is ready, the
+ * record's top is all that is left of the window. */
+static void keep_top(struct reserve_record *record, __u8 dir, const struct xipsec_sa_state *state)
+{
+	__u64 top = __atomic_load_n(&state->replay_top, __ATOMIC_ACQUIRE);
+
+	if (dir == XIPSEC_DIR_IN && top > record->replay_top)
+		record->replay_top = top;
+}
+
 /* Reads the record, chooses the place, and makes the next record durable: nothing is given out
  * before that. */
 static int place_and_reserve(struct sas *sas, struct sa *sa, const __u8 *key, bool *adopted,
@@ -351,6 +361,8 @@ static int place_and_reserve(struct sas *sas, struct sa *sa, const __u8 *key, bo
 	if (!(sa->sa.flags & XIPSEC_SA_MANUAL))
 		return 0;
 	sa->seq_seen = r.reserved;
+	if (*adopted)
+		keep_top(&r, sa->sa.dir, state_of(sas, sa->index));
 	r.state = RESERVE_LIVE;
 	memcpy(r.where, sas->where, sizeof(r.where));
 	r.index = sa->index;
@@ -424,9 +436,12 @@ static void place_put(struct sas *sas, struct sa *sa)
 	sas->count++;
 }
 
-static void place_release(struct sas *sas, struct sa *sa)
+/* A kept window is found again by the record, as after the death of an xipsecd. */
+static void place_release(struct sas *sas, struct sa *sa, bool keep_window)
 {
-	__atomic_store_n(&state_of(sas, sa->index)->status, XIPSEC_SA_FREE, __ATOMIC_SEQ_CST);
+	if (!keep_window)
+		__atomic_store_n(&state_of(sas, sa->index)->status, XIPSEC_SA_FREE,
+				 __ATOMIC_SEQ_CST);
 	OPENSSL_cleanse(key_of(sas, sa->index), KEY_STRIDE);
 	sas->table[sa->index] = NULL;
 	sas->count--;
@@ -525,45 +540,59 @@ static void see_seq(struct sas *sas, struct sa *sa)
 		sa->seq_seen = seq;
 }
 
-/* The last word on a key for now: nobody gives out its numbers any more. */
-static void record_close(struct sas *sas, struct sa *sa, enum reserve_state state)
+/* The last word on a key for now: nobody gives out its numbers any more. -errno: what was received
+ * is not on record, so the window must stay where it is. */
+static int record_close(struct sas *sas, struct sa *sa, enum reserve_state state)
 {
 	struct reserve_record next = sa->record;
 	int err;
 
 	if (!(sa->sa.flags & XIPSEC_SA_MANUAL))
-		return;
+		return 0;
 	see_seq(sas, sa);
 	next.state = state;
 	if (sa->sa.dir == XIPSEC_DIR_OUT && sa->seq_seen < next.reserved)
 		next.reserved = sa->seq_seen;
-	if (sa->sa.dir == XIPSEC_DIR_IN) {
-		__u64 top =
-			__atomic_load_n(&state_of(sas, sa->index)->replay_top, __ATOMIC_ACQUIRE);
-
-		if (top > next.replay_top)
-			next.replay_top = top;
-	}
+	keep_top(&next, sa->sa.dir, state_of(sas, sa->index));
 	err = reserve_write(sas->reserve, &next);
-	if (err)
+	if (!err) {
+		sa->record = next;
+		return 0;
+	}
+	if (sa->sa.dir == XIPSEC_DIR_OUT) {
 		log_warn("SA %s: the record of its key keeps the numbers reserved ahead: %s",
 			 sa->sa.name, strerror(-err));
-	else
-		sa->record = next;
+		return 0;
+	}
+	/* A full disk still takes this. */
+	if (reserve_touch(sas->reserve, &next) == 0) {
+		log_warn("SA %s: the record of its key cannot be written anew: %s; what was "
+			 "received is noted in the old one",
+			 sa->sa.name, strerror(-err));
+		return 0;
+	}
+	log_error("SA %s: what it received cannot be written to state_dir: %s; without that it can "
+		  "be replayed after a reboot: make room there, add the SA and delete it again, "
+		  "or never use its key again",
+		  sa->sa.name, strerror(-err));
+	return err;
 }
 
-void sas_delete(struct sas *sas, struct sa **list, unsigned int n)
+int sas_delete(struct sas *sas, struct sa **list, unsigned int n)
 {
 	struct ctl_sa_ref one, *refs;
+	int err, first = 0;
 
 	if (!n)
-		return;
+		return 0;
 	refs = n > 1 ? calloc(n, sizeof(*refs)) : &one;
 	if (!refs) {
 		/* One at a time needs no memory. */
-		for (unsigned int i = 0; i < n; i++)
-			sas_delete(sas, &list[i], 1);
-		return;
+		for (unsigned int i = 0; i < n; i++) {
+			err = sas_delete(sas, &list[i], 1);
+			first = first ? first : err;
+		}
+		return first;
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		unpublish(sas, list[i], list, n);
@@ -574,12 +603,14 @@ void sas_delete(struct sas *sas, struct sa **list, unsigned int n)
 	}
 	sas->ops->forget(sas->ctx, refs, n);
 	for (unsigned int i = 0; i < n; i++) {
-		record_close(sas, list[i], RESERVE_DELETED);
+		err = record_close(sas, list[i], RESERVE_DELETED);
+		first = first ? first : err;
 		log_info("SA %s is deleted", list[i]->sa.name);
-		place_release(sas, list[i]);
+		place_release(sas, list[i], err != 0);
 	}
 	if (refs != &one)
 		free(refs);
+	return first;
 }
 
 void sas_stop(struct sas *sas)
@@ -596,6 +627,23 @@ void sas_stop(struct sas *sas)
 }
 
 /* ------------------------------------------------------------------ another home */
+
+static void write_top(struct sas *sas, struct sa *sa)
+{
+	__u64 top = __atomic_load_n(&state_of(sas, sa->index)->replay_top, __ATOMIC_ACQUIRE);
+	int err;
+
+	if (top <= sa->top_written)
+		return;
+	sa->record.replay_top = top;
+	err = reserve_touch(sas->reserve, &sa->record);
+	if (err && !sa->write_failed)
+		log_error("SA %s: what it received is not written to state_dir: %s", sa->sa.name,
+			  strerror(-err));
+	sa->write_failed = err != 0;
+	if (!err)
+		sa->top_written = top;
+}
 
 static int move_one(struct sas *sas, struct sa *sa, const struct xipsec_sa_state *from)
 {
@@ -635,8 +683,13 @@ int sas_bind(struct sas *sas, void *states, size_t stride, unsigned int n, const
 	size_t old_stride = sas->stride;
 	int err, first = 0;
 
-	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa))
+	/* The records still name the old maps, which nobody will find again: whatever ends the move
+	 * before an SA's turn, its top is on record. */
+	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
 		see_seq(sas, sa);
+		if ((sa->sa.flags & XIPSEC_SA_MANUAL) && sa->sa.dir == XIPSEC_DIR_IN)
+			write_top(sas, sa);
+	}
 	sas->states = states;
 	sas->stride = stride;
 	sas->n = n;
@@ -684,23 +737,6 @@ static void refill(struct sas *sas, struct sa *sa)
 	}
 	sa->write_failed = false;
 	__atomic_store_n(&state->seq_limit, sa->record.reserved, __ATOMIC_RELEASE);
-}
-
-static void write_top(struct sas *sas, struct sa *sa)
-{
-	__u64 top = __atomic_load_n(&state_of(sas, sa->index)->replay_top, __ATOMIC_ACQUIRE);
-	int err;
-
-	if (top <= sa->top_written)
-		return;
-	sa->record.replay_top = top;
-	err = reserve_touch(sas->reserve, &sa->record);
-	if (err && !sa->write_failed)
-		log_error("SA %s: what it received is not written to state_dir: %s", sa->sa.name,
-			  strerror(-err));
-	sa->write_failed = err != 0;
-	if (!err)
-		sa->top_written = top;
 }
 
 void sas_tick(struct sas *sas)

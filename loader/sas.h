@@ -61,8 +61,9 @@ int sas_bind(struct sas *sas, void *states, size_t stride, unsigned int n, const
 /* 0, or -errno with `text` (XIPSEC_SADB_ERR_TEXT). The caller wipes *sa. */
 int sas_add(struct sas *sas, const struct xipsec_sa *sa, char *text);
 
-/* Removes `n` of them at once; they must be of this SADB. */
-void sas_delete(struct sas *sas, struct sa **list, unsigned int n);
+/* Removes `n` of them at once; they must be of this SADB. They are gone in any case. 0, or -errno
+ * of the first of which the record could not be written: its window is kept while the maps live. */
+int sas_delete(struct sas *sas, struct sa **list, unsigned int n);
 
 /* With every worker dead: writes exact numbers back and empties SAD and children. */
 void sas_stop(struct sas *sas);

@@ -130,7 +130,12 @@ static void every_field_comes_back(void **state)
 	assert_true(got.replay_top == r.replay_top);
 }
 
-/* Flips each byte of the record, and cuts it at each length: never trusted, fresh or not. */
+/* As reserve.c has it: the record, and two slots for replay_top in blocks of their own. */
+#define RECORD_BYTES 1024
+#define SLOT_BYTES   512
+static const off_t slot_at[] = {4096, 8192};
+
+/* Flips each byte of the record, and cuts the file at each length: never trusted, fresh or not. */
 static void damage_is_never_trusted(void **state)
 {
 	struct xipsec_sa sa = make_sa(4, XIPSEC_DIR_OUT, XIPSEC_SA_FRESH_KEY);
@@ -144,12 +149,12 @@ static void damage_is_never_trusted(void **state)
 	record_path(&sa, path);
 	fd = open(path, O_RDWR);
 	assert_int_equal(fstat(fd, &st), 0);
-	for (off_t i = 0; i < st.st_size; i++) {
+	for (off_t i = 0; i < RECORD_BYTES; i++) {
 		assert_int_equal(pread(fd, &byte, 1, i), 1);
 		byte ^= 1;
 		assert_int_equal(pwrite(fd, &byte, 1, i), 1);
 		/* The last byte is the line's end behind the check. */
-		if (i < st.st_size - 1)
+		if (i < RECORD_BYTES - 1)
 			assert_int_equal(claim(&sa, &r), -EKEYREJECTED);
 		byte ^= 1;
 		assert_int_equal(pwrite(fd, &byte, 1, i), 1);
@@ -161,6 +166,86 @@ static void damage_is_never_trusted(void **state)
 	}
 	assert_non_null(strstr(text, "damaged"));
 	close(fd);
+}
+
+static void touch(struct reserve_record *r, __u64 top)
+{
+	r->replay_top = top;
+	assert_int_equal(reserve_touch(&reserve, r), 0);
+}
+
+/* A loss of power while replay_top was rewritten: cut off after any number of bytes, or with
+ * anything in it. At most that number is lost, never the one before it, nor the record. */
+static void torn_top_costs_no_key(void **state)
+{
+	struct xipsec_sa sa = make_sa(8, XIPSEC_DIR_IN, XIPSEC_SA_FRESH_KEY);
+	static const char junk[SLOT_BYTES];
+	char path[160], before[9000], after[9000];
+	struct reserve_record r, got;
+	ssize_t len;
+	int fd;
+
+	assert_int_equal(claim(&sa, &r), 0);
+	assert_int_equal(reserve_write(&reserve, &r), 0);
+	record_path(&sa, path);
+	fd = open(path, O_RDWR);
+	for (__u64 top = 1000; top < 1004; top++) {
+		int changed = -1;
+
+		touch(&r, top);
+		len = pread(fd, before, sizeof(before), 0);
+		touch(&r, top + 1);
+		assert_int_equal(pread(fd, after, sizeof(after), 0), len);
+		for (int i = 0; i < 2; i++)
+			if (memcmp(before + slot_at[i], after + slot_at[i], SLOT_BYTES) != 0) {
+				assert_int_equal(changed, -1);
+				changed = i;
+			}
+		assert_int_not_equal(changed, -1);
+		/* Nothing but that one slot was written. */
+		memcpy(after + slot_at[changed], before + slot_at[changed], SLOT_BYTES);
+		assert_memory_equal(before, after, len);
+		for (off_t n = 0; n <= SLOT_BYTES; n++) {
+			assert_int_equal(pwrite(fd, junk, n, slot_at[changed]), n);
+			assert_int_equal(claim(&sa, &got), 0);
+			assert_true(got.replay_top >= top);
+		}
+		/* The next one heals it, and does not touch the slot that is whole. */
+		touch(&r, top + 1);
+		assert_int_equal(claim(&sa, &got), 0);
+		assert_true(got.replay_top == top + 1);
+	}
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pwrite(fd, junk, SLOT_BYTES, slot_at[i]), SLOT_BYTES);
+	assert_int_equal(claim(&sa, &got), -EKEYREJECTED);
+	close(fd);
+}
+
+/* A slot that another key's file was copied into says nothing. */
+static void slot_of_another_key(void **state)
+{
+	struct xipsec_sa sa = make_sa(9, XIPSEC_DIR_IN, XIPSEC_SA_FRESH_KEY);
+	struct xipsec_sa other = make_sa(10, XIPSEC_DIR_IN, XIPSEC_SA_FRESH_KEY);
+	struct reserve_record r, got;
+	char path[160], slot[SLOT_BYTES];
+	int fd;
+
+	assert_int_equal(claim(&other, &r), 0);
+	r.replay_top = 77;
+	assert_int_equal(reserve_write(&reserve, &r), 0);
+	record_path(&other, path);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(pread(fd, slot, SLOT_BYTES, slot_at[0]), SLOT_BYTES);
+	close(fd);
+	assert_int_equal(claim(&sa, &r), 0);
+	r.replay_top = 5;
+	assert_int_equal(reserve_write(&reserve, &r), 0);
+	record_path(&sa, path);
+	fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, slot, SLOT_BYTES, slot_at[0]), SLOT_BYTES);
+	close(fd);
+	assert_int_equal(claim(&sa, &got), 0);
+	assert_true(got.replay_top == 5);
 }
 
 static void others_could_have_written_it(void **state)
@@ -244,7 +329,7 @@ static int bad_rename(int at, const char *from, const char *to)
 	return breaks() ? -1 : renameat(at, from, at, to);
 }
 
-static const struct reserve_io bad_io = {bad_write, bad_fsync, bad_rename};
+static const struct reserve_io bad_io = {bad_write, bad_fsync, bad_rename, pwrite};
 
 /* Plays a life of the counter: everything given out so far is below `used`. After a failure at any
  * step and a restart, the next number is above it. */
@@ -308,6 +393,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(record_wins_over_fresh, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_field_comes_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(damage_is_never_trusted, setup, teardown),
+		cmocka_unit_test_setup_teardown(torn_top_costs_no_key, setup, teardown),
+		cmocka_unit_test_setup_teardown(slot_of_another_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(others_could_have_written_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_engine_direction_and_algorithm, setup,
 						teardown),

@@ -13,13 +13,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "loader/sadb_server.h"
 
 #define MAX 8
 
-static struct xipsec_sa_state states[MAX];
+/* Two generations of maps; `states` is the one in force. */
+static struct xipsec_sa_state homes[2][MAX];
+static struct xipsec_sa_state *states = homes[0];
 static char said[2048]; /* what was done, in order */
 static struct xipsec_child child_now;
 static unsigned int n_workers;
@@ -115,7 +121,8 @@ static void crash(void)
 
 static int setup(void **state)
 {
-	memset(states, 0, sizeof(states));
+	memset(homes, 0, sizeof(homes));
+	states = homes[0];
 	said[0] = 0;
 	n_workers = 1;
 	sad_fails = 0;
@@ -150,6 +157,8 @@ static struct xipsec_sa make(const char *name, __u8 direction, __u32 spi)
 			       .key_len = 20};
 
 	strcpy(sa.name, name);
+	for (int i = 3; i < 20; i++)
+		sa.key[i] = 0xa0 + i;
 	sa.key[0] = 1;
 	sa.key[1] = spi & 0xff;
 	sa.key[2] = spi >> 8 & 0xff;
@@ -329,13 +338,354 @@ static void window_is_closed_after_a_reboot(void **state)
 	sleep(1); /* tops are written once a second */
 	sas_tick(sas);
 	crash();
-	memset(states, 0, sizeof(states));
+	memset(homes, 0, sizeof(homes));
 	start("boot:2");
 	sa = add("in", XIPSEC_DIR_IN, 0x2001);
 	assert_true(states[sa->index].replay_top == 20007);
 	for (__u64 seq = 20007 - XIPSEC_WINDOW_MAX; seq <= 20007; seq++)
 		assert_true(seen(sa->index, seq));
 	assert_false(seen(sa->index, 20008));
+}
+
+/* An inbound SA that saw 32 and 40 and wrote nothing of it yet. */
+static struct sa *add_with_window(const char *name, __u32 spi)
+{
+	struct sa *sa = add(name, XIPSEC_DIR_IN, spi);
+
+	states[sa->index].replay_top = 40;
+	states[sa->index].replay[1] = 0x101;
+	return sa;
+}
+
+/* The memory as it was when a record became durable: death between record and state. */
+static struct xipsec_sa_state at_record[2][MAX];
+
+static int fsync_and_note(int fd)
+{
+	memcpy(at_record, homes, sizeof(homes));
+	return fsync(fd);
+}
+
+static void assert_nothing_open_up_to_40(unsigned int index)
+{
+	assert_true(states[index].replay_top == 40);
+	for (__u64 seq = 1; seq <= 40; seq++)
+		assert_true(seen(index, seq));
+	assert_false(seen(index, 41));
+}
+
+static void killed_between_record_and_state(void **state)
+{
+	struct reserve_io noting = *reserve.io;
+
+	noting.fsync = fsync_and_note;
+	add_with_window("in", 0x2001);
+	crash();
+	start("boot:1");
+	reserve.io = &noting;
+	add("in", XIPSEC_DIR_IN, 0x2001);
+	crash();
+	memcpy(homes, at_record, sizeof(homes));
+	start("boot:1");
+	assert_nothing_open_up_to_40(add("in", XIPSEC_DIR_IN, 0x2001)->index);
+}
+
+static void move_to(const char *where)
+{
+	states = homes[1];
+	assert_int_equal(sas_bind(sas, states, sizeof(states[0]), MAX, where), 0);
+}
+
+static void killed_in_the_middle_of_a_move(void **state)
+{
+	struct reserve_io noting = *reserve.io;
+
+	noting.fsync = fsync_and_note;
+	add_with_window("in", 0x2001);
+	reserve.io = &noting;
+	move_to("boot:2");
+	crash();
+	memcpy(homes, at_record, sizeof(homes));
+	start("boot:2");
+	assert_nothing_open_up_to_40(add("in", XIPSEC_DIR_IN, 0x2001)->index);
+}
+
+static int no_rename(int at, const char *from, const char *to)
+{
+	errno = EIO;
+	return -1;
+}
+
+/* The record still names the old maps when the move ends before this SA's turn. */
+static void move_that_never_reached_it(void **state)
+{
+	struct reserve_io broken = *reserve.io;
+
+	broken.rename = no_rename;
+	add_with_window("in", 0x2001);
+	reserve.io = &broken;
+	states = homes[1];
+	assert_int_equal(sas_bind(sas, states, sizeof(states[0]), MAX, "boot:2"), -EIO);
+	assert_int_equal(sas_count(sas), 0);
+	crash();
+	start("boot:2");
+	assert_nothing_open_up_to_40(add("in", XIPSEC_DIR_IN, 0x2001)->index);
+}
+
+static void window_moves_and_is_found_there(void **state)
+{
+	struct sa *sa = add_with_window("in", 0x2001);
+	unsigned int index = sa->index;
+	__u32 generation;
+
+	/* The place there has a past of its own. */
+	homes[1][index].generation = 77;
+	states[index].packets = 2;
+	said[0] = 0;
+	move_to("boot:2");
+	assert_string_equal(said, "key0 sad0 ");
+	sa = sas_by_name(sas, "in");
+	assert_true(sa->generation > 77);
+	assert_true(states[index].replay_top == 40 && states[index].packets == 2);
+	assert_true(seen(index, 32) && seen(index, 40) && !seen(index, 39));
+	generation = sa->generation;
+	crash();
+	start("boot:2");
+	/* Not closed but found: the record names the new place. */
+	sa = add("in", XIPSEC_DIR_IN, 0x2001);
+	assert_true(sa->index == index && sa->generation > generation);
+	assert_true(seen(index, 32) && seen(index, 40) && !seen(index, 39));
+}
+
+static void numbers_go_on_after_a_move(void **state)
+{
+	struct sa *sa = add("one", XIPSEC_DIR_OUT, 0x1001);
+
+	states[sa->index].seq = 1000;
+	sas_tick(sas);
+	/* A worker turns the counter back just before its maps go. */
+	states[sa->index].seq = 5;
+	move_to("boot:2");
+	assert_true(states[sa->index].seq == 1000);
+	assert_true(states[sa->index].seq_limit == RESERVE_CHUNK);
+	assert_int_equal(child_now.sa_generation, sa->generation);
+}
+
+/* Something stands in the place that the record names, and it is not that SA's window. */
+static void assert_not_adopted(const char *where, __u32 generation)
+{
+	struct sa *sa = add_with_window("in", 0x2001);
+	unsigned int index = sa->index;
+
+	sleep(1); /* tops are written once a second */
+	sas_tick(sas);
+	crash();
+	states[index].generation = generation ? generation : sa->generation;
+	states[index].replay_top = 5;
+	memset(states[index].replay, 0, sizeof(states[index].replay));
+	states[index].packets = 99;
+	start(where);
+	sa = add("in", XIPSEC_DIR_IN, 0x2001);
+	assert_true(states[sa->index].packets == 0);
+	assert_nothing_open_up_to_40(sa->index);
+}
+
+static void place_of_other_maps_is_not_its_own(void **state)
+{
+	assert_not_adopted("boot:2", 1);
+}
+
+static void place_of_another_generation_is_not_its_own(void **state)
+{
+	assert_not_adopted("boot:1", 9);
+}
+
+static void full_disk_at_delete(void **state)
+{
+	struct reserve_io full = *reserve.io;
+	const struct reserve_io *good = reserve.io;
+	struct sa *sa = add_with_window("in", 0x2001);
+
+	full.write = no_room;
+	reserve.io = &full;
+	assert_int_equal(sas_delete(sas, &sa, 1), 0);
+	reserve.io = good;
+	assert_nothing_open_up_to_40(add("in", XIPSEC_DIR_IN, 0x2001)->index);
+}
+
+static ssize_t no_touch(int fd, const void *buf, size_t len, off_t at)
+{
+	errno = EIO;
+	return -1;
+}
+
+/* Not even the slot can be written: it is told, and the window waits in its place. */
+static void broken_disk_at_delete(void **state)
+{
+	struct reserve_io broken = *reserve.io;
+	const struct reserve_io *good = reserve.io;
+	struct sa *sa = add_with_window("in", 0x2001);
+	unsigned int index = sa->index;
+
+	broken.write = no_room;
+	broken.pwrite = no_touch;
+	reserve.io = &broken;
+	assert_int_equal(sas_delete(sas, &sa, 1), -ENOSPC);
+	assert_int_equal(sas_count(sas), 0);
+	reserve.io = good;
+	/* Others do not take its place. */
+	assert_int_not_equal(add("new", XIPSEC_DIR_IN, 0x2002)->index, index);
+	sa = add("in", XIPSEC_DIR_IN, 0x2001);
+	assert_int_equal(sa->index, index);
+	assert_true(seen(index, 32) && seen(index, 40) && !seen(index, 39));
+	assert_int_equal(sas_delete(sas, &sa, 1), 0);
+	assert_int_equal(states[index].status, XIPSEC_SA_FREE);
+}
+
+static void deleted_key_is_wiped(void **state)
+{
+	struct sa *sa = add("one", XIPSEC_DIR_OUT, 0x1001), gone = *sa;
+	struct xipsec_sa want = make("one", XIPSEC_DIR_OUT, 0x1001);
+	static const __u8 zero[XIPSEC_KEY_MAX];
+	struct ctl_sa msg;
+
+	/* The message reads the SA's room in the mapping of keys, whoever is in it. */
+	sas_message(sas, &gone, &msg);
+	assert_memory_equal(msg.sa.key, want.key, want.key_len);
+	delete (sa);
+	sas_message(sas, &gone, &msg);
+	assert_memory_equal(msg.sa.key, zero, sizeof(zero));
+}
+
+/* ------------------------------------------------------------------ the socket */
+
+static struct sas *hook_sas(void *ctx)
+{
+	return sas;
+}
+
+static void hook_status(void *ctx, struct sadb_status *out)
+{
+	out->epoch = 1234;
+}
+
+static const struct sadb_hooks hooks = {.sas = hook_sas, .status = hook_status};
+static struct event_base *base;
+static struct sadb_server *server;
+
+static void serve(void)
+{
+	base = event_base_new();
+	assert_int_equal(sadb_server_new(base, dir, &hooks, NULL, &server), 0);
+}
+
+static void unserve(void)
+{
+	sadb_server_free(server);
+	event_base_free(base);
+}
+
+static int dial(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/sadb.sock", dir);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return -1;
+	return fd;
+}
+
+static bool ask(int fd, __u16 type)
+{
+	struct sadb_hdr hdr = {.type = type, .abi = XIPSEC_ABI, .len = sizeof(hdr)};
+
+	return send(fd, &hdr, sizeof(hdr), MSG_NOSIGNAL) == sizeof(hdr);
+}
+
+static void turn(void)
+{
+	for (int i = 0; i < 10; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static void listing_has_no_key(void **state)
+{
+	struct xipsec_sa want = make("one", XIPSEC_DIR_OUT, 0x1001);
+	char got[16384];
+	int fd, items = 0;
+	ssize_t len;
+
+	add("one", XIPSEC_DIR_OUT, 0x1001);
+	add("in", XIPSEC_DIR_IN, 0x2001);
+	serve();
+	fd = dial();
+	assert_true(fd >= 0);
+	assert_true(ask(fd, XIPSEC_SADB_SA_LIST));
+	turn();
+	while ((len = recv(fd, got, sizeof(got), MSG_DONTWAIT)) > 0) {
+		items++;
+		/* The parts that all keys here have in common: no four bytes of them in a row. */
+		for (int i = 3; i + 4 <= 20; i++)
+			assert_null(memmem(got, len, want.key + i, 4));
+	}
+	assert_int_equal(items, 3); /* two SAs and the reply */
+	close(fd);
+	unserve();
+}
+
+/* In a child process: what `uid` gets for a question. Its answer is the exit status. */
+static void ask_as(uid_t uid, int ready)
+{
+	struct sadb_hello hello;
+	struct timeval limit = {.tv_sec = 5};
+	char byte = 0;
+	int fd;
+
+	if (setresuid(uid, uid, uid) < 0)
+		_exit(3);
+	fd = dial();
+	if (fd < 0)
+		_exit(4); /* then the file's mode turned it away and not the server */
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	ask(fd, XIPSEC_SADB_HELLO);
+	if (write(ready, &byte, 1) != 1)
+		_exit(5);
+	_exit(recv(fd, &hello, sizeof(hello), 0) == sizeof(hello) ? 1 : 2);
+}
+
+static int answer_for(uid_t uid)
+{
+	int ready[2], status;
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0)
+		ask_as(uid, ready[1]);
+	close(ready[1]);
+	(void)!read(ready[0], &byte, 1);
+	close(ready[0]);
+	turn();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void other_users_are_turned_away(void **state)
+{
+	char path[100];
+
+	if (geteuid() != 0)
+		skip();
+	serve();
+	snprintf(path, sizeof(path), "%s/sadb.sock", dir);
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(chmod(path, 0666), 0);
+	assert_int_equal(answer_for(0), 1);
+	assert_int_equal(answer_for(65534), 2);
+	unserve();
 }
 
 static void one_selector_inside_another(void **state)
@@ -382,6 +732,18 @@ int main(void)
 		TEST(full_disk_stops_it),
 		TEST(window_lives_on_while_the_maps_do),
 		TEST(window_is_closed_after_a_reboot),
+		TEST(killed_between_record_and_state),
+		TEST(killed_in_the_middle_of_a_move),
+		TEST(move_that_never_reached_it),
+		TEST(window_moves_and_is_found_there),
+		TEST(numbers_go_on_after_a_move),
+		TEST(place_of_other_maps_is_not_its_own),
+		TEST(place_of_another_generation_is_not_its_own),
+		TEST(full_disk_at_delete),
+		TEST(broken_disk_at_delete),
+		TEST(deleted_key_is_wiped),
+		TEST(listing_has_no_key),
+		TEST(other_users_are_turned_away),
 		TEST(one_selector_inside_another),
 	};
 
