@@ -44,16 +44,23 @@ struct config *config_defaults(void)
 	return config;
 }
 
+void config_forget_sas(struct config *config)
+{
+	if (config->sas)
+		OPENSSL_cleanse(config->sas, config->n_sas * sizeof(config->sas[0]));
+	free(config->sas);
+	config->sas = NULL;
+	config->n_sas = 0;
+}
+
 void config_free(struct config *config)
 {
 	if (!config)
 		return;
+	config_forget_sas(config);
 	for (unsigned int i = 0; i < config->n_policies; i++)
 		free(config->policies[i].rules);
-	if (config->sas)
-		OPENSSL_cleanse(config->sas, config->n_sas * sizeof(config->sas[0]));
 	free(config->policies);
-	free(config->sas);
 	free(config->ifaces);
 	free(config->exempt);
 	free(config);

@@ -66,6 +66,10 @@ struct config *config_defaults(void);
 /* Wipes the keys, then frees. NULL is fine. */
 void config_free(struct config *config);
 
+/* Wipes the SAs with their keys; policies and interfaces stay. For who lives on without a need for
+ * them. */
+void config_forget_sas(struct config *config);
+
 /* For commands that must work beside a broken file (detach, status): takes only pin_dir, run_dir,
  * state_dir from `path` as far as they can be read, the defaults for the rest. Never fails but for
  * memory (NULL). */

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* xipsecd: options, what must be so before the first key is read, and the daemon. */
-#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "lib/config.h"
+#include "lib/core_dump.h"
 #include "lib/log.h"
 #include "loader/daemon.h"
 
@@ -39,22 +37,15 @@ static void usage(FILE *out)
 	      out);
 }
 
-/* Keys will be in memory: no core dump, no ptrace by others. */
-static int close_up(void)
+/* A socket for every queue of every interface, and more. */
+static void raise_limits(void)
 {
-	struct rlimit none = {0, 0}, files;
+	struct rlimit files;
 
-	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0) {
-		log_error("core dumps cannot be switched off: %s", strerror(errno));
-		return -errno;
-	}
-	/* A socket for every queue of every interface, and more. */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	signal(SIGPIPE, SIG_IGN);
-	return 0;
 }
 
 int main(int argc, char **argv)
@@ -80,7 +71,9 @@ int main(int argc, char **argv)
 		return DAEMON_USAGE;
 	}
 	log_open("xipsecd", level);
-	if (close_up())
+	if (core_dump_off())
 		return DAEMON_FAILED;
+	raise_limits();
+	signal(SIGPIPE, SIG_IGN);
 	return daemon_run(&opts);
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* xipsec: a table of subcommands and nothing else. */
 #include <getopt.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include "lib/config.h"
 #include "lib/config_key.h"
+#include "lib/core_dump.h"
 #include "lib/log.h"
 #include "tools/xipsec/command.h"
 #include "tools/xipsec/commands.h"
@@ -35,6 +37,15 @@ int command_unknown(const char *name)
 	return EXIT_USAGE;
 }
 
+/* A full disk must not look like success: scripts read what `status --json` wrote. */
+static int finish(int code)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return code;
+	log_error("standard output: %s: what was to be printed is not complete", strerror(errno));
+	return code == EXIT_OK ? EXIT_FAILED : code;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -49,12 +60,14 @@ int main(int argc, char **argv)
 	int option;
 
 	log_open("xipsec", LOG_LEVEL_INFO);
+	if (core_dump_off())
+		return EXIT_FAILED;
 	/* "+": what stands behind the subcommand's name is its own */
 	while ((option = getopt_long(argc, argv, "+c:hV", options, NULL)) >= 0) {
 		switch (option) {
 		case 'c': opts.config_path = optarg; break;
-		case 'h': return cmd_help.run(&opts, 1, help);
-		case 'V': return cmd_version.run(&opts, 1, version);
+		case 'h': return finish(cmd_help.run(&opts, 1, help));
+		case 'V': return finish(cmd_version.run(&opts, 1, version));
 		default: return EXIT_USAGE;
 		}
 	}
@@ -68,5 +81,5 @@ int main(int argc, char **argv)
 	if (!command)
 		return command_unknown(argv[0]);
 	optind = 0; /* glibc: start anew, for the subcommand's own options */
-	return command->run(&opts, argc, argv);
+	return finish(command->run(&opts, argc, argv));
 }
