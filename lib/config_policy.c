@@ -83,6 +83,52 @@ bool selector_within(const struct xipsec_selector *inner, const struct xipsec_se
 	       inner->icmp_hi <= outer->icmp_hi;
 }
 
+/* Masks are contiguous, so that of two nets with a common address one is inside the other. */
+static bool net_meet(const struct xipsec_addr *a, const struct xipsec_addr *a_mask,
+		     const struct xipsec_addr *b, const struct xipsec_addr *b_mask,
+		     struct xipsec_addr *net, struct xipsec_addr *mask)
+{
+	for (unsigned int i = 0; i < 4; i++) {
+		if ((a->word[i] ^ b->word[i]) & a_mask->word[i] & b_mask->word[i])
+			return false;
+		net->word[i] = (a->word[i] & a_mask->word[i]) | (b->word[i] & b_mask->word[i]);
+		mask->word[i] = a_mask->word[i] | b_mask->word[i];
+	}
+	return true;
+}
+
+static bool range_meet(__u16 a_lo, __u16 a_hi, __u16 b_lo, __u16 b_hi, __u16 *lo, __u16 *hi)
+{
+	*lo = a_lo > b_lo ? a_lo : b_lo;
+	*hi = a_hi < b_hi ? a_hi : b_hi;
+	return *lo <= *hi;
+}
+
+bool selector_meet(const struct xipsec_selector *a, const struct xipsec_selector *b,
+		   struct xipsec_selector *both)
+{
+	struct xipsec_selector met = {
+		.family = a->family ? a->family : b->family,
+		.any_proto = a->any_proto && b->any_proto,
+		.l4_proto = a->any_proto ? b->l4_proto : a->l4_proto,
+	};
+
+	if ((a->family && b->family && a->family != b->family) ||
+	    (!a->any_proto && !b->any_proto && a->l4_proto != b->l4_proto) ||
+	    !net_meet(&a->local, &a->local_mask, &b->local, &b->local_mask, &met.local,
+		      &met.local_mask) ||
+	    !net_meet(&a->remote, &a->remote_mask, &b->remote, &b->remote_mask, &met.remote,
+		      &met.remote_mask) ||
+	    !range_meet(a->local_port_lo, a->local_port_hi, b->local_port_lo, b->local_port_hi,
+			&met.local_port_lo, &met.local_port_hi) ||
+	    !range_meet(a->remote_port_lo, a->remote_port_hi, b->remote_port_lo, b->remote_port_hi,
+			&met.remote_port_lo, &met.remote_port_hi) ||
+	    !range_meet(a->icmp_lo, a->icmp_hi, b->icmp_lo, b->icmp_hi, &met.icmp_lo, &met.icmp_hi))
+		return false;
+	*both = met;
+	return true;
+}
+
 /* ------------------------------------------------------------------ keys */
 
 static bool key_action(struct config_diag *diag, const struct config_node *node, void *into)

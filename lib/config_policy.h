@@ -19,4 +19,8 @@ extern const struct xipsec_selector selector_any;
 /* Every packet that `inner` matches is matched by `outer` too. */
 bool selector_within(const struct xipsec_selector *inner, const struct xipsec_selector *outer);
 
+/* False if no packet matches both; else *both matches exactly those that do. */
+bool selector_meet(const struct xipsec_selector *a, const struct xipsec_selector *b,
+		   struct xipsec_selector *both);
+
 #endif

@@ -137,17 +137,23 @@ static enum xipsec_reason trailer_read(const __u8 *text, __u32 *len)
 	return XIPSEC_REASON_UNSPEC;
 }
 
-/* RFC 4301 5.2. What a fragment hides counts as not matching: it passes only selectors that do not
- * ask for ports. */
+/* RFC 4301 5.2, which takes a decorrelated SPD (4.4.1) for granted: this list keeps the order
+ * instead. What a fragment hides counts against it: it may match what refuses, and must match for
+ * certain what accepts. */
 static enum xipsec_reason in_select(const struct sa *sa, const __u8 *data,
 				    const struct inner *inner)
 {
 	struct xipsec_flow flow;
 
 	inner_flow(data, inner, XIPSEC_DIR_IN, &flow);
-	for (__u32 i = 0; i < sa->n_selectors; i++)
-		if (xipsec_selector_match(&sa->selector[i], &flow) == XIPSEC_MATCH_YES)
+	for (__u32 i = 0; i < sa->n_selectors; i++) {
+		enum xipsec_match match = xipsec_selector_match(&sa->selector[i], &flow);
+
+		if (sa->refuse[i] && match != XIPSEC_MATCH_NO)
+			return XIPSEC_REASON_SELECTOR;
+		if (match == XIPSEC_MATCH_YES)
 			return XIPSEC_REASON_UNSPEC;
+	}
 	return XIPSEC_REASON_SELECTOR;
 }
 

@@ -53,6 +53,7 @@ static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_back
 	to->overhead = to->outer.len + ESP_HEADER_LEN + ESP_IV_LEN + ESP_TAIL_MAX;
 	to->window = from->window;
 	to->n_selectors = from->n_selectors;
+	memcpy(to->refuse, from->refuse, from->n_selectors);
 	memcpy(to->selector, from->selector, from->n_selectors * sizeof(from->selector[0]));
 	return 0;
 }

@@ -43,8 +43,10 @@ struct sa {
 	/* Bytes that sealing adds at most: outer header, ESP header, IV, padding, trailer, ICV. */
 	__u32 overhead;
 	__u32 window; /* inbound: packets */
+	/* Inbound: what may come out of it and what not, as in struct xipsec_sa. */
 	__u32 n_selectors;
-	struct xipsec_selector selector[]; /* inbound: what may come out of it */
+	__u8 refuse[XIPSEC_SELECTORS_MAX];
+	struct xipsec_selector selector[];
 };
 
 /* `state` stays the caller's and must outlive the SA. NULL on failure, with a negative errno in

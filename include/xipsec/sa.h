@@ -29,7 +29,7 @@ enum xipsec_alg {
 };
 
 #define XIPSEC_KEY_MAX       36 /* key and salt, the salt last as in RFC 4106 8.1 */
-#define XIPSEC_SELECTORS_MAX 32 /* of one SA */
+#define XIPSEC_SELECTORS_MAX 64 /* of one SA, refusals included */
 
 #define XIPSEC_SA_ESN       1 /* flags */
 #define XIPSEC_SA_UDP       2 /* ESP in UDP (RFC 3948) */
@@ -50,9 +50,12 @@ struct xipsec_sa {
 	__u8 alg;          /* enum xipsec_alg */
 	__u16 flags;       /* XIPSEC_SA_* */
 	__u32 window;      /* replay window, packets; inbound */
-	__u32 n_selectors; /* inbound: what may come out of it */
+	__u32 n_selectors; /* inbound: in the order of the SPD, the first that matches decides */
 	__u32 key_len;     /* bytes used of key */
 	__u8 key[XIPSEC_KEY_MAX];
+	/* 0: the selector is its child's, what matches may come out of it. 1: it is that of an
+	 * earlier rule which is not its child's, what matches may not. */
+	__u8 refuse[XIPSEC_SELECTORS_MAX];
 	struct xipsec_selector selector[XIPSEC_SELECTORS_MAX];
 };
 

@@ -87,6 +87,45 @@ send_udp 7011
 check_eq "PROTECT without an SA: neither in the clear nor as ESP" "$MARKED,$ESP" 0,0
 check_gt "PROTECT without an SA: counted as no_sa_out" "$(gw_reason a no_sa_out)" "$before"
 
+# Order is policy inbound, too: gw-b discards UDP 7001 before its tunnel begins, gw-a sends it there.
+cp "$WORK/gw-b.conf" "$WORK/gw-b.before"
+GW_POLICIES='
+	nogo {
+		action = discard
+		direction = both
+		local = 10.2.0.2/32
+		remote = 10.1.0.2/32
+		proto = udp
+		local_port = 7001
+	}'
+gw_config b
+check "reload with a rule before the tunnel: done" gw b reload
+check "sa add: done" gw a sa add ab4
+# udp_through PORT: leaves in DELIVERED how many of 200 datagrams come out of the SA.
+udp_through()
+{
+	local pid
+
+	spawn red-b "$WORK/recv-$1.log" "$UDPLOAD" recv 10.2.0.2 "$1" "$WORK/load-ab"
+	pid=$PID
+	until_true 2 test -s "$WORK/load-ab"
+	in_ns red-a "$UDPLOAD" send 10.2.0.2 "$1" 200 200 1 >/dev/null
+	sleep 0.3
+	end_pid "$pid" 2
+	DELIVERED=$(load_field ab received)
+	rm -f "$WORK/load-ab"
+}
+before=$(gw_reason b selector)
+udp_through 7001
+check_eq "a rule before the tunnel's: nothing comes out of the SA" "$DELIVERED" 0
+check_eq "it is counted as selector" "$(gw_reason b selector)" "$((before + 200))"
+udp_through 7002
+check_gt "another port comes out of it" "$DELIVERED" 190
+cp "$WORK/gw-b.before" "$WORK/gw-b.conf"
+check "reload without that rule: done" gw b reload
+udp_through 7001
+check_gt "then it comes out of the SA" "$DELIVERED" 190
+
 # New rules take their types from the rules in force, not from a pin that somebody may have removed.
 rm "/sys/fs/bpf/$TOPO-a/current/spd_rules"
 check "reload without the pin of the rules: done" gw a reload

@@ -223,6 +223,44 @@ static void test_policies(void **state)
 	assert_int_equal(rule->action, XIPSEC_ACTION_DISCARD);
 }
 
+static const char *rule_name(const struct config *config, const struct xipsec_selector *sel,
+			     char *name, size_t size)
+{
+	for (unsigned int p = 0; p < config->n_policies; p++)
+		for (unsigned int r = 0; r < config->policies[p].n_rules; r++)
+			if (memcmp(sel, &config->policies[p].rules[r].sel, sizeof(*sel)) == 0) {
+				snprintf(name, size, "%s.%u", config->policies[p].name, r);
+				return name;
+			}
+	return "?";
+}
+
+/* `expected`: POLICY.RULE of each selector in order, those that refuse with a - before. */
+static void assert_selectors(const struct xipsec_sa *sa, const char *expected,
+			     const struct config *config)
+{
+	char found[512] = "", name[80];
+	size_t len = 0;
+
+	for (__u32 i = 0; i < sa->n_selectors; i++)
+		len += snprintf(found + len, sizeof(found) - len, "%s%s%s", len ? " " : "",
+				sa->refuse[i] ? "-" : "",
+				rule_name(config, &sa->selector[i], name, sizeof(name)));
+	assert_string_equal(found, expected);
+}
+
+/* The good file without its bypasses, with policies before and after `net`. Caller frees. */
+static char *order_file(const char *before, const char *after)
+{
+	const char *from = strstr(good, "\tmgmt {"), *net = strstr(good, "\tnet {"),
+		   *rest = strstr(good, "\trest {");
+	char *text;
+
+	assert_true(asprintf(&text, "%.*s%s%.*s%s%s", (int)(from - good), good, before,
+			     (int)(rest - net), net, after, rest) > 0);
+	return text;
+}
+
 static void test_sas(void **state)
 {
 	_cleanup_config_ struct config *config = NULL;
@@ -256,10 +294,9 @@ static void test_sas(void **state)
 	assert_int_equal(in->key_len, 36);
 	for (unsigned int i = 0; i < 36; i++)
 		assert_int_equal(in->key[i], 0x20 + i);
-	/* from the policies of the child */
-	assert_int_equal(in->n_selectors, 2);
-	assert_memory_equal(&in->selector[0], &config->policies[2].rules[0].sel,
-			    sizeof(in->selector[0]));
+	/* from the policies of the child, after the one before them that overlaps */
+	assert_selectors(in, "-ping.0 net.0 net.1", config);
+	assert_selectors(out, "net.0 net.1", config);
 }
 
 static void test_sa_selectors(void **state)
@@ -271,11 +308,81 @@ static void test_sa_selectors(void **state)
 
 	load_good(text, &config);
 	in = &config->sas[1].sa;
-	assert_int_equal(in->n_selectors, 1);
-	assert_ip4(&in->selector[0].local, "10.1.2.0");
-	assert_ip4(&in->selector[0].remote_mask, "255.255.0.0");
-	assert_int_equal(in->selector[0].any_proto, 1);
-	assert_int_equal(in->selector[0].remote_port_hi, 65535);
+	assert_int_equal(in->n_selectors, 2);
+	assert_int_equal(in->refuse[0], 1); /* ping */
+	assert_int_equal(in->refuse[1], 0);
+	assert_ip4(&in->selector[1].local, "10.1.2.0");
+	assert_ip4(&in->selector[1].remote_mask, "255.255.0.0");
+	assert_int_equal(in->selector[1].any_proto, 1);
+	assert_int_equal(in->selector[1].remote_port_hi, 65535);
+}
+
+/* Policies before `rest` in the good file, and what net-in gets of them: - refuses. */
+static void test_sa_order(void **state)
+{
+#define NOGO  "nogo { action = discard\n local = 10.1.0.2\n proto = udp\n local_port = 7001 }\n"
+#define NOGO2 "nogo2 { action = discard\n local = 10.1.0.2\n proto = udp\n local_port = 7001 }\n"
+#define NET2 \
+	"net2 { action = protect\n child = net\n local = 10.1.0.0/24\n remote = 10.3.0.0/16 }\n"
+	static const struct {
+		const char *before, *after, *expected;
+	} orders[] = {
+		{NOGO, "", "-nogo.0 net.0 net.1"},
+		/* what comes after the last of the child takes nothing */
+		{"", NOGO, "net.0 net.1"},
+		/* between two of them, only from the second */
+		{"", NOGO NET2, "net.0 net.1 -nogo.0 net2.0"},
+		{NET2, NOGO, "net2.0 net.0 net.1"},
+		{NOGO, NOGO2 NET2, "-nogo.0 net.0 net.1 net2.0"},
+		/* other nets, family, protocol's family or direction: nothing in common */
+		{"x { action = discard\n local = 10.9.0.0/16 }\n", "", "net.0 net.1"},
+		{"x { action = discard\n remote = 2001:db8:3::/48 }\n", "", "net.0 net.1"},
+		{"x { action = discard\n direction = out }\n", "", "net.0 net.1"},
+		{"x { action = discard\n direction = in\n remote = 2001:db8::/32 }\n", "",
+		 "-x.0 net.0 net.1"},
+		/* whatever is not its child's */
+		{"x { action = bypass\n proto = tcp }\n", "", "-x.0 net.0 net.1"},
+		{"x { action = protect\n remote = 10.2.3.0/24 }\n", "", "-x.0 net.0 net.1"},
+		{"x { action = protect\n child = net\n direction = out }\n", "", "net.0 net.1"},
+		/* inside an earlier one of its kind */
+		{"x { action = discard\n proto = udp }\n" NOGO, "", "-x.0 net.0 net.1"},
+		{"",
+		 "x { action = protect\n child = net\n local = 10.1.9.0/24\n"
+		 " remote = 10.2.0.0/16 }\n",
+		 "net.0 net.1"},
+	};
+
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		_cleanup_config_ struct config *config = NULL;
+		_cleanup_free_ char *text = order_file(orders[i].before, orders[i].after);
+
+		load_good(text, &config);
+		assert_selectors(&config->sas[1].sa, orders[i].expected, config);
+	}
+}
+
+/* Its own selectors cut the rules; the rules before them stay. */
+static void test_sa_order_ts(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+	_cleanup_free_ char *with = order_file(NOGO, NET2), *text = NULL;
+	const struct xipsec_sa *in;
+	char *at = strstr(with, "engine = afxdp");
+
+	assert_true(asprintf(&text,
+			     "%.*slocal_ts = 10.1.0.0/28\n\t\tremote_ts = 10.2.0.0/24, "
+			     "10.3.0.0/24\n\t\t%s",
+			     (int)(at - with), with, at) > 0);
+	load_good(text, &config);
+	in = &config->sas[1].sa;
+	assert_int_equal(in->n_selectors, 3);
+	assert_int_equal(in->refuse[0], 1);
+	assert_int_equal(in->selector[0].local_port_lo, 7001);
+	assert_int_equal(in->refuse[1] + in->refuse[2], 0);
+	assert_ip4(&in->selector[1].local_mask, "255.255.255.240");
+	assert_ip4(&in->selector[1].remote, "10.2.0.0");
+	assert_ip4(&in->selector[2].remote, "10.3.0.0");
+	assert_ip4(&in->selector[2].remote_mask, "255.255.255.0");
 }
 
 static void test_syntax(void **state)
@@ -364,19 +471,41 @@ static void test_too_many_rules(void **state)
 
 static void test_too_many_selectors(void **state)
 {
-	_cleanup_free_ char *text = changed(
-		"local = 10.1.0.0/16,",
-		"local = "
-		"10.1.0.0/16,1.0.0.0/8,2.0.0.0/8,3.0.0.0/8,4.0.0.0/8,5.0.0.0/8,6.0.0.0/8,7.0.0.0/8,"
-		"8.0.0.0/8,9.0.0.0/8,11.0.0.0/8,12.0.0.0/8,13.0.0.0/8,14.0.0.0/8,15.0.0.0/"
-		"8,16.0.0.0/8,"
-		"17.0.0.0/8,18.0.0.0/8,19.0.0.0/8,20.0.0.0/8,21.0.0.0/8,22.0.0.0/8,23.0.0.0/"
-		"8,24.0.0.0/8,"
-		"25.0.0.0/8,26.0.0.0/8,27.0.0.0/8,28.0.0.0/8,29.0.0.0/8,30.0.0.0/8,31.0.0.0/"
-		"8,32.0.0.0/8,");
+	_cleanup_free_ char *text = NULL;
+	char list[1024] = "local = ";
+	size_t len = strlen(list);
 
-	load_bad(text, "xipsec.conf:46:2: net-out has too many selectors: expected at most 32\n"
-		       "xipsec.conf:57:2: net-in has too many selectors: expected at most 32\n");
+	for (unsigned int i = 0; i < 64; i++)
+		len += snprintf(list + len, sizeof(list) - len, "172.16.%u.0/24,", i);
+	snprintf(list + len, sizeof(list) - len, "10.1.0.0/16,");
+	text = changed("local = 10.1.0.0/16,", list);
+	load_bad(text, "xipsec.conf:46:2: net-out has too many selectors: expected at most 64\n"
+		       "xipsec.conf:57:2: net-in has too many selectors: expected at most 64\n");
+}
+
+/* Rules before those of the child count with its selectors: 62 and 2 fit, 63 and 2 do not. */
+static void test_too_many_before(void **state)
+{
+	for (unsigned int n = 62; n <= 63; n++) {
+		_cleanup_config_ struct config *config = NULL;
+		_cleanup_free_ char *text = NULL;
+		char before[2048] = "x { action = discard\n local = 10.1.0.0/24";
+		size_t len = strlen(before);
+
+		for (unsigned int i = 1; i < n; i++)
+			len += snprintf(before + len, sizeof(before) - len, ",10.1.%u.0/24", i);
+		snprintf(before + len, sizeof(before) - len, " }\n");
+		text = order_file(before, "");
+		if (n == 62) {
+			load_good(text, &config);
+			assert_int_equal(config->sas[1].sa.n_selectors, 64);
+			continue;
+		}
+		load_bad(text, "xipsec.conf:44:2: net-in has too many selectors: 65 with the 63 "
+			       "earlier rules that take something from them: expected at most 64; "
+			       "put the policies of child net earlier, or use fewer and wider "
+			       "prefixes\n");
+	}
 }
 
 static void test_exposed_keys(void **state)
@@ -672,6 +801,8 @@ int main(void)
 		cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_sas),
 		cmocka_unit_test(test_sa_selectors),
+		cmocka_unit_test(test_sa_order),
+		cmocka_unit_test(test_sa_order_ts),
 		cmocka_unit_test(test_syntax),
 		cmocka_unit_test(test_includes),
 		cmocka_unit_test(test_changes),
@@ -679,6 +810,7 @@ int main(void)
 		cmocka_unit_test(test_include_loop),
 		cmocka_unit_test(test_too_many_rules),
 		cmocka_unit_test(test_too_many_selectors),
+		cmocka_unit_test(test_too_many_before),
 		cmocka_unit_test(test_exposed_keys),
 		cmocka_unit_test(test_key_file_content),
 		cmocka_unit_test(test_unreadable),

@@ -2,8 +2,11 @@
 /* ESP out and in as a whole: bytes, reasons, counters. */
 #include "tests/unit/esp_fixture.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 
+#include "lib/reason.h"
 #include "worker/esp_in.h"
 #include "worker/esp_out.h"
 
@@ -406,6 +409,74 @@ static void test_selectors(void **unused)
 	sa_free(sa);
 }
 
+/* Selectors for the packet of udp_write(), which goes to port 5000, in the order of the SPD. */
+static struct xipsec_selector order_selector(char kind)
+{
+	struct xipsec_selector sel = any_selector();
+
+	if (strchr("Pp", kind)) {
+		sel.any_proto = 0;
+		sel.l4_proto = IPPROTO_UDP;
+		sel.local_port_lo = sel.local_port_hi = 5000;
+	} else if (strchr("Qq", kind)) {
+		sel.any_proto = 0;
+		sel.l4_proto = IPPROTO_UDP;
+		sel.local_port_lo = sel.local_port_hi = 5001;
+	} else if (strchr("Tt", kind)) {
+		sel.any_proto = 0;
+		sel.l4_proto = IPPROTO_TCP;
+	}
+	return sel;
+}
+
+/* The first that matches decides; a small letter refuses: P port 5000, Q port 5001, T all TCP, A
+ * all. A fragment that may be what refuses is refused, and one that may be what accepts needs
+ * another that accepts for certain, with nothing between that may refuse. */
+static void test_order(void **unused)
+{
+	static const struct {
+		const char *list;
+		bool whole, fragment;
+	} orders[] = {
+		{"A", true, true},      {"P", true, false},    {"Q", false, false},
+		{"a", false, false},    {"pA", false, false},  {"qA", true, false},
+		{"Ap", true, true},     {"Aq", true, true},    {"tA", true, true},
+		{"PpA", true, false},   {"pPA", false, false}, {"PA", true, true},
+		{"QA", true, true},     {"PqA", true, false},  {"QaA", false, false},
+		{"PaA", true, false},   {"TqA", true, false},  {"TA", true, true},
+		{"aA", false, false},   {"QtA", true, true},   {"QPA", true, true},
+		{"QpPA", false, false},
+	};
+	__u8 text[256];
+	__u32 len = udp_write(text, 4, 14), n = trail(text, len, 0, IPPROTO_IPIP);
+
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		struct xipsec_sa config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_IN);
+		struct sa *sa;
+		int whole, fragment;
+
+		config.n_selectors = strlen(orders[i].list);
+		for (__u32 k = 0; k < config.n_selectors; k++) {
+			config.selector[k] = order_selector(orders[i].list[k]);
+			config.refuse[k] = islower((unsigned char)orders[i].list[k]) != 0;
+		}
+		sa = sa_make(&config, &in_state, XIPSEC_BACKEND_OPENSSL);
+		put16(text + 6, 0);
+		whole = open_text(sa, text, n);
+		put16(text + 6, 1);
+		fragment = open_text(sa, text, n);
+		sa_free(sa);
+		if ((whole == XIPSEC_REASON_OPENED) != orders[i].whole ||
+		    (fragment == XIPSEC_REASON_OPENED) != orders[i].fragment)
+			fail_msg("%s: whole %s, fragment %s", orders[i].list, reason_name(whole),
+				 reason_name(fragment));
+		if (!orders[i].whole)
+			assert_int_equal(whole, XIPSEC_REASON_SELECTOR);
+		if (!orders[i].fragment)
+			assert_int_equal(fragment, XIPSEC_REASON_SELECTOR);
+	}
+}
+
 static void test_in_ttl(void **unused)
 {
 	struct xipsec_sa config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_IN);
@@ -623,7 +694,7 @@ static void test_sa_new(void **unused)
 	REFUSED(EINVAL, bad.dir = 0);
 	REFUSED(EINVAL, bad.window = 63);
 	REFUSED(EINVAL, bad.window = 8193);
-	REFUSED(EINVAL, bad.n_selectors = 33);
+	REFUSED(EINVAL, bad.n_selectors = XIPSEC_SELECTORS_MAX + 1);
 	REFUSED(EINVAL, bad.outer_family = 5);
 	REFUSED(ENOTSUP, bad.mode = XIPSEC_MODE_TRANSPORT);
 	REFUSED(ENOTSUP, bad.alg = 0);
@@ -648,10 +719,11 @@ int main(void)
 		cmocka_unit_test(test_vectors),   cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_trailer),   cmocka_unit_test(test_tfc),
 		cmocka_unit_test(test_flips),     cmocka_unit_test(test_cuts),
-		cmocka_unit_test(test_selectors), cmocka_unit_test(test_in_ttl),
-		cmocka_unit_test(test_in_ecn),    cmocka_unit_test(test_in_state),
-		cmocka_unit_test(test_out_mtu),   cmocka_unit_test(test_out_burst),
-		cmocka_unit_test(test_out_room),  cmocka_unit_test(test_sa_new),
+		cmocka_unit_test(test_selectors), cmocka_unit_test(test_order),
+		cmocka_unit_test(test_in_ttl),    cmocka_unit_test(test_in_ecn),
+		cmocka_unit_test(test_in_state),  cmocka_unit_test(test_out_mtu),
+		cmocka_unit_test(test_out_burst), cmocka_unit_test(test_out_room),
+		cmocka_unit_test(test_sa_new),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
