@@ -3,6 +3,7 @@
 #include "tests/unit/esp_fixture.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "worker/crypto.h"
@@ -198,12 +199,54 @@ static void test_choice(void **unused)
 	crypto_key_free(NULL);
 }
 
+/* Is the mapping that holds `at` left out of core dumps? By the kernel's word. */
+static bool stays_out_of_dumps(const void *at)
+{
+	unsigned long from, to, want = (unsigned long)at;
+	FILE *f = fopen("/proc/self/smaps", "r");
+	bool here = false, out = false;
+	char line[512];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = from <= want && want < to;
+		else if (here && !strncmp(line, "VmFlags:", 8))
+			out = strstr(line, " dd") != NULL;
+	}
+	fclose(f);
+	return out;
+}
+
+static void test_memory(void **unused)
+{
+	const __u8 raw_key[32] = {0};
+	__u8 *memory = crypto_memory_new(5000);
+	struct crypto_key *key;
+	int err;
+
+	assert_non_null(memory);
+	assert_true(stays_out_of_dumps(memory));
+	assert_true(stays_out_of_dumps(memory + 4999));
+	for (int i = 0; i < 5000; i++)
+		assert_int_equal(memory[i], 0);
+	crypto_memory_free(memory, 5000);
+	crypto_memory_free(NULL, 5000);
+	/* the schedule of a key is the key */
+	key = crypto_key_new(XIPSEC_ALG_AES128GCM16, raw_key, 16, XIPSEC_BACKEND_IPSEC_MB, &err);
+	assert_non_null(key);
+	assert_true(stays_out_of_dumps(key->ctx));
+	crypto_key_free(key);
+	assert_false(stays_out_of_dumps(raw_key));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_choice),
+		cmocka_unit_test(test_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

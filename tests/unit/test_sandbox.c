@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <linux/if_xdp.h>
 #include <linux/bpf.h>
+#include <linux/capability.h>
 #include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -354,6 +355,62 @@ static void nothing_is_left(void **state)
 	assert_int_equal(WEXITSTATUS(status), ALIVE);
 }
 
+/* A process that has the worker's uid already, still with capabilities: nothing but prctl() makes
+ * it undumpable then (a change of uid would). */
+static int act_drop_from_own_uid(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) || setresgid(UID, UID, UID) ||
+	    setresuid(UID, UID, UID) || syscall(SYS_capget, &head, data))
+		return 1;
+	data[0].effective = data[0].permitted;
+	data[1].effective = data[1].permitted;
+	if (syscall(SYS_capset, &head, data) || prctl(PR_SET_DUMPABLE, 1, 0, 0, 0))
+		return 2;
+	if (sandbox_drop_privileges(UID))
+		return 3;
+	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? ALIVE : 4;
+}
+
+static int in_child(int (*act)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(act());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void undumpable_by_its_own_word(void **state)
+{
+	assert_int_equal(in_child(act_drop_from_own_uid), ALIVE);
+}
+
+/* Stands before libc's. A kernel or a library that leaves the way back to root open. */
+static int root_comes_back;
+
+int setuid(uid_t uid)
+{
+	return root_comes_back ? 0 : (int)syscall(SYS_setuid, uid);
+}
+
+static int act_drop_in_vain(void)
+{
+	root_comes_back = 1;
+	return sandbox_drop_privileges(UID) == -EPERM ? ALIVE : 1;
+}
+
+static void way_back_is_seen(void **state)
+{
+	assert_int_equal(in_child(act_drop_in_vain), ALIVE);
+}
+
 static void root_is_refused(void **state)
 {
 	assert_int_equal(sandbox_close(0), -EINVAL);
@@ -375,6 +432,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(root_is_refused),
 		cmocka_unit_test(nothing_is_left),
+		cmocka_unit_test(undumpable_by_its_own_word),
+		cmocka_unit_test(way_back_is_seen),
 		cmocka_unit_test(allowed_acts_work),
 		cmocka_unit_test(forbidden_acts_kill),
 	};
