@@ -196,6 +196,7 @@ static const struct prog_case cases[] = {
 	{"black: DHCP offer", PROG_BLACK, R(DHCP), {.src = "192.0.2.2", .dst = "255.255.255.255", UDP(67, 68), DATA(240)}},
 	{"black: DHCP ack", PROG_BLACK, R(DHCP), {IN4, UDP(67, 68), DATA(240)}},
 	{"black: DHCPv6 reply", PROG_BLACK, R(DHCP), {IN6, UDP(547, 546), DATA(24)}},
+	{"black: DHCP in a first fragment", PROG_BLACK, R(NO_POLICY), {.src = "192.0.2.2", .dst = "255.255.255.255", UDP(67, 68), DATA(240), .more = true}},
 	{"black: DHCP request from a stranger", PROG_BLACK, R(NO_POLICY), {.src = "0.0.0.0", .dst = "255.255.255.255", UDP(68, 67), DATA(240)}},
 	{"black: DHCP ports in transit", PROG_BLACK, R(PLAINTEXT_IN), {TRANSIT, UDP(67, 68), DATA(24)}},
 
@@ -286,6 +287,8 @@ static const struct prog_case cases[] = {
 	{"guard: MLDv2 report", PROG_GUARD, R(MLD), {.src = "fe80::1", .dst = "ff02::16", .ext = "H", ICMP6(143), .ttl = 1}},
 	{"guard: MLDv2 report, not ours", PROG_GUARD, R(NO_POLICY), {.src = "fe80::1", .dst = "ff02::16", .ext = "H", ICMP6(143), .ttl = 1}, CASE_FORWARDED},
 	{"guard: DHCP discover", PROG_GUARD, R(DHCP), {.src = "0.0.0.0", .dst = "255.255.255.255", UDP(68, 67), DATA(240)}},
+	{"guard: DHCP in a first fragment", PROG_GUARD, R(NO_POLICY), {.src = "0.0.0.0", .dst = "255.255.255.255", UDP(68, 67), DATA(240), .more = true}},
+	{"guard: DHCPv6 solicit in a first fragment", PROG_GUARD, R(NO_POLICY), {.src = "fe80::1", .dst = "ff02::1:2", .ext = "F", UDP(546, 547), DATA(24), .more = true}},
 	{"guard: DHCPv6 solicit", PROG_GUARD, R(DHCP), {.src = "fe80::1", .dst = "ff02::1:2", UDP(546, 547), DATA(24)}},
 	{"guard: DHCP of a red host", PROG_GUARD, R(PLAINTEXT_OUT), {RED4, .dst = "10.2.0.1", UDP(68, 67), DATA(24)}, CASE_FORWARDED},
 	{"guard: DHCP answer of ours", PROG_GUARD, R(NO_POLICY), {OUT4, UDP(67, 68), DATA(24)}},
