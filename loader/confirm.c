@@ -31,6 +31,14 @@ bool confirm_pending(const char *run_dir)
 	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
 }
 
+/* What may end the wait before its time; blocked, and fetched by sigtimedwait(). */
+static void ending_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+}
+
 static time_t now(void)
 {
 	struct timespec ts;
@@ -39,18 +47,22 @@ static time_t now(void)
 	return ts.tv_sec;
 }
 
-/* True when the file went away in time: that is the confirmation. */
-static bool wait_for_it(const char *path, unsigned int seconds)
+enum answer { ANSWER_YES, ANSWER_NONE, ANSWER_SIGNAL };
+
+/* The confirmation is that the file goes away. */
+static enum answer wait_for_it(const char *path, time_t deadline)
 {
 	const struct timespec pause = {.tv_nsec = POLL_NS};
-	time_t end = now() + (time_t)seconds;
+	sigset_t ending;
 
-	while (now() < end) {
+	ending_signals(&ending);
+	while (now() < deadline) {
 		if (access(path, F_OK) && errno == ENOENT)
-			return true;
-		nanosleep(&pause, NULL);
+			return ANSWER_YES;
+		if (sigtimedwait(&ending, NULL, &pause) > 0)
+			return ANSWER_SIGNAL;
 	}
-	return false;
+	return ANSWER_NONE;
 }
 
 static void detach_from_terminal(void)
@@ -59,7 +71,6 @@ static void detach_from_terminal(void)
 
 	setsid();
 	signal(SIGHUP, SIG_IGN);
-	signal(SIGINT, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	if (null >= 0) {
 		dup2(null, STDIN_FILENO);
@@ -70,23 +81,23 @@ static void detach_from_terminal(void)
 		syslog(LOG_WARNING, "chdir: %m");
 }
 
-static _Noreturn void waiter(struct session *s, const char *path, unsigned int seconds)
+static _Noreturn void waiter(struct session *s, const char *path, time_t deadline)
 {
-	bool confirmed;
+	enum answer answer;
 	int lock;
 
 	detach_from_terminal();
 	openlog("xipsec", LOG_PID, LOG_DAEMON);
-	confirmed = wait_for_it(path, seconds);
+	answer = wait_for_it(path, deadline);
 	lock = datapath_lock(s->config->run_dir);
 	/* The word may have come between the last look and the lock. */
-	confirmed = confirmed || access(path, F_OK);
-	if (confirmed) {
+	if (answer == ANSWER_YES || access(path, F_OK)) {
 		session_commit(s);
 	} else {
 		int err = undo_run(&s->undo, 0);
 
-		syslog(LOG_NOTICE, "attach was not confirmed within %u s: taken back%s", seconds,
+		syslog(LOG_NOTICE, "attach was not confirmed %s: taken back%s",
+		       answer == ANSWER_SIGNAL ? "before a signal came" : "in time",
 		       err ? ", with errors" : "");
 		unlink(path);
 	}
@@ -95,10 +106,35 @@ static _Noreturn void waiter(struct session *s, const char *path, unsigned int s
 	_exit(0);
 }
 
+/* In the child: forks again, so that nobody has to wait for the process, and writes down who it is.
+ * It keeps `fd` and with it the lock on the file, but not the loader's lock: its open file is
+ * shared with the parent, who closes it. */
+static _Noreturn void leave_waiter(struct session *s, int fd, const char *path,
+				   unsigned int seconds)
+{
+	time_t deadline = now() + (time_t)seconds;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		_exit(errno);
+	if (pid) {
+		/* Only people read it; without it the process waits all the same. */
+		if (ftruncate(fd, 0) ||
+		    dprintf(fd, "pid %d\ndeadline %lld\n", pid, (long long)deadline) < 0)
+			log_warn("%s: %s", path, strerror(errno));
+		_exit(0);
+	}
+	close(s->lock);
+	s->lock = -1;
+	waiter(s, path, deadline);
+}
+
 int confirm_wait(struct session *s, unsigned int seconds)
 {
 	_cleanup_close_ int fd = -1;
+	sigset_t ending, before;
 	char path[512];
+	int err = 0, status;
 	pid_t pid;
 
 	confirm_path(s->config->run_dir, path);
@@ -106,24 +142,31 @@ int confirm_wait(struct session *s, unsigned int seconds)
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
 		return -errno;
 	fflush(NULL);
+	/* From here on a signal must not end the one that would take the attach back. */
+	ending_signals(&ending);
+	sigprocmask(SIG_BLOCK, &ending, &before);
 	pid = fork();
-	if (pid < 0) {
-		int err = -errno;
-
+	if (!pid)
+		leave_waiter(s, fd, path, seconds);
+	if (pid < 0)
+		err = -errno;
+	else if (waitpid(pid, &status, 0) == pid && (!WIFEXITED(status) || WEXITSTATUS(status)))
+		err = WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+	if (err)
 		unlink(path);
-		return err;
-	}
-	if (pid) {
-		waitpid(pid, NULL, 0);
-		return 0;
-	}
-	/* Twice, so that nobody has to wait for it. It keeps `fd` and with it the lock on the file,
-	 * but not the loader's lock: its open file is shared with the parent, who closes it. */
-	if (fork())
-		_exit(0);
-	close(s->lock);
-	s->lock = -1;
-	waiter(s, path, seconds);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
+/* The process was killed: what it would have taken back stays, so what was kept for that can go. */
+static void keep_orphaned(const struct config *config)
+{
+	char current[32];
+
+	if (!datapath_current(config->pin_dir, current))
+		generation_sweep(config->pin_dir, current);
+	log_error("the process that would have taken the attach back was killed: nobody waits any "
+		  "more, the attach stays (`xipsec detach` takes it off)");
 }
 
 int loader_confirm(const struct config *config)
@@ -138,9 +181,11 @@ int loader_confirm(const struct config *config)
 	}
 	confirm_path(config->run_dir, path);
 	if (!confirm_pending(config->run_dir)) {
-		unlink(path);
-		log_error("nothing waits for a confirmation: no `attach --confirm` was made, or "
-			  "its time is over and it was taken back");
+		if (!unlink(path))
+			keep_orphaned(config);
+		else
+			log_error("nothing waits for a confirmation: no `attach --confirm` was "
+				  "made, or it was confirmed or taken back already");
 		return -ENOENT;
 	}
 	return unlink(path) ? -errno : 0;

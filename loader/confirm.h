@@ -4,8 +4,13 @@
  * confirmed in time. It is a session of its own and holds no terminal, so it outlives the SSH
  * connection that the attach may have cut. It holds the old programs by descriptor.
  *
- * RUN_DIR/confirm exists while it waits, locked by it: a file without that lock is left from a
- * process that was killed, and counts for nothing.
+ * A hangup means nothing to it. SIGTERM and SIGINT end the wait and take the attach back at once:
+ * the end of a login session may bring them (systemd's KillUserProcesses), and nobody could be let
+ * in again by a process that is gone. Only SIGKILL leaves the attach standing.
+ *
+ * RUN_DIR/confirm exists while it waits, locked by it, and says "pid N" and "deadline N" (seconds
+ * of CLOCK_BOOTTIME). A file without that lock is left from a process that was killed: nothing will
+ * be taken back any more.
  */
 #ifndef LOADER_CONFIRM_H
 #define LOADER_CONFIRM_H

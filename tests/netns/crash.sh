@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck disable=SC2034,SC2154 # settings that the sourced files read
-# A worker and xipsecd crash (SIGSEGV) where core dumps are wanted: no key in what is left, that is
-# core files, logs, run_dir, state_dir and every pinned map.
+# A worker, xipsecd, the client and the process of `attach --confirm` crash (SIGSEGV) where core dumps
+# are wanted: no key in what is left, that is core files, logs, run_dir, state_dir and every pinned map.
 #
 #	red-a --- gw-a ===[capture]=== gw-b --- red-b
 . "$(dirname "$0")/../lib/scenario.sh"
@@ -60,6 +60,58 @@ in_ns gw-a env SECRET="$KEY_AB4" sh -c 'kill -SEGV $$' 2>/dev/null
 # shellcheck disable=SC2046
 "$BYTESFIND" $(secrets) -- "$REMAINS/cores" >/dev/null
 check_eq "positive control: a key in a core file is found" $? 0
+rm -f "$REMAINS"/cores/*
+
+# The client, in the middle of reading a config that a pipe gives it and does not end.
+mkfifo "$WORK/pipe"
+gw_config a
+sleep 60 >"$WORK/pipe" &
+holder=$!
+spawn gw-a "$WORK/client.log" "$XIPSEC" config check "$WORK/pipe"
+client=$PID
+cat "$WORK/gw-a.conf" >"$WORK/pipe"
+sleep 0.5
+# memory PID: everything it can read there, into $WORK/memory.
+memory()
+{
+	python3 - "$1" >"$WORK/memory" <<-'END'
+		import sys
+		for line in open(f"/proc/{sys.argv[1]}/maps"):
+		    span, mode = line.split()[:2]
+		    start, end = (int(x, 16) for x in span.split("-"))
+		    if "r" not in mode or "[v" in line:
+		        continue
+		    with open(f"/proc/{sys.argv[1]}/mem", "rb") as mem:
+		        mem.seek(start)
+		        try:
+		            sys.stdout.buffer.write(mem.read(end - start))
+		        except OSError:
+		            pass
+	END
+}
+memory $client
+# shellcheck disable=SC2046
+"$BYTESFIND" $(secrets) -- "$WORK/memory" >/dev/null
+check_eq "positive control: the client that reads a config has keys in memory" $? 0
+kill -SEGV $client
+reap $client
+kill $holder
+check_eq "a crashed client leaves no core file" "$(cores)" 0
+
+# The process that waits for a confirmation.
+gw a attach --all --confirm 60 2>/dev/null
+waiter=$(sed -n 's/^pid //p' "$WORK/run-a/confirm")
+check_gt "a process waits for the confirmation" "${waiter:-0}" 0
+memory "$waiter"
+check_gt "its memory could be read" "$(stat -c %s "$WORK/memory")" 100000
+search "memory of the process that waits" "$WORK/memory"
+rm "$WORK/memory"
+kill -SEGV "$waiter"
+until_true 5 eval '! kill -0 $waiter 2>/dev/null'
+sleep 0.2
+check_eq "it leaves no core file" "$(cores)" 0
+gw a confirm >/dev/null 2>&1
+gw a detach --all >/dev/null 2>&1
 rm -f "$REMAINS"/cores/*
 
 if ! check "gateways come up" gateways_up || ! check "tunnel works" tunnel_works; then exit 1; fi

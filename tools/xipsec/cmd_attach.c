@@ -123,8 +123,8 @@ static int run(const struct global_options *opts, int argc, char **argv)
 			  err == -EINVAL ? "the config has errors" : strerror(-err));
 		return EXIT_CONFIG;
 	}
-	config_forget_sas(
-		config); /* with --confirm a process stays behind that has no use for keys */
+	/* With --confirm a process stays behind that has no use for keys. */
+	config_forget_sas(config);
 	if (find_role(config, &args.what))
 		return EXIT_USAGE;
 	err = loader_attach(config, &args.what);
