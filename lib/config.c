@@ -90,9 +90,9 @@ static int config_check(struct config_diag *diag, const struct config_tree *tree
 	return diag->errors ? -EINVAL : 0;
 }
 
-int config_load(const char *path, struct config **out, FILE *errors)
+int config_load_warn(const char *path, struct config **out, FILE *errors, FILE *warnings)
 {
-	struct config_diag diag = {.out = errors};
+	struct config_diag diag = {.out = errors, .warnings = warnings};
 	struct config_draft draft = {0};
 	struct config_tree tree = {0};
 	int err = config_tree_read(&tree, path, &diag);
@@ -106,6 +106,11 @@ int config_load(const char *path, struct config **out, FILE *errors)
 	draft_free(&draft);
 	config_tree_free(&tree);
 	return err;
+}
+
+int config_load(const char *path, struct config **out, FILE *errors)
+{
+	return config_load_warn(path, out, errors, NULL);
 }
 
 struct config *config_paths(const char *path)

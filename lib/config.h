@@ -60,6 +60,9 @@ struct config {
  * expected", to `errors`; -errno if the file cannot be read. *out is untouched on failure. */
 int config_load(const char *path, struct config **out, FILE *errors);
 
+/* The same, and writes what is good but hardly meant so to `warnings`, unless it is NULL. */
+int config_load_warn(const char *path, struct config **out, FILE *errors, FILE *warnings);
+
 /* The defaults alone, as if the file were empty. Caller frees. NULL: no memory. */
 struct config *config_defaults(void);
 

@@ -59,7 +59,8 @@ struct config_tree {
 
 /* Where errors go, and how many there were. */
 struct config_diag {
-	FILE *out; /* NULL: nobody wants to read them */
+	FILE *out;      /* NULL: nobody wants to read them */
+	FILE *warnings; /* the same for what is no error */
 	unsigned int errors;
 	bool nomem;
 };

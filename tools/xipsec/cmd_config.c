@@ -14,10 +14,25 @@ static unsigned int rules_of(const struct config *config)
 	return n;
 }
 
+/* Good, but hardly meant so. */
+static void warn_empty(const char *path, const struct config *config)
+{
+	if (!config->n_ifaces)
+		fprintf(stderr,
+			"%s: warning: no interface has a role: `attach --all` has nothing to "
+			"attach\n",
+			path);
+	if (!config->n_policies)
+		fprintf(stderr,
+			"%s: warning: there are no policies: what is attached discards "
+			"everything\n",
+			path);
+}
+
 static int check(const char *path)
 {
 	_cleanup_config_ struct config *config = NULL;
-	int err = config_load(path, &config, stderr);
+	int err = config_load_warn(path, &config, stderr, stderr);
 
 	if (err == -EINVAL) {
 		fprintf(stderr, "xipsec: %s is not a good config\n", path);
@@ -27,6 +42,7 @@ static int check(const char *path)
 		fprintf(stderr, "xipsec: cannot read %s: %s\n", path, strerror(-err));
 		return EXIT_CONFIG;
 	}
+	warn_empty(path, config);
 	printf("%s: good: %u interfaces with a role, %u policies (%u rules), %u SAs\n", path,
 	       config->n_ifaces, config->n_policies, rules_of(config), config->n_sas);
 	return EXIT_OK;
@@ -45,10 +61,13 @@ const struct command cmd_config = {
 	.name = "config",
 	.args = "check [FILE]",
 	.summary = "check a config file and say all that is wrong with it",
-	.details = "Reads FILE (else the file of -c, else /etc/xipsec/xipsec.conf) and what it\n"
-		   "includes, and changes nothing. Every error is one line on stderr:\n"
-		   "  file:line:column: what is wrong: what was expected\n\n"
-		   "Exit codes: 0, the file is good; 2, usage; 3, it has errors or cannot be\n"
-		   "read.\n",
+	.details =
+		"Reads FILE (else the file of -c, else /etc/xipsec/xipsec.conf) and what it\n"
+		"includes, and changes nothing. Every error is one line on stderr:\n"
+		"  file:line:column: what is wrong: what was expected\n"
+		"Warnings (no interfaces, no policies, an include that matches no file) are told\n"
+		"there too and leave the file good.\n\n"
+		"Exit codes: 0, the file is good; 2, usage; 3, it has errors or cannot be\n"
+		"read.\n",
 	.run = run,
 };
