@@ -1,10 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # A captured conversation is sent again: nothing of it is delivered, all of it is counted; also after
-# the receiving worker was killed and after xipsecd was restarted.
+# the receiving worker was killed, after the SAs moved to other maps, after xipsecd was restarted, and
+# after an SA was deleted on a full disk and added again.
 #
 #	red-a --- gw-a ===[capture; replay from here]=== gw-b --- red-b
 . "$(dirname "$0")/../lib/scenario.sh"
+
+# xipsecd may still stand in it.
+scenario_cleanup() { umount -l "$WORK/state-b" 2>/dev/null; }
 
 mac_b() { ip -n "$TOPO-gw-b" -j link show blk0 | jq -r '.[0].address'; }
 
@@ -40,6 +44,9 @@ again "replay" all
 gw_kill_workers b
 sleep 1
 again "replay after the worker was killed" all
+gw b attach --all --upgrade || [ $? -eq 4 ] || not_ok "gw-b: new maps beside a running xipsecd"
+until_true 5 ping4 a 1
+again "replay after the SAs moved to new maps"
 gw_stop b
 check "gw-b: xipsecd starts again" gw_start b
 again "replay after a restart of xipsecd"
@@ -47,3 +54,19 @@ gw_kill b all
 check "gw-b: xipsecd starts after kill -9" gw_start b
 again "replay after kill -9 of xipsecd"
 check "the tunnel goes on" ping4 a 3
+
+# Numbers that are on no record yet, and no room for another record.
+gw_stop b
+cp -a "$WORK/state-b" "$WORK/state-was"
+mount -t tmpfs -o size=128k,mode=700 none "$WORK/state-b"
+cp -a "$WORK/state-was/." "$WORK/state-b"
+check "gw-b: xipsecd starts on a small disk" gw_start b
+capture_start "$WORK/replay.pcap" 0 esp
+in_ns red-a "$UDPLOAD" send 10.2.0.2 7001 500 200 1 >/dev/null
+dd if=/dev/zero of="$WORK/state-b/fill" bs=1k count=200 2>/dev/null
+check "an SA is deleted on a full disk" gw b sa delete ab4
+check "it was full" grep -q "cannot be written anew" "$WORK/xipsecd-b.log.new"
+capture_stop
+rm "$WORK/state-b/fill"
+check "and added again" gw b sa add ab4
+again "replay after a delete on a full disk"

@@ -634,6 +634,30 @@ static void listing_has_no_key(void **state)
 	unserve();
 }
 
+static void client_hears_of_a_broken_disk(void **state)
+{
+	struct reserve_io broken = *reserve.io;
+	struct sadb_name req = {
+		.hdr = {.type = XIPSEC_SADB_SA_DELETE, .abi = XIPSEC_ABI, .len = sizeof(req)},
+		.name = "in"};
+	struct sadb_reply got = {0};
+	int fd;
+
+	broken.write = no_room;
+	broken.pwrite = no_touch;
+	add_with_window("in", 0x2001);
+	reserve.io = &broken;
+	serve();
+	fd = dial();
+	assert_int_equal(send(fd, &req, sizeof(req), 0), sizeof(req));
+	turn();
+	assert_int_equal(recv(fd, &got, sizeof(got), MSG_DONTWAIT), sizeof(got));
+	assert_int_equal(got.hdr.err, -ENOSPC);
+	assert_non_null(strstr(got.text, "make room"));
+	close(fd);
+	unserve();
+}
+
 /* In a child process: what `uid` gets for a question. Its answer is the exit status. */
 static void ask_as(uid_t uid, int ready)
 {
@@ -743,6 +767,7 @@ int main(void)
 		TEST(broken_disk_at_delete),
 		TEST(deleted_key_is_wiped),
 		TEST(listing_has_no_key),
+		TEST(client_hears_of_a_broken_disk),
 		TEST(other_users_are_turned_away),
 		TEST(one_selector_inside_another),
 	};
