@@ -144,6 +144,7 @@ int confirm_wait(struct session *s, unsigned int seconds)
 	fflush(NULL);
 	/* From here on a signal must not end the one that would take the attach back. */
 	ending_signals(&ending);
+	sigaddset(&ending, SIGHUP); /* until the process has come to ignore it */
 	sigprocmask(SIG_BLOCK, &ending, &before);
 	pid = fork();
 	if (!pid)
