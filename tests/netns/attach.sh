@@ -112,6 +112,12 @@ check "missing interface" expect 1 "there is no such interface" attach nope0 --r
 check "the loopback takes no role" expect 1 "loopback" attach lo --role protected
 check "no role said" expect 2 "--role" attach big0
 check "a wrong role" expect 2 "expected protected" attach red0 --role pink
+printf 'include %s/none-*.conf\n' "$WORK" >"$WORK/empty"
+check "an empty config is good, with a warning" expect 0 "warning: there are no policies" config check "$WORK/empty"
+check "an include that matches nothing is warned of" grep -qF "empty:1:9: warning: include: nothing matches $WORK/none-*.conf" "$WORK/out"
+ns "$XIPSEC" help >/dev/full 2>"$WORK/out"
+check "lost output is a failure" [ $? -eq 1 ]
+check "and is told" grep -qF "No space left on device" "$WORK/out"
 check "MTU too large" expect 1 "MTU 9000 is over 3498" attach big0 --role protected
 check "nothing is left of a refused attach" clean big0
 cp "$WORK/conf" "$WORK/conf.good"
