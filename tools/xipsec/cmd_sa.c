@@ -287,8 +287,8 @@ const struct command cmd_sa = {
 	.summary = "list, install and delete SAs",
 	.details =
 		"list     every SA with its counters; keys are never shown\n"
-		"add      installs an SA of sas {} in the config that xipsecd was started with (reads\n"
-		"         it anew; -c of this command only finds xipsecd's socket)\n"
+		"add      installs an SA of sas {} in the config that xipsecd was started with\n"
+		"         (-c of this command only finds xipsecd's socket)\n"
 		"delete   takes one away; what its policies protect is dropped from then on\n"
 		"\n"
 		"--fresh-key  swears that the key was never used, here or elsewhere: needed once\n"
