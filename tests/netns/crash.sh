@@ -89,12 +89,12 @@ memory()
 		            pass
 	END
 }
-memory $client
+memory "$client"
 # shellcheck disable=SC2046
 "$BYTESFIND" $(secrets) -- "$WORK/memory" >/dev/null
 check_eq "positive control: the client that reads a config has keys in memory" $? 0
-kill -SEGV $client
-reap $client
+kill -SEGV "$client"
+reap "$client"
 kill $holder
 check_eq "a crashed client leaves no core file" "$(cores)" 0
 
@@ -107,7 +107,8 @@ check_gt "its memory could be read" "$(stat -c %s "$WORK/memory")" 100000
 search "memory of the process that waits" "$WORK/memory"
 rm "$WORK/memory"
 kill -SEGV "$waiter"
-until_true 5 eval '! kill -0 $waiter 2>/dev/null'
+ended() { ! kill -0 "$1" 2>/dev/null; }
+until_true 5 ended "$waiter"
 sleep 0.2
 check_eq "it leaves no core file" "$(cores)" 0
 gw a confirm >/dev/null 2>&1
