@@ -633,7 +633,9 @@ static int do_add_named(void *ctx, const char *name, __u32 flags, char *text)
 	if (err)
 		return err;
 	err = -ENOENT;
-	snprintf(text, XIPSEC_SADB_ERR_TEXT, "sas {} of the config has no SA %.60s", name);
+	snprintf(text, XIPSEC_SADB_ERR_TEXT,
+		 "sas {} of %.120s, which xipsecd reads, has no SA %.60s", d->options->config_path,
+		 name);
 	for (unsigned int i = 0; i < config->n_sas; i++)
 		if (strcmp(config->sas[i].sa.name, name) == 0)
 			err = add_manual(d, &config->sas[i].sa, flags, text);

@@ -354,6 +354,11 @@ static int place_and_reserve(struct sas *sas, struct sa *sa, const __u8 *key, bo
 		err = reserve_claim(sas->reserve, &sa->sa, key, &r, text);
 		if (err)
 			return err;
+		/* The record wins while there is one; without it the oath would repeat nonces. */
+		if (r.written && (sa->sa.flags & XIPSEC_SA_FRESH_KEY))
+			log_warn("SA %s: its key was used before, take fresh_key = yes out of the "
+				 "config: should state_dir be lost, its numbers would repeat",
+				 sa->sa.name);
 	}
 	if (choose_place(sas, &r, &sa->index, adopted))
 		return refuse(text, -ENOSPC, sa->sa.name, "no room: raise max_sas and restart");
