@@ -9,22 +9,9 @@ cd "$(dirname "$0")/../.." || exit 1
 BUILD=$(realpath "${BUILD:-build}")
 XIPSEC=${XIPSEC:-$BUILD/xipsec}
 NS=xat$$
-FAILED=0
 WORK=$(mktemp -d /tmp/xipsec-attach-XXXXXX)
 
-ok() { printf 'ok %s\n' "$1"; }
-not_ok()
-{
-	printf 'not ok %s\n' "$1"
-	[ -s "$WORK/out" ] && head -n 15 "$WORK/out" | sed "s/^/# /"
-	FAILED=$((FAILED + 1))
-}
-check()
-{
-	local name=$1
-	shift
-	if "$@"; then ok "$name"; else not_ok "$name"; fi
-}
+. tests/lib/check.sh
 
 daemon=
 # shellcheck disable=SC2317

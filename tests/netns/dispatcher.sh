@@ -13,23 +13,10 @@ BUILD=$(realpath "${BUILD:-build}")
 XIPSEC=${XIPSEC:-$BUILD/xipsec}
 A=xda$$
 B=xdb$$
-FAILED=0
 WORK=$(mktemp -d /tmp/xipsec-dispatcher-XXXXXX)
 PINS=/sys/fs/bpf/xdp # libxdp's
 
-ok() { printf 'ok %s\n' "$1"; }
-not_ok()
-{
-	printf 'not ok %s\n' "$1"
-	[ -s "$WORK/out" ] && head -n 15 "$WORK/out" | sed "s/^/# /"
-	FAILED=$((FAILED + 1))
-}
-check()
-{
-	local name=$1
-	shift
-	if "$@"; then ok "$name"; else not_ok "$name"; fi
-}
+. tests/lib/check.sh
 
 daemon=
 load=

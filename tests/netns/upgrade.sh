@@ -10,23 +10,10 @@ BUILD=$(realpath "${BUILD:-build}")
 OLD=$BUILD/xipsec
 NEW=$BUILD/next/xipsec # the same source, built with XIPSEC_ABI 2
 NS=xup$$
-FAILED=0
 WORK=$(mktemp -d /tmp/xipsec-upgrade-XXXXXX)
 PINS=$WORK/bpffs/pins
 
-ok() { printf 'ok %s\n' "$1"; }
-not_ok()
-{
-	printf 'not ok %s\n' "$1"
-	[ -s "$WORK/out" ] && head -n 15 "$WORK/out" | sed "s/^/# /"
-	FAILED=$((FAILED + 1))
-}
-check()
-{
-	local name=$1
-	shift
-	if "$@"; then ok "$name"; else not_ok "$name"; fi
-}
+. tests/lib/check.sh
 
 watcher=
 # shellcheck disable=SC2317

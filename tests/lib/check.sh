@@ -1,0 +1,20 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Lines of tests that drive the client by hand, without the topology; sourced. Needs WORK, whose file
+# `out` holds what the last command said, and counts in FAILED.
+
+FAILED=0
+
+ok() { printf 'ok %s\n' "$1"; }
+not_ok()
+{
+	printf 'not ok %s\n' "$1"
+	[ -s "$WORK/out" ] && head -n 15 "$WORK/out" | sed "s/^/# /"
+	FAILED=$((FAILED + 1))
+}
+check()
+{
+	local name=$1
+	shift
+	if "$@"; then ok "$name"; else not_ok "$name"; fi
+}
