@@ -17,6 +17,10 @@
 #include "xipsec/ctl.h"
 #include "xipsec/sadb.h"
 
+/* Narrowest window of an outbound SA that workers may share. They send up to so far out of order:
+ * the peer's window must be as wide (the peer's is taken to be like ours). */
+#define SAS_SHARED_WINDOW_MIN 1024
+
 /* How the SADB reaches the maps and the workers. 0 or -errno. */
 struct sas_ops {
 	int (*sad_set)(void *ctx, const struct xipsec_sad_key *key,

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/sas_inside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <openssl/crypto.h>
+
+#include "lib/log.h"
+
+/* Reads the record, chooses the place, and makes the next record durable: nothing is given out
+ * before that. */
+static int place_and_reserve(struct sas *sas, struct sa *sa, const __u8 *key, bool *adopted,
+			     char *text)
+{
+	struct reserve_record r = {0};
+	int err;
+
+	if (sa->sa.flags & XIPSEC_SA_MANUAL) {
+		err = reserve_claim(sas->reserve, &sa->sa, key, &r, text);
+		if (err)
+			return err;
+		/* The record wins while there is one; without it the oath would repeat nonces. */
+		if (r.written && (sa->sa.flags & XIPSEC_SA_FRESH_KEY))
+			log_warn("SA %s: its key was used before, take fresh_key = yes out of the "
+				 "config: should state_dir be lost, its numbers would repeat",
+				 sa->sa.name);
+	}
+	if (sa_place_choose(sas, &r, &sa->index, adopted))
+		return sas_refuse(text, -ENOSPC, sa->sa.name, "no room: raise max_sas and restart");
+	sa->generation = sa_generation_after(sas_state(sas, sa->index));
+	if (!(sa->sa.flags & XIPSEC_SA_MANUAL))
+		return 0;
+	sa->seq_seen = r.reserved;
+	if (*adopted)
+		sa_record_keep_top(&r, sa->sa.dir, sas_state(sas, sa->index));
+	r.state = RESERVE_LIVE;
+	memcpy(r.where, sas->where, sizeof(r.where));
+	r.index = sa->index;
+	r.generation = sa->generation;
+	sa->top_written = r.replay_top;
+	err = sa->sa.dir == XIPSEC_DIR_OUT
+		      ? reserve_ahead(sas->reserve, &r, sa->seq_seen, sa->sa.flags & XIPSEC_SA_ESN)
+		      : reserve_write(sas->reserve, &r);
+	if (err) {
+		snprintf(text, XIPSEC_SADB_ERR_TEXT,
+			 "SA %.40s: the record of its key cannot be written to state_dir: %s",
+			 sa->sa.name, strerror(-err));
+		return err;
+	}
+	sa->record = r;
+	return 0;
+}
+
+static struct xipsec_sad_key sad_key(const struct xipsec_sa *sa)
+{
+	return (struct xipsec_sad_key){.dst = sa->dst,
+				       .spi = sa->spi,
+				       .family = sa->outer_family,
+				       .l4_proto = sa->l4_proto};
+}
+
+int sas_publish(struct sas *sas, const struct sa *sa)
+{
+	struct xipsec_sad_key key = sad_key(&sa->sa);
+	struct xipsec_sad_entry entry = {.sa_index = sa->index,
+					 .sa_generation = sa->generation,
+					 .dir = sa->sa.dir,
+					 .engine = sa->sa.engine,
+					 .udp = sa->sa.flags & XIPSEC_SA_UDP ? 1 : 0};
+	struct xipsec_child child = {
+		.sa_index = sa->index, .sa_generation = sa->generation, .engine = sa->sa.engine};
+	int err;
+
+	err = sas->ops->sad_set(sas->ctx, &key, &entry);
+	if (!err && sa->sa.dir == XIPSEC_DIR_OUT)
+		err = sas->ops->child_set(sas->ctx, sa->child, &child);
+	if (err)
+		sas->ops->sad_delete(sas->ctx, &key);
+	return err;
+}
+
+void sas_give_to_workers(struct sas *sas, const struct sa *sa)
+{
+	struct ctl_sa msg;
+
+	sas_message(sas, sa, &msg);
+	sas->ops->install(sas->ctx, &msg);
+	OPENSSL_cleanse(&msg, sizeof(msg));
+}
+
+int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
+{
+	bool adopted = false;
+	struct sa *sa;
+	int err;
+
+	err = sas_check(sas, want, text);
+	if (err)
+		return err;
+	sa = calloc(1, sizeof(*sa));
+	if (!sa)
+		return sas_refuse(text, -ENOMEM, want->name, "no memory");
+	sa->sa = *want;
+	OPENSSL_cleanse(sa->sa.key, sizeof(sa->sa.key));
+	if (sa->sa.engine == XIPSEC_ENGINE_NONE)
+		sa->sa.engine = XIPSEC_ENGINE_AFXDP;
+	sa->born = sas_now();
+	err = sas->ops->child_id(sas->ctx, sa->sa.child);
+	if (err < 0) {
+		sas_refuse(text, err, sa->sa.name, "its child gets no id: too many children");
+		goto failed;
+	}
+	sa->child = err;
+	err = place_and_reserve(sas, sa, want->key, &adopted, text);
+	if (err)
+		goto failed;
+	memcpy(sas_key(sas, sa->index), want->key, want->key_len);
+	sa_place_put(sas, sa);
+	sa_place_prepare(sas, sa, adopted);
+	sas_give_to_workers(sas, sa);
+	err = sas_publish(sas, sa);
+	if (err) {
+		sas_refuse(text, err, sa->sa.name, "the maps do not take it");
+		sas_delete(sas, &sa, 1);
+		return err;
+	}
+	return 0;
+failed:
+	free(sa);
+	return err;
+}
+
+/* ------------------------------------------------------------------ delete */
+
+/* Another SA of that child that is up, or NULL: after a rekey was taken back, the old one serves
+ * again. */
+static const struct sa *other_outbound(struct sas *sas, const struct sa *gone, struct sa **list,
+				       unsigned int n)
+{
+	const struct sa *best = NULL;
+
+	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
+		bool going = sa->sa.dir != XIPSEC_DIR_OUT || sa->child != gone->child;
+
+		for (unsigned int i = 0; i < n && !going; i++)
+			going = list[i] == sa;
+		if (!going && (!best || sa->born >= best->born))
+			best = sa;
+	}
+	return best;
+}
+
+static void unpublish(struct sas *sas, struct sa *sa, struct sa **list, unsigned int n)
+{
+	struct xipsec_sad_key key = sad_key(&sa->sa);
+	struct xipsec_child child = {0};
+	int err = 0;
+
+	if (sa->sa.dir == XIPSEC_DIR_OUT) {
+		const struct sa *other = other_outbound(sas, sa, list, n);
+
+		if (other)
+			child = (struct xipsec_child){.sa_index = other->index,
+						      .sa_generation = other->generation,
+						      .engine = other->sa.engine};
+		err = sas->ops->child_set(sas->ctx, sa->child, &child);
+	}
+	if (!err)
+		err = sas->ops->sad_delete(sas->ctx, &key);
+	/* What the maps still say is caught by the generation: the worker knows it no more. */
+	if (err && err != -ENOENT)
+		log_error("SA %s: its map entries stay: %s", sa->sa.name, strerror(-err));
+}
+
+int sas_delete(struct sas *sas, struct sa **list, unsigned int n)
+{
+	struct ctl_sa_ref one, *refs;
+	int err, first = 0;
+
+	if (!n)
+		return 0;
+	refs = n > 1 ? calloc(n, sizeof(*refs)) : &one;
+	if (!refs) {
+		/* One at a time needs no memory. */
+		for (unsigned int i = 0; i < n; i++) {
+			err = sas_delete(sas, &list[i], 1);
+			first = first ? first : err;
+		}
+		return first;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		unpublish(sas, list[i], list, n);
+		refs[i] = (struct ctl_sa_ref){
+			.hdr = {XIPSEC_CTL_SA_GONE, XIPSEC_ABI, sizeof(refs[i])},
+			.index = list[i]->index,
+			.generation = list[i]->generation};
+	}
+	sas->ops->forget(sas->ctx, refs, n);
+	for (unsigned int i = 0; i < n; i++) {
+		err = sa_record_close(sas, list[i], RESERVE_DELETED);
+		first = first ? first : err;
+		log_info("SA %s is deleted", list[i]->sa.name);
+		sa_place_release(sas, list[i], err != 0);
+	}
+	if (refs != &one)
+		free(refs);
+	return first;
+}
+
+void sas_stop(struct sas *sas)
+{
+	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
+		struct xipsec_sad_key key = sad_key(&sa->sa);
+		struct xipsec_child none = {0};
+
+		sa_record_close(sas, sa, RESERVE_LIVE);
+		if (sa->sa.dir == XIPSEC_DIR_OUT)
+			sas->ops->child_set(sas->ctx, sa->child, &none);
+		sas->ops->sad_delete(sas->ctx, &key);
+	}
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/sas_inside.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <openssl/crypto.h>
+
+#include "lib/log.h"
+
+static int move_one(struct sas *sas, struct sa *sa, const struct xipsec_sa_state *from)
+{
+	struct xipsec_sa_state *state = sas_state(sas, sa->index);
+	int err;
+
+	sa->generation = sa_generation_after(state);
+	err = sas->ops->child_id(sas->ctx, sa->sa.child);
+	if (err < 0)
+		return err;
+	sa->child = err;
+	if (sa->sa.flags & XIPSEC_SA_MANUAL) {
+		struct reserve_record next = sa->record;
+
+		memcpy(next.where, sas->where, sizeof(next.where));
+		next.generation = sa->generation;
+		err = reserve_write(sas->reserve, &next);
+		if (err)
+			return err;
+		sa->record = next;
+	}
+	__atomic_store_n(&state->status, XIPSEC_SA_FREE, __ATOMIC_SEQ_CST);
+	memcpy((char *)state + offsetof(struct xipsec_sa_state, seq), (const char *)&from->seq,
+	       sizeof(*state) - offsetof(struct xipsec_sa_state, seq));
+	state->seq = sa->seq_seen;
+	if (sa->sa.dir == XIPSEC_DIR_OUT && (sa->sa.flags & XIPSEC_SA_MANUAL))
+		state->seq_limit = sa->record.reserved;
+	__atomic_store_n(&state->generation, sa->generation, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&state->status, from->status, __ATOMIC_SEQ_CST);
+	sas_give_to_workers(sas, sa);
+	return sas_publish(sas, sa);
+}
+
+int sas_bind(struct sas *sas, void *states, size_t stride, unsigned int n, const char *where)
+{
+	char *old = sas->states;
+	size_t old_stride = sas->stride;
+	int err, first = 0;
+
+	/* The records still name the old maps, which nobody will find again: whatever ends the move
+	 * before an SA's turn, its top is on record. */
+	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
+		sa_record_see(sas, sa);
+		if ((sa->sa.flags & XIPSEC_SA_MANUAL) && sa->sa.dir == XIPSEC_DIR_IN)
+			sa_record_top(sas, sa);
+	}
+	sas->states = states;
+	sas->stride = stride;
+	sas->n = n;
+	snprintf(sas->where, sizeof(sas->where), "%s", where);
+	for (__u32 i = 0; i < sas->max; i++) {
+		struct sa *sa = sas->table[i];
+
+		if (!sa)
+			continue;
+		err = i < n ? move_one(sas, sa, (void *)(old + i * old_stride)) : -ENOSPC;
+		if (!err)
+			continue;
+		log_error("SA %s is lost with the old maps: %s", sa->sa.name, strerror(-err));
+		first = first ? first : err;
+		/* Nothing leads to it; its record keeps what was reserved. */
+		OPENSSL_cleanse(sas_key(sas, i), SAS_KEY_STRIDE);
+		sas->table[i] = NULL;
+		sas->count--;
+		free(sa);
+	}
+	return first;
+}

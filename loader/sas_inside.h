@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The inside of the SADB, for the files that make it up: sas.c (the table), sa_check.c (what is
+ * refused), sa_place.c (where a state stands), sa_record.c (what is on disk), sa_install.c and
+ * sa_move.c. Everybody else includes sas.h.
+ */
+#ifndef LOADER_SAS_INSIDE_H
+#define LOADER_SAS_INSIDE_H
+
+#include "loader/sas.h"
+
+/* A key's room in the locked mapping, bytes. */
+#define SAS_KEY_STRIDE 64
+
+struct sas {
+	unsigned int max;
+	unsigned int count;
+	struct sa **table; /* by index into sa_state */
+	__u8 *keys;        /* by index, SAS_KEY_STRIDE apart */
+	struct reserve *reserve;
+	const struct sas_ops *ops;
+	void *ctx;
+	/* where states stand */
+	char *states;
+	size_t stride;
+	unsigned int n;
+	char where[RESERVE_WHERE_LEN];
+	__u32 cursor;
+	__u64 tops_at; /* when replay tops were last written, seconds */
+};
+
+/* ------------------------------------------------------------------ sas.c */
+
+__u64 sas_now(void); /* CLOCK_BOOTTIME, seconds */
+
+/* The state and the key of a place: `index` is below sas->n and sas->max. */
+struct xipsec_sa_state *sas_state(const struct sas *sas, __u32 index);
+__u8 *sas_key(const struct sas *sas, __u32 index);
+
+/* In constant time. */
+bool sas_same_key(const struct sas *sas, const struct sa *have, const struct xipsec_sa *want);
+
+/* ------------------------------------------------------------------ sa_check.c */
+
+/* Refuses what stands in the way of `sa`: 0, or -errno with `text` (XIPSEC_SADB_ERR_TEXT). Two SAs
+ * with one key would have two counters for it. */
+int sas_check(struct sas *sas, const struct xipsec_sa *sa, char *text);
+
+/* Writes "SA NAME: WHY" to `text` (XIPSEC_SADB_ERR_TEXT) and returns `err`. */
+int sas_refuse(char *text, int err, const char *name, const char *why);
+
+/* ------------------------------------------------------------------ sa_place.c */
+
+/* The place that the record names, when its window still stands there (*adopted); else a free one.
+ * 0 or -ENOSPC. */
+int sa_place_choose(struct sas *sas, const struct reserve_record *record, __u32 *index,
+		    bool *adopted);
+
+/* Generation grows in its place for as long as the place exists; 0 is never one. */
+__u32 sa_generation_after(const struct xipsec_sa_state *state);
+
+/* Makes the state ready for workers: its window is closed up to the record's top. */
+void sa_place_prepare(struct sas *sas, const struct sa *sa, bool adopted);
+
+/* The table owns the SA between these two; release wipes its key and frees it. A kept window is
+ * found again by the record, as after the death of an xipsecd. */
+void sa_place_put(struct sas *sas, struct sa *sa);
+void sa_place_release(struct sas *sas, struct sa *sa, bool keep_window);
+
+/* ------------------------------------------------------------------ sa_record.c */
+
+/* Notes the highest number given out, as the state in the workers' hands says it. */
+void sa_record_see(struct sas *sas, struct sa *sa);
+
+/* Before the record names another place than `state`: should we die before that one is ready, the
+ * record's top is all that is left of the window. */
+void sa_record_keep_top(struct reserve_record *record, __u8 dir,
+			const struct xipsec_sa_state *state);
+
+/* Writes an inbound SA's replay top to its record when it has grown. */
+void sa_record_top(struct sas *sas, struct sa *sa);
+
+/* The last word on a key for now: nobody gives out its numbers any more. -errno: what was received
+ * is not on record, so the window must stay where it is. */
+int sa_record_close(struct sas *sas, struct sa *sa, enum reserve_state state);
+
+/* ------------------------------------------------------------------ sa_install.c */
+
+/* The way to the SA opens: from here on packets can meet it. 0 or -errno. */
+int sas_publish(struct sas *sas, const struct sa *sa);
+
+/* Sends it with its key to every worker. */
+void sas_give_to_workers(struct sas *sas, const struct sa *sa);
+
+#endif
