@@ -19,8 +19,8 @@ man_path    = $(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(
 
 # xipsecd looks for xipsec-worker beside itself, then there: compiled in, so another PREFIX makes that
 # one object again.
-$(BUILD)/loader/workers.o: CPPFLAGS += -DLIBEXECDIR='"$(LIBEXECDIR)"'
-$(BUILD)/loader/workers.o: $(BUILD)/gen/libexecdir
+$(BUILD)/loader/worker_exec.o: CPPFLAGS += -DLIBEXECDIR='"$(LIBEXECDIR)"'
+$(BUILD)/loader/worker_exec.o: $(BUILD)/gen/libexecdir
 $(BUILD)/gen/libexecdir: FORCE
 	@mkdir -p $(@D)
 	@echo '$(LIBEXECDIR)' | cmp -s - $@ || echo '$(LIBEXECDIR)' >$@
