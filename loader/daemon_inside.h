@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The inside of xipsecd, for the files that make it up: daemon.c (start, stop, timers), wiring.c
+ * (who calls whom), follow.c (generations, interfaces, links as they change) and requests.c (what
+ * clients ask). Everybody else includes daemon.h.
+ */
+#ifndef LOADER_DAEMON_INSIDE_H
+#define LOADER_DAEMON_INSIDE_H
+
+#include "loader/daemon.h"
+#include "loader/home.h"
+#include "loader/ike_ports.h"
+#include "loader/plan.h"
+#include "loader/ports.h"
+#include "loader/route.h"
+#include "loader/sadb_server.h"
+#include "loader/sas.h"
+#include "loader/workers.h"
+
+struct daemon {
+	const struct daemon_options *options;
+	struct config *config; /* without keys */
+	int lock;
+	struct event_base *base;
+	struct reserve reserve;
+	struct sas *sas;
+	struct route *route;
+	struct ports *ports;
+	struct workers *workers;
+	struct sadb_server *server;
+	struct ike_ports ike;
+	struct event *tick, *watch, *sync, *signals[3];
+	__u64 epoch;
+	int status;  /* exit status */
+	bool open;   /* `home` is */
+	bool loaded; /* sas {} was read in */
+	bool said_waiting;
+	bool repair_due;
+	struct home home;
+	struct plan plan;
+};
+
+/* ------------------------------------------------------------------ daemon.c */
+
+/* Ends the event loop; `status` is what daemon_run() returns. */
+void daemon_finish(struct daemon *d, int status);
+
+/* ------------------------------------------------------------------ wiring.c */
+
+/* What the rooms call; `ctx` is the struct daemon. */
+extern const struct sas_ops wiring_sas;
+extern const struct workers_hooks wiring_workers;
+extern const struct ports_hooks wiring_ports;
+extern const struct route_hooks wiring_route;
+
+/* For struct workers_lend. */
+int wiring_lend_memory(void *ctx, unsigned int i, int *umem, int *table, struct ctl_hello *hello);
+
+/* ------------------------------------------------------------------ follow.c */
+
+/* Reads which interfaces there are and makes sockets and workers fit. */
+void follow_ports(struct daemon *d);
+
+/* Attaches what lost its programs. An upgrade raises link events too: repairing in the middle of
+ * it, or after it, would turn it back. So never while the loader works (it is done again then), nor
+ * when another release rules. */
+void follow_repair(struct daemon *d);
+
+/* Timer: moves into the current generation when it is another one. */
+void follow_watch(evutil_socket_t fd, short what, void *ctx);
+
+/* Links changed. */
+void follow_links(void *ctx);
+
+/* ------------------------------------------------------------------ requests.c */
+
+extern const struct sadb_hooks requests_hooks;
+
+/* Takes over a config: "" is the one of the start. 0, or -errno with `text`
+ * (XIPSEC_SADB_ERR_TEXT). */
+int request_reload(void *ctx, const char *path, char *text);
+
+#endif

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/daemon_inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "loader/attach.h"
+#include "loader/manual.h"
+#include "loader/sa_maps.h"
+#include "loader/settings.h"
+
+/* ------------------------------------------------------------------ interfaces and workers */
+
+static void start_workers(struct daemon *d, const struct attach_iface *list, unsigned int n)
+{
+	struct workers_config config = {.n = d->plan.n,
+					.uid = d->config->worker_uid,
+					.backend = d->config->backend,
+					.busy_poll = d->options->busy_poll,
+					.hostile = d->options->hostile};
+	struct workers_lend lend = {.sa_state = d->home.dp.sa_state,
+				    .worker_stats = d->home.dp.worker_stats,
+				    .globals = d->home.dp.globals,
+				    .n_sas = d->home.dp.n_sas,
+				    .sa_state_size = d->home.states_size,
+				    .sa_state_stride = d->home.states_stride,
+				    .stats_size = d->home.stats_size,
+				    .stats_stride = d->home.stats_stride,
+				    .stats = d->home.stats,
+				    .memory = wiring_lend_memory};
+	int err;
+
+	err = ports_open(d->ports, d->plan.n, d->plan.frame_size, d->plan.sockets);
+	if (err) {
+		log_error("no memory for packets: %s", strerror(-err));
+		d->plan.n = 0;
+		return;
+	}
+	ports_sync(d->ports, &d->home.dp, d->route, list, n);
+	workers_start(d->workers, &config, &lend);
+}
+
+void follow_ports(struct daemon *d)
+{
+	_cleanup_free_ struct attach_iface *list = NULL;
+	unsigned int n = 0;
+	const char *why;
+	struct plan plan;
+
+	if (!d->open || attach_ifaces(d->config, &list, &n))
+		return;
+	plan = plan_make(d->config, list, n, &why);
+	if (plan.n && (!d->plan.n || plan.n < d->plan.n || plan.frame_size > d->plan.frame_size)) {
+		workers_stop(d->workers);
+		ports_close(d->ports, &d->home.dp);
+		d->plan = plan;
+		log_info("%u worker%s (%s), frames of %u bytes", plan.n, plan.n == 1 ? "" : "s",
+			 why, plan.frame_size);
+		start_workers(d, list, n);
+		route_renew(d->route);
+		return;
+	}
+	ports_sync(d->ports, &d->home.dp, d->route, list, n);
+}
+
+/* ------------------------------------------------------------------ generations */
+
+/* Moves into the current generation. From a predecessor's leavings or from an older generation, the
+ * order is the same: nobody seals any more, nothing leads to an SA, then the states move. */
+static int move_in(struct daemon *d)
+{
+	struct home old = d->home;
+	char where[RESERVE_WHERE_LEN], text[XIPSEC_SADB_ERR_TEXT];
+	struct config *config;
+	bool moved = d->open;
+	struct home home;
+	int err;
+
+	err = home_open(d->config->pin_dir, &home);
+	if (err)
+		return err;
+	workers_stop(d->workers);
+	ports_close(d->ports, moved ? &d->home.dp : NULL);
+	d->plan.n = 0;
+	workers_bury(home.stats, home.stats_stride);
+	err = sa_maps_clear(&home.dp);
+	if (!err)
+		err = sa_maps_where(home.dp.sa_state, where, sizeof(where));
+	if (err) {
+		home_close(&home);
+		return err;
+	}
+	d->home = home;
+	d->open = true;
+	log_info("data path %s is open%s", d->home.dp.generation,
+		 moved ? ": its SAs move there" : "");
+	/* Before the first SA, so that it is known how many share it. */
+	sas_bind(d->sas, d->home.states, d->home.states_stride, d->home.dp.n_sas, where);
+	if (moved)
+		home_close(&old);
+	if (!d->loaded && settings_read(d->options->config_path, &config, NULL) == 0) {
+		manual_apply(d->sas, config, text);
+		settings_forget_keys(config);
+		config_free(d->config);
+		d->config = config;
+		d->loaded = true;
+	}
+	follow_ports(d);
+	return 0;
+}
+
+/* Somebody attaches, detaches or upgrades right now. */
+static bool loader_is_busy(const struct daemon *d)
+{
+	_cleanup_close_ int fd = -1;
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/loader.lock", d->config->run_dir);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
+static bool other_release_rules(const struct daemon *d)
+{
+	struct datapath dp;
+	int err = datapath_open(d->config->pin_dir, &dp);
+
+	if (!err)
+		datapath_close(&dp);
+	return err == -EPROTO;
+}
+
+void follow_repair(struct daemon *d)
+{
+	int n;
+
+	d->repair_due = loader_is_busy(d);
+	if (d->repair_due || other_release_rules(d))
+		return;
+	n = attach_repair(d->config);
+	if (n > 0)
+		log_info("%d interface%s attached anew", n, n == 1 ? "" : "s");
+}
+
+void follow_watch(evutil_socket_t fd, short what, void *ctx)
+{
+	struct daemon *d = ctx;
+	char name[32];
+	int err;
+
+	if (d->repair_due)
+		follow_repair(d);
+	err = datapath_current(d->config->pin_dir, name);
+	if (!err && d->open && strcmp(name, d->home.dp.generation) == 0)
+		return;
+	/* Pins that are gone take nothing away: the interfaces hold the programs, the programs hold
+	 * the maps, and so do we. */
+	if (err && d->open)
+		return;
+	if (!err)
+		err = move_in(d);
+	if (err == -EPROTO) {
+		log_error("the data path in %s is of another release: start the xipsecd of that "
+			  "release, or run `xipsec attach --all --upgrade` with this one",
+			  d->config->pin_dir);
+		daemon_finish(d, DAEMON_OTHER_ABI);
+		return;
+	}
+	if (err == -ENOENT && !d->said_waiting)
+		log_info("nothing is attached in %s: waiting for `xipsec attach`",
+			 d->config->pin_dir);
+	else if (err && err != -ENOENT && !d->said_waiting)
+		log_error("the data path in %s cannot be opened: %s; it is tried again",
+			  d->config->pin_dir, strerror(-err));
+	d->said_waiting = err != 0;
+}
+
+void follow_links(void *ctx)
+{
+	struct daemon *d = ctx;
+	int err;
+
+	/* Closed first: an interface that was made anew gets its programs before its sockets. */
+	follow_repair(d);
+	follow_watch(-1, 0, d);
+	err = route_links_read(d->route);
+	if (err)
+		log_warn("the interfaces cannot be read: %s", strerror(-err));
+	follow_ports(d);
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/manual.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/log.h"
+
+int manual_add(struct sas *sas, struct xipsec_sa *sa, __u32 flags, char *text)
+{
+	int err;
+
+	sa->flags |= XIPSEC_SA_MANUAL | flags;
+	err = sas_add(sas, sa, text);
+	if (err)
+		log_error("%s", text);
+	else
+		log_info("SA %s: %s, child %s, is up", sa->name,
+			 sa->dir == XIPSEC_DIR_OUT ? "outbound" : "inbound", sa->child);
+	return err;
+}
+
+static const struct xipsec_sa *wanted(const struct config *config, const char *name)
+{
+	for (unsigned int i = 0; i < config->n_sas; i++)
+		if (strcmp(config->sas[i].sa.name, name) == 0)
+			return &config->sas[i].sa;
+	return NULL;
+}
+
+int manual_apply(struct sas *sas, struct config *config, char *text)
+{
+	struct sa **gone = calloc(sas_count(sas) + 1, sizeof(*gone));
+	char why[XIPSEC_SADB_ERR_TEXT];
+	unsigned int n = 0;
+	int err, first = 0;
+
+	if (!gone)
+		return -ENOMEM;
+	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
+		const struct xipsec_sa *want = wanted(config, sa->sa.name);
+
+		if ((sa->sa.flags & XIPSEC_SA_MANUAL) && (!want || !sas_same(sas, sa, want)))
+			gone[n++] = sa;
+	}
+	sas_delete(sas, gone, n);
+	free(gone);
+	for (unsigned int i = 0; i < config->n_sas; i++) {
+		struct xipsec_sa *sa = &config->sas[i].sa;
+
+		if (sas_by_name(sas, sa->name))
+			continue;
+		err = manual_add(sas, sa, 0, why);
+		if (err && !first) {
+			first = err;
+			memcpy(text, why, sizeof(why));
+		}
+	}
+	return first;
+}

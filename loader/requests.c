@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/daemon_inside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+
+#include "lib/log.h"
+#include "loader/manual.h"
+#include "loader/settings.h"
+
+static int do_add_named(void *ctx, const char *name, __u32 flags, char *text)
+{
+	struct daemon *d = ctx;
+	struct config *config;
+	int err;
+
+	err = settings_read(d->options->config_path, &config, text);
+	if (err)
+		return err;
+	err = -ENOENT;
+	snprintf(text, XIPSEC_SADB_ERR_TEXT,
+		 "sas {} of %.120s, which xipsecd reads, has no SA %.60s", d->options->config_path,
+		 name);
+	for (unsigned int i = 0; i < config->n_sas; i++)
+		if (strcmp(config->sas[i].sa.name, name) == 0)
+			err = manual_add(d->sas, &config->sas[i].sa, flags, text);
+	config_free(config);
+	return err;
+}
+
+int request_reload(void *ctx, const char *path, char *text)
+{
+	struct daemon *d = ctx;
+	struct config *config;
+	const char *small;
+	int err;
+
+	err = settings_read(path && path[0] ? path : d->options->config_path, &config, text);
+	if (err) {
+		log_error("reload: nothing changes: %s", text);
+		return err;
+	}
+	settings_keep(d->config, config);
+	small = plan_small_window(config);
+	if (small && d->plan.n > 1) {
+		/* One worker first, or the SA would be refused. */
+		workers_stop(d->workers);
+		ports_close(d->ports, &d->home.dp);
+		d->plan.n = 0;
+	}
+	err = d->open ? manual_apply(d->sas, config, text) : 0;
+	settings_forget_keys(config);
+	config_free(d->config);
+	d->config = config;
+	follow_ports(d);
+	log_info("reload: %u SAs", sas_count(d->sas));
+	return err;
+}
+
+static const char *backend_name(enum xipsec_backend backend)
+{
+	return backend == XIPSEC_BACKEND_IPSEC_MB  ? "ipsec-mb"
+	       : backend == XIPSEC_BACKEND_OPENSSL ? "openssl"
+						   : "auto";
+}
+
+static void do_status(void *ctx, struct sadb_status *out)
+{
+	struct daemon *d = ctx;
+	struct xipsec_globals globals = {0};
+	__u32 zero = 0;
+
+	out->epoch = d->epoch;
+	out->pid = getpid();
+	out->n_workers = workers_count(d->workers);
+	out->n_sas = sas_count(d->sas);
+	if (d->open && bpf_map_lookup_elem(d->home.dp.globals, &zero, &globals) == 0)
+		out->spd_generation = globals.spd_generation;
+	for (unsigned int i = 0; i < out->n_workers; i++) {
+		out->worker_pid[i] = workers_pid(d->workers, i);
+		out->worker_starts[i] = workers_starts(d->workers, i);
+	}
+	snprintf(out->backend, sizeof(out->backend), "%s", backend_name(d->config->backend));
+}
+
+static struct sas *do_sas(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	return d->sas;
+}
+
+static const struct config *do_config(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	return d->config;
+}
+
+const struct sadb_hooks requests_hooks = {do_add_named, request_reload, do_status, do_sas,
+					  do_config};

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/daemon_inside.h"
+
+#include <string.h>
+#include <openssl/crypto.h>
+
+#include "loader/sa_maps.h"
+
+static int op_sad_set(void *ctx, const struct xipsec_sad_key *key,
+		      const struct xipsec_sad_entry *entry)
+{
+	struct daemon *d = ctx;
+
+	return sa_maps_sad_set(&d->home.dp, key, entry);
+}
+
+static int op_sad_delete(void *ctx, const struct xipsec_sad_key *key)
+{
+	struct daemon *d = ctx;
+
+	return sa_maps_sad_delete(&d->home.dp, key);
+}
+
+static int op_child_id(void *ctx, const char *name)
+{
+	struct daemon *d = ctx;
+
+	return datapath_child_id(&d->home.dp, name);
+}
+
+static int op_child_set(void *ctx, __u32 id, const struct xipsec_child *child)
+{
+	struct daemon *d = ctx;
+
+	return sa_maps_child_set(&d->home.dp, id, child);
+}
+
+static void op_install(void *ctx, const struct ctl_sa *msg)
+{
+	struct daemon *d = ctx;
+
+	workers_broadcast(d->workers, msg, sizeof(*msg));
+}
+
+static void op_forget(void *ctx, const struct ctl_sa_ref *refs, unsigned int n)
+{
+	struct daemon *d = ctx;
+
+	workers_forget(d->workers, refs, n);
+}
+
+static void op_stopped(void *ctx, const struct xipsec_sa *sa, __u32 index)
+{
+	struct daemon *d = ctx;
+	struct sadb_event event = {.event = XIPSEC_EVENT_EXPIRE_HARD,
+				   .sa_index = index,
+				   .dst = sa->dst,
+				   .spi = sa->spi,
+				   .family = sa->outer_family};
+
+	memcpy(event.child, sa->child, sizeof(event.child));
+	if (d->server)
+		sadb_server_event(d->server, &event);
+}
+
+static unsigned int op_workers(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	return d->plan.n;
+}
+
+const struct sas_ops wiring_sas = {op_sad_set, op_sad_delete, op_child_id, op_child_set,
+				   op_install, op_forget,     op_stopped,  op_workers};
+
+static void on_nexthop(void *ctx, const struct ctl_nexthop *msg)
+{
+	struct daemon *d = ctx;
+
+	workers_broadcast(d->workers, msg, sizeof(*msg));
+}
+
+static int on_slot(void *ctx, unsigned int ifindex)
+{
+	struct daemon *d = ctx;
+
+	return ports_slot(d->ports, ifindex);
+}
+
+static void ports_send(void *ctx, unsigned int worker, const void *msg, size_t len, const int *fds,
+		       unsigned int n_fds)
+{
+	struct daemon *d = ctx;
+
+	workers_send(d->workers, worker, msg, len, fds, n_fds);
+}
+
+static void on_ask(void *ctx, const struct xipsec_addr *dst, __u32 family)
+{
+	struct daemon *d = ctx;
+
+	route_ask(d->route, dst, family);
+}
+
+static void on_sa_stopped(void *ctx, __u32 index, __u32 generation)
+{
+	struct daemon *d = ctx;
+
+	/* sas_tick() reads it from the state itself; the message only makes it sooner. */
+	sas_tick(d->sas);
+}
+
+struct fill {
+	struct daemon *d;
+	unsigned int worker;
+};
+
+static void fill_nexthop(void *ctx, const struct ctl_nexthop *msg)
+{
+	struct fill *fill = ctx;
+
+	workers_send(fill->d->workers, fill->worker, msg, sizeof(*msg), NULL, 0);
+}
+
+static void on_fill(void *ctx, unsigned int worker)
+{
+	struct daemon *d = ctx;
+	struct fill fill = {d, worker};
+	struct ctl_sa msg;
+
+	ports_fill(d->ports, worker);
+	for (struct sa *sa = sas_next(d->sas, NULL); sa; sa = sas_next(d->sas, sa)) {
+		sas_message(d->sas, sa, &msg);
+		workers_send(d->workers, worker, &msg, sizeof(msg), NULL, 0);
+		OPENSSL_cleanse(&msg, sizeof(msg));
+	}
+	route_each(d->route, fill_nexthop, &fill);
+}
+
+int wiring_lend_memory(void *ctx, unsigned int i, int *umem, int *table, struct ctl_hello *hello)
+{
+	struct daemon *d = ctx;
+
+	return ports_memory(d->ports, i, umem, table, hello);
+}
+
+static void on_mapped(void *ctx, unsigned int worker, __u32 slot, __u32 queue)
+{
+	struct daemon *d = ctx;
+
+	ports_mapped(d->ports, &d->home.dp, worker, slot, queue);
+}
+
+static void on_died(void *ctx, unsigned int worker)
+{
+	struct daemon *d = ctx;
+
+	ports_worker_died(d->ports, &d->home.dp, worker);
+}
+
+const struct workers_hooks wiring_workers = {on_fill, on_ask, on_sa_stopped, on_mapped, on_died};
+const struct ports_hooks wiring_ports = {ports_send};
+const struct route_hooks wiring_route = {on_nexthop, follow_links, on_slot};
