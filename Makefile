@@ -29,9 +29,9 @@ CPPFLAGS += $(EXTRA_CPPFLAGS)
 
 BPFFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -Wno-unused-parameter -I. -Iinclude -I/usr/include/$(MULTIARCH) $(EXTRA_CPPFLAGS)
 
-LIBS_LOADER := -lxdp -lbpf -lmnl -levent -lcrypto -lcap-ng -lseccomp
+LIBS_LOADER := -lxdp -lbpf -lmnl -lnftables -ljson-c -levent -lcrypto -lcap-ng -lseccomp
 LIBS_WORKER := -lIPSec_MB -lcrypto -lseccomp -lcap-ng
-LIBS_TOOL   := -lxdp -lbpf -lmnl -ljson-c -lcrypto
+LIBS_TOOL   := -lxdp -lbpf -lmnl -lnftables -ljson-c -lcrypto
 LIBS_TEST   := -lcmocka $(LIBS_LOADER) -lIPSec_MB -ljson-c
 
 # A room's library is all its .c files but main.c; bpf objects become skeletons that loader/ embeds.

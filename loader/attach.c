@@ -10,6 +10,7 @@
 #include "loader/confirm.h"
 #include "loader/dispatcher.h"
 #include "loader/enforce.h"
+#include "loader/hook_nft.h"
 #include "loader/probe.h"
 #include "loader/session.h"
 #include "loader/spd.h"
@@ -126,6 +127,9 @@ int loader_attach(const struct config *config, const struct loader_attach *what)
 	err = session_begin(&s, config, what->flags);
 	if (!err)
 		err = attach_in(&s, what);
+	/* Nothing to do, unless somebody flushed nftables. */
+	if (err == -EALREADY && hook_nft_sync(&s.record, s.links, s.n_links) > 0)
+		log_info("the nftables table " HOOK_NFT_TABLE " was put back");
 	session_end(&s);
 	return err;
 }
@@ -210,7 +214,7 @@ static int detach_all(struct session *s)
 int loader_detach(const struct config *config, const char *ifname)
 {
 	struct session s;
-	int err, werr;
+	int err, werr, nerr;
 
 	err = session_begin(&s, config, 0);
 	if (!err && confirm_pending(config->run_dir)) {
@@ -224,12 +228,13 @@ int loader_detach(const struct config *config, const char *ifname)
 	werr = record_write(config->run_dir, &s.record);
 	if (werr)
 		log_error("%s/ifaces: %s", config->run_dir, strerror(-werr));
+	nerr = hook_nft_sync(&s.record, s.links, s.n_links);
 	/* The last one out takes the pins away; sequence records in state_dir stay for ever. */
 	if (!s.record.n && !any_of_ours(&s)) {
 		generation_set_current(config->pin_dir, NULL);
 		generation_sweep(config->pin_dir, NULL);
 	}
-	err = err ? err : werr;
+	err = err ? err : werr ? werr : nerr < 0 ? nerr : 0;
 out:
 	session_end(&s);
 	return err;
@@ -320,8 +325,12 @@ int attach_repair(const struct config *config)
 	int err;
 
 	err = session_begin(&s, config, 0);
-	if (!err)
+	if (!err) {
 		err = repair_in(&s);
+		/* Also what failed is told to nftables: it carries no guard. */
+		if (hook_nft_sync(&s.record, s.links, s.n_links) > 0)
+			log_info("the nftables table " HOOK_NFT_TABLE " was brought up to date");
+	}
 	if (s.n_links)
 		hold_dispatchers(&s);
 	session_end(&s);

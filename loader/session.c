@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "lib/log.h"
 #include "loader/enforce.h"
+#include "loader/hook_nft.h"
 #include "loader/probe.h"
 #include "xipsec/loader.h"
 
@@ -217,6 +218,9 @@ static int finish(struct session *s)
 		err = record_write(s->config->run_dir, &s->record);
 	if (err)
 		log_error("%s/ifaces: %s", s->config->run_dir, strerror(-err));
+	/* The hooks are in force with or without it. */
+	if (!err)
+		hook_nft_sync(&s->record, s->links, s->n_links);
 	return err;
 }
 
@@ -255,11 +259,23 @@ static int check_all(struct session *s)
 	return good || (s->flags & LOADER_UPGRADE) ? 0 : err;
 }
 
+/* Whatever is taken back, this is what comes last. */
+static int note_nft(struct session *s)
+{
+	struct undo_step step = {.kind = UNDO_NFT, .new_fd = -1, .old_fd = -1, .map_fd = -1};
+	struct nft_table table;
+
+	step.nft_was = !hook_nft_read(&table) && table.state != NFT_STATE_ABSENT;
+	return undo_note(&s->undo, &step);
+}
+
 static int apply(struct session *s)
 {
 	int err = check_all(s);
 	unsigned int stand = 0;
 
+	if (!err)
+		err = note_nft(s);
 	if (!err)
 		err = ensure_generation(s);
 	if (err)

@@ -8,7 +8,7 @@
  *	   leaves by a new black interface
  *	3. black interfaces before red ones; on each, TC before XDP: first nothing leaves, then
  *	   nothing enters
- *	4. `current`, then the record, then the older generations go
+ *	4. `current`, then the record, then nftables (hook_nft.h), then the older generations go
  *
  * Replacing is hook by hook. While old and new are mixed each program still acts by its own maps,
  * which hold the same policies; a frame for a worker that is not there yet is dropped.

@@ -10,6 +10,7 @@
 #include "lib/ethtool.h"
 #include "lib/log.h"
 #include "loader/generation.h"
+#include "loader/hook_nft.h"
 
 static int copy_fd(int *fd)
 {
@@ -77,6 +78,7 @@ static int step_back(const struct undo *undo, const struct undo_step *step)
 		break;
 	case UNDO_BUILT: generation_remove(undo->pin_dir, step->name); break;
 	case UNDO_RECORD: err = record_write(undo->run_dir, step->record); break;
+	case UNDO_NFT: err = hook_nft_back(undo->run_dir, step->nft_was); break;
 	}
 	/* An interface that is gone has nothing left to be taken back. */
 	return err == -ENODEV ? 0 : err;

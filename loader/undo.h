@@ -19,6 +19,7 @@ enum undo_kind {
 	UNDO_CURRENT,    /* `current` to name, "": away */
 	UNDO_BUILT,      /* remove the generation of that name */
 	UNDO_RECORD,     /* write `record` */
+	UNDO_NFT,        /* noted first, so the last: the table says what is true, or goes */
 };
 
 struct undo_step {
@@ -29,6 +30,7 @@ struct undo_step {
 	enum xdp_mode xdp_mode;
 	enum tc_point tc_point;
 	enum tc_kind tc_kind;
+	bool nft_was;               /* there was a table */
 	int new_fd, old_fd, map_fd; /* -1: none; copies of its own */
 	struct record *record;
 };

@@ -3,10 +3,10 @@
 # Quiet when nothing is missing; apt's lists are fetched only if apt does not find a package without.
 
 DEPS_BUILD := build-essential clang llvm flex bison pkg-config bpftool linux-libc-dev libbpf-dev \
-	      libxdp-dev libssl-dev libipsec-mb-dev libmnl-dev libevent-dev libcap-ng-dev \
-	      libseccomp-dev libjson-c-dev
+	      libxdp-dev libssl-dev libipsec-mb-dev libmnl-dev libnftables-dev libevent-dev \
+	      libcap-ng-dev libseccomp-dev libjson-c-dev
 DEPS_TEST  := libcmocka-dev iproute2 iputils-ping ethtool iperf3 tcpdump tshark jq procps \
-	      python3-minimal python3-scapy xdp-tools
+	      python3-minimal python3-scapy xdp-tools nftables
 DEPS_CHECK := git clang-format cppcheck shellcheck mandoc systemd
 DEPS       := $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_CHECK)
 

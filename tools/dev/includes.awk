@@ -52,6 +52,7 @@ function library_of(name) {
 	if (name ~ /^openssl\//) return "OpenSSL"
 	if (name ~ /^intel-ipsec-mb/) return "libipsec-mb"
 	if (name ~ /^libmnl\//) return "libmnl"
+	if (name ~ /^nftables\//) return "libnftables"
 	if (name ~ /^event(2\/|\.h)/) return "libevent"
 	if (name ~ /^json-c\//) return "json-c"
 	if (name ~ /^cap-ng/) return "libcap-ng"
