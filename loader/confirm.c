@@ -21,16 +21,6 @@ static void confirm_path(const char *run_dir, char path[512])
 	snprintf(path, 512, "%s/confirm", run_dir);
 }
 
-bool confirm_pending(const char *run_dir)
-{
-	_cleanup_close_ int fd = -1;
-	char path[512];
-
-	confirm_path(run_dir, path);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
-}
-
 /* What may end the wait before its time; blocked, and fetched by sigtimedwait(). */
 static void ending_signals(sigset_t *set)
 {
@@ -45,6 +35,51 @@ static time_t now(void)
 
 	clock_gettime(CLOCK_BOOTTIME, &ts);
 	return ts.tv_sec;
+}
+
+enum loader_confirm_state confirm_read(const char *run_dir, unsigned int *seconds)
+{
+	_cleanup_fclose_ FILE *file = NULL;
+	long long deadline = 0;
+	char path[512];
+	int pid = 0;
+
+	*seconds = 0;
+	confirm_path(run_dir, path);
+	file = fopen(path, "re");
+	if (!file)
+		return LOADER_CONFIRM_NONE;
+	if (fscanf(file, "pid %d deadline %lld", &pid, &deadline) == 2 && deadline > now())
+		*seconds = (unsigned int)(deadline - now());
+	/* Shared: those who look do not take each other for the one who waits. */
+	if (flock(fileno(file), LOCK_SH | LOCK_NB))
+		return errno == EWOULDBLOCK ? LOADER_CONFIRM_WAITS : LOADER_CONFIRM_NONE;
+	*seconds = 0;
+	/* Empty: just made, its owner is about to lock it. */
+	return pid ? LOADER_CONFIRM_ORPHANED : LOADER_CONFIRM_NONE;
+}
+
+bool confirm_pending(const char *run_dir)
+{
+	unsigned int seconds;
+
+	return confirm_read(run_dir, &seconds) == LOADER_CONFIRM_WAITS;
+}
+
+/* The caller holds the loader's lock and has seen that nobody waits: what holds the file now only
+ * looks at it, and lets go. 0 or -errno. */
+static int lock_patiently(int fd)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+
+	for (int i = 0; i < 100; i++) {
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		nanosleep(&pause, NULL);
+	}
+	return -EBUSY;
 }
 
 enum answer { ANSWER_YES, ANSWER_NONE, ANSWER_SIGNAL };
@@ -134,13 +169,16 @@ int confirm_wait(struct session *s, unsigned int seconds)
 	_cleanup_close_ int fd = -1;
 	sigset_t ending, before;
 	char path[512];
-	int err = 0, status;
+	int err, status;
 	pid_t pid;
 
 	confirm_path(s->config->run_dir, path);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
+	if (fd < 0)
 		return -errno;
+	err = lock_patiently(fd);
+	if (err)
+		return err;
 	fflush(NULL);
 	/* From here on a signal must not end the one that would take the attach back. */
 	ending_signals(&ending);

@@ -17,6 +17,11 @@
 
 #include <stdbool.h>
 #include "loader/session.h"
+#include "xipsec/loader.h"
+
+/* What became of the last `attach --confirm`. *seconds: until it is taken back, else 0; 0 also
+ * while the process has not yet written it down. */
+enum loader_confirm_state confirm_read(const char *run_dir, unsigned int *seconds);
 
 /* Does an attach wait for its confirmation? */
 bool confirm_pending(const char *run_dir);

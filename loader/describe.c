@@ -10,7 +10,9 @@
 #include "lib/config.h"
 #include "lib/ethtool.h"
 #include "lib/log.h"
+#include "loader/confirm.h"
 #include "loader/enforce.h"
+#include "loader/hook_nft.h"
 #include "loader/session.h"
 #include "loader/spd.h"
 #include "loader/spd_names.h"
@@ -121,6 +123,34 @@ static void find_fault(const struct generation *gen, struct loader_iface *iface)
 	}
 }
 
+/* Hooks that are in force let nothing pass, and what does not exist neither: so it is no fault yet.
+ */
+static void find_nft_note(const struct nft_table *nft, struct record *record,
+			  struct loader_iface *iface)
+{
+	const struct record_entry *entry = record_find(record, iface->name);
+	char *note = iface->note;
+	size_t size = sizeof(iface->note);
+
+	if (!entry || entry->role != XIPSEC_ROLE_UNPROTECTED || iface->fault[0] || note[0])
+		return;
+	if (nft->state == NFT_STATE_NONE)
+		snprintf(note, size,
+			 "nftables does not work here: made anew, it has no guard until xipsecd "
+			 "has attached it");
+	else if (nft->state != NFT_STATE_WHOLE || !hook_nft_has_name(nft, iface->name))
+		snprintf(note, size,
+			 "made anew, it would have no guard: the nftables table " HOOK_NFT_TABLE
+			 " %s: `xipsec attach --all`",
+			 nft->state == NFT_STATE_ABSENT    ? "is gone"
+			 : nft->state == NFT_STATE_CHANGED ? "was changed"
+							   : "lacks it");
+	else if (iface->ifindex && !hook_nft_has_index(nft, iface->ifindex))
+		snprintf(note, size,
+			 "closed to this host's own traffic: the nftables table " HOOK_NFT_TABLE
+			 " lacks its index: `xipsec attach --all`");
+}
+
 static void describe_link(const struct config *config, const struct generation *gen,
 			  struct record *record, const struct iflist_entry *link,
 			  struct loader_iface *iface)
@@ -151,7 +181,7 @@ static void describe_link(const struct config *config, const struct generation *
 }
 
 static int read_ifaces(const struct config *config, const struct generation *gen,
-		       struct loader_status *status)
+		       const struct nft_table *nft, struct loader_status *status)
 {
 	_cleanup_free_ struct iflist_entry *links = NULL;
 	struct record record = {0};
@@ -183,6 +213,8 @@ static int read_ifaces(const struct config *config, const struct generation *gen
 		status->n_ifaces++;
 	}
 	for (unsigned int i = 0; i < status->n_ifaces; i++)
+		find_nft_note(nft, &record, &status->iface[i]);
+	for (unsigned int i = 0; i < status->n_ifaces; i++)
 		status->unsafe += status->iface[i].fault[0] != 0;
 	return 0;
 }
@@ -206,6 +238,7 @@ int loader_status(const struct config *config, struct loader_status **out)
 {
 	struct loader_status *status = calloc(1, sizeof(*status));
 	struct generation gen;
+	struct nft_table nft;
 	struct xipsec_version version;
 	char dir[320];
 	int err, open;
@@ -219,6 +252,9 @@ int loader_status(const struct config *config, struct loader_status **out)
 			memcpy(status->release, version.release, sizeof(status->release));
 		}
 	}
+	status->confirm = confirm_read(config->run_dir, &status->confirm_seconds);
+	if (status->confirm == LOADER_CONFIRM_ORPHANED && !status->generation[0])
+		status->confirm = LOADER_CONFIRM_NONE; /* detached since */
 	session_quiet();
 	open = generation_open(config->pin_dir, &gen);
 	if (open == -EPERM || open == -EACCES) {
@@ -227,9 +263,14 @@ int loader_status(const struct config *config, struct loader_status **out)
 		loader_status_free(status);
 		return open;
 	}
+	hook_nft_read(&nft);
+	snprintf(status->nft.state, sizeof(status->nft.state), "%s",
+		 hook_nft_state_name(nft.state));
+	status->nft.packets = nft.packets;
+	status->nft.bytes = nft.bytes;
 	err = open ? 0 : read_generation(&gen, status);
 	if (!err)
-		err = read_ifaces(config, open ? NULL : &gen, status);
+		err = read_ifaces(config, open ? NULL : &gen, &nft, status);
 	if (!open)
 		generation_close(&gen);
 	if (err) {

@@ -63,6 +63,20 @@ struct loader_iface {
 	char note[160];  /* what should be mended but lets nothing pass, empty: nothing */
 };
 
+/* What became of `attach --confirm`. */
+enum loader_confirm_state {
+	LOADER_CONFIRM_NONE,
+	LOADER_CONFIRM_WAITS,
+	LOADER_CONFIRM_ORPHANED, /* who waited was killed: nothing is taken back any more */
+};
+
+/* The nftables table that closes black interfaces which are made anew. */
+struct loader_nft {
+	char state[16]; /* "whole", "absent", "changed", "unavailable" */
+	__u64 packets;  /* that it dropped since it was made */
+	__u64 bytes;
+};
+
 struct loader_status {
 	__u32 attached; /* 0: there is no generation of our ABI, the fields up to workers are empty
 			 */
@@ -78,6 +92,9 @@ struct loader_status {
 	struct loader_iface *iface;
 	unsigned int n_ifaces;
 	unsigned int unsafe; /* interfaces with a fault */
+	struct loader_nft nft;
+	enum loader_confirm_state confirm;
+	__u32 confirm_seconds; /* WAITS: until the attach is taken back */
 };
 
 /* Gives *out a description that the caller ends with loader_status_free(). */

@@ -188,14 +188,19 @@ check "and the listing shows them" expect 0 "login        bypass" policy
 
 # ---------------------------------------------------------------- confirm
 ids() { xdp_of red0; xdp_of black0; }
+grep_status() { ns "$XIPSEC" -c "$WORK/conf" status --json | tee "$WORK/out" | jq -e "$1" >/dev/null; }
 was=$(ids)
+check "status: nothing waits" grep_status '.confirm == "none" and .confirm_seconds == 0'
 check "attach --confirm" expect 0 "taken back in 2 s" attach --all --upgrade --confirm 2
+check "status shows the seconds left" grep_status '.confirm == "waits" and .confirm_seconds <= 2'
+check "and says so" expect 0 "unless \`xipsec confirm\` comes first" status
 check "others wait for it" expect 1 "waits for" attach --all
 sleep 3
 check "unconfirmed: the programs before are back" [ "$(ids)" = "$was" ]
 check "unconfirmed: one generation is left" [ "$(generations)" = 1 ]
 check "confirm too late" expect 4 "nothing waits" confirm
 xipsec attach --all --upgrade --confirm 30
+check "status: 28 to 30 seconds" grep_status '.confirm_seconds > 27 and .confirm_seconds <= 30'
 check "confirm in time" expect 0 "confirmed" confirm
 sleep 0.5
 check "confirmed: new programs stay" [ "$(ids)" != "$was" ]
@@ -219,9 +224,12 @@ pid=$(waiter)
 kill -KILL "$pid"
 gone "$pid"
 was=$(ids)
+check "killed: status tells that it never rolls back" expect 0 "rolls back never" status
+check "in JSON too" grep_status '.confirm == "orphaned" and .confirm_seconds == 0'
 check "killed: confirm tells that the attach stays" expect 4 "the attach stays" confirm
 check "it does stay" [ "$(ids)" = "$was" ]
 check "and one generation is left" [ "$(generations)" = 1 ]
+check "after that status is silent" grep_status '.confirm == "none"'
 check "after that nothing waits" expect 4 "nothing waits" confirm
 
 # ---------------------------------------------------------------- cleared bpffs, detach

@@ -25,6 +25,13 @@ static const char *kind_text(enum xipsec_reason_kind kind)
 	return names[kind];
 }
 
+static const char *confirm_text(enum loader_confirm_state state)
+{
+	static const char *const names[] = {"none", "waits", "orphaned"};
+
+	return names[state];
+}
+
 static bool daemon_answers(const struct config *config)
 {
 	int fd = sadb_connect(config->run_dir);
@@ -111,6 +118,16 @@ static struct json_object *worker_json(unsigned int number, const struct xipsec_
 	return to;
 }
 
+static struct json_object *nft_json(const struct loader_nft *nft)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_text(to, "state", nft->state);
+	put_u64(to, "packets", nft->packets);
+	put_u64(to, "bytes", nft->bytes);
+	return to;
+}
+
 static void print_json(const struct config *config, const struct loader_status *status)
 {
 	struct json_object *top = json_object_new_object(), *list;
@@ -126,6 +143,8 @@ static void print_json(const struct config *config, const struct loader_status *
 	put_u64(top, "spd_generation", status->spd_generation);
 	put_u64(top, "rules", status->n_rules);
 	put_bool(top, "safe", !status->unsafe);
+	put_text(top, "confirm", confirm_text(status->confirm));
+	put_u64(top, "confirm_seconds", status->confirm_seconds);
 	list = json_object_new_array();
 	for (unsigned int i = 0; i < status->n_ifaces; i++)
 		json_object_array_add(list, iface_json(&status->iface[i]));
@@ -138,6 +157,7 @@ static void print_json(const struct config *config, const struct loader_status *
 	for (unsigned int i = 0; i < status->n_workers; i++)
 		json_object_array_add(list, worker_json(i, &status->worker[i]));
 	json_object_object_add(top, "workers", list);
+	json_object_object_add(top, "nft", nft_json(&status->nft));
 	puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY));
 	json_object_put(top);
 }
@@ -158,6 +178,13 @@ static void print_head(const struct config *config, const struct loader_status *
 	else
 		printf("data path: nothing is pinned below %s\n", config->pin_dir);
 	printf("xipsecd: %s\n", daemon_answers(config) ? "answers" : "does not run");
+	if (status->confirm == LOADER_CONFIRM_WAITS)
+		printf("attach --confirm: taken back in %u s unless `xipsec confirm` comes first\n",
+		       status->confirm_seconds);
+	else if (status->confirm == LOADER_CONFIRM_ORPHANED)
+		printf("attach --confirm: rolls back never, the process that would do it was "
+		       "killed: `xipsec confirm` keeps the attach, `xipsec detach --all` takes it "
+		       "off\n");
 }
 
 static void print_ifaces(const struct loader_status *status)
@@ -201,6 +228,17 @@ static void print_reasons(const struct loader_status *status, bool all)
 		printf("%-18s %-5s %14llu %18llu  %s\n", reason_name(i), kind_text(reason_kind(i)),
 		       (unsigned long long)packets, (unsigned long long)bytes, reason_text(i));
 	}
+}
+
+/* What nftables dropped is no reason of ours: no program saw it. */
+static void print_nft(const struct loader_status *status, bool all)
+{
+	if (!status->nft.packets && !all)
+		return;
+	printf("\nnftables dropped %llu packets, %llu bytes, of this host's own, for black "
+	       "interfaces made anew and\nnot attached yet (table inet xipsec: %s)\n",
+	       (unsigned long long)status->nft.packets, (unsigned long long)status->nft.bytes,
+	       status->nft.state);
 }
 
 static void print_workers(const struct loader_status *status)
@@ -261,6 +299,7 @@ static int run(const struct global_options *opts, int argc, char **argv)
 		print_head(config, status);
 		print_ifaces(status);
 		print_reasons(status, all);
+		print_nft(status, all);
 		print_workers(status);
 	}
 	unsafe = status->unsafe != 0;
