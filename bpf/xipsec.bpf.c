@@ -12,6 +12,7 @@
 #include "bpf/maps.h"
 #include "bpf/count.h"
 #include "bpf/parse.h"
+#include "bpf/link.h"
 #include "bpf/pass.h"
 #include "bpf/spd.h"
 #include "bpf/sad.h"
@@ -97,6 +98,10 @@ static __always_inline enum xipsec_reason red_reason(struct xdp_md *ctx, struct 
 	way = fib_way_out(ctx, pkt);
 	if (way == FIB_ELSEWHERE)
 		return XIPSEC_REASON_NOT_OUTBOUND;
+	/* Another gateway's, or a broadcast: the stack would not forward it either. What does not
+	 * leave by black stays the stack's, for a bridge or the containers above this interface. */
+	if (way == FIB_BLACK && !link_is_own(pkt, iface))
+		return XIPSEC_REASON_FOREIGN_MAC;
 	rules = spd_current();
 	if (!rules)
 		return XIPSEC_REASON_NO_SPD;
@@ -145,6 +150,8 @@ static __always_inline enum xipsec_reason black_esp(struct xdp_md *ctx, const st
 		return GO_ON;
 	if (!!entry->udp != udp)
 		return XIPSEC_REASON_NO_SA;
+	if (link_is_group(pkt))
+		return XIPSEC_REASON_FOREIGN_MAC;
 	if (entry->engine != XIPSEC_ENGINE_AFXDP)
 		return XIPSEC_REASON_ENGINE_CLOSED;
 	__builtin_memset(&verdict, 0, sizeof(verdict));
@@ -252,6 +259,10 @@ static __always_inline enum xipsec_reason black_reason(struct xdp_md *ctx, struc
 	reason = pass_link(pkt);
 	if (reason)
 		return reason;
+	/* For another host. Whoever above this interface would take it (a bridge, a macvlan of
+	 * another namespace) has no policy here. */
+	if (pkt->family != XIPSEC_FAMILY_ANY && !link_is_own(pkt, iface) && !link_is_group(pkt))
+		return XIPSEC_REASON_FOREIGN_MAC;
 	rules = spd_current();
 	if (!rules)
 		return XIPSEC_REASON_NO_SPD;

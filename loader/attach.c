@@ -96,6 +96,7 @@ static int attach_in(struct session *s, const struct loader_attach *what)
 		if (!s->n_targets && !s->record.n)
 			return failed;
 		if (!s->n_targets && !failed && !noted && s->open && !(s->flags & LOADER_UPGRADE)) {
+			enforce_refresh(s);
 			log_info("all interfaces of the config that exist are attached already");
 			return -EALREADY;
 		}

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/if_arp.h>
 #include <string.h>
 #include "lib/cleanup.h"
 #include "lib/ethtool.h"
@@ -107,6 +108,12 @@ int enforce_check(struct session *s, const struct target *target)
 			  link->name);
 		return -EINVAL;
 	}
+	if (link->type != ARPHRD_ETHER) {
+		log_error("%s has no Ethernet header (link type %u), which the programs read: it "
+			  "takes no role",
+			  link->name, link->type);
+		return -EINVAL;
+	}
 	if (!target->adopted && link->mtu > ENFORCE_MTU_MAX) {
 		log_error("%s: MTU %u is over %d; frames in several buffers are not supported: "
 			  "`ip link set %s mtu %d` first",
@@ -163,6 +170,50 @@ static int free_slot(int map)
 	return -ENOSPC;
 }
 
+/* How many there are. Those that have no room are not ours for the programs: closed. */
+static unsigned int set_macs(const struct session *s, __u32 ifindex, struct xipsec_iface *iface)
+{
+	unsigned int n;
+
+	memset(iface->mac, 0, sizeof(iface->mac));
+	n = iflist_macs(s->links, s->n_links, ifindex, iface->mac, XIPSEC_IFACE_MACS);
+	iface->n_macs = n < XIPSEC_IFACE_MACS ? n : XIPSEC_IFACE_MACS;
+	return n;
+}
+
+static void tell_too_many(const struct iflist_entry *link, unsigned int n_macs)
+{
+	if (n_macs > XIPSEC_IFACE_MACS)
+		log_warn("%s: it and the VLANs and macvlans on it have %u MACs, %d are taken; "
+			 "frames to the others count as foreign_mac: use fewer macvlans",
+			 link->name, n_macs, XIPSEC_IFACE_MACS);
+}
+
+void enforce_refresh(struct session *s)
+{
+	struct xipsec_iface before, iface;
+	unsigned int n_macs;
+
+	for (unsigned int i = 0; i < s->n_links; i++) {
+		const struct iflist_entry *link = &s->links[i];
+
+		if (bpf_map_lookup_elem(s->gen.dp.ifaces, &link->ifindex, &before))
+			continue;
+		iface = before;
+		n_macs = set_macs(s, link->ifindex, &iface);
+		if (!memcmp(&iface, &before, sizeof(iface)))
+			continue;
+		tell_too_many(link, n_macs);
+		if (bpf_map_update_elem(s->gen.dp.ifaces, &link->ifindex, &iface, BPF_EXIST))
+			log_error("%s: its new MAC cannot be written to the map ifaces, so what "
+				  "comes to that is dropped: %s",
+				  link->name, strerror(errno));
+		else
+			log_info("%s: MACs changed; it takes frames to %u of them", link->name,
+				 iface.n_macs);
+	}
+}
+
 int enforce_register(struct session *s, struct target *target)
 {
 	const struct iflist_entry *link = &target->link;
@@ -187,6 +238,7 @@ int enforce_register(struct session *s, struct target *target)
 	iface.role = target->role;
 	iface.slot = (__u32)slot;
 	snprintf(iface.name, sizeof(iface.name), "%s", link->name);
+	tell_too_many(link, set_macs(s, link->ifindex, &iface));
 	err = undo_note(&s->undo, &step);
 	if (err)
 		return err;
@@ -237,6 +289,7 @@ void enforce_forget_gone(struct session *s)
 			bpf_map_update_elem(map, &anew->ifindex, &iface, BPF_NOEXIST);
 		bpf_map_delete_elem(map, &gone[i]);
 	}
+	enforce_refresh(s);
 }
 
 /* ------------------------------------------------------------------ hooks */

@@ -22,6 +22,9 @@ int enforce_check(struct session *s, const struct target *target);
 /* Gives it a slot and an entry in `ifaces` (noted for undo). */
 int enforce_register(struct session *s, struct target *target);
 
+/* Writes anew the MACs in `ifaces` that are not those of the links. */
+void enforce_refresh(struct session *s);
+
 /* VLAN stripping, TC, XDP (noted for undo; the caller runs it on failure). */
 int enforce_hooks(struct session *s, const struct target *target);
 
@@ -29,7 +32,7 @@ int enforce_hooks(struct session *s, const struct target *target);
 void enforce_forget(struct session *s, const struct target *target);
 
 /* Entries of interfaces that are no more go; one that was made anew under its old name keeps the
- * slot. */
+ * slot; then enforce_refresh(). */
 void enforce_forget_gone(struct session *s);
 
 /* Takes programs of ours off an interface, whatever their generation. 0, -ENOENT: there are none,

@@ -16,11 +16,27 @@ struct iflist {
 	unsigned int n;
 };
 
+/* Only kinds whose frames carry their own MAC on the wire of the interface below; what goes on to a
+ * VM (macvtap) is not for this host, and the `link` of a veth is its peer. */
+static bool is_stacked(const struct nlattr *linkinfo)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, linkinfo)
+	{
+		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+			return !strcmp(mnl_attr_get_str(attr), "macvlan") ||
+			       !strcmp(mnl_attr_get_str(attr), "vlan");
+	}
+	return false;
+}
+
 static int iflist_one(const struct nlmsghdr *msg, void *arg)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(msg);
 	struct iflist *list = arg;
 	struct iflist_entry *grown;
+	bool stacked = false, elsewhere = false;
 	struct nlattr *attr;
 
 	grown = reallocarray(list->entry, list->n + 1, sizeof(*grown));
@@ -32,13 +48,25 @@ static int iflist_one(const struct nlmsghdr *msg, void *arg)
 	grown->ifindex = (unsigned int)info->ifi_index;
 	grown->up = info->ifi_flags & IFF_UP;
 	grown->loopback = info->ifi_flags & IFF_LOOPBACK;
+	grown->type = info->ifi_type;
 	mnl_attr_for_each(attr, msg, sizeof(*info))
 	{
-		if (mnl_attr_get_type(attr) == IFLA_MTU)
-			grown->mtu = mnl_attr_get_u32(attr);
-		else if (mnl_attr_get_type(attr) == IFLA_IFNAME)
+		switch (mnl_attr_get_type(attr)) {
+		case IFLA_MTU: grown->mtu = mnl_attr_get_u32(attr); break;
+		case IFLA_IFNAME:
 			snprintf(grown->name, sizeof(grown->name), "%s", mnl_attr_get_str(attr));
+			break;
+		case IFLA_ADDRESS:
+			if (mnl_attr_get_payload_len(attr) == sizeof(grown->mac))
+				memcpy(grown->mac, mnl_attr_get_payload(attr), sizeof(grown->mac));
+			break;
+		case IFLA_LINK: grown->lower = mnl_attr_get_u32(attr); break;
+		case IFLA_LINK_NETNSID: elsewhere = true; break;
+		case IFLA_LINKINFO: stacked = is_stacked(attr); break;
+		}
 	}
+	if (!stacked || elsewhere)
+		grown->lower = 0;
 	return MNL_CB_OK;
 }
 
@@ -98,6 +126,61 @@ int iflist_find(const char *name, struct iflist_entry *out)
 		}
 	}
 	return -ENODEV;
+}
+
+static const struct iflist_entry *by_index(const struct iflist_entry *list, unsigned int n,
+					   unsigned int ifindex)
+{
+	for (unsigned int i = 0; ifindex && i < n; i++) {
+		if (list[i].ifindex == ifindex)
+			return &list[i];
+	}
+	return NULL;
+}
+
+/* A macvlan on a VLAN on a NIC is three deep; the kernel stacks no more than eight. */
+static bool stands_on(const struct iflist_entry *list, unsigned int n,
+		      const struct iflist_entry *top, unsigned int ifindex)
+{
+	for (int depth = 0; top && depth < 8; depth++) {
+		if (!top->up)
+			return false;
+		if (top->lower == ifindex)
+			return true;
+		top = by_index(list, n, top->lower);
+	}
+	return false;
+}
+
+static void add_mac(const __u8 *add, __u8 (*mac)[6], unsigned int max, unsigned int *count)
+{
+	static const __u8 none[6];
+
+	if (!memcmp(add, none, sizeof(none)))
+		return;
+	for (unsigned int i = 0; i < *count && i < max; i++) {
+		if (!memcmp(add, mac[i], sizeof(none)))
+			return;
+	}
+	if (*count < max)
+		memcpy(mac[*count], add, sizeof(none));
+	++*count;
+}
+
+unsigned int iflist_macs(const struct iflist_entry *list, unsigned int n, unsigned int ifindex,
+			 __u8 (*mac)[6], unsigned int max)
+{
+	const struct iflist_entry *self = by_index(list, n, ifindex);
+	unsigned int count = 0;
+
+	if (!self)
+		return 0;
+	add_mac(self->mac, mac, max, &count);
+	for (unsigned int i = 0; i < n; i++) {
+		if (stands_on(list, n, &list[i], ifindex))
+			add_mac(list[i].mac, mac, max, &count);
+	}
+	return count;
 }
 
 int iflist_set_down(const char *name)

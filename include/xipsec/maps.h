@@ -5,7 +5,7 @@
  *	map           kind                  key          value                      written by
  *	version       array, 1              0            xipsec_version             loader, once
  *	globals       array, 1, mmapable    0            xipsec_globals             loader
- *	ifaces        hash                  ifindex      xipsec_iface               loader
+ *	ifaces        hash                  ifindex      xipsec_iface               loader, xipsecd
  *	spd           array of maps, 1      0            -> spd_rules               loader, one
  *switch spd_rules     array, 1 (inner)      0            xipsec_spd                 loader, before
  *the switch spd_hits      per-CPU array         rule number  xipsec_counter             programs
@@ -62,10 +62,17 @@ enum xipsec_role {
 	XIPSEC_ROLE_UNPROTECTED = 2, /* black */
 };
 
+#define XIPSEC_IFACE_MACS 8
+
+/* The MACs: its own first, then those of VLANs and macvlans (VRRP) above it in this network
+ * namespace. n_macs 0: no frame is for us. */
 struct xipsec_iface {
 	__u32 role; /* enum xipsec_role */
 	__u32 slot; /* 0 to XIPSEC_SLOTS_MAX - 1, unique */
 	char name[16];
+	__u8 mac[XIPSEC_IFACE_MACS][6];
+	__u32 n_macs;
+	__u32 pad;
 };
 
 /* Built-in passes that the config asked for. */
@@ -195,7 +202,7 @@ struct xipsec_worker_stats {
 #define XIPSEC_MARK_OWN  0x49000000 /* a socket that xipsecd opened */
 #define XIPSEC_MARK_XFRM 0x4a000000 /* TC ingress of red: the policy's choice was kernel XFRM */
 
-_Static_assert(sizeof(struct xipsec_iface) == 24, "ABI");
+_Static_assert(sizeof(struct xipsec_iface) == 80, "ABI");
 _Static_assert(sizeof(struct xipsec_spd_rule) == 96, "ABI");
 _Static_assert(sizeof(struct xipsec_spd) == 32 + 96 * XIPSEC_RULES_MAX, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_key) == 24, "ABI");

@@ -87,7 +87,9 @@
 	X(NO_NEIGH, "no_neigh", DROP, "next hop does not answer ARP or ND")                        \
 	X(TX_FULL, "tx_full", DROP, "transmit ring or frame pool full")                            \
 	X(RX_FULL, "rx_full", DROP, "worker's receive ring full (XDP_STATISTICS)")                 \
-	X(CRYPTO, "crypto", DROP, "the crypto library failed: a bug or broken hardware")
+	X(CRYPTO, "crypto", DROP, "the crypto library failed: a bug or broken hardware")           \
+	/* drops, in the programs */                                                               \
+	X(FOREIGN_MAC, "foreign_mac", DROP, "frame to a MAC that is not this interface's")
 
 enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,

@@ -54,9 +54,10 @@ static bool is_ip6(const struct packet_spec *spec)
 
 static void put_eth(struct packet *packet, const struct packet_spec *spec)
 {
-	static const __u8 macs[12] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
+	static const __u8 dst[6] = PACKET_MAC, src[6] = {2, 0, 0, 0, 0, 2};
 
-	put(packet, macs, sizeof(macs));
+	put(packet, spec->dst_mac ? spec->dst_mac : dst, sizeof(dst));
+	put(packet, src, sizeof(src));
 	for (unsigned int i = 0; i < spec->vlans; i++) {
 		put16(packet, i + 1 < spec->vlans ? 0x88a8 : 0x8100);
 		put16(packet, 5 + i);

@@ -11,6 +11,12 @@
 
 #define PACKET_MAX 9000
 
+/* Where frames go unless they say otherwise; tests give it to their interfaces. */
+#define PACKET_MAC               \
+	{                        \
+		2, 0, 0, 0, 0, 1 \
+	}
+
 struct packet_patch {
 	bool set;
 	unsigned int off; /* from the IP header */
@@ -19,8 +25,9 @@ struct packet_patch {
 
 struct packet_spec {
 	/* Ethernet */
-	unsigned int vlans; /* tags: the first 802.1ad if there are two, the last 802.1Q */
-	__u16 eth_type;     /* set: not IP, `payload` follows at once */
+	const __u8 *dst_mac; /* NULL: PACKET_MAC */
+	unsigned int vlans;  /* tags: the first 802.1ad if there are two, the last 802.1Q */
+	__u16 eth_type;      /* set: not IP, `payload` follows at once */
 	/* IP: the family is that of the texts */
 	const char *src;
 	const char *dst;

@@ -45,6 +45,12 @@
 #define RED_SLOT   2
 #define BLACK_SLOT 3
 
+/* A second MAC of the test's interfaces, as a macvlan above them gives it: VRRP's. */
+#define SECOND_MAC                   \
+	{                            \
+		0, 0, 0x5e, 0, 1, 51 \
+	}
+
 struct harness {
 	struct xipsec_bpf *skel;
 	__u32 red; /* interface indices */
@@ -340,7 +346,11 @@ static inline int xdp_nothing_load(void)
 
 static inline void iface_set(__u32 ifindex, __u32 role, __u32 slot)
 {
-	struct xipsec_iface iface = {.role = role, .slot = slot, .name = "test"};
+	struct xipsec_iface iface = {.role = role,
+				     .slot = slot,
+				     .name = "test",
+				     .mac = {PACKET_MAC, SECOND_MAC},
+				     .n_macs = 2};
 
 	map_set(harness.skel->maps.ifaces, &ifindex, &iface);
 }

@@ -60,6 +60,13 @@ static const struct rule_spec rules[] = {
 static __u8 quote_esp4[28], quote_udp4[40], quote_esp6[48], quote_unknown4[28], quote_other4[28];
 static const __u8 zeros[64];
 
+/* The last three share all but one byte with one of ours, or lie in the unused places. */
+static const __u8 mac_second[6] = SECOND_MAC, mac_other[6] = {2, 0, 0, 0, 0, 9},
+		  mac_broadcast[6] = {255, 255, 255, 255, 255, 255},
+		  mac_multicast[6] = {1, 0, 0x5e, 1, 2, 3},
+		  mac_first_differs[6] = {6, 0, 0, 0, 0, 1},
+		  mac_third_differs[6] = {2, 0, 8, 0, 0, 1}, mac_none[6];
+
 #define RED4           .src = "10.1.0.5"
 #define RED6           .src = "fd01::5"
 #define IN4            .src = "192.0.2.2", .dst = "192.0.2.1"
@@ -69,6 +76,7 @@ static const __u8 zeros[64];
 #define UDP(from, to)  .proto = IPPROTO_UDP, .sport = (from), .dport = (to)
 #define TCP(from, to)  .proto = IPPROTO_TCP, .sport = (from), .dport = (to)
 #define DATA(n)        .payload_len = (n)
+#define TO(mac)        .dst_mac = mac
 #define PING           .proto = IPPROTO_ICMP, .icmp_type = 8, DATA(24)
 #define ICMP6(t)       .proto = IPPROTO_ICMPV6, .icmp_type = (t), DATA(16)
 #define PING6          ICMP6(128)
@@ -278,7 +286,42 @@ static const struct prog_case cases[] = {
 	{"black: interface with another role", PROG_BLACK, R(NO_IFACE), {IN4, PING}, CASE_STRANGE},
 	{"black: interface without a role", PROG_BLACK, R(NO_IFACE), {.eth_type = 0x0806, DATA(28)}, CASE_ROLELESS},
 
+	/* MACs: another's, a group's, ours */
+#define RED_OUT RED4, .dst = "10.2.0.1", PING
+	{"red: to our second MAC", PROG_RED, R(STEER_OUT), {RED_OUT, TO(mac_second)}},
+	{"red: to another MAC", PROG_RED, R(FOREIGN_MAC), {RED_OUT, TO(mac_other)}},
+	{"red: to another MAC, tagged", PROG_RED, R(FOREIGN_MAC), {RED_OUT, TO(mac_other), .vlans = 2}},
+	{"red: to another MAC, v6", PROG_RED, R(FOREIGN_MAC), {RED6, .dst = "fd02::1", UDP(1, 2), TO(mac_other)}},
+	{"red: to a MAC whose first byte differs", PROG_RED, R(FOREIGN_MAC), {RED_OUT, TO(mac_first_differs)}},
+	{"red: to a MAC whose third byte differs", PROG_RED, R(FOREIGN_MAC), {RED_OUT, TO(mac_third_differs)}},
+	{"red: to the MAC of unused places", PROG_RED, R(FOREIGN_MAC), {RED_OUT, TO(mac_none)}},
+	{"red: to broadcast", PROG_RED, R(FOREIGN_MAC), {RED_OUT, TO(mac_broadcast)}},
+	{"red: to a multicast MAC", PROG_RED, R(FOREIGN_MAC), {RED_OUT, TO(mac_multicast)}},
+	{"red: to another MAC, under bypass", PROG_RED, R(FOREIGN_MAC), {RED4, .dst = "10.3.0.1", PING, TO(mac_other)}},
+	{"red: to another MAC, under discard", PROG_RED, R(FOREIGN_MAC), {RED4, .dst = "10.4.0.1", PING, TO(mac_other)}},
+	{"red: to another MAC, no SPD", PROG_RED, R(FOREIGN_MAC), {RED_OUT, TO(mac_other)}, CASE_NO_SPD},
+	{"red: to another MAC, not outbound", PROG_RED, R(NOT_OUTBOUND), {RED4, .dst = "10.9.0.7", PING, TO(mac_other)}},
+	{"red: to another MAC, to this host", PROG_RED, R(NOT_OUTBOUND), {RED4, .dst = "10.1.0.1", PING, TO(mac_other)}},
+	{"red: to another MAC, by an interface without a role, under protect", PROG_RED, R(PLAINTEXT_OUT), {RED4, .dst = "10.2.77.1", PING, TO(mac_other)}},
+	{"red: ARP to another MAC", PROG_RED, R(ARP), {.eth_type = 0x0806, DATA(28), TO(mac_other)}},
+#define ESP_IN IN4, .proto = IPPROTO_ESP, .spi = 0x1001, DATA(60)
+	{"black: ESP to our second MAC", PROG_BLACK, R(STEER_IN), {ESP_IN, TO(mac_second)}},
+	{"black: ESP to another MAC", PROG_BLACK, R(FOREIGN_MAC), {ESP_IN, TO(mac_other)}},
+	{"black: ESP to another MAC, tagged", PROG_BLACK, R(FOREIGN_MAC), {ESP_IN, TO(mac_other), .vlans = 1}},
+	{"black: ESP to another MAC, v6", PROG_BLACK, R(FOREIGN_MAC), {IN6, .proto = IPPROTO_ESP, .spi = 0x1001, DATA(60), TO(mac_other)}},
+	{"black: ESP to the MAC of unused places", PROG_BLACK, R(FOREIGN_MAC), {ESP_IN, TO(mac_none)}},
+	{"black: ESP to broadcast", PROG_BLACK, R(FOREIGN_MAC), {ESP_IN, TO(mac_broadcast)}},
+	{"black: ESP in UDP to a multicast MAC", PROG_BLACK, R(FOREIGN_MAC), {IN4, UDP(4500, 4500), .spi = 0x1002, DATA(60), TO(mac_multicast)}},
+	{"black: ESP in UDP to another MAC", PROG_BLACK, R(FOREIGN_MAC), {IN4, UDP(4500, 4500), .spi = 0x1002, DATA(60), TO(mac_other)}},
+	{"black: IKE to another MAC", PROG_BLACK, R(FOREIGN_MAC), {IN4, UDP(500, 500), DATA(28), TO(mac_other)}},
+	{"black: bypass to another MAC", PROG_BLACK, R(FOREIGN_MAC), {IN4, TCP(5555, 22), TO(mac_other)}},
+	{"black: bypass to broadcast", PROG_BLACK, R(BYPASS_IN), {IN4, TCP(5555, 22), TO(mac_broadcast)}},
+	{"black: plaintext to broadcast, under protect", PROG_BLACK, R(PLAINTEXT_IN), {TRANSIT, PING, TO(mac_broadcast)}},
+	{"black: DHCP offer to broadcast", PROG_BLACK, R(DHCP), {.src = "192.0.2.2", .dst = "255.255.255.255", UDP(67, 68), DATA(240), TO(mac_broadcast)}},
+	{"black: neighbour solicitation to a multicast MAC", PROG_BLACK, R(ND), {.src = "2001:db8::2", .dst = "ff02::1:ff00:1", ICMP6(135), .ttl = 255, TO(mac_multicast)}},
+
 	/* the guard */
+	{"guard: to whatever MAC", PROG_GUARD, R(BYPASS_OUT), {OUT4, TCP(22, 5555), TO(mac_other)}},
 	{"guard: ARP", PROG_GUARD, R(ARP), {.eth_type = 0x0806, DATA(28)}},
 	{"guard: LLDP, named", PROG_GUARD, R(ETHERTYPE_PASS), {.eth_type = 0x88cc, DATA(40)}},
 	{"guard: PPPoE", PROG_GUARD, R(ETHERTYPE), {.eth_type = 0x8864, DATA(40)}},

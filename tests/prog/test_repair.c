@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include "loader/attach.h"
 #include "loader/datapath.h"
 #include "loader/iflist.h"
+#include "xipsec/maps.h"
 
 static char dir[] = "/tmp/xipsec-repair-XXXXXX";
 static struct config *config;
@@ -183,6 +185,107 @@ static void cannot_be_mended(void **state)
 	assert_int_equal(faults(), 0);
 }
 
+/* ------------------------------------------------------------------ MACs */
+
+/* The MACs that red0's entry lists, as text. */
+static const char *macs(void)
+{
+	static char text[XIPSEC_IFACE_MACS * 18 + 1];
+	__u32 ifindex = entry("red0").ifindex;
+	struct xipsec_iface iface;
+	struct datapath dp;
+	size_t len = 0;
+
+	assert_int_equal(datapath_open(config->pin_dir, &dp), 0);
+	assert_int_equal(bpf_map_lookup_elem(dp.ifaces, &ifindex, &iface), 0);
+	datapath_close(&dp);
+	assert_true(iface.n_macs <= XIPSEC_IFACE_MACS);
+	text[0] = 0;
+	for (__u32 i = 0; i < iface.n_macs; i++) {
+		const __u8 *m = iface.mac[i];
+
+		len += snprintf(text + len, sizeof(text) - len, "%s%02x:%02x:%02x:%02x:%02x:%02x",
+				i ? " " : "", m[0], m[1], m[2], m[3], m[4], m[5]);
+	}
+	return text;
+}
+
+/* Changed under a running attach: by xipsecd's look, and by `attach --all` where none runs. */
+static void mac_changes(void **state)
+{
+	struct loader_attach all = {0};
+
+	shell("ip link set red0 address 02:00:00:00:01:01");
+	assert_string_not_equal(macs(), "02:00:00:00:01:01");
+	assert_int_equal(attach_repair(config), 0);
+	assert_string_equal(macs(), "02:00:00:00:01:01");
+	assert_int_equal(attach_repair(config), 0);
+	assert_string_equal(macs(), "02:00:00:00:01:01");
+	shell("ip link set red0 address 02:00:00:00:01:02");
+	config->n_ifaces = 1;
+	config->ifaces = calloc(1, sizeof(*config->ifaces));
+	assert_non_null(config->ifaces);
+	config->ifaces[0].role = XIPSEC_ROLE_PROTECTED;
+	strcpy(config->ifaces[0].name, "red0");
+	assert_int_equal(loader_attach(config, &all), -EALREADY);
+	assert_string_equal(macs(), "02:00:00:00:01:02");
+	free(config->ifaces);
+	config->ifaces = NULL;
+	config->n_ifaces = 0;
+}
+
+/* An interface that is made anew has a new MAC, whoever finds it. */
+static void mac_of_one_made_anew(void **state)
+{
+	shell("ip link del red0 && "
+	      "ip link add red0 address 02:00:00:00:01:03 type veth peer name red1");
+	assert_int_equal(attach_repair(config), 1);
+	assert_string_equal(macs(), "02:00:00:00:01:03");
+}
+
+/* VRRP with a MAC of its own: a macvlan above, while it is up and in this namespace. */
+static void mac_of_a_macvlan(void **state)
+{
+	shell("ip link set red0 address 02:00:00:00:01:01 && "
+	      "ip link add vrrp0 link red0 address 00:00:5e:00:01:33 type macvlan mode private && "
+	      "ip link add other0 link blk0 address 00:00:5e:00:01:34 type macvlan mode private && "
+	      "ip link set other0 up");
+	assert_int_equal(attach_repair(config), 0);
+	assert_string_equal(macs(), "02:00:00:00:01:01");
+	shell("ip link set vrrp0 up");
+	assert_int_equal(attach_repair(config), 0);
+	assert_string_equal(macs(), "02:00:00:00:01:01 00:00:5e:00:01:33");
+	shell("ip link set vrrp0 address 00:00:5e:00:01:35");
+	assert_int_equal(attach_repair(config), 0);
+	assert_string_equal(macs(), "02:00:00:00:01:01 00:00:5e:00:01:35");
+	shell("ip link set vrrp0 down");
+	assert_int_equal(attach_repair(config), 0);
+	assert_string_equal(macs(), "02:00:00:00:01:01");
+}
+
+static void too_many_macs(void **state)
+{
+	char want[XIPSEC_IFACE_MACS * 18 + 1] = "02:00:00:00:01:01";
+
+	shell("ip link set red0 address 02:00:00:00:01:01 && for i in 1 2 3 4 5 6 7 8 9; do "
+	      "ip link add m$i link red0 address 00:00:5e:00:01:0$i type macvlan && "
+	      "ip link set m$i up || exit 1; done");
+	for (int i = 1; i < XIPSEC_IFACE_MACS; i++)
+		snprintf(want + strlen(want), sizeof(want) - strlen(want), " 00:00:5e:00:01:0%d",
+			 i);
+	assert_int_equal(attach_repair(config), 0);
+	assert_string_equal(macs(), want);
+}
+
+static void no_ethernet(void **state)
+{
+	shell("ip tuntap add dev tun0 mode tun && ip tuntap add dev tap0 mode tap");
+	assert_int_equal(attach("tun0", XIPSEC_ROLE_PROTECTED), -EINVAL);
+	assert_int_equal(attach("tap0", XIPSEC_ROLE_PROTECTED), 0);
+	assert_int_equal(loader_detach(config, "tap0"), 0);
+	shell("ip link del tun0 && ip link del tap0");
+}
+
 static void detached_stays_detached(void **state)
 {
 	assert_int_equal(loader_detach(config, "red0"), 0);
@@ -222,6 +325,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lost_a_program, setup, teardown),
 		cmocka_unit_test_setup_teardown(pins_are_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(cannot_be_mended, setup, teardown),
+		cmocka_unit_test_setup_teardown(mac_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(mac_of_one_made_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(mac_of_a_macvlan, setup, teardown),
+		cmocka_unit_test_setup_teardown(too_many_macs, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_ethernet, setup, teardown),
 		cmocka_unit_test_setup_teardown(detached_stays_detached, setup, teardown),
 	};
 	char command[128];
