@@ -132,6 +132,11 @@ static int start(struct daemon *d)
 		log_error("rtnetlink: %s", strerror(-err));
 		return err;
 	}
+	err = nft_watch_new(d->base, follow_nft, d, &d->nft);
+	if (err) {
+		log_error("nftables: %s", strerror(-err));
+		return err;
+	}
 	ike_ports_open(d->base, &d->ike);
 	err = sadb_server_new(d->base, d->config->run_dir, &requests_hooks, d, &d->server);
 	return err ? err : make_events(d);
@@ -154,6 +159,7 @@ static void stop(struct daemon *d)
 		ports_close(d->ports, d->open ? &d->home.dp : NULL);
 	sadb_server_free(d->server);
 	ike_ports_close(&d->ike);
+	nft_watch_free(d->nft);
 	route_free(d->route);
 	workers_free(d->workers);
 	ports_free(d->ports);

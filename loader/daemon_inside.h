@@ -10,6 +10,7 @@
 #include "loader/daemon.h"
 #include "loader/home.h"
 #include "loader/ike_ports.h"
+#include "loader/nft_watch.h"
 #include "loader/plan.h"
 #include "loader/ports.h"
 #include "loader/route.h"
@@ -25,6 +26,7 @@ struct daemon {
 	struct reserve reserve;
 	struct sas *sas;
 	struct route *route;
+	struct nft_watch *nft;
 	struct ports *ports;
 	struct workers *workers;
 	struct sadb_server *server;
@@ -65,6 +67,9 @@ void follow_ports(struct daemon *d);
  * it, or after it, would turn it back. So never while the loader works (it is done again then), nor
  * when another release rules. */
 void follow_repair(struct daemon *d);
+
+/* Somebody touched our nftables table: the next follow_watch() repairs. */
+void follow_nft(void *ctx);
 
 /* Timer: moves into the current generation when it is another one. */
 void follow_watch(evutil_socket_t fd, short what, void *ctx);

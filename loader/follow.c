@@ -147,6 +147,13 @@ void follow_repair(struct daemon *d)
 		log_info("%d interface%s attached anew", n, n == 1 ? "" : "s");
 }
 
+void follow_nft(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	d->repair_due = true;
+}
+
 void follow_watch(evutil_socket_t fd, short what, void *ctx)
 {
 	struct daemon *d = ctx;
