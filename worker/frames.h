@@ -70,6 +70,17 @@ static inline __u8 *frame_at(const struct frames *frames, __u64 addr)
 	return frames->umem + addr;
 }
 
+/* Fetches a line that will be written. (The compiler's own makes it a fetch for reading, after
+ * which the first store asks the other core again.) Any address will do. */
+static inline void prefetch_write(const void *at)
+{
+#ifdef __x86_64__
+	asm volatile("prefetchw %0" ::"m"(*(const char *)at));
+#else
+	__builtin_prefetch(at, 1);
+#endif
+}
+
 /* First byte of the frame that addr points into. */
 static inline __u64 frame_base(const struct frames *frames, __u64 addr)
 {

@@ -377,6 +377,28 @@ static void run_burst(struct worker *w, struct work **works, unsigned int n)
 	}
 }
 
+/* A frame's lines come out of the cache of the core that received it: the verdict before it, its
+ * headers, and its end, where ESP puts or finds trailer and ICV. The descriptor is not checked yet;
+ * a prefetch does no harm anywhere. */
+static void fetch_frame(const struct worker *w, struct xsk *xsk)
+{
+	const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&xsk->rx, xsk->rx_fetched++);
+	const __u8 *frame = frame_at(&w->frames, desc->addr);
+
+	prefetch_write(frame - sizeof(struct xipsec_meta));
+	prefetch_write(frame + 32);
+	prefetch_write(frame + desc->len);
+}
+
+/* Fetches one frame of the next burst, if the ring is known to hold one: spread over the work on
+ * this burst, as only so many fetches run at a time. */
+static void fetch_ahead(const struct worker *w, struct xsk *xsk)
+{
+	if (xsk->rx_fetched != xsk->rx.cached_prod &&
+	    xsk->rx_fetched - xsk->rx.cached_cons < BURST_MAX)
+		fetch_frame(w, xsk);
+}
+
 /* Takes up to BURST_MAX frames off the RX ring: ours from here on. */
 static unsigned int take_frames(struct worker *w, struct xsk *xsk, struct xdp_desc *descs)
 {
@@ -386,6 +408,8 @@ static unsigned int take_frames(struct worker *w, struct xsk *xsk, struct xdp_de
 	got = xsk_ring_cons__peek(&xsk->rx, BURST_MAX, &index);
 	if (!got)
 		return 0;
+	while ((__s32)(xsk->rx.cached_cons - xsk->rx_fetched) > 0)
+		fetch_frame(w, xsk);
 	for (unsigned int i = 0; i < got; i++) {
 		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&xsk->rx, index + i);
 		__u64 base = frame_base(&w->frames, desc->addr);
@@ -395,8 +419,6 @@ static unsigned int take_frames(struct worker *w, struct xsk *xsk, struct xdp_de
 			     desc->addr - base + desc->len > w->frames.size))
 			continue;
 		descs[n++] = *desc;
-		__builtin_prefetch(frame_at(&w->frames, desc->addr) - sizeof(struct xipsec_meta));
-		__builtin_prefetch(frame_at(&w->frames, desc->addr) + 32);
 		frame_set(&w->frames, base, FRAME_WORKER, 0);
 	}
 	xsk_ring_cons__release(&xsk->rx, got);
@@ -415,6 +437,7 @@ unsigned int pipeline_receive(struct worker *w, struct xsk *xsk)
 		struct work *work = &store[i];
 		__u16 reason;
 
+		fetch_ahead(w, xsk);
 		*work = (struct work){
 			.p.frame = frame_base(&w->frames, descs[i].addr),
 			.p.slot = xsk->slot,

@@ -12,6 +12,7 @@
 #define RING_OFFSET_MAX 4096
 #define RING_SIZE_MAX   65536
 #define FILL_STEP       BURST_FILL
+#define CACHE_LINE      64
 
 enum { BURST_FILL = 64 };
 
@@ -134,6 +135,7 @@ int ring_open(const struct ctl_xsk *msg, int fd, struct xsk **out)
 	xsk->fd = fd;
 	xsk->slot = msg->slot;
 	xsk->queue = msg->queue;
+	xsk->rx_fetched = xsk->rx.cached_cons;
 	xsk->fill_target = xsk->fill.size;
 	/* What a dead worker left in the TX ring wants a kick, what it sent wants reaping. */
 	xsk->tx_unsent = *xsk->tx.producer - *xsk->tx.consumer;
@@ -172,6 +174,18 @@ void ring_mark(const struct xsk *xsk, const struct frames *frames, __u8 *in_ring
 		mark(frames, in_ring, *xsk_ring_cons__comp_addr(&xsk->comp, i), xsk->slot);
 }
 
+/* The other core has read these lines of the fill ring; when they are written next, one after the
+ * other, they shall be here already. Only where there is room: the rest it is still to read. */
+static void fetch_fill(struct xsk_ring_prod *fill)
+{
+	__u32 free = fill->cached_cons - fill->cached_prod;
+
+	if (free > FILL_STEP)
+		free = FILL_STEP;
+	for (__u32 i = 0; i < free; i += CACHE_LINE / sizeof(__u64))
+		prefetch_write(xsk_ring_prod__fill_addr(fill, fill->cached_prod + i));
+}
+
 void ring_refill(struct xsk *xsk, struct frames *frames)
 {
 	__u32 room = xsk_prod_nb_free(&xsk->fill, xsk->fill.size);
@@ -196,6 +210,7 @@ void ring_refill(struct xsk *xsk, struct frames *frames)
 		xsk_ring_prod__submit(&xsk->fill, step);
 		n -= step;
 	}
+	fetch_fill(&xsk->fill);
 }
 
 __u64 ring_lost(const struct xsk *xsk)
