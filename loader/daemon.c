@@ -38,8 +38,7 @@ static void on_sync(evutil_socket_t fd, short what, void *ctx)
 	struct daemon *d = ctx;
 
 	follow_ports(d);
-	if (d->open && d->plan.n)
-		ports_count(d->ports, d->home.stats, d->home.stats_stride);
+	ports_count(d->ports);
 }
 
 static void on_signal(evutil_socket_t sig, short what, void *ctx)

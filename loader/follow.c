@@ -35,7 +35,8 @@ static void start_workers(struct daemon *d, const struct attach_iface *list, uns
 				    .memory = wiring_lend_memory};
 	int err;
 
-	err = ports_open(d->ports, d->plan.n, d->plan.frame_size, d->plan.sockets);
+	err = ports_open(d->ports, d->plan.n, d->plan.frame_size, d->plan.sockets, d->home.stats,
+			 d->home.stats_stride);
 	if (err) {
 		log_error("no memory for packets: %s", strerror(-err));
 		d->plan.n = 0;

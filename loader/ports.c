@@ -37,6 +37,8 @@ struct ports {
 	void *ctx;
 	unsigned int n; /* workers */
 	__u32 frame_size, n_frames;
+	struct xipsec_worker_stats *stats; /* stats_stride bytes apart */
+	size_t stats_stride;
 	struct xsk_umem umem[XIPSEC_WORKERS_MAX];
 	struct port port[XIPSEC_SLOTS_MAX];
 	bool probed; /* whether rings can be mapped again */
@@ -72,7 +74,8 @@ void ports_free(struct ports *ports)
 	free(ports);
 }
 
-int ports_open(struct ports *ports, unsigned int n, __u32 frame_size, unsigned int sockets)
+int ports_open(struct ports *ports, unsigned int n, __u32 frame_size, unsigned int sockets,
+	       struct xipsec_worker_stats *stats, size_t stride)
 {
 	__u32 frames = XSK_RING_SIZE * 2;
 	int err;
@@ -82,6 +85,8 @@ int ports_open(struct ports *ports, unsigned int n, __u32 frame_size, unsigned i
 		frames *= 2;
 	ports->frame_size = frame_size;
 	ports->n_frames = frames;
+	ports->stats = stats;
+	ports->stats_stride = stride;
 	for (unsigned int i = 0; i < n; i++) {
 		err = xsk_umem_new(frame_size, frames, &ports->umem[i]);
 		if (err) {
@@ -103,12 +108,24 @@ static void take_out(const struct datapath *dp, unsigned int slot, __u32 queue)
 		bpf_map_delete_elem(dp->xsks, &key);
 }
 
+static void count_drops(struct ports *ports, unsigned int slot, __u32 queue)
+{
+	struct xipsec_worker_stats *stats =
+		(void *)((char *)ports->stats + queue % ports->n * ports->stats_stride);
+	__u64 drops = xsk_new_drops(&ports->port[slot].queue[queue].xsk);
+
+	if (drops)
+		__atomic_fetch_add(&stats->reason[XIPSEC_REASON_RX_FULL].packets, drops,
+				   __ATOMIC_RELAXED);
+}
+
 static void port_close(struct ports *ports, const struct datapath *dp, unsigned int slot)
 {
 	struct port *port = &ports->port[slot];
 
 	for (__u32 q = 0; q < port->n_queues; q++) {
 		take_out(dp, slot, q);
+		count_drops(ports, slot, q);
 		xsk_close(&port->queue[q].xsk);
 	}
 	memset(port, 0, sizeof(*port));
@@ -319,6 +336,7 @@ static void renew_queue(struct ports *ports, const struct datapath *dp, unsigned
 	int err;
 
 	take_out(dp, slot, queue);
+	count_drops(ports, slot, queue);
 	xsk_close(&at->xsk);
 	*at = (struct port_queue){.xsk.fd = -1};
 	err = xsk_new(&at->xsk);
@@ -447,19 +465,9 @@ int ports_slot(const struct ports *ports, unsigned int ifindex)
 	return -1;
 }
 
-void ports_count(struct ports *ports, struct xipsec_worker_stats *stats, size_t stride)
+void ports_count(struct ports *ports)
 {
-	for (unsigned int slot = 0; slot < XIPSEC_SLOTS_MAX; slot++) {
-		struct port *port = &ports->port[slot];
-
-		for (__u32 q = 0; port->used && q < port->n_queues; q++) {
-			struct xipsec_worker_stats *s =
-				(void *)((char *)stats + q % ports->n * stride);
-			__u64 drops = xsk_new_drops(&port->queue[q].xsk);
-
-			if (drops)
-				__atomic_fetch_add(&s->reason[XIPSEC_REASON_RX_FULL].packets, drops,
-						   __ATOMIC_RELAXED);
-		}
-	}
+	for (unsigned int slot = 0; slot < XIPSEC_SLOTS_MAX; slot++)
+		for (__u32 q = 0; q < ports->port[slot].n_queues; q++)
+			count_drops(ports, slot, q);
 }

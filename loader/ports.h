@@ -27,8 +27,11 @@ struct ports;
 struct ports *ports_new(const struct ports_hooks *hooks, void *ctx, bool no_remap);
 void ports_free(struct ports *ports);
 
-/* Makes the memory of `n` workers, for `sockets` sockets each. 0 or -errno. */
-int ports_open(struct ports *ports, unsigned int n, __u32 frame_size, unsigned int sockets);
+/* Makes the memory of `n` workers, for `sockets` sockets each. What sockets drop is counted in
+ * `stats`, `stride` bytes apart, which stays the caller's and stays until ports_close(). 0 or
+ * -errno. */
+int ports_open(struct ports *ports, unsigned int n, __u32 frame_size, unsigned int sockets,
+	       struct xipsec_worker_stats *stats, size_t stride);
 /* Closes everything and takes it out of the XSKMAP. */
 void ports_close(struct ports *ports, const struct datapath *dp);
 
@@ -56,7 +59,9 @@ int ports_memory(struct ports *ports, unsigned int worker, int *umem, int *table
 /* Slot of an interface, or -1. */
 int ports_slot(const struct ports *ports, unsigned int ifindex);
 
-/* Adds what sockets dropped to the workers' statistics. */
-void ports_count(struct ports *ports, struct xipsec_worker_stats *stats, size_t stride);
+/* Adds what sockets dropped since the last call to the workers' statistics: to be called every half
+ * second or so; what is closed is counted first. Nobody else writes rx_full: a socket outlives its
+ * worker, and fills up just then. */
+void ports_count(struct ports *ports);
 
 #endif

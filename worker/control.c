@@ -313,7 +313,6 @@ static int on_dev_gone(struct worker *w, __u32 slot)
 		}
 		while (tx_reap(w->xsks[i], &w->frames))
 			;
-		w->rx_lost_base += w->xsks[i]->rx_lost;
 		ring_close(w->xsks[i]);
 	}
 	w->n_xsks = kept;

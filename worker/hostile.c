@@ -131,7 +131,7 @@ static long act_fd_map(void)
 		void *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
 
 		/* Offset 0 of an AF_XDP socket is its own RX ring, which it has anyway. */
-		if (p != MAP_FAILED && getsockopt(fd, SOL_XDP, 7, p, &(socklen_t){0}) &&
+		if (p != MAP_FAILED && sendto(fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 &&
 		    errno == ENOTSOCK)
 			return fd;
 	}

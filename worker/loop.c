@@ -8,9 +8,8 @@
 #include "lib/log.h"
 #include "worker/tx.h"
 
-#define TICK_MS     10 /* timers */
-#define CTL_MS      1  /* longest time that the control channel is not looked at */
-#define LOST_MS     1000
+#define TICK_MS     10  /* timers */
+#define CTL_MS      1   /* longest time that the control channel is not looked at */
 #define SPIN        256 /* empty rounds before sleeping: about 20 us */
 #define SLEEP_MS    500
 #define REFILL_STEP 32
@@ -60,24 +59,6 @@ unsigned int worker_round(struct worker *w)
 
 /* ------------------------------------------------------------------ beside packets */
 
-/* What the kernel dropped because we were too slow. The sockets count since they were made, the
- * reason since the maps were: a worker that takes over finds out what of it was counted already. */
-static void count_lost(struct worker *w)
-{
-	struct xipsec_counter *c = &w->stats->reason[XIPSEC_REASON_RX_FULL];
-	__u64 sum = 0;
-
-	for (unsigned int i = 0; i < w->n_xsks; i++) {
-		w->xsks[i]->rx_lost = ring_lost(w->xsks[i]);
-		sum += w->xsks[i]->rx_lost;
-	}
-	if (!w->rx_lost_known) {
-		w->rx_lost_base = c->packets > sum ? c->packets - sum : 0;
-		w->rx_lost_known = true;
-	}
-	__atomic_store_n(&c->packets, w->rx_lost_base + sum, __ATOMIC_RELAXED);
-}
-
 static int read_messages(struct worker *w)
 {
 	struct ctl_in in;
@@ -112,10 +93,6 @@ int worker_housekeep(struct worker *w, bool now)
 			if (err)
 				return err;
 		}
-	}
-	if (w->now_ms >= w->next_lost) {
-		w->next_lost = w->now_ms + LOST_MS;
-		count_lost(w);
 	}
 	if (nexthops_held(w->nhs))
 		pipeline_resume(w);

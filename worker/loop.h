@@ -67,9 +67,7 @@ struct worker {
 	__u64 burst;       /* number of the burst in hand */
 	__u64 icmp_tokens; /* in thousandths */
 	__u64 icmp_filled;
-	__u64 rx_lost_base; /* RX_FULL = base + what the sockets say */
-	bool rx_lost_known;
-	__u64 next_tick, next_ctl, next_lost;
+	__u64 next_tick, next_ctl;
 
 	/* Answers that the full control channel did not take yet. */
 	struct {

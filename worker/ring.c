@@ -212,13 +212,3 @@ void ring_refill(struct xsk *xsk, struct frames *frames)
 	}
 	fetch_fill(&xsk->fill);
 }
-
-__u64 ring_lost(const struct xsk *xsk)
-{
-	struct xdp_statistics stats = {0};
-	socklen_t len = sizeof(stats);
-
-	if (getsockopt(xsk->fd, SOL_XDP, XDP_STATISTICS, &stats, &len))
-		return 0;
-	return stats.rx_dropped + stats.rx_ring_full;
-}

@@ -27,7 +27,6 @@ struct xsk {
 	__u32 fill_target; /* how many frames its fill ring is kept filled with */
 	__u32 tx_unsent;   /* descriptors written since the last kick */
 	__u32 tx_flying;   /* handed to the kernel, not completed */
-	__u64 rx_lost;     /* as XDP_STATISTICS said last */
 	struct {
 		void *at;
 		size_t len;
@@ -46,8 +45,5 @@ void ring_mark(const struct xsk *xsk, const struct frames *frames, __u8 *in_ring
 
 /* Gives free frames to the fill ring up to its target. */
 void ring_refill(struct xsk *xsk, struct frames *frames);
-
-/* Frames the kernel dropped for want of room: rx_dropped + rx_ring_full, ever; 0 on failure. */
-__u64 ring_lost(const struct xsk *xsk);
 
 #endif

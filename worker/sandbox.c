@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <cap-ng.h>
-#include <linux/if_xdp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -14,9 +13,6 @@
 
 #include "lib/log.h"
 
-#ifndef SOL_XDP
-#define SOL_XDP 283
-#endif
 
 static int no_dumps(void)
 {
@@ -86,10 +82,6 @@ static const struct rule rules[] = {
 	{SCMP_SYS(recvfrom), 0, {}},
 	/* messages from xipsecd, with the descriptors of new sockets */
 	{SCMP_SYS(recvmsg), 0, {}},
-	/* frames dropped because a ring was full */
-	{SCMP_SYS(getsockopt),
-	 2,
-	 {ARG(1, SCMP_CMP_EQ, SOL_XDP, 0), ARG(2, SCMP_CMP_EQ, XDP_STATISTICS, 0)}},
 	/* rings of new sockets, memory; never to be executed */
 	{SCMP_SYS(mmap), 1, {ARG(2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}},
 	{SCMP_SYS(munmap), 0, {}},

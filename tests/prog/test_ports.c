@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <linux/bpf.h>
+#include <linux/if_packet.h>
 #include <linux/if_xdp.h>
 #include <net/if.h>
 #include <sched.h>
@@ -21,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 #include "loader/ports.h"
 
@@ -36,6 +39,7 @@ static struct {
 	int fd;      /* of the socket that was lent last */
 	int n_lent;  /* XSK */
 	int n_bound; /* XSK_BOUND */
+	struct xipsec_worker_stats stats;
 } t;
 
 static void no_nexthop(void *ctx, const struct ctl_nexthop *msg)
@@ -123,7 +127,7 @@ static void start(bool no_remap)
 	t.n_lent = t.n_bound = 0;
 	t.ports = ports_new(&hooks, NULL, no_remap);
 	assert_non_null(t.ports);
-	assert_int_equal(ports_open(t.ports, 1, 2048, 1), 0);
+	assert_int_equal(ports_open(t.ports, 1, 2048, 1, &t.stats, sizeof(t.stats)), 0);
 	ports_sync(t.ports, &t.dp, t.route, &t.iface, 1);
 	assert_int_equal(t.n_lent, 1);
 	assert_int_equal(t.n_bound, 0);
@@ -234,10 +238,82 @@ static void death_as_this_kernel_has_it(void **state)
 	stop();
 }
 
+/* XDP on red0: everything into the socket. */
+static int steer_all(void)
+{
+	const struct bpf_insn code[] = {
+		{.code = BPF_LD | BPF_DW | BPF_IMM,
+		 .dst_reg = BPF_REG_1,
+		 .src_reg = BPF_PSEUDO_MAP_FD,
+		 .imm = t.dp.xsks},
+		{0},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K,
+		 .dst_reg = BPF_REG_2,
+		 .imm = SLOT * XIPSEC_QUEUES_MAX},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = XDP_DROP},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect_map},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int prog = bpf_prog_load(BPF_PROG_TYPE_XDP, "steer_all", "GPL", code,
+				 sizeof(code) / sizeof(code[0]), NULL);
+
+	assert_true(prog >= 0);
+	return prog;
+}
+
+static void send_frames(int fd, unsigned int n)
+{
+	const struct sockaddr_ll to = {.sll_family = AF_PACKET,
+				       .sll_ifindex = (int)if_nametoindex("red1")};
+	char frame[64] = "\xff\xff\xff\xff\xff\xff";
+
+	for (unsigned int i = 0; i < n; i++)
+		assert_int_equal(sendto(fd, frame, sizeof(frame), 0, (const void *)&to, sizeof(to)),
+				 sizeof(frame));
+	/* The other end of a veth gets them by NAPI. */
+	usleep(100000);
+}
+
+static __u64 rx_full(void)
+{
+	return t.stats.reason[XIPSEC_REASON_RX_FULL].packets;
+}
+
+/* Once each, also what a socket dropped just before it was closed. */
+static void drops_are_counted_once(void **state)
+{
+	int packet = socket(AF_PACKET, SOCK_RAW, 0), prog = steer_all();
+
+	memset(&t.stats, 0, sizeof(t.stats));
+	start(true);
+	map_and_wait(1);
+	assert_int_equal(bpf_xdp_attach(t.iface.ifindex, prog, 0, NULL), 0);
+	send_frames(packet, 100); /* no worker fills the ring */
+	ports_count(t.ports);
+	assert_int_equal(rx_full(), 100);
+	ports_count(t.ports);
+	assert_int_equal(rx_full(), 100);
+	send_frames(packet, 50);
+	forget_lent();
+	ports_worker_died(t.ports, &t.dp, 0);
+	assert_int_equal(rx_full(), 150);
+	memory();
+	ports_fill(t.ports, 0);
+	map_and_wait(2);
+	send_frames(packet, 30);
+	stop();
+	assert_int_equal(rx_full(), 180);
+	bpf_xdp_detach(t.iface.ifindex, 0, NULL);
+	close(prog);
+	close(packet);
+}
+
 static int setup(void **state)
 {
 	if (geteuid() || unshare(CLONE_NEWNET) ||
-	    system("ip link add red0 type veth peer name red1 && ip link set red0 up && "
+	    system("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 "
+		   "net.ipv6.conf.default.disable_ipv6=1 && ip link add red0 type veth peer name "
+		   "red1 && ip link set red0 up && "
 		   "ip link set red1 up"))
 		return -1;
 	t.fd = -1;
@@ -272,6 +348,7 @@ int main(void)
 		cmocka_unit_test(death_before_bind),
 		cmocka_unit_test(death_where_it_cannot_map_again),
 		cmocka_unit_test(death_as_this_kernel_has_it),
+		cmocka_unit_test(drops_are_counted_once),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
