@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/crypto.h>
+#include "lib/alg.h"
 #include "lib/config_key.h"
 #include "lib/config_keyfile.h"
 #include "lib/config_sa.h"
@@ -12,16 +13,6 @@
 
 #define WINDOW_DEFAULT 1024
 #define SPI_MIN        256 /* RFC 4303 2.1: 1 to 255 are reserved, 0 is for local use */
-
-static const struct {
-	const char *name;
-	unsigned int key, salt;
-} algorithms[] = {
-#define ALGORITHM(sym, text, key_bytes, salt_bytes, iv, icv, align) \
-	[XIPSEC_ALG_##sym] = {text, key_bytes, salt_bytes},
-	XIPSEC_ALGS(ALGORITHM)
-#undef ALGORITHM
-};
 
 static bool key_child(struct config_diag *diag, const struct config_node *node, void *into)
 {
@@ -78,7 +69,7 @@ static bool key_spi(struct config_diag *diag, const struct config_node *node, vo
 static bool key_algorithm(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	static const struct config_word words[] = {
-#define ALGORITHM(sym, text, key, salt, iv, icv, align) {text, XIPSEC_ALG_##sym},
+#define ALGORITHM(sym, text, key, auth, salt, iv, icv, align) {text, XIPSEC_ALG_##sym},
 		XIPSEC_ALGS(ALGORITHM)
 #undef ALGORITHM
 			{NULL, 0},
@@ -192,14 +183,17 @@ static bool sa_fits(struct config_diag *diag, const struct config_node *node,
 {
 	const struct xipsec_sa *sa = draft->sa;
 	unsigned int before = diag->errors;
-	unsigned int key = algorithms[sa->alg].key, salt = algorithms[sa->alg].salt;
+	const struct alg *alg = alg_get(sa->alg);
 
-	if (sa->key_len != key + salt)
+	if (sa->key_len != alg_key_len(sa->alg))
 		config_error(diag, &draft->key_place,
-			     "the key of %s has %u bytes: expected %u for %s, %u of key and then "
-			     "%u of salt",
-			     node->name, sa->key_len, key + salt, algorithms[sa->alg].name, key,
-			     salt);
+			     "the key of %s has %u bytes: expected %u for %s, %u of %s and then "
+			     "%u of %s",
+			     node->name, sa->key_len, alg_key_len(sa->alg), alg->name,
+			     alg->cipher_key + (alg->auth_key ? alg->salt : 0),
+			     alg->auth_key ? "cipher key (CTR: and nonce)" : "key",
+			     alg->auth_key ? alg->auth_key : alg->salt,
+			     alg->auth_key ? "integrity key" : "salt");
 	if (draft->src_family != sa->outer_family)
 		config_error(diag, &node->place,
 			     "src and dst of %s are of two families: expected IPv4 with IPv4 or "

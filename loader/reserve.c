@@ -111,7 +111,7 @@ void reserve_fingerprint(const __u8 *key, size_t len, char out[RESERVE_NAME_LEN]
 
 static const char *const engine_names[] = {"none", "afxdp", "xfrm"};
 static const char *const alg_names[XIPSEC_ALG_COUNT] = {"none",
-#define ALG_NAME(sym, name, key, salt, iv, icv, align) name,
+#define ALG_NAME(sym, name, key, auth, salt, iv, icv, align) name,
 							XIPSEC_ALGS(ALG_NAME)
 #undef ALG_NAME
 };

@@ -7,13 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-	__u8 key, salt;
-} alg_sizes[XIPSEC_ALG_COUNT] = {{0, 0},
-#define ALG_SIZES(sym, name, key, salt, iv, icv, align) {key, salt},
-				 XIPSEC_ALGS(ALG_SIZES)
-#undef ALG_SIZES
-};
+#include "lib/alg.h"
 
 static const char *fault_of(const struct xipsec_sa *sa)
 {
@@ -24,7 +18,7 @@ static const char *fault_of(const struct xipsec_sa *sa)
 		return "direction is neither in nor out";
 	if (sa->alg == XIPSEC_ALG_NONE || sa->alg >= XIPSEC_ALG_COUNT)
 		return "unknown algorithm";
-	if (sa->key_len != (__u32)alg_sizes[sa->alg].key + alg_sizes[sa->alg].salt)
+	if (sa->key_len != alg_key_len(sa->alg))
 		return "the key has the wrong length for its algorithm";
 	if (ntohl(sa->spi) < 256)
 		return "SPIs below 256 are reserved";

@@ -10,7 +10,7 @@
 #include "loader/sas.h"
 
 /* A key's room in the locked mapping, bytes. */
-#define SAS_KEY_STRIDE 64
+#define SAS_KEY_STRIDE 128
 
 struct sas {
 	unsigned int max;

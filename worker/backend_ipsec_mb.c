@@ -10,6 +10,8 @@
 #include <intel-ipsec-mb.h>
 #include <openssl/crypto.h>
 
+#define GCM_TAG_LEN 16
+
 struct mb_ctx {
 	struct gcm_key_data key;
 	struct gcm_context_data scratch; /* holds key stream: wiped with the key */
@@ -54,13 +56,13 @@ static void mb_seal_burst(void *ctx, struct crypto_op *ops, unsigned int n, __u3
 
 	for (unsigned int i = 0; i < n; i++)
 		mb->enc(&mb->key, &mb->scratch, ops[i].text, ops[i].text, ops[i].len, ops[i].nonce,
-			ops[i].aad, aad_len, ops[i].tag, CRYPTO_TAG_LEN);
+			ops[i].aad, aad_len, ops[i].tag, GCM_TAG_LEN);
 }
 
 static void mb_open_burst(void *ctx, struct crypto_op *ops, unsigned int n, __u32 aad_len)
 {
 	struct mb_ctx *mb = ctx;
-	__u8 tag[CRYPTO_TAG_LEN];
+	__u8 tag[GCM_TAG_LEN];
 
 	for (unsigned int i = 0; i < n; i++) {
 		mb->dec(&mb->key, &mb->scratch, ops[i].text, ops[i].text, ops[i].len, ops[i].nonce,
@@ -73,7 +75,8 @@ static void mb_open_burst(void *ctx, struct crypto_op *ops, unsigned int n, __u3
 	OPENSSL_cleanse(tag, sizeof(tag));
 }
 
-static int mb_key_init(struct crypto_key *key, enum xipsec_alg alg, const __u8 *cipher_key)
+static int mb_key_init(struct crypto_key *key, enum xipsec_alg alg, const __u8 *cipher_key,
+		       const __u8 *auth_key)
 {
 	struct mb_ctx *mb = crypto_memory_new(sizeof(*mb));
 

@@ -9,6 +9,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#define GCM_TAG_LEN 16
+
 struct evp_ctx {
 	EVP_CIPHER_CTX *enc;
 	EVP_CIPHER_CTX *dec;
@@ -40,10 +42,10 @@ static void evp_seal_one(EVP_CIPHER_CTX *ctx, struct crypto_op *op, __u32 aad_le
 	     EVP_EncryptUpdate(ctx, NULL, &len, op->aad, (int)aad_len) &&
 	     EVP_EncryptUpdate(ctx, op->text, &len, op->text, (int)op->len) &&
 	     EVP_EncryptFinal_ex(ctx, op->text + op->len, &len) &&
-	     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, CRYPTO_TAG_LEN, op->tag);
+	     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, GCM_TAG_LEN, op->tag);
 	if (!ok) {
 		OPENSSL_cleanse(op->text, op->len);
-		OPENSSL_cleanse(op->tag, CRYPTO_TAG_LEN);
+		OPENSSL_cleanse(op->tag, GCM_TAG_LEN);
 	}
 }
 
@@ -60,7 +62,7 @@ static void evp_open_one(EVP_CIPHER_CTX *ctx, struct crypto_op *op, __u32 aad_le
 	int len;
 
 	op->ok = EVP_DecryptInit_ex2(ctx, NULL, NULL, op->nonce, NULL) &&
-		 EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, CRYPTO_TAG_LEN, op->tag) &&
+		 EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, GCM_TAG_LEN, op->tag) &&
 		 EVP_DecryptUpdate(ctx, NULL, &len, op->aad, (int)aad_len) &&
 		 EVP_DecryptUpdate(ctx, op->text, &len, op->text, (int)op->len) &&
 		 EVP_DecryptFinal_ex(ctx, op->text + op->len, &len) > 0;
@@ -96,7 +98,8 @@ static const EVP_CIPHER *evp_cipher(enum xipsec_alg alg)
 	return alg == XIPSEC_ALG_AES256GCM16 ? aes256_gcm : NULL;
 }
 
-static int evp_key_init(struct crypto_key *key, enum xipsec_alg alg, const __u8 *cipher_key)
+static int evp_key_init(struct crypto_key *key, enum xipsec_alg alg, const __u8 *cipher_key,
+			const __u8 *auth_key)
 {
 	const EVP_CIPHER *cipher = evp_cipher(alg);
 	struct evp_ctx *evp;

@@ -3,9 +3,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <openssl/crypto.h>
+#include <openssl/rand.h>
 #include <sys/mman.h>
+
+#include "lib/alg.h"
+#include "lib/log.h"
 
 int crypto_init(void)
 {
@@ -17,46 +22,35 @@ int crypto_init(void)
 	return err;
 }
 
-const struct crypto_backend *crypto_backend(enum xipsec_backend wanted)
+static int key_init(struct crypto_key *key, enum xipsec_alg alg, const __u8 *raw,
+		    enum xipsec_backend wanted)
 {
-	for (int i = 0; crypto_backends[i]; i++) {
-		const struct crypto_backend *backend = crypto_backends[i];
+	const __u8 *auth = raw + alg_get(alg)->cipher_key + alg_get(alg)->salt;
+	int err = -ENOTSUP;
 
-		if (wanted != XIPSEC_BACKEND_AUTO && wanted != backend->id)
+	for (int i = 0; crypto_backends[i] && err == -ENOTSUP; i++) {
+		key->backend = crypto_backends[i];
+		if (wanted != XIPSEC_BACKEND_AUTO && wanted != key->backend->id)
 			continue;
-		if (!backend->init())
-			return backend;
+		if (!key->backend->init())
+			err = key->backend->key_init(key, alg, raw, auth);
 	}
-	return NULL;
+	return err;
 }
 
-__u32 crypto_alg_key_len(enum xipsec_alg alg)
-{
-	static const __u32 key_len[XIPSEC_ALG_COUNT] = {
-#define ALG_KEY_LEN(sym, name, key, salt, iv, icv, align) [XIPSEC_ALG_##sym] = key,
-		XIPSEC_ALGS(ALG_KEY_LEN)
-#undef ALG_KEY_LEN
-	};
-
-	return alg < XIPSEC_ALG_COUNT ? key_len[alg] : 0;
-}
-
-struct crypto_key *crypto_key_new(enum xipsec_alg alg, const __u8 *cipher_key, __u32 cipher_key_len,
+struct crypto_key *crypto_key_new(enum xipsec_alg alg, const __u8 *raw, __u32 raw_len,
 				  enum xipsec_backend wanted, int *err)
 {
 	struct crypto_key *key;
 
 	*err = -EINVAL;
-	if (!cipher_key_len || crypto_alg_key_len(alg) != cipher_key_len)
+	if (!raw_len || alg_key_len(alg) != raw_len)
 		return NULL;
 	*err = -ENOMEM;
 	key = calloc(1, sizeof(*key));
 	if (!key)
 		return NULL;
-	*err = -ENOTSUP;
-	key->backend = crypto_backend(wanted);
-	if (key->backend)
-		*err = key->backend->key_init(key, alg, cipher_key);
+	*err = key_init(key, alg, raw, wanted);
 	if (*err) {
 		free(key);
 		return NULL;
@@ -70,6 +64,24 @@ void crypto_key_free(struct crypto_key *key)
 		return;
 	key->backend->key_fini(key);
 	free(key);
+}
+
+/* OpenSSL's generator costs a system call now and then, so it is asked for many at once. */
+void crypto_random_iv(__u8 iv[16])
+{
+	static _Thread_local __u8 pool[4096];
+	static _Thread_local size_t left;
+
+	if (!left) {
+		if (RAND_bytes(pool, sizeof(pool)) != 1) {
+			log_error("no random numbers can be had: the worker ends");
+			abort();
+		}
+		left = sizeof(pool);
+	}
+	left -= 16;
+	memcpy(iv, pool + left, 16);
+	OPENSSL_cleanse(pool + left, 16);
 }
 
 static size_t whole_pages(size_t size)

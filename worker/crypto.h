@@ -14,18 +14,29 @@
 #include "xipsec/ctl.h"
 #include "xipsec/sa.h"
 
-#define CRYPTO_SALT_LEN  4
-#define CRYPTO_NONCE_LEN 12
-#define CRYPTO_TAG_LEN   16
+#define CRYPTO_NONCE_MAX 16
 #define CRYPTO_AAD_MAX   12
 
-/* One packet's share of a burst. Text is encrypted or decrypted in place. */
+/*
+ * One packet's share of a burst. Text is encrypted or decrypted in place.
+ *
+ * nonce: AEAD and GMAC: salt and IV (12 bytes; CCM: 11). CTR: RFC 3686's counter block. CBC: the
+ * IV. aad: SPI and sequence number as RFC 4106 5 has them; 12 bytes with ESN, else 8.
+ *
+ * Algorithms with HMAC authenticate what stands in the packet instead: `head_len` bytes before the
+ * text (ESP header and IV), the text, and with 12 bytes of aad its middle word, the high half of
+ * the ESN (RFC 4303 2.2.1). GMAC (RFC 4543): aad, the IV's 8 bytes out of the nonce, the text.
+ * AH hands over all that it covers as text, with head_len and aad_len 0.
+ */
 struct crypto_op {
 	__u8 *text;
-	__u8 *tag; /* seal: written; open: compared in constant time */
+	__u8 *tag; /* seal: written; open: compared in constant time; as long as the algorithm's ICV
+		    */
 	__u32 len; /* bytes of text */
-	__u32 ok;  /* open: 1 if the tag fits; else the text has been wiped */
-	__u8 nonce[CRYPTO_NONCE_LEN];
+	__u32 ok;  /* open: 1 if the tag fits; else the text has been wiped, unless it was in clear
+		    */
+	__u32 head_len;
+	__u8 nonce[CRYPTO_NONCE_MAX];
 	__u8 aad[CRYPTO_AAD_MAX];
 };
 
@@ -40,8 +51,10 @@ struct crypto_backend {
 	/* Everything that needs files or locks, done before the sandbox closes. 0, or -ENOTSUP when
 	 * this machine lacks what it needs. May be called again. */
 	int (*init)(void);
-	/* Fills key->ctx, seal and open. The cipher key has the length that the algorithm has. */
-	int (*key_init)(struct crypto_key *key, enum xipsec_alg alg, const __u8 *cipher_key);
+	/* Fills key->ctx, seal and open. The keys are as long as the algorithm has them. -ENOTSUP:
+	 * not by this backend. */
+	int (*key_init)(struct crypto_key *key, enum xipsec_alg alg, const __u8 *cipher_key,
+			const __u8 *auth_key);
 	/* Wipes. */
 	void (*key_fini)(struct crypto_key *key);
 };
@@ -63,15 +76,16 @@ extern const struct crypto_backend *const crypto_backends[];
  * used here. */
 int crypto_init(void);
 
-/* The backend that `wanted` means here, or NULL. */
-const struct crypto_backend *crypto_backend(enum xipsec_backend wanted);
-
-struct crypto_key *crypto_key_new(enum xipsec_alg alg, const __u8 *cipher_key, __u32 cipher_key_len,
+/* `key` is in KEYMAT's order (sa.h), of alg_key_len() bytes; the salt in it is not used here. AUTO
+ * takes the first backend that has the algorithm. NULL, with -EINVAL (no such algorithm, another
+ * length), -ENOTSUP (no backend has it here) or -ENOMEM in *err. */
+struct crypto_key *crypto_key_new(enum xipsec_alg alg, const __u8 *key, __u32 key_len,
 				  enum xipsec_backend wanted, int *err);
 void crypto_key_free(struct crypto_key *key);
 
-/* Lengths in bytes, salt not counted; 0: no such algorithm. */
-__u32 crypto_alg_key_len(enum xipsec_alg alg);
+/* 16 bytes that nobody can foresee, for CBC. Never fails: a generator that cannot be had ends the
+ * process. */
+void crypto_random_iv(__u8 iv[16]);
 
 /* Whole pages that stay out of core dumps, zeroed; wiped when freed. NULL: no memory. */
 void *crypto_memory_new(size_t size);

@@ -13,6 +13,9 @@
 #define IP4_LEN        20
 #define IP6_LEN        40
 
+/* RFC 3686 4: CTR's block counter starts at one. */
+static const __u8 ctr_start[4] = {0, 0, 0, 1};
+
 struct in_burst {
 	struct packet *pkt[BURST_MAX];
 	struct crypto_op op[BURST_MAX];
@@ -64,16 +67,15 @@ static __u32 outer_len(const struct packet *p, __u8 *tos)
 static enum xipsec_reason in_admit_one(const struct sa *sa, struct packet *p, struct crypto_op *op,
 				       __u8 *tos)
 {
-	const __u32 head = ESP_HEADER_LEN + ESP_IV_LEN;
-	__u32 len = outer_len(p, tos), seq_lo;
+	__u32 len = outer_len(p, tos), fixed = sa->head_len + sa->icv_len, seq_lo;
 	enum xipsec_reason reason;
-	__be64 aad_seq;
+	__be64 aad_seq, seq;
 	__u8 *esp;
 
-	if (p->l4_off < IP4_LEN || len < p->l4_off + head + ESP_ALIGN + ESP_ICV_LEN)
+	if (p->l4_off < IP4_LEN || len < p->l4_off + fixed + sa->align)
 		return XIPSEC_REASON_ESP_SHORT;
-	op->len = len - p->l4_off - head - ESP_ICV_LEN;
-	if (op->len % ESP_ALIGN)
+	op->len = len - p->l4_off - fixed;
+	if (op->len & (sa->align - 1u))
 		return XIPSEC_REASON_ESP_SHORT;
 	esp = p->data + p->l4_off;
 	memcpy(&seq_lo, esp + 4, sizeof(seq_lo));
@@ -83,10 +85,14 @@ static enum xipsec_reason in_admit_one(const struct sa *sa, struct packet *p, st
 		return reason;
 
 	aad_seq = htobe64(p->seq << sa->aad_shift);
-	op->text = esp + head;
+	seq = htobe64(p->seq);
+	op->text = esp + sa->head_len;
 	op->tag = op->text + op->len;
-	memcpy(op->nonce, sa->salt, CRYPTO_SALT_LEN);
-	memcpy(op->nonce + CRYPTO_SALT_LEN, esp + ESP_HEADER_LEN, ESP_IV_LEN);
+	op->head_len = sa->head_len;
+	memcpy(op->nonce, sa->salt, sizeof(sa->salt));
+	memcpy(op->nonce + sa->salt_len, &seq, sizeof(seq)); /* the IV that does not travel */
+	memcpy(op->nonce + 12, ctr_start, sizeof(ctr_start));
+	memcpy(op->nonce + sa->salt_len, esp + ESP_HEADER_LEN, sa->iv_len);
 	memcpy(op->aad, esp, 4);
 	memcpy(op->aad + 4, &aad_seq, sizeof(aad_seq));
 	return XIPSEC_REASON_UNSPEC;

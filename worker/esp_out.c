@@ -34,8 +34,8 @@ static enum xipsec_reason out_admit_one(const struct sa *sa, struct packet *p, _
 	if (reason)
 		return reason;
 	/* Before anything in the packet changes. */
-	if (p->headroom < sa->outer.len + ESP_HEADER_LEN + ESP_IV_LEN ||
-	    p->tailroom + (p->len - inner->len) < ESP_TAIL_MAX) {
+	if (p->headroom < sa->outer.len + sa->head_len ||
+	    p->tailroom + (p->len - inner->len) < sa->tail_room) {
 		p->icmp_mtu = inner_max;
 		return XIPSEC_REASON_TOO_BIG;
 	}
@@ -61,46 +61,58 @@ static void out_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32
 	}
 }
 
-/* Padding 1, 2, 3 (RFC 4303 2.4), pad length, next header. Written whole: the pad's unused bytes
- * are overwritten by what follows. Returns the bytes of text. */
-static __u32 trailer_write(struct packet *p, const struct inner *inner)
+/* Padding 1, 2, 3… (RFC 4303 2.4), pad length, next header. The padding is written whole: what it
+ * has too many bytes is overwritten by what follows. Returns the bytes of text. */
+static __u32 trailer_write(const struct sa *sa, struct packet *p, const struct inner *inner)
 {
-	__u32 pad = (0 - (p->len + ESP_TRAILER_MIN)) & (ESP_ALIGN - 1);
+	static const __u8 padding[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+	__u32 pad = (0 - (p->len + ESP_TRAILER_MIN)) & (sa->align - 1u);
 	__u8 *tail = p->data + p->len;
 
-	tail[0] = 1;
-	tail[1] = 2;
-	tail[2] = 3;
+	memcpy(tail, padding, sizeof(padding));
 	tail[pad] = (__u8)pad;
 	tail[pad + 1] = inner->family == XIPSEC_FAMILY_IP4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 	return p->len + pad + ESP_TRAILER_MIN;
 }
 
+/* The nonce, for every algorithm alike: salt and sequence number, then CTR's block counter (RFC
+ * 3686 4), which the others do not read. CBC wants an IV that nobody can foresee (RFC 3602 3). */
+static void nonce_write(const struct sa *sa, __u8 *nonce, __be64 seq)
+{
+	static const __u8 counter[4] = {0, 0, 0, 1};
+
+	memcpy(nonce, sa->salt, sizeof(sa->salt));
+	memcpy(nonce + sa->salt_len, &seq, sizeof(seq));
+	memcpy(nonce + 12, counter, sizeof(counter));
+	if (sa->iv_len == XIPSEC_IV_MAX)
+		crypto_random_iv(nonce);
+}
+
 static void out_write(const struct sa *sa, struct packet *p, const struct inner *inner,
 		      struct crypto_op *op)
 {
-	__u32 head_len = sa->outer.len + ESP_HEADER_LEN + ESP_IV_LEN;
-	__be64 iv = htobe64(p->seq), aad_seq = htobe64(p->seq << sa->aad_shift);
+	__u32 head_len = sa->outer.len + sa->head_len;
+	__be64 seq = htobe64(p->seq), aad_seq = htobe64(p->seq << sa->aad_shift);
 	__be32 seq_lo = htobe32((__u32)p->seq);
 	__u8 *esp;
 
 	op->text = p->data;
-	op->len = trailer_write(p, inner);
+	op->len = trailer_write(sa, p, inner);
 	op->tag = p->data + op->len;
-	memcpy(op->nonce, sa->salt, CRYPTO_SALT_LEN);
-	memcpy(op->nonce + CRYPTO_SALT_LEN, &iv, sizeof(iv));
+	op->head_len = sa->head_len;
+	nonce_write(sa, op->nonce, seq);
 	memcpy(op->aad, &sa->spi, sizeof(sa->spi));
 	memcpy(op->aad + sizeof(sa->spi), &aad_seq, sizeof(aad_seq));
 
-	esp = p->data - ESP_IV_LEN - ESP_HEADER_LEN;
+	esp = p->data - sa->head_len;
 	memcpy(esp, &sa->spi, sizeof(sa->spi));
 	memcpy(esp + 4, &seq_lo, sizeof(seq_lo));
-	memcpy(esp + ESP_HEADER_LEN, &iv, sizeof(iv));
+	memcpy(esp + ESP_HEADER_LEN, op->nonce + sa->salt_len, sa->iv_len);
 
-	p->tailroom -= op->len - p->len + ESP_ICV_LEN;
+	p->tailroom -= op->len - p->len + sa->icv_len;
 	p->headroom -= head_len;
 	p->data -= head_len;
-	p->len = head_len + op->len + ESP_ICV_LEN;
+	p->len = head_len + op->len + sa->icv_len;
 	p->family = sa->outer_family;
 	p->l4_off = (__u16)sa->outer.len;
 	p->reason = XIPSEC_REASON_SEALED;

@@ -7,18 +7,19 @@
 #include <string.h>
 #include <openssl/crypto.h>
 
+#include "lib/alg.h"
 #include "lib/log.h"
 
 static int sa_check(const struct xipsec_sa *sa)
 {
-	__u32 key_len = crypto_alg_key_len(sa->alg);
+	__u32 key_len = alg_key_len(sa->alg);
 
 	if (!key_len || sa->mode != XIPSEC_MODE_TUNNEL || sa->l4_proto != IPPROTO_ESP ||
 	    (sa->flags & XIPSEC_SA_UDP))
 		return -ENOTSUP;
 	if (sa->dir != XIPSEC_DIR_IN && sa->dir != XIPSEC_DIR_OUT)
 		return -EINVAL;
-	if (sa->key_len != key_len + CRYPTO_SALT_LEN || sa->key_len > XIPSEC_KEY_MAX)
+	if (sa->key_len != key_len || sa->key_len > XIPSEC_KEY_MAX)
 		return -EINVAL;
 	if (sa->n_selectors > XIPSEC_SELECTORS_MAX)
 		return -EINVAL;
@@ -28,20 +29,36 @@ static int sa_check(const struct xipsec_sa *sa)
 	return 0;
 }
 
+/* A table of 16 bytes is written as padding, however few of them are meant. */
+#define PAD_WRITE 16
+
+static void sa_fill_alg(struct sa *to, const struct xipsec_sa *from)
+{
+	const struct alg *alg = alg_get(from->alg);
+	__u32 tail = alg->align - 1u + ESP_TRAILER_MIN + alg->icv;
+
+	memcpy(to->salt, from->key + alg->cipher_key, alg->salt);
+	to->salt_len = alg->salt;
+	to->iv_len = alg->iv;
+	to->icv_len = alg->icv;
+	to->align = alg->align;
+	to->head_len = ESP_HEADER_LEN + alg->iv;
+	to->tail_room = tail > PAD_WRITE ? tail : PAD_WRITE;
+}
+
 static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_backend backend)
 {
-	__u32 cipher_key_len = from->key_len - CRYPTO_SALT_LEN;
 	int err =
 		outer_init(&to->outer, from->outer_family, &from->src, &from->dst, from->l4_proto);
 
 	if (err)
 		return err;
-	to->key = crypto_key_new(from->alg, from->key, cipher_key_len, backend, &err);
+	to->key = crypto_key_new(from->alg, from->key, from->key_len, backend, &err);
 	if (!to->key)
 		return err;
 	to->seal = to->key->seal;
 	to->open = to->key->open;
-	memcpy(to->salt, from->key + cipher_key_len, CRYPTO_SALT_LEN);
+	sa_fill_alg(to, from);
 	to->src = from->src;
 	to->dst = from->dst;
 	to->spi = from->spi;
@@ -50,7 +67,6 @@ static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_back
 	to->esn = !!(from->flags & XIPSEC_SA_ESN);
 	to->aad_len = to->esn ? 12 : 8;
 	to->aad_shift = to->esn ? 0 : 32;
-	to->overhead = to->outer.len + ESP_HEADER_LEN + ESP_IV_LEN + ESP_TAIL_MAX;
 	to->window = from->window;
 	to->n_selectors = from->n_selectors;
 	memcpy(to->refuse, from->refuse, from->n_selectors);
@@ -97,13 +113,13 @@ enum xipsec_backend sa_backend(const struct sa *sa)
 
 __u32 sa_inner_max(const struct sa *sa, __u32 path_mtu)
 {
-	__u32 fixed = sa->outer.len + ESP_HEADER_LEN + ESP_IV_LEN + ESP_ICV_LEN;
+	__u32 fixed = sa->outer.len + sa->head_len + sa->icv_len;
 	__u32 text;
 
 	if (path_mtu > 0xffff)
 		path_mtu = 0xffff;
-	if (path_mtu < fixed + ESP_ALIGN)
+	if (path_mtu < fixed + sa->align)
 		return 0;
-	text = (path_mtu - fixed) & ~(__u32)(ESP_ALIGN - 1);
+	text = (path_mtu - fixed) & ~(sa->align - 1u);
 	return text - ESP_TRAILER_MIN;
 }

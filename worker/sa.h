@@ -17,11 +17,7 @@
 #include "worker/outer.h"
 
 #define ESP_HEADER_LEN  8 /* SPI and sequence number */
-#define ESP_IV_LEN      8
-#define ESP_ICV_LEN     16
-#define ESP_ALIGN       4
 #define ESP_TRAILER_MIN 2 /* pad length and next header */
-#define ESP_TAIL_MAX    (ESP_ALIGN - 1 + ESP_TRAILER_MIN + ESP_ICV_LEN)
 
 struct sa {
 	struct xipsec_sa_state *state;
@@ -39,9 +35,14 @@ struct sa {
 	__u8 esn;
 	__u8 aad_len;
 	__u8 aad_shift; /* 32 without ESN: the AAD holds the low half alone */
-	__u8 salt[CRYPTO_SALT_LEN];
-	/* Bytes that sealing adds at most: outer header, ESP header, IV, padding, trailer, ICV. */
-	__u32 overhead;
+	/* Of its algorithm, in bytes. */
+	__u8 salt_len;
+	__u8 iv_len; /* as it travels: 0, 8 or 16 */
+	__u8 icv_len;
+	__u8 align;     /* of what is encrypted, trailer included */
+	__u8 head_len;  /* ESP header and IV */
+	__u8 tail_room; /* that sealing may write behind the text: padding, trailer, ICV */
+	__u8 salt[XIPSEC_SALT_MAX];
 	__u32 window; /* inbound: packets */
 	/* Inbound: what may come out of it and what not, as in struct xipsec_sa. */
 	__u32 n_selectors;

@@ -18,6 +18,7 @@
 
 #include "worker/checksum.h"
 #include "worker/packet.h"
+#include "lib/alg.h"
 #include "worker/sa.h"
 
 #define HEADROOM   256
@@ -146,7 +147,7 @@ static inline struct xipsec_sa sa_config(enum xipsec_alg alg, int outer_family, 
 		.flags = esn ? XIPSEC_SA_ESN : 0,
 		.window = 1024,
 		.n_selectors = 1,
-		.key_len = alg == XIPSEC_ALG_AES128GCM16 ? 20 : 36,
+		.key_len = alg_key_len(alg),
 	};
 	const __u8 ip6[2][16] = {{0x20, 0x01, 0x0d, 0xb8, [15] = 1},
 				 {0x20, 0x01, 0x0d, 0xb8, [15] = 2}};

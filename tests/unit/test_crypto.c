@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "lib/alg.h"
 #include "worker/crypto.h"
 
 struct gcm_vector {
@@ -83,9 +84,9 @@ static __u32 unhex(__u8 *to, const char *hex)
 
 static void run_vector(const struct gcm_vector *v, enum xipsec_backend backend)
 {
-	__u8 raw_key[32], text[128], want[128], tag[16], want_tag[16];
+	__u8 raw_key[36], text[128], want[128], tag[16], want_tag[16];
 	struct crypto_op op = {.text = text, .tag = tag};
-	__u32 aad_len, key_len = unhex(raw_key, v->key);
+	__u32 aad_len, key_len = unhex(raw_key, v->key) + 4; /* and a salt */
 	struct crypto_key *key;
 	int err;
 
@@ -131,8 +132,8 @@ static void run_pair(enum xipsec_alg alg, enum xipsec_backend sealer, enum xipse
 		     __u32 aad_len)
 {
 	static __u8 text[BURST][2048], plain[BURST][2048], tag[BURST][16];
-	__u8 raw_key[32];
-	__u32 key_len = crypto_alg_key_len(alg);
+	__u8 raw_key[XIPSEC_KEY_MAX];
+	__u32 key_len = alg_key_len(alg);
 	struct crypto_key *seal, *open;
 	int err;
 
@@ -148,7 +149,7 @@ static void run_pair(enum xipsec_alg alg, enum xipsec_backend sealer, enum xipse
 			for (__u32 i = 0; i < len + k; i++)
 				plain[k][i] = text[k][i] = (__u8)(i + len * k);
 			ops[k] = (struct crypto_op){.text = text[k], .tag = tag[k], .len = len + k};
-			memset(ops[k].nonce, (int)(len + k), CRYPTO_NONCE_LEN);
+			memset(ops[k].nonce, (int)(len + k), CRYPTO_NONCE_MAX);
 			memset(ops[k].aad, (int)k, CRYPTO_AAD_MAX);
 		}
 		seal->seal(seal->ctx, ops, BURST, aad_len);
@@ -168,7 +169,7 @@ static void run_pair(enum xipsec_alg alg, enum xipsec_backend sealer, enum xipse
 static void test_pairs(void **unused)
 {
 	for (int b = 0; b < 2; b++)
-		for (enum xipsec_alg alg = 1; alg < XIPSEC_ALG_COUNT; alg++) {
+		for (enum xipsec_alg alg = 1; alg <= XIPSEC_ALG_AES256GCM16; alg++) {
 			run_pair(alg, backends[b], backends[!b], 8);
 			run_pair(alg, backends[b], backends[!b], 12);
 		}
@@ -176,25 +177,23 @@ static void test_pairs(void **unused)
 
 static void test_choice(void **unused)
 {
-	const __u8 raw_key[32] = {0};
+	const __u8 raw_key[36] = {0};
 	struct crypto_key *key;
 	int err = 0;
 
 	assert_int_equal(crypto_init(), 0);
 	assert_int_equal(crypto_init(), 0);
-	key = crypto_key_new(XIPSEC_ALG_AES128GCM16, raw_key, 16, XIPSEC_BACKEND_AUTO, &err);
+	key = crypto_key_new(XIPSEC_ALG_AES128GCM16, raw_key, 20, XIPSEC_BACKEND_AUTO, &err);
 	assert_non_null(key);
-	assert_ptr_equal(key->backend, crypto_backend(XIPSEC_BACKEND_AUTO));
 	assert_int_not_equal(key->backend->id, XIPSEC_BACKEND_AUTO);
 	crypto_key_free(key);
-	assert_null(crypto_backend(99));
-	assert_null(crypto_key_new(XIPSEC_ALG_AES128GCM16, raw_key, 32, XIPSEC_BACKEND_AUTO, &err));
+	assert_null(crypto_key_new(XIPSEC_ALG_AES128GCM16, raw_key, 36, XIPSEC_BACKEND_AUTO, &err));
 	assert_int_equal(err, -EINVAL);
 	assert_null(crypto_key_new(XIPSEC_ALG_NONE, raw_key, 0, XIPSEC_BACKEND_AUTO, &err));
 	assert_int_equal(err, -EINVAL);
-	assert_null(crypto_key_new(XIPSEC_ALG_COUNT, raw_key, 16, XIPSEC_BACKEND_AUTO, &err));
+	assert_null(crypto_key_new(XIPSEC_ALG_COUNT, raw_key, 20, XIPSEC_BACKEND_AUTO, &err));
 	assert_int_equal(err, -EINVAL);
-	assert_null(crypto_key_new(XIPSEC_ALG_AES128GCM16, raw_key, 16, 99, &err));
+	assert_null(crypto_key_new(XIPSEC_ALG_AES128GCM16, raw_key, 20, 99, &err));
 	assert_int_equal(err, -ENOTSUP);
 	crypto_key_free(NULL);
 }
@@ -220,7 +219,7 @@ static bool stays_out_of_dumps(const void *at)
 
 static void test_memory(void **unused)
 {
-	const __u8 raw_key[32] = {0};
+	const __u8 raw_key[36] = {0};
 	__u8 *memory = crypto_memory_new(5000);
 	struct crypto_key *key;
 	int err;
@@ -233,7 +232,7 @@ static void test_memory(void **unused)
 	crypto_memory_free(memory, 5000);
 	crypto_memory_free(NULL, 5000);
 	/* the schedule of a key is the key */
-	key = crypto_key_new(XIPSEC_ALG_AES128GCM16, raw_key, 16, XIPSEC_BACKEND_IPSEC_MB, &err);
+	key = crypto_key_new(XIPSEC_ALG_AES128GCM16, raw_key, 20, XIPSEC_BACKEND_IPSEC_MB, &err);
 	assert_non_null(key);
 	assert_true(stays_out_of_dumps(key->ctx));
 	crypto_key_free(key);

@@ -17,7 +17,8 @@ static void null_burst(void *ctx, struct crypto_op *ops, unsigned int n, __u32 a
 		ops[i].ok = 1;
 }
 
-static int null_key_init(struct crypto_key *key, enum xipsec_alg alg, const __u8 *cipher_key)
+static int null_key_init(struct crypto_key *key, enum xipsec_alg alg, const __u8 *cipher_key,
+			 const __u8 *auth_key)
 {
 	key->ctx = NULL;
 	key->seal = null_burst;

@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
+#include "lib/alg.h"
 #include "lib/cleanup.h"
 #include "lib/config.h"
 #include "lib/log.h"
@@ -14,20 +15,9 @@
 
 /* JSON names: docs/json-sa.md */
 
-static const char *const alg_names[XIPSEC_ALG_COUNT] = {"none",
-#define ALG_NAME(sym, name, key, salt, iv, icv, align) name,
-							XIPSEC_ALGS(ALG_NAME)
-#undef ALG_NAME
-};
-
 static const char *name_of(const char *const *names, size_t n, unsigned int i)
 {
 	return i < n ? names[i] : "unknown";
-}
-
-static const char *alg_name(unsigned int alg)
-{
-	return name_of(alg_names, XIPSEC_ALG_COUNT, alg);
 }
 
 static const char *backend_name(unsigned int backend)
@@ -93,7 +83,8 @@ static int print_text(const struct sadb_sa_info *info)
 	printf("    %s -> %s, SPI 0x%08x, %s, %s, engine %s, backend %s\n",
 	       addr_text(src, sa->outer_family, &sa->src),
 	       addr_text(dst, sa->outer_family, &sa->dst), ntohl(sa->spi), mode_name(sa->mode),
-	       alg_name(sa->alg), engine_name(sa->engine), backend_name(info->backend));
+	       alg_name(sa->alg, sa->l4_proto), engine_name(sa->engine),
+	       backend_name(info->backend));
 	if (out)
 		printf("    sequence %" PRIu64 " of %" PRIu64 " reserved%s\n", (uint64_t)info->seq,
 		       (uint64_t)info->seq_limit, sa->flags & XIPSEC_SA_ESN ? ", ESN" : "");
@@ -134,7 +125,7 @@ static struct json_object *json_of(const struct sadb_sa_info *info)
 	add_text(object, "dst", addr_text(text, sa->outer_family, &sa->dst));
 	add_text(object, "spi", spi);
 	add_text(object, "mode", mode_name(sa->mode));
-	add_text(object, "algorithm", alg_name(sa->alg));
+	add_text(object, "algorithm", alg_name(sa->alg, sa->l4_proto));
 	add_text(object, "engine", engine_name(sa->engine));
 	add_text(object, "backend", backend_name(info->backend));
 	add_text(object, "status", status_name(info->status));
