@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/log.h"
+#include "lib/sa_selectors.h"
 
 int manual_add(struct sas *sas, struct xipsec_sa *sa, __u32 flags, char *text)
 {
@@ -29,6 +30,30 @@ static const struct xipsec_sa *wanted(const struct config *config, const char *n
 	return NULL;
 }
 
+/* A client's SA has the list of selectors that the policies gave it; what they give it now may be
+ * another one. */
+static bool list_holds(const struct config *config, const struct sa *sa)
+{
+	struct xipsec_sa now = sa->sa;
+
+	return !sa_selectors_narrow(config, &now) && memcmp(&now, &sa->sa, sizeof(now)) == 0;
+}
+
+/* True if it must go, or be made anew. */
+static bool outdated(struct sas *sas, const struct config *config, const struct sa *sa)
+{
+	const struct xipsec_sa *want = wanted(config, sa->sa.name);
+
+	if (sa->sa.flags & XIPSEC_SA_MANUAL)
+		return !want || !sas_same(sas, sa, want);
+	if (list_holds(config, sa))
+		return false;
+	log_info("SA %s: the policies of its child have changed, its client has to make it anew",
+		 sa->sa.name);
+	sas_expire(sas, sa);
+	return true;
+}
+
 int manual_apply(struct sas *sas, struct config *config, char *text)
 {
 	struct sa **gone = calloc(sas_count(sas) + 1, sizeof(*gone));
@@ -38,12 +63,9 @@ int manual_apply(struct sas *sas, struct config *config, char *text)
 
 	if (!gone)
 		return -ENOMEM;
-	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
-		const struct xipsec_sa *want = wanted(config, sa->sa.name);
-
-		if ((sa->sa.flags & XIPSEC_SA_MANUAL) && (!want || !sas_same(sas, sa, want)))
+	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa))
+		if (outdated(sas, config, sa))
 			gone[n++] = sa;
-	}
 	sas_delete(sas, gone, n);
 	free(gone);
 	for (unsigned int i = 0; i < config->n_sas; i++) {

@@ -10,7 +10,8 @@
  * (XIPSEC_SADB_ERR_TEXT). The caller wipes the key. */
 int manual_add(struct sas *sas, struct xipsec_sa *sa, __u32 flags, char *text);
 
-/* Makes the manual SAs be those of `config`: what did not change does not notice. 0, or -errno of
+/* Makes the manual SAs be those of `config`: what did not change does not notice. SAs of clients go
+ * if the policies would give them other selectors now. 0, or -errno of
  * the first that could not be added, with `text` (XIPSEC_SADB_ERR_TEXT). */
 int manual_apply(struct sas *sas, struct config *config, char *text);
 

@@ -100,6 +100,11 @@ static void sa_record_refill(struct sas *sas, struct sa *sa)
 	__atomic_store_n(&state->seq_limit, sa->record.reserved, __ATOMIC_RELEASE);
 }
 
+void sas_expire(struct sas *sas, const struct sa *sa)
+{
+	sas->ops->stopped(sas->ctx, &sa->sa, sa->index);
+}
+
 void sas_tick(struct sas *sas)
 {
 	bool tops = sas_now() != sas->tops_at;
@@ -113,7 +118,7 @@ void sas_tick(struct sas *sas)
 						      __ATOMIC_ACQUIRE) == XIPSEC_SA_STOPPED) {
 			sa->announced = true;
 			log_warn("SA %s has used up its sequence numbers and stopped", sa->sa.name);
-			sas->ops->stopped(sas->ctx, &sa->sa, sa->index);
+			sas_expire(sas, sa);
 		}
 		if (!(sa->sa.flags & XIPSEC_SA_MANUAL))
 			continue;

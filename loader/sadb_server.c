@@ -13,6 +13,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "lib/sa_selectors.h"
 
 #define CLIENTS_MAX     64
 #define CHILDREN_MAX    256        /* that one connection can be restricted to */
@@ -109,30 +110,6 @@ static void reply(struct client *client, const struct sadb_hdr *request, int err
 
 /* ------------------------------------------------------------------ rights */
 
-static bool prefix_inside(const struct xipsec_addr *net, const struct xipsec_addr *mask,
-			  const struct xipsec_addr *outer_net, const struct xipsec_addr *outer_mask)
-{
-	for (int i = 0; i < 4; i++)
-		if ((outer_mask->word[i] & ~mask->word[i]) ||
-		    ((net->word[i] ^ outer_net->word[i]) & outer_mask->word[i]))
-			return false;
-	return true;
-}
-
-bool selector_inside(const struct xipsec_selector *in, const struct xipsec_selector *out)
-{
-	if (out->family && in->family != out->family)
-		return false;
-	if (!out->any_proto && (in->any_proto || in->l4_proto != out->l4_proto))
-		return false;
-	return prefix_inside(&in->local, &in->local_mask, &out->local, &out->local_mask) &&
-	       prefix_inside(&in->remote, &in->remote_mask, &out->remote, &out->remote_mask) &&
-	       in->local_port_lo >= out->local_port_lo && in->local_port_hi <= out->local_port_hi &&
-	       in->remote_port_lo >= out->remote_port_lo &&
-	       in->remote_port_hi <= out->remote_port_hi && in->icmp_lo >= out->icmp_lo &&
-	       in->icmp_hi <= out->icmp_hi;
-}
-
 static bool may_serve(const struct client *client, const char *child)
 {
 	for (unsigned int i = 0; i < client->n_children; i++)
@@ -141,36 +118,13 @@ static bool may_serve(const struct client *client, const char *child)
 	return !client->restricted;
 }
 
-static bool policy_has(const struct config *config, const char *child,
-		       const struct xipsec_selector *sel)
-{
-	for (unsigned int p = 0; config && p < config->n_policies; p++) {
-		const struct config_policy *policy = &config->policies[p];
-
-		if (strcmp(policy->child, child) != 0)
-			continue;
-		for (unsigned int r = 0; r < policy->n_rules; r++)
-			if (policy->rules[r].action == XIPSEC_ACTION_PROTECT &&
-			    selector_inside(sel, &policy->rules[r].sel))
-				return true;
-	}
-	return false;
-}
-
 /* A restricted client speaks for a process that reads what strangers send. */
 static const char *forbidden(const struct client *client, const struct xipsec_sa *sa)
 {
-	const struct config *config = client->server->hooks->config(client->server->ctx);
-
 	if (!client->restricted)
 		return NULL;
 	if (!memchr(sa->child, 0, sizeof(sa->child)) || !may_serve(client, sa->child))
 		return "this connection may not speak for that child";
-	if (sa->n_selectors > XIPSEC_SELECTORS_MAX)
-		return "too many selectors";
-	for (__u32 i = 0; i < sa->n_selectors; i++)
-		if (!policy_has(config, sa->child, &sa->selector[i]))
-			return "a selector reaches outside the child's policies";
 	return NULL;
 }
 
@@ -204,12 +158,15 @@ static void on_restrict(struct client *client, const struct sadb_name *req)
 static void on_add(struct client *client, struct sadb_sa_add *req)
 {
 	struct sas *sas = client->server->hooks->sas(client->server->ctx);
+	const struct config *config = client->server->hooks->config(client->server->ctx);
 	const char *why = forbidden(client, &req->sa);
 	char text[XIPSEC_SADB_ERR_TEXT] = "";
 	int err;
 
 	/* Manual keys come from the config alone: their numbers outlive us. */
 	req->sa.flags &= ~(XIPSEC_SA_MANUAL | XIPSEC_SA_FRESH_KEY);
+	if (!why)
+		why = sa_selectors_narrow(config, &req->sa);
 	err = why ? -EPERM : sas_add(sas, &req->sa, text);
 	reply(client, &req->hdr, err, why ? why : text);
 }

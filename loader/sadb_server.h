@@ -12,7 +12,7 @@ struct sadb_hooks {
 	int (*add_named)(void *ctx, const char *name, __u32 flags, char *text);
 	int (*reload)(void *ctx, const char *path, char *text);
 	void (*status)(void *ctx, struct sadb_status *out); /* without hdr */
-	/* The SADB, and the config whose policies bound restricted clients. */
+	/* The SADB, and the config whose policies bound what clients add. */
 	struct sas *(*sas)(void *ctx);
 	const struct config *(*config)(void *ctx);
 };
@@ -28,8 +28,5 @@ void sadb_server_free(struct sadb_server *server);
 
 /* To every subscriber. */
 void sadb_server_event(struct sadb_server *server, struct sadb_event *event);
-
-/* True if every packet that `inner` matches, `outer` matches too. */
-bool selector_inside(const struct xipsec_selector *inner, const struct xipsec_selector *outer);
 
 #endif

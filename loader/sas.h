@@ -72,6 +72,9 @@ int sas_delete(struct sas *sas, struct sa **list, unsigned int n);
 /* With every worker dead: writes exact numbers back and empties SAD and children. */
 void sas_stop(struct sas *sas);
 
+/* Tells who listens that it has stopped (XIPSEC_EVENT_EXPIRE_HARD). */
+void sas_expire(struct sas *sas, const struct sa *sa);
+
 /* Every 20 ms: reserves ahead, notices SAs that stopped, and once a second writes replay tops. */
 void sas_tick(struct sas *sas);
 

@@ -6,8 +6,13 @@
  *
  * A connection starts with every right. RESTRICT takes rights away for good: xipsec-iked's parent
  * does that before it lends a connection to the child that talks to strangers. A restricted
- * connection may only add and delete SAs of the children it was restricted to, inside the
- * selectors that the SPD has for them, and list. No reply ever carries a key.
+ * connection may only add and delete SAs of the children it was restricted to, and list. No reply
+ * ever carries a key.
+ *
+ * Whoever adds an SA: its selectors may narrow the policies of its child, none means all of them,
+ * and xipsecd puts in the earlier rules that take something from them; the refusals that came with
+ * it do not count. When a reload changes what the policies give an SA, it is deleted, after
+ * XIPSEC_EVENT_EXPIRE_HARD.
  */
 #ifndef XIPSEC_SADB_H
 #define XIPSEC_SADB_H

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "loader/manual.h"
 #include "loader/sadb_server.h"
 
 #define MAX 8
@@ -569,7 +570,15 @@ static void hook_status(void *ctx, struct sadb_status *out)
 	out->epoch = 1234;
 }
 
-static const struct sadb_hooks hooks = {.sas = hook_sas, .status = hook_status};
+static struct config *config;
+
+static const struct config *hook_config(void *ctx)
+{
+	return config;
+}
+
+static const struct sadb_hooks hooks = {
+	.sas = hook_sas, .status = hook_status, .config = hook_config};
 static struct event_base *base;
 static struct sadb_server *server;
 
@@ -712,35 +721,140 @@ static void other_users_are_turned_away(void **state)
 	unserve();
 }
 
-static void one_selector_inside_another(void **state)
+/* ------------------------------------------------------------------ selectors of a client */
+
+#define POLICY_A  "a { action = protect\n local = 10.1.0.0/16\n remote = 10.2.0.0/16 }\n"
+#define DISCARD_9 "nine { action = discard\n remote = 10.2.9.0/24 }\n"
+#define DISCARD_8 "eight { action = discard\n remote = 10.2.8.0/24 }\n"
+
+static struct config *policies(const char *body)
 {
-	struct xipsec_selector out = {.local_port_hi = 65535,
+	struct config *read = NULL;
+	char path[100];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/conf", dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "policies {\n%s}\n", body);
+	fclose(file);
+	assert_int_equal(config_load(path, &read, stderr), 0);
+	return read;
+}
+
+static struct xipsec_selector pair(const char *local, const char *remote, const char *mask)
+{
+	struct xipsec_selector sel = {.local_port_hi = 65535,
 				      .remote_port_hi = 65535,
 				      .icmp_hi = 65535,
 				      .family = XIPSEC_FAMILY_IP4,
 				      .any_proto = 1};
-	struct xipsec_selector in;
 
-	inet_pton(AF_INET, "10.1.0.0", &out.local);
-	inet_pton(AF_INET, "255.255.0.0", &out.local_mask);
-	in = out;
-	assert_true(selector_inside(&in, &out));
-	inet_pton(AF_INET, "10.1.2.0", &in.local);
-	inet_pton(AF_INET, "255.255.255.0", &in.local_mask);
-	assert_true(selector_inside(&in, &out));
-	assert_false(selector_inside(&out, &in));
-	inet_pton(AF_INET, "10.2.2.0", &in.local);
-	assert_false(selector_inside(&in, &out));
-	in = out;
-	in.family = XIPSEC_FAMILY_IP6;
-	assert_false(selector_inside(&in, &out));
-	in = out;
-	out.any_proto = 0;
-	out.l4_proto = IPPROTO_TCP;
-	assert_false(selector_inside(&in, &out));
-	in = out;
-	out.remote_port_lo = out.remote_port_hi = 443;
-	assert_false(selector_inside(&in, &out));
+	inet_pton(AF_INET, local, &sel.local);
+	inet_pton(AF_INET, mask, &sel.local_mask);
+	inet_pton(AF_INET, remote, &sel.remote);
+	inet_pton(AF_INET, mask, &sel.remote_mask);
+	return sel;
+}
+
+/* What the server says to that SA; its words in `text`. */
+static int ask_add(const struct xipsec_sa *sa)
+{
+	struct sadb_sa_add req = {
+		.hdr = {.type = XIPSEC_SADB_SA_ADD, .abi = XIPSEC_ABI, .len = sizeof(req)},
+		.sa = *sa};
+	struct sadb_reply got = {0};
+	int fd;
+
+	serve();
+	fd = dial();
+	assert_int_equal(send(fd, &req, sizeof(req), 0), sizeof(req));
+	turn();
+	assert_int_equal(recv(fd, &got, sizeof(got), MSG_DONTWAIT), sizeof(got));
+	close(fd);
+	unserve();
+	memcpy(text, got.text, sizeof(text));
+	return got.hdr.err;
+}
+
+static void clients_get_the_list_of_the_policies(void **state)
+{
+	struct xipsec_sa want = make("in", XIPSEC_DIR_IN, 0x2001);
+	struct xipsec_selector sel;
+	struct sa *sa;
+
+	config = policies(DISCARD_9 POLICY_A);
+	want.n_selectors = 0;
+	assert_int_equal(ask_add(&want), 0);
+	sa = sas_by_name(sas, "in");
+	assert_int_equal(sa->sa.n_selectors, 2);
+	assert_int_equal(sa->sa.refuse[0], 1);
+	assert_int_equal(sa->sa.refuse[1], 0);
+	sel = pair("10.1.0.0", "10.2.0.0", "255.255.0.0");
+	assert_memory_equal(&sa->sa.selector[1], &sel, sizeof(sel));
+	inet_pton(AF_INET, "10.2.9.0", &sel.remote);
+	assert_memory_equal(&sa->sa.selector[0].remote, &sel.remote, sizeof(sel.remote));
+	delete (sa);
+
+	/* Narrower: what it brings of its own to refuse counts for nothing. */
+	want.n_selectors = 2;
+	want.selector[0] = pair("10.1.9.0", "10.2.8.0", "255.255.255.0");
+	want.selector[1] = pair("10.1.8.0", "10.2.9.0", "255.255.255.0");
+	want.refuse[0] = 1;
+	assert_int_equal(ask_add(&want), 0);
+	sa = sas_by_name(sas, "in");
+	assert_int_equal(sa->sa.n_selectors, 2);
+	assert_int_equal(sa->sa.refuse[0], 1);
+	assert_memory_equal(&sa->sa.selector[0].remote, &sel.remote, sizeof(sel.remote));
+	assert_int_equal(sa->sa.refuse[1], 0);
+	assert_memory_equal(&sa->sa.selector[1], &want.selector[1], sizeof(sel));
+	config_free(config);
+}
+
+static void clients_cannot_widen(void **state)
+{
+	struct xipsec_sa want = make("in", XIPSEC_DIR_IN, 0x2001);
+
+	config = policies(DISCARD_9 POLICY_A "b { action = protect\n remote = 10.3.0.0/16 }\n");
+	want.selector[0] = pair("10.1.0.0", "10.2.0.0", "255.254.0.0");
+	assert_int_equal(ask_add(&want), -EPERM);
+	assert_non_null(strstr(text, "outside"));
+	want.selector[0] = pair("10.1.0.0", "10.3.0.0", "255.255.0.0"); /* of another child */
+	assert_int_equal(ask_add(&want), -EPERM);
+	want.n_selectors = XIPSEC_SELECTORS_MAX + 1;
+	assert_int_equal(ask_add(&want), -EPERM);
+	want.n_selectors = 0;
+	strcpy(want.child, "c");
+	assert_int_equal(ask_add(&want), -EPERM);
+	assert_non_null(strstr(text, "no policy"));
+	memset(want.child, 'a', sizeof(want.child));
+	assert_int_equal(ask_add(&want), -EPERM);
+	assert_int_equal(sas_count(sas), 0);
+	config_free(config);
+}
+
+static void new_policies_end_clients_sas(void **state)
+{
+	struct xipsec_sa want = make("in", XIPSEC_DIR_IN, 0x2001);
+	struct config *next;
+
+	config = policies(DISCARD_9 POLICY_A);
+	want.n_selectors = 1;
+	want.selector[0] = pair("10.1.8.0", "10.2.8.0", "255.255.255.0");
+	assert_int_equal(ask_add(&want), 0);
+	said[0] = 0;
+	next = policies(DISCARD_9 POLICY_A "b { action = protect\n remote = 10.3.0.0/16 }\n");
+	assert_int_equal(manual_apply(sas, next, text), 0);
+	assert_int_equal(sas_count(sas), 1);
+	assert_string_equal(said, "");
+	config_free(next);
+	next = policies(DISCARD_9 DISCARD_8 POLICY_A);
+	assert_int_equal(manual_apply(sas, next, text), 0);
+	assert_int_equal(sas_count(sas), 0);
+	assert_non_null(strstr(said, "stopped0 "));
+	assert_non_null(strstr(said, "forget0 "));
+	config_free(next);
+	config_free(config);
 }
 
 int main(void)
@@ -769,7 +883,9 @@ int main(void)
 		TEST(listing_has_no_key),
 		TEST(client_hears_of_a_broken_disk),
 		TEST(other_users_are_turned_away),
-		TEST(one_selector_inside_another),
+		TEST(clients_get_the_list_of_the_policies),
+		TEST(clients_cannot_widen),
+		TEST(new_policies_end_clients_sas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "lib/sa_selectors.h"
+
+#include <string.h>
+#include <openssl/crypto.h>
+
+#include "lib/config_policy.h"
+
+/* Before rules that nothing of the SA follows are taken out. */
+#define ENTRIES_MAX (XIPSEC_RULES_MAX + XIPSEC_SELECTORS_MAX)
+
+struct entry {
+	struct xipsec_selector sel;
+	bool refuse;
+};
+
+struct selectors {
+	const struct xipsec_sa *sa;
+	const struct xipsec_spd_rule *rule; /* the one being looked at */
+	unsigned int n_serving, n_accept, n;
+	bool too_many;
+	struct entry entry[ENTRIES_MAX]; /* in the order of the SPD */
+};
+
+/* The rules that lead packets of the SA's direction into its child. */
+static bool rule_serves(const struct config_policy *policy, const struct xipsec_spd_rule *rule,
+			const struct xipsec_sa *sa)
+{
+	return rule->action == XIPSEC_ACTION_PROTECT && (rule->dirs & sa->dir) &&
+	       strcmp(policy->child, sa->child) == 0;
+}
+
+/* An entry inside an earlier one of its kind never decides. */
+static void entry_add(struct selectors *to, const struct xipsec_selector *sel, bool refuse)
+{
+	for (unsigned int i = 0; i < to->n; i++)
+		if (to->entry[i].refuse == refuse && selector_within(sel, &to->entry[i].sel))
+			return;
+	if (!refuse && to->n_accept == XIPSEC_SELECTORS_MAX) {
+		to->too_many = true;
+		return;
+	}
+	to->n_accept += !refuse;
+	to->entry[to->n++] = (struct entry){*sel, refuse};
+}
+
+/* What the SA's own selectors leave of the rule. */
+static void accept_make(const struct xipsec_selector *ts, void *into)
+{
+	struct selectors *to = into;
+	struct xipsec_selector both;
+
+	if (selector_meet(ts, &to->rule->sel, &both))
+		entry_add(to, &both, false);
+}
+
+/* Nothing is checked as it leaves by an SA: the SPD sent it there, in order. */
+static void entries_make(struct selectors *to, const struct config *config, sa_selectors_each *each,
+			 void *ctx)
+{
+	for (unsigned int i = 0; i < config->n_policies; i++) {
+		const struct config_policy *policy = &config->policies[i];
+
+		for (unsigned int k = 0; k < policy->n_rules; k++) {
+			to->rule = &policy->rules[k];
+			if (rule_serves(policy, to->rule, to->sa)) {
+				to->n_serving++;
+				each(ctx, accept_make, to);
+			} else if (to->sa->dir & to->rule->dirs & XIPSEC_DIR_IN) {
+				entry_add(to, &to->rule->sel, true);
+			}
+		}
+	}
+}
+
+/* A rule counts only if it takes something from a selector that follows. */
+static bool entry_counts(const struct selectors *from, unsigned int i)
+{
+	struct xipsec_selector both;
+
+	if (!from->entry[i].refuse)
+		return true;
+	for (unsigned int k = i + 1; k < from->n; k++)
+		if (!from->entry[k].refuse &&
+		    selector_meet(&from->entry[i].sel, &from->entry[k].sel, &both))
+			return true;
+	return false;
+}
+
+/* Returns how many there are, of which as many as fit are written. */
+static unsigned int entries_put(const struct selectors *from, struct xipsec_sa *sa)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < from->n; i++) {
+		if (!entry_counts(from, i))
+			continue;
+		if (n < XIPSEC_SELECTORS_MAX) {
+			sa->selector[n] = from->entry[i].sel;
+			sa->refuse[n] = from->entry[i].refuse;
+			sa->n_selectors = n + 1;
+		}
+		n++;
+	}
+	return n;
+}
+
+struct sa_selectors sa_selectors_fill(const struct config *config, struct xipsec_sa *sa,
+				      sa_selectors_each *each, void *ctx)
+{
+	struct selectors to = {.sa = sa};
+
+	entries_make(&to, config, each, ctx);
+	return (struct sa_selectors){.n_serving = to.n_serving,
+				     .n_accept = to.n_accept,
+				     .n = entries_put(&to, sa),
+				     .too_many = to.too_many};
+}
+
+bool sa_selectors_inside(const struct config *config, const struct xipsec_sa *sa,
+			 const struct xipsec_selector *ts)
+{
+	for (unsigned int i = 0; i < config->n_policies; i++) {
+		const struct config_policy *policy = &config->policies[i];
+
+		for (unsigned int k = 0; k < policy->n_rules; k++)
+			if (rule_serves(policy, &policy->rules[k], sa) &&
+			    selector_within(ts, &policy->rules[k].sel))
+				return true;
+	}
+	return false;
+}
+
+/* ------------------------------------------------------------------ a client's */
+
+static unsigned int each_sent(void *ctx, void (*make)(const struct xipsec_selector *ts, void *into),
+			      void *into)
+{
+	const struct xipsec_sa *sent = ctx;
+
+	for (__u32 i = 0; i < sent->n_selectors; i++)
+		if (!sent->refuse[i])
+			make(&sent->selector[i], into);
+	if (!sent->n_selectors)
+		make(&selector_any, into);
+	return sent->n_selectors;
+}
+
+const char *sa_selectors_narrow(const struct config *config, struct xipsec_sa *sa)
+{
+	struct xipsec_sa made = *sa;
+	struct sa_selectors to;
+
+	OPENSSL_cleanse(made.key, sizeof(made.key));
+	if (!memchr(sa->child, 0, sizeof(sa->child)))
+		return "its child's name has no end";
+	if (sa->n_selectors > XIPSEC_SELECTORS_MAX)
+		return "too many selectors";
+	for (__u32 i = 0; i < sa->n_selectors; i++)
+		if (!sa->refuse[i] && !sa_selectors_inside(config, sa, &sa->selector[i]))
+			return "a selector reaches outside the child's policies";
+	made.n_selectors = 0;
+	memset(made.refuse, 0, sizeof(made.refuse));
+	memset(made.selector, 0, sizeof(made.selector));
+	to = sa_selectors_fill(config, &made, each_sent, sa);
+	if (!to.n_serving)
+		return "no policy protects its child in that direction";
+	if (to.too_many || to.n > XIPSEC_SELECTORS_MAX)
+		return "too many selectors with the earlier rules that take something from them";
+	sa->n_selectors = made.n_selectors;
+	memcpy(sa->refuse, made.refuse, sizeof(sa->refuse));
+	memcpy(sa->selector, made.selector, sizeof(sa->selector));
+	return NULL;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What may come out of an SA (RFC 4301 5.2): the policies of its child, in the order of the SPD,
+ * with the earlier rules that take something from them. One place makes that list, for the SAs of
+ * sas {} and for those of a client, so nobody can bring a wider one.
+ */
+#ifndef LIB_SA_SELECTORS_H
+#define LIB_SA_SELECTORS_H
+
+#include "lib/config.h"
+
+/* The SA's own traffic selectors, which narrow the child's policies: calls `make` with each and
+ * returns their number. One that is all packets narrows nothing. */
+typedef unsigned int sa_selectors_each(void *ctx,
+				       void (*make)(const struct xipsec_selector *ts, void *into),
+				       void *into);
+
+/* What came of it. The list is whole only if nothing of this is at fault. */
+struct sa_selectors {
+	unsigned int n_serving; /* rules that lead into the child; 0: at fault */
+	unsigned int n_accept;
+	unsigned int n; /* with refusals; at fault above XIPSEC_SELECTORS_MAX */
+	bool too_many;  /* more than XIPSEC_SELECTORS_MAX without refusals */
+};
+
+/* Fills selector, refuse and n_selectors of `sa`, whose child and dir are set. */
+struct sa_selectors sa_selectors_fill(const struct config *config, struct xipsec_sa *sa,
+				      sa_selectors_each *each, void *ctx);
+
+/* True if every packet of `ts` is one of a rule that leads into the SA's child. */
+bool sa_selectors_inside(const struct config *config, const struct xipsec_sa *sa,
+			 const struct xipsec_selector *ts);
+
+/* Makes the list of an SA that a client brought: the selectors it sent may narrow its child's
+ * policies, none means all of them, its refusals do not count. NULL, or what is wrong: then the SA
+ * is untouched. */
+const char *sa_selectors_narrow(const struct config *config, struct xipsec_sa *sa);
+
+#endif
