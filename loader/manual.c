@@ -2,6 +2,7 @@
 #include "loader/manual.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,15 +60,20 @@ int manual_apply(struct sas *sas, struct config *config, char *text)
 	struct sa **gone = calloc(sas_count(sas) + 1, sizeof(*gone));
 	char why[XIPSEC_SADB_ERR_TEXT];
 	unsigned int n = 0;
-	int err, first = 0;
+	int err, first;
 
 	if (!gone)
 		return -ENOMEM;
 	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa))
 		if (outdated(sas, config, sa))
 			gone[n++] = sa;
-	sas_delete(sas, gone, n);
+	first = sas_delete(sas, gone, n);
 	free(gone);
+	if (first)
+		snprintf(text, XIPSEC_SADB_ERR_TEXT,
+			 "what an SA that went received cannot be written to state_dir: %s: make "
+			 "room there, add that SA and delete it again, or never use its key again",
+			 strerror(-first));
 	for (unsigned int i = 0; i < config->n_sas; i++) {
 		struct xipsec_sa *sa = &config->sas[i].sa;
 

@@ -11,8 +11,9 @@
 int manual_add(struct sas *sas, struct xipsec_sa *sa, __u32 flags, char *text);
 
 /* Makes the manual SAs be those of `config`: what did not change does not notice. SAs of clients go
- * if the policies would give them other selectors now. 0, or -errno of
- * the first that could not be added, with `text` (XIPSEC_SADB_ERR_TEXT). */
+ * if the policies would give them other selectors now. 0, or -errno with `text`
+ * (XIPSEC_SADB_ERR_TEXT) of the first whose record could not be closed (sas_delete()), or that
+ * could not be added; the others are as they should be. */
 int manual_apply(struct sas *sas, struct config *config, char *text);
 
 #endif

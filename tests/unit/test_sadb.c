@@ -667,6 +667,21 @@ static void client_hears_of_a_broken_disk(void **state)
 	unserve();
 }
 
+/* The same at a reload that takes the SA out. */
+static void reload_tells_of_a_broken_disk(void **state)
+{
+	struct reserve_io broken = *reserve.io;
+	struct config none = {0};
+
+	broken.write = no_room;
+	broken.pwrite = no_touch;
+	add_with_window("in", 0x2001);
+	reserve.io = &broken;
+	assert_int_equal(manual_apply(sas, &none, text), -ENOSPC);
+	assert_non_null(strstr(text, "make room"));
+	assert_int_equal(sas_count(sas), 0);
+}
+
 /* In a child process: what `uid` gets for a question. Its answer is the exit status. */
 static void ask_as(uid_t uid, int ready)
 {
@@ -882,6 +897,7 @@ int main(void)
 		TEST(deleted_key_is_wiped),
 		TEST(listing_has_no_key),
 		TEST(client_hears_of_a_broken_disk),
+		TEST(reload_tells_of_a_broken_disk),
 		TEST(other_users_are_turned_away),
 		TEST(clients_get_the_list_of_the_policies),
 		TEST(clients_cannot_widen),
