@@ -21,9 +21,10 @@ extern volatile int bench_stop;
 
 /* IFNAME SPARE DST_MAC FRAME_BYTES SECONDS */
 int bench_generate(int argc, char **argv);
-/* IFNAME WARMUP_MS MEASURE_MS: prints "PACKETS_PER_SECOND BITS_PER_SECOND" as it arrived */
+/* IFNAME WARMUP_MS MEASURE_MS PID: prints "PACKETS_PER_SECOND BYTES_A_PACKET CPU_NS_A_PACKET": rate
+ * and mean size as they arrived, and the time that process PID ran in between */
 int bench_sink(int argc, char **argv);
-/* RX_IFNAME TX_IFNAME DST_MAC: until it is killed */
+/* RX_IFNAME TX_IFNAME DST_MAC HEAD_BYTES TAIL_BYTES: until it is killed */
 int bench_reflect(int argc, char **argv);
 
 #endif

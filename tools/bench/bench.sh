@@ -4,7 +4,9 @@
 # red interface, on the other. Each variant has namespaces of its own and stands ready all the time;
 # they take turns, ROUNDS times, and the medians are compared.
 #
-#	gen-V  gen0 --- red0  gw-V  blk0 --- sink0  sink-V		V: aes, null, reflect
+#	gen-V  gen0 --- red0  gw-V  blk0 --- sink0  sink-V		V: aes, null, reflect, asis
+#
+# reflect sends frames as long as those of aes and null, asis sends them as they came.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 BUILD=$(realpath "${BUILD:-build}")
@@ -13,7 +15,7 @@ ROUNDS=${ROUNDS:-5}
 WARMUP_MS=${WARMUP_MS:-400}
 MEASURE_MS=${MEASURE_MS:-1000}
 TOPO=xb$$
-VARIANTS='aes null reflect'
+VARIANTS='aes null reflect asis'
 NODES=
 for v in $VARIANTS; do NODES="$NODES gen-$v gw-$v sink-$v"; done
 
@@ -28,6 +30,10 @@ TOPO_NODES=$NODES
 trap 'trap - EXIT; topology_down' EXIT
 trap 'exit 130' INT TERM
 
+# What ESP adds to the inner packet of 50 bytes in a frame of 64, in front (IPv4 20, ESP 8, IV 8) and
+# behind (trailer 2, no padding, ICV 16). Whether it does is measured at the sink.
+ESP_HEAD=36 ESP_TAIL=18
+declare -A WORKER_PID
 RED_MAC=02:00:00:00:00:02 SINK_MAC=02:00:00:00:00:04
 CORES=$(nproc)
 WORKER_CORE=$((CORES > 1 ? 1 : 0))
@@ -82,45 +88,70 @@ gateway()
 	gw_start "$v" >&2 || fail "xipsecd ($v)"
 	for pid in $(gw_workers "$v"); do
 		taskset -a -p -c $WORKER_CORE "$pid" >/dev/null
+		WORKER_PID[$v]=$pid
 	done
 }
 
-# measure VARIANT FRAME_BYTES: packets a second that reach the sink.
+# reflector VARIANT HEAD TAIL
+reflector()
+{
+	spawn gw-"$1" "$WORK/$1.log" taskset -c $WORKER_CORE "$BENCH" reflect red0 blk0 $SINK_MAC "$2" "$3"
+	WORKER_PID[$1]=$PID
+}
+
+# measure VARIANT FRAME_BYTES: a line of what the sink says.
 measure()
 {
 	local v=$1 bytes=$2 rate seconds
 	seconds=$(awk -v w="$WARMUP_MS" -v m="$MEASURE_MS" 'BEGIN { print (w + m) / 1000 + 0.3 }')
 
 	spawn gen-"$v" "$WORK/gen-$v.log" taskset -c 0 "$BENCH" generate gen0 spare0 $RED_MAC "$bytes" "$seconds"
-	rate=$(in_ns sink-"$v" "$BENCH" sink sink0 "$WARMUP_MS" "$MEASURE_MS") || fail "sink ($v)"
+	rate=$(in_ns sink-"$v" "$BENCH" sink sink0 "$WARMUP_MS" "$MEASURE_MS" "${WORKER_PID[$v]}") ||
+		fail "sink ($v)"
 	reap "$PID" || {
 		cat "$WORK/gen-$v.log" >&2
 		fail "generator ($v)"
 	}
 	[ "${rate%% *}" -gt 0 ] || fail "nothing came through ($v, $bytes bytes): $(why_nothing "$v")"
-	echo "${rate%% *}" >>"$WORK/rate-$v-$bytes"
+	echo "$rate" >>"$WORK/turns-$v-$bytes"
 }
 
 why_nothing()
 {
-	[ "$1" != reflect ] || return
+	[ "$1" = aes ] || [ "$1" = null ] || return
 	gw "$1" status --json | jq -r '[.. | objects | select((.kind? == "drop") and (.packets? // 0) > 0)
 		| "\(.name) \(.packets)"] | join(", ")'
 }
 
-median() { sort -n "$WORK/rate-$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+
+# field TURNS N: median of the sink's Nth number.
+field() { cut -d' ' -f"$2" "$WORK/turns-$1" | median; }
+
+# ratios OURS OTHER COLUMN-A COLUMN-B: A / B of the turns side by side, for what disturbs the machine
+# disturbs neighbours. Columns 1 to 3 are ours, 4 to 6 the other's.
+ratios()
+{
+	paste -d' ' "$WORK/turns-$1" "$WORK/turns-$2" |
+		awk -v a="$3" -v b="$4" '{ print ($b > 0 ? $a / $b : 0) }' | median
+}
 
 # row NAME FRAME_BYTES OURS OTHER OTHER_NAME
 row()
 {
-	local ours other
-	ours=$(median "$3-$2") other=$(median "$4-$2")
-	awk -v name="$1" -v bytes="$2" -v ours="$ours" -v other="$other" -v other_name="$5" 'BEGIN {
-		printf "%-18s %7.3f Mpps %7.3f Gbit/s   %7.3f Mpps  %-24s %5.2f\n", name, ours / 1e6,
-			ours * bytes * 8 / 1e9, other / 1e6, other_name, ours / other }' >&2
-	jq -n --arg name "$1" --argjson ours "$ours" --argjson other "$other" --arg other_name "$5" \
+	local ours=$3-$2 other=$4-$2 json
+
+	json=$(jq -n --arg name "$1" --arg other_name "$5" \
+		--argjson ours "$(field "$ours" 1)" --argjson other "$(field "$other" 1)" \
+		--argjson ratio "$(ratios "$ours" "$other" 1 4)" \
+		--argjson ours_cpu_ns "$(field "$ours" 3)" --argjson other_cpu_ns "$(field "$other" 3)" \
+		--argjson cpu_ratio "$(ratios "$ours" "$other" 6 3)" \
 		'{name: $name, unit: "packets/s", ours: $ours, other: $other, other_name: $other_name,
-		ratio: ($ours / $other)}'
+		ratio: $ratio, ours_cpu_ns: $ours_cpu_ns, other_cpu_ns: $other_cpu_ns, cpu_ratio: $cpu_ratio}') || return
+	jq -r '[.name, .ours / 1e6, .other / 1e6, .ratio, .ours_cpu_ns, .other_cpu_ns, .cpu_ratio,
+		.other_name] | @tsv' <<<"$json" | awk -F'\t' '{
+		printf "%-20s %7.3f %7.3f %6.2f  %7.0f %6.0f %6.2f  %s\n", $1, $2, $3, $4, $5, $6, $7, $8 }' >&2
+	printf '%s\n' "$json"
 }
 
 bpffs_mount
@@ -129,24 +160,31 @@ for v in $VARIANTS; do
 done
 gateway aes "$BUILD/xipsecd"
 gateway null "$BUILD/bench/null/xipsecd"
-spawn gw-reflect "$WORK/reflect.log" taskset -c $WORKER_CORE "$BENCH" reflect red0 blk0 $SINK_MAC
+reflector reflect $ESP_HEAD $ESP_TAIL
+reflector asis 0 0
 
 for round in $(seq "$ROUNDS"); do
 	[ ! -t 2 ] || printf 'round %d of %d\r' "$round" "$ROUNDS" >&2
-	for bytes in 64 1400; do
-		for v in $VARIANTS; do
-			[ "$v-$bytes" = reflect-1400 ] || measure "$v" "$bytes"
-		done
-	done
+	order=$VARIANTS
+	[ $((round % 2)) = 1 ] || order='asis reflect null aes'
+	for v in $order; do measure "$v" 64; done
+	for v in aes null; do measure "$v" 1400; done
 done
+[ "$(field null-64 2)" = "$(field reflect-64 2)" ] ||
+	fail "the reflector's frames have $(field reflect-64 2) bytes, the gateway's $(field null-64 2): set ESP_HEAD, ESP_TAIL"
 
-echo "# frames of 64 and 1400 bytes at the gateway's red interface (Ethernet header to end of packet, no FCS), UDP" >&2
-echo "# in one flow; Mpps as they arrive behind the black one, Gbit/s of those red frames; $CORES cores, one worker" >&2
+cat >&2 <<END
+# Frames of 64 and 1400 bytes at the gateway's red interface (Ethernet header to end of packet, no FCS),
+# UDP in one flow. Mpps as they arrive behind the black one; CPU ns a packet of the worker, its system calls
+# with it. Medians of $ROUNDS turns; a ratio is the median of the turns' ratios. $CORES cores, one worker.
+END
 [ "$CORES" -gt 1 ] || echo '# one core only: generator and worker share it' >&2
-printf '%-18s %12s %14s   %12s  %-24s %5s\n' row ours '' other '' ratio >&2
+printf '%-20s %7s %7s %6s  %7s %6s %6s\n' '' Mpps other ratio 'CPU ns' other ratio >&2
 {
-	row gateway-64 64 aes null 'crypto off'
-	row gateway-1400 1400 aes null 'crypto off'
-	row gateway-reflector 64 null reflect 'minimal AF_XDP reflector'
-} | jq -s . >"$BUILD/bench/report.json"
+	row gateway-64 64 aes null 'crypto off' &&
+		row gateway-1400 1400 aes null 'crypto off' &&
+		row gateway-reflector 64 null reflect 'AF_XDP reflector, frames as long' &&
+		row gateway-reflector-64 64 null asis 'the same, 64 bytes as they came'
+} >"$WORK/rows" || fail 'no report: a turn gave no number'
+jq -s . "$WORK/rows" >"$BUILD/bench/report.json" || fail 'no report'
 echo "# written: $BUILD/bench/report.json" >&2

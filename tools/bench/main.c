@@ -16,8 +16,8 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{"generate", "IFNAME SPARE DST_MAC FRAME_BYTES SECONDS", 5, bench_generate},
-	{"sink", "IFNAME WARMUP_MS MEASURE_MS", 3, bench_sink},
-	{"reflect", "RX_IFNAME TX_IFNAME DST_MAC", 3, bench_reflect},
+	{"sink", "IFNAME WARMUP_MS MEASURE_MS PID", 4, bench_sink},
+	{"reflect", "RX_IFNAME TX_IFNAME DST_MAC HEAD_BYTES TAIL_BYTES", 5, bench_reflect},
 };
 
 struct bench_bpf *bench_load(unsigned int out_ifindex)

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The least that AF_XDP can do between two interfaces: take a burst from one, write a destination
- * MAC, give it to the other. No policy, no ESP. What the gateway's pipeline is measured against.
+ * The least that AF_XDP can do between two interfaces: take a burst from one, write an Ethernet
+ * header, give it to the other. No policy, no ESP. What the gateway's pipeline is measured against.
+ *
+ * HEAD and TAIL make it send frames of the size that ESP makes of them, as the kernel's part, by
+ * far the greatest, depends on the bytes. What is in them is what lay there.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -16,12 +19,14 @@
 #include <xdp/xsk.h>
 #include "bench.skel.h"
 #include "tools/bench/bench.h"
+#include "worker/frames.h"
 
-#define FRAMES     8192
-#define FRAME_SIZE 2048
-#define RING       2048
-#define BURST      64
-#define TX_A_CALL  32 /* what the kernel sends in one sendto() in copy mode */
+#define FRAMES       8192
+#define FRAME_SIZE   2048
+#define RING         2048
+#define BURST        64
+#define XDP_HEADROOM 256
+#define TX_A_CALL    32 /* what the kernel sends in one sendto() in copy mode */
 
 struct reflector {
 	void *area;
@@ -31,6 +36,7 @@ struct reflector {
 	struct xsk_ring_cons comp, rx, comp_out;
 	unsigned int in_flight; /* in the TX ring or not yet completed */
 	struct ether_addr dst;
+	unsigned int head, tail; /* bytes that each frame grows by, in front and behind */
 };
 
 static int open_sockets(struct reflector *r, const char *in, const char *out)
@@ -82,6 +88,33 @@ static void give_back(struct reflector *r)
 	r->in_flight -= n;
 }
 
+/* All lines that will be read or written, for they come from another core. */
+static void fetch(struct reflector *r, __u32 rx, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		const struct xdp_desc *in = xsk_ring_cons__rx_desc(&r->rx, rx + i);
+		const __u8 *frame = xsk_umem__get_data(r->area, in->addr);
+
+		prefetch_write(frame - r->head);
+		prefetch_write(frame);
+		if (r->tail)
+			prefetch_write(frame + in->len + r->tail - 1);
+	}
+}
+
+static void reflect_one(struct reflector *r, const struct xdp_desc *in, struct xdp_desc *out)
+{
+	__u8 *from = xsk_umem__get_data(r->area, in->addr), *to = from - r->head;
+
+	if (r->head)
+		memcpy(to + ETH_ALEN, from + ETH_ALEN, sizeof(struct ether_header) - ETH_ALEN);
+	memcpy(to, &r->dst, sizeof(r->dst));
+	*out = (struct xdp_desc){
+		.addr = in->addr - r->head,
+		.len = in->len + r->head + r->tail,
+	};
+}
+
 static unsigned int forward(struct reflector *r)
 {
 	__u32 rx, tx;
@@ -93,13 +126,10 @@ static unsigned int forward(struct reflector *r)
 		xsk_ring_cons__cancel(&r->rx, n);
 		return 0;
 	}
-	for (unsigned int i = 0; i < n; i++) {
-		const struct xdp_desc *in = xsk_ring_cons__rx_desc(&r->rx, rx + i);
-		struct xdp_desc *out = xsk_ring_prod__tx_desc(&r->tx, tx + i);
-
-		memcpy(xsk_umem__get_data(r->area, in->addr), &r->dst, sizeof(r->dst));
-		*out = *in;
-	}
+	fetch(r, rx, n);
+	for (unsigned int i = 0; i < n; i++)
+		reflect_one(r, xsk_ring_cons__rx_desc(&r->rx, rx + i),
+			    xsk_ring_prod__tx_desc(&r->tx, tx + i));
 	xsk_ring_cons__release(&r->rx, n);
 	xsk_ring_prod__submit(&r->tx, n);
 	r->in_flight += n;
@@ -131,7 +161,9 @@ int bench_reflect(int argc, char **argv)
 	__u32 zero = 0, fill = 0;
 	int err, fd;
 
-	if (!dst || !ifindex)
+	r.head = strtoul(argv[3], NULL, 10);
+	r.tail = strtoul(argv[4], NULL, 10);
+	if (!dst || !ifindex || r.head > XDP_HEADROOM || r.tail > FRAME_SIZE / 4)
 		return 2;
 	r.dst = *dst;
 	skel = bench_load(0);
