@@ -29,5 +29,5 @@ $(BENCH_NULL)/%: $(BUILD)/%
 bench-build: all $(BUILD)/bench/xipsec-bench $(BENCH_NULL)/xipsec-worker $(BENCH_NULL)/xipsecd
 bench:
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory bench-build
-	@BUILD='$(BUILD)' tools/bench/bench.sh
+	@$(MAKE) --no-print-directory bench-build && BUILD='$(BUILD)' tools/bench/bench.sh; \
+		status=$$?; $(GIVE_BACK); exit $$status

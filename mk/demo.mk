@@ -7,5 +7,5 @@ GIVE_BACK = [ -z "$$SUDO_UID" ] || chown -R "$$SUDO_UID:$$SUDO_GID" '$(BUILD)'
 .PHONY: demo
 demo:
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory all test-tools
-	@BUILD='$(BUILD)' tests/demo.sh; status=$$?; $(GIVE_BACK); exit $$status
+	@$(MAKE) --no-print-directory all test-tools && BUILD='$(BUILD)' tests/demo.sh; \
+		status=$$?; $(GIVE_BACK); exit $$status

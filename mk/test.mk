@@ -36,8 +36,8 @@ unit-asan:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=1 unit-build
 	@$(TEST_RUN) unit-asan
 prog: prog-build
-	@$(TEST_RUN) prog
+	@$(TEST_RUN) prog; status=$$?; $(GIVE_BACK); exit $$status
 netns: all test-tools variants
-	@$(TEST_RUN) netns
+	@$(TEST_RUN) netns; status=$$?; $(GIVE_BACK); exit $$status
 interop: all test-tools
-	@$(TEST_RUN) interop
+	@$(TEST_RUN) interop; status=$$?; $(GIVE_BACK); exit $$status
