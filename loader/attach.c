@@ -10,6 +10,7 @@
 #include "loader/confirm.h"
 #include "loader/dispatcher.h"
 #include "loader/enforce.h"
+#include "loader/heritage.h"
 #include "loader/hook_nft.h"
 #include "loader/probe.h"
 #include "loader/session.h"
@@ -212,12 +213,29 @@ static int detach_all(struct session *s)
 	return found ? first : -ENOENT;
 }
 
+/* The last one out takes the pins away; sequence records in state_dir stay for ever, and know then
+ * what was received: an xipsecd that is dead cannot tell any more. */
+static int leave(const struct session *s, const struct heritage *heritage)
+{
+	const struct config *config = s->config;
+	int err = heritage_settle(config->state_dir, heritage);
+
+	if (err && err != -EBUSY)
+		return err;
+	generation_set_current(config->pin_dir, NULL);
+	generation_sweep(config->pin_dir, NULL);
+	return 0;
+}
+
 int loader_detach(const struct config *config, const char *ifname)
 {
+	struct heritage heritage;
 	struct session s;
-	int err, werr, nerr;
+	int err, werr, nerr, lerr = 0;
 
 	err = session_begin(&s, config, 0);
+	/* Held while the programs go that hold it. */
+	heritage_find(config->pin_dir, &heritage);
 	if (!err && confirm_pending(config->run_dir)) {
 		log_error("an attach waits for `xipsec confirm`: confirm it, or wait until it is "
 			  "taken back");
@@ -230,13 +248,11 @@ int loader_detach(const struct config *config, const char *ifname)
 	if (werr)
 		log_error("%s/ifaces: %s", config->run_dir, strerror(-werr));
 	nerr = hook_nft_sync(&s.record, s.links, s.n_links);
-	/* The last one out takes the pins away; sequence records in state_dir stay for ever. */
-	if (!s.record.n && !any_of_ours(&s)) {
-		generation_set_current(config->pin_dir, NULL);
-		generation_sweep(config->pin_dir, NULL);
-	}
-	err = err ? err : werr ? werr : nerr < 0 ? nerr : 0;
+	if (!s.record.n && !any_of_ours(&s))
+		lerr = leave(&s, &heritage);
+	err = err ?: werr ?: lerr ?: nerr < 0 ? nerr : 0;
 out:
+	heritage_close(&heritage);
 	session_end(&s);
 	return err;
 }

@@ -61,18 +61,14 @@ int datapath_current(const char *pin_dir, char out[32])
 	return 0;
 }
 
-int datapath_abi(const char *gen_dir, struct xipsec_version *out)
+int datapath_abi_of(int fd, struct xipsec_version *out)
 {
 	_cleanup_free_ struct xipsec_version *version = NULL;
 	struct bpf_map_info info = {0};
 	__u32 len = sizeof(info), zero = 0;
-	char path[512];
-	_cleanup_close_ int fd = -1;
 	size_t size;
 
-	snprintf(path, sizeof(path), "%s/version", gen_dir);
-	fd = bpf_obj_get(path);
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		return -errno;
 	/* Another ABI may have a longer value; its first word is the ABI for ever. */
 	size = info.value_size > sizeof(*version) ? info.value_size : sizeof(*version);
@@ -84,6 +80,16 @@ int datapath_abi(const char *gen_dir, struct xipsec_version *out)
 	*out = *version;
 	out->release[sizeof(out->release) - 1] = 0;
 	return 0;
+}
+
+int datapath_abi(const char *gen_dir, struct xipsec_version *out)
+{
+	_cleanup_close_ int fd = -1;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/version", gen_dir);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : datapath_abi_of(fd, out);
 }
 
 int datapath_open_dir(const char *gen_dir, struct datapath *out)

@@ -39,6 +39,9 @@ int datapath_open_dir(const char *gen_dir, struct datapath *out);
  * `version` are the same in every ABI. 0, -ENOENT, -errno. */
 int datapath_abi(const char *gen_dir, struct xipsec_version *out);
 
+/* The same of an open map `version`. */
+int datapath_abi_of(int fd, struct xipsec_version *out);
+
 /* Makes a directory and its parents. 0, also where it is there already, or -errno. */
 int datapath_mkdir(const char *path, unsigned int mode);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "loader/heritage.h"
 #include "loader/hook_xdp.h"
 #include "loader/probe.h"
 #include "loader/spd.h"
@@ -98,7 +99,8 @@ static unsigned int next_number(const struct config *config)
 	return last;
 }
 
-static int skel_load(const struct config *config, struct xipsec_bpf **out)
+static int skel_load(const struct config *config, const struct heritage *heritage,
+		     struct xipsec_bpf **out)
 {
 	_cleanup_skel_ struct xipsec_bpf *skel = xipsec_bpf__open();
 	static const char *const per_sa[] = {"sad", "sa_state"};
@@ -115,6 +117,9 @@ static int skel_load(const struct config *config, struct xipsec_bpf **out)
 		if (!map || bpf_map__set_max_entries(map, config->max_sas))
 			return -EINVAL;
 	}
+	err = heritage_take(config, heritage, skel->obj);
+	if (err)
+		return err;
 	err = xipsec_bpf__load(skel);
 	if (err) {
 		log_error("the kernel (Linux %u.%u) refuses the programs: %s; xipsec needs Linux "
@@ -123,6 +128,9 @@ static int skel_load(const struct config *config, struct xipsec_bpf **out)
 			  err == -EPERM ? ", and a memory limit (ulimit -l) above 16 MB" : "");
 		return err;
 	}
+	err = heritage_bind(skel->obj);
+	if (err)
+		return err;
 	*out = take_ptr(skel);
 	return 0;
 }
@@ -248,10 +256,11 @@ static int open_dir(struct generation *gen)
 	return err;
 }
 
-static int build_pins(const struct config *config, __u32 spd_base, struct generation *gen)
+static int build_pins(const struct config *config, const struct heritage *heritage, __u32 spd_base,
+		      struct generation *gen)
 {
 	_cleanup_skel_ struct xipsec_bpf *skel = NULL;
-	int err = skel_load(config, &skel);
+	int err = skel_load(config, heritage, &skel);
 
 	if (err)
 		return err;
@@ -275,6 +284,7 @@ static int build_pins(const struct config *config, __u32 spd_base, struct genera
 int generation_build(const struct config *config, __u32 spd_base, struct generation *out)
 {
 	struct generation gen = {0};
+	struct heritage heritage;
 	int err;
 
 	err = datapath_mkdir(config->pin_dir, 0700);
@@ -290,7 +300,11 @@ int generation_build(const struct config *config, __u32 spd_base, struct generat
 		log_error("%s: %s", gen.dir, strerror(-err));
 		return err;
 	}
-	err = build_pins(config, spd_base, &gen);
+	heritage_find(config->pin_dir, &heritage);
+	err = build_pins(config, &heritage, spd_base, &gen);
+	if (!err)
+		err = heritage_leave(config->state_dir, &heritage, gen.dp.sa_state);
+	heritage_close(&heritage);
 	if (err) {
 		generation_remove(config->pin_dir, gen.name);
 		rmdir(config->pin_dir); /* goes only if this call made it, or it was empty */

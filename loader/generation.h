@@ -19,7 +19,8 @@ struct generation {
 };
 
 /* Loads programs and maps, pins them as the next gen-N, fills the SPD from `config` (its generation
- * goes on from `spd_base`). Tells why it failed and leaves nothing then. */
+ * goes on from `spd_base`). The states of SAs stay in their map (heritage.h). Tells why it failed
+ * and leaves nothing then. */
 int generation_build(const struct config *config, __u32 spd_base, struct generation *out);
 
 /* The current one. -ENOENT: none; -EPROTO: of another ABI; -errno. */

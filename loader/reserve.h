@@ -12,13 +12,19 @@
  *
  * Inbound: `replay_top` is the highest number received. It is rewritten in place every second while
  * it moves, without waiting for the disk: in one of two slots by turns, so a torn write leaves the
- * other. While the machine runs, the window itself lives on in the pinned sa_state (`place` says
- * where), whatever dies. When that place cannot be found again (a reboot, a death between the
- * record and the state), everything at or below `replay_top` is refused, seen or not; so a record
- * that names another place has the top of the place before. The gap that remains: after a loss of
- * power or a crash of the kernel, or when new maps replace the pinned ones while no xipsecd runs
- * that could move the window, what was received in the last second or so before it (and was not
- * written out yet) can be replayed once. Keys from IKE have no such gap, for they die with xipsecd.
+ * other. While the machine runs, the window itself lives on in sa_state (`place` says where),
+ * whatever dies: programs on interfaces hold that map, new generations take it over, and before it
+ * goes for good its tops are settled here (heritage.h). When that place cannot be found again (a
+ * reboot, a death between the record and the state), everything at or below `replay_top` is
+ * refused, seen or not; so a record that names another place has the top of the place before.
+ *
+ * The gaps that remain: what was received in the last second or so, and was not written out yet,
+ * can be replayed once
+ * - after a loss of power or a crash of the kernel;
+ * - when bpffs is cleared and every interface with a program of ours deleted while no xipsecd runs;
+ * - when xipsecd, which has the records locked and holds the map, is killed in that very second,
+ *   too: after the last detach, or after the switch to another ABI, which it notices in 0.2 s.
+ * Keys from IKE have no such gaps, for they die with xipsecd.
  *
  * A record that cannot be read, is damaged, or could have been written by others is not
  * trustworthy: its key is refused, whatever the config swears.
@@ -87,6 +93,14 @@ int reserve_write(const struct reserve *reserve, struct reserve_record *record);
 /* Writes replay_top alone, in place: needs no room on the disk and does not wait for it. What a
  * loss of power tears of it costs this number, never the record. 0 or -errno. */
 int reserve_touch(const struct reserve *reserve, const struct reserve_record *record);
+
+/* What stands at a place of the map that records call `where`, NULL: cannot be read. */
+typedef const struct xipsec_sa_state *(*reserve_look)(void *ctx, __u32 index);
+
+/* Before a map of states goes: notes in every record that names it what was received there. Its
+ * entries may be of another ABI, of which the first 32 bytes are the same for ever. 0, or the first
+ * -errno: then the map must not go. */
+int reserve_settle(const struct reserve *reserve, const char *where, reserve_look look, void *ctx);
 
 /* Last number of the space: 2^32 - 1, or 2^64 - 1 with ESN. */
 __u64 reserve_end(bool esn);

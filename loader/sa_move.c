@@ -10,16 +10,13 @@
 
 #include "lib/log.h"
 
-static int move_one(struct sas *sas, struct sa *sa, const struct xipsec_sa_state *from)
+/* Into a place of another map: first the record names it, then it is filled. */
+static int move_state(struct sas *sas, struct sa *sa, const struct xipsec_sa_state *from)
 {
 	struct xipsec_sa_state *state = sas_state(sas, sa->index);
 	int err;
 
 	sa->generation = sa_generation_after(state);
-	err = sas->ops->child_id(sas->ctx, sa->sa.child);
-	if (err < 0)
-		return err;
-	sa->child = err;
 	if (sa->sa.flags & XIPSEC_SA_MANUAL) {
 		struct reserve_record next = sa->record;
 
@@ -33,11 +30,26 @@ static int move_one(struct sas *sas, struct sa *sa, const struct xipsec_sa_state
 	__atomic_store_n(&state->status, XIPSEC_SA_FREE, __ATOMIC_SEQ_CST);
 	memcpy((char *)state + offsetof(struct xipsec_sa_state, seq), (const char *)&from->seq,
 	       sizeof(*state) - offsetof(struct xipsec_sa_state, seq));
-	state->seq = sa->seq_seen;
 	if (sa->sa.dir == XIPSEC_DIR_OUT && (sa->sa.flags & XIPSEC_SA_MANUAL))
 		state->seq_limit = sa->record.reserved;
 	__atomic_store_n(&state->generation, sa->generation, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&state->status, from->status, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+/* `from` NULL: the new generation has the same map of states, and the SA stays in its place: same
+ * generation, same window, same record. No worker lives that could be at it. */
+static int move_one(struct sas *sas, struct sa *sa, const struct xipsec_sa_state *from)
+{
+	int err = sas->ops->child_id(sas->ctx, sa->sa.child);
+
+	if (err < 0)
+		return err;
+	sa->child = err;
+	err = from ? move_state(sas, sa, from) : 0;
+	if (err)
+		return err;
+	sas_state(sas, sa->index)->seq = sa->seq_seen;
 	sas_give_to_workers(sas, sa);
 	return sas_publish(sas, sa);
 }
@@ -46,9 +58,10 @@ int sas_bind(struct sas *sas, void *states, size_t stride, unsigned int n, const
 {
 	char *old = sas->states;
 	size_t old_stride = sas->stride;
+	bool same = strcmp(sas->where, where) == 0;
 	int err, first = 0;
 
-	/* The records still name the old maps, which nobody will find again: whatever ends the move
+	/* The records still name the old maps, which nobody may find again: whatever ends the move
 	 * before an SA's turn, its top is on record. */
 	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
 		sa_record_see(sas, sa);
@@ -64,7 +77,8 @@ int sas_bind(struct sas *sas, void *states, size_t stride, unsigned int n, const
 
 		if (!sa)
 			continue;
-		err = i < n ? move_one(sas, sa, (void *)(old + i * old_stride)) : -ENOSPC;
+		err = i >= n ? -ENOSPC
+			     : move_one(sas, sa, same ? NULL : (void *)(old + i * old_stride));
 		if (!err)
 			continue;
 		log_error("SA %s is lost with the old maps: %s", sa->sa.name, strerror(-err));

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # A captured conversation is sent again: nothing of it is delivered, all of it is counted; also after
-# the receiving worker was killed, after the SAs moved to other maps, after xipsecd was restarted, and
-# after an SA was deleted on a full disk and added again.
+# the receiving worker was killed, after programs and maps were upgraded, after the SAs moved to other
+# maps, after xipsecd was restarted, and after an SA was deleted on a full disk and added again.
 #
 #	red-a --- gw-a ===[capture; replay from here]=== gw-b --- red-b
 . "$(dirname "$0")/../lib/scenario.sh"
@@ -45,6 +45,10 @@ gw_kill_workers b
 sleep 1
 again "replay after the worker was killed" all
 gw b attach --all --upgrade || [ $? -eq 4 ] || not_ok "gw-b: new maps beside a running xipsecd"
+until_true 5 ping4 a 1
+again "replay after an upgrade"
+check "gw-b: detach beside a running xipsecd" gw b detach --all
+gw b attach --all || [ $? -eq 4 ] || not_ok "gw-b: attach again"
 until_true 5 ping4 a 1
 again "replay after the SAs moved to new maps"
 gw_stop b

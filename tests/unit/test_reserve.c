@@ -300,6 +300,106 @@ static void the_space_ends(void **state)
 	assert_true(r.reserved == UINT64_MAX);
 }
 
+/* ------------------------------------------------------------------ when a map goes */
+
+#define HERE "a8d4fdfd-9b22-49ae-8673-0f711c2cd75b:1263"
+
+struct places {
+	struct xipsec_sa_state state[4];
+	bool unreadable;
+	unsigned int looked;
+};
+
+static const struct xipsec_sa_state *look_at(void *ctx, __u32 index)
+{
+	struct places *places = ctx;
+
+	places->looked++;
+	return places->unreadable || index >= 4 ? NULL : &places->state[index];
+}
+
+/* A record of key `first` at a place of the map HERE, or elsewhere. */
+static void placed(__u8 first, __u8 direction, const char *where, __u32 index, __u32 generation,
+		   __u64 top)
+{
+	struct xipsec_sa sa = make_sa(first, direction, XIPSEC_SA_FRESH_KEY);
+	struct reserve_record r;
+
+	assert_int_equal(claim(&sa, &r), 0);
+	strcpy(r.where, where);
+	r.index = index;
+	r.generation = generation;
+	r.replay_top = top;
+	assert_int_equal(reserve_write(&reserve, &r), 0);
+}
+
+static __u64 top_of(__u8 first, __u8 direction)
+{
+	struct xipsec_sa sa = make_sa(first, direction, 0);
+	struct reserve_record r;
+
+	assert_int_equal(claim(&sa, &r), 0);
+	return r.replay_top;
+}
+
+/* What stands in a place goes to the record that names this place, this SA of it, and the map; no
+ * record goes back. */
+static void settled_before_the_map_goes(void **state)
+{
+	struct places places = {
+		.state = {{.generation = 5, .status = XIPSEC_SA_LIVE, .replay_top = 900},
+			  {.generation = 9, .status = XIPSEC_SA_STOPPED, .replay_top = 901},
+			  {.generation = 2, .status = XIPSEC_SA_FREE, .replay_top = 902},
+			  {.generation = 3, .status = XIPSEC_SA_LIVE, .replay_top = 40}}};
+
+	placed(40, XIPSEC_DIR_IN, HERE, 0, 5, 100);
+	placed(41, XIPSEC_DIR_IN, HERE, 1, 9, 100);
+	placed(42, XIPSEC_DIR_IN, HERE, 0, 4, 100);     /* the place is another's now */
+	placed(43, XIPSEC_DIR_IN, HERE "1", 0, 5, 100); /* of another map */
+	placed(44, XIPSEC_DIR_IN, HERE, 2, 2, 100);     /* given back */
+	placed(45, XIPSEC_DIR_IN, HERE, 3, 3, 100);     /* knows more than the state */
+	placed(46, XIPSEC_DIR_OUT, HERE, 0, 5, 0);      /* receives nothing */
+	placed(47, XIPSEC_DIR_IN, "", 0, 5, 100);       /* was nowhere */
+	assert_int_equal(reserve_settle(&reserve, HERE, look_at, &places), 0);
+	assert_true(top_of(40, XIPSEC_DIR_IN) == 900);
+	assert_true(top_of(41, XIPSEC_DIR_IN) == 901);
+	for (__u8 key = 42; key <= 47; key++)
+		assert_true(top_of(key, key == 46 ? XIPSEC_DIR_OUT : XIPSEC_DIR_IN) ==
+			    (key == 46 ? 0 : 100));
+	assert_int_equal(places.looked, 5);
+}
+
+static ssize_t no_pwrite(int fd, const void *buf, size_t len, off_t at)
+{
+	errno = EIO;
+	return -1;
+}
+
+/* Who settles must hear that it did not work, and a record in ruins keeps no other from it. */
+static void settling_fails_aloud(void **state)
+{
+	struct places places = {
+		.state = {{.generation = 5, .status = XIPSEC_SA_LIVE, .replay_top = 900}}};
+	static const struct reserve_io broken = {write, fsync, NULL, no_pwrite};
+	const struct reserve_io *good = reserve.io;
+	struct xipsec_sa ruined = make_sa(51, XIPSEC_DIR_IN, 0);
+	char path[160];
+
+	placed(50, XIPSEC_DIR_IN, HERE, 0, 5, 100);
+	placed(51, XIPSEC_DIR_IN, HERE, 0, 5, 100);
+	record_path(&ruined, path);
+	assert_int_equal(truncate(path, 7), 0);
+	reserve.io = &broken;
+	assert_int_equal(reserve_settle(&reserve, HERE, look_at, &places), -EIO);
+	reserve.io = good;
+	places.unreadable = true;
+	assert_int_equal(reserve_settle(&reserve, HERE, look_at, &places), -EIO);
+	assert_true(top_of(50, XIPSEC_DIR_IN) == 100);
+	places.unreadable = false;
+	assert_int_equal(reserve_settle(&reserve, HERE, look_at, &places), 0);
+	assert_true(top_of(50, XIPSEC_DIR_IN) == 900);
+}
+
 /* ------------------------------------------------------------------ breaking at each step */
 
 static int fail_at, step;
@@ -399,6 +499,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_engine_direction_and_algorithm, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(the_space_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(settled_before_the_map_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(settling_fails_aloud, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_number_twice_whatever_breaks, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_user_of_a_state_dir, setup, teardown),
 		cmocka_unit_test(fingerprint_is_the_agreed_one),

@@ -458,6 +458,34 @@ static void window_moves_and_is_found_there(void **state)
 	assert_true(seen(index, 32) && seen(index, 40) && !seen(index, 39));
 }
 
+/* A new generation with the same map of states: the SA stays in its place. */
+static void stays_where_the_map_is_the_same(void **state)
+{
+	struct sa *sa = add_with_window("in", 0x2001);
+	struct sa *out = add("one", XIPSEC_DIR_OUT, 0x1001);
+	unsigned int index = sa->index;
+	__u32 generation = sa->generation;
+
+	states[out->index].seq = 1000;
+	sas_tick(sas);
+	states[out->index].seq = 5;
+	said[0] = 0;
+	assert_int_equal(sas_bind(sas, states, sizeof(states[0]), MAX, "boot:1"), 0);
+	assert_string_equal(said, "key0 sad0 key1 sad1 child1 ");
+	assert_true(sas_by_name(sas, "in")->generation == generation);
+	assert_true(states[index].generation == generation);
+	assert_int_equal(status_of(index), XIPSEC_SA_LIVE);
+	assert_true(seen(index, 32) && seen(index, 40) && !seen(index, 39));
+	assert_true(states[out->index].seq == 1000);
+	assert_true(states[out->index].seq_limit == RESERVE_CHUNK);
+	crash();
+	start("boot:1");
+	/* Not closed but found. */
+	sa = add("in", XIPSEC_DIR_IN, 0x2001);
+	assert_true(sa->index == index && sa->generation > generation);
+	assert_true(seen(index, 32) && seen(index, 40) && !seen(index, 39));
+}
+
 static void numbers_go_on_after_a_move(void **state)
 {
 	struct sa *sa = add("one", XIPSEC_DIR_OUT, 0x1001);
@@ -889,6 +917,7 @@ int main(void)
 		TEST(killed_in_the_middle_of_a_move),
 		TEST(move_that_never_reached_it),
 		TEST(window_moves_and_is_found_there),
+		TEST(stays_where_the_map_is_the_same),
 		TEST(numbers_go_on_after_a_move),
 		TEST(place_of_other_maps_is_not_its_own),
 		TEST(place_of_another_generation_is_not_its_own),
