@@ -19,6 +19,7 @@
 void daemon_finish(struct daemon *d, int status)
 {
 	d->status = status;
+	d->finished = true;
 	event_base_loopbreak(d->base);
 }
 
@@ -195,7 +196,7 @@ int daemon_run(const struct daemon_options *options)
 	if (!err) {
 		follow_repair(&d);
 		follow_watch(-1, 0, &d);
-		if (d.status != DAEMON_OTHER_ABI)
+		if (!d.finished)
 			event_base_dispatch(d.base);
 	}
 	stop(&d);

@@ -33,9 +33,10 @@ struct daemon {
 	struct ike_ports ike;
 	struct event *tick, *watch, *sync, *signals[3];
 	__u64 epoch;
-	int status;  /* exit status */
-	bool open;   /* `home` is */
-	bool loaded; /* sas {} was read in */
+	int status;    /* exit status */
+	bool finished; /* it is the last word: before the loop runs, breaking it means nothing */
+	bool open;     /* `home` is */
+	bool loaded;   /* sas {} was read in */
 	bool said_waiting;
 	bool repair_due;
 	struct home home;

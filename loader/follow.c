@@ -179,6 +179,10 @@ void follow_watch(evutil_socket_t fd, short what, void *ctx)
 		daemon_finish(d, DAEMON_OTHER_ABI);
 		return;
 	}
+	if (err == -EBUSY) {
+		daemon_finish(d, DAEMON_FAILED);
+		return;
+	}
 	if (err == -ENOENT && !d->said_waiting)
 		log_info("nothing is attached in %s: waiting for `xipsec attach`",
 			 d->config->pin_dir);
