@@ -52,6 +52,7 @@ help:
 	@echo "make deps       install the packages that build and tests need (Debian 12; root)"
 	@echo "make demo       two gateways in namespaces, traffic, a verdict (root)"
 	@echo "make test       everything CI runs (root)"
+	@echo "make test-vm    the short list under Debian's kernels in qemu; KERNEL=6.1 ONLY=PATTERN (root)"
 	@echo "make check      formatting, warnings with gcc and clang, static analysis, house rules"
 	@echo "make bench      ratios, written to $(BUILD)/bench/report.json (root)"
 	@echo "make install    DESTDIR= PREFIX=$(PREFIX)"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# make test is what CI runs. Each part can be run alone: make unit, unit-asan, prog, netns, interop.
+# make test is what CI runs. Each part can be run alone: make unit, unit-asan, prog, netns,
+# interop, test-vm.
 
 TEST_TOOLS := $(patsubst tests/lib/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/lib/tools/*.c))
 TEST_RUN    = BUILD='$(BUILD)' MAKE='$(MAKE)' tests/run.sh
@@ -8,7 +9,7 @@ TEST_RUN    = BUILD='$(BUILD)' MAKE='$(MAKE)' tests/run.sh
 VARIANT_NEXT    := $(BUILD)/next
 VARIANT_HOSTILE := $(BUILD)/hostile
 
-.PHONY: test-tools test-build variants interop
+.PHONY: test-tools test-build variants interop test-vm
 
 $(BUILD)/tests/tools/%: tests/lib/tools/%.c
 	@mkdir -p $(@D)
@@ -28,7 +29,7 @@ test-build: all unit-build prog-build test-tools
 test:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -k test-build || echo 'test: the build failed: what stands is tested' >&2
-	@$(TEST_RUN) unit unit-asan prog netns interop; status=$$?; $(GIVE_BACK); exit $$status
+	@$(TEST_RUN) unit unit-asan prog netns interop vm; status=$$?; $(GIVE_BACK); exit $$status
 
 unit: unit-build
 	@$(TEST_RUN) unit
@@ -41,3 +42,8 @@ netns: all test-tools variants
 	@$(TEST_RUN) netns; status=$$?; $(GIVE_BACK); exit $$status
 interop: all test-tools
 	@$(TEST_RUN) interop; status=$$?; $(GIVE_BACK); exit $$status
+# KERNEL=6.1 or 6.12 (both without), ONLY=PATTERN. The guests run what is built here.
+test-vm:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory all prog-build test-tools $(if $(ONLY),variants)
+	@KERNEL='$(KERNEL)' ONLY='$(ONLY)' $(TEST_RUN) vm; status=$$?; $(GIVE_BACK); exit $$status

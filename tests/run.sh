@@ -1,21 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Runs kinds of tests: run.sh [unit] [unit-asan] [prog] [netns] [interop]; BUILD names the build
-# folder, ONLY=PATTERN picks files by name. Prints `ok`, `not ok` and `skip` lines, keeps the output
+# Runs kinds of tests: run.sh [unit] [unit-asan] [prog] [netns] [interop] [vm]; BUILD names the build
+# folder, ONLY=PATTERN picks files by name, KERNEL those of vm, XIPSEC_SLOW=N is for a machine that is N
+# times slower. Prints `ok`, `not ok` and `skip` lines, keeps the output
 # of each file in $BUILD/tests/log/, and ends with `N passed, N failed, N skipped`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 BUILD=$(realpath -m "${BUILD:-build}")
 export BUILD
-LOGS=$BUILD/tests/log
-LIMIT=${LIMIT:-180} # seconds a file
+LOGS=${LOGS:-$BUILD/tests/log}
+LIMIT=${LIMIT:-$((180 * ${XIPSEC_SLOW:-1}))} # seconds a file
+VM_LIMIT=${VM_LIMIT:-900} # seconds a kernel, all its tests
 passed=0 failed=0 skipped=0
 mkdir -p "$LOGS"
-child=
+children=()
 
 finish()
 {
-	[ -z "$child" ] || kill -TERM "$child" 2>/dev/null
+	[ ${#children[@]} -eq 0 ] || kill -TERM "${children[@]}" 2>/dev/null
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -45,20 +47,26 @@ tell_tap()
 	done < <(grep -aE '^(ok|not ok|skip|# skip:) ' "$log")
 }
 
-# run NAME LOG COMMAND...: with a time limit; what it says is counted. A file that dies or says
-# nothing is a failure of its own.
+# run NAME LOG COMMAND...: with a time limit; what it says is counted.
 run()
 {
-	local name=$1 log=$2 status=0 before=$((passed + failed + skipped)) failed_before=$failed
+	local name=$1 log=$2 status=0
 	shift 2
 	CMOCKA_MESSAGE_OUTPUT=tap timeout -k 20 "$LIMIT" "$@" >"$log" 2>&1 </dev/null &
-	child=$!
-	wait $child || status=$?
-	child=
+	children=($!)
+	wait $! || status=$?
+	children=()
+	judge "$name" "$log" $status
+}
+
+# judge NAME LOG STATUS: counts. A file that dies or says nothing is a failure of its own.
+judge()
+{
+	local name=$1 log=$2 status=$3 before=$((passed + failed + skipped)) failed_before=$failed
 	tell_tap "$name" "$log"
-	if [ $status -eq 124 ]; then
+	if [ "$status" -eq 124 ]; then
 		tell 'not ok' "$name: took longer than $LIMIT s ($log)"
-	elif [ $status -ne 0 ] && [ $failed -eq $failed_before ]; then
+	elif [ "$status" -ne 0 ] && [ $failed -eq $failed_before ]; then
 		tell 'not ok' "$name: ended with status $status ($log)"
 	elif [ $((passed + failed + skipped)) -eq $before ]; then
 		tell 'not ok' "$name: said nothing ($log)"
@@ -97,6 +105,25 @@ scripts()
 	done
 }
 
+# Both kernels at once: most of it is the verifier, which has one processor busy.
+vm()
+{
+	local kernel status n=0
+	local kernels=${KERNEL:-6.1 6.12}
+	for kernel in $kernels; do
+		tests/vm/run.sh -k "$kernel" -t "$VM_LIMIT" -r "$LOGS/vm-$kernel" \
+			-- tests/vm/short.sh >"$LOGS/vm-$kernel.log" 2>&1 </dev/null &
+		children+=($!)
+	done
+	for kernel in $kernels; do
+		status=0
+		wait "${children[n]}" || status=$?
+		n=$((n + 1))
+		LIMIT=$VM_LIMIT judge "vm/$kernel" "$LOGS/vm-$kernel.log" $status
+	done
+	children=()
+}
+
 for kind in "${@:-unit}"; do
 	start=$SECONDS
 	case $kind in
@@ -110,6 +137,7 @@ for kind in "${@:-unit}"; do
 		fi
 		;;
 	netns | interop) scripts "$kind" ;;
+	vm) vm ;;
 	*)
 		echo "run.sh: no such kind of tests: $kind" >&2
 		exit 2

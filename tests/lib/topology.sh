@@ -53,10 +53,11 @@ end_pid()
 	return 0
 }
 
-# until_true SECONDS COMMAND...: polls; fails when the time is over.
+# until_true SECONDS COMMAND...: polls; fails when the time is over, on a machine that is said to be
+# XIPSEC_SLOW times slower as many times later.
 until_true()
 {
-	local tries=$(($1 * 10))
+	local tries=$(($1 * 10 * ${XIPSEC_SLOW:-1}))
 	shift
 	while ! "$@" >/dev/null 2>&1; do
 		tries=$((tries - 1))

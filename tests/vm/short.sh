@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# What `make test` and `make test-vm` run in the guest: what the verifier thinks, all program tests,
+# an interface shared with xdp-filter, and a tunnel from end to end. With ONLY: the program and
+# namespace tests whose names hold it.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+[ -n "${XIPSEC_VM:-}" ] || {
+	echo "short.sh: runs in the guest: make test-vm" >&2
+	exit 1
+}
+export LOGS=$RESULTS/log
+[ -z "${ONLY:-}" ] || exec tests/run.sh prog netns
+
+status=0
+# part NAME COMMAND...: one line for what prints none.
+part()
+{
+	local name=$1
+	shift
+	if "$@" >"$LOGS/$name.log" 2>&1; then
+		echo "ok $name"
+	else
+		echo "not ok $name"
+		tail -n 30 "$LOGS/$name.log" | sed 's/^/# /'
+		status=1
+	fi
+}
+
+mkdir -p "$LOGS"
+bash tests/vm/load.sh || status=1
+tests/run.sh prog || status=1
+ONLY=dispatcher tests/run.sh netns || status=1
+SECONDS_EACH=2 part demo tests/demo.sh
+exit $status
