@@ -7,18 +7,20 @@
 set -u
 LIB=$(cd "$(dirname "$0")/lib" && pwd)
 BUILD=$(realpath "${BUILD:-$LIB/../../build}")
-TOPO=xipsec-demo
+TOPO=xipsec-demo-$$ # several may run at once
 LOAD_SECONDS=${SECONDS_EACH:-4}
+LOAD_LIMIT=$((LOAD_SECONDS + 15))
 
 if [ "$(id -u)" != 0 ]; then
 	echo "demo: FAIL: needs root: sudo make demo"
 	exit 1
 fi
-if [ -e /run/netns/$TOPO-gw-a ]; then
-	echo "demo: FAIL: namespace $TOPO-gw-a is there: another demo runs, or one was killed (then:"
-	echo "for n in red-a gw-a link gw-b red-b; do ip netns del $TOPO-\$n; done)"
-	exit 1
-fi
+for left in /run/netns/xipsec-demo-*-gw-a; do
+	left=${left#/run/netns/xipsec-demo-} left=${left%-gw-a}
+	[ "$left" = '*' ] || kill -0 "$left" 2>/dev/null ||
+		echo "demo: note: the demo with pid $left was killed and left namespaces, remove them:" \
+			"for n in red-a gw-a link gw-b red-b; do ip netns del xipsec-demo-$left-\$n; done"
+done
 
 . "$LIB/topology.sh"
 . "$LIB/tap.sh"
@@ -81,10 +83,11 @@ counter()
 # load LABEL IPERF-OPTIONS...: both directions at once; its Gbit/s in RATE, 0 when it failed.
 load()
 {
-	local label=$1 out=$WORK/iperf-$1.json
+	local label=$1 out=$WORK/iperf-$1.json status=0
 	shift
-	spawn red-a "$out" iperf3 -c 10.2.0.2 --bidir -t "$LOAD_SECONDS" --connect-timeout 3000 -J "$@"
-	counter "$PID" "$label"
+	spawn red-a "$out" timeout -k 2 "$LOAD_LIMIT" iperf3 -c 10.2.0.2 --bidir -t "$LOAD_SECONDS" --connect-timeout 3000 -J "$@"
+	counter "$PID" "$label" || status=$?
+	[ $status -ne 124 ] || fail "$label load: iperf3 did not end within $LOAD_LIMIT s"
 	RATE=$(jq -r '[.end | .sum_received, .sum_received_bidir_reverse | objects | .bits_per_second]
 		| add // 0 | . / 1e9' "$out" 2>/dev/null)
 	RATE=${RATE:-0}

@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Two demos at once, one of them with an iperf3 that never ends: the one passes, the other says why it
+# does not, and nothing is left of either.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+WORK=$(mktemp -d /tmp/xipsec-test.XXXXXX)
+. tests/lib/tap.sh
+demos=
+clean_up()
+{
+	trap - EXIT
+	for pid in $demos; do kill -TERM "$pid" 2>/dev/null; done
+	# shellcheck disable=SC2086
+	[ -z "$demos" ] || wait $demos 2>/dev/null
+	rm -rf "$WORK"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+if [ "$(id -u)" != 0 ]; then
+	skip "demo: needs root (namespaces, bpf)"
+	exit 0
+fi
+mkdir "$WORK/bin"
+cat >"$WORK/bin/iperf3" <<-END
+	#!/bin/sh
+	[ "\$1" = -c ] || exec $(command -v iperf3) "\$@"
+	exec sleep 1000
+END
+chmod 755 "$WORK/bin/iperf3"
+SECONDS_EACH=1 tests/demo.sh >"$WORK/good" 2>&1 &
+good=$!
+PATH=$WORK/bin:$PATH SECONDS_EACH=1 tests/demo.sh >"$WORK/hangs" 2>&1 &
+hangs=$! demos="$good $!"
+check "a demo passes while another runs" wait $good
+demos=$hangs
+check "its last line is the verdict" grep -qx 'demo: PASS' "$WORK/good" || note <"$WORK/good"
+wait $hangs
+check_eq "one whose load never ends fails" $? 1
+demos=
+check "and says so" grep -qx 'demo: FAIL: TCP load: iperf3 did not end within 16 s' "$WORK/hangs" || note <"$WORK/hangs"
+left=$(find /run/netns /sys/fs/bpf -maxdepth 1 \( -name "xipsec-demo-$good-*" -o -name "xipsec-demo-$hangs-*" \))
+check_eq "nothing is left of them" "$left" ""
+[ "$FAILED" -eq 0 ]
