@@ -8,6 +8,7 @@
 #include "worker/inner.h"
 #include "worker/replay.h"
 #include "worker/sa.h"
+#include "worker/transport.h"
 
 #define PREFETCH_AHEAD 2
 #define IP4_LEN        20
@@ -39,7 +40,7 @@ static enum xipsec_reason in_state(const struct sa *sa)
 	if (__atomic_load_n(&sa->state->generation, __ATOMIC_ACQUIRE) != sa->generation ||
 	    status == XIPSEC_SA_FREE)
 		return XIPSEC_REASON_STALE_META;
-	return status == XIPSEC_SA_LIVE ? XIPSEC_REASON_UNSPEC : XIPSEC_REASON_SEQ_END;
+	return status == XIPSEC_SA_LIVE ? XIPSEC_REASON_UNSPEC : XIPSEC_REASON_LIMIT;
 }
 
 /* Bytes of the packet by its outer header, 0 if it lies; its TOS in *tos. */
@@ -72,7 +73,7 @@ static enum xipsec_reason in_admit_one(const struct sa *sa, struct packet *p, st
 	__be64 aad_seq, seq;
 	__u8 *esp;
 
-	if (p->l4_off < IP4_LEN || len < p->l4_off + fixed + sa->align)
+	if (p->l4_off < IP4_LEN + (sa->udp ? OUTER_UDP : 0) || len < p->l4_off + fixed + sa->align)
 		return XIPSEC_REASON_ESP_SHORT;
 	op->len = len - p->l4_off - fixed;
 	if (op->len & (sa->align - 1u))
@@ -122,12 +123,13 @@ static void in_admit(struct sa *sa, struct packet **pkts, unsigned int n, struct
 
 /* Takes pad, pad length and next header off: what is left of the text in *len. RFC 4303 2.4: the
  * padding is 1, 2, 3…; a dummy's text is anything, so it is recognised first (2.6). */
-static enum xipsec_reason trailer_read(const __u8 *text, __u32 *len)
+static enum xipsec_reason trailer_read(const __u8 *text, __u32 *len, __u8 *next)
 {
-	__u8 next = text[*len - 1], pad = text[*len - 2], wrong = 0;
+	__u8 pad = text[*len - 2], wrong = 0;
 	__u32 left = *len - ESP_TRAILER_MIN;
 
-	if (next == IPPROTO_NONE)
+	*next = text[*len - 1];
+	if (*next == IPPROTO_NONE)
 		return XIPSEC_REASON_DUMMY;
 	if (pad > left)
 		return XIPSEC_REASON_ESP_PAD;
@@ -136,9 +138,6 @@ static enum xipsec_reason trailer_read(const __u8 *text, __u32 *len)
 		wrong |= text[left + i] ^ (__u8)(i + 1);
 	if (wrong)
 		return XIPSEC_REASON_ESP_PAD;
-	if (!((next == IPPROTO_IPIP && left && text[0] >> 4 == 4) ||
-	      (next == IPPROTO_IPV6 && left && text[0] >> 4 == 6)))
-		return XIPSEC_REASON_NEXT_HEADER;
 	*len = left;
 	return XIPSEC_REASON_UNSPEC;
 }
@@ -163,28 +162,105 @@ static enum xipsec_reason in_select(const struct sa *sa, const __u8 *data,
 	return XIPSEC_REASON_SELECTOR;
 }
 
-/* From an authentic text to a packet at its inner header. TFC padding behind the inner packet (RFC
- * 4303 2.7) goes. */
-static enum xipsec_reason in_deliver(const struct sa *sa, struct packet *p,
-				     const struct crypto_op *op, __u8 tos)
+/* From here on the packet is the `len` bytes at `data`, inside what it was. */
+static void in_shrink(struct packet *p, __u8 *data, __u32 len)
 {
-	__u32 text_len = op->len, moved = (__u32)(op->text - p->data);
-	enum xipsec_reason reason = trailer_read(op->text, &text_len);
+	__u32 moved = (__u32)(data - p->data);
+
+	p->headroom += moved;
+	p->tailroom += p->len - moved - len;
+	p->data = data;
+	p->len = len;
+}
+
+static void in_describe(struct packet *p, const struct inner *inner)
+{
+	p->family = inner->family;
+	p->l4_off = inner->opaque ? 0 : inner->l4_off;
+}
+
+/* Tunnel mode. TFC padding behind the inner packet (RFC 4303 2.7) goes. */
+static enum xipsec_reason tunnel_open(struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
+				      __u8 next, __u8 tos)
+{
+	enum xipsec_reason reason = XIPSEC_REASON_NEXT_HEADER;
 	struct inner inner;
 
+	if ((next == IPPROTO_IPIP && text_len && text[0] >> 4 == 4) ||
+	    (next == IPPROTO_IPV6 && text_len && text[0] >> 4 == 6))
+		reason = inner_parse(text, text_len, &inner);
 	if (!reason)
-		reason = inner_parse(op->text, text_len, &inner);
-	if (!reason)
-		reason = in_select(sa, op->text, &inner);
+		reason = in_select(sa, text, &inner);
 	if (reason)
 		return reason;
-	p->headroom += moved;
-	p->tailroom += p->len - moved - inner.len;
-	p->data = op->text;
-	p->len = inner.len;
-	p->family = inner.family;
-	p->l4_off = inner.opaque ? 0 : inner.l4_off;
+	if (text_len > inner.len)
+		__atomic_fetch_add(&sa->state->tfc_bytes, text_len - inner.len, __ATOMIC_RELAXED);
+	in_shrink(p, text, inner.len);
+	in_describe(p, &inner);
 	return inner_in(p->data, &inner, tos);
+}
+
+/* Transport mode: the headers in front move up to what ESP carried. Behind a NAT the addresses are
+ * not those that the transport checksum was made with: it is made anew (RFC 3948 3.1.2). */
+static enum xipsec_reason transport_open(struct sa *sa, struct packet *p, __u8 *text,
+					 __u32 text_len, __u8 next)
+{
+	__u32 front = p->l4_off - (sa->udp ? OUTER_UDP : 0u);
+	enum xipsec_reason reason;
+	struct transport_place place;
+	struct inner inner;
+	__u8 *data = text - front;
+
+	reason = transport_find_at(p->data, front, &place);
+	if (reason)
+		return reason;
+	memmove(data, p->data, front);
+	transport_set(data, &place, next, front + text_len);
+	reason = inner_parse(data, front + text_len, &inner);
+	if (!reason)
+		reason = in_select(sa, data, &inner);
+	if (reason)
+		return reason;
+	in_shrink(p, data, inner.len);
+	in_describe(p, &inner);
+	if (sa->udp)
+		inner_checksum(p->data, &inner);
+	return XIPSEC_REASON_UNSPEC;
+}
+
+/* From an authentic text to a packet at its inner header. */
+static enum xipsec_reason in_deliver(struct sa *sa, struct packet *p, const struct crypto_op *op,
+				     __u8 tos)
+{
+	__u32 text_len = op->len;
+	enum xipsec_reason reason;
+	__u8 next;
+
+	reason = trailer_read(op->text, &text_len, &next);
+	if (reason == XIPSEC_REASON_DUMMY)
+		__atomic_fetch_add(&sa->state->dummies, 1, __ATOMIC_RELAXED);
+	if (reason)
+		return reason;
+	return sa->transport ? transport_open(sa, p, op->text, text_len, next)
+			     : tunnel_open(sa, p, op->text, text_len, next, tos);
+}
+
+/* RFC 3948 4.4, RFC 7296 2.23: a peer behind a NAT may come from elsewhere now. Believed of a
+ * packet that is authentic and newer than all others, so a replay of an old one moves nobody. */
+static void peer_look(struct sa *sa, const struct packet *p)
+{
+	__u32 ip4 = p->data[0] >> 4 == 4;
+	const __u8 *udp = p->data + p->l4_off - OUTER_UDP;
+	struct xipsec_addr from = {0};
+
+	if (p->seq != __atomic_load_n(&sa->state->replay_top, __ATOMIC_RELAXED))
+		return;
+	memcpy(from.byte, p->data + (ip4 ? 12 : 8), ip4 ? 4 : 16);
+	if (!memcmp(&from, &sa->peer, sizeof(from)) && !memcmp(udp, &sa->peer_port, 2))
+		return;
+	sa->peer = from;
+	memcpy(&sa->peer_port, udp, 2);
+	sa->peer_changed = 1;
 }
 
 /* The window moves by what is authentic, whatever becomes of it (RFC 4303 3.4.3). */
@@ -196,6 +272,8 @@ static void in_finish(struct sa *sa, struct in_burst *burst)
 
 		if (burst->op[i].ok)
 			reason = replay_commit(sa->state, sa->window, p->seq);
+		if (!reason && sa->udp)
+			peer_look(sa, p);
 		if (!reason)
 			reason = in_deliver(sa, p, &burst->op[i], burst->outer_tos[i]);
 		if (reason) {

@@ -8,16 +8,21 @@
 #include "worker/inner.h"
 #include "worker/sa.h"
 #include "worker/seq.h"
+#include "worker/transport.h"
 
 #define PREFETCH_AHEAD 2
+#define SHIFT_ALIGN    16u
 
 /* What is on its way through a burst: the packets that live, and what is known of them. */
 struct out_burst {
 	struct packet *pkt[BURST_MAX];
 	struct inner inner[BURST_MAX];
+	struct transport_place place[BURST_MAX]; /* transport mode */
 	struct crypto_op op[BURST_MAX];
 	unsigned int n;
+	__u32 inner_max;
 	__u64 bytes; /* inner bytes of those that were sealed */
+	__u64 tfc;   /* bytes of padding that hides their lengths */
 };
 
 static void out_drop(struct sa *sa, struct packet *p, enum xipsec_reason reason)
@@ -26,23 +31,44 @@ static void out_drop(struct sa *sa, struct packet *p, enum xipsec_reason reason)
 	sa_count_drop(sa, reason);
 }
 
-static enum xipsec_reason out_admit_one(const struct sa *sa, struct packet *p, __u32 inner_max,
-					struct inner *inner)
+/* ---------------------------------------------------------------- admission */
+
+/* Makes headroom out of tailroom, by moving the packet up in its frame. */
+static void move_up(struct packet *p, __u32 head_need, __u32 tail_need)
+{
+	__u32 by = (head_need - p->headroom + SHIFT_ALIGN - 1) & ~(SHIFT_ALIGN - 1);
+
+	if (p->tailroom < tail_need + by)
+		return;
+	memmove(p->data + by, p->data, p->len);
+	p->data += by;
+	p->headroom += by;
+	p->tailroom -= by;
+}
+
+static enum xipsec_reason out_admit_one(const struct sa *sa, struct packet *p, __u32 path_mtu,
+					struct inner *inner, struct transport_place *place)
 {
 	enum xipsec_reason reason = inner_parse(p->data, p->len, inner);
+	__u32 head_need = sa->outer.len + sa->head_len, inner_max;
 
+	if (!reason && sa->transport)
+		reason = transport_find(p->data, inner, place);
 	if (reason)
 		return reason;
+	inner_max = sa->transport ? sa_transport_max(sa, path_mtu, place->off)
+				  : sa_inner_max(sa, path_mtu);
+	if (p->headroom < head_need)
+		move_up(p, head_need, sa->tail_room);
 	/* Before anything in the packet changes. */
-	if (p->headroom < sa->outer.len + sa->head_len ||
-	    p->tailroom + (p->len - inner->len) < sa->tail_room) {
+	if (p->headroom < head_need || p->tailroom + (p->len - inner->len) < sa->tail_room) {
 		p->icmp_mtu = inner_max;
 		return XIPSEC_REASON_TOO_BIG;
 	}
 	return inner_out(p, inner, inner_max);
 }
 
-static void out_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32 inner_max,
+static void out_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32 path_mtu,
 		      struct out_burst *burst)
 {
 	for (unsigned int i = 0; i < n; i++) {
@@ -53,7 +79,8 @@ static void out_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32
 			__builtin_prefetch(pkts[i + PREFETCH_AHEAD]->data, 1);
 		if (p->reason)
 			continue;
-		reason = out_admit_one(sa, p, inner_max, &burst->inner[burst->n]);
+		reason = out_admit_one(sa, p, path_mtu, &burst->inner[burst->n],
+				       &burst->place[burst->n]);
 		if (reason)
 			out_drop(sa, p, reason);
 		else
@@ -61,18 +88,36 @@ static void out_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32
 	}
 }
 
+/* ---------------------------------------------------------------- ESP */
+
+/* Zeroes behind the inner packet, as many as the SA asks for and the path and the frame have room
+ * for. The receiver finds the end by the inner header. */
+static __u32 tfc_pad(const struct sa *sa, struct packet *p, __u32 inner_max)
+{
+	__u32 to = sa->tfc_size < inner_max ? sa->tfc_size : inner_max;
+	__u32 room = p->tailroom - sa->tail_room, pad;
+
+	if (p->len >= to)
+		return 0;
+	pad = to - p->len < room ? to - p->len : room;
+	memset(p->data + p->len, 0, pad);
+	p->len += pad;
+	p->tailroom -= pad;
+	return pad;
+}
+
 /* Padding 1, 2, 3… (RFC 4303 2.4), pad length, next header. The padding is written whole: what it
  * has too many bytes is overwritten by what follows. Returns the bytes of text. */
-static __u32 trailer_write(const struct sa *sa, struct packet *p, const struct inner *inner)
+static __u32 trailer_write(const struct sa *sa, __u8 *text, __u32 len, __u8 next)
 {
 	static const __u8 padding[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
-	__u32 pad = (0 - (p->len + ESP_TRAILER_MIN)) & (sa->align - 1u);
-	__u8 *tail = p->data + p->len;
+	__u32 pad = (0 - (len + ESP_TRAILER_MIN)) & (sa->align - 1u);
+	__u8 *tail = text + len;
 
 	memcpy(tail, padding, sizeof(padding));
 	tail[pad] = (__u8)pad;
-	tail[pad + 1] = inner->family == XIPSEC_FAMILY_IP4 ? IPPROTO_IPIP : IPPROTO_IPV6;
-	return p->len + pad + ESP_TRAILER_MIN;
+	tail[pad + 1] = next;
+	return len + pad + ESP_TRAILER_MIN;
 }
 
 /* The nonce, for every algorithm alike: salt and sequence number, then CTR's block counter (RFC
@@ -88,35 +133,84 @@ static void nonce_write(const struct sa *sa, __u8 *nonce, __be64 seq)
 		crypto_random_iv(nonce);
 }
 
-static void out_write(const struct sa *sa, struct packet *p, const struct inner *inner,
+static void aad_write(const struct sa *sa, __u8 *aad, __u64 seq)
+{
+	__be64 aad_seq = htobe64(seq << sa->aad_shift);
+
+	memcpy(aad, &sa->spi, sizeof(sa->spi));
+	memcpy(aad + sizeof(sa->spi), &aad_seq, sizeof(aad_seq));
+}
+
+/* Everything from the ESP header to the trailer around `len` bytes at `text`. */
+static void esp_write(const struct sa *sa, __u64 seq, __u8 *text, __u32 len, __u8 next,
 		      struct crypto_op *op)
 {
-	__u32 head_len = sa->outer.len + sa->head_len;
-	__be64 seq = htobe64(p->seq), aad_seq = htobe64(p->seq << sa->aad_shift);
-	__be32 seq_lo = htobe32((__u32)p->seq);
-	__u8 *esp;
+	__be32 seq_lo = htobe32((__u32)seq);
+	__u8 *esp = text - sa->head_len;
 
-	op->text = p->data;
-	op->len = trailer_write(sa, p, inner);
-	op->tag = p->data + op->len;
+	op->text = text;
+	op->len = trailer_write(sa, text, len, next);
+	op->tag = text + op->len;
 	op->head_len = sa->head_len;
-	nonce_write(sa, op->nonce, seq);
-	memcpy(op->aad, &sa->spi, sizeof(sa->spi));
-	memcpy(op->aad + sizeof(sa->spi), &aad_seq, sizeof(aad_seq));
-
-	esp = p->data - sa->head_len;
+	nonce_write(sa, op->nonce, htobe64(seq));
+	aad_write(sa, op->aad, seq);
 	memcpy(esp, &sa->spi, sizeof(sa->spi));
 	memcpy(esp + 4, &seq_lo, sizeof(seq_lo));
 	memcpy(esp + ESP_HEADER_LEN, op->nonce + sa->salt_len, sa->iv_len);
+}
 
-	p->tailroom -= op->len - p->len + sa->icv_len;
-	p->headroom -= head_len;
-	p->data -= head_len;
-	p->len = head_len + op->len + sa->icv_len;
+/* The packet begins `head` bytes earlier now and ends behind the ICV. */
+static void out_grow(const struct sa *sa, struct packet *p, const struct crypto_op *op, __u32 head,
+		     __u32 l4_off)
+{
+	__u8 *end = op->tag + sa->icv_len;
+
+	p->tailroom -= (__u32)(end - (p->data + p->len));
+	p->headroom -= head;
+	p->data -= head;
+	p->len = (__u32)(end - p->data);
 	p->family = sa->outer_family;
-	p->l4_off = (__u16)sa->outer.len;
+	p->l4_off = (__u16)l4_off;
 	p->reason = XIPSEC_REASON_SEALED;
-	sa->outer.write(&sa->outer, p->data, p->len, inner->tos, (__u16)p->seq);
+}
+
+static void tunnel_write(const struct sa *sa, struct packet *p, const struct inner *inner,
+			 struct crypto_op *op)
+{
+	__u8 next = inner->family == XIPSEC_FAMILY_IP4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+
+	esp_write(sa, p->seq, p->data, p->len, next, op);
+	out_grow(sa, p, op, sa->outer.len + sa->head_len, sa->outer.len);
+	sa->outer.write(&sa->outer, p->data, p->len, inner, (__u16)p->seq);
+}
+
+/* The headers in front move down, ESP (and UDP) comes between them and what they carried. */
+static void transport_write(const struct sa *sa, struct packet *p,
+			    const struct transport_place *place, struct crypto_op *op)
+{
+	__u32 head = sa->outer.len + sa->head_len, text_len = p->len - place->off;
+	__u8 *text = p->data + place->off;
+
+	memmove(p->data - head, p->data, place->off);
+	esp_write(sa, p->seq, text, text_len, place->next, op);
+	out_grow(sa, p, op, head, place->off + sa->outer.len);
+	if (sa->udp)
+		outer_write_udp(&sa->outer, p->data + place->off, p->len - place->off);
+	transport_set(p->data, place, sa->udp ? IPPROTO_UDP : IPPROTO_ESP, p->len);
+}
+
+static void out_write(const struct sa *sa, struct out_burst *burst, unsigned int i)
+{
+	struct packet *p = burst->pkt[i];
+
+	burst->bytes += p->len;
+	if (sa->transport) {
+		transport_write(sa, p, &burst->place[i], &burst->op[i]);
+		return;
+	}
+	if (sa->tfc_size)
+		burst->tfc += tfc_pad(sa, p, burst->inner_max);
+	tunnel_write(sa, p, &burst->inner[i], &burst->op[i]);
 }
 
 static void out_seal(struct sa *sa, struct out_burst *burst)
@@ -126,30 +220,64 @@ static void out_seal(struct sa *sa, struct out_burst *burst)
 	unsigned int n = seq_reserve(sa->state, sa->generation, sa->esn, burst->n, &first, &reason);
 
 	for (unsigned int i = 0; i < n; i++) {
-		burst->bytes += burst->inner[i].len;
 		burst->pkt[i]->seq = first + i;
-		out_write(sa, burst->pkt[i], &burst->inner[i], &burst->op[i]);
+		out_write(sa, burst, i);
 	}
 	for (unsigned int i = n; i < burst->n; i++)
 		out_drop(sa, burst->pkt[i], reason);
 	burst->n = n;
 	sa->seal(sa->key->ctx, burst->op, n, sa->aad_len);
+	if (sa->udp && sa->outer_family == XIPSEC_FAMILY_IP6)
+		for (unsigned int i = 0; i < n; i++)
+			outer_finish_udp6(burst->pkt[i]->data, burst->pkt[i]->l4_off - OUTER_UDP,
+					  burst->pkt[i]->len);
 }
 
 void esp_out_burst(struct sa *sa, struct packet **pkts, unsigned int n, __u32 path_mtu, __u64 now_s)
 {
-	__u32 inner_max = sa_inner_max(sa, path_mtu);
 	struct out_burst burst;
 
+	path_mtu = sa_path_mtu(sa, path_mtu, now_s);
+	burst.inner_max = sa_inner_max(sa, path_mtu);
 	for (unsigned int done = 0; done < n; done += BURST_MAX) {
 		unsigned int part = n - done < BURST_MAX ? n - done : BURST_MAX;
 
 		burst.n = 0;
-		burst.bytes = 0;
-		out_admit(sa, pkts + done, part, inner_max, &burst);
+		burst.bytes = burst.tfc = 0;
+		out_admit(sa, pkts + done, part, path_mtu, &burst);
 		if (!burst.n)
 			continue;
 		out_seal(sa, &burst);
 		sa_count(sa, burst.n, burst.bytes, now_s);
+		if (burst.tfc)
+			__atomic_fetch_add(&sa->state->tfc_bytes, burst.tfc, __ATOMIC_RELAXED);
 	}
+}
+
+/* ---------------------------------------------------------------- dummies */
+
+enum xipsec_reason esp_out_dummy(struct sa *sa, struct packet *p, __u32 len)
+{
+	const struct inner inner = {.family = sa->outer_family, .flags = INNER_DF};
+	__u32 head = sa->outer.len + sa->head_len;
+	enum xipsec_reason reason;
+	struct crypto_op op;
+	__u64 seq = 0;
+
+	if (sa->transport || p->headroom < head || p->len + p->tailroom < len + sa->tail_room)
+		return XIPSEC_REASON_TOO_BIG;
+	if (!seq_reserve(sa->state, sa->generation, sa->esn, 1, &seq, &reason))
+		return reason;
+	p->tailroom += p->len - len;
+	p->len = len;
+	p->seq = seq;
+	memset(p->data, 0, len);
+	esp_write(sa, seq, p->data, len, IPPROTO_NONE, &op);
+	out_grow(sa, p, &op, head, sa->outer.len);
+	sa->outer.write(&sa->outer, p->data, p->len, &inner, (__u16)seq);
+	sa->seal(sa->key->ctx, &op, 1, sa->aad_len);
+	if (sa->udp && sa->outer_family == XIPSEC_FAMILY_IP6)
+		outer_finish_udp6(p->data, p->l4_off - OUTER_UDP, p->len);
+	__atomic_fetch_add(&sa->state->dummies, 1, __ATOMIC_RELAXED);
+	return XIPSEC_REASON_UNSPEC;
 }

@@ -17,8 +17,9 @@ struct sa;
  * Every packet whose reason is 0 ends with one: SEALED, with data at the outer IP header, ready for
  * layer 2; or a drop, and then the inner packet is still as it came when the reason is TOO_BIG
  * (icmp_mtu is set) or TTL, so that icmp_error_build() can quote it. Packets with a reason are left
- * alone. Needs headroom for the outer header and 16 bytes, and ESP_TAIL_MAX bytes of tailroom: with
- * less a packet ends as TOO_BIG.
+ * alone. Needs headroom for the outer headers, ESP header and IV (or that much more tailroom, into
+ * which it moves the packet), and tailroom for padding, trailer and ICV: with less a packet ends as
+ * TOO_BIG.
  *
  * TCP MSS is clamped here, in what leaves, and not on arrival: each gateway clamps what its own
  * side announces, by its own path MTU. Accounts packets, bytes, drops and last_use in the SA's
@@ -26,5 +27,11 @@ struct sa;
  */
 void esp_out_burst(struct sa *sa, struct packet **pkts, unsigned int n, __u32 path_mtu,
 		   __u64 now_s);
+
+/*
+ * Makes a dummy packet (RFC 4303 2.6) out of a frame: `len` zero bytes at p->data, sealed with next
+ * header 59. Tunnel mode alone. UNSPEC with reason SEALED in p, or why not (then p is unchanged).
+ */
+enum xipsec_reason esp_out_dummy(struct sa *sa, struct packet *p, __u32 len);
 
 #endif

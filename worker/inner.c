@@ -58,6 +58,8 @@ static enum xipsec_reason parse_ip4(const __u8 *data, __u32 len, struct inner *i
 	inner->ttl = data[8];
 	inner->l4_proto = data[9];
 	frag = be16_at(data + 6);
+	if (frag & 0x4000)
+		inner->flags |= INNER_DF;
 	if (frag & 0x3fff)
 		inner->flags |= INNER_FRAG;
 	if (frag & 0x1fff) {
@@ -127,6 +129,8 @@ static enum xipsec_reason parse_ip6(const __u8 *data, __u32 len, struct inner *i
 		return XIPSEC_REASON_INNER_MALFORMED;
 	inner->family = XIPSEC_FAMILY_IP6;
 	inner->tos = (__u8)(data[0] << 4 | data[1] >> 4);
+	inner->flow = (__u32)(data[1] & 0x0f) << 16 | be16_at(data + 2);
+	inner->flags = INNER_DF;
 	inner->ttl = data[7];
 	return parse_ip6_chain(data, inner);
 }
@@ -249,6 +253,28 @@ static void complete_sum(__u8 *data, const struct inner *inner, __u32 check_off)
 	memcpy(l4 + check_off, &check, 2);
 }
 
+void inner_checksum(__u8 *data, const struct inner *inner)
+{
+	__u32 l4_len = inner->len - inner->l4_off, off;
+	__u8 *l4 = data + inner->l4_off;
+	__u16 check = 0;
+
+	if (inner->opaque || (inner->flags & (INNER_FRAG | INNER_ROUTED)))
+		return;
+	if (inner->l4_proto == IPPROTO_TCP)
+		off = TCP_CHECK;
+	else if (inner->l4_proto == IPPROTO_UDP && be16_at(l4 + 4) == l4_len &&
+		 (word_at(l4 + UDP_CHECK) || inner->family == XIPSEC_FAMILY_IP6))
+		off = UDP_CHECK;
+	else
+		return;
+	memcpy(l4 + off, &check, 2);
+	check = (__u16)~csum_fold(csum_add(pseudo_sum(data, inner), l4, l4_len));
+	if (!check && inner->l4_proto == IPPROTO_UDP)
+		check = 0xffff;
+	memcpy(l4 + off, &check, 2);
+}
+
 /* CRC32c (Castagnoli, reflected), four bits a step: SCTP with checksums left to hardware is rare.
  */
 static __u32 crc32c(const __u8 *at, __u32 len)
@@ -342,11 +368,11 @@ void inner_clamp_mss(__u8 *data, const struct inner *inner, __u32 mss_max)
 
 /* The word is worked out in a register: reading back two bytes of which one was just written would
  * wait for the store (5 ns, a tenth of sealing a small packet). `ttl` is not 0. */
-static void ttl_decrement(__u8 *data, const struct inner *inner)
+static void ttl_decrement(__u8 *data, __u8 family)
 {
 	__u16 old, new;
 
-	if (inner->family == XIPSEC_FAMILY_IP6) {
+	if (family == XIPSEC_FAMILY_IP6) {
 		data[7]--;
 		return;
 	}
@@ -354,6 +380,14 @@ static void ttl_decrement(__u8 *data, const struct inner *inner)
 	new = (__u16)(old - htons(0x0100));
 	memcpy(data + 8, &new, 2);
 	csum_replace(data + 10, old, new);
+}
+
+enum xipsec_reason inner_forward(__u8 *data, __u8 family)
+{
+	if (data[family == XIPSEC_FAMILY_IP6 ? 7 : 8] <= 1)
+		return XIPSEC_REASON_TTL;
+	ttl_decrement(data, family);
+	return XIPSEC_REASON_UNSPEC;
 }
 
 /* TOO_BIG for IPv4 without DF too: fragmenting before sealing comes later. An IPv6 sender cannot be
@@ -368,15 +402,17 @@ static enum xipsec_reason too_big(struct packet *p, const struct inner *inner, _
 
 enum xipsec_reason inner_out(struct packet *p, const struct inner *inner, __u32 inner_max)
 {
+	const int forwarded = !(p->flags & PACKET_LOCAL);
 	__u32 headers;
 
 	p->tailroom += p->len - inner->len;
 	p->len = inner->len;
-	if (inner->ttl <= 1)
+	if (forwarded && inner->ttl <= 1)
 		return XIPSEC_REASON_TTL;
 	if (inner->len > inner_max)
 		return too_big(p, inner, inner_max);
-	ttl_decrement(p->data, inner);
+	if (forwarded)
+		ttl_decrement(p->data, inner->family);
 	inner_complete(p->data, inner);
 	headers = TCP_LEN + (inner->family == XIPSEC_FAMILY_IP4 ? IP4_LEN : IP6_LEN);
 	if (inner_max > headers)
@@ -384,20 +420,21 @@ enum xipsec_reason inner_out(struct packet *p, const struct inner *inner, __u32 
 	return XIPSEC_REASON_UNSPEC;
 }
 
-/* RFC 6040 4.2, for an inner packet that can carry a mark: congestion on the way, CE, wins, then
- * ECT(1). A CE mark on a packet that cannot carry it is dropped there; here the packet goes on
- * unmarked: the outer header is not authenticated, and what it says is only a hint. */
+#define ECN_DROP 4
+
+/* RFC 6040 4.2: congestion on the way, CE, wins, then ECT(1). A CE mark on a packet that cannot
+ * carry it means that the packet must be dropped. */
 static __u8 ecn_merge(__u8 inner_tos, __u8 outer_tos)
 {
 	static const __u8 merged[4][4] = {
 		/* outer: Not-ECT, ECT(1), ECT(0), CE */
-		{0, 0, 0, 0}, /* inner Not-ECT */
-		{1, 1, 1, 3}, /* ECT(1) */
-		{2, 1, 2, 3}, /* ECT(0) */
-		{3, 3, 3, 3}, /* CE */
+		{0, 0, 0, ECN_DROP}, /* inner Not-ECT */
+		{1, 1, 1, 3},        /* ECT(1) */
+		{2, 1, 2, 3},        /* ECT(0) */
+		{3, 3, 3, 3},        /* CE */
 	};
 
-	return (__u8)((inner_tos & ~3) | merged[inner_tos & 3][outer_tos & 3]);
+	return merged[inner_tos & 3][outer_tos & 3];
 }
 
 static void tos_set(__u8 *data, const struct inner *inner, __u8 tos)
@@ -418,9 +455,10 @@ static void tos_set(__u8 *data, const struct inner *inner, __u8 tos)
 
 enum xipsec_reason inner_in(__u8 *data, const struct inner *inner, __u8 outer_tos)
 {
-	if (inner->ttl <= 1)
-		return XIPSEC_REASON_TTL;
-	ttl_decrement(data, inner);
-	tos_set(data, inner, ecn_merge(inner->tos, outer_tos));
+	__u8 ecn = ecn_merge(inner->tos, outer_tos);
+
+	if (ecn == ECN_DROP)
+		return XIPSEC_REASON_ECN;
+	tos_set(data, inner, (__u8)((inner->tos & ~3) | ecn));
 	return XIPSEC_REASON_UNSPEC;
 }

@@ -13,6 +13,7 @@
 
 #define INNER_FRAG   1 /* flags: part of a packet (more fragments, or an offset) */
 #define INNER_ROUTED 2 /* has an IPv6 routing header: the destination is not the last one */
+#define INNER_DF     4 /* must not be cut: IPv4 with DF, or IPv6 */
 
 struct inner {
 	__u32 len;    /* bytes of the IP packet, by its header */
@@ -23,6 +24,7 @@ struct inner {
 	__u8 l4_proto;
 	__u8 opaque; /* XIPSEC_OPAQUE_* */
 	__u8 flags;
+	__u32 flow; /* IPv6: the flow label, else 0 */
 };
 
 /* UNSPEC, or INNER_MALFORMED and *inner undefined. `len` bytes may be read; more than the header
@@ -32,19 +34,27 @@ enum xipsec_reason inner_parse(const __u8 *data, __u32 len, struct inner *inner)
 /* The packet as selectors see it; `dir` tells which address is `local`. After inner_parse(). */
 void inner_flow(const __u8 *data, const struct inner *inner, __u8 dir, struct xipsec_flow *flow);
 
-/* Everything before sealing, on a packet that inner_parse() took: length, TTL, size, checksums,
- * MSS. `inner_max`: the largest packet that fits. UNSPEC, TTL or TOO_BIG; with the latter two only
- * p->len, tailroom and icmp_mtu have changed. */
+/* Everything before sealing, on a packet that inner_parse() took: length, TTL (not of what this
+ * host sends: PACKET_LOCAL), size, checksums, MSS. `inner_max`: the largest packet that fits.
+ * UNSPEC, TTL or TOO_BIG; with the latter two only p->len, tailroom and icmp_mtu have changed. */
 enum xipsec_reason inner_out(struct packet *p, const struct inner *inner, __u32 inner_max);
 
-/* After the selectors were checked: TTL and ECN. `outer_tos` is the outer header's. UNSPEC, or TTL
- * with nothing changed. */
+/* Merges the outer header's congestion mark into a decapsulated packet (RFC 6040 4.2). UNSPEC; or
+ * ECN, nothing changed, when the mark cannot be carried on and the packet must be dropped. */
 enum xipsec_reason inner_in(__u8 *data, const struct inner *inner, __u8 outer_tos);
+
+/* What a router does to a packet that goes on: UNSPEC, or TTL with nothing changed. `data` is a
+ * whole IP header of `family`. */
+enum xipsec_reason inner_forward(__u8 *data, __u8 family);
 
 /* Completes a transport checksum that its sender left to hardware: only where the field holds the
  * folded sum of the pseudo-header and does not verify (SCTP: where it is 0). Anything else is not
  * touched: to recompute a wrong sum would bless the corruption. Fragments are left alone. */
 void inner_complete(__u8 *data, const struct inner *inner);
+
+/* Makes the checksum of TCP and UDP (unless it is 0 over IPv4, which means none) anew. For what has
+ * been authenticated otherwise. */
+void inner_checksum(__u8 *data, const struct inner *inner);
 
 /* Lowers the MSS option of a TCP SYN to `mss_max`; the checksum is updated, not recomputed. */
 void inner_clamp_mss(__u8 *data, const struct inner *inner, __u32 mss_max);

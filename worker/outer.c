@@ -3,74 +3,132 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "worker/checksum.h"
 
-#define IP4_LEN 20
-#define IP6_LEN 40
+#define IP4_LEN   20
+#define IP6_LEN   40
+#define IP4_DF    0x4000
+#define UDP_CHECK 6
 
-static void outer_write_ip4(const struct outer *outer, __u8 *to, __u32 total, __u8 tos, __u16 id)
+static __u8 outer_tos(const struct outer *outer, const struct inner *inner)
 {
-	__be16 total_be = htons((__u16)total), id_be = htons(id), tos_be = htons(tos);
-	__u16 check = (__u16)~csum_fold((__u64)outer->sum + total_be + id_be + tos_be);
+	return (__u8)((inner->tos & outer->tos_mask) | outer->tos_set);
+}
+
+static void outer_write_ip4(const struct outer *outer, __u8 *to, __u32 total,
+			    const struct inner *inner, __u16 id)
+{
+	__be16 total_be = htons((__u16)total), id_be = htons(id);
+	__be16 tos_be = htons(outer_tos(outer, inner));
+	__be16 df = outer->df_set | (inner->flags & INNER_DF ? outer->df_copy : 0);
+	__u16 check = (__u16)~csum_fold((__u64)outer->sum + total_be + id_be + tos_be + df);
 
 	memcpy(to, outer->header, IP4_LEN);
-	to[1] = tos;
+	to[1] = (__u8)ntohs(tos_be);
 	memcpy(to + 2, &total_be, 2);
 	memcpy(to + 4, &id_be, 2);
+	memcpy(to + 6, &df, 2);
 	memcpy(to + 10, &check, 2);
 }
 
-static void outer_write_ip6(const struct outer *outer, __u8 *to, __u32 total, __u8 tos, __u16 id)
+static void outer_write_ip6(const struct outer *outer, __u8 *to, __u32 total,
+			    const struct inner *inner, __u16 id)
 {
+	__u8 tos = outer_tos(outer, inner);
+	__be32 first = htonl(0x60000000u | (__u32)tos << 20 | (inner->flow & outer->flow_mask));
 	__be16 payload_be = htons((__u16)(total - IP6_LEN));
 
 	memcpy(to, outer->header, IP6_LEN);
-	to[0] = (__u8)(0x60 | tos >> 4);
-	to[1] = (__u8)(tos << 4);
+	memcpy(to, &first, 4);
 	memcpy(to + 4, &payload_be, 2);
 }
 
-static void outer_init_ip4(struct outer *outer, const struct xipsec_addr *src,
-			   const struct xipsec_addr *dst, __u8 l4_proto)
+void outer_write_udp(const struct outer *outer, __u8 *to, __u32 total)
+{
+	__be16 len_be = htons((__u16)total);
+
+	memcpy(to, outer->header + outer->ip_len, OUTER_UDP);
+	memcpy(to + 4, &len_be, 2);
+}
+
+static void outer_write_ip4_udp(const struct outer *outer, __u8 *to, __u32 total,
+				const struct inner *inner, __u16 id)
+{
+	outer_write_ip4(outer, to, total, inner, id);
+	outer_write_udp(outer, to + IP4_LEN, total - IP4_LEN);
+}
+
+static void outer_write_ip6_udp(const struct outer *outer, __u8 *to, __u32 total,
+				const struct inner *inner, __u16 id)
+{
+	outer_write_ip6(outer, to, total, inner, id);
+	outer_write_udp(outer, to + IP6_LEN, total - IP6_LEN);
+}
+
+void outer_finish_udp6(__u8 *data, __u32 udp_off, __u32 len)
+{
+	__u64 sum = (__u64)htons((__u16)(len - udp_off)) + htons(IPPROTO_UDP);
+	__u16 check;
+
+	sum = csum_add(sum, data + 8, 32);
+	sum = csum_add(sum, data + udp_off, len - udp_off);
+	check = (__u16)~csum_fold(sum);
+	if (!check)
+		check = 0xffff;
+	memcpy(data + udp_off + UDP_CHECK, &check, 2);
+}
+
+static void outer_init_ip4(struct outer *outer, const struct xipsec_sa *sa, __u8 next)
 {
 	__u8 *header = outer->header;
 
 	header[0] = 0x45;
-	header[6] = 0x40; /* DF */
-	header[8] = OUTER_TTL;
-	header[9] = l4_proto;
-	memcpy(header + 12, src->byte, 4);
-	memcpy(header + 16, dst->byte, 4);
-	outer->len = IP4_LEN;
+	header[8] = sa->ttl ? sa->ttl : OUTER_TTL;
+	header[9] = next;
+	memcpy(header + 12, sa->src.byte, 4);
+	memcpy(header + 16, sa->dst.byte, 4);
+	outer->ip_len = IP4_LEN;
 	outer->sum = csum_fold(csum_add(0, header, IP4_LEN));
-	outer->write = outer_write_ip4;
+	outer->df_set = sa->df == XIPSEC_DF_SET ? htons(IP4_DF) : 0;
+	outer->df_copy = sa->df == XIPSEC_DF_COPY ? htons(IP4_DF) : 0;
 }
 
-static void outer_init_ip6(struct outer *outer, const struct xipsec_addr *src,
-			   const struct xipsec_addr *dst, __u8 l4_proto)
+static void outer_init_ip6(struct outer *outer, const struct xipsec_sa *sa, __u8 next)
 {
 	__u8 *header = outer->header;
 
 	header[0] = 0x60;
-	header[6] = l4_proto;
-	header[7] = OUTER_TTL;
-	memcpy(header + 8, src->byte, 16);
-	memcpy(header + 24, dst->byte, 16);
-	outer->len = IP6_LEN;
-	outer->write = outer_write_ip6;
+	header[6] = next;
+	header[7] = sa->ttl ? sa->ttl : OUTER_TTL;
+	memcpy(header + 8, sa->src.byte, 16);
+	memcpy(header + 24, sa->dst.byte, 16);
+	outer->ip_len = IP6_LEN;
+	outer->flow_mask = sa->flags & XIPSEC_SA_FLOW_COPY ? 0xfffff : 0;
 }
 
-int outer_init(struct outer *outer, __u8 family, const struct xipsec_addr *src,
-	       const struct xipsec_addr *dst, __u8 l4_proto)
+int outer_init(struct outer *outer, const struct xipsec_sa *sa)
 {
-	if (family != XIPSEC_FAMILY_IP4 && family != XIPSEC_FAMILY_IP6)
-		return -EINVAL;
+	const int udp = !!(sa->flags & XIPSEC_SA_UDP);
+	__u8 next = udp ? IPPROTO_UDP : sa->l4_proto;
+
 	memset(outer, 0, sizeof(*outer));
-	if (family == XIPSEC_FAMILY_IP4)
-		outer_init_ip4(outer, src, dst, l4_proto);
-	else
-		outer_init_ip6(outer, src, dst, l4_proto);
+	if (sa->outer_family == XIPSEC_FAMILY_IP4) {
+		outer_init_ip4(outer, sa, next);
+		outer->write = udp ? outer_write_ip4_udp : outer_write_ip4;
+	} else if (sa->outer_family == XIPSEC_FAMILY_IP6) {
+		outer_init_ip6(outer, sa, next);
+		outer->write = udp ? outer_write_ip6_udp : outer_write_ip6;
+	} else {
+		return -EINVAL;
+	}
+	outer->len = outer->ip_len + (udp ? OUTER_UDP : 0);
+	memcpy(outer->header + outer->ip_len, &sa->src_port, 2);
+	memcpy(outer->header + outer->ip_len + 2, &sa->dst_port, 2);
+	outer->tos_mask = (sa->flags & XIPSEC_SA_DSCP ? 0 : 0xfc) |
+			  (sa->flags & XIPSEC_SA_NO_ECN ? 0 : 0x03);
+	outer->tos_set = sa->flags & XIPSEC_SA_DSCP ? (__u8)(sa->dscp << 2) : 0;
 	return 0;
 }

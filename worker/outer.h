@@ -1,36 +1,49 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The outer IP header: a template made once per SA, completed for each packet.
+ * The outer headers of a tunnel: a template made once per SA, completed for each packet.
  *
- * DF is always set (what does not fit is refused before, so that nobody fragments ESP), TTL is 64,
- * DSCP and ECN are copied from the inner packet (RFC 6040 normal mode). With DF set the IPv4 ID
- * means nothing (RFC 6864); the low bits of the sequence number stand there. The IPv6 flow label is
- * 0.
+ * IP, and with UDP encapsulation UDP behind it (RFC 3948). ECN is copied (RFC 6040 normal mode)
+ * unless the SA says no, DSCP copied or fixed, DF set, clear or copied, the flow label of IPv6 in
+ * IPv6 copied or 0. The IPv4 ID is the low bits of the sequence number: with DF set it means
+ * nothing (RFC 6864), with DF clear it repeats after 65,536 packets at the earliest.
  */
 #ifndef WORKER_OUTER_H
 #define WORKER_OUTER_H
 
 #include <linux/types.h>
-#include "xipsec/selector.h"
+#include "xipsec/sa.h"
+#include "worker/inner.h"
 
 #define OUTER_TTL 64
-#define OUTER_MAX 40 /* bytes of the longest outer header */
+#define OUTER_UDP 8  /* bytes of the UDP header */
+#define OUTER_MAX 48 /* bytes of the longest outer headers */
 
 struct outer;
 
-/* Writes the header at `to`. `total`: bytes of the whole packet, this header included; `tos`: DSCP
- * and ECN, as one byte; `id`: the IPv4 ID. */
-typedef void outer_write_fn(const struct outer *outer, __u8 *to, __u32 total, __u8 tos, __u16 id);
+/* Writes the headers at `to`. `total`: bytes of the whole packet, these headers included; `inner`:
+ * the packet inside; `id`: the IPv4 ID. The checksum of UDP over IPv6 waits for outer_finish(). */
+typedef void outer_write_fn(const struct outer *outer, __u8 *to, __u32 total,
+			    const struct inner *inner, __u16 id);
 
 struct outer {
 	__u8 header[OUTER_MAX];
-	__u32 len; /* of the header: 20 or 40 */
-	__u32 sum; /* IPv4: of the header without length, TOS and ID */
+	__u32 len;    /* of all of them: 20 or 40, and 8 with UDP */
+	__u32 ip_len; /* 20 or 40 */
+	__u32 sum;    /* IPv4: of the header without length, TOS, ID and DF */
+	__u32 flow_mask;
+	__be16 df_set, df_copy; /* the DF bit, or 0 */
+	__u8 tos_mask, tos_set;
 	outer_write_fn *write;
 };
 
-/* 0, or -EINVAL for another family than 4 and 6. */
-int outer_init(struct outer *outer, __u8 family, const struct xipsec_addr *src,
-	       const struct xipsec_addr *dst, __u8 l4_proto);
+/* From an outbound SA. 0, or -EINVAL for another family than 4 and 6. */
+int outer_init(struct outer *outer, const struct xipsec_sa *sa);
+
+/* The UDP header alone: `total` bytes from the first of it to the packet's end. */
+void outer_write_udp(const struct outer *outer, __u8 *to, __u32 total);
+
+/* Once the packet is sealed: RFC 8200 8.1 wants a UDP checksum over IPv6 (over IPv4 it is 0, RFC
+ * 3948 2.1). `data` is the IPv6 header, `udp_off` from there to UDP, `len` all bytes. */
+void outer_finish_udp6(__u8 *data, __u32 udp_off, __u32 len);
 
 #endif

@@ -11,6 +11,8 @@
 
 #define BURST_MAX 64
 
+#define PACKET_LOCAL 1 /* flags: this host's own, not forwarded */
+
 struct sa;
 
 struct packet {
@@ -22,7 +24,7 @@ struct packet {
 	__u16 l4_off;   /* in: of the ESP header, from data; out: of the transport header, 0 if not
 			   known */
 	__u8 family;    /* XIPSEC_FAMILY_*, of the header at data */
-	__u8 flags;
+	__u8 flags;     /* PACKET_* */
 	__u16 pad;
 	__u32 icmp_mtu; /* with reason TOO_BIG: the MTU to tell the sender */
 	__u64 seq;      /* out: number given; in: number inferred (ESN) */

@@ -16,6 +16,7 @@
 #include "worker/esp_in.h"
 #include "worker/esp_out.h"
 #include "worker/icmp.h"
+#include "worker/inner.h"
 #include "worker/sa.h"
 #include "worker/tx.h"
 #include "xipsec/meta.h"
@@ -211,6 +212,10 @@ static void send_opened(struct worker *w, struct work *work)
 	 * fragments: neither is done yet. */
 	if (unlikely(work->p.len > link_mtu(nh, dev))) {
 		drop(w, work, XIPSEC_REASON_TOO_BIG);
+		return;
+	}
+	if (unlikely(inner_forward(work->p.data, work->p.family))) {
+		drop(w, work, XIPSEC_REASON_TTL);
 		return;
 	}
 	push_eth(&work->p, nh->dst_mac, nh->src_mac);

@@ -14,9 +14,10 @@ static int sa_check(const struct xipsec_sa *sa)
 {
 	__u32 key_len = alg_key_len(sa->alg);
 
-	if (!key_len || sa->mode != XIPSEC_MODE_TUNNEL || sa->l4_proto != IPPROTO_ESP ||
-	    (sa->flags & XIPSEC_SA_UDP))
+	if (!key_len || sa->l4_proto != IPPROTO_ESP)
 		return -ENOTSUP;
+	if (sa->mode != XIPSEC_MODE_TUNNEL && sa->mode != XIPSEC_MODE_TRANSPORT)
+		return -EINVAL;
 	if (sa->dir != XIPSEC_DIR_IN && sa->dir != XIPSEC_DIR_OUT)
 		return -EINVAL;
 	if (sa->key_len != key_len || sa->key_len > XIPSEC_KEY_MAX)
@@ -46,19 +47,43 @@ static void sa_fill_alg(struct sa *to, const struct xipsec_sa *from)
 	to->tail_room = tail > PAD_WRITE ? tail : PAD_WRITE;
 }
 
+/* Transport mode has headers of its own to put in front: none, or UDP. */
+static void outer_transport(struct outer *outer)
+{
+	__u32 udp = outer->len - outer->ip_len;
+
+	memmove(outer->header, outer->header + outer->ip_len, udp);
+	outer->len = udp;
+	outer->ip_len = 0;
+}
+
+static void sa_fill_limits(struct sa *to, const struct xipsec_limits *limits)
+{
+	to->hard_packets = limits->hard_packets ? limits->hard_packets : ~0ULL;
+	to->hard_bytes = limits->hard_bytes ? limits->hard_bytes : ~0ULL;
+}
+
 static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_backend backend)
 {
-	int err =
-		outer_init(&to->outer, from->outer_family, &from->src, &from->dst, from->l4_proto);
+	int err = outer_init(&to->outer, from);
 
 	if (err)
 		return err;
+	to->transport = from->mode == XIPSEC_MODE_TRANSPORT;
+	to->udp = !!(from->flags & XIPSEC_SA_UDP);
+	if (to->transport)
+		outer_transport(&to->outer);
 	to->key = crypto_key_new(from->alg, from->key, from->key_len, backend, &err);
 	if (!to->key)
 		return err;
 	to->seal = to->key->seal;
 	to->open = to->key->open;
 	sa_fill_alg(to, from);
+	sa_fill_limits(to, &from->limits);
+	to->tfc_size = to->transport ? 0 : from->tfc_size;
+	to->dummies = from->dummies;
+	to->peer = from->src;
+	to->peer_port = from->src_port;
 	to->src = from->src;
 	to->dst = from->dst;
 	to->spi = from->spi;
@@ -111,15 +136,42 @@ enum xipsec_backend sa_backend(const struct sa *sa)
 	return sa->key->backend->id;
 }
 
-__u32 sa_inner_max(const struct sa *sa, __u32 path_mtu)
+void sa_stop(struct sa *sa)
 {
-	__u32 fixed = sa->outer.len + sa->head_len + sa->icv_len;
-	__u32 text;
+	__u32 live = XIPSEC_SA_LIVE;
 
+	if (__atomic_load_n(&sa->state->generation, __ATOMIC_ACQUIRE) == sa->generation)
+		__atomic_compare_exchange_n(&sa->state->status, &live, XIPSEC_SA_STOPPED, 0,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
+/* Bytes that fit between the head and the ICV, less the trailer. */
+static __u32 text_max(const struct sa *sa, __u32 path_mtu, __u32 fixed)
+{
 	if (path_mtu > 0xffff)
 		path_mtu = 0xffff;
+	fixed += sa->head_len + sa->icv_len;
 	if (path_mtu < fixed + sa->align)
 		return 0;
-	text = (path_mtu - fixed) & ~(sa->align - 1u);
-	return text - ESP_TRAILER_MIN;
+	return ((path_mtu - fixed) & ~(sa->align - 1u)) - ESP_TRAILER_MIN;
+}
+
+__u32 sa_inner_max(const struct sa *sa, __u32 path_mtu)
+{
+	return text_max(sa, path_mtu, sa->outer.len);
+}
+
+__u32 sa_transport_max(const struct sa *sa, __u32 path_mtu, __u32 front)
+{
+	__u32 text = text_max(sa, path_mtu, sa->outer.len + front);
+
+	return text ? text + front : 0;
+}
+
+__u32 sa_path_mtu(const struct sa *sa, __u32 link_mtu, __u64 now_s)
+{
+	__u32 pmtu = __atomic_load_n(&sa->state->pmtu, __ATOMIC_RELAXED);
+	__u32 since = (__u32)now_s - __atomic_load_n(&sa->state->pmtu_time, __ATOMIC_RELAXED);
+
+	return pmtu && pmtu < link_mtu && since < SA_PMTU_AGE ? pmtu : link_mtu;
 }

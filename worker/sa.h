@@ -24,7 +24,7 @@ struct sa {
 	struct crypto_key *key;
 	crypto_burst_fn *seal;
 	crypto_burst_fn *open;
-	struct outer outer; /* outbound: the header's template */
+	struct outer outer; /* the headers' template; transport mode: of UDP alone */
 	struct xipsec_addr src;
 	struct xipsec_addr dst; /* outer; the next hop of what is sealed */
 	__u32 index;
@@ -33,6 +33,8 @@ struct sa {
 	__u8 dir; /* XIPSEC_DIR_* */
 	__u8 outer_family;
 	__u8 esn;
+	__u8 transport; /* the mode; else tunnel */
+	__u8 udp;       /* ESP in UDP */
 	__u8 aad_len;
 	__u8 aad_shift; /* 32 without ESN: the AAD holds the low half alone */
 	/* Of its algorithm, in bytes. */
@@ -44,6 +46,13 @@ struct sa {
 	__u8 tail_room; /* that sealing may write behind the text: padding, trailer, ICV */
 	__u8 salt[XIPSEC_SALT_MAX];
 	__u32 window; /* inbound: packets */
+	__u32 tfc_size;
+	__u32 dummies;                  /* a second, while idle */
+	__u64 hard_packets, hard_bytes; /* ~0: no limit */
+	/* UDP encapsulation, inbound: where the newest authentic packet came from. */
+	struct xipsec_addr peer;
+	__be16 peer_port;
+	__u8 peer_changed; /* the caller tells xipsecd and clears it */
 	/* Inbound: what may come out of it and what not, as in struct xipsec_sa. */
 	__u32 n_selectors;
 	__u8 refuse[XIPSEC_SELECTORS_MAX];
@@ -65,17 +74,32 @@ enum xipsec_backend sa_backend(const struct sa *sa);
 /* The largest inner packet that fits `path_mtu` bytes of IP on the black link, 0 if none does. */
 __u32 sa_inner_max(const struct sa *sa, __u32 path_mtu);
 
-/* Relaxed loads and stores: the counters are read by others at any time, no order is promised. */
+/* The same in transport mode, for packets of which `front` bytes stay in front of ESP. */
+__u32 sa_transport_max(const struct sa *sa, __u32 path_mtu, __u32 front);
+
+/* What is left of `link_mtu` by the path's own MTU, as authentic ICMP errors told it: believed for
+ * SA_PMTU_AGE seconds (RFC 1191 6.3, RFC 8201 5.3). */
+#define SA_PMTU_AGE 600
+__u32 sa_path_mtu(const struct sa *sa, __u32 link_mtu, __u64 now_s);
+
+/* From LIVE to STOPPED, if the state is still this SA's. */
+void sa_stop(struct sa *sa);
+
+/* Relaxed loads and stores: the counters are read by others at any time, no order is promised. At a
+ * hard limit the SA stops; the workers together may overshoot by a burst each. */
 static inline void sa_count(struct sa *sa, __u32 packets, __u64 bytes, __u64 now_s)
 {
 	struct xipsec_sa_state *state = sa->state;
+	__u64 all_packets, all_bytes;
 
 	if (!packets)
 		return;
-	__atomic_fetch_add(&state->packets, packets, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&state->bytes, bytes, __ATOMIC_RELAXED);
+	all_packets = __atomic_add_fetch(&state->packets, packets, __ATOMIC_RELAXED);
+	all_bytes = __atomic_add_fetch(&state->bytes, bytes, __ATOMIC_RELAXED);
 	if (__atomic_load_n(&state->last_use, __ATOMIC_RELAXED) != now_s)
 		__atomic_store_n(&state->last_use, now_s, __ATOMIC_RELAXED);
+	if (__builtin_expect(all_packets >= sa->hard_packets || all_bytes >= sa->hard_bytes, 0))
+		sa_stop(sa);
 }
 
 static inline void sa_count_drop(struct sa *sa, enum xipsec_reason reason)

@@ -20,7 +20,7 @@ unsigned int seq_reserve(struct xipsec_sa_state *state, __u32 generation, int es
 	if (__atomic_load_n(&state->generation, __ATOMIC_ACQUIRE) != generation ||
 	    status == XIPSEC_SA_FREE)
 		return 0;
-	*reason = XIPSEC_REASON_SEQ_END;
+	*reason = last >= end ? XIPSEC_REASON_SEQ_END : XIPSEC_REASON_LIMIT;
 	if (status != XIPSEC_SA_LIVE)
 		return 0;
 	do {

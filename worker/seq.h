@@ -17,9 +17,11 @@ static inline __u64 seq_end(int esn)
 
 /*
  * Reserves up to `n` successive numbers: returns how many, the first one in *first. With fewer than
- *n, *reason says why the rest must be dropped: SEQ_END     the space is used up (the SA is then
- *STOPPED), or the SA was stopped SEQ_WAIT    numbers up to seq_limit are used up; xipsecd will
- *reserve more on disk STALE_META  the state is not this generation's any more
+ * n, *reason says why the rest must be dropped:
+ *	SEQ_END     the space is used up, the SA is STOPPED now
+ *	LIMIT       the SA was stopped before that
+ *	SEQ_WAIT    numbers up to seq_limit are used up; xipsecd will reserve more on disk
+ *	STALE_META  the state is not this generation's any more
  *
  * Fails closed. Whoever gives the state to another SA writes `generation` before `seq`, or a worker
  * that still holds the old SA could draw the new one's numbers: they are looked at after the draw.

@@ -180,6 +180,10 @@ struct xipsec_sa_state {
 	__u64 packets;    /* sealed, or opened and accepted */
 	__u64 bytes;      /* inner bytes of those */
 	__u64 last_use;   /* CLOCK_BOOTTIME, seconds */
+	__u64 tfc_bytes;  /* padding that hides lengths (RFC 4303 2.7): added, or taken off */
+	__u64 dummies;    /* dummy packets (2.6): sent, or received */
+	__u32 pmtu;       /* outbound: of the path, as authentic ICMP errors told; 0: not known */
+	__u32 pmtu_time;  /* when, CLOCK_BOOTTIME, seconds */
 	__u64 drops[XIPSEC_REASON_MAX];
 	__u64 replay[XIPSEC_REPLAY_WORDS];
 };
@@ -208,7 +212,7 @@ _Static_assert(sizeof(struct xipsec_spd) == 32 + 96 * XIPSEC_RULES_MAX, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_key) == 24, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_entry) == 16, "ABI");
 _Static_assert(sizeof(struct xipsec_child) == 16, "ABI");
-_Static_assert(sizeof(struct xipsec_sa_state) == 64 + 8 * (XIPSEC_REASON_MAX + XIPSEC_REPLAY_WORDS),
+_Static_assert(sizeof(struct xipsec_sa_state) == 88 + 8 * (XIPSEC_REASON_MAX + XIPSEC_REPLAY_WORDS),
 	       "ABI");
 _Static_assert(XIPSEC_REPLAY_WORDS * 32 >= 2 * XIPSEC_WINDOW_MAX, "window and slack fit the ring");
 

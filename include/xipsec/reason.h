@@ -89,7 +89,11 @@
 	X(RX_FULL, "rx_full", DROP, "worker's receive ring full (XDP_STATISTICS)")                 \
 	X(CRYPTO, "crypto", DROP, "the crypto library failed: a bug or broken hardware")           \
 	/* drops, in the programs */                                                               \
-	X(FOREIGN_MAC, "foreign_mac", DROP, "frame to a MAC that is not this interface's")
+	X(FOREIGN_MAC, "foreign_mac", DROP, "frame to a MAC that is not this interface's")         \
+	/* drops, in the workers */                                                                \
+	X(FRAG_TRANSPORT, "frag_transport", DROP, "fragment, and the SA is of transport mode")     \
+	X(LIMIT, "limit", DROP, "the SA has reached a hard limit: it has stopped")                 \
+	X(ECN, "ecn", DROP, "congestion mark on a packet that cannot carry it (RFC 6040)")
 
 enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,

@@ -34,7 +34,7 @@ static void test_parse(void **unused)
 		assert_int_equal(inner.ttl, 64);
 		assert_int_equal(inner.l4_proto, IPPROTO_UDP);
 		assert_int_equal(inner.opaque, 0);
-		assert_int_equal(inner.flags, 0);
+		assert_int_equal(inner.flags & ~INNER_DF, 0);
 	}
 }
 
@@ -144,7 +144,7 @@ static void test_parse_chain(void **unused)
 	}
 	len = chain_write(ip, 1, 0); /* an atomic fragment hides nothing */
 	assert_int_equal(inner_parse(ip, len, &inner), XIPSEC_REASON_UNSPEC);
-	assert_int_equal(inner.flags, 0);
+	assert_int_equal(inner.flags & ~INNER_DF, 0);
 	assert_int_equal(inner.opaque, 0);
 	len = chain_write(ip, 1, 1); /* a first one */
 	assert_int_equal(inner_parse(ip, len, &inner), XIPSEC_REASON_UNSPEC);
@@ -489,12 +489,12 @@ static void test_mss_out(void **unused)
 
 /* ---------------------------------------------------------------- ECN */
 
-/* RFC 6040 figure 4, with the mark on Not-ECT ignored in place of a drop. */
+/* RFC 6040 figure 4; 4: dropped, and nothing is changed. */
 static void test_ecn(void **unused)
 {
 	static const __u8 want[4][4] = {
 		/* outer 00, 01 ECT(1), 10 ECT(0), 11 CE */
-		{0, 0, 0, 0},
+		{0, 0, 0, 4},
 		{1, 1, 1, 3},
 		{2, 1, 2, 3},
 		{3, 3, 3, 3},
@@ -514,14 +514,49 @@ static void test_ecn(void **unused)
 				assert_int_equal(inner_parse(ip, len, &inner), 0);
 				assert_int_equal(inner.tos, tos);
 				/* the outer DSCP is not taken */
+				if (want[in][out] == 4) {
+					assert_int_equal(inner_in(ip, &inner, 0x28 | out),
+							 XIPSEC_REASON_ECN);
+					assert_memory_equal(ip, copy, len);
+					continue;
+				}
 				assert_int_equal(inner_in(ip, &inner, 0x28 | out), 0);
 				put16(copy,
 				      families[f] == 4 ? 0x4500 | expect : 0x6005 | expect << 4);
-				copy[families[f] == 4 ? 8 : 7]--;
 				if (families[f] == 4)
 					ip4_check(copy);
 				assert_memory_equal(ip, copy, len);
 			}
+}
+
+/* What a router does, and what it does not to a packet of this host. */
+static void test_forward(void **unused)
+{
+	__u8 ip[256], copy[256];
+
+	for (int f = 0; f < 2; f++) {
+		__u32 at = families[f] == 4 ? 8 : 7, len = udp_write(ip, families[f], 10);
+
+		for (int ttl = 0; ttl < 256; ttl++) {
+			ip[at] = (__u8)ttl;
+			if (families[f] == 4)
+				ip4_check(ip);
+			memcpy(copy, ip, len);
+			assert_int_equal(inner_forward(ip, (__u8)families[f]),
+					 ttl > 1 ? 0 : XIPSEC_REASON_TTL);
+			copy[at] = (__u8)(ttl > 1 ? ttl - 1 : ttl);
+			if (families[f] == 4)
+				ip4_check(copy);
+			assert_memory_equal(ip, copy, len);
+		}
+		ip[at] = 1;
+		if (families[f] == 4)
+			ip4_check(ip);
+		frame_load(&frame, ip, len)->flags = PACKET_LOCAL;
+		assert_int_equal(inner_parse(frame.p.data, len, &inner), 0);
+		assert_int_equal(inner_out(&frame.p, &inner, 1400), 0);
+		assert_memory_equal(frame.p.data, ip, len);
+	}
 }
 
 int main(void)
@@ -542,6 +577,7 @@ int main(void)
 		cmocka_unit_test(test_mss),
 		cmocka_unit_test(test_mss_out),
 		cmocka_unit_test(test_ecn),
+		cmocka_unit_test(test_forward),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,8 @@
 
 #include "worker/outer.h"
 
+static const struct inner marked = {.family = 4, .tos = 0xba, .flags = INNER_DF, .flow = 0x54321};
+
 static void test_ip4(void **unused)
 {
 	/* 192.0.2.1 to 192.0.2.2, 1500 bytes, DF, TTL 64, ESP, EF with ECT(0) */
@@ -15,10 +17,10 @@ static void test_ip4(void **unused)
 	struct outer outer;
 	__u8 got[24];
 
-	assert_int_equal(outer_init(&outer, 4, &sa.src, &sa.dst, IPPROTO_ESP), 0);
+	assert_int_equal(outer_init(&outer, &sa), 0);
 	assert_int_equal(outer.len, 20);
 	memset(got, 0xaa, sizeof(got));
-	outer.write(&outer, got, 1500, 0xba, 0xbeef);
+	outer.write(&outer, got, 1500, &marked, 0xbeef);
 	assert_memory_equal(got, want, 20);
 	assert_memory_equal(got + 20, "\xaa\xaa\xaa\xaa", 4);
 }
@@ -30,10 +32,18 @@ static void test_ip4_sum(void **unused)
 	struct outer outer;
 	__u8 got[20];
 
-	assert_int_equal(outer_init(&outer, 4, &sa.src, &sa.dst, IPPROTO_ESP), 0);
+	assert_int_equal(outer_init(&outer, &sa), 0);
 	for (__u32 tos = 0; tos < 256; tos++)
 		for (__u32 i = 0; i < 65536; i += 251) {
-			outer.write(&outer, got, i, (__u8)tos, (__u16)(65535 - i * 3));
+			struct inner inner = {.tos = (__u8)tos, .flags = tos & 1 ? INNER_DF : 0};
+
+			sa.df = i % 3;
+			assert_int_equal(outer_init(&outer, &sa), 0);
+			outer.write(&outer, got, i, &inner, (__u16)(65535 - i * 3));
+			assert_int_equal(get16(got + 6), sa.df == XIPSEC_DF_SET ? 0x4000
+							 : sa.df == XIPSEC_DF_COPY && inner.flags
+								 ? 0x4000
+								 : 0);
 			assert_int_equal(csum_fold(csum_add(0, got, 20)), 0xffff);
 			assert_int_equal(get16(got + 2), i);
 			assert_int_equal(got[1], tos);
@@ -50,28 +60,93 @@ static void test_ip6(void **unused)
 	struct outer outer;
 	__u8 got[40];
 
-	assert_int_equal(outer_init(&outer, 6, &sa.src, &sa.dst, IPPROTO_ESP), 0);
+	assert_int_equal(outer_init(&outer, &sa), 0);
 	assert_int_equal(outer.len, 40);
-	outer.write(&outer, got, 1500, 0xba, 0xbeef);
+	outer.write(&outer, got, 1500, &marked, 0xbeef);
 	assert_memory_equal(got, want, 40);
+}
+
+/* What the SA says of TTL, DSCP, ECN and the flow label. */
+static void test_options(void **unused)
+{
+	struct xipsec_sa sa = sa_config(XIPSEC_ALG_AES128GCM16, 6, 0, XIPSEC_DIR_OUT);
+	struct outer outer;
+	__u8 got[48];
+
+	sa.ttl = 9;
+	sa.flags = XIPSEC_SA_DSCP | XIPSEC_SA_NO_ECN | XIPSEC_SA_FLOW_COPY;
+	sa.dscp = 46;
+	assert_int_equal(outer_init(&outer, &sa), 0);
+	outer.write(&outer, got, 100, &marked, 0);
+	assert_memory_equal(got, "\x6b\x85\x43\x21", 4);
+	assert_int_equal(got[7], 9);
+	sa.flags = XIPSEC_SA_NO_ECN;
+	assert_int_equal(outer_init(&outer, &sa), 0);
+	outer.write(&outer, got, 100, &marked, 0);
+	assert_memory_equal(got, "\x6b\x80\0\0", 4);
+	sa.flags = XIPSEC_SA_DSCP;
+	sa.dscp = 0;
+	assert_int_equal(outer_init(&outer, &sa), 0);
+	outer.write(&outer, got, 100, &marked, 0);
+	assert_memory_equal(got, "\x60\x20\0\0", 4);
+	sa.outer_family = 4;
+	assert_int_equal(outer_init(&outer, &sa), 0);
+	outer.write(&outer, got, 100, &marked, 0);
+	assert_int_equal(got[1], 2);
+	assert_int_equal(got[8], 9);
+}
+
+/* RFC 3948 2.1: over IPv4 the checksum is 0; over IPv6 there must be one. */
+static void test_udp(void **unused)
+{
+	struct xipsec_sa sa = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_OUT);
+	struct outer outer;
+	__u8 got[120];
+
+	sa.flags = XIPSEC_SA_UDP;
+	sa.src_port = htons(4500);
+	sa.dst_port = htons(40000);
+	assert_int_equal(outer_init(&outer, &sa), 0);
+	assert_int_equal(outer.len, 28);
+	outer.write(&outer, got, 100, &marked, 0);
+	assert_int_equal(got[9], IPPROTO_UDP);
+	assert_memory_equal(got + 20, "\x11\x94\x9c\x40\x00\x50\0\0", 8);
+	assert_int_equal(csum_fold(csum_add(0, got, 20)), 0xffff);
+
+	sa.outer_family = 6;
+	memset(&sa.dst.byte, 0x77, 16);
+	for (__u32 len = 48; len < sizeof(got); len++) {
+		__u64 sum;
+
+		assert_int_equal(outer_init(&outer, &sa), 0);
+		for (__u32 i = 0; i < len; i++)
+			got[i] = (__u8)(i * len);
+		outer.write(&outer, got, len, &marked, 0);
+		assert_int_equal(got[6], IPPROTO_UDP);
+		outer_finish_udp6(got, 40, len);
+		sum = csum_add((__u64)htons((__u16)(len - 40)) + htons(IPPROTO_UDP), got + 8, 32);
+		assert_int_equal(csum_fold(csum_add(sum, got + 40, len - 40)), 0xffff);
+		assert_int_not_equal(get16(got + 46), 0);
+	}
 }
 
 static void test_family(void **unused)
 {
-	struct xipsec_addr addr = {0};
+	struct xipsec_sa sa = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_OUT);
 	struct outer outer;
 
-	assert_int_equal(outer_init(&outer, 0, &addr, &addr, IPPROTO_ESP), -EINVAL);
-	assert_int_equal(outer_init(&outer, 5, &addr, &addr, IPPROTO_ESP), -EINVAL);
+	sa.outer_family = 0;
+	assert_int_equal(outer_init(&outer, &sa), -EINVAL);
+	sa.outer_family = 5;
+	assert_int_equal(outer_init(&outer, &sa), -EINVAL);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ip4),
-		cmocka_unit_test(test_ip4_sum),
-		cmocka_unit_test(test_ip6),
-		cmocka_unit_test(test_family),
+		cmocka_unit_test(test_ip4), cmocka_unit_test(test_ip4_sum),
+		cmocka_unit_test(test_ip6), cmocka_unit_test(test_options),
+		cmocka_unit_test(test_udp), cmocka_unit_test(test_family),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

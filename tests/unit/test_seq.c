@@ -75,7 +75,7 @@ static void test_not_ours(void **unused)
 {
 	state_reset(&state);
 	state.status = XIPSEC_SA_STOPPED;
-	assert_refused(XIPSEC_REASON_SEQ_END);
+	assert_refused(XIPSEC_REASON_LIMIT);
 	state.status = XIPSEC_SA_FREE;
 	assert_refused(XIPSEC_REASON_STALE_META);
 	state_reset(&state);

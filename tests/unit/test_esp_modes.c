@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* ESP in its other shapes: transport mode, UDP encapsulation, traffic-flow confidentiality, limits,
+ * the path's MTU. */
+#include "tests/unit/esp_fixture.h"
+
+#include "worker/esp_in.h"
+#include "worker/esp_out.h"
+#include "worker/transport.h"
+
+static struct xipsec_sa_state out_state, in_state;
+static struct frame frame;
+
+struct pair {
+	struct xipsec_sa config;
+	struct sa *out, *in;
+};
+
+static void pair_open(struct pair *pair)
+{
+	pair->config.dir = XIPSEC_DIR_OUT;
+	pair->out = sa_make(&pair->config, &out_state, XIPSEC_BACKEND_AUTO);
+	pair->config.dir = XIPSEC_DIR_IN;
+	pair->in = sa_make(&pair->config, &in_state, XIPSEC_BACKEND_AUTO);
+}
+
+static void pair_close(struct pair *pair)
+{
+	sa_free(pair->out);
+	sa_free(pair->in);
+}
+
+static enum xipsec_reason seal(struct pair *pair, const __u8 *inner, __u32 len, __u32 mtu)
+{
+	struct packet *p = frame_load(&frame, inner, len);
+
+	p->flags = PACKET_LOCAL;
+	esp_out_burst(pair->out, &p, 1, mtu, 1);
+	return p->reason;
+}
+
+static enum xipsec_reason open_it(struct pair *pair)
+{
+	struct packet *p = &frame.p;
+
+	p->reason = 0;
+	esp_in_burst(pair->in, &p, 1, 1);
+	return p->reason;
+}
+
+/* ---------------------------------------------------------------- transport mode */
+
+/* Puts `ext_len` bytes of options or extension headers between the IP header and UDP. */
+static __u32 udp_with_ext(__u8 *ip, int family, __u32 payload, const __u8 *ext, __u32 ext_len,
+			  __u8 first)
+{
+	__u32 len = udp_write(ip, family, payload), base = family == 4 ? 20 : 40;
+
+	memmove(ip + base + ext_len, ip + base, len - base);
+	memcpy(ip + base, ext, ext_len);
+	if (family == 4) {
+		ip[0] = (__u8)(0x45 + ext_len / 4);
+		put16(ip + 2, len + ext_len);
+		ip4_check(ip);
+	} else {
+		if (ext_len)
+			ip[6] = first;
+		put16(ip + 4, len + ext_len - 40);
+	}
+	return len + ext_len;
+}
+
+static const struct {
+	const char *name;
+	int family;
+	__u8 first; /* header behind the IPv6 header */
+	__u32 len, front;
+	__u32 next_off; /* of the byte that says ESP */
+	__u8 ext[48];
+} shapes[] = {
+	{"IPv4", 4, 0, 0, 20, 9, {0}},
+	{"IPv4 options", 4, 0, 8, 28, 9, {0x94, 4, 0, 0, 1, 1, 1, 0}},
+	{"IPv6", 6, 0, 0, 40, 6, {0}},
+	{"hop-by-hop", 6, 0, 8, 48, 40, {17, 0, 1, 4}},
+	{"destination options", 6, 60, 8, 40, 6, {17, 0, 1, 4}},
+	{"hop-by-hop, destination options", 6, 0, 16, 48, 40, {60, 0, 1, 4, [8] = 17, 0, 1, 4}},
+	{"destination options, routing, destination options",
+	 6,
+	 60,
+	 40,
+	 72,
+	 48,
+	 {43, 0, 1, 4, [8] = 60, 2, 4, 0, [32] = 17, 0, 1, 4}},
+	{"a fragment header that cuts nothing", 6, 44, 8, 48, 40, {17, 0, 0, 0, 1, 2, 3, 4}},
+};
+
+static void run_shape(size_t s, int udp, __u32 payload)
+{
+	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, shapes[s].family, 1, 0)};
+	__u8 inner[2200];
+	__u32 front = shapes[s].front, udp_len = udp ? 8 : 0, len;
+	struct packet *p = &frame.p;
+
+	pair.config.mode = XIPSEC_MODE_TRANSPORT;
+	pair.config.flags |= udp ? XIPSEC_SA_UDP : 0;
+	pair.config.src_port = pair.config.dst_port = htons(4500);
+	pair_open(&pair);
+	len = udp_with_ext(inner, shapes[s].family, payload, shapes[s].ext, shapes[s].len,
+			   shapes[s].first);
+	if (seal(&pair, inner, len, PATH_MTU) != XIPSEC_REASON_SEALED)
+		fail_msg("%s: reason %u", shapes[s].name, p->reason);
+
+	/* The headers in front are the same but for next, length and sum. */
+	assert_int_equal(p->l4_off, front + udp_len);
+	assert_int_equal(p->data[shapes[s].next_off], udp ? IPPROTO_UDP : IPPROTO_ESP);
+	if (shapes[s].family == 4) {
+		assert_int_equal(get16(p->data + 2), p->len);
+		assert_int_equal(csum_fold(csum_add(0, p->data, front)), 0xffff);
+		assert_memory_equal(p->data + 12, inner + 12, front - 12);
+		assert_int_equal(p->data[8], inner[8]);
+	} else {
+		assert_int_equal(get16(p->data + 4) + 40, p->len);
+		assert_memory_equal(p->data + 8, inner + 8, 32);
+		assert_int_equal(p->data[7], inner[7]);
+	}
+	if (udp)
+		assert_int_equal(get16(p->data + front + 4), p->len - front);
+	assert_memory_equal(p->data + front + udp_len, &pair.config.spi, 4);
+	assert_int_equal(p->headroom + p->len + p->tailroom, FRAME_SIZE);
+
+	if (open_it(&pair) != XIPSEC_REASON_OPENED)
+		fail_msg("%s: back: reason %u", shapes[s].name, p->reason);
+	assert_int_equal(p->len, len);
+	assert_memory_equal(p->data, inner, len);
+	assert_int_equal(p->headroom + p->len + p->tailroom, FRAME_SIZE);
+	pair_close(&pair);
+}
+
+static void test_transport(void **unused)
+{
+	for (size_t s = 0; s < sizeof(shapes) / sizeof(shapes[0]); s++)
+		for (__u32 payload = 0; payload <= 1800; payload += payload < 40 ? 1 : 97) {
+			run_shape(s, 0, payload);
+			run_shape(s, 1, payload);
+		}
+}
+
+/* RFC 4303 3.3.4: whole datagrams alone. */
+static void test_transport_fragment(void **unused)
+{
+	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+	__u8 inner[256];
+	__u32 len = udp_write(inner, 4, 64);
+
+	pair.config.mode = XIPSEC_MODE_TRANSPORT;
+	pair_open(&pair);
+	for (__u32 frag = 0x2000; frag; frag = frag == 0x2000 ? 0x2001 : frag == 0x2001 ? 4 : 0) {
+		put16(inner + 6, frag);
+		ip4_check(inner);
+		assert_int_equal(seal(&pair, inner, len, PATH_MTU), XIPSEC_REASON_FRAG_TRANSPORT);
+		assert_memory_equal(frame.p.data, inner, len);
+	}
+	assert_int_equal(out_state.seq, 0);
+	pair_close(&pair);
+}
+
+/* What fits is sealed and is no longer than the path allows; one byte more is refused. */
+static void test_transport_mtu(void **unused)
+{
+	for (int family = 4; family <= 6; family += 2) {
+		struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, family, 0, 0)};
+		__u32 front = family == 4 ? 20 : 40, longest = 0, most = 0;
+		__u8 inner[1600];
+
+		pair.config.mode = XIPSEC_MODE_TRANSPORT;
+		pair_open(&pair);
+		for (__u32 payload = 1300; payload < 1400; payload++) {
+			__u32 len = udp_write(inner, family, payload);
+
+			if (seal(&pair, inner, len, 1400) == XIPSEC_REASON_SEALED) {
+				longest = len;
+				most = frame.p.len;
+				continue;
+			}
+			assert_int_equal(frame.p.reason, XIPSEC_REASON_TOO_BIG);
+			assert_int_equal(frame.p.icmp_mtu, longest);
+			assert_int_equal(longest, sa_transport_max(pair.out, 1400, front));
+		}
+		assert_in_range(most, 1397, 1400);
+		pair_close(&pair);
+	}
+}
+
+/* A header that lies where no chain of headers leads to. */
+static void test_transport_lies(void **unused)
+{
+	__u8 ip[128] = {0x60, [6] = 0, [40] = 60, [48] = 17};
+	struct transport_place place;
+
+	assert_int_equal(transport_find_at(ip, 48, &place), 0);
+	assert_int_equal(place.next, 60);
+	for (__u32 off = 40; off < 100; off++)
+		assert_int_equal(
+			transport_find_at(ip, off, &place),
+			off == 40 || off == 48 || off == 56 ? 0 : XIPSEC_REASON_INNER_MALFORMED);
+	ip[0] = 0x46;
+	for (__u32 off = 0; off < 60; off++)
+		assert_int_equal(transport_find_at(ip, off, &place),
+				 off == 24 ? 0 : XIPSEC_REASON_INNER_MALFORMED);
+}
+
+/* ---------------------------------------------------------------- behind a NAT */
+
+/* The addresses change on the way: the receiver makes the transport checksum anew. */
+static void test_nat(void **unused)
+{
+	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+	__u8 inner[256], old[256];
+	__u32 len = udp_write(inner, 4, 40);
+
+	pair.config.mode = XIPSEC_MODE_TRANSPORT;
+	pair.config.flags = XIPSEC_SA_UDP;
+	pair_open(&pair);
+	assert_int_equal(seal(&pair, inner, len, PATH_MTU), XIPSEC_REASON_SEALED);
+	memcpy(frame.p.data + 12, "\xcb\x00\x71\x09", 4);
+	put16(frame.p.data + 20, 1234);
+	ip4_check(frame.p.data);
+	memcpy(old, frame.p.data, frame.p.len);
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	l4_check(inner, 4, IPPROTO_UDP, len - 20, 6); /* still its own */
+	memcpy(inner + 12, "\xcb\x00\x71\x09", 4);
+	ip4_check(inner);
+	l4_check(inner, 4, IPPROTO_UDP, len - 20, 6);
+	assert_int_equal(frame.p.len, len);
+	assert_memory_equal(frame.p.data, inner, len);
+
+	/* and the caller is told where the peer is now */
+	assert_int_equal(pair.in->peer_changed, 1);
+	assert_memory_equal(pair.in->peer.byte, "\xcb\x00\x71\x09", 4);
+	assert_int_equal(pair.in->peer_port, htons(1234));
+	pair_close(&pair);
+}
+
+/* Only what is authentic and newer than all else moves the peer. */
+static void test_peer(void **unused)
+{
+	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+	__u8 inner[256], sealed[3][256];
+	__u32 len = udp_write(inner, 4, 40), n;
+
+	pair.config.flags = XIPSEC_SA_UDP;
+	pair.config.src_port = pair.config.dst_port = htons(4500);
+	pair_open(&pair);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(seal(&pair, inner, len, PATH_MTU), XIPSEC_REASON_SEALED);
+		n = frame.p.len;
+		memcpy(sealed[i], frame.p.data, n);
+	}
+	frame_load(&frame, sealed[1], n)->l4_off = 28;
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	assert_int_equal(pair.in->peer_changed, 0);
+	put16(sealed[0] + 20, 7); /* older */
+	frame_load(&frame, sealed[0], n)->l4_off = 28;
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	assert_int_equal(pair.in->peer_changed, 0);
+	put16(sealed[1] + 20, 7); /* seen */
+	frame_load(&frame, sealed[1], n)->l4_off = 28;
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_REPLAY);
+	assert_int_equal(pair.in->peer_changed, 0);
+	put16(sealed[2] + 20, 7);
+	sealed[2][n - 1] ^= 1; /* forged */
+	frame_load(&frame, sealed[2], n)->l4_off = 28;
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_ICV);
+	assert_int_equal(pair.in->peer_changed, 0);
+	sealed[2][n - 1] ^= 1;
+	frame_load(&frame, sealed[2], n)->l4_off = 28;
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	assert_int_equal(pair.in->peer_changed, 1);
+	assert_int_equal(pair.in->peer_port, htons(7));
+	pair_close(&pair);
+}
+
+/* ---------------------------------------------------------------- traffic-flow confidentiality */
+
+static void test_tfc_out(void **unused)
+{
+	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+	__u8 inner[2048];
+	__u32 sizes[] = {600, XIPSEC_TFC_MTU}, want = 0;
+
+	for (int s = 0; s < 2; s++) {
+		pair.config.tfc_size = sizes[s];
+		pair_open(&pair);
+		for (__u32 payload = 0; payload < 500; payload += 7) {
+			__u32 len = udp_write(inner, 4, payload);
+
+			assert_int_equal(seal(&pair, inner, len, 1400), XIPSEC_REASON_SEALED);
+			if (!payload)
+				want = frame.p.len;
+			assert_int_equal(frame.p.len, want);
+			assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+			assert_int_equal(frame.p.len, len);
+			assert_memory_equal(frame.p.data, inner, len);
+		}
+		assert_int_equal(out_state.tfc_bytes, in_state.tfc_bytes);
+		assert_true(out_state.tfc_bytes > 0);
+		assert_int_equal(want, s ? 1400 : 600 + 2 + 2 + 36 + 16);
+		pair_close(&pair);
+	}
+}
+
+static void test_dummy(void **unused)
+{
+	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+
+	pair_open(&pair);
+	frame_load(&frame, (const __u8 *)"", 1);
+	assert_int_equal(esp_out_dummy(pair.out, &frame.p, 300), XIPSEC_REASON_UNSPEC);
+	assert_int_equal(frame.p.reason, XIPSEC_REASON_SEALED);
+	assert_int_equal(frame.p.len, 20 + 16 + 304 + 16);
+	assert_int_equal(frame.p.headroom + frame.p.len + frame.p.tailroom, FRAME_SIZE);
+	assert_int_equal(out_state.dummies, 1);
+	assert_int_equal(out_state.seq, 1);
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_DUMMY);
+	assert_int_equal(in_state.dummies, 1);
+	assert_int_equal(in_state.replay_top, 1);
+	out_state.status = XIPSEC_SA_STOPPED;
+	frame_load(&frame, (const __u8 *)"", 1);
+	assert_int_equal(esp_out_dummy(pair.out, &frame.p, 300), XIPSEC_REASON_LIMIT);
+	pair_close(&pair);
+}
+
+/* ---------------------------------------------------------------- limits, path MTU */
+
+static void test_limits(void **unused)
+{
+	for (int bytes = 0; bytes < 2; bytes++) {
+		struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+		__u8 inner[256];
+		__u32 len = udp_write(inner, 4, 72);
+
+		if (bytes)
+			pair.config.limits.hard_bytes = 10 * len;
+		else
+			pair.config.limits.hard_packets = 10;
+		pair_open(&pair);
+		for (int i = 0; i < 10; i++) {
+			assert_int_equal(seal(&pair, inner, len, 1400), XIPSEC_REASON_SEALED);
+			assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+		}
+		assert_int_equal(out_state.status, XIPSEC_SA_STOPPED);
+		assert_int_equal(in_state.status, XIPSEC_SA_STOPPED);
+		assert_int_equal(seal(&pair, inner, len, 1400), XIPSEC_REASON_LIMIT);
+		out_state.status = XIPSEC_SA_LIVE;
+		assert_int_equal(seal(&pair, inner, len, 1400), XIPSEC_REASON_SEALED);
+		assert_int_equal(open_it(&pair), XIPSEC_REASON_LIMIT);
+		pair_close(&pair);
+	}
+}
+
+static void test_pmtu(void **unused)
+{
+	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+
+	pair_open(&pair);
+	assert_int_equal(sa_path_mtu(pair.out, 1500, 5000), 1500);
+	out_state.pmtu = 1300;
+	out_state.pmtu_time = 5000;
+	assert_int_equal(sa_path_mtu(pair.out, 1500, 5000), 1300);
+	assert_int_equal(sa_path_mtu(pair.out, 1500, 5000 + SA_PMTU_AGE - 1), 1300);
+	assert_int_equal(sa_path_mtu(pair.out, 1280, 5000), 1280);
+	assert_int_equal(sa_path_mtu(pair.out, 1500, 5000 + SA_PMTU_AGE), 1500);
+	pair_close(&pair);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_transport),     cmocka_unit_test(test_transport_fragment),
+		cmocka_unit_test(test_transport_mtu), cmocka_unit_test(test_transport_lies),
+		cmocka_unit_test(test_nat),           cmocka_unit_test(test_peer),
+		cmocka_unit_test(test_tfc_out),       cmocka_unit_test(test_dummy),
+		cmocka_unit_test(test_limits),        cmocka_unit_test(test_pmtu),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
