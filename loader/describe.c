@@ -147,7 +147,7 @@ static void find_nft_note(const struct nft_table *nft, struct record *record,
 							   : "lacks it");
 	else if (iface->ifindex && !hook_nft_has_index(nft, iface->ifindex))
 		snprintf(note, size,
-			 "closed to this host's own traffic: the nftables table " HOOK_NFT_TABLE
+			 "closed by nftables: the table " HOOK_NFT_TABLE
 			 " lacks its index: `xipsec attach --all`");
 }
 

@@ -13,21 +13,26 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "loader/hook_tc.h"
+#include "loader/hook_xdp.h"
 
 /* The rule's comment: another number when what the table does changes, so that an older one is seen
  * as changed and made anew. */
 #define MARK "xipsec 1"
 
-/* As late as can be: oif is final, and what others drop is not counted as ours. */
-#define FRAME                                                                                   \
-	"table " HOOK_NFT_TABLE " {\n"                                                          \
-	" counter closed { }\n"                                                                 \
-	" set names { type ifname; }\n"                                                         \
-	" set attached { type iface_index; }\n"                                                 \
-	" chain closed {\n"                                                                     \
-	"  type filter hook postrouting priority 300; policy accept;\n"                         \
-	"  oifname @names oif != @attached counter name \"closed\" drop comment \"" MARK "\"\n" \
-	" }\n"                                                                                  \
+/* Out as late as can be: oif is final, and what others drop is not counted as ours. In as early as
+ * can be: nothing is to be tracked, translated or answered. */
+#define DROP " counter name \"closed\" drop comment \"" MARK "\"\n"
+#define FRAME                                                           \
+	"table " HOOK_NFT_TABLE " {\n"                                  \
+	" counter closed { }\n"                                         \
+	" set names { type ifname; }\n"                                 \
+	" set attached { type iface_index; }\n"                         \
+	" chain out {\n"                                                \
+	"  type filter hook postrouting priority 300; policy accept;\n" \
+	"  oifname @names oif != @attached" DROP " }\n"                 \
+	" chain in {\n"                                                 \
+	"  type filter hook prerouting priority -300; policy accept;\n" \
+	"  iifname @names iif != @attached" DROP " }\n"                 \
 	"}\n"
 #define AWAY "add table " HOOK_NFT_TABLE "\ndelete table " HOOK_NFT_TABLE "\n"
 
@@ -153,11 +158,20 @@ static bool read_set(struct json_object *set, struct nft_table *out)
 	return true;
 }
 
-/* Whole: the chain is hooked as ours, our rule is its only one, the table is not switched off. */
+/* Is it hooked where ours are? */
+static bool is_hooked(struct json_object *chain)
+{
+	const char *hook = !strcmp(text_of(chain, "name"), "out") ? "postrouting" : "prerouting";
+
+	return !strcmp(text_of(chain, "hook"), hook);
+}
+
+/* Whole: both chains are hooked as ours, our rules are the only ones, the table is not switched
+ * off. */
 static void read_table(struct json_object *list, struct nft_table *out)
 {
-	bool chain = false, good = true;
-	unsigned int rules = 0, marked = 0, sets = 0;
+	unsigned int chains = 0, rules = 0, marked = 0, sets = 0;
+	bool good = true;
 
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		struct json_object *item = json_object_array_get_idx(list, i), *of;
@@ -165,8 +179,8 @@ static void read_table(struct json_object *list, struct nft_table *out)
 		if (json_object_object_get_ex(item, "table", &of)) {
 			good = good && !json_object_object_get(of, "flags");
 		} else if (json_object_object_get_ex(item, "chain", &of)) {
-			chain = chain || (!strcmp(text_of(of, "name"), "closed") &&
-					  !strcmp(text_of(of, "hook"), "postrouting"));
+			chains++;
+			good = good && is_hooked(of);
 		} else if (json_object_object_get_ex(item, "rule", &of)) {
 			rules++;
 			marked += !strcmp(text_of(of, "comment"), MARK);
@@ -179,7 +193,7 @@ static void read_table(struct json_object *list, struct nft_table *out)
 			out->bytes = json_object_get_uint64(json_object_object_get(of, "bytes"));
 		}
 	}
-	good = good && chain && rules == 1 && marked == 1 && sets == 2;
+	good = good && chains == 2 && rules == 2 && marked == 2 && sets == 2;
 	out->state = good ? NFT_STATE_WHOLE : NFT_STATE_CHANGED;
 }
 
@@ -305,9 +319,11 @@ static bool can_be_said(const char *name)
 
 static bool guarded(unsigned int ifindex)
 {
+	struct xdp_state xdp;
 	struct tc_state tc;
 
-	return !tc_query(ifindex, TC_EGRESS, tc_prog_name(XIPSEC_ROLE_UNPROTECTED), &tc) &&
+	return !xdp_query(ifindex, &xdp) && xdp.role == XIPSEC_ROLE_UNPROTECTED &&
+	       !tc_query(ifindex, TC_EGRESS, tc_prog_name(XIPSEC_ROLE_UNPROTECTED), &tc) &&
 	       tc.prog_id;
 }
 
@@ -342,8 +358,8 @@ int hook_nft_sync(const struct record *record, const struct iflist_entry *links,
 		err = write_table(&have, &want);
 	if (err < 0 && !told) {
 		log_warn("nftables does not take the table " HOOK_NFT_TABLE
-			 " (%s): a black interface that is made anew has no guard against this "
-			 "host's own traffic until xipsecd has attached it",
+			 " (%s): a black interface that is made anew has no guard until xipsecd "
+			 "has attached it",
 			 strerror(-err));
 		told = true;
 	}

@@ -2,15 +2,16 @@
 /*
  * The guard that is there before the interface: the nftables table `inet xipsec` of this network
  * namespace. A black interface that is deleted and made anew comes without programs, and needs
- * no process to be used. So its name is closed to what this host itself routes out of it, except
- * for the interface, known by its index, that carries our guard at TC egress right now:
+ * no process to be used. So its name is closed, both ways, except for the interface, known by its
+ * index, that carries our programs right now:
  *
  *	set names     black interfaces on record, whether they exist or not
- *	set attached  indexes of those whose guard is in force
+ *	set attached  indexes of those whose XDP and TC programs are in force
  *	postrouting   oifname @names oif != @attached counter drop
+ *	prerouting    iifname @names iif != @attached counter drop
  *
- * It lies behind TC only in time: what nftables does not see (AF_PACKET sockets, devices stacked on
- * the interface) the guard does, once it is attached.
+ * It sees IP that is routed to or from the interface itself: not what an AF_PACKET socket sends,
+ *nor what goes by a device stacked on the interface (a VLAN, a bridge).
  *
  * The kernel takes each change of the table whole or not at all. The caller holds the loader's
  *lock.
@@ -48,9 +49,9 @@ bool hook_nft_has_name(const struct nft_table *table, const char *name);
 bool hook_nft_has_index(const struct nft_table *table, unsigned int ifindex);
 
 /* Makes the table say what is true: names from the record, indexes of those of `links` that carry
- * our guard. Takes it away where no black interface is on record. Returns 1 when something was
- * changed; 0: nothing, also where the kernel has no nftables; -errno: what stood before stands on, so
- * a name stays closed. A process warns once. */
+ * our programs. Takes it away where no black interface is on record. Returns 1 when something was
+ * changed; 0: nothing, also where the kernel has no nftables; -errno: what stood before stands on,
+ * so a name stays closed. A process warns once. */
 int hook_nft_sync(const struct record *record, const struct iflist_entry *links, unsigned int n);
 
 /* For undo, when hooks and record are as before: `was`: there was a table, so that it says what is

@@ -37,13 +37,16 @@ own_traffic()
 	own_capture "made anew: 0 of the gateway's own packets in the clear" own_anew
 	own_capture "made anew while xipsecd is held for 0.1 s: 0 in the clear" own_anew_held
 	check "then the guard stands again" until_true 10 load_guarded
+	check "plaintext from the network to red-a is sent" inbound_start
 	gw_kill a all
 	dropped=$(nft_dropped)
 	own_capture "made anew while xipsecd is dead: 0 in the clear" own_anew_dead
+	check_eq "and 0 came in by it to red-a" "$(inbound)" 0
 	dropped=$(($(nft_dropped) - dropped))
 	check_gt "nftables dropped and counted them: $dropped" "$dropped" 100
 	own_control
 	check "the load of the gateway's own ran all the time" kill -0 "${OWN_LOAD[@]}"
+	end_pid "$INBOUND" 2
 	check "xipsecd is started again" gw_start a
 	check "it puts the table back" nft_whole
 	check "and the guard stands again" until_true 10 load_guarded
@@ -97,10 +100,31 @@ own_anew_held()
 own_anew_dead()
 {
 	black_anew_at_once
+	ip -n "$TOPO-link" neigh flush dev br0 # it has another MAC now
 	sleep 1
 }
 
-# Without the table the same packets do leave, and the capture sees those of both families.
+# Plaintext from the black side, to be forwarded to red-a: the guard's other half.
+inbound_start()
+{
+	ip -n "$TOPO-link" addr add 192.0.2.77/24 dev br0
+	ip -n "$TOPO-link" route add 10.1.0.0/16 via 192.0.2.1
+	spawn red-a "$WORK/recv-in.log" "$UDPLOAD" recv 10.1.0.2 7010 "$WORK/inbound"
+	until_true 2 test -s "$WORK/inbound" || return
+	spawn link "$WORK/send-in.log" "$UDPLOAD" send 10.1.0.2 7010 1000 200 0
+	INBOUND=$PID
+}
+
+inbound()
+{
+	local received
+
+	read -r received _ <"$WORK/inbound"
+	echo "$received"
+}
+
+# Without the table the same packets do leave, and the capture sees those of both families; and others
+# come in.
 own_control()
 {
 	local v4 v6
@@ -111,9 +135,10 @@ own_control()
 	check "positive control: the capture lost nothing" capture_stop
 	v4=$(tcpdump -n -r "$WORK/own.pcap" ip 2>/dev/null | wc -l)
 	v6=$(tcpdump -n -r "$WORK/own.pcap" ip6 2>/dev/null | wc -l)
-	echo "# without the table $v4 packets of IPv4 and $v6 of IPv6 left in a good second"
+	echo "# without the table $v4 packets of IPv4 and $v6 of IPv6 left in a good second, $(inbound) came in"
 	check_gt "positive control: without the table, plaintext of IPv4 is seen" "$v4" 100
 	check_gt "positive control: without the table, plaintext of IPv6 is seen" "$v6" 100
+	check_gt "positive control: without the table, plaintext comes in to red-a" "$(inbound)" 100
 }
 
 nft_dropped() { gw a status --json | jq .nft.packets; }

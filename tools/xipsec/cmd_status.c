@@ -235,8 +235,8 @@ static void print_nft(const struct loader_status *status, bool all)
 {
 	if (!status->nft.packets && !all)
 		return;
-	printf("\nnftables dropped %llu packets, %llu bytes, of this host's own, for black "
-	       "interfaces made anew and\nnot attached yet (table inet xipsec: %s)\n",
+	printf("\nnftables dropped %llu packets, %llu bytes, to and from black interfaces made "
+	       "anew and not\nattached yet (table inet xipsec: %s)\n",
 	       (unsigned long long)status->nft.packets, (unsigned long long)status->nft.bytes,
 	       status->nft.state);
 }
