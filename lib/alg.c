@@ -17,6 +17,24 @@ const struct alg *alg_get(unsigned int alg)
 	return &algs[alg < XIPSEC_ALG_COUNT ? alg : XIPSEC_ALG_NONE];
 }
 
+/* In the order of XIPSEC_ALGS: the last of each kind. */
+enum alg_kind alg_kind(unsigned int alg)
+{
+	if (alg == XIPSEC_ALG_NONE || alg >= XIPSEC_ALG_COUNT)
+		return ALG_NONE;
+	if (alg <= XIPSEC_ALG_AES256GCM16IIV)
+		return ALG_GCM;
+	if (alg <= XIPSEC_ALG_AES256GMAC)
+		return ALG_GMAC;
+	if (alg <= XIPSEC_ALG_CHACHA20POLY1305IIV)
+		return ALG_CHACHA;
+	if (alg <= XIPSEC_ALG_AES256CCM8IIV)
+		return ALG_CCM;
+	if (alg <= XIPSEC_ALG_AES256CBC_SHA512)
+		return ALG_CBC_HMAC;
+	return alg <= XIPSEC_ALG_AES256CTR_SHA512 ? ALG_CTR_HMAC : ALG_NULL_HMAC;
+}
+
 __u32 alg_key_len(unsigned int alg)
 {
 	const struct alg *a = alg_get(alg);
@@ -26,8 +44,7 @@ __u32 alg_key_len(unsigned int alg)
 
 int alg_fits_ah(unsigned int alg)
 {
-	return alg == XIPSEC_ALG_AES128GMAC || alg == XIPSEC_ALG_AES256GMAC ||
-	       (!alg_get(alg)->cipher_key && alg_get(alg)->auth_key);
+	return alg_kind(alg) == ALG_GMAC || alg_kind(alg) == ALG_NULL_HMAC;
 }
 
 const char *alg_name(unsigned int alg, __u8 l4_proto)

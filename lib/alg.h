@@ -5,6 +5,19 @@
 
 #include "xipsec/sa.h"
 
+/* What protects the text: each kind wants the struct crypto_op (worker/crypto.h) in its own way. */
+enum alg_kind {
+	ALG_NONE,
+	ALG_GCM,
+	ALG_GMAC,
+	ALG_CHACHA,
+	ALG_CCM,
+	/* with HMAC over what stands in the packet; the hash follows from auth_key */
+	ALG_CBC_HMAC,
+	ALG_CTR_HMAC,
+	ALG_NULL_HMAC,
+};
+
 /* Lengths in bytes. */
 struct alg {
 	const char *name;
@@ -17,6 +30,8 @@ struct alg {
 
 /* Never NULL: what is unknown has the name "none" and lengths of 0. */
 const struct alg *alg_get(unsigned int alg);
+
+enum alg_kind alg_kind(unsigned int alg);
 
 /* Bytes of cipher key, salt and integrity key together; 0: no such algorithm. */
 __u32 alg_key_len(unsigned int alg);

@@ -1,108 +1,81 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * libipsec-mb by its direct GCM calls: the key is expanded once per SA, a packet costs one call.
- * The job interface would add 35 to 65 ns to each.
- */
-#include "worker/crypto.h"
+/* libipsec-mb: its managers, and which part of it serves which algorithm. */
+#include "worker/backend_ipsec_mb.h"
 
 #include <errno.h>
-#include <string.h>
-#include <intel-ipsec-mb.h>
-#include <openssl/crypto.h>
 
-#define GCM_TAG_LEN 16
+IMB_MGR *mb_wide, *mb_narrow;
 
-struct mb_ctx {
-	struct gcm_key_data key;
-	struct gcm_context_data scratch; /* holds key stream: wiped with the key */
-	aes_gcm_enc_dec_t enc;
-	aes_gcm_enc_dec_t dec;
-};
-
-/* One for the process: direct calls keep no state in it. NULL until mb_init() was lucky. */
-static IMB_MGR *mgr;
-
-static int mb_fits(const IMB_MGR *candidate)
+static int mb_fits(const IMB_MGR *mgr)
 {
 	const __u64 need = IMB_FEATURE_AESNI | IMB_FEATURE_PCLMULQDQ;
 
-	if ((candidate->features & need) != need)
+	if ((mgr->features & need) != need)
 		return 0;
-	return !(candidate->features & IMB_FEATURE_SELF_TEST) ||
-	       (candidate->features & IMB_FEATURE_SELF_TEST_PASS);
+	return !(mgr->features & IMB_FEATURE_SELF_TEST) ||
+	       (mgr->features & IMB_FEATURE_SELF_TEST_PASS);
+}
+
+/* In memory of ours: between two calls it holds states of hashes and ciphers, which belong into no
+ * dump. */
+static IMB_MGR *mb_new(void (*init)(IMB_MGR *mgr))
+{
+	void *memory = crypto_memory_new(imb_get_mb_mgr_size());
+	IMB_MGR *mgr = memory ? imb_set_pointers_mb_mgr(memory, 0, 1) : NULL;
+
+	if (mgr)
+		init(mgr);
+	if (mgr && !imb_get_errno(mgr) && mb_fits(mgr))
+		return mgr;
+	crypto_memory_free(memory, imb_get_mb_mgr_size());
+	return NULL;
+}
+
+static void init_widest(IMB_MGR *mgr)
+{
+	init_mb_mgr_auto(mgr, NULL);
 }
 
 static int mb_init(void)
 {
-	IMB_MGR *candidate;
-
-	if (mgr)
+	if (mb_wide)
 		return 0;
-	candidate = alloc_mb_mgr(0);
-	if (!candidate)
+	mb_wide = mb_new(init_widest);
+	if (!mb_wide)
 		return -ENOTSUP;
-	init_mb_mgr_auto(candidate, NULL);
-	if (imb_get_errno(candidate) || !mb_fits(candidate)) {
-		free_mb_mgr(candidate);
-		return -ENOTSUP;
-	}
-	mgr = candidate;
+	if (mb_wide->used_arch == IMB_ARCH_AVX512)
+		mb_narrow = mb_new(init_mb_mgr_avx2);
+	if (!mb_narrow)
+		mb_narrow = mb_wide;
 	return 0;
 }
 
-static void mb_seal_burst(void *ctx, struct crypto_op *ops, unsigned int n, __u32 aad_len)
+void *mb_ctx_new(struct crypto_key *key, size_t size)
 {
-	struct mb_ctx *mb = ctx;
-
-	for (unsigned int i = 0; i < n; i++)
-		mb->enc(&mb->key, &mb->scratch, ops[i].text, ops[i].text, ops[i].len, ops[i].nonce,
-			ops[i].aad, aad_len, ops[i].tag, GCM_TAG_LEN);
-}
-
-static void mb_open_burst(void *ctx, struct crypto_op *ops, unsigned int n, __u32 aad_len)
-{
-	struct mb_ctx *mb = ctx;
-	__u8 tag[GCM_TAG_LEN];
-
-	for (unsigned int i = 0; i < n; i++) {
-		mb->dec(&mb->key, &mb->scratch, ops[i].text, ops[i].text, ops[i].len, ops[i].nonce,
-			ops[i].aad, aad_len, tag, sizeof(tag));
-		ops[i].ok = CRYPTO_memcmp(tag, ops[i].tag, sizeof(tag)) == 0;
-		if (!ops[i].ok)
-			OPENSSL_cleanse(ops[i].text, ops[i].len);
-	}
-	/* The right tag of a forged packet must not stay on the stack. */
-	OPENSSL_cleanse(tag, sizeof(tag));
+	key->ctx = crypto_memory_new(size);
+	key->ctx_size = size;
+	return key->ctx;
 }
 
 static int mb_key_init(struct crypto_key *key, enum xipsec_alg alg, const __u8 *cipher_key,
 		       const __u8 *auth_key)
 {
-	struct mb_ctx *mb = crypto_memory_new(sizeof(*mb));
-
-	if (!mb)
-		return -ENOMEM;
-	if (alg == XIPSEC_ALG_AES128GCM16) {
-		IMB_AES128_GCM_PRE(mgr, cipher_key, &mb->key);
-		mb->enc = mgr->gcm128_enc;
-		mb->dec = mgr->gcm128_dec;
-	} else if (alg == XIPSEC_ALG_AES256GCM16) {
-		IMB_AES256_GCM_PRE(mgr, cipher_key, &mb->key);
-		mb->enc = mgr->gcm256_enc;
-		mb->dec = mgr->gcm256_dec;
-	} else {
-		crypto_memory_free(mb, sizeof(*mb));
-		return -ENOTSUP;
+	switch (alg_kind(alg)) {
+	case ALG_GCM:
+	case ALG_GMAC: return mb_gcm_key_init(key, alg, cipher_key);
+	case ALG_CHACHA:
+	case ALG_CCM: return mb_aead_key_init(key, alg, cipher_key);
+	case ALG_CBC_HMAC:
+	case ALG_CTR_HMAC:
+	case ALG_NULL_HMAC: return mb_hmac_key_init(key, alg, cipher_key, auth_key);
+	case ALG_NONE: break;
 	}
-	key->ctx = mb;
-	key->seal = mb_seal_burst;
-	key->open = mb_open_burst;
-	return 0;
+	return -ENOTSUP;
 }
 
 static void mb_key_fini(struct crypto_key *key)
 {
-	crypto_memory_free(key->ctx, sizeof(struct mb_ctx));
+	crypto_memory_free(key->ctx, key->ctx_size);
 	key->ctx = NULL;
 }
 

@@ -14,11 +14,14 @@
 
 int crypto_init(void)
 {
+	__u8 iv[16];
 	int err = -ENOTSUP;
 
 	for (int i = 0; crypto_backends[i]; i++)
 		if (!crypto_backends[i]->init())
 			err = 0;
+	/* The generator fetches and seeds itself at its first use. */
+	crypto_random_iv(iv);
 	return err;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * AEAD in bursts, behind one table of functions. A backend and its functions are chosen once, when
- * the SA is made; the loop over packets has no branch on algorithm or backend.
+ * Sealing and opening in bursts, behind one table of functions. A backend and its functions are
+ * chosen once, when the SA is made; the loop over packets has no branch on algorithm or backend.
  *
  * Which backends there are, and in which order `auto` tries them, stands in crypto_table.c alone,
  * so that a tool can link another table.
@@ -18,15 +18,18 @@
 #define CRYPTO_AAD_MAX   12
 
 /*
- * One packet's share of a burst. Text is encrypted or decrypted in place.
+ * One packet's share of a burst. Text is encrypted or decrypted in place. It is as long as ESP's
+ * is: with CBC whole blocks, and empty with GCM, GMAC and ChaCha20-Poly1305 at most.
  *
  * nonce: AEAD and GMAC: salt and IV (12 bytes; CCM: 11). CTR: RFC 3686's counter block. CBC: the
  * IV. aad: SPI and sequence number as RFC 4106 5 has them; 12 bytes with ESN, else 8.
  *
  * Algorithms with HMAC authenticate what stands in the packet instead: `head_len` bytes before the
  * text (ESP header and IV), the text, and with 12 bytes of aad its middle word, the high half of
- * the ESN (RFC 4303 2.2.1). GMAC (RFC 4543): aad, the IV's 8 bytes out of the nonce, the text.
- * AH hands over all that it covers as text, with head_len and aad_len 0.
+ * the ESN (RFC 4303 2.2.1). For that word the tag must stand right behind the text. GMAC (RFC 4543
+ * 3.3): the same `head_len` bytes and the text; with 12 bytes of aad, these stand for the first 8.
+ * AH hands over all that it covers as text, with head_len and aad_len 0; its tag may stand anywhere
+ * outside of the text.
  */
 struct crypto_op {
 	__u8 *text;
@@ -62,6 +65,7 @@ struct crypto_backend {
 struct crypto_key {
 	const struct crypto_backend *backend;
 	void *ctx;
+	size_t ctx_size; /* bytes, where the backend wants to remember them */
 	crypto_burst_fn *seal;
 	crypto_burst_fn *open;
 };

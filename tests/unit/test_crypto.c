@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The backends against published vectors, and against each other. */
-#include "tests/unit/esp_fixture.h"
+/* The GCM backends against published packets; which backend is taken, and where its keys are. */
+#include "tests/unit/crypto_fixture.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-
-#include "lib/alg.h"
-#include "worker/crypto.h"
 
 struct gcm_vector {
 	const char *name;
@@ -68,20 +65,6 @@ static const struct gcm_vector vectors[] = {
 	 "b335f4eecfdbf831824b4c4915956c96"},
 };
 
-static const enum xipsec_backend backends[] = {XIPSEC_BACKEND_IPSEC_MB, XIPSEC_BACKEND_OPENSSL};
-
-static __u32 unhex(__u8 *to, const char *hex)
-{
-	__u32 n = (__u32)strlen(hex) / 2;
-	unsigned int byte;
-
-	for (__u32 i = 0; i < n; i++) {
-		assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
-		to[i] = (__u8)byte;
-	}
-	return n;
-}
-
 static void run_vector(const struct gcm_vector *v, enum xipsec_backend backend)
 {
 	__u8 raw_key[36], text[128], want[128], tag[16], want_tag[16];
@@ -123,56 +106,6 @@ static void test_vectors(void **unused)
 	for (size_t b = 0; b < sizeof(backends) / sizeof(backends[0]); b++)
 		for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++)
 			run_vector(&vectors[i], backends[b]);
-}
-
-#define BURST 5
-
-/* What one backend seals the other opens, every length from 0 to 2000, in bursts. */
-static void run_pair(enum xipsec_alg alg, enum xipsec_backend sealer, enum xipsec_backend opener,
-		     __u32 aad_len)
-{
-	static __u8 text[BURST][2048], plain[BURST][2048], tag[BURST][16];
-	__u8 raw_key[XIPSEC_KEY_MAX];
-	__u32 key_len = alg_key_len(alg);
-	struct crypto_key *seal, *open;
-	int err;
-
-	for (__u32 i = 0; i < key_len; i++)
-		raw_key[i] = (__u8)(i * 11 + 5);
-	seal = crypto_key_new(alg, raw_key, key_len, sealer, &err);
-	open = crypto_key_new(alg, raw_key, key_len, opener, &err);
-	assert_true(seal && open);
-	for (__u32 len = 0; len <= 2000; len += BURST) {
-		struct crypto_op ops[BURST];
-
-		for (__u32 k = 0; k < BURST; k++) {
-			for (__u32 i = 0; i < len + k; i++)
-				plain[k][i] = text[k][i] = (__u8)(i + len * k);
-			ops[k] = (struct crypto_op){.text = text[k], .tag = tag[k], .len = len + k};
-			memset(ops[k].nonce, (int)(len + k), CRYPTO_NONCE_MAX);
-			memset(ops[k].aad, (int)k, CRYPTO_AAD_MAX);
-		}
-		seal->seal(seal->ctx, ops, BURST, aad_len);
-		for (__u32 k = 0; k < BURST; k++)
-			if (len + k >= 16)
-				assert_memory_not_equal(text[k], plain[k], len + k);
-		open->open(open->ctx, ops, BURST, aad_len);
-		for (__u32 k = 0; k < BURST; k++) {
-			assert_true(ops[k].ok);
-			assert_memory_equal(text[k], plain[k], len + k);
-		}
-	}
-	crypto_key_free(seal);
-	crypto_key_free(open);
-}
-
-static void test_pairs(void **unused)
-{
-	for (int b = 0; b < 2; b++)
-		for (enum xipsec_alg alg = 1; alg <= XIPSEC_ALG_AES256GCM16; alg++) {
-			run_pair(alg, backends[b], backends[!b], 8);
-			run_pair(alg, backends[b], backends[!b], 12);
-		}
 }
 
 static void test_choice(void **unused)
@@ -243,7 +176,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vectors),
-		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_choice),
 		cmocka_unit_test(test_memory),
 	};
