@@ -55,25 +55,32 @@ static bool outdated(struct sas *sas, const struct config *config, const struct 
 	return true;
 }
 
-int manual_apply(struct sas *sas, struct config *config, char *text)
+int manual_withdraw(struct sas *sas, const struct config *config, char *text)
 {
 	struct sa **gone = calloc(sas_count(sas) + 1, sizeof(*gone));
-	char why[XIPSEC_SADB_ERR_TEXT];
 	unsigned int n = 0;
-	int err, first;
+	int err;
 
 	if (!gone)
 		return -ENOMEM;
 	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa))
 		if (outdated(sas, config, sa))
 			gone[n++] = sa;
-	first = sas_delete(sas, gone, n);
+	err = sas_delete(sas, gone, n);
 	free(gone);
-	if (first)
+	if (err)
 		snprintf(text, XIPSEC_SADB_ERR_TEXT,
 			 "what an SA that went received cannot be written to state_dir: %s: make "
 			 "room there, add that SA and delete it again, or never use its key again",
-			 strerror(-first));
+			 strerror(-err));
+	return err;
+}
+
+int manual_apply(struct sas *sas, struct config *config, char *text)
+{
+	int err, first = manual_withdraw(sas, config, text);
+	char why[XIPSEC_SADB_ERR_TEXT];
+
 	for (unsigned int i = 0; i < config->n_sas; i++) {
 		struct xipsec_sa *sa = &config->sas[i].sa;
 

@@ -10,8 +10,13 @@
  * (XIPSEC_SADB_ERR_TEXT). The caller wipes the key. */
 int manual_add(struct sas *sas, struct xipsec_sa *sa, __u32 flags, char *text);
 
-/* Makes the manual SAs be those of `config`: what did not change does not notice. SAs of clients go
- * if the policies would give them other selectors now. 0, or -errno with `text`
+/* Takes away what `config` does not have, or has otherwise: manual SAs, and those of clients to
+ * which its policies would give other selectors. 0, or -errno with `text` (XIPSEC_SADB_ERR_TEXT)
+ * where a record could not be closed (sas_delete()). */
+int manual_withdraw(struct sas *sas, const struct config *config, char *text);
+
+/* The same, and adds: the manual SAs are those of `config` then, and what did not change does not
+ * notice. 0, or -errno with `text`
  * (XIPSEC_SADB_ERR_TEXT) of the first whose record could not be closed (sas_delete()), or that
  * could not be added; the others are as they should be. */
 int manual_apply(struct sas *sas, struct config *config, char *text);

@@ -31,6 +31,34 @@ static int do_add_named(void *ctx, const char *name, __u32 flags, char *text)
 	return err;
 }
 
+static int read_path(const struct daemon *d, const char *path, struct config **out, char *text)
+{
+	return settings_read(path && path[0] ? path : d->options->config_path, out, text);
+}
+
+/* The config is taken over at once: what a client adds from now on is bound by its policies. */
+static void take_config(struct daemon *d, struct config *config)
+{
+	settings_forget_keys(config);
+	config_free(d->config);
+	d->config = config;
+}
+
+static int do_withdraw(void *ctx, const char *path, char *text)
+{
+	struct daemon *d = ctx;
+	struct config *config;
+	int err;
+
+	err = read_path(d, path, &config, text);
+	if (err)
+		return err;
+	settings_keep(d->config, config);
+	err = d->open ? manual_withdraw(d->sas, config, text) : 0;
+	take_config(d, config);
+	return err;
+}
+
 int request_reload(void *ctx, const char *path, char *text)
 {
 	struct daemon *d = ctx;
@@ -38,11 +66,12 @@ int request_reload(void *ctx, const char *path, char *text)
 	const char *small;
 	int err;
 
-	err = settings_read(path && path[0] ? path : d->options->config_path, &config, text);
+	err = read_path(d, path, &config, text);
 	if (err) {
 		log_error("reload: nothing changes: %s", text);
 		return err;
 	}
+	settings_say_restart(d->config, config);
 	settings_keep(d->config, config);
 	small = plan_small_window(config);
 	if (small && d->plan.n > 1) {
@@ -52,9 +81,7 @@ int request_reload(void *ctx, const char *path, char *text)
 		d->plan.n = 0;
 	}
 	err = d->open ? manual_apply(d->sas, config, text) : 0;
-	settings_forget_keys(config);
-	config_free(d->config);
-	d->config = config;
+	take_config(d, config);
 	follow_ports(d);
 	log_info("reload: %u SAs", sas_count(d->sas));
 	return err;
@@ -100,5 +127,5 @@ static const struct config *do_config(void *ctx)
 	return d->config;
 }
 
-const struct sadb_hooks requests_hooks = {do_add_named, request_reload, do_status, do_sas,
-					  do_config};
+const struct sadb_hooks requests_hooks = {do_add_named, request_reload, do_withdraw,
+					  do_status,    do_sas,         do_config};

@@ -242,11 +242,14 @@ static void on_named(struct client *client, const struct sadb_name *req)
 
 static void on_reload(struct client *client, const struct sadb_path *req)
 {
+	const struct sadb_hooks *hooks = client->server->hooks;
+	bool withdraw = req->hdr.flags & XIPSEC_SADB_WITHDRAW;
 	char text[XIPSEC_SADB_ERR_TEXT] = "";
 	int err = -EINVAL;
 
 	if (memchr(req->path, 0, sizeof(req->path)))
-		err = client->server->hooks->reload(client->server->ctx, req->path, text);
+		err = (withdraw ? hooks->withdraw : hooks->reload)(client->server->ctx, req->path,
+								   text);
 	reply(client, &req->hdr, err, text);
 }
 

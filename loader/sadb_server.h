@@ -11,6 +11,7 @@ struct sadb_hooks {
 	/* 0 or -errno with text (XIPSEC_SADB_ERR_TEXT). `path` empty: the config of the start. */
 	int (*add_named)(void *ctx, const char *name, __u32 flags, char *text);
 	int (*reload)(void *ctx, const char *path, char *text);
+	int (*withdraw)(void *ctx, const char *path, char *text);
 	void (*status)(void *ctx, struct sadb_status *out); /* without hdr */
 	/* The SADB, and the config whose policies bound what clients add. */
 	struct sas *(*sas)(void *ctx);

@@ -41,7 +41,7 @@ int settings_read(const char *path, struct config **out, char *text)
 	return err;
 }
 
-static void say_restart(const struct config *old, const struct config *new)
+void settings_say_restart(const struct config *old, const struct config *new)
 {
 	if (old->workers != new->workers || old->backend != new->backend ||
 	    old->worker_uid != new->worker_uid || old->max_sas != new->max_sas ||
@@ -53,7 +53,6 @@ static void say_restart(const struct config *old, const struct config *new)
 
 void settings_keep(const struct config *old, struct config *new)
 {
-	say_restart(old, new);
 	new->workers = old->workers;
 	new->backend = old->backend;
 	new->worker_uid = old->worker_uid;

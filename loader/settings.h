@@ -11,7 +11,10 @@ int settings_read(const char *path, struct config **out, char *text);
 
 void settings_forget_keys(struct config *config);
 
-/* Settings of the start stay as they are, whatever the new file says; a difference is logged. */
+/* Logs a difference in settings of the start, which stay as they are. */
+void settings_say_restart(const struct config *old, const struct config *new);
+
+/* Settings of the start stay as they are, whatever the new file says. */
 void settings_keep(const struct config *old, struct config *new);
 
 #endif

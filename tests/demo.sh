@@ -7,6 +7,7 @@
 set -u
 LIB=$(cd "$(dirname "$0")/lib" && pwd)
 BUILD=$(realpath "${BUILD:-$LIB/../../build}")
+# shellcheck disable=SC2034
 TOPO=xipsec-demo-$$ # several may run at once
 LOAD_SECONDS=${SECONDS_EACH:-4}
 LOAD_LIMIT=$((LOAD_SECONDS + 15))

@@ -28,18 +28,21 @@ enum xipsec_sadb_type {
 				   */
 	XIPSEC_SADB_SA_DELETE,    /* sadb_name, or by (dst, spi) in sadb_sa_ref -> reply */
 	XIPSEC_SADB_SA_LIST,      /* -> sadb_sa_info... */
-	XIPSEC_SADB_RELOAD,       /* sadb_path: read the config again -> reply */
+	XIPSEC_SADB_RELOAD,       /* sadb_path: read the config again -> reply. With WITHDRAW, to be
+				   * asked before the policies are switched: only takes away the SAs
+				   * that are another or none by that config */
 	XIPSEC_SADB_STATUS,       /* -> sadb_status */
 	XIPSEC_SADB_SUBSCRIBE,    /* -> reply, then sadb_event as they come */
 	XIPSEC_SADB_EVENT,
 };
 
 #define XIPSEC_SADB_MORE     1
+#define XIPSEC_SADB_WITHDRAW 2 /* with RELOAD: see there */
 #define XIPSEC_SADB_ERR_TEXT 256
 
 struct sadb_hdr {
 	__u16 type;
-	__u16 flags; /* XIPSEC_SADB_MORE */
+	__u16 flags; /* XIPSEC_SADB_MORE, XIPSEC_SADB_WITHDRAW */
 	__u16 abi;   /* XIPSEC_ABI */
 	__s16 err;   /* 0 or a negative errno, in final replies */
 	__u32 len;   /* bytes, header included */

@@ -99,7 +99,16 @@ GW_POLICIES='
 		local_port = 7001
 	}'
 gw_config b
-check "reload with a rule before the tunnel: done" gw b reload
+spd_generation() { gw b status --json | jq .spd_generation; }
+before=$(spd_generation)
+kill -STOP "${GW_PID[b]}"
+gw b reload >"$WORK/reload.log" 2>&1 &
+reload=$!
+sleep 1
+check_eq "a reload first has the SAs with the old list taken away" "$(spd_generation)" "$before"
+kill -CONT "${GW_PID[b]}"
+check "reload with a rule before the tunnel: done" wait $reload
+check_eq "then the policies change" "$(spd_generation)" $((before + 1))
 check "sa add: done" gw a sa add ab4
 # udp_through PORT: leaves in DELIVERED how many of 200 datagrams come out of the SA.
 udp_through()

@@ -892,7 +892,7 @@ static void new_policies_end_clients_sas(void **state)
 	assert_string_equal(said, "");
 	config_free(next);
 	next = policies(DISCARD_9 DISCARD_8 POLICY_A);
-	assert_int_equal(manual_apply(sas, next, text), 0);
+	assert_int_equal(manual_withdraw(sas, next, text), 0);
 	assert_int_equal(sas_count(sas), 0);
 	assert_non_null(strstr(said, "stopped0 "));
 	assert_non_null(strstr(said, "forget0 "));

@@ -11,9 +11,9 @@
 #include "xipsec/loader.h"
 
 /* SAs are xipsecd's: it reads the same file. Its working directory is another one. */
-static int tell_daemon(const struct config *config, const char *path)
+static int tell_daemon(const struct config *config, const char *path, __u16 flags)
 {
-	struct sadb_path request = {.hdr = {.type = XIPSEC_SADB_RELOAD}};
+	struct sadb_path request = {.hdr = {.type = XIPSEC_SADB_RELOAD, .flags = flags}};
 	_cleanup_free_ char *full = realpath(path, NULL);
 	char text[XIPSEC_SADB_ERR_TEXT] = "";
 	_cleanup_close_ int fd = -1;
@@ -24,12 +24,16 @@ static int tell_daemon(const struct config *config, const char *path)
 	strcpy(request.path, full);
 	fd = sadb_connect(config->run_dir);
 	if (fd == -ENOENT || fd == -ECONNREFUSED) {
+		if (flags)
+			return 0;
 		log_info("xipsecd does not run: SAs are read when it starts");
 		return 0;
 	}
 	err = fd < 0 ? fd : sadb_call(fd, &request.hdr, sizeof(request), NULL, NULL, text);
 	if (err)
-		log_error("the policies are switched, but xipsecd did not take the SAs: %s",
+		log_error("%s: %s",
+			  flags ? "xipsecd, asked to take away old SAs"
+				: "the policies are switched, but xipsecd did not take the SAs",
 			  text[0] ? text : strerror(-err));
 	return err;
 }
@@ -39,7 +43,7 @@ static int run(const struct global_options *opts, int argc, char **argv)
 	const char *path = opts->config_path ? opts->config_path : CONFIG_DEFAULT_PATH;
 	_cleanup_config_ struct config *config = NULL;
 	__u32 generation = 0;
-	int err;
+	int err, withdraw;
 
 	if (argc > 1) {
 		log_error("reload: takes no argument, got %s", argv[1]);
@@ -51,10 +55,16 @@ static int run(const struct global_options *opts, int argc, char **argv)
 			  err == -EINVAL ? "the config has errors" : strerror(-err));
 		return EXIT_CONFIG;
 	}
-	if (loader_reload(config, &generation))
+	/* First what the new policies do not allow any more: nothing comes out of an SA by the old
+	 * list when they are in force. An xipsecd that does not answer holds them up for 30 s. */
+	withdraw = tell_daemon(config, path, XIPSEC_SADB_WITHDRAW);
+	if (loader_reload(config, &generation)) {
+		log_error("the policies in force stay; SAs that the new config has otherwise are "
+			  "down until a reload succeeds");
 		return EXIT_FAILED;
+	}
 	log_info("policies: generation %u is in force", generation);
-	return tell_daemon(config, path) ? EXIT_FAILED : EXIT_OK;
+	return tell_daemon(config, path, 0) || withdraw ? EXIT_FAILED : EXIT_OK;
 }
 
 const struct command cmd_reload = {
