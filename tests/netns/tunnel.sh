@@ -7,12 +7,14 @@
 #	red-a --- gw-a ===[capture]=== gw-b --- red-b
 . "$(dirname "$0")/../lib/scenario.sh"
 
+SLOW=${XIPSEC_SLOW:-1} # this machine is as many times slower: less to carry, more time for it
+
 # transfer FROM TO ADDR: 20 MB of random bytes over TCP; the hashes must agree.
 transfer()
 {
 	local from=$1 to=$2 addr=$3 port=7100
 
-	[ -s "$WORK/random" ] || head -c 20000000 /dev/urandom >"$WORK/random"
+	[ -s "$WORK/random" ] || head -c $((20000000 / SLOW)) /dev/urandom >"$WORK/random"
 	rm -f "$WORK/received" # or the last transfer's "listening" is seen
 	spawn "red-$to" "$WORK/received" /usr/bin/python3 -c '
 import hashlib, socket, sys
@@ -25,10 +27,10 @@ while d := c.recv(1 << 20):
 print(h.hexdigest())' "$addr" $port
 	local receiver=$PID
 	until_true 5 grep -q listening "$WORK/received"
-	in_ns "red-$from" timeout 30 /usr/bin/python3 -c '
+	in_ns "red-$from" timeout $((30 * SLOW)) /usr/bin/python3 -c '
 import socket, sys
-with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10) as c:
-    c.sendall(open(sys.argv[3], "rb").read())' "$addr" $port "$WORK/random" || {
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=int(sys.argv[4])) as c:
+    c.sendall(open(sys.argv[3], "rb").read())' "$addr" $port "$WORK/random" $((10 * SLOW)) || {
 		end_pid "$receiver"
 		return 1
 	}
@@ -44,7 +46,7 @@ udp_both_ways()
 	load_stop
 	[ "$(load_field ab corrupt)$(load_field ba corrupt)" = 00 ] &&
 		[ "$(load_field ab duplicates)$(load_field ba duplicates)" = 00 ] &&
-		[ "$(load_field ab received)" -gt 2000 ] && [ "$(load_field ba received)" -gt 2000 ]
+		[ "$(load_field ab received)" -gt $((2000 / SLOW)) ] && [ "$(load_field ba received)" -gt $((2000 / SLOW)) ]
 }
 
 carries()
