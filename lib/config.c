@@ -62,6 +62,7 @@ void config_free(struct config *config)
 		free(config->policies[i].rules);
 	free(config->policies);
 	free(config->ifaces);
+	free(config->tunnels);
 	free(config->exempt);
 	free(config);
 }
@@ -70,6 +71,7 @@ static void draft_free(struct config_draft *draft)
 {
 	config_free(draft->config);
 	free(draft->policy_place);
+	free(draft->tunnel_place);
 	free(draft->sa);
 }
 
@@ -79,12 +81,19 @@ static int config_check(struct config_diag *diag, const struct config_tree *tree
 	draft->config = config_defaults();
 	if (!draft->config)
 		return -ENOMEM;
+	draft->tunnels_ok = true;
 	draft->policies_ok = true; /* none at all is without error too */
 	/* a misspelt or broken policies {}: no use in saying of each SA that it has no policy */
-	if (!config_walk(diag, NULL, tree->list.first, top_keys, draft) && !draft->config->policies)
-		draft->policies_ok = false;
-	if (!diag->nomem)
+	if (!config_walk(diag, NULL, tree->list.first, top_keys, draft)) {
+		if (!draft->config->policies)
+			draft->policies_ok = false;
+		if (!draft->config->tunnels)
+			draft->tunnels_ok = false;
+	}
+	if (!diag->nomem) {
+		config_tunnels_check(diag, draft);
 		config_sas_check(diag, draft);
+	}
 	if (diag->nomem)
 		return -ENOMEM;
 	return diag->errors ? -EINVAL : 0;

@@ -18,6 +18,13 @@ struct config_iface {
 	enum xipsec_role role;
 };
 
+/* An interface whose packets go through the SAs of its if_id, whatever the policies say. */
+struct config_tunnel {
+	char name[16];
+	__u32 if_id;      /* unique, never 0 */
+	unsigned int mtu; /* 0: xipsecd chooses */
+};
+
 struct config_policy {
 	char name[XIPSEC_NAME_LEN];
 	char child[XIPSEC_NAME_LEN]; /* with PROTECT */
@@ -45,6 +52,8 @@ struct config {
 	unsigned int n_ethertypes;
 	struct config_iface *ifaces; /* interfaces { NAME { role = } } */
 	unsigned int n_ifaces;
+	struct config_tunnel *tunnels; /* tunnels { NAME { if_id = } } */
+	unsigned int n_tunnels;
 	char (*exempt)[16]; /* interfaces that need no role */
 	unsigned int n_exempt;
 	/* policies {}, in file order */
@@ -72,6 +81,9 @@ void config_free(struct config *config);
 /* Wipes the SAs with their keys; policies and interfaces stay. For who lives on without a need for
  * them. */
 void config_forget_sas(struct config *config);
+
+/* The tunnel of an if_id; NULL: there is none. */
+const struct config_tunnel *config_tunnel_find(const struct config *config, __u32 if_id);
 
 /* For commands that must work beside a broken file (detach, status): takes only pin_dir, run_dir,
  * state_dir from `path` as far as they can be read, the defaults for the rest. Never fails but for

@@ -243,6 +243,7 @@ static const struct config_key datapath_keys[] = {
 	{"allow", key_allow, false, false},
 	{"exempt", key_exempt, false, false},
 	{"interfaces", section_interfaces, true, false},
+	{"tunnels", config_tunnels, true, false},
 	{0},
 };
 
@@ -251,7 +252,9 @@ bool config_datapath(struct config_diag *diag, const struct config_node *node, v
 	struct config_draft *draft = into;
 	bool ok = config_walk(diag, node, node->first, datapath_keys, draft);
 
-	return exempt_check(diag, node, draft->config) && ok;
+	ok &= exempt_check(diag, node, draft->config);
+	draft->tunnels_ok = ok;
+	return ok;
 }
 
 void config_datapath_paths(struct config_diag *diag, const struct config_node *node,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <ctype.h>
 #include <string.h>
+#include <linux/types.h>
 #include "lib/config_key.h"
 
-#define KEYS_MAX 32 /* of one table: they are marked in a word */
+#define KEYS_MAX 64 /* of one table: they are marked in a word */
 
 static const struct config_key *key_find(const struct config_key *keys, const char *name)
 {
@@ -21,7 +22,7 @@ static const struct config_key *tell_unknown(struct config_diag *diag,
 	const struct config_key *table = keys;
 	const char *kind = node->kind == CONFIG_SECTION ? "section" : "key";
 	const char *names[KEYS_MAX] = {0}, *near;
-	char list[512] = "";
+	char list[1024] = "";
 	size_t n = 0, len = 0;
 
 	for (; keys->name && n < KEYS_MAX; keys++)
@@ -100,7 +101,7 @@ bool config_walk(struct config_diag *diag, const struct config_node *section,
 		 const struct config_node *first, const struct config_key *keys, void *into)
 {
 	bool ok = true, damaged = false;
-	unsigned int seen = 0;
+	__u64 seen = 0;
 
 	for (const struct config_node *node = first; node; node = node->next) {
 		const struct config_key *key;
@@ -113,17 +114,17 @@ bool config_walk(struct config_diag *diag, const struct config_node *section,
 		if (!key) {
 			key = tell_unknown(diag, node, keys);
 			if (key)
-				seen |= 1u << (key - keys);
+				seen |= 1ULL << (key - keys);
 			ok = false;
 			continue;
 		}
-		seen |= 1u << (key - keys);
+		seen |= 1ULL << (key - keys);
 		if (refuse_double(diag, first, node) || !key_apply(diag, node, key, into))
 			ok = false;
 	}
 	/* what is missing may stand in the damaged line */
 	for (const struct config_key *key = keys; key->name && !damaged; key++) {
-		if (key->required && !(seen & 1u << (key - keys))) {
+		if (key->required && !(seen & 1ULL << (key - keys))) {
 			config_error(diag, &section->place, "%s has no %s: expected `%s = ...`",
 				     config_shown(section->name), key->name, key->name);
 			ok = false;

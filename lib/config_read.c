@@ -182,15 +182,6 @@ static void include_one(struct config_parse *from, const struct config_place *pl
 			config_shown(name), err == -EINVAL ? "not a regular file" : strerror(-err));
 }
 
-/* Not an error: a folder for later additions may be empty. */
-static void config_warn(struct config_diag *diag, const struct config_place *place,
-			const char *what, const char *name)
-{
-	if (diag->warnings)
-		fprintf(diag->warnings, "%s:%u:%u: warning: %s %s\n", place->file->name,
-			place->line, place->column, what, name);
-}
-
 static int glob_error(const char *path, int err)
 {
 	return err != ENOENT && err != ENOTDIR;
@@ -226,7 +217,8 @@ void config_include(struct config_parse *from, const struct config_place *place,
 		config_error(from->diag, place, "include: there is no %s: expected a file",
 			     config_shown(path));
 	else if (err == GLOB_NOMATCH)
-		config_warn(from->diag, place, "include: nothing matches", config_shown(path));
+		/* not an error: a folder for later additions may be empty */
+		config_warn(from->diag, place, "include: nothing matches %s", config_shown(path));
 	else
 		for (size_t i = 0; i < found.gl_pathc; i++)
 			include_one(from, place, found.gl_pathv[i], list);

@@ -6,176 +6,113 @@
 #include <string.h>
 #include <openssl/crypto.h>
 #include "lib/alg.h"
-#include "lib/config_key.h"
-#include "lib/config_keyfile.h"
+#include "lib/config_alg.h"
 #include "lib/config_sa.h"
 #include "lib/config_section.h"
+#include "lib/sa_fault.h"
 
 #define WINDOW_DEFAULT 1024
-#define SPI_MIN        256 /* RFC 4303 2.1: 1 to 255 are reserved, 0 is for local use */
+#define NAT_T_PORT     4500 /* RFC 3948 2.1 */
 
-static bool key_child(struct config_diag *diag, const struct config_node *node, void *into)
+/* "32 of key and then 4 of salt", in KEYMAT's order. */
+static void key_parts(char *text, size_t size, const struct alg *alg)
 {
-	struct config_sa_draft *draft = into;
-
-	return parse_name(diag, node, draft->sa->child, sizeof(draft->sa->child));
-}
-
-static bool key_direction(struct config_diag *diag, const struct config_node *node, void *into)
-{
-	static const struct config_word directions[] = {
-		{"out", XIPSEC_DIR_OUT},
-		{"in", XIPSEC_DIR_IN},
-		{NULL, 0},
+	const struct {
+		unsigned int len;
+		const char *name;
+	} parts[] = {
+		{alg->cipher_key, alg->auth_key ? "cipher key" : "key"},
+		{alg->salt, alg->auth_key ? "nonce" : "salt"},
+		{alg->auth_key, alg->cipher_key ? "integrity key" : "key"},
 	};
-	struct config_sa_draft *draft = into;
-	unsigned int dir;
+	size_t len = 0;
 
-	if (!parse_word(diag, node, directions, &dir))
-		return false;
-	draft->sa->dir = dir;
-	return true;
+	text[0] = 0;
+	for (unsigned int i = 0; i < 3; i++)
+		if (parts[i].len && len < size)
+			len += snprintf(text + len, size - len, "%s%u of %s",
+					len ? " and then " : "", parts[i].len, parts[i].name);
 }
 
-static bool key_src(struct config_diag *diag, const struct config_node *node, void *into)
+static void key_length_check(struct config_diag *diag, const struct config_node *node,
+			     const struct config_sa_draft *draft)
 {
-	struct config_sa_draft *draft = into;
+	const struct xipsec_sa *sa = draft->sa;
+	char parts[128];
 
-	return parse_address(diag, node, &draft->sa->src, &draft->src_family);
+	if (sa->key_len == alg_key_len(sa->alg))
+		return;
+	key_parts(parts, sizeof(parts), alg_get(sa->alg));
+	config_error(diag, &draft->key_place, "the key of %s has %u bytes: expected %u for %s, %s",
+		     node->name, sa->key_len, alg_key_len(sa->alg), alg_name(sa->alg, sa->l4_proto),
+		     parts);
 }
 
-static bool key_dst(struct config_diag *diag, const struct config_node *node, void *into)
+static const struct config_node *key_node(const struct config_node *section, const char *name)
 {
-	struct config_sa_draft *draft = into;
-
-	return parse_address(diag, node, &draft->sa->dst, &draft->sa->outer_family);
+	for (const struct config_node *node = section->first; node; node = node->next)
+		if (node->kind == CONFIG_VALUE && strcmp(node->name, name) == 0)
+			return node;
+	return NULL;
 }
 
-static bool key_spi(struct config_diag *diag, const struct config_node *node, void *into)
+static void faults_check(struct config_diag *diag, const struct config_node *node,
+			 const struct xipsec_sa *sa)
 {
-	struct config_sa_draft *draft = into;
-	unsigned int spi;
+	struct sa_fault faults[SA_FAULTS_MAX];
+	unsigned int n = sa_faults(sa, faults, SA_FAULTS_MAX);
 
-	if (!text_number(node->value, &spi) || spi < SPI_MIN) {
-		config_error(diag, &node->value_place,
-			     "spi = %s: expected a number from 256 to 0xffffffff",
-			     config_shown(node->value));
-		return false;
+	for (unsigned int i = 0; i < n; i++) {
+		const struct config_node *key = key_node(node, faults[i].key);
+
+		if (strcmp(faults[i].key, "key") == 0) /* key_length_check() says it better */
+			continue;
+		if (key)
+			config_error(diag, &key->value_place, "%s = %s: %s: expected %s", key->name,
+				     config_shown(key->value), faults[i].what, faults[i].expected);
+		else
+			config_error(diag, &node->place, "%s: %s: expected %s", node->name,
+				     faults[i].what, faults[i].expected);
 	}
-	draft->sa->spi = htonl(spi);
-	return true;
 }
 
-static bool key_algorithm(struct config_diag *diag, const struct config_node *node, void *into)
+/* In transport mode the packets are those between src and dst, and no others. */
+static bool ts_is(const struct config_prefixes *ts, const struct xipsec_addr *addr, __u8 family)
 {
-	static const struct config_word words[] = {
-#define ALGORITHM(sym, text, key, auth, salt, iv, icv, align) {text, XIPSEC_ALG_##sym},
-		XIPSEC_ALGS(ALGORITHM)
-#undef ALGORITHM
-			{NULL, 0},
-	};
-	struct config_sa_draft *draft = into;
-	unsigned int alg;
+	for (unsigned int i = 0; i < ts->n; i++) {
+		const struct config_prefix *prefix = &ts->prefix[i];
 
-	if (!parse_word(diag, node, words, &alg))
-		return false;
-	draft->sa->alg = alg;
-	return true;
-}
-
-static bool key_key(struct config_diag *diag, const struct config_node *node, void *into)
-{
-	struct config_sa_draft *draft = into;
-
-	draft->key_place = node->value_place;
-	return parse_key(diag, node, draft->sa->key, sizeof(draft->sa->key), &draft->sa->key_len);
-}
-
-static bool key_flag(struct config_diag *diag, const struct config_node *node, void *into,
-		     __u16 flag)
-{
-	struct config_sa_draft *draft = into;
-	bool on;
-
-	if (!parse_bool(diag, node, &on))
-		return false;
-	if (on)
-		draft->sa->flags |= flag;
-	return true;
-}
-
-static bool key_esn(struct config_diag *diag, const struct config_node *node, void *into)
-{
-	return key_flag(diag, node, into, XIPSEC_SA_ESN);
-}
-
-static bool key_fresh_key(struct config_diag *diag, const struct config_node *node, void *into)
-{
-	return key_flag(diag, node, into, XIPSEC_SA_FRESH_KEY);
-}
-
-static bool key_replay_window(struct config_diag *diag, const struct config_node *node, void *into)
-{
-	struct config_sa_draft *draft = into;
-
-	draft->window_place = node->value_place;
-	return parse_number(diag, node, XIPSEC_WINDOW_MIN, XIPSEC_WINDOW_MAX, &draft->sa->window);
-}
-
-static bool key_engine(struct config_diag *diag, const struct config_node *node, void *into)
-{
-	static const struct config_word engines[] = {
-		{"auto", XIPSEC_ENGINE_NONE},
-		{"afxdp", XIPSEC_ENGINE_AFXDP},
-		{"xfrm", XIPSEC_ENGINE_XFRM},
-		{NULL, 0},
-	};
-	struct config_sa_draft *draft = into;
-	unsigned int engine;
-
-	if (!parse_word(diag, node, engines, &engine))
-		return false;
-	if (engine == XIPSEC_ENGINE_XFRM) {
-		config_error(diag, &node->value_place,
-			     "engine = xfrm is not supported in this version: expected auto or "
-			     "afxdp");
-		return false;
-	}
-	draft->sa->engine = engine;
-	return true;
-}
-
-static bool key_mode(struct config_diag *diag, const struct config_node *node, void *into)
-{
-	static const struct config_word modes[] = {
-		{"tunnel", XIPSEC_MODE_TUNNEL},
-		{"transport", XIPSEC_MODE_TRANSPORT},
-		{NULL, 0},
-	};
-	unsigned int mode;
-
-	if (!parse_word(diag, node, modes, &mode))
-		return false;
-	if (mode == XIPSEC_MODE_TRANSPORT) {
-		config_error(diag, &node->value_place,
-			     "mode = transport is not supported in this version: expected tunnel");
-		return false;
+		if (prefix->family != family ||
+		    prefix->bits != (family == XIPSEC_FAMILY_IP4 ? 32 : 128) ||
+		    memcmp(&prefix->addr, addr, sizeof(*addr)) != 0)
+			return false;
 	}
 	return true;
 }
 
-static bool key_local_ts(struct config_diag *diag, const struct config_node *node, void *into)
+static void transport_check(struct config_diag *diag, const struct config_node *node,
+			    const struct config_sa_draft *draft)
 {
-	struct config_sa_draft *draft = into;
+	const struct xipsec_sa *sa = draft->sa;
+	bool out = sa->dir == XIPSEC_DIR_OUT;
+	const struct {
+		const char *name, *end;
+		const struct config_prefixes *ts;
+		const struct xipsec_addr *addr;
+	} sides[] = {
+		{"local_ts", out ? "src" : "dst", &draft->local_ts, out ? &sa->src : &sa->dst},
+		{"remote_ts", out ? "dst" : "src", &draft->remote_ts, out ? &sa->dst : &sa->src},
+	};
 
-	return parse_prefixes(diag, node, &draft->local_ts);
-}
+	for (unsigned int i = 0; sa->mode == XIPSEC_MODE_TRANSPORT && i < 2; i++) {
+		const struct config_node *key = key_node(node, sides[i].name);
 
-static bool key_remote_ts(struct config_diag *diag, const struct config_node *node, void *into)
-{
-	struct config_sa_draft *draft = into;
-
-	return parse_prefixes(diag, node, &draft->remote_ts);
+		if (key && !ts_is(sides[i].ts, sides[i].addr, sa->outer_family))
+			config_error(diag, &key->value_place,
+				     "%s = %s: transport mode carries only packets between src and "
+				     "dst: expected the address of %s, or no %s",
+				     key->name, config_shown(key->value), sides[i].end, key->name);
+	}
 }
 
 static bool sa_fits(struct config_diag *diag, const struct config_node *node,
@@ -183,17 +120,12 @@ static bool sa_fits(struct config_diag *diag, const struct config_node *node,
 {
 	const struct xipsec_sa *sa = draft->sa;
 	unsigned int before = diag->errors;
-	const struct alg *alg = alg_get(sa->alg);
 
-	if (sa->key_len != alg_key_len(sa->alg))
-		config_error(diag, &draft->key_place,
-			     "the key of %s has %u bytes: expected %u for %s, %u of %s and then "
-			     "%u of %s",
-			     node->name, sa->key_len, alg_key_len(sa->alg), alg->name,
-			     alg->cipher_key + (alg->auth_key ? alg->salt : 0),
-			     alg->auth_key ? "cipher key (CTR: and nonce)" : "key",
-			     alg->auth_key ? alg->auth_key : alg->salt,
-			     alg->auth_key ? "integrity key" : "salt");
+	if (!sa->child[0] && !sa->if_id)
+		config_error(diag, &node->place,
+			     "%s has no child: expected `child = ...`, or if_id of a tunnel",
+			     node->name);
+	key_length_check(diag, node, draft);
 	if (draft->src_family != sa->outer_family)
 		config_error(diag, &node->place,
 			     "src and dst of %s are of two families: expected IPv4 with IPv4 or "
@@ -202,26 +134,22 @@ static bool sa_fits(struct config_diag *diag, const struct config_node *node,
 	else if (memcmp(&sa->src, &sa->dst, sizeof(sa->src)) == 0)
 		config_error(diag, &node->place,
 			     "src and dst of %s are the same: expected two gateways", node->name);
+	faults_check(diag, node, sa);
+	transport_check(diag, node, draft);
 	return diag->errors == before;
 }
 
-static const struct config_key sa_keys[] = {
-	{"child", key_child, false, true},
-	{"direction", key_direction, false, true},
-	{"src", key_src, false, true},
-	{"dst", key_dst, false, true},
-	{"spi", key_spi, false, true},
-	{"algorithm", key_algorithm, false, true},
-	{"key", key_key, false, true},
-	{"esn", key_esn, false, false},
-	{"replay_window", key_replay_window, false, false},
-	{"engine", key_engine, false, false},
-	{"mode", key_mode, false, false},
-	{"fresh_key", key_fresh_key, false, false},
-	{"local_ts", key_local_ts, false, false},
-	{"remote_ts", key_remote_ts, false, false},
-	{0},
-};
+/* What stands in no single key. */
+static bool sa_complete(struct config_diag *diag, const struct config_sa_draft *draft)
+{
+	struct xipsec_sa *sa = draft->sa;
+
+	if (sa->flags & XIPSEC_SA_UDP) {
+		sa->src_port = sa->src_port ? sa->src_port : htons(NAT_T_PORT);
+		sa->dst_port = sa->dst_port ? sa->dst_port : htons(NAT_T_PORT);
+	}
+	return parse_algorithm(diag, draft->algorithm, sa->l4_proto, &sa->alg);
+}
 
 static bool section_sa(struct config_diag *diag, const struct config_node *node, void *into)
 {
@@ -230,14 +158,15 @@ static bool section_sa(struct config_diag *diag, const struct config_node *node,
 	struct config_sa_draft *draft = &all->sa[all->config->n_sas];
 
 	draft->sa = &out->sa;
-	draft->place = draft->key_place = draft->window_place = node->place;
+	draft->place = draft->key_place = draft->window_place = draft->if_id_place = node->place;
 	out->line = node->place.line;
 	strcpy(out->sa.name, node->name);
 	out->sa.l4_proto = IPPROTO_ESP;
 	out->sa.mode = XIPSEC_MODE_TUNNEL;
 	out->sa.flags = XIPSEC_SA_MANUAL;
 	out->sa.window = WINDOW_DEFAULT;
-	if (!config_walk(diag, node, node->first, sa_keys, draft) || !sa_fits(diag, node, draft)) {
+	if (!config_walk(diag, node, node->first, config_sa_keys, draft) ||
+	    !sa_complete(diag, draft) || !sa_fits(diag, node, draft)) {
 		OPENSSL_cleanse(out, sizeof(*out)); /* the next one takes its place */
 		memset(draft, 0, sizeof(*draft));
 		return false;

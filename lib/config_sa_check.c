@@ -32,6 +32,32 @@ static void inside_check(const struct xipsec_selector *ts, void *into)
 	in->outside |= !sa_selectors_inside(in->config, in->sa, ts);
 }
 
+/* Its child is the tunnel; false: told. */
+static bool tunnel_find(struct config_diag *diag, const struct config *config,
+			struct config_sa_draft *draft)
+{
+	struct xipsec_sa *sa = draft->sa;
+	const struct config_tunnel *tunnel = config_tunnel_find(config, sa->if_id);
+
+	if (!tunnel) {
+		config_error(diag, &draft->if_id_place,
+			     "%s: no tunnel has if_id = %u: expected one in datapath { tunnels "
+			     "{ NAME { if_id = %u } } }",
+			     sa->name, sa->if_id, sa->if_id);
+		return false;
+	}
+	if (sa->child[0] && strcmp(sa->child, tunnel->name) != 0) {
+		config_error(diag, &draft->if_id_place,
+			     "%s: if_id = %u leads it to the tunnel %s, no policy to its child %s: "
+			     "expected no child, or child = %s",
+			     sa->name, sa->if_id, tunnel->name, config_shown(sa->child),
+			     tunnel->name);
+		return false;
+	}
+	strcpy(sa->child, tunnel->name);
+	return true;
+}
+
 static void selectors_fill(struct config_diag *diag, const struct config *config,
 			   struct config_sa_draft *draft)
 {
@@ -47,7 +73,15 @@ static void selectors_fill(struct config_diag *diag, const struct config *config
 			     sa->dir == XIPSEC_DIR_IN ? "in" : "out");
 		return;
 	}
-	if ((draft->local_ts.n || draft->remote_ts.n) && !each_pair(draft, inside_check, &in))
+	if (to.too_wide)
+		config_error(diag, &draft->place,
+			     "%s: policies of child %s reach beyond src and dst, which is all that "
+			     "transport mode carries: expected local and remote to be those two "
+			     "addresses, or mode = tunnel",
+			     sa->name, config_shown(sa->child));
+	/* in transport mode they name no more than the two addresses, see transport_check() */
+	if (sa->mode == XIPSEC_MODE_TUNNEL && (draft->local_ts.n || draft->remote_ts.n) &&
+	    !each_pair(draft, inside_check, &in))
 		config_error(diag, &draft->place,
 			     "%s: no pair of local_ts and remote_ts is of one family: expected "
 			     "IPv4 with IPv4 or IPv6 with IPv6",
@@ -106,7 +140,8 @@ void config_sas_check(struct config_diag *diag, struct config_draft *draft)
 	for (unsigned int i = 0; i < config->n_sas; i++) {
 		struct config_sa_draft *sa = &draft->sa[i];
 
-		if (draft->policies_ok)
+		if (sa->sa->if_id ? draft->tunnels_ok && tunnel_find(diag, config, sa)
+				  : draft->policies_ok)
 			selectors_fill(diag, config, sa);
 		window_check(diag, draft, sa);
 		for (unsigned int k = 0; k < i; k++)

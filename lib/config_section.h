@@ -14,6 +14,8 @@ struct config_draft {
 	struct config_place *policy_place; /* of each policy, as config->policies */
 	struct config_sa_draft *sa;        /* of each SA, as config->sas */
 	bool workers_told;                 /* `workers` has a number */
+	struct config_place *tunnel_place; /* of each tunnel, as config->tunnels */
+	bool tunnels_ok;                   /* datapath {} had no error */
 	bool policies_ok;                  /* policies {} had no error: conclusions from it hold */
 };
 
@@ -22,8 +24,14 @@ bool config_datapath(struct config_diag *diag, const struct config_node *node, v
 bool config_policies(struct config_diag *diag, const struct config_node *node, void *into);
 bool config_sas(struct config_diag *diag, const struct config_node *node, void *into);
 
+/* Inside datapath {}. */
+bool config_tunnels(struct config_diag *diag, const struct config_node *node, void *into);
+
 /* After all sections: SAs against policies, workers and each other. */
 void config_sas_check(struct config_diag *diag, struct config_draft *draft);
+
+/* After all sections, before the SAs: names and policies against tunnels, and who uses them. */
+void config_tunnels_check(struct config_diag *diag, const struct config_draft *draft);
 
 /* pin_dir, run_dir and state_dir alone, whatever else is wrong. */
 void config_datapath_paths(struct config_diag *diag, const struct config_node *node,

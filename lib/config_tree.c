@@ -23,6 +23,20 @@ void config_error(struct config_diag *diag, const struct config_place *place, co
 	fputc('\n', diag->out);
 }
 
+void config_warn(struct config_diag *diag, const struct config_place *place, const char *fmt, ...)
+{
+	va_list args;
+
+	if (!diag->warnings)
+		return;
+	fprintf(diag->warnings, "%s:%u:%u: warning: ", place->file->name, place->line,
+		place->column);
+	va_start(args, fmt);
+	vfprintf(diag->warnings, fmt, args);
+	va_end(args);
+	fputc('\n', diag->warnings);
+}
+
 const char *config_shown(const char *text)
 {
 	unsigned int run = 0;

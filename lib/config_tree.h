@@ -69,6 +69,10 @@ struct config_diag {
 void config_error(struct config_diag *diag, const struct config_place *place, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The same for what is good but hardly meant so: it counts no error. */
+void config_warn(struct config_diag *diag, const struct config_place *place, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* `text` for a message: itself, unless it is long enough to hide a key. */
 const char *config_shown(const char *text);
 

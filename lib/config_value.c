@@ -243,6 +243,7 @@ static bool parse_prefix(struct config_diag *diag, const struct config_node *nod
 			     node->name, text, right, bits, addr, max);
 		return false;
 	}
+	prefix.bits = bits;
 	*out = prefix;
 	return true;
 }

@@ -18,6 +18,7 @@ struct config_prefix {
 	struct xipsec_addr addr; /* host bits are 0 */
 	struct xipsec_addr mask;
 	__u8 family; /* ANY: the value was `any` */
+	__u8 bits;   /* ones in mask */
 };
 
 #define CONFIG_PREFIXES_MAX 128

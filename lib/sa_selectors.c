@@ -18,7 +18,7 @@ struct selectors {
 	const struct xipsec_sa *sa;
 	const struct xipsec_spd_rule *rule; /* the one being looked at */
 	unsigned int n_serving, n_accept, n;
-	bool too_many;
+	bool too_wide, too_many;
 	struct entry entry[ENTRIES_MAX]; /* in the order of the SPD */
 };
 
@@ -54,6 +54,33 @@ static void accept_make(const struct xipsec_selector *ts, void *into)
 		entry_add(to, &both, false);
 }
 
+/* All packets between src and dst: what transport mode can carry. */
+static struct xipsec_selector between_ends(const struct xipsec_sa *sa)
+{
+	struct xipsec_selector sel = selector_any;
+	bool out = sa->dir == XIPSEC_DIR_OUT;
+	unsigned int words = sa->outer_family == XIPSEC_FAMILY_IP4 ? 1 : 4;
+
+	sel.family = sa->outer_family;
+	for (unsigned int i = 0; i < words; i++) {
+		sel.local.word[i] = out ? sa->src.word[i] : sa->dst.word[i];
+		sel.remote.word[i] = out ? sa->dst.word[i] : sa->src.word[i];
+		sel.local_mask.word[i] = sel.remote_mask.word[i] = ~(__be32)0;
+	}
+	return sel;
+}
+
+static void rule_accept(struct selectors *to, sa_selectors_each *each, void *ctx)
+{
+	struct xipsec_selector ends = between_ends(to->sa);
+
+	to->n_serving++;
+	if (to->sa->mode == XIPSEC_MODE_TRANSPORT && !selector_within(&to->rule->sel, &ends))
+		to->too_wide = true;
+	else
+		each(ctx, accept_make, to);
+}
+
 /* Nothing is checked as it leaves by an SA: the SPD sent it there, in order. */
 static void entries_make(struct selectors *to, const struct config *config, sa_selectors_each *each,
 			 void *ctx)
@@ -64,13 +91,24 @@ static void entries_make(struct selectors *to, const struct config *config, sa_s
 		for (unsigned int k = 0; k < policy->n_rules; k++) {
 			to->rule = &policy->rules[k];
 			if (rule_serves(policy, to->rule, to->sa)) {
-				to->n_serving++;
-				each(ctx, accept_make, to);
+				rule_accept(to, each, ctx);
 			} else if (to->sa->dir & to->rule->dirs & XIPSEC_DIR_IN) {
 				entry_add(to, &to->rule->sel, true);
 			}
 		}
 	}
+}
+
+static void route_based_make(struct selectors *to, sa_selectors_each *each, void *ctx)
+{
+	struct xipsec_spd_rule all = {.sel = selector_any};
+
+	if (to->sa->mode == XIPSEC_MODE_TRANSPORT)
+		all.sel = between_ends(to->sa);
+	to->rule = &all;
+	to->n_serving++;
+	each(ctx, accept_make, to);
+	to->rule = NULL;
 }
 
 /* A rule counts only if it takes something from a selector that follows. */
@@ -110,16 +148,22 @@ struct sa_selectors sa_selectors_fill(const struct config *config, struct xipsec
 {
 	struct selectors to = {.sa = sa};
 
-	entries_make(&to, config, each, ctx);
+	if (sa->if_id)
+		route_based_make(&to, each, ctx);
+	else
+		entries_make(&to, config, each, ctx);
 	return (struct sa_selectors){.n_serving = to.n_serving,
 				     .n_accept = to.n_accept,
 				     .n = entries_put(&to, sa),
+				     .too_wide = to.too_wide,
 				     .too_many = to.too_many};
 }
 
 bool sa_selectors_inside(const struct config *config, const struct xipsec_sa *sa,
 			 const struct xipsec_selector *ts)
 {
+	if (sa->if_id)
+		return true;
 	for (unsigned int i = 0; i < config->n_policies; i++) {
 		const struct config_policy *policy = &config->policies[i];
 
@@ -146,6 +190,19 @@ static unsigned int each_sent(void *ctx, void (*make)(const struct xipsec_select
 	return sent->n_selectors;
 }
 
+/* A connection's rights are names of children: that of a tunnel gives all of it, that of policies
+ * nothing beyond them. */
+static const char *if_id_fault(const struct config *config, const struct xipsec_sa *sa)
+{
+	const struct config_tunnel *tunnel = config_tunnel_find(config, sa->if_id);
+
+	if (!tunnel)
+		return "no tunnel of the config has its if_id";
+	if (strcmp(sa->child, tunnel->name) != 0)
+		return "its child is not the tunnel of its if_id";
+	return NULL;
+}
+
 const char *sa_selectors_narrow(const struct config *config, struct xipsec_sa *sa)
 {
 	struct xipsec_sa made = *sa;
@@ -154,6 +211,8 @@ const char *sa_selectors_narrow(const struct config *config, struct xipsec_sa *s
 	OPENSSL_cleanse(made.key, sizeof(made.key));
 	if (!memchr(sa->child, 0, sizeof(sa->child)))
 		return "its child's name has no end";
+	if (sa->if_id && if_id_fault(config, sa))
+		return if_id_fault(config, sa);
 	if (sa->n_selectors > XIPSEC_SELECTORS_MAX)
 		return "too many selectors";
 	for (__u32 i = 0; i < sa->n_selectors; i++)
@@ -165,6 +224,10 @@ const char *sa_selectors_narrow(const struct config *config, struct xipsec_sa *s
 	to = sa_selectors_fill(config, &made, each_sent, sa);
 	if (!to.n_serving)
 		return "no policy protects its child in that direction";
+	if (to.too_wide)
+		return "transport mode, but a policy of its child reaches beyond its two addresses";
+	if (!to.n_accept)
+		return "its selectors leave nothing";
 	if (to.too_many || to.n > XIPSEC_SELECTORS_MAX)
 		return "too many selectors with the earlier rules that take something from them";
 	sa->n_selectors = made.n_selectors;

@@ -3,6 +3,9 @@
  * What may come out of an SA (RFC 4301 5.2): the policies of its child, in the order of the SPD,
  * with the earlier rules that take something from them. One place makes that list, for the SAs of
  * sas {} and for those of a client, so nobody can bring a wider one.
+ *
+ * Of an SA with an if_id routes decide, not policies: its own selectors are all there is, and its
+ * child is the tunnel of that if_id.
  */
 #ifndef LIB_SA_SELECTORS_H
 #define LIB_SA_SELECTORS_H
@@ -20,14 +23,16 @@ struct sa_selectors {
 	unsigned int n_serving; /* rules that lead into the child; 0: at fault */
 	unsigned int n_accept;
 	unsigned int n; /* with refusals; at fault above XIPSEC_SELECTORS_MAX */
+	bool too_wide;  /* transport mode: a rule reaches beyond its two addresses */
 	bool too_many;  /* more than XIPSEC_SELECTORS_MAX without refusals */
 };
 
-/* Fills selector, refuse and n_selectors of `sa`, whose child and dir are set. */
+/* Fills selector, refuse and n_selectors of `sa`, of which all but key and selectors is set. */
 struct sa_selectors sa_selectors_fill(const struct config *config, struct xipsec_sa *sa,
 				      sa_selectors_each *each, void *ctx);
 
-/* True if every packet of `ts` is one of a rule that leads into the SA's child. */
+/* True if every packet of `ts` is one of a rule that leads into the SA's child, or routes decide.
+ */
 bool sa_selectors_inside(const struct config *config, const struct xipsec_sa *sa,
 			 const struct xipsec_selector *ts);
 

@@ -1,144 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The config: what a good file means, what is said about a bad one, and that garbage does no harm.
  */
-#include <arpa/inet.h>
-#include <errno.h>
+#include "tests/unit/config_fixture.h"
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <cmocka.h>
 #include "tests/lib/skip.h"
-#include "lib/cleanup.h"
-#include "lib/config.h"
 #include "lib/config_key.h"
 #include "tests/unit/config/changes.h"
-
-#define FIXTURE  "tests/unit/config/good.conf"
-#define KEY_FILE "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f40414243"
-
-static char dir[64];
-static char good[8192];
-
-static void path_of(char *path, size_t size, const char *name)
-{
-	snprintf(path, size, "%s/%s", dir, name);
-}
-
-static void put(const char *name, const char *text, size_t len, mode_t mode)
-{
-	char path[128];
-	FILE *file;
-
-	path_of(path, sizeof(path), name);
-	unlink(path);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	assert_int_equal(fwrite(text, 1, len, file), len);
-	assert_int_equal(fclose(file), 0);
-	assert_int_equal(chmod(path, mode), 0);
-}
-
-static void put_text(const char *name, const char *text)
-{
-	put(name, text, strlen(text), 0600);
-}
-
-static int setup(void **state)
-{
-	_cleanup_fclose_ FILE *file = fopen(FIXTURE, "r");
-	size_t n;
-
-	if (!file) {
-		print_error("%s: run this from the top of the tree\n", FIXTURE);
-		return -1;
-	}
-	n = fread(good, 1, sizeof(good) - 1, file);
-	good[n] = 0;
-	strcpy(dir, "/tmp/xipsec-config-XXXXXX");
-	if (!mkdtemp(dir))
-		return -1;
-	put_text("key", KEY_FILE "\n");
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	static const char *const names[] = {"xipsec.conf", "key",    "open-key", "inc-a.conf",
-					    "inc-b.conf",  "loop-a", "loop-b",   "short-key"};
-	char path[128];
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		path_of(path, sizeof(path), names[i]);
-		unlink(path);
-	}
-	return rmdir(dir);
-}
-
-/* Loads xipsec.conf; *errors is the text of the errors, the folder's name taken off. */
-static int load(struct config **out, char **errors)
-{
-	char path[128];
-	char *text = NULL, *at;
-	size_t len = 0, cut = strlen(dir) + 1;
-	FILE *file = open_memstream(&text, &len);
-	int err;
-
-	path_of(path, sizeof(path), "xipsec.conf");
-	assert_non_null(file);
-	err = config_load(path, out, file);
-	fclose(file);
-	while ((at = strstr(text, dir)))
-		memmove(at, at + cut, strlen(at + cut) + 1);
-	*errors = text;
-	return err;
-}
-
-static void load_good(const char *text, struct config **out)
-{
-	_cleanup_free_ char *errors = NULL;
-	int err;
-
-	put_text("xipsec.conf", text);
-	err = load(out, &errors);
-	if (err)
-		print_error("%s", errors);
-	assert_int_equal(err, 0);
-	assert_string_equal(errors, "");
-}
-
-static void load_bad(const char *text, const char *expected)
-{
-	struct config *untouched = (void *)dir, *out = untouched;
-	_cleanup_free_ char *errors = NULL;
-
-	put_text("xipsec.conf", text);
-	assert_int_equal(load(&out, &errors), -EINVAL);
-	assert_ptr_equal(out, untouched);
-	assert_null(strstr(errors, "0001020304"));
-	assert_string_equal(errors, expected);
-}
-
-/* The good file with one place changed. Caller frees. */
-static char *changed(const char *from, const char *to)
-{
-	const char *at = strstr(good, from);
-	char *text;
-
-	assert_non_null(at);
-	assert_true(asprintf(&text, "%.*s%s%s", (int)(at - good), good, to, at + strlen(from)) > 0);
-	return text;
-}
-
-static void assert_ip4(const struct xipsec_addr *addr, const char *text)
-{
-	struct xipsec_addr expected = {0};
-
-	assert_int_equal(inet_pton(AF_INET, text, expected.byte), 1);
-	assert_memory_equal(addr, &expected, sizeof(expected));
-}
 
 /* ------------------------------------------------------------------ good files */
 
@@ -223,168 +90,6 @@ static void test_policies(void **state)
 	assert_int_equal(rule->action, XIPSEC_ACTION_DISCARD);
 }
 
-static const char *rule_name(const struct config *config, const struct xipsec_selector *sel,
-			     char *name, size_t size)
-{
-	for (unsigned int p = 0; p < config->n_policies; p++)
-		for (unsigned int r = 0; r < config->policies[p].n_rules; r++)
-			if (memcmp(sel, &config->policies[p].rules[r].sel, sizeof(*sel)) == 0) {
-				snprintf(name, size, "%s.%u", config->policies[p].name, r);
-				return name;
-			}
-	return "?";
-}
-
-/* `expected`: POLICY.RULE of each selector in order, those that refuse with a - before. */
-static void assert_selectors(const struct xipsec_sa *sa, const char *expected,
-			     const struct config *config)
-{
-	char found[512] = "", name[80];
-	size_t len = 0;
-
-	for (__u32 i = 0; i < sa->n_selectors; i++)
-		len += snprintf(found + len, sizeof(found) - len, "%s%s%s", len ? " " : "",
-				sa->refuse[i] ? "-" : "",
-				rule_name(config, &sa->selector[i], name, sizeof(name)));
-	assert_string_equal(found, expected);
-}
-
-/* The good file without its bypasses, with policies before and after `net`. Caller frees. */
-static char *order_file(const char *before, const char *after)
-{
-	const char *from = strstr(good, "\tmgmt {"), *net = strstr(good, "\tnet {"),
-		   *rest = strstr(good, "\trest {");
-	char *text;
-
-	assert_true(asprintf(&text, "%.*s%s%.*s%s%s", (int)(from - good), good, before,
-			     (int)(rest - net), net, after, rest) > 0);
-	return text;
-}
-
-static void test_sas(void **state)
-{
-	_cleanup_config_ struct config *config = NULL;
-	const struct xipsec_sa *out, *in;
-
-	load_good(good, &config);
-	assert_int_equal(config->n_sas, 2);
-	out = &config->sas[0].sa;
-	in = &config->sas[1].sa;
-	assert_int_equal(config->sas[0].line, 46);
-	assert_string_equal(out->name, "net-out");
-	assert_string_equal(out->child, "net");
-	assert_ip4(&out->src, "192.0.2.1");
-	assert_ip4(&out->dst, "192.0.2.2");
-	assert_int_equal(ntohl(out->spi), 0x1001);
-	assert_int_equal(out->outer_family, XIPSEC_FAMILY_IP4);
-	assert_int_equal(out->l4_proto, 50);
-	assert_int_equal(out->dir, XIPSEC_DIR_OUT);
-	assert_int_equal(out->mode, XIPSEC_MODE_TUNNEL);
-	assert_int_equal(out->engine, XIPSEC_ENGINE_NONE);
-	assert_int_equal(out->alg, XIPSEC_ALG_AES128GCM16);
-	assert_int_equal(out->flags, XIPSEC_SA_ESN | XIPSEC_SA_MANUAL);
-	assert_int_equal(out->window, 2048);
-	assert_int_equal(out->key_len, 20);
-	for (unsigned int i = 0; i < 20; i++)
-		assert_int_equal(out->key[i], i);
-	assert_int_equal(ntohl(in->spi), 4098);
-	assert_int_equal(in->engine, XIPSEC_ENGINE_AFXDP);
-	assert_int_equal(in->flags, XIPSEC_SA_FRESH_KEY | XIPSEC_SA_MANUAL);
-	assert_int_equal(in->window, 1024);
-	assert_int_equal(in->key_len, 36);
-	for (unsigned int i = 0; i < 36; i++)
-		assert_int_equal(in->key[i], 0x20 + i);
-	/* from the policies of the child, after the one before them that overlaps */
-	assert_selectors(in, "-ping.0 net.0 net.1", config);
-	assert_selectors(out, "net.0 net.1", config);
-}
-
-static void test_sa_selectors(void **state)
-{
-	_cleanup_config_ struct config *config = NULL;
-	_cleanup_free_ char *text = changed("engine = afxdp", "local_ts = 10.1.2.0/24\n"
-							      "remote_ts = 10.2.0.0/16");
-	const struct xipsec_sa *in;
-
-	load_good(text, &config);
-	in = &config->sas[1].sa;
-	assert_int_equal(in->n_selectors, 2);
-	assert_int_equal(in->refuse[0], 1); /* ping */
-	assert_int_equal(in->refuse[1], 0);
-	assert_ip4(&in->selector[1].local, "10.1.2.0");
-	assert_ip4(&in->selector[1].remote_mask, "255.255.0.0");
-	assert_int_equal(in->selector[1].any_proto, 1);
-	assert_int_equal(in->selector[1].remote_port_hi, 65535);
-}
-
-/* Policies before `rest` in the good file, and what net-in gets of them: - refuses. */
-static void test_sa_order(void **state)
-{
-#define NOGO  "nogo { action = discard\n local = 10.1.0.2\n proto = udp\n local_port = 7001 }\n"
-#define NOGO2 "nogo2 { action = discard\n local = 10.1.0.2\n proto = udp\n local_port = 7001 }\n"
-#define NET2 \
-	"net2 { action = protect\n child = net\n local = 10.1.0.0/24\n remote = 10.3.0.0/16 }\n"
-	static const struct {
-		const char *before, *after, *expected;
-	} orders[] = {
-		{NOGO, "", "-nogo.0 net.0 net.1"},
-		/* what comes after the last of the child takes nothing */
-		{"", NOGO, "net.0 net.1"},
-		/* between two of them, only from the second */
-		{"", NOGO NET2, "net.0 net.1 -nogo.0 net2.0"},
-		{NET2, NOGO, "net2.0 net.0 net.1"},
-		{NOGO, NOGO2 NET2, "-nogo.0 net.0 net.1 net2.0"},
-		/* other nets, family, protocol's family or direction: nothing in common */
-		{"x { action = discard\n local = 10.9.0.0/16 }\n", "", "net.0 net.1"},
-		{"x { action = discard\n remote = 2001:db8:3::/48 }\n", "", "net.0 net.1"},
-		{"x { action = discard\n direction = out }\n", "", "net.0 net.1"},
-		{"x { action = discard\n direction = in\n remote = 2001:db8::/32 }\n", "",
-		 "-x.0 net.0 net.1"},
-		/* whatever is not its child's */
-		{"x { action = bypass\n proto = tcp }\n", "", "-x.0 net.0 net.1"},
-		{"x { action = protect\n remote = 10.2.3.0/24 }\n", "", "-x.0 net.0 net.1"},
-		{"x { action = protect\n child = net\n direction = out }\n", "", "net.0 net.1"},
-		/* inside an earlier one of its kind */
-		{"x { action = discard\n proto = udp }\n" NOGO, "", "-x.0 net.0 net.1"},
-		{"",
-		 "x { action = protect\n child = net\n local = 10.1.9.0/24\n"
-		 " remote = 10.2.0.0/16 }\n",
-		 "net.0 net.1"},
-	};
-
-	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
-		_cleanup_config_ struct config *config = NULL;
-		_cleanup_free_ char *text = order_file(orders[i].before, orders[i].after);
-
-		load_good(text, &config);
-		assert_selectors(&config->sas[1].sa, orders[i].expected, config);
-	}
-}
-
-/* Its own selectors cut the rules; the rules before them stay. */
-static void test_sa_order_ts(void **state)
-{
-	_cleanup_config_ struct config *config = NULL;
-	_cleanup_free_ char *with = order_file(NOGO, NET2), *text = NULL;
-	const struct xipsec_sa *in;
-	char *at = strstr(with, "engine = afxdp");
-
-	assert_true(asprintf(&text,
-			     "%.*slocal_ts = 10.1.0.0/28\n\t\tremote_ts = 10.2.0.0/24, "
-			     "10.3.0.0/24\n\t\t%s",
-			     (int)(at - with), with, at) > 0);
-	load_good(text, &config);
-	in = &config->sas[1].sa;
-	assert_int_equal(in->n_selectors, 3);
-	assert_int_equal(in->refuse[0], 1);
-	assert_int_equal(in->selector[0].local_port_lo, 7001);
-	assert_int_equal(in->refuse[1] + in->refuse[2], 0);
-	assert_ip4(&in->selector[1].local_mask, "255.255.255.240");
-	assert_ip4(&in->selector[1].remote, "10.2.0.0");
-	assert_ip4(&in->selector[2].remote, "10.3.0.0");
-	assert_ip4(&in->selector[2].remote_mask, "255.255.255.0");
-}
-
 static void test_syntax(void **state)
 {
 	_cleanup_config_ struct config *config = NULL;
@@ -467,45 +172,6 @@ static void test_too_many_rules(void **state)
 	load_bad(text,
 		 "xipsec.conf:2:2: many makes 303 rules after 0 before it: expected at most 256 in "
 		 "all\n");
-}
-
-static void test_too_many_selectors(void **state)
-{
-	_cleanup_free_ char *text = NULL;
-	char list[1024] = "local = ";
-	size_t len = strlen(list);
-
-	for (unsigned int i = 0; i < 64; i++)
-		len += snprintf(list + len, sizeof(list) - len, "172.16.%u.0/24,", i);
-	snprintf(list + len, sizeof(list) - len, "10.1.0.0/16,");
-	text = changed("local = 10.1.0.0/16,", list);
-	load_bad(text, "xipsec.conf:46:2: net-out has too many selectors: expected at most 64\n"
-		       "xipsec.conf:57:2: net-in has too many selectors: expected at most 64\n");
-}
-
-/* Rules before those of the child count with its selectors: 62 and 2 fit, 63 and 2 do not. */
-static void test_too_many_before(void **state)
-{
-	for (unsigned int n = 62; n <= 63; n++) {
-		_cleanup_config_ struct config *config = NULL;
-		_cleanup_free_ char *text = NULL;
-		char before[2048] = "x { action = discard\n local = 10.1.0.0/24";
-		size_t len = strlen(before);
-
-		for (unsigned int i = 1; i < n; i++)
-			len += snprintf(before + len, sizeof(before) - len, ",10.1.%u.0/24", i);
-		snprintf(before + len, sizeof(before) - len, " }\n");
-		text = order_file(before, "");
-		if (n == 62) {
-			load_good(text, &config);
-			assert_int_equal(config->sas[1].sa.n_selectors, 64);
-			continue;
-		}
-		load_bad(text, "xipsec.conf:44:2: net-in has too many selectors: 65 with the 63 "
-			       "earlier rules that take something from them: expected at most 64; "
-			       "put the policies of child net earlier, or use fewer and wider "
-			       "prefixes\n");
-	}
 }
 
 static void test_exposed_keys(void **state)
@@ -799,18 +465,12 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_datapath),
 		cmocka_unit_test(test_policies),
-		cmocka_unit_test(test_sas),
-		cmocka_unit_test(test_sa_selectors),
-		cmocka_unit_test(test_sa_order),
-		cmocka_unit_test(test_sa_order_ts),
 		cmocka_unit_test(test_syntax),
 		cmocka_unit_test(test_includes),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_all_errors_at_once),
 		cmocka_unit_test(test_include_loop),
 		cmocka_unit_test(test_too_many_rules),
-		cmocka_unit_test(test_too_many_selectors),
-		cmocka_unit_test(test_too_many_before),
 		cmocka_unit_test(test_exposed_keys),
 		cmocka_unit_test(test_key_file_content),
 		cmocka_unit_test(test_unreadable),
@@ -822,5 +482,5 @@ int main(void)
 		cmocka_unit_test(test_examples),
 	};
 
-	return cmocka_run_group_tests_name("config", tests, setup, teardown);
+	return cmocka_run_group_tests_name("config", tests, config_setup, config_teardown);
 }

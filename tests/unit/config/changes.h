@@ -110,8 +110,10 @@ static const struct change {
 	{"key = 0x", "0x" KEY_BYTES " =",
 	 "xipsec.conf:53:3: unknown key (hidden: looks like a key): expected one of child, "
 	 "direction, "
-	 "src, dst, spi, algorithm, key, esn, replay_window, engine, mode, fresh_key, local_ts, "
-	 "remote_ts\nxipsec.conf:46:2: net-out has no key: expected `key = ...`\n"},
+	 "src, dst, spi, algorithm, key, protocol, mode, esn, replay_window, engine, fresh_key, "
+	 "local_ts, remote_ts, if_id, encap, src_port, dst_port, df, dscp, ecn, flow_label, ttl, "
+	 "tfc_padding, dummies, rekey_time, rekey_bytes, rekey_packets, life_time, life_bytes, "
+	 "life_packets, inactivity\nxipsec.conf:46:2: net-out has no key: expected `key = ...`\n"},
 	{"key = 0x00", "key = 0x0",
 	 "xipsec.conf:53:9: the key has an odd number of hex digits: expected hex digits, or "
 	 "file:PATH "
@@ -120,7 +122,7 @@ static const struct change {
 	 "xipsec.conf:53:9: the key has a letter that is no hex digit: expected hex digits, or "
 	 "file:PATH "
 	 "of a file with them\n"},
-	{"key = file:key", "key = 0x" KEY_BYTES KEY_BYTES,
+	{"key = file:key", "key = 0x" KEY_BYTES KEY_BYTES KEY_BYTES KEY_BYTES KEY_BYTES KEY_BYTES,
 	 "xipsec.conf:64:9: the key is longer than that of any algorithm: expected hex digits, or "
 	 "file:PATH of a file with them\n"},
 	{"aes256gcm16\n\t\tkey = file:key", "aes128gcm16\n\t\tkey = " KEY_BYTES,
@@ -153,7 +155,9 @@ static const struct change {
 	 "xipsec.conf:65:12: engine = xfrm is not supported in this version: expected auto or "
 	 "afxdp\n"},
 	{"mode = tunnel", "mode = transport",
-	 "xipsec.conf:66:10: mode = transport is not supported in this version: expected tunnel\n"},
+	 "xipsec.conf:57:2: net-in: policies of child net reach beyond src and dst, which is all "
+	 "that transport mode carries: expected local and remote to be those two addresses, or "
+	 "mode = tunnel\n"},
 	{"mode = tunnel", "local_ts = 10.1.0.0/15",
 	 "xipsec.conf:66:14: local_ts: 10.1.0.0/15 has host bits set: expected 10.0.0.0/15, or "
 	 "10.1.0.0/32 for the one address\n"},

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* tunnels {} of datapath {}: interfaces that lead into SAs by if_id, not by policies. */
+#include <stdlib.h>
+#include <string.h>
+#include "lib/config_key.h"
+#include "lib/config_section.h"
+#include "lib/config_value.h"
+
+#define MTU_MIN 576
+#define MTU_MAX 65535
+
+/* The TAP of xipsecd. */
+#define NAME_TAKEN "xipsec0"
+
+const struct config_tunnel *config_tunnel_find(const struct config *config, __u32 if_id)
+{
+	for (unsigned int i = 0; i < config->n_tunnels; i++)
+		if (config->tunnels[i].if_id == if_id)
+			return &config->tunnels[i];
+	return NULL;
+}
+
+static bool key_if_id(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	struct config_tunnel *tunnel = into;
+
+	return parse_number(diag, node, 1, 0xffffffff, &tunnel->if_id);
+}
+
+static bool key_mtu(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	struct config_tunnel *tunnel = into;
+
+	return parse_number(diag, node, MTU_MIN, MTU_MAX, &tunnel->mtu);
+}
+
+static bool section_tunnel(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	static const struct config_key keys[] = {
+		{"if_id", key_if_id, false, true},
+		{"mtu", key_mtu, false, false},
+		{0},
+	};
+	struct config_draft *draft = into;
+	struct config *config = draft->config;
+	const struct config_tunnel *before;
+	struct config_tunnel tunnel = {0};
+
+	if (!config_walk(diag, node, node->first, keys, &tunnel))
+		return false;
+	if (strcmp(node->name, NAME_TAKEN) == 0) {
+		config_error(diag, &node->place,
+			     NAME_TAKEN
+			     " is the interface of xipsecd itself: expected another name");
+		return false;
+	}
+	before = config_tunnel_find(config, tunnel.if_id);
+	if (before) {
+		config_error(diag, &node->place,
+			     "%s has the if_id of %s, %u: expected an if_id of its own", node->name,
+			     before->name, tunnel.if_id);
+		return false;
+	}
+	strcpy(tunnel.name, node->name);
+	draft->tunnel_place[config->n_tunnels] = node->place;
+	config->tunnels[config->n_tunnels++] = tunnel;
+	return true;
+}
+
+bool config_tunnels(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	struct config_draft *draft = into;
+	unsigned int n = config_count(node);
+
+	draft->config->tunnels = calloc(n + 1, sizeof(draft->config->tunnels[0]));
+	draft->tunnel_place = calloc(n + 1, sizeof(draft->tunnel_place[0]));
+	if (!draft->config->tunnels || !draft->tunnel_place) {
+		diag->nomem = true;
+		return false;
+	}
+	return config_walk_named(diag, node, sizeof(draft->config->tunnels[0].name), section_tunnel,
+				 draft);
+}
+
+/* ------------------------------------------------------------------ against other sections */
+
+static bool is_used(const struct config *config, const struct config_tunnel *tunnel)
+{
+	for (unsigned int i = 0; i < config->n_sas; i++)
+		if (config->sas[i].sa.if_id == tunnel->if_id)
+			return true;
+	return false;
+}
+
+static void tunnel_check(struct config_diag *diag, const struct config_draft *draft, unsigned int i)
+{
+	const struct config *config = draft->config;
+	const struct config_tunnel *tunnel = &config->tunnels[i];
+
+	for (unsigned int k = 0; k < config->n_ifaces; k++)
+		if (strcmp(config->ifaces[k].name, tunnel->name) == 0)
+			config_error(diag, &draft->tunnel_place[i],
+				     "%s has a role and is a tunnel: expected one of both",
+				     tunnel->name);
+	for (unsigned int k = 0; k < config->n_policies; k++)
+		if (strcmp(config->policies[k].child, tunnel->name) == 0)
+			config_error(diag, &draft->policy_place[k],
+				     "%s leads into %s, which is a tunnel: what goes there is for "
+				     "routes to say: expected another child",
+				     config->policies[k].name, tunnel->name);
+	/* clients may bring its SAs later */
+	if (!is_used(config, tunnel))
+		config_warn(diag, &draft->tunnel_place[i], "%s: no SA of sas {} has if_id = %u",
+			    tunnel->name, tunnel->if_id);
+}
+
+void config_tunnels_check(struct config_diag *diag, const struct config_draft *draft)
+{
+	for (unsigned int i = 0; i < draft->config->n_tunnels; i++)
+		tunnel_check(diag, draft, i);
+}
