@@ -19,6 +19,7 @@
 #include "bpf/fib.h"
 #include "bpf/meta.h"
 #include "bpf/esp.h"
+#include "bpf/pmtu.h"
 #include "bpf/guard.h"
 
 /* bpf_fib_lookup is for GPL-compatible programs. */
@@ -168,6 +169,9 @@ static __always_inline enum xipsec_reason black_esp(struct xdp_md *ctx, const st
 static __always_inline enum xipsec_reason black_local(const struct pkt *pkt,
 						      const struct esp_seen *seen)
 {
+	const struct xipsec_sad_entry *entry;
+	struct quote quote;
+
 	switch (seen->form) {
 	case ESP_FORM_PLAIN:
 	case ESP_FORM_UDP: return XIPSEC_REASON_NO_SA;
@@ -176,9 +180,8 @@ static __always_inline enum xipsec_reason black_local(const struct pkt *pkt,
 	}
 	if (pkt->l4_proto == IPPROTO_AH && !(pkt->frag & PKT_FRAG_PART))
 		return XIPSEC_REASON_NO_SA;
-	if (quotes_our_esp(pkt))
-		return XIPSEC_REASON_PMTU_CLOSED;
-	return GO_ON;
+	entry = quoted_sa(pkt, &quote);
+	return entry ? pmtu_learn(pkt, &quote, entry) : GO_ON;
 }
 
 /* Fragments to this host that may be parts of ESP, AH or IKE: they would need reassembly. */

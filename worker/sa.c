@@ -173,5 +173,5 @@ __u32 sa_path_mtu(const struct sa *sa, __u32 link_mtu, __u64 now_s)
 	__u32 pmtu = __atomic_load_n(&sa->state->pmtu, __ATOMIC_RELAXED);
 	__u32 since = (__u32)now_s - __atomic_load_n(&sa->state->pmtu_time, __ATOMIC_RELAXED);
 
-	return pmtu && pmtu < link_mtu && since < SA_PMTU_AGE ? pmtu : link_mtu;
+	return pmtu && pmtu < link_mtu && since < XIPSEC_PMTU_AGE ? pmtu : link_mtu;
 }

@@ -78,8 +78,7 @@ __u32 sa_inner_max(const struct sa *sa, __u32 path_mtu);
 __u32 sa_transport_max(const struct sa *sa, __u32 path_mtu, __u32 front);
 
 /* What is left of `link_mtu` by the path's own MTU, as authentic ICMP errors told it: believed for
- * SA_PMTU_AGE seconds (RFC 1191 6.3, RFC 8201 5.3). */
-#define SA_PMTU_AGE 600
+ * XIPSEC_PMTU_AGE seconds. */
 __u32 sa_path_mtu(const struct sa *sa, __u32 link_mtu, __u64 now_s);
 
 /* From LIVE to STOPPED, if the state is still this SA's. */

@@ -162,6 +162,8 @@ struct xipsec_sad_entry {
 #define XIPSEC_WINDOW_MIN   64
 #define XIPSEC_WINDOW_MAX   8192
 
+#define XIPSEC_PMTU_AGE 600 /* seconds (RFC 1191 6.3, RFC 8201 5.3) */
+
 enum xipsec_sa_status {
 	XIPSEC_SA_FREE = 0,
 	XIPSEC_SA_LIVE = 1,
@@ -183,7 +185,7 @@ struct xipsec_sa_state {
 	__u64 tfc_bytes;  /* padding that hides lengths (RFC 4303 2.7): added, or taken off */
 	__u64 dummies;    /* dummy packets (2.6): sent, or received */
 	__u32 pmtu;       /* outbound: of the path, as authentic ICMP errors told; 0: not known */
-	__u32 pmtu_time;  /* when, CLOCK_BOOTTIME, seconds */
+	__u32 pmtu_time;  /* when that was, CLOCK_BOOTTIME, seconds; believed for XIPSEC_PMTU_AGE */
 	__u64 drops[XIPSEC_REASON_MAX];
 	__u64 replay[XIPSEC_REPLAY_WORDS];
 };

@@ -58,7 +58,8 @@
 	X(NAT_KEEPALIVE, "nat_keepalive", DROP, "NAT keepalive, done its work by arriving")        \
 	X(REASSEMBLY_CLOSED, "reassembly_closed", DROP,                                            \
 	  "fragment of ESP, AH or IKE to us: not reassembled yet")                                 \
-	X(PMTU_CLOSED, "pmtu_closed", DROP, "ICMP error that quotes our ESP: not read yet")        \
+	X(PMTU_IGNORED, "pmtu_ignored", DROP,                                                      \
+	  "ICMP error about our ESP that is not believed, or tells no smaller MTU")                \
 	X(HOST_CLOSED, "host_closed", DROP,                                                        \
 	  "this host's own traffic under a protect policy: no way yet")                            \
 	X(ENGINE_CLOSED, "engine_closed", DROP, "the SA's engine cannot take this packet here")    \
@@ -93,7 +94,9 @@
 	/* drops, in the workers */                                                                \
 	X(FRAG_TRANSPORT, "frag_transport", DROP, "fragment, and the SA is of transport mode")     \
 	X(LIMIT, "limit", DROP, "the SA has reached a hard limit: it has stopped")                 \
-	X(ECN, "ecn", DROP, "congestion mark on a packet that cannot carry it (RFC 6040)")
+	X(ECN, "ecn", DROP, "congestion mark on a packet that cannot carry it (RFC 6040)")         \
+	/* drops, in the programs */                                                               \
+	X(PMTU_LEARNED, "pmtu_learned", DROP, "ICMP error that lowered an SA's path MTU")
 
 enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,

@@ -366,9 +366,9 @@ static void test_pmtu(void **unused)
 	out_state.pmtu = 1300;
 	out_state.pmtu_time = 5000;
 	assert_int_equal(sa_path_mtu(pair.out, 1500, 5000), 1300);
-	assert_int_equal(sa_path_mtu(pair.out, 1500, 5000 + SA_PMTU_AGE - 1), 1300);
+	assert_int_equal(sa_path_mtu(pair.out, 1500, 5000 + XIPSEC_PMTU_AGE - 1), 1300);
 	assert_int_equal(sa_path_mtu(pair.out, 1280, 5000), 1280);
-	assert_int_equal(sa_path_mtu(pair.out, 1500, 5000 + SA_PMTU_AGE), 1500);
+	assert_int_equal(sa_path_mtu(pair.out, 1500, 5000 + XIPSEC_PMTU_AGE), 1500);
 	pair_close(&pair);
 }
 

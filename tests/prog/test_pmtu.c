@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* ICMP errors that quote our ESP: which of them lower the path MTU of an SA. */
+#include "tests/prog/harness.h"
+
+#include <time.h>
+
+#define GENERATION 9
+#define SEQ        0x00400000u
+
+static const struct {
+	const char *src, *dst;
+	__u32 spi, index;
+	__u8 udp;
+} sas[] = {
+	{"192.0.2.1", "192.0.2.2", 0x2002, 5, 0},
+	{"192.0.2.1", "192.0.2.2", 0x2003, 6, 1},
+	{"2001:db8::1", "2001:db8::2", 0x2001, 7, 0},
+};
+
+static int is_ip6(int i)
+{
+	return strchr(sas[i].src, ':') != NULL;
+}
+
+static struct xipsec_sa_state state_get(int i)
+{
+	struct xipsec_sa_state state;
+
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(harness.skel->maps.sa_state),
+					     &sas[i].index, &state),
+			 0);
+	return state;
+}
+
+static void state_set(int i, __u32 pmtu, __u32 age)
+{
+	static struct xipsec_sa_state state;
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	memset(&state, 0, sizeof(state));
+	state.generation = GENERATION;
+	state.status = XIPSEC_SA_LIVE;
+	state.seq = SEQ;
+	state.pmtu = pmtu;
+	state.pmtu_time = pmtu ? (__u32)ts.tv_sec - age : 0;
+	map_set(harness.skel->maps.sa_state, &sas[i].index, &state);
+}
+
+static int setup(void **unused)
+{
+	harness_setup(unused);
+	spd_set(NULL, 0, 1);
+	for (int i = 0; i < 3; i++) {
+		struct xipsec_sad_key key = {.spi = htonl(sas[i].spi), .l4_proto = IPPROTO_ESP};
+		struct xipsec_sad_entry entry = {.sa_index = sas[i].index,
+						 .sa_generation = GENERATION,
+						 .dir = XIPSEC_DIR_OUT,
+						 .engine = XIPSEC_ENGINE_AFXDP,
+						 .udp = sas[i].udp};
+
+		key.family = is_ip6(i) ? XIPSEC_FAMILY_IP6 : XIPSEC_FAMILY_IP4;
+		inet_pton(is_ip6(i) ? AF_INET6 : AF_INET, sas[i].dst, &key.dst);
+		map_set(harness.skel->maps.sad, &key, &entry);
+	}
+	return 0;
+}
+
+/* An error about a packet of `quoted` bytes with that sequence number, which tells `mtu`. `seen`:
+ * bytes of it that are quoted, after its IP header. */
+struct error {
+	__u32 mtu, quoted, seq, seen;
+	int type, code; /* 0: too big */
+};
+
+static __u32 error_run(int i, const struct error *e)
+{
+	struct packet inside, packet;
+	struct run run = {0};
+	__u32 ip_len = is_ip6(i) ? 40 : 20, n = ip_len + e->seen;
+	__u8 payload[200] = {0};
+	struct packet_spec quote = {.src = sas[i].src,
+				    .dst = sas[i].dst,
+				    .proto = sas[i].udp ? IPPROTO_UDP : IPPROTO_ESP,
+				    .sport = 4500,
+				    .dport = 4500,
+				    .spi = sas[i].spi,
+				    .payload_len = e->quoted - ip_len - (sas[i].udp ? 16 : 8)};
+	struct packet_spec spec = {.src = is_ip6(i) ? "2001:db8::9" : "192.0.2.9",
+				   .dst = sas[i].src,
+				   .proto = is_ip6(i) ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+				   .icmp_type = is_ip6(i) ? 2 : 3,
+				   .icmp_code = is_ip6(i) ? 0 : 4,
+				   .payload = payload,
+				   .payload_len = n};
+	__be32 seq = htonl(e->seq);
+
+	if (e->type) {
+		spec.icmp_type = (__u8)e->type;
+		spec.icmp_code = (__u8)e->code;
+	}
+	packet_build(&inside, &quote);
+	memcpy(inside.data + inside.l4_off + (sas[i].udp ? 12 : 4), &seq, 4);
+	assert_int_equal(inside.len - inside.l3_off, e->quoted);
+	memcpy(payload, inside.data + inside.l3_off, n);
+	packet_build(&packet, &spec);
+	packet.data[packet.l4_off + 4] = (__u8)(e->mtu >> 24);
+	packet.data[packet.l4_off + 5] = (__u8)(e->mtu >> 16);
+	packet.data[packet.l4_off + 6] = (__u8)(e->mtu >> 8);
+	packet.data[packet.l4_off + 7] = (__u8)e->mtu;
+	run_packet("an error", PROG_BLACK, packet.data, packet.len, &run);
+	return run.reason;
+}
+
+static void assert_learns(int i, __u32 mtu, const struct error *e)
+{
+	assert_int_equal(error_run(i, e), XIPSEC_REASON_PMTU_LEARNED);
+	assert_int_equal(state_get(i).pmtu, mtu);
+}
+
+static void assert_ignores(int i, const struct error *e)
+{
+	struct xipsec_sa_state before = state_get(i), after;
+
+	assert_int_equal(error_run(i, e), XIPSEC_REASON_PMTU_IGNORED);
+	after = state_get(i);
+	assert_memory_equal(&before, &after, sizeof(after));
+}
+
+#define GOOD                                                             \
+	{                                                                \
+		.mtu = 1400, .quoted = 1500, .seq = SEQ - 10, .seen = 60 \
+	}
+
+static void test_learn(void **unused)
+{
+	for (int i = 0; i < 3; i++) {
+		struct error e = GOOD;
+
+		state_set(i, 0, 0);
+		assert_learns(i, 1400, &e);
+		assert_true(state_get(i).pmtu_time > 0);
+	}
+}
+
+/* Eight bytes behind the IP header are enough for ESP (RFC 792), not for ESP in UDP. */
+static void test_short(void **unused)
+{
+	struct error e = GOOD;
+
+	state_set(0, 0, 0);
+	e.seen = 8;
+	assert_learns(0, 1400, &e);
+	state_set(1, 0, 0);
+	assert_int_equal(error_run(1, &e), XIPSEC_REASON_NO_POLICY);
+	assert_int_equal(state_get(1).pmtu, 0);
+}
+
+static void test_not_recent(void **unused)
+{
+	const __u32 seqs[] = {SEQ + 1, SEQ - (1u << 20), 0, 0xffffffff};
+
+	for (int i = 0; i < 3; i++)
+		for (int k = 0; k < 4; k++) {
+			struct error e = GOOD;
+
+			state_set(i, 0, 0);
+			e.seq = seqs[k];
+			assert_ignores(i, &e);
+			e.seq = SEQ - (1u << 20) + 1;
+			assert_learns(i, 1400, &e);
+			state_set(i, 0, 0);
+			e.seq = SEQ;
+			assert_learns(i, 1400, &e);
+		}
+}
+
+static void test_bounds(void **unused)
+{
+	for (int i = 0; i < 3; i++) {
+		struct error e = GOOD;
+
+		state_set(i, 0, 0);
+		e.mtu = 1500; /* it would have fitted */
+		assert_ignores(i, &e);
+		e.mtu = 0;
+		assert_ignores(i, &e);
+		e.mtu = 68;
+		assert_learns(i, is_ip6(i) ? 1280 : 576, &e);
+		state_set(i, 0, 0);
+		e.mtu = 68;
+		e.quoted = is_ip6(i) ? 1280 : 576; /* nothing longer than the floor was sent */
+		assert_ignores(i, &e);
+	}
+}
+
+/* Down at once, up only by age. */
+static void test_order(void **unused)
+{
+	struct error e = GOOD;
+
+	state_set(0, 1300, 10);
+	assert_ignores(0, &e);
+	state_set(0, 1450, 10);
+	assert_learns(0, 1400, &e);
+	state_set(0, 1300, XIPSEC_PMTU_AGE);
+	assert_learns(0, 1400, &e);
+}
+
+/* Once a second: a second may turn between two lines of this test, not five times. */
+static void test_rate(void **unused)
+{
+	int refused = 0;
+
+	for (int k = 0; k < 5 && !refused; k++) {
+		struct error e = GOOD;
+
+		state_set(0, 1450, 0);
+		refused = error_run(0, &e) == XIPSEC_REASON_PMTU_IGNORED;
+	}
+	assert_true(refused);
+}
+
+static void test_other_generation(void **unused)
+{
+	struct error e = GOOD;
+	static struct xipsec_sa_state state;
+
+	state_set(0, 0, 0);
+	state = state_get(0);
+	state.generation++;
+	map_set(harness.skel->maps.sa_state, &sas[0].index, &state);
+	assert_ignores(0, &e);
+}
+
+/* What tells of no size ends here too: it is about ESP, which nobody but us sends. */
+static void test_other_errors(void **unused)
+{
+	struct error e = GOOD;
+
+	state_set(0, 0, 0);
+	e.type = 3;
+	e.code = 1;
+	assert_ignores(0, &e);
+	e.type = 11;
+	e.code = 0;
+	assert_ignores(0, &e);
+	state_set(2, 0, 0);
+	e.type = 1;
+	assert_ignores(2, &e);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_learn),
+		cmocka_unit_test(test_short),
+		cmocka_unit_test(test_not_recent),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_other_generation),
+		cmocka_unit_test(test_other_errors),
+	};
+
+	return cmocka_run_group_tests(tests, setup, harness_teardown);
+}
