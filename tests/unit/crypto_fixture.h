@@ -37,7 +37,8 @@ static inline __u32 unhex(__u8 *to, const char *hex)
 	return n;
 }
 
-/* A key of the algorithm's length out of its parts; the salt is zero. Never NULL. */
+/* A key of the algorithm's length out of its parts; the salt is zero. A part that is not wanted may
+ * be NULL. Never NULL. */
 static inline struct crypto_key *key_of(enum xipsec_alg alg, enum xipsec_backend backend,
 					const __u8 *cipher_key, const __u8 *auth_key)
 {
@@ -46,9 +47,9 @@ static inline struct crypto_key *key_of(enum xipsec_alg alg, enum xipsec_backend
 	struct crypto_key *key;
 	int err = 0;
 
-	if (a->cipher_key)
+	if (cipher_key)
 		memcpy(raw, cipher_key, a->cipher_key);
-	if (a->auth_key)
+	if (auth_key)
 		memcpy(raw + a->cipher_key + a->salt, auth_key, a->auth_key);
 	key = crypto_key_new(alg, raw, alg_key_len(alg), backend, &err);
 	if (!key)
