@@ -28,7 +28,12 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include "lib/alg.h"
 #include "tests/lib/skip.h"
+#include "worker/crypto.h"
 #include "worker/sandbox.h"
 
 #define UID 61500
@@ -288,6 +293,60 @@ static int act_work(void)
 	return ALIVE;
 }
 
+/* A key of every algorithm from either backend, and a packet each way. */
+static int act_crypto_of(enum xipsec_alg alg, enum xipsec_backend backend)
+{
+	__u8 raw[XIPSEC_KEY_MAX] = {1}, bytes[24 + 64 + XIPSEC_ICV_MAX] = {0};
+	struct crypto_op op = {
+		.text = bytes + 24, .len = 64, .tag = bytes + 24 + 64, .head_len = 16};
+	struct crypto_key *key;
+	int err;
+
+	key = crypto_key_new(alg, raw, alg_key_len(alg), backend, &err);
+	if (!key)
+		return 1;
+	crypto_random_iv(op.nonce);
+	key->seal(key->ctx, &op, 1, 12);
+	key->open(key->ctx, &op, 1, 12);
+	crypto_key_free(key);
+	return op.ok ? 0 : 2;
+}
+
+static int act_crypto(void)
+{
+	__u8 iv[16];
+
+	for (enum xipsec_alg alg = 1; alg < XIPSEC_ALG_COUNT; alg++)
+		for (int backend = XIPSEC_BACKEND_IPSEC_MB; backend <= XIPSEC_BACKEND_OPENSSL;
+		     backend++)
+			if (act_crypto_of(alg, backend))
+				return 1;
+	/* more than the generator is asked for at once */
+	for (int i = 0; i < 4096; i++)
+		crypto_random_iv(iv);
+	/* it asks the kernel for a new seed every hour, and after 2^16 requests */
+	if (!EVP_RAND_reseed(RAND_get0_public(NULL), 1, NULL, 0, NULL, 0) ||
+	    !EVP_RAND_reseed(RAND_get0_primary(NULL), 1, NULL, 0, NULL, 0) ||
+	    RAND_bytes(iv, sizeof(iv)) != 1)
+		return 2;
+	return ALIVE;
+}
+
+/* What a worker does before and after its sandbox closes. */
+static void crypto_works(void **state)
+{
+	int status;
+
+	if (UNDER_ASAN)
+		skip_because(
+			"the sanitizer makes system calls of its own; the plain build does it");
+	assert_int_equal(crypto_init(), 0);
+	status = inside(act_crypto);
+	if (WIFSIGNALED(status))
+		fail_msg("killed by signal %d", WTERMSIG(status));
+	assert_int_equal(WEXITSTATUS(status), ALIVE);
+}
+
 static void allowed_acts_work(void **state)
 {
 	int status;
@@ -429,6 +488,7 @@ int main(void)
 		cmocka_unit_test(undumpable_by_its_own_word),
 		cmocka_unit_test(way_back_is_seen),
 		cmocka_unit_test(allowed_acts_work),
+		cmocka_unit_test(crypto_works),
 		cmocka_unit_test(forbidden_acts_kill),
 	};
 
