@@ -35,6 +35,7 @@ new() { ns "$NEW" -c "$WORK/conf" "$@" >"$WORK/out" 2>&1; }
 field() { "$1" status --json && jq -r "$2" "$WORK/out"; }
 xdp_of() { ns bpftool -j net show dev "$1" | jq -r '.[0].xdp[0].id // empty'; }
 hooks() { field "$1" '[.interfaces[] | select(.role != "none") | .xdp.prog_id, .tc.prog_id] | sort | join(" ")'; }
+states() { bpftool -j map show pinned "$PINS/sa_state" | jq .id; }
 generations() { (cd "$PINS" && echo gen-*); }
 
 if [ "$(id -u)" != 0 ]; then
@@ -100,7 +101,9 @@ check "its policies are filled" [ "$(field new .rules)" = 1 ]
 check "the old build takes over again" old attach --all --upgrade
 check "the old ABI rules" [ "$(field old .pinned_abi)" = 1 ]
 check "one generation is left after the way back" [ "$(generations)" = gen-3 ]
+states=$(states)
 check "same ABI, asked for" old attach --all --upgrade
+check "the states of SAs stay in their map" [ "$(states)" = "$states" ]
 check "the generation of the policies goes on" [ "$(field old .spd_generation)" -ge 2 ]
 kill "$watcher" && wait "$watcher" 2>/dev/null
 watcher=
@@ -133,6 +136,7 @@ rm -rf "${PINS:?}"
 old attach red0 --role protected
 check "after a cleared bpffs all four hooks are of one generation" \
 	[ "$(field old '[.interfaces[] | select(.role != "none") | .xdp.current, .tc.current] | all')" = true ]
+check "and the states of SAs are found by the programs" [ "$(states)" = "$states" ]
 mkdir "$PINS/gen-99"
 check "a half-built generation is swept at the next upgrade" new attach --all --upgrade
 check "only one generation is left" [ "$(generations | wc -w)" = 1 ]
