@@ -137,7 +137,13 @@ for kind in "${@:-unit}"; do
 		fi
 		;;
 	netns | interop) scripts "$kind" ;;
-	vm) vm ;;
+	vm)
+		if [ "$(id -u)" = 0 ]; then
+			vm
+		else
+			tell skip "vm: needs root (mounts)"
+		fi
+		;;
 	*)
 		echo "run.sh: no such kind of tests: $kind" >&2
 		exit 2

@@ -39,21 +39,24 @@ finish()
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# share NAME: a folder of $work that virtiofsd hands to the guest. The root goes through a read-only
-# bind mount in a mount namespace of its own, so the guest cannot write here, whatever it does.
+# What virtiofsd hands to the guest: the root and all that is mounted in it, through read-only bind
+# mounts in a mount namespace of its own, so the guest cannot write here, whatever it does.
 share_root()
 {
 	mkdir -p "$work/root"
 	# shellcheck disable=SC2016
-	unshare -m --propagation private sh -c '
-		mount --bind / "$1/root" || exit
-		for path in "$2" "$3" "$4"; do
-			mount=$(findmnt -n -o TARGET -T "$path")
-			[ "$mount" = / ] || mount --bind "$mount" "$1/root$mount" || exit
-			mount -o remount,bind,ro "$1/root${mount%/}" || exit
-		done
-		exec "$5" --socket-path="$1/host.sock" -o source="$1/root" -o cache=always -o sandbox=chroot' \
-		- "$work" "$PWD" "$BUILD" "$CACHE" "$VIRTIOFSD" >"$work/host.log" 2>&1 &
+	unshare -m --propagation private bash -c '
+		mount --bind / "$1/root" && mount -o remount,bind,ro "$1/root" || exit
+		{
+			findmnt -n -r -o TARGET --real
+			for path in "${@:3}"; do findmnt -n -r -o TARGET -T "$path"; done
+		} | sort -u | while read -r mount; do
+			mount=$(printf %b "$mount")
+			[ "$mount" != / ] && mount --bind "$mount" "$1/root$mount" || continue
+			mount -o remount,bind,ro "$1/root$mount" || exit
+		done || exit
+		exec "$2" --socket-path="$1/host.sock" -o source="$1/root" -o cache=always -o sandbox=chroot' \
+		- "$work" "$VIRTIOFSD" "$PWD" "$BUILD" "$CACHE" >"$work/host.log" 2>&1 &
 	pids+=($!)
 }
 
