@@ -49,7 +49,7 @@ static __always_inline void count_reason(__u32 reason, __u32 bytes)
 	counter_add(bpf_map_lookup_elem(&reasons, &reason), bytes);
 }
 
-/* A STEER reason is only given after bpf_redirect_map() said yes. */
+/* A STEER reason is only given after bpf_redirect_map() or bpf_redirect() said yes. */
 static __always_inline int xdp_finish(__u32 reason, __u32 bytes)
 {
 	count_reason(reason, bytes);
@@ -63,7 +63,9 @@ static __always_inline int xdp_finish(__u32 reason, __u32 bytes)
 static __always_inline int tc_finish(__u32 reason, __u32 bytes)
 {
 	count_reason(reason, bytes);
-	return reason_passes(reason) ? TC_ACT_OK : TC_ACT_SHOT;
+	if (reason_passes(reason))
+		return TC_ACT_OK;
+	return reason_steers(reason) ? TC_ACT_REDIRECT : TC_ACT_SHOT;
 }
 
 #endif

@@ -9,6 +9,7 @@
 #include "bpf/esp.h"
 #include "bpf/pass.h"
 #include "bpf/spd.h"
+#include "xipsec/meta.h"
 
 /* Headers are read from the linear part; this much is made linear where less is. Longer chains
  * than that in scattered skbs are dropped as malformed. */
@@ -70,18 +71,50 @@ static __always_inline enum xipsec_reason guard_own(const struct pkt *pkt, __u32
 	return reason ? reason : guard_ike(pkt, mark);
 }
 
-static __always_inline enum xipsec_reason guard_policy(const struct xipsec_spd *rules,
+/*
+ * To a worker through the TAP of xipsecd, whole: in pieces or with a checksum left open, as the
+ * stack made it. The verdict stands in the MAC bytes, which nobody needs any more. Packet pointers
+ * are dead afterwards. Direction of failure: closed. A TAP that nobody reads drops what is sent
+ * into it. It outlives a death of xipsecd, so its index cannot become another's meanwhile.
+ */
+static __always_inline enum xipsec_reason guard_protect(struct __sk_buff *skb, __u32 spd_generation,
+							__u32 child_id)
+{
+	const struct xipsec_child *child = bpf_map_lookup_elem(&children, &child_id);
+	const struct xipsec_globals *known;
+	struct xipsec_tap_meta verdict;
+	__u32 zero = 0, tap;
+
+	if (!child || child->sa_generation == 0)
+		return XIPSEC_REASON_NO_SA_OUT;
+	if (child->engine != XIPSEC_ENGINE_AFXDP)
+		return XIPSEC_REASON_ENGINE_CLOSED;
+	known = bpf_map_lookup_elem(&globals, &zero);
+	tap = known ? known->tap_ifindex : 0;
+	if (!tap)
+		return XIPSEC_REASON_HOST_CLOSED;
+	verdict.sa_index = child->sa_index | XIPSEC_TAP_MARK;
+	verdict.sa_generation = child->sa_generation;
+	verdict.spd_generation = spd_generation;
+	if (bpf_skb_store_bytes(skb, 0, &verdict, sizeof(verdict), 0) ||
+	    bpf_redirect(tap, 0) != TC_ACT_REDIRECT)
+		return XIPSEC_REASON_HOST_CLOSED;
+	return XIPSEC_REASON_HOST_OUT;
+}
+
+static __always_inline enum xipsec_reason guard_policy(struct __sk_buff *skb,
+						       const struct xipsec_spd *rules,
 						       const struct pkt *pkt, int own)
 {
 	enum spd_verdict verdict;
-	__u32 child;
+	__u32 child = 0;
 
 	verdict = spd_lookup(rules, pkt, XIPSEC_DIR_OUT, &child);
 	if (verdict == SPD_BYPASS)
 		return XIPSEC_REASON_BYPASS_OUT;
-	if (verdict == SPD_PROTECT)
-		return own ? XIPSEC_REASON_HOST_CLOSED : XIPSEC_REASON_PLAINTEXT_OUT;
-	return spd_drop_reason(verdict);
+	if (verdict != SPD_PROTECT)
+		return spd_drop_reason(verdict);
+	return own ? guard_protect(skb, rules->generation, child) : XIPSEC_REASON_PLAINTEXT_OUT;
 }
 
 #endif

@@ -314,7 +314,7 @@ static __always_inline enum xipsec_reason guard_reason(struct __sk_buff *skb, st
 	reason = own ? pass_mld(pkt, rules->allow) : GO_ON;
 	if (!reason && own)
 		reason = pass_dhcp(pkt, rules->allow, pkt->sport, pkt->dport);
-	return reason ? reason : guard_policy(rules, pkt, own);
+	return reason ? reason : guard_policy(skb, rules, pkt, own);
 }
 
 SEC("tc")

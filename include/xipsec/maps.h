@@ -115,7 +115,7 @@ struct xipsec_spd {
 /* What workers and others must know without a system call. */
 struct xipsec_globals {
 	__u32 spd_generation; /* of the SPD that is current; written after the switch */
-	__u32 pad;
+	__u32 tap_ifindex;    /* where the host's own packets go to be sealed; 0: nowhere */
 };
 
 /* ------------------------------------------------------------------ SAs */

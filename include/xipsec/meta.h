@@ -29,6 +29,21 @@ struct xipsec_meta {
 	__u32 pad2;
 };
 
+/*
+ * The same for this host's own packets, which go through a TAP: metadata does not live through
+ * that, the 12 bytes of the MAC addresses do. The mark in sa_index is no index of any SA (they end
+ * at 2^20), nor is it in what the TAP's own MAC would read as.
+ */
+#define XIPSEC_TAP_MARK      0x7ab00000
+#define XIPSEC_TAP_MARK_MASK 0xfff00000
+
+struct xipsec_tap_meta {
+	__u32 sa_index; /* | XIPSEC_TAP_MARK */
+	__u32 sa_generation;
+	__u32 spd_generation;
+};
+
+_Static_assert(sizeof(struct xipsec_tap_meta) == 12, "two MAC addresses");
 _Static_assert(sizeof(struct xipsec_meta) == 32, "metadata holds at most 32 bytes, in steps of 4");
 
 #endif

@@ -61,7 +61,7 @@
 	X(PMTU_IGNORED, "pmtu_ignored", DROP,                                                      \
 	  "ICMP error about our ESP that is not believed, or tells no smaller MTU")                \
 	X(HOST_CLOSED, "host_closed", DROP,                                                        \
-	  "this host's own traffic under a protect policy: no way yet")                            \
+	  "this host's own under a protect policy, and there is no TAP")                           \
 	X(ENGINE_CLOSED, "engine_closed", DROP, "the SA's engine cannot take this packet here")    \
 	X(NO_WORKER, "no_worker", DROP, "no worker has a socket on this queue")                    \
 	X(NO_IFACE, "no_iface", DROP, "program runs on an interface it was not told about")        \
@@ -78,7 +78,8 @@
 	X(DUMMY, "dummy", DROP, "dummy packet (next header 59)")                                   \
 	X(SELECTOR, "selector", DROP, "decrypted packet is outside its SA's selectors")            \
 	X(INNER_MALFORMED, "inner_malformed", DROP, "inner packet is not well-formed IP")          \
-	X(INNER_LOCAL, "inner_local", DROP, "decrypted packet is for this host: no way yet")       \
+	X(INNER_LOCAL, "inner_local", DROP,                                                        \
+	  "decrypted packet is for this host, and no TAP takes it")                                \
 	X(INNER_BLACK, "inner_black", DROP, "decrypted packet would leave by a black interface")   \
 	X(SEQ_END, "seq_end", DROP, "sequence numbers are used up: the SA has stopped")            \
 	X(SEQ_WAIT, "seq_wait", DROP, "sequence numbers not reserved on disk yet")                 \
@@ -96,7 +97,11 @@
 	X(LIMIT, "limit", DROP, "the SA has reached a hard limit: it has stopped")                 \
 	X(ECN, "ecn", DROP, "congestion mark on a packet that cannot carry it (RFC 6040)")         \
 	/* drops, in the programs */                                                               \
-	X(PMTU_LEARNED, "pmtu_learned", DROP, "ICMP error that lowered an SA's path MTU")
+	X(PMTU_LEARNED, "pmtu_learned", DROP, "ICMP error that lowered an SA's path MTU")          \
+	/* this host's own traffic, and interfaces that routes lead into */                        \
+	X(HOST_OUT, "host_out", STEER, "this host's own, policy says protect: to a worker")        \
+	X(OPENED_LOCAL, "opened_local", DONE, "decapsulated and given to this host")               \
+	X(NO_TUNNEL, "no_tunnel", DROP, "the interface that the SA leads to is not there")
 
 enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,

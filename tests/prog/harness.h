@@ -299,7 +299,7 @@ static inline int action_of(enum prog prog, __u32 reason)
 
 	switch (reason_kind(reason)) {
 	case XIPSEC_KIND_PASS: return xdp ? XDP_PASS : TC_ACT_OK;
-	case XIPSEC_KIND_STEER: return XDP_REDIRECT;
+	case XIPSEC_KIND_STEER: return xdp ? XDP_REDIRECT : TC_ACT_REDIRECT;
 	default: return xdp ? XDP_DROP : TC_ACT_SHOT;
 	}
 }

@@ -19,12 +19,14 @@
 #define SA_OUT 11
 #define SA_IN  12
 #define SA_GEN 9
+#define TAP    4242 /* an index; a test run sends nothing there */
 
 enum {
 	CASE_NO_SPD = 1,    /* no SPD is loaded */
 	CASE_FORWARDED = 2, /* TC: the packet came in by red */
 	CASE_STRANGE = 4,   /* on an interface of the other role */
 	CASE_ROLELESS = 8,  /* on an interface without a role */
+	CASE_NO_TAP = 16,   /* xipsecd has no TAP */
 };
 
 struct prog_case {
@@ -356,7 +358,16 @@ static const struct prog_case cases[] = {
 	{"guard: discard", PROG_GUARD, R(DISCARD), {RED4, .dst = "10.4.0.1", PING}, CASE_FORWARDED},
 	{"guard: no policy", PROG_GUARD, R(NO_POLICY), {RED4, .dst = "10.8.0.1", PING}, CASE_FORWARDED},
 	{"guard: protect, forwarded", PROG_GUARD, R(PLAINTEXT_OUT), {RED4, .dst = "10.2.0.1", PING}, CASE_FORWARDED},
-	{"guard: protect, this host's own", PROG_GUARD, R(HOST_CLOSED), {.src = "192.0.2.1", .dst = "10.2.0.1", PING}},
+	{"guard: protect, this host's own", PROG_GUARD, R(HOST_OUT), {.src = "192.0.2.1", .dst = "10.2.0.1", PING}},
+	{"guard: protect, its TCP", PROG_GUARD, R(HOST_OUT), {.src = "192.0.2.1", .dst = "10.2.0.1", TCP(1000, 80), DATA(600)}},
+	{"guard: protect, its v6", PROG_GUARD, R(HOST_OUT), {.src = "fd01::1", .dst = "fd02::1", UDP(1, 2), DATA(600)}},
+	{"guard: protect, tagged", PROG_GUARD, R(HOST_OUT), {.src = "192.0.2.1", .dst = "10.2.0.1", PING, .vlans = 1}},
+	{"guard: protect, a later fragment", PROG_GUARD, R(HOST_OUT), {.src = "192.0.2.1", .dst = "10.2.0.1", .proto = IPPROTO_UDP, .frag_off = 100, DATA(64)}},
+	{"guard: protect, whatever its mark", PROG_GUARD, R(HOST_OUT), {.src = "192.0.2.1", .dst = "10.2.0.1", PING}, .mark = XIPSEC_MARK_XFRM},
+	{"guard: protect, no TAP", PROG_GUARD, R(HOST_CLOSED), {.src = "192.0.2.1", .dst = "10.2.0.1", PING}, CASE_NO_TAP},
+	{"guard: protect, no SA", PROG_GUARD, R(NO_SA_OUT), {.src = "192.0.2.1", .dst = "10.5.0.1", PING}},
+	{"guard: protect, no such child", PROG_GUARD, R(NO_SA_OUT), {.src = "192.0.2.1", .dst = "10.7.0.1", PING}},
+	{"guard: protect, kernel's engine", PROG_GUARD, R(ENGINE_CLOSED), {.src = "192.0.2.1", .dst = "10.6.0.1", PING}},
 	{"guard: later fragment of this host's own", PROG_GUARD, R(FRAG_OPAQUE), {OUT4, .proto = IPPROTO_TCP, .frag_off = 100, DATA(64)}},
 	{"guard: malformed", PROG_GUARD, R(MALFORMED_IP4), {OUT4, TCP(22, 5555), PATCH(3, 255)}},
 	{"guard: three tags", PROG_GUARD, R(MALFORMED_ETH), {OUT4, TCP(22, 5555), .vlans = 3}},
@@ -470,6 +481,14 @@ static void spd_generation_set(__u32 generation)
 	map_set(harness.skel->maps.spd_rules, &zero, &harness.spd);
 }
 
+static void tap_set(__u32 ifindex)
+{
+	struct xipsec_globals globals = {.tap_ifindex = ifindex};
+	__u32 zero = 0;
+
+	map_set(harness.skel->maps.globals, &zero, &globals);
+}
+
 static void run_case(const struct prog_case *one, const struct packet *packet, struct run *run)
 {
 	memset(run, 0, sizeof(*run));
@@ -482,6 +501,7 @@ static void run_case(const struct prog_case *one, const struct packet *packet, s
 	if (one->flags & CASE_ROLELESS)
 		run->ifindex = if_nametoindex("lo");
 	spd_generation_set(one->flags & CASE_NO_SPD ? 0 : SPD_GENERATION);
+	tap_set(one->flags & CASE_NO_TAP ? 0 : TAP);
 	run_packet(one->name, one->prog, packet->data, packet->len, run);
 }
 
@@ -520,6 +540,17 @@ static void assert_steered(const struct prog_case *one, const struct packet *pac
 	assert_memory_equal(run->out + sizeof(want), packet->data, packet->len);
 }
 
+/* The verdict in the MAC bytes, and what follows them untouched. */
+static void assert_to_tap(const struct packet *packet, const struct run *run)
+{
+	const struct xipsec_tap_meta want = {SA_OUT | XIPSEC_TAP_MARK, SA_GEN, SPD_GENERATION};
+
+	assert_int_equal(run->out_len, packet->len);
+	assert_memory_equal(run->out, &want, sizeof(want));
+	assert_memory_equal(run->out + sizeof(want), packet->data + sizeof(want),
+			    packet->len - sizeof(want));
+}
+
 /* Whatever is not for a worker leaves as it came. */
 static void assert_untouched(const struct prog_case *one, const struct packet *packet,
 			     const struct run *run)
@@ -545,7 +576,9 @@ static void test_verdicts(void **state)
 			fail_msg("%s: %s, not %s", one->name, reason_name(run.reason),
 				 reason_name(one->reason));
 		reason_seen[run.reason] = true;
-		if (reason_kind(run.reason) == XIPSEC_KIND_STEER ||
+		if (run.reason == XIPSEC_REASON_HOST_OUT)
+			assert_to_tap(&packet, &run);
+		else if (reason_kind(run.reason) == XIPSEC_KIND_STEER ||
 		    run.reason == XIPSEC_REASON_NO_WORKER)
 			assert_steered(one, &packet, &run);
 		else if (reason_kind(run.reason) == XIPSEC_KIND_PASS)
@@ -645,6 +678,7 @@ static bool reason_is_workers(__u32 reason)
 	switch (reason) {
 	case XIPSEC_REASON_FRAG_TRANSPORT:
 	case XIPSEC_REASON_LIMIT:
+	case XIPSEC_REASON_NO_TUNNEL:
 	case XIPSEC_REASON_ECN: return true;
 	case XIPSEC_REASON_PMTU_LEARNED: return true; /* the programs': test_pmtu.c */
 	default: break;
