@@ -110,7 +110,8 @@ kill -CONT "${GW_PID[b]}"
 check "reload with a rule before the tunnel: done" wait $reload
 check_eq "then the policies change" "$(spd_generation)" $((before + 1))
 check "sa add: done" gw a sa add ab4
-# udp_through PORT: leaves in DELIVERED how many of 200 datagrams come out of the SA.
+# udp_through PORT: leaves in DELIVERED how many of SENT datagrams come out of the SA: 200 in a second,
+# fewer if the machine has other things to do in it.
 udp_through()
 {
 	local pid
@@ -118,7 +119,7 @@ udp_through()
 	spawn red-b "$WORK/recv-$1.log" "$UDPLOAD" recv 10.2.0.2 "$1" "$WORK/load-ab"
 	pid=$PID
 	until_true 2 test -s "$WORK/load-ab"
-	in_ns red-a "$UDPLOAD" send 10.2.0.2 "$1" 200 200 1 >/dev/null
+	SENT=$(in_ns red-a "$UDPLOAD" send 10.2.0.2 "$1" 200 200 1)
 	sleep 0.3
 	end_pid "$pid" 2
 	DELIVERED=$(load_field ab received)
@@ -127,13 +128,13 @@ udp_through()
 before=$(gw_reason b selector)
 udp_through 7001
 check_eq "a rule before the tunnel's: nothing comes out of the SA" "$DELIVERED" 0
-check_eq "it is counted as selector" "$(gw_reason b selector)" "$((before + 200))"
+check_eq "it is counted as selector" "$(gw_reason b selector)" "$((before + SENT))"
 udp_through 7002
-check_gt "another port comes out of it" "$DELIVERED" 190
+check_gt "another port comes out of it" "$DELIVERED" $((SENT * 95 / 100))
 cp "$WORK/gw-b.before" "$WORK/gw-b.conf"
 check "reload without that rule: done" gw b reload
 udp_through 7001
-check_gt "then it comes out of the SA" "$DELIVERED" 190
+check_gt "then it comes out of the SA" "$DELIVERED" $((SENT * 95 / 100))
 
 # New rules take their types from the rules in force, not from a pin that somebody may have removed.
 rm "/sys/fs/bpf/$TOPO-a/current/spd_rules"
