@@ -16,6 +16,9 @@ static int sa_check(const struct xipsec_sa *sa)
 
 	if (!key_len || sa->l4_proto != IPPROTO_ESP)
 		return -ENOTSUP;
+	/* No policy was asked for it: without its tunnel it must not come out at all. */
+	if (sa->if_id)
+		return -ENOTSUP;
 	if (sa->mode != XIPSEC_MODE_TUNNEL && sa->mode != XIPSEC_MODE_TRANSPORT)
 		return -EINVAL;
 	if (sa->dir != XIPSEC_DIR_IN && sa->dir != XIPSEC_DIR_OUT)

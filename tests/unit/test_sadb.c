@@ -268,6 +268,7 @@ static void refusals_of_fields(void **state)
 	struct xipsec_sa sa;
 
 	REFUSED(sa.dir = 3, -EINVAL, "direction");
+	REFUSED(sa.outer_family = 5, -EINVAL, "IPv4");
 	REFUSED(sa.mode = 3, -EINVAL, "mode");
 	REFUSED(sa.mode = 0, -EINVAL, "mode");
 	REFUSED(sa.l4_proto = IPPROTO_UDP, -EINVAL, "protocol");
