@@ -143,6 +143,27 @@ void sas_message(const struct sas *sas, const struct sa *sa, struct ctl_sa *out)
 	memcpy(out->sa.key, sas_key(sas, sa->index), sa->sa.key_len);
 }
 
+_Static_assert(XIPSEC_WORKERS_MAX <= 64, "a bit for each worker");
+
+void sas_runs(struct sas *sas, unsigned int worker, const struct ctl_sa_runs *runs)
+{
+	struct sa *sa = sas_by_index(sas, runs->index);
+	__u64 bit = 1ull << worker;
+
+	if (!sa || sa->generation != runs->generation || worker >= XIPSEC_WORKERS_MAX)
+		return;
+	if (runs->backend == XIPSEC_BACKEND_IPSEC_MB || runs->backend == XIPSEC_BACKEND_OPENSSL) {
+		sa->backend = (__u8)runs->backend;
+		sa->refused_by &= ~bit;
+	} else if (runs->backend == XIPSEC_BACKEND_NONE && !(sa->refused_by & bit)) {
+		sa->refused_by |= bit;
+		log_error("SA %s: worker %u cannot run it: %s; its packets are dropped. Is its "
+			  "algorithm, its mode or datapath.backend too much for this build or "
+			  "machine?",
+			  sa->sa.name, worker, runs->err < 0 ? strerror(-runs->err) : "no reason");
+	}
+}
+
 void sas_info(const struct sas *sas, const struct sa *sa, struct sadb_sa_info *out)
 {
 	const struct xipsec_sa_state *state = sas_state(sas, sa->index);
@@ -153,7 +174,8 @@ void sas_info(const struct sas *sas, const struct sa *sa, struct sadb_sa_info *o
 	OPENSSL_cleanse(out->sa.key, sizeof(out->sa.key));
 	out->index = sa->index;
 	out->generation = sa->generation;
-	out->status = state->status;
+	out->status = sa->refused_by ? (__u32)XIPSEC_SA_REFUSED : state->status;
+	out->backend = sa->refused_by ? (__u32)XIPSEC_BACKEND_NONE : sa->backend;
 	out->age = time - sa->born;
 	out->idle = state->last_use && state->last_use <= time ? time - state->last_use
 							       : (state->last_use ? 0 : ~0ULL);

@@ -43,8 +43,10 @@ struct sa {
 	__u64 born;     /* CLOCK_BOOTTIME, seconds */
 	__u64 seq_seen; /* highest ever read from the state: the state is in the workers' hands */
 	__u64 top_written;
-	bool announced;               /* hard expire was told */
-	bool write_failed;            /* said once */
+	__u8 backend;      /* enum xipsec_backend, as a worker said; AUTO: none has yet */
+	__u64 refused_by;  /* bit n: worker n cannot run it */
+	bool announced;    /* hard expire was told */
+	bool write_failed; /* said once */
 	struct reserve_record record; /* with XIPSEC_SA_MANUAL */
 };
 
@@ -87,6 +89,9 @@ unsigned int sas_count(const struct sas *sas);
 
 /* True if it is the same SA with the same key: nothing to change. */
 bool sas_same(const struct sas *sas, const struct sa *have, const struct xipsec_sa *want);
+
+/* A worker says which backend runs an SA, or that it cannot run it. It may say anything. */
+void sas_runs(struct sas *sas, unsigned int worker, const struct ctl_sa_runs *runs);
 
 /* What listings show; the key is zero. */
 void sas_info(const struct sas *sas, const struct sa *sa, struct sadb_sa_info *out);

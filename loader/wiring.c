@@ -110,6 +110,13 @@ static void on_sa_stopped(void *ctx, __u32 index, __u32 generation)
 	sas_tick(d->sas);
 }
 
+static void on_sa_runs(void *ctx, unsigned int worker, const struct ctl_sa_runs *runs)
+{
+	struct daemon *d = ctx;
+
+	sas_runs(d->sas, worker, runs);
+}
+
 struct fill {
 	struct daemon *d;
 	unsigned int worker;
@@ -158,6 +165,7 @@ static void on_died(void *ctx, unsigned int worker)
 	ports_worker_died(d->ports, &d->home.dp, worker);
 }
 
-const struct workers_hooks wiring_workers = {on_fill, on_ask, on_sa_stopped, on_mapped, on_died};
+const struct workers_hooks wiring_workers = {on_fill,    on_ask,    on_sa_stopped,
+					     on_sa_runs, on_mapped, on_died};
 const struct ports_hooks wiring_ports = {ports_send};
 const struct route_hooks wiring_route = {on_nexthop, follow_links, on_slot};

@@ -35,6 +35,7 @@ static void dispatch(struct worker *worker, const void *buf, size_t len)
 	const struct ctl_nexthop *hop = buf;
 	const struct ctl_sa_ref *ref = buf;
 	const struct ctl_xsk_ref *xsk = buf;
+	const struct ctl_sa_runs *runs = buf;
 
 	/* The sender parses packets from strangers: every length is checked. */
 	if (len < sizeof(*hdr) || hdr->abi != XIPSEC_ABI || hdr->len != len)
@@ -51,6 +52,10 @@ static void dispatch(struct worker *worker, const void *buf, size_t len)
 	case XIPSEC_CTL_SA_STOPPED:
 		if (len == sizeof(*ref))
 			workers->hooks->sa_stopped(workers->ctx, ref->index, ref->generation);
+		break;
+	case XIPSEC_CTL_SA_RUNS:
+		if (len == sizeof(*runs))
+			workers->hooks->sa_runs(workers->ctx, worker->number, runs);
 		break;
 	case XIPSEC_CTL_SA_GONE_OK:
 		if (len == sizeof(*ref))

@@ -39,6 +39,8 @@ struct workers_hooks {
 	void (*fill)(void *ctx, unsigned int i);
 	void (*ask)(void *ctx, const struct xipsec_addr *dst, __u32 family);
 	void (*sa_stopped)(void *ctx, __u32 index, __u32 generation);
+	/* Which backend runs an SA in worker i; `runs` is as it says, unchecked. */
+	void (*sa_runs)(void *ctx, unsigned int i, const struct ctl_sa_runs *runs);
 	/* Worker i has mapped the rings of a socket; slot and queue are as it says, unchecked. */
 	void (*mapped)(void *ctx, unsigned int i, __u32 slot, __u32 queue);
 	/* Worker i is dead and reaped; another will be started. */

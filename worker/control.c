@@ -145,6 +145,9 @@ static int worker_fill(struct worker *w, const struct ctl_hello *h, const int *f
 	if (!w->sas || !w->nhs || !w->polls)
 		return -ENOMEM;
 	w->n_sas = h->n_sas;
+	err = runs_new(w);
+	if (err)
+		return err;
 	w->polls[0] = (struct pollfd){.fd = w->ctl, .events = POLLIN};
 	return 0;
 }
@@ -196,6 +199,7 @@ void worker_free(struct worker *w)
 	free(w->xsks);
 	free(w->polls);
 	free(w->sas);
+	free(w->runs);
 	free(w);
 }
 
@@ -353,6 +357,7 @@ static int on_sa(struct worker *w, const struct ctl_sa *msg)
 		/* The data path stays closed for this SA (stale_meta), the others go on. */
 		log_error("SA %u (SPI 0x%x) cannot be used: %s", msg->index,
 			  __builtin_bswap32(msg->sa.spi), strerror(-err));
+		runs_note(w, msg->index, msg->generation, XIPSEC_BACKEND_NONE, err);
 		return 0;
 	}
 	*place = (struct sa_place){
@@ -363,6 +368,7 @@ static int on_sa(struct worker *w, const struct ctl_sa *msg)
 		.outer_family = msg->sa.outer_family,
 		.dst = msg->sa.dst,
 	};
+	runs_note(w, msg->index, msg->generation, sa_backend(sa), 0);
 	return 0;
 }
 

@@ -83,6 +83,8 @@ int worker_housekeep(struct worker *w, bool now)
 		err = read_messages(w);
 		if (err)
 			return err;
+		if (w->n_runs_owed)
+			runs_tell(w);
 	}
 	if (w->now_ms >= w->next_tick) {
 		w->next_tick = w->now_ms + TICK_MS;
@@ -102,7 +104,7 @@ int worker_housekeep(struct worker *w, bool now)
 /* Sleeps until there is something to do. The kernel wakes us for what the rings get. */
 static void rest(struct worker *w)
 {
-	bool waiting = nexthops_held(w->nhs) || w->n_owed;
+	bool waiting = nexthops_held(w->nhs) || w->n_owed || w->n_runs_owed;
 
 	for (unsigned int i = 0; i < w->n_xsks; i++) {
 		struct xsk *xsk = w->xsks[i];

@@ -78,6 +78,9 @@ struct worker {
 		} ref; /* of one size */
 	} owed[OWED_MAX];
 	unsigned int n_owed;
+
+	struct sa_run *runs; /* by index, as the SAs */
+	__u32 n_runs_owed, runs_at;
 };
 
 /* Makes a worker from HELLO, mapping the memory that came with it. 0 or -errno after a log line;
@@ -107,6 +110,13 @@ int worker_housekeep(struct worker *w, bool now);
 /* Answers xipsecd about an SA, now or as soon as the channel takes it; about a socket. */
 void worker_owe(struct worker *w, enum xipsec_ctl_type type, __u32 index, __u32 generation);
 void worker_owe_xsk(struct worker *w, enum xipsec_ctl_type type, __u32 slot, __u32 queue);
+
+/* Notes what became of an SA; runs_tell() tells xipsecd, as far as the channel takes it. `err` with
+ * XIPSEC_BACKEND_NONE. runs_new(): 0 or -ENOMEM. (runs.c) */
+int runs_new(struct worker *w);
+void runs_note(struct worker *w, __u32 index, __u32 generation, enum xipsec_backend backend,
+	       int err);
+void runs_tell(struct worker *w);
 
 /* Sends what could not be sent before. 0, or -EPIPE when xipsecd does not read any more. */
 int worker_pay(struct worker *w);

@@ -37,6 +37,7 @@ enum xipsec_ctl_type {
 	XIPSEC_CTL_SA_STOPPED,  /* ctl_sa_ref: its sequence numbers are used up */
 	XIPSEC_CTL_SA_GONE_OK,  /* ctl_sa_ref: wiped; no packet of it will be sent any more */
 	XIPSEC_CTL_XSK_MAPPED,  /* ctl_xsk_ref: its rings are mapped, it may be bound */
+	XIPSEC_CTL_SA_RUNS,     /* ctl_sa_runs: what became of SA, at the latest a tick after it */
 };
 
 struct ctl_hdr {
@@ -49,6 +50,7 @@ enum xipsec_backend {
 	XIPSEC_BACKEND_AUTO,
 	XIPSEC_BACKEND_IPSEC_MB,
 	XIPSEC_BACKEND_OPENSSL,
+	XIPSEC_BACKEND_NONE, /* in answers: there is no backend that runs it */
 };
 
 struct ctl_hello {
@@ -112,6 +114,15 @@ struct ctl_sa_ref {
 	struct ctl_hdr hdr;
 	__u32 index;
 	__u32 generation;
+};
+
+struct ctl_sa_runs {
+	struct ctl_hdr hdr;
+	__u32 index;
+	__u32 generation;
+	__u32 backend; /* enum xipsec_backend, never AUTO; NONE: it cannot run, its packets end as
+			  stale_meta */
+	__s32 err;     /* with NONE: a negative errno */
 };
 
 enum xipsec_nexthop_status {

@@ -168,6 +168,7 @@ enum xipsec_sa_status {
 	XIPSEC_SA_FREE = 0,
 	XIPSEC_SA_LIVE = 1,
 	XIPSEC_SA_STOPPED = 2, /* hard limit or end of the sequence numbers */
+	XIPSEC_SA_REFUSED = 3, /* in listings alone: a worker cannot run it */
 };
 
 /* The state that workers share and that outlives them. All fields are accessed atomically. */

@@ -93,7 +93,7 @@ struct sadb_sa_info {
 	__u32 index;
 	__u32 generation;
 	__u32 status;  /* enum xipsec_sa_status */
-	__u32 backend; /* enum xipsec_backend that runs it */
+	__u32 backend; /* enum xipsec_backend that runs it; AUTO: no worker has said yet */
 	__u64 age;     /* seconds since it was installed */
 	__u64 idle;    /* seconds since the last packet; ~0: none yet */
 	__u64 seq;     /* outbound: last used; inbound: highest received */

@@ -119,13 +119,18 @@ static void waits_for_the_next_hop(void **state)
 	assert_int_equal(count(XIPSEC_REASON_NO_NEIGH), 3);
 	assert_int_equal(nexthops_held(t.w->nhs), HELD_PER_DST);
 	assert_int_equal(t.sas[SA_OUT].seq, 0);
-	/* two sockets were mapped, and READY came first */
+	/* two sockets were mapped, READY came first, then what runs the two SAs */
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(recv(t.ctl, &ask, sizeof(ask), MSG_DONTWAIT),
 				 sizeof(struct ctl_xsk_ref));
 		assert_int_equal(ask.hdr.type, XIPSEC_CTL_XSK_MAPPED);
 	}
 	assert_int_equal(recv(t.ctl, &ask, sizeof(ask), MSG_DONTWAIT), sizeof(struct ctl_hdr));
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(recv(t.ctl, &ask, sizeof(ask), MSG_DONTWAIT),
+				 sizeof(struct ctl_sa_runs));
+		assert_int_equal(ask.hdr.type, XIPSEC_CTL_SA_RUNS);
+	}
 	assert_int_equal(recv(t.ctl, &ask, sizeof(ask), MSG_DONTWAIT), sizeof(ask));
 	assert_int_equal(ask.hdr.type, XIPSEC_CTL_NEXTHOP_ASK);
 	assert_int_equal(ask.dst.word[0], inet_addr("192.0.2.2"));

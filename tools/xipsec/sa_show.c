@@ -18,9 +18,9 @@ static const char *name_of(const char *const *names, size_t n, unsigned int i)
 
 static const char *backend_name(unsigned int backend)
 {
-	static const char *const names[] = {"auto", "ipsec-mb", "openssl"};
+	static const char *const names[] = {"auto", "ipsec-mb", "openssl", "none"};
 
-	return name_of(names, 3, backend);
+	return name_of(names, 4, backend);
 }
 
 static const char *engine_name(unsigned int engine)
@@ -32,9 +32,9 @@ static const char *engine_name(unsigned int engine)
 
 static const char *status_name(unsigned int status)
 {
-	static const char *const names[] = {"free", "live", "stopped"};
+	static const char *const names[] = {"free", "live", "stopped", "refused"};
 
-	return name_of(names, 3, status);
+	return name_of(names, 4, status);
 }
 
 static const char *mode_name(unsigned int mode)
