@@ -5,88 +5,10 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "worker/inner.h"
+#include "worker/outbound.h"
 #include "worker/sa.h"
 #include "worker/seq.h"
 #include "worker/transport.h"
-
-#define PREFETCH_AHEAD 2
-#define SHIFT_ALIGN    16u
-
-/* What is on its way through a burst: the packets that live, and what is known of them. */
-struct out_burst {
-	struct packet *pkt[BURST_MAX];
-	struct inner inner[BURST_MAX];
-	struct transport_place place[BURST_MAX]; /* transport mode */
-	struct crypto_op op[BURST_MAX];
-	unsigned int n;
-	__u32 inner_max;
-	__u64 bytes; /* inner bytes of those that were sealed */
-	__u64 tfc;   /* bytes of padding that hides their lengths */
-};
-
-static void out_drop(struct sa *sa, struct packet *p, enum xipsec_reason reason)
-{
-	p->reason = (__u16)reason;
-	sa_count_drop(sa, reason);
-}
-
-/* ---------------------------------------------------------------- admission */
-
-/* Makes headroom out of tailroom, by moving the packet up in its frame. */
-static void move_up(struct packet *p, __u32 head_need, __u32 tail_need)
-{
-	__u32 by = (head_need - p->headroom + SHIFT_ALIGN - 1) & ~(SHIFT_ALIGN - 1);
-
-	if (p->tailroom < tail_need + by)
-		return;
-	memmove(p->data + by, p->data, p->len);
-	p->data += by;
-	p->headroom += by;
-	p->tailroom -= by;
-}
-
-static enum xipsec_reason out_admit_one(const struct sa *sa, struct packet *p, __u32 path_mtu,
-					struct inner *inner, struct transport_place *place)
-{
-	enum xipsec_reason reason = inner_parse(p->data, p->len, inner);
-	__u32 head_need = sa->outer.len + sa->head_len, inner_max;
-
-	if (!reason && sa->transport)
-		reason = transport_find(p->data, inner, place);
-	if (reason)
-		return reason;
-	inner_max = sa->transport ? sa_transport_max(sa, path_mtu, place->off)
-				  : sa_inner_max(sa, path_mtu);
-	if (p->headroom < head_need)
-		move_up(p, head_need, sa->tail_room);
-	/* Before anything in the packet changes. */
-	if (p->headroom < head_need || p->tailroom + (p->len - inner->len) < sa->tail_room) {
-		p->icmp_mtu = inner_max;
-		return XIPSEC_REASON_TOO_BIG;
-	}
-	return inner_out(p, inner, inner_max);
-}
-
-static void out_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32 path_mtu,
-		      struct out_burst *burst)
-{
-	for (unsigned int i = 0; i < n; i++) {
-		struct packet *p = pkts[i];
-		enum xipsec_reason reason;
-
-		if (i + PREFETCH_AHEAD < n)
-			__builtin_prefetch(pkts[i + PREFETCH_AHEAD]->data, 1);
-		if (p->reason)
-			continue;
-		reason = out_admit_one(sa, p, path_mtu, &burst->inner[burst->n],
-				       &burst->place[burst->n]);
-		if (reason)
-			out_drop(sa, p, reason);
-		else
-			burst->pkt[burst->n++] = p;
-	}
-}
 
 /* ---------------------------------------------------------------- ESP */
 
@@ -120,27 +42,6 @@ static __u32 trailer_write(const struct sa *sa, __u8 *text, __u32 len, __u8 next
 	return len + pad + ESP_TRAILER_MIN;
 }
 
-/* The nonce, for every algorithm alike: salt and sequence number, then CTR's block counter (RFC
- * 3686 4), which the others do not read. CBC wants an IV that nobody can foresee (RFC 3602 3). */
-static void nonce_write(const struct sa *sa, __u8 *nonce, __be64 seq)
-{
-	static const __u8 counter[4] = {0, 0, 0, 1};
-
-	memcpy(nonce, sa->salt, sizeof(sa->salt));
-	memcpy(nonce + sa->salt_len, &seq, sizeof(seq));
-	memcpy(nonce + 12, counter, sizeof(counter));
-	if (sa->iv_len == XIPSEC_IV_MAX)
-		crypto_random_iv(nonce);
-}
-
-static void aad_write(const struct sa *sa, __u8 *aad, __u64 seq)
-{
-	__be64 aad_seq = htobe64(seq << sa->aad_shift);
-
-	memcpy(aad, &sa->spi, sizeof(sa->spi));
-	memcpy(aad + sizeof(sa->spi), &aad_seq, sizeof(aad_seq));
-}
-
 /* Everything from the ESP header to the trailer around `len` bytes at `text`. */
 static void esp_write(const struct sa *sa, __u64 seq, __u8 *text, __u32 len, __u8 next,
 		      struct crypto_op *op)
@@ -152,8 +53,8 @@ static void esp_write(const struct sa *sa, __u64 seq, __u8 *text, __u32 len, __u
 	op->len = trailer_write(sa, text, len, next);
 	op->tag = text + op->len;
 	op->head_len = sa->head_len;
-	nonce_write(sa, op->nonce, htobe64(seq));
-	aad_write(sa, op->aad, seq);
+	outbound_nonce(sa, op->nonce, htobe64(seq));
+	outbound_aad(sa, op->aad, seq);
 	memcpy(esp, &sa->spi, sizeof(sa->spi));
 	memcpy(esp + 4, &seq_lo, sizeof(seq_lo));
 	memcpy(esp + ESP_HEADER_LEN, op->nonce + sa->salt_len, sa->iv_len);
@@ -199,7 +100,7 @@ static void transport_write(const struct sa *sa, struct packet *p,
 	transport_set(p->data, place, sa->udp ? IPPROTO_UDP : IPPROTO_ESP, p->len);
 }
 
-static void out_write(const struct sa *sa, struct out_burst *burst, unsigned int i)
+static void out_write(const struct sa *sa, struct outbound *burst, unsigned int i)
 {
 	struct packet *p = burst->pkt[i];
 
@@ -213,7 +114,7 @@ static void out_write(const struct sa *sa, struct out_burst *burst, unsigned int
 	tunnel_write(sa, p, &burst->inner[i], &burst->op[i]);
 }
 
-static void out_seal(struct sa *sa, struct out_burst *burst)
+static void out_seal(struct sa *sa, struct outbound *burst)
 {
 	enum xipsec_reason reason;
 	__u64 first = 0;
@@ -224,7 +125,7 @@ static void out_seal(struct sa *sa, struct out_burst *burst)
 		out_write(sa, burst, i);
 	}
 	for (unsigned int i = n; i < burst->n; i++)
-		out_drop(sa, burst->pkt[i], reason);
+		outbound_drop(sa, burst->pkt[i], reason);
 	burst->n = n;
 	sa->seal(sa->key->ctx, burst->op, n, sa->aad_len);
 	if (sa->udp && sa->outer_family == XIPSEC_FAMILY_IP6)
@@ -235,7 +136,7 @@ static void out_seal(struct sa *sa, struct out_burst *burst)
 
 void esp_out_burst(struct sa *sa, struct packet **pkts, unsigned int n, __u32 path_mtu, __u64 now_s)
 {
-	struct out_burst burst;
+	struct outbound burst;
 
 	path_mtu = sa_path_mtu(sa, path_mtu, now_s);
 	burst.inner_max = sa_inner_max(sa, path_mtu);
@@ -244,7 +145,7 @@ void esp_out_burst(struct sa *sa, struct packet **pkts, unsigned int n, __u32 pa
 
 		burst.n = 0;
 		burst.bytes = burst.tfc = 0;
-		out_admit(sa, pkts + done, part, path_mtu, &burst);
+		outbound_admit(sa, pkts + done, part, path_mtu, &burst);
 		if (!burst.n)
 			continue;
 		out_seal(sa, &burst);

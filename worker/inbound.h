@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What ESP and AH have in common on the way in: a burst of packets of one SA through window,
+ * integrity check, window again, selectors. Only what differs is in esp_in.c and ah_in.c.
+ */
+#ifndef WORKER_INBOUND_H
+#define WORKER_INBOUND_H
+
+#include "worker/packet.h"
+#include "worker/replay.h"
+#include "worker/sa.h"
+
+#define INBOUND_AHEAD 2 /* packets to prefetch */
+
+struct inbound {
+	struct packet *pkt[BURST_MAX];
+	struct crypto_op op[BURST_MAX];
+	__u8 outer_tos[BURST_MAX];
+	unsigned int n;
+	unsigned int opened;
+	__u64 bytes; /* inner bytes of those that were opened */
+};
+
+/* Lengths, then replay_infer() and replay_check(), then *op. UNSPEC or why not. */
+typedef enum xipsec_reason inbound_admit_fn(struct sa *sa, struct packet *p, struct crypto_op *op,
+					    __u8 *tos);
+
+/* From a packet whose check held to one at its inner header, OPENED to be. UNSPEC or why not. */
+typedef enum xipsec_reason inbound_deliver_fn(struct sa *sa, struct packet *p,
+					      const struct crypto_op *op, __u8 tos);
+
+/* Ends the packet, counted in the SA. */
+void inbound_drop(struct sa *sa, struct packet *p, enum xipsec_reason reason);
+
+/* May this SA be used at all now? UNSPEC, STALE_META or LIMIT. */
+enum xipsec_reason inbound_state(const struct sa *sa);
+
+/* Bytes of the packet by its outer header, 0 if it lies; its TOS in *tos. */
+__u32 inbound_len(const struct packet *p, __u8 *tos);
+
+/* Tunnel mode: the inner packet is in the `text_len` bytes at `text`, TFC padding behind it (RFC
+ * 4303 2.7) goes. Selectors, ECN. */
+enum xipsec_reason inbound_tunnel(struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
+				  __u8 next, __u8 tos);
+
+/* Transport mode: the headers in front of p->l4_off (and of UDP) move up to what was carried. */
+enum xipsec_reason inbound_transport(struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
+				     __u8 next);
+
+/* UDP encapsulation: notes in the SA where its newest packet came from. */
+void inbound_peer(struct sa *sa, const struct packet *p);
+
+/* What was opened while the state went to another SA was not that one's to accept. */
+void inbound_recheck(struct sa *sa, struct inbound *burst);
+
+static inline __attribute__((always_inline)) void inbound_admit(struct sa *sa, struct packet **pkts,
+								unsigned int n,
+								struct inbound *burst,
+								inbound_admit_fn *admit)
+{
+	enum xipsec_reason closed = inbound_state(sa);
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *p = pkts[i];
+		enum xipsec_reason reason;
+
+		if (i + INBOUND_AHEAD < n)
+			__builtin_prefetch(pkts[i + INBOUND_AHEAD]->data, 1);
+		if (p->reason)
+			continue;
+		reason = closed ? closed
+				: admit(sa, p, &burst->op[burst->n], &burst->outer_tos[burst->n]);
+		if (reason)
+			inbound_drop(sa, p, reason);
+		else
+			burst->pkt[burst->n++] = p;
+	}
+}
+
+/* The window moves by what is authentic, whatever becomes of it (RFC 4303 3.4.3). */
+static inline __attribute__((always_inline)) void inbound_finish(struct sa *sa,
+								 struct inbound *burst,
+								 inbound_deliver_fn *deliver)
+{
+	for (unsigned int i = 0; i < burst->n; i++) {
+		struct packet *p = burst->pkt[i];
+		enum xipsec_reason reason = XIPSEC_REASON_ICV;
+
+		if (burst->op[i].ok)
+			reason = replay_commit(sa->state, sa->window, p->seq);
+		if (!reason && sa->udp)
+			inbound_peer(sa, p);
+		if (!reason)
+			reason = deliver(sa, p, &burst->op[i], burst->outer_tos[i]);
+		if (reason) {
+			inbound_drop(sa, p, reason);
+			continue;
+		}
+		p->reason = XIPSEC_REASON_OPENED;
+		burst->opened++;
+		burst->bytes += p->len;
+	}
+}
+
+/* The whole way. A template: each of ESP and AH has a copy with its own two steps inlined. */
+static inline __attribute__((always_inline)) void inbound_run(struct sa *sa, struct packet **pkts,
+							      unsigned int n, __u64 now_s,
+							      inbound_admit_fn *admit,
+							      inbound_deliver_fn *deliver)
+{
+	struct inbound burst;
+
+	for (unsigned int done = 0; done < n; done += BURST_MAX) {
+		unsigned int part = n - done < BURST_MAX ? n - done : BURST_MAX;
+
+		burst.n = 0;
+		burst.opened = 0;
+		burst.bytes = 0;
+		inbound_admit(sa, pkts + done, part, &burst, admit);
+		if (!burst.n)
+			continue;
+		sa->open(sa->key->ctx, burst.op, burst.n, sa->aad_len);
+		inbound_finish(sa, &burst, deliver);
+		inbound_recheck(sa, &burst);
+		sa_count(sa, burst.opened, burst.bytes, now_s);
+	}
+}
+
+#endif
