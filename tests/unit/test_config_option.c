@@ -182,134 +182,137 @@ static void test_if_id(void **state)
 	assert_int_equal(sa.selector[1].family, XIPSEC_FAMILY_IP6);
 }
 
+static const struct {
+	const char *lines, *errors;
+} options_bad[] = {
+	/* values */
+	{"protocol = udp\n" OUT, "15:12: protocol = udp is not known: expected esp | ah\n"},
+	{"df = no\n" OUT, "15:6: df = no is not known: expected set | clear | copy\n"},
+	{"dscp = 64\n" OUT, "15:8: dscp = 64: expected copy, or a number from 0 to 63\n"},
+	{"ecn = 2\n" OUT, "15:7: ecn = 2: expected yes | no\n"},
+	{"flow_label = keep\n" OUT,
+	 "15:14: flow_label = keep is not known: expected copy | zero\n"},
+	{"ttl = 0\n" OUT, "15:7: 0 is not a good ttl: expected a number from 1 to 255\n"},
+	{"tfc_padding = 65536\n" OUT,
+	 "15:15: tfc_padding = 65536: expected mtu, or a number from 0 to 65535\n"},
+	{"dummies = 10001\n" OUT,
+	 "15:11: 10001 is not a good dummies: expected a number from 0 to 10000\n"},
+	{"encap = yes\nsrc_port = 0\n" OUT,
+	 "16:12: 0 is not a good src_port: expected a number from 1 to 65535\n"},
+	{"rekey_time = 1w\n" OUT,
+	 "15:14: rekey_time = 1w: expected seconds below 2^32, or a number with s, m, h or "
+	 "d\n"},
+	{"life_time = 49711d\n" OUT,
+	 "15:13: life_time = 49711d: expected seconds below 2^32, or a number with s, m, h "
+	 "or d\n"},
+	{"life_time = -1\n" OUT,
+	 "15:13: life_time = -1: expected seconds below 2^32, or a number with s, m, h or "
+	 "d\n"},
+	{"rekey_bytes = 17179869184g\n" OUT, "15:15: rekey_bytes = 17179869184g: expected "
+					     "bytes below 2^64, or a number with k, "
+					     "m or g\n"},
+	{"life_bytes = 1kb\n" OUT,
+	 "15:14: life_bytes = 1kb: expected bytes below 2^64, or a number with k, m or "
+	 "g\n"},
+	{"life_packets = 1k\n" OUT, "15:16: life_packets = 1k: expected a number below 2^64\n"},
+	/* soft above hard */
+	{"rekey_time = 2h\nlife_time = 119m\n" OUT,
+	 "15:14: rekey_time = 2h: rekey_time is above life_time, so it would never come: "
+	 "expected a shorter rekey_time\n"},
+	{"rekey_bytes = 2\nlife_bytes = 1\n" OUT,
+	 "15:15: rekey_bytes = 2: rekey_bytes is above life_bytes, so it would never come: "
+	 "expected a smaller rekey_bytes\n"},
+	{"rekey_packets = 2\nlife_packets = 1\n" OUT,
+	 "15:17: rekey_packets = 2: rekey_packets is above life_packets, so it would never "
+	 "come: expected a smaller rekey_packets\n"},
+/* sides */
+#define SIDE(column, text)                                                                       \
+	{                                                                                        \
+		text "\n" IN, "15:" column ": " text ": this is done where packets are sealed: " \
+			      "expected it on the outbound SA alone\n"                           \
+	}
+	SIDE("6", "df = clear"),
+	SIDE("8", "dscp = 10"),
+	SIDE("7", "ecn = no"),
+	SIDE("7", "ttl = 64"),
+	SIDE("15", "tfc_padding = mtu"),
+	SIDE("11", "dummies = 1"),
+#undef SIDE
+/* modes */
+#define HEADER(column, text)                                                                      \
+	{                                                                                         \
+		text "\n" HOST,                                                                   \
+			"15:" column ": " text ": transport mode keeps the packet's own header: " \
+			"expected mode = tunnel\n"                                                \
+	}
+	HEADER("6", "df = copy"),
+	HEADER("8", "dscp = 10"),
+	HEADER("7", "ecn = no"),
+	HEADER("7", "ttl = 1"),
+#undef HEADER
+	{"tfc_padding = 1\n" HOST, "15:15: tfc_padding = 1: the end of a payload without "
+				   "its IP header cannot be told "
+				   "from padding: expected mode = tunnel\n"},
+	/* families */
+	{"flow_label = copy\n" OUT,
+	 "15:14: flow_label = copy: an IPv4 header has no flow label: expected IPv6 outer "
+	 "addresses, or flow_label = zero\n"},
+	{"df = clear\n" OUT6,
+	 "15:6: df = clear: no router cuts IPv6, its header has no DF: expected IPv4 outer "
+	 "addresses, or df = set\n"},
+	/* UDP and AH */
+	{"dst_port = 4500\n" OUT,
+	 "15:12: dst_port = 4500: only ESP in UDP has ports: expected encap = yes\n"},
+	{"encap = yes\n" AH,
+	 "15:9: encap = yes: AH cannot pass NAT, its ICV covers the addresses (RFC 3715 "
+	 "2.1): expected encap = no, or protocol = esp\n"},
+	{"tfc_padding = mtu\n" AH, "15:15: tfc_padding = mtu: AH has neither padding nor "
+				   "dummies: expected protocol = "
+				   "esp\n"},
+	{"dummies = 1\n" AH,
+	 "15:11: dummies = 1: AH has neither padding nor dummies: expected protocol = "
+	 "esp\n"},
+	/* keys */
+	{"child = net\ndirection = out\n" HOSTS "algorithm = aes128ctr-sha256\nkey = " HEX32 "\n",
+	 "20:7: the key of s has 32 bytes: expected 52 for aes128ctr-sha256, 16 of cipher "
+	 "key and then 4 of nonce and then 32 of integrity key\n"},
+	{"child = net\ndirection = out\nprotocol = ah\n" HOSTS "algorithm = sha384\nkey = " HEX32
+	 "\n",
+	 "21:7: the key of s has 32 bytes: expected 48 for sha384, 48 of key\n"},
+	/* transport mode */
+	{"local_ts = 192.0.2.0/24\n" HOST,
+	 "15:12: local_ts = 192.0.2.0/24: transport mode carries only packets between src "
+	 "and dst: expected the address of src, or no local_ts\n"},
+	{"remote_ts = any\n" HOST,
+	 "15:13: remote_ts = any: transport mode carries only packets between src and dst: "
+	 "expected the address of dst, or no remote_ts\n"},
+	{"remote_ts = 192.0.2.1\n" HOST,
+	 "15:13: remote_ts = 192.0.2.1: transport mode carries only packets between src "
+	 "and "
+	 "dst: expected the address of dst, or no remote_ts\n"},
+	{"mode = transport\n" OUT,
+	 "13:2: s: policies of child net reach beyond src and dst, which is all that "
+	 "transport mode carries: expected local and remote to be those two addresses, or "
+	 "mode = tunnel\n"},
+	/* tunnels */
+	{TUN, "13:2: s has no child: expected `child = ...`, or if_id of a tunnel\n"},
+	{"if_id = 8\n" TUN,
+	 "15:9: s: no tunnel has if_id = 8: expected one in datapath { tunnels { NAME { "
+	 "if_id = 8 } } }\n"},
+	{"if_id = 7\n" OUT,
+	 "15:9: s: if_id = 7 leads it to the tunnel ipsec7, no policy to its child net: "
+	 "expected no child, or child = ipsec7\n"},
+	{"if_id = 7\nlocal_ts = 10.0.0.0/8\nremote_ts = 2001:db8::/32\n" TUN,
+	 "13:2: s: no pair of local_ts and remote_ts is of one family: expected IPv4 with "
+	 "IPv4 or IPv6 with IPv6\n"},
+};
+
 static void test_options_bad(void **state)
 {
-	static const struct {
-		const char *lines, *errors;
-	} rows[] = {
-		/* values */
-		{"protocol = udp\n" OUT, "15:12: protocol = udp is not known: expected esp | ah\n"},
-		{"df = no\n" OUT, "15:6: df = no is not known: expected set | clear | copy\n"},
-		{"dscp = 64\n" OUT, "15:8: dscp = 64: expected copy, or a number from 0 to 63\n"},
-		{"ecn = 2\n" OUT, "15:7: ecn = 2: expected yes | no\n"},
-		{"flow_label = keep\n" OUT,
-		 "15:14: flow_label = keep is not known: expected copy | zero\n"},
-		{"ttl = 0\n" OUT, "15:7: 0 is not a good ttl: expected a number from 1 to 255\n"},
-		{"tfc_padding = 65536\n" OUT,
-		 "15:15: tfc_padding = 65536: expected mtu, or a number from 0 to 65535\n"},
-		{"dummies = 10001\n" OUT,
-		 "15:11: 10001 is not a good dummies: expected a number from 0 to 10000\n"},
-		{"encap = yes\nsrc_port = 0\n" OUT,
-		 "16:12: 0 is not a good src_port: expected a number from 1 to 65535\n"},
-		{"rekey_time = 1w\n" OUT,
-		 "15:14: rekey_time = 1w: expected seconds below 2^32, or a number with s, m, h or "
-		 "d\n"},
-		{"life_time = 49711d\n" OUT,
-		 "15:13: life_time = 49711d: expected seconds below 2^32, or a number with s, m, h "
-		 "or d\n"},
-		{"life_time = -1\n" OUT,
-		 "15:13: life_time = -1: expected seconds below 2^32, or a number with s, m, h or "
-		 "d\n"},
-		{"rekey_bytes = 17179869184g\n" OUT, "15:15: rekey_bytes = 17179869184g: expected "
-						     "bytes below 2^64, or a number with k, "
-						     "m or g\n"},
-		{"life_bytes = 1kb\n" OUT,
-		 "15:14: life_bytes = 1kb: expected bytes below 2^64, or a number with k, m or "
-		 "g\n"},
-		{"life_packets = 1k\n" OUT,
-		 "15:16: life_packets = 1k: expected a number below 2^64\n"},
-		/* soft above hard */
-		{"rekey_time = 2h\nlife_time = 119m\n" OUT,
-		 "15:14: rekey_time = 2h: rekey_time is above life_time, so it would never come: "
-		 "expected a shorter rekey_time\n"},
-		{"rekey_bytes = 2\nlife_bytes = 1\n" OUT,
-		 "15:15: rekey_bytes = 2: rekey_bytes is above life_bytes, so it would never come: "
-		 "expected a smaller rekey_bytes\n"},
-		{"rekey_packets = 2\nlife_packets = 1\n" OUT,
-		 "15:17: rekey_packets = 2: rekey_packets is above life_packets, so it would never "
-		 "come: expected a smaller rekey_packets\n"},
-	/* sides */
-#define SIDE(column, text)                                                                \
-	{text "\n" IN, "15:" column ": " text ": this is done where packets are sealed: " \
-		       "expected it on the outbound SA alone\n"}
-		SIDE("6", "df = clear"),
-		SIDE("8", "dscp = 10"),
-		SIDE("7", "ecn = no"),
-		SIDE("7", "ttl = 64"),
-		SIDE("15", "tfc_padding = mtu"),
-		SIDE("11", "dummies = 1"),
-#undef SIDE
-	/* modes */
-#define HEADER(column, text)                                                                       \
-	{text "\n" HOST, "15:" column ": " text ": transport mode keeps the packet's own header: " \
-			 "expected mode = tunnel\n"}
-		HEADER("6", "df = copy"),
-		HEADER("8", "dscp = 10"),
-		HEADER("7", "ecn = no"),
-		HEADER("7", "ttl = 1"),
-#undef HEADER
-		{"tfc_padding = 1\n" HOST, "15:15: tfc_padding = 1: the end of a payload without "
-					   "its IP header cannot be told "
-					   "from padding: expected mode = tunnel\n"},
-		/* families */
-		{"flow_label = copy\n" OUT,
-		 "15:14: flow_label = copy: an IPv4 header has no flow label: expected IPv6 outer "
-		 "addresses, or flow_label = zero\n"},
-		{"df = clear\n" OUT6,
-		 "15:6: df = clear: no router cuts IPv6, its header has no DF: expected IPv4 outer "
-		 "addresses, or df = set\n"},
-		/* UDP and AH */
-		{"dst_port = 4500\n" OUT,
-		 "15:12: dst_port = 4500: only ESP in UDP has ports: expected encap = yes\n"},
-		{"encap = yes\n" AH,
-		 "15:9: encap = yes: AH cannot pass NAT, its ICV covers the addresses (RFC 3715 "
-		 "2.1): expected encap = no, or protocol = esp\n"},
-		{"tfc_padding = mtu\n" AH, "15:15: tfc_padding = mtu: AH has neither padding nor "
-					   "dummies: expected protocol = "
-					   "esp\n"},
-		{"dummies = 1\n" AH,
-		 "15:11: dummies = 1: AH has neither padding nor dummies: expected protocol = "
-		 "esp\n"},
-		/* keys */
-		{"child = net\ndirection = out\n" HOSTS "algorithm = aes128ctr-sha256\nkey = " HEX32
-		 "\n",
-		 "20:7: the key of s has 32 bytes: expected 52 for aes128ctr-sha256, 16 of cipher "
-		 "key and then 4 of nonce and then 32 of integrity key\n"},
-		{"child = net\ndirection = out\nprotocol = ah\n" HOSTS
-		 "algorithm = sha384\nkey = " HEX32 "\n",
-		 "21:7: the key of s has 32 bytes: expected 48 for sha384, 48 of key\n"},
-		/* transport mode */
-		{"local_ts = 192.0.2.0/24\n" HOST,
-		 "15:12: local_ts = 192.0.2.0/24: transport mode carries only packets between src "
-		 "and dst: expected the address of src, or no local_ts\n"},
-		{"remote_ts = any\n" HOST,
-		 "15:13: remote_ts = any: transport mode carries only packets between src and dst: "
-		 "expected the address of dst, or no remote_ts\n"},
-		{"remote_ts = 192.0.2.1\n" HOST,
-		 "15:13: remote_ts = 192.0.2.1: transport mode carries only packets between src "
-		 "and "
-		 "dst: expected the address of dst, or no remote_ts\n"},
-		{"mode = transport\n" OUT,
-		 "13:2: s: policies of child net reach beyond src and dst, which is all that "
-		 "transport mode carries: expected local and remote to be those two addresses, or "
-		 "mode = tunnel\n"},
-		/* tunnels */
-		{TUN, "13:2: s has no child: expected `child = ...`, or if_id of a tunnel\n"},
-		{"if_id = 8\n" TUN,
-		 "15:9: s: no tunnel has if_id = 8: expected one in datapath { tunnels { NAME { "
-		 "if_id = 8 } } }\n"},
-		{"if_id = 7\n" OUT,
-		 "15:9: s: if_id = 7 leads it to the tunnel ipsec7, no policy to its child net: "
-		 "expected no child, or child = ipsec7\n"},
-		{"if_id = 7\nlocal_ts = 10.0.0.0/8\nremote_ts = 2001:db8::/32\n" TUN,
-		 "13:2: s: no pair of local_ts and remote_ts is of one family: expected IPv4 with "
-		 "IPv4 or IPv6 with IPv6\n"},
-	};
+	for (size_t i = 0; i < sizeof(options_bad) / sizeof(options_bad[0]); i++) {
+		_cleanup_free_ char *text = sa_file(options_bad[i].lines), *expected = NULL;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		_cleanup_free_ char *text = sa_file(rows[i].lines), *expected = NULL;
-
-		assert_true(asprintf(&expected, "xipsec.conf:%s", rows[i].errors) > 0);
+		assert_true(asprintf(&expected, "xipsec.conf:%s", options_bad[i].errors) > 0);
 		load_bad(text, expected);
 	}
 }

@@ -258,44 +258,10 @@ static void refusals(void **state)
 	REFUSED(sa.window = 63, -EINVAL, "window");
 	REFUSED(sa.dir = XIPSEC_DIR_IN, -EINVAL, "selectors");
 	REFUSED(sa.flags &= ~XIPSEC_SA_FRESH_KEY, -ENOKEY, "fresh_key");
-	REFUSED(n_workers = 2; sa.window = 512, -EINVAL, "replay_window");
-	assert_int_equal(sas_count(sas), 1);
-}
-
-/* Fields that no config would let through, from a client that is not to be trusted. */
-static void refusals_of_fields(void **state)
-{
-	struct xipsec_sa sa;
-
-	REFUSED(sa.dir = 3, -EINVAL, "direction");
-	REFUSED(sa.outer_family = 5, -EINVAL, "IPv4");
-	REFUSED(sa.mode = 3, -EINVAL, "mode");
-	REFUSED(sa.mode = 0, -EINVAL, "mode");
-	REFUSED(sa.l4_proto = IPPROTO_UDP, -EINVAL, "protocol");
 	REFUSED(sa.l4_proto = IPPROTO_AH, -EINVAL, "no cipher");
-	REFUSED(sa.alg = XIPSEC_ALG_COUNT, -EINVAL, "algorithm");
-	REFUSED(sa.alg = 0; sa.key_len = 0, -EINVAL, "algorithm");
-	REFUSED(sa.alg = XIPSEC_ALG_AES256CBC_SHA512, -EINVAL, "length");
-	REFUSED(sa.engine = 3, -EINVAL, "engine");
-	REFUSED(sa.flags |= 0x8000, -EINVAL, "flags");
-	REFUSED(sa.flags |= XIPSEC_SA_UDP; sa.src_port = htons(4500), -EINVAL, "destination port");
-	REFUSED(sa.flags |= XIPSEC_SA_UDP; sa.dst_port = htons(4500), -EINVAL, "source port");
-	REFUSED(sa.src_port = 1, -EINVAL, "only ESP in UDP");
-	REFUSED(sa.df = 3, -EINVAL, "df");
-	REFUSED(sa.dscp = 64; sa.flags |= XIPSEC_SA_DSCP, -EINVAL, "dscp");
-	REFUSED(sa.dscp = 1, -EINVAL, "flag");
-	REFUSED(sa.flags |= XIPSEC_SA_FLOW_COPY, -EINVAL, "flow label");
-	REFUSED(sa.tfc_size = 65536, -EINVAL, "large");
-	REFUSED(sa.dummies = 10001, -EINVAL, "dummy");
-	REFUSED(sa.mode = XIPSEC_MODE_TRANSPORT; sa.ttl = 1, -EINVAL, "mode = tunnel");
-	REFUSED(sa.outer_family = XIPSEC_FAMILY_IP6; sa.df = XIPSEC_DF_COPY, -EINVAL, "IPv6");
-	REFUSED(sa.limits.soft_time = 2; sa.limits.hard_time = 1, -EINVAL, "life_time");
-	REFUSED(sa.limits.soft_bytes = 2; sa.limits.hard_bytes = 1, -EINVAL, "life_bytes");
-	REFUSED(sa.limits.soft_packets = 2; sa.limits.hard_packets = 1, -EINVAL, "life_packets");
-	REFUSED(sa.n_selectors = XIPSEC_SELECTORS_MAX + 1, -EINVAL, "too many");
-	REFUSED(sa.dir = XIPSEC_DIR_IN; sa.n_selectors = 1; sa.ttl = 1, -EINVAL, "outbound");
+	REFUSED(n_workers = 2; sa.window = 512, -EINVAL, "replay_window");
 #undef REFUSED
-	assert_int_equal(sas_count(sas), 0);
+	assert_int_equal(sas_count(sas), 1);
 }
 
 /* How the programs find it: AH by its protocol, ESP in UDP by `udp`. */
@@ -971,7 +937,6 @@ int main(void)
 		TEST(failure_leaves_nothing),
 		TEST(rekey_switches_and_back),
 		TEST(refusals),
-		TEST(refusals_of_fields),
 		TEST(forms_in_the_sad),
 		TEST(numbers_go_on_above_the_reserved),
 		TEST(full_disk_stops_it),
