@@ -15,6 +15,7 @@ mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup /sys/fs/cgroup
 mount -t tracefs trace /sys/kernel/tracing
 mount --bind "$MODULES" /usr/lib/modules
+modprobe tun # or there is no /dev/net/tun: nobody makes nodes here
 ln -s /proc/self/fd /dev/fd
 ln -s /proc/self/fd/0 /dev/stdin
 ln -s /proc/self/fd/1 /dev/stdout

@@ -11,16 +11,16 @@ trap 'rm -rf "$PINS"' EXIT
 
 for object in "$BUILD"/bpf/*.bpf.o; do
 	[ -e "$object" ] || {
-		echo "not ok load: there are no objects in $BUILD/bpf: make"
+		echo "not ok - load: there are no objects in $BUILD/bpf: make"
 		exit 1
 	}
 	mkdir -p "$PINS" || exit 1
 	start=$SECONDS
 	if said=$(bpftool prog loadall "$object" "$PINS" 2>&1); then
-		echo "ok load: $(basename "$object"): Linux $(uname -r) takes $(cd "$PINS" && echo ./* | sed 's,\./,,g')"
+		echo "ok - load: $(basename "$object"): Linux $(uname -r) takes $(cd "$PINS" && echo ./* | sed 's,\./,,g')"
 		echo "# in $((SECONDS - start)) s"
 	else
-		echo "not ok load: $(basename "$object"): Linux $(uname -r) refuses it"
+		echo "not ok - load: $(basename "$object"): Linux $(uname -r) refuses it"
 		tail -n 40 <<<"$said" | sed 's/^/# /'
 		status=1
 	fi

@@ -98,7 +98,8 @@ write_command()
 	} >"$results/command"
 }
 
-# One start of the machine, to its end. Software emulation: /dev/kvm is not there, or not for this.
+# One start of the machine, to its end. Software emulation: /dev/kvm is not there, or not for this. The
+# emulation does `rep movs` byte by byte: without it the verifier takes a third less.
 boot()
 {
 	local machine=(-machine "q35,memory-backend=mem" -accel "tcg,thread=multi" -cpu max -smp 2 -m "$MEMORY"
@@ -106,7 +107,7 @@ boot()
 		-nodefaults -no-user-config -display none -monitor none -no-reboot
 		-serial "file:$results/serial" -device virtio-rng-pci
 		-kernel "$KERNEL_DIR/vmlinuz" -initrd "$work/initramfs"
-		-append "console=ttyS0 quiet oops=panic panic=-1 mitigations=off")
+		-append "console=ttyS0 quiet oops=panic panic=-1 mitigations=off clearcpuid=rep_good,erms,fsrm")
 	local share status=0
 	{
 		cat "$KERNEL_DIR/initramfs"

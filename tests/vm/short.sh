@@ -19,9 +19,9 @@ part()
 	local name=$1
 	shift
 	if "$@" >"$LOGS/$name.log" 2>&1; then
-		echo "ok $name"
+		echo "ok - $name"
 	else
-		echo "not ok $name"
+		echo "not ok - $name"
 		tail -n 30 "$LOGS/$name.log" | sed 's/^/# /'
 		status=1
 	fi
