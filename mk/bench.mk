@@ -17,6 +17,12 @@ $(BENCH_OBJS): | $(BUILD)/gen/bench.skel.h
 $(BUILD)/bench/xipsec-bench: $(BENCH_OBJS)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ -lxdp -lbpf -o $@
 
+# ESP in memory, beside the bare crypto calls. No root, no network.
+$(BUILD)/bench/xipsec-bench-esp: $(addprefix $(BUILD)/tools/bench/,esp_memory.o esp_bare.o) \
+				 $(BUILD)/libworker.a $(BUILD)/libxipsec.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_WORKER) -o $@
+
 # The same worker with another table of backends, and an xipsecd that finds it beside itself.
 $(BENCH_NULL)/xipsec-worker: $(BUILD)/worker/main.o $(BUILD)/tools/bench/crypto_table_null.o \
 			     $(filter-out %/crypto_table.o,$(WORKER_OBJS)) $(BUILD)/libxipsec.a
@@ -26,7 +32,7 @@ $(BENCH_NULL)/%: $(BUILD)/%
 	@mkdir -p $(@D)
 	@cp -f $< $@
 
-bench-build: all $(BUILD)/bench/xipsec-bench $(BENCH_NULL)/xipsec-worker $(BENCH_NULL)/xipsecd
+bench-build: all $(BUILD)/bench/xipsec-bench $(BUILD)/bench/xipsec-bench-esp $(BENCH_NULL)/xipsec-worker $(BENCH_NULL)/xipsecd
 bench:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory bench-build && BUILD='$(BUILD)' tools/bench/bench.sh; \

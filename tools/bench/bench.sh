@@ -186,5 +186,7 @@ printf '%-20s %7s %7s %6s  %7s %6s %6s\n' '' Mpps other ratio 'CPU ns' other rat
 		row gateway-reflector 64 null reflect 'AF_XDP reflector, frames as long' &&
 		row gateway-reflector-64 64 null asis 'the same, 64 bytes as they came'
 } >"$WORK/rows" || fail 'no report: a turn gave no number'
-jq -s . "$WORK/rows" >"$BUILD/bench/report.json" || fail 'no report'
+printf '\n%-38s %7s %7s %6s   ns a packet, one core, memory to memory\n' '' ESP bare ratio >&2
+taskset -c $WORKER_CORE "$BENCH-esp" >"$WORK/esp-rows" || fail 'ESP in memory'
+jq -s '.[:-1] + .[-1]' "$WORK/rows" "$WORK/esp-rows" >"$BUILD/bench/report.json" || fail 'no report'
 echo "# written: $BUILD/bench/report.json" >&2

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * xipsec-bench-esp [ROUNDS]: ESP in memory on one core, ns a packet, beside the crypto library
+ * called directly on the same bytes. Bursts of both take turns; of each the median counts, for
+ * whatever disturbs the machine makes some bursts slow, and none fast. Rows go to stdout as JSON,
+ * to stderr as a table.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <arpa/inet.h>
+
+#include "lib/alg.h"
+#include "tools/bench/esp_bare.h"
+#include "worker/esp_in.h"
+#include "worker/esp_out.h"
+#include "worker/packet.h"
+#include "worker/sa.h"
+
+#define FRAME    2048 /* bytes, as in a UMEM */
+#define HEADROOM 256
+#define PATH_MTU 1500
+#define SALT     4
+#define OUTER    20
+
+enum part { OUR_SEAL, OUR_OPEN, BARE_SEAL, BARE_OPEN, PARTS };
+
+struct subject {
+	const char *name;
+	enum xipsec_alg alg;
+	enum xipsec_backend backend;
+};
+
+static const struct subject subjects[] = {
+	{"aes128gcm", XIPSEC_ALG_AES128GCM16, XIPSEC_BACKEND_IPSEC_MB},
+	{"aes256gcm", XIPSEC_ALG_AES256GCM16, XIPSEC_BACKEND_IPSEC_MB},
+	{"aes128gmac", XIPSEC_ALG_AES128GMAC, XIPSEC_BACKEND_IPSEC_MB},
+	{"chacha20poly1305", XIPSEC_ALG_CHACHA20POLY1305, XIPSEC_BACKEND_IPSEC_MB},
+	{"aes128ccm16", XIPSEC_ALG_AES128CCM16, XIPSEC_BACKEND_IPSEC_MB},
+	{"aes256ccm8", XIPSEC_ALG_AES256CCM8, XIPSEC_BACKEND_IPSEC_MB},
+	{"aes128-sha256", XIPSEC_ALG_AES128CBC_SHA256, XIPSEC_BACKEND_IPSEC_MB},
+	{"aes256-sha384", XIPSEC_ALG_AES256CBC_SHA384, XIPSEC_BACKEND_IPSEC_MB},
+	{"aes256-sha512", XIPSEC_ALG_AES256CBC_SHA512, XIPSEC_BACKEND_IPSEC_MB},
+	{"aes128ctr-sha256", XIPSEC_ALG_AES128CTR_SHA256, XIPSEC_BACKEND_IPSEC_MB},
+	{"null-sha256", XIPSEC_ALG_NULL_SHA256, XIPSEC_BACKEND_IPSEC_MB},
+	{"openssl-aes128gcm", XIPSEC_ALG_AES128GCM16, XIPSEC_BACKEND_OPENSSL},
+	{"openssl-chacha20poly1305", XIPSEC_ALG_CHACHA20POLY1305, XIPSEC_BACKEND_OPENSSL},
+	{"openssl-aes128-sha256", XIPSEC_ALG_AES128CBC_SHA256, XIPSEC_BACKEND_OPENSSL},
+};
+
+static const __u32 sizes[] = {64, 576, 1400}; /* of inner packets, IP header included */
+
+struct frame {
+	__u8 bytes[FRAME];
+} __attribute__((aligned(64)));
+
+static struct frame frames[BARE_BURST];
+static struct packet packets[BARE_BURST];
+static struct packet *burst[BARE_BURST];
+static struct crypto_op ops[BARE_BURST];
+static double *samples[PARTS];
+static unsigned int rounds = 2000;
+
+static double now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
+}
+
+/* ------------------------------------------------------------------ packets and SAs */
+
+static void inner_write(__u8 *ip, __u32 len)
+{
+	static const __u8 head[] = {0x45, 0, 0,  0, 0, 0, 0x40, 0, 64, IPPROTO_UDP, 0, 0, 10, 1,
+				    0,    5, 10, 2, 0, 9, 0x30, 0, 0,  53,          0, 0, 0,  0};
+	__u32 sum = 0;
+
+	memset(ip, 0xaa, len);
+	memcpy(ip, head, sizeof(head));
+	ip[2] = (__u8)(len >> 8);
+	ip[3] = (__u8)len;
+	ip[24] = (__u8)((len - 20) >> 8);
+	ip[25] = (__u8)(len - 20);
+	for (int i = 0; i < 20; i += 2)
+		sum += (__u32)(ip[i] << 8 | ip[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	ip[10] = (__u8)(~sum >> 8);
+	ip[11] = (__u8)~sum;
+}
+
+static void packets_reset(__u32 len)
+{
+	for (int i = 0; i < BARE_BURST; i++) {
+		packets[i] = (struct packet){
+			.data = frames[i].bytes + HEADROOM,
+			.len = len,
+			.headroom = HEADROOM,
+			.tailroom = FRAME - HEADROOM - len,
+			.family = XIPSEC_FAMILY_IP4,
+			.l4_off = 20,
+		};
+		inner_write(packets[i].data, len);
+		burst[i] = &packets[i];
+	}
+}
+
+static struct sa *sa_make(const struct subject *s, __u8 dir, const __u8 *key,
+			  struct xipsec_sa_state *state)
+{
+	struct xipsec_sa sa = {
+		.name = "bench",
+		.src.word[0] = inet_addr("192.0.2.1"),
+		.dst.word[0] = inet_addr("192.0.2.2"),
+		.spi = htonl(0x1001),
+		.outer_family = XIPSEC_FAMILY_IP4,
+		.l4_proto = IPPROTO_ESP,
+		.dir = dir,
+		.mode = XIPSEC_MODE_TUNNEL,
+		.engine = XIPSEC_ENGINE_AFXDP,
+		.alg = (__u8)s->alg,
+		.window = 1024,
+		.n_selectors = 1,
+		.key_len = alg_key_len(s->alg),
+	};
+	struct xipsec_selector *sel = &sa.selector[0];
+	int err;
+
+	memcpy(sa.key, key, sa.key_len);
+	sel->local_port_hi = sel->remote_port_hi = sel->icmp_hi = XIPSEC_PORT_MAX;
+	sel->any_proto = 1;
+	*state = (struct xipsec_sa_state){
+		.generation = 1, .status = XIPSEC_SA_LIVE, .seq_limit = ~0ull, .window = 1024};
+	return sa_new(&sa, 0, 1, state, s->backend, &err);
+}
+
+/* The same text as ESP's, at the same place in the same frames. */
+static void ops_fill(const struct subject *s, __u32 len)
+{
+	const struct alg *alg = alg_get(s->alg);
+
+	for (__u32 i = 0; i < BARE_BURST; i++) {
+		struct crypto_op *op = &ops[i];
+
+		*op = (struct crypto_op){.text = frames[i].bytes + HEADROOM,
+					 .len = (len + ESP_TRAILER_MIN + alg->align - 1u) &
+						~(alg->align - 1u),
+					 .head_len = ESP_HEADER_LEN + alg->iv};
+		op->tag = op->text + op->len;
+		memset(op->nonce, (int)i, sizeof(op->nonce));
+		memset(op->aad, (int)i, sizeof(op->aad));
+	}
+}
+
+/* ------------------------------------------------------------------ measuring */
+
+static bool ended(enum xipsec_reason reason)
+{
+	for (int i = 0; i < BARE_BURST; i++) {
+		if (packets[i].reason != reason) {
+			fprintf(stderr, "bench: a packet ended with reason %u\n",
+				packets[i].reason);
+			return false;
+		}
+		packets[i].reason = 0;
+		packets[i].l4_off = OUTER;
+	}
+	return true;
+}
+
+/* One burst of each, there and back: what is opened is what the next round seals. */
+static bool turn(__u32 size, struct sa *out, struct sa *in, struct bare *bare, double took[PARTS])
+{
+	unsigned int fit;
+
+	packets_reset(size); /* TTL goes down */
+	took[OUR_SEAL] = now_ns();
+	esp_out_burst(out, burst, BARE_BURST, PATH_MTU, 1);
+	took[OUR_SEAL] = now_ns() - took[OUR_SEAL];
+	if (!ended(XIPSEC_REASON_SEALED))
+		return false;
+	took[OUR_OPEN] = now_ns();
+	esp_in_burst(in, burst, BARE_BURST, 1);
+	took[OUR_OPEN] = now_ns() - took[OUR_OPEN];
+	if (!ended(XIPSEC_REASON_OPENED))
+		return false;
+	took[BARE_SEAL] = now_ns();
+	bare_seal(bare);
+	took[BARE_SEAL] = now_ns() - took[BARE_SEAL];
+	took[BARE_OPEN] = now_ns();
+	fit = bare_open(bare);
+	took[BARE_OPEN] = now_ns() - took[BARE_OPEN];
+	if (fit != BARE_BURST)
+		fprintf(stderr, "bench: the bare call opens %u of %u\n", fit, BARE_BURST);
+	return fit == BARE_BURST;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(double *values)
+{
+	qsort(values, rounds, sizeof(*values), by_value);
+	return values[rounds / 2];
+}
+
+static void row(const struct subject *s, __u32 size, const char *verb, double ours, double bare)
+{
+	static bool later;
+	char name[64];
+
+	snprintf(name, sizeof(name), "esp-%s-%s-%u", verb, s->name, size);
+	printf("%s\n  {\"name\": \"%s\", \"unit\": \"ns/packet\", \"ours\": %.1f, "
+	       "\"other\": %.1f, \"other_name\": \"%s called directly\", \"ratio\": %.3f}",
+	       later ? "," : "[", name, ours, bare,
+	       s->backend == XIPSEC_BACKEND_OPENSSL ? "OpenSSL" : "libipsec-mb", ours / bare);
+	fprintf(stderr, "%-38s %7.1f %7.1f %6.2f\n", name, ours, bare, ours / bare);
+	later = true;
+}
+
+static bool measure(const struct subject *s, __u32 size)
+{
+	static struct xipsec_sa_state state[2];
+	__u8 key[XIPSEC_KEY_MAX];
+	struct sa *out, *in;
+	struct bare *bare;
+	double took[PARTS];
+	bool done;
+
+	for (int i = 0; i < XIPSEC_KEY_MAX; i++)
+		key[i] = (__u8)(i * 3 + 1);
+	packets_reset(size);
+	ops_fill(s, size);
+	out = sa_make(s, XIPSEC_DIR_OUT, key, &state[0]);
+	in = sa_make(s, XIPSEC_DIR_IN, key, &state[1]);
+	bare = bare_new(s->alg, s->backend, key, ops);
+	done = out && in && bare;
+	for (unsigned int i = 0; done && i < rounds; i++) {
+		done = turn(size, out, in, bare, took);
+		for (int part = 0; part < PARTS; part++)
+			samples[part][i] = took[part] / BARE_BURST;
+	}
+	if (done) {
+		row(s, size, "seal", median(samples[OUR_SEAL]), median(samples[BARE_SEAL]));
+		row(s, size, "open", median(samples[OUR_OPEN]), median(samples[BARE_OPEN]));
+	}
+	bare_free(bare);
+	sa_free(out);
+	sa_free(in);
+	return done;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		rounds = (unsigned int)strtoul(argv[1], NULL, 10);
+	for (int part = 0; part < PARTS; part++)
+		samples[part] = calloc(rounds + 1, sizeof(double));
+	if (!rounds || !samples[PARTS - 1] || crypto_init()) {
+		fprintf(stderr, "usage: xipsec-bench-esp [ROUNDS]\n");
+		return 2;
+	}
+	for (size_t i = 0; i < sizeof(subjects) / sizeof(*subjects); i++)
+		for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++)
+			if (!measure(&subjects[i], sizes[k])) {
+				fprintf(stderr, "bench: %s cannot be measured\n", subjects[i].name);
+				return 1;
+			}
+	printf("\n]\n");
+	return 0;
+}
