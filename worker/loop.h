@@ -28,6 +28,7 @@ struct sa_place {
 	bool told_stopped;
 	__u8 group; /* of the burst that `burst` names */
 	__u64 burst;
+	__u32 reverse; /* of the inbound one: place of the SA that answers go by (oversize.c) */
 	struct xipsec_addr dst; /* outer */
 };
 
@@ -67,6 +68,8 @@ struct worker {
 	__u64 burst;       /* number of the burst in hand */
 	__u64 icmp_tokens; /* in thousandths */
 	__u64 icmp_filled;
+	__u64 next_reverse; /* ms: when a missing SA may be searched for again */
+	__u32 fragment_id;  /* last one given to an IPv6 packet that was cut; 0: none yet */
 	__u64 next_tick, next_ctl;
 
 	/* Answers that the full control channel did not take yet. */

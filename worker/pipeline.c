@@ -13,10 +13,12 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 
+#include "worker/ah.h"
 #include "worker/esp_in.h"
 #include "worker/esp_out.h"
 #include "worker/icmp.h"
 #include "worker/inner.h"
+#include "worker/oversize.h"
 #include "worker/sa.h"
 #include "worker/tx.h"
 #include "xipsec/meta.h"
@@ -28,31 +30,31 @@
 
 /* ------------------------------------------------------------------ ends */
 
-static void drop(struct worker *w, struct work *work, __u16 reason)
+void pipeline_drop(struct worker *w, struct work *work, __u16 reason)
 {
 	worker_count(w, reason, work->bytes);
 	frame_free(&w->frames, work->p.frame);
 }
 
 /* data stands at the Ethernet header. From success on the frame is the kernel's. */
-static void transmit(struct worker *w, struct work *work, __u32 slot, __u16 reason)
+void pipeline_transmit(struct worker *w, struct work *work, __u32 slot, __u16 reason)
 {
 	struct xsk *xsk = w->tx_of[slot][work->p.queue];
 	__u64 addr = work->p.data - w->frames.umem;
 
 	if (unlikely(!xsk)) {
-		drop(w, work, XIPSEC_REASON_NO_ROUTE);
+		pipeline_drop(w, work, XIPSEC_REASON_NO_ROUTE);
 		return;
 	}
 	if (unlikely(tx_send(xsk, &w->frames, addr, work->p.len))) {
-		drop(w, work, XIPSEC_REASON_TX_FULL);
+		pipeline_drop(w, work, XIPSEC_REASON_TX_FULL);
 		return;
 	}
 	worker_count(w, reason, work->bytes);
 	worker_add(&w->stats->tx_packets, 1);
 }
 
-static void push_eth(struct packet *p, const __u8 *dst, const __u8 *src)
+void pipeline_push_eth(struct packet *p, const __u8 *dst, const __u8 *src)
 {
 	__be16 type = htons(p->family == XIPSEC_FAMILY_IP4 ? ETH_P_IP : ETH_P_IPV6);
 
@@ -82,7 +84,7 @@ static int waits_for(struct worker *w, struct nexthop *nh, struct work *work)
 		return 0;
 	if (nh->status == XIPSEC_NEXTHOP_UNKNOWN && !nexthop_hold(w->nhs, nh, work))
 		return 1;
-	drop(w, work, nexthop_reason(nh, work->dir));
+	pipeline_drop(w, work, nexthop_reason(nh, work->dir));
 	return 1;
 }
 
@@ -93,7 +95,7 @@ static __u32 link_mtu(const struct nexthop *nh, const struct device *dev)
 
 /* ------------------------------------------------------------------ out */
 
-static bool icmp_allowed(struct worker *w)
+bool pipeline_icmp_allowed(struct worker *w)
 {
 	__u64 passed = w->now_ms - w->icmp_filled;
 
@@ -120,9 +122,9 @@ static void answer_icmp(struct worker *w, struct work *work)
 	__u8 l2[L2_MAX];
 
 	memcpy(l2, work->p.data - work->p.l2_len, work->p.l2_len);
-	if (!dev->known || !memcmp(src, &none, sizeof(none)) || (l2[0] & 1) || !icmp_allowed(w) ||
-	    icmp_error_build(&work->p, src)) {
-		drop(w, work, reason);
+	if (!dev->known || !memcmp(src, &none, sizeof(none)) || (l2[0] & 1) ||
+	    !pipeline_icmp_allowed(w) || icmp_error_build(&work->p, src)) {
+		pipeline_drop(w, work, reason);
 		return;
 	}
 	work->p.data -= work->p.l2_len;
@@ -130,19 +132,32 @@ static void answer_icmp(struct worker *w, struct work *work)
 	memcpy(work->p.data, l2 + ETH_ALEN, ETH_ALEN);
 	memcpy(work->p.data + ETH_ALEN, l2, ETH_ALEN);
 	memcpy(work->p.data + 2 * ETH_ALEN, l2 + 2 * ETH_ALEN, work->p.l2_len - 2 * ETH_ALEN);
-	transmit(w, work, work->p.slot, XIPSEC_REASON_ICMP_SENT);
+	pipeline_transmit(w, work, work->p.slot, XIPSEC_REASON_ICMP_SENT);
 }
 
-static void finish_out(struct worker *w, struct work *work, const struct nexthop *nh)
+void pipeline_seal(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n,
+		   __u32 mtu)
+{
+	if (place->sa->ah)
+		ah_out_burst(place->sa, pkts, n, mtu, w->now_ms / 1000);
+	else
+		esp_out_burst(place->sa, pkts, n, mtu, w->now_ms / 1000);
+}
+
+void pipeline_finish_out(struct worker *w, struct work *work, const struct nexthop *nh, __u32 mtu)
 {
 	switch (work->p.reason) {
 	case XIPSEC_REASON_SEALED:
-		push_eth(&work->p, nh->dst_mac, nh->src_mac);
-		transmit(w, work, nh->slot, XIPSEC_REASON_SEALED);
+		if (unlikely(work->p.len > mtu)) {
+			oversize_sealed(w, work, nh, mtu);
+			break;
+		}
+		pipeline_push_eth(&work->p, nh->dst_mac, nh->src_mac);
+		pipeline_transmit(w, work, nh->slot, XIPSEC_REASON_SEALED);
 		break;
 	case XIPSEC_REASON_TOO_BIG:
 	case XIPSEC_REASON_TTL: answer_icmp(w, work); break;
-	default: drop(w, work, work->p.reason);
+	default: pipeline_drop(w, work, work->p.reason);
 	}
 }
 
@@ -155,11 +170,25 @@ static void tell_stopped(struct worker *w, struct sa_place *place)
 	worker_owe(w, XIPSEC_CTL_SA_STOPPED, place - w->sas, place->generation);
 }
 
-static void out_group(struct worker *w, struct sa_place *place, struct packet **pkts,
-		      unsigned int n)
+/* Takes those out that have to be cut. Returns how many are left. */
+static unsigned int cut_oversize(struct worker *w, struct sa_place *place, struct packet **pkts,
+				 unsigned int n, const struct nexthop *nh, __u32 mtu)
+{
+	__u32 from = oversize_from(place->sa, mtu);
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		if (!unlikely(pkts[i]->len > from) ||
+		    !oversize_out(w, place, work_of(pkts[i]), nh, mtu))
+			pkts[left++] = pkts[i];
+	return left;
+}
+
+void pipeline_out(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n)
 {
 	struct nexthop *nh = nexthop_find(w->nhs, &place->dst, place->outer_family, w->now_ms);
 	const struct device *dev = &w->dev[nh->slot];
+	__u32 mtu;
 
 	/* Waiting comes before sealing: a number that waits would fall out of the peer's window.
 	 * ESP goes to the unprotected side alone, and not by an interface that is down. */
@@ -167,12 +196,14 @@ static void out_group(struct worker *w, struct sa_place *place, struct packet **
 	    dev->ctl.role != XIPSEC_ROLE_UNPROTECTED) {
 		for (unsigned int i = 0; i < n; i++)
 			if (!waits_for(w, nh, work_of(pkts[i])))
-				drop(w, work_of(pkts[i]), XIPSEC_REASON_NO_ROUTE);
+				pipeline_drop(w, work_of(pkts[i]), XIPSEC_REASON_NO_ROUTE);
 		return;
 	}
-	esp_out_burst(place->sa, pkts, n, link_mtu(nh, dev), w->now_ms / 1000);
+	mtu = sa_path_mtu(place->sa, link_mtu(nh, dev), w->now_ms / 1000);
+	n = cut_oversize(w, place, pkts, n, nh, mtu);
+	pipeline_seal(w, place, pkts, n, mtu);
 	for (unsigned int i = 0; i < n; i++)
-		finish_out(w, work_of(pkts[i]), nh);
+		pipeline_finish_out(w, work_of(pkts[i]), nh, mtu);
 	tell_stopped(w, place);
 }
 
@@ -201,35 +232,37 @@ static void send_opened(struct worker *w, struct work *work)
 		return;
 	dev = &w->dev[nh->slot];
 	if (unlikely(dev->known && dev->ctl.role == XIPSEC_ROLE_UNPROTECTED)) {
-		drop(w, work, XIPSEC_REASON_INNER_BLACK);
+		pipeline_drop(w, work, XIPSEC_REASON_INNER_BLACK);
 		return;
 	}
 	if (unlikely(!dev->known || !dev->ctl.up || dev->ctl.role != XIPSEC_ROLE_PROTECTED)) {
-		drop(w, work, XIPSEC_REASON_NO_ROUTE);
+		pipeline_drop(w, work, XIPSEC_REASON_NO_ROUTE);
 		return;
 	}
-	/* The error would have to go back through the tunnel, and IPv4 without DF be cut into
-	 * fragments: neither is done yet. */
 	if (unlikely(work->p.len > link_mtu(nh, dev))) {
-		drop(w, work, XIPSEC_REASON_TOO_BIG);
+		oversize_opened(w, work, nh, link_mtu(nh, dev));
 		return;
 	}
 	if (unlikely(inner_forward(work->p.data, work->p.family))) {
-		drop(w, work, XIPSEC_REASON_TTL);
+		work->p.reason = XIPSEC_REASON_TTL;
+		oversize_answer(w, work, nh->slot);
 		return;
 	}
-	push_eth(&work->p, nh->dst_mac, nh->src_mac);
-	transmit(w, work, nh->slot, XIPSEC_REASON_OPENED);
+	pipeline_push_eth(&work->p, nh->dst_mac, nh->src_mac);
+	pipeline_transmit(w, work, nh->slot, XIPSEC_REASON_OPENED);
 }
 
 static void in_group(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n)
 {
-	esp_in_burst(place->sa, pkts, n, w->now_ms / 1000);
+	if (place->sa->ah)
+		ah_in_burst(place->sa, pkts, n, w->now_ms / 1000);
+	else
+		esp_in_burst(place->sa, pkts, n, w->now_ms / 1000);
 	for (unsigned int i = 0; i < n; i++) {
 		if (pkts[i]->reason == XIPSEC_REASON_OPENED)
 			send_opened(w, work_of(pkts[i]));
 		else
-			drop(w, work_of(pkts[i]), pkts[i]->reason);
+			pipeline_drop(w, work_of(pkts[i]), pkts[i]->reason);
 	}
 }
 
@@ -376,7 +409,7 @@ static void run_burst(struct worker *w, struct work **works, unsigned int n)
 	}
 	for (unsigned int g = 0; g < n_groups; g++) {
 		if (groups[g].place->dir == XIPSEC_DIR_OUT)
-			out_group(w, groups[g].place, sorted + groups[g].first, groups[g].n);
+			pipeline_out(w, groups[g].place, sorted + groups[g].first, groups[g].n);
 		else
 			in_group(w, groups[g].place, sorted + groups[g].first, groups[g].n);
 	}
@@ -451,7 +484,7 @@ unsigned int pipeline_receive(struct worker *w, struct xsk *xsk)
 		};
 		reason = classify(w, work, descs[i].addr, descs[i].len);
 		if (unlikely(reason))
-			drop(w, work, reason);
+			pipeline_drop(w, work, reason);
 		else
 			works[n++] = work;
 	}
@@ -473,7 +506,7 @@ void pipeline_resume(struct worker *w)
 			__u16 reason = check_fresh(w, &store[i]);
 
 			if (reason)
-				drop(w, &store[i], reason);
+				pipeline_drop(w, &store[i], reason);
 			else if (store[i].opened)
 				send_opened(w, &store[i]);
 			else
@@ -491,5 +524,5 @@ void pipeline_drop_sa(struct worker *w, __u32 sa_index)
 
 	while ((n = nexthops_take_sa(w->nhs, sa_index, store, BURST_MAX)))
 		for (unsigned int i = 0; i < n; i++)
-			drop(w, &store[i], XIPSEC_REASON_STALE_META);
+			pipeline_drop(w, &store[i], XIPSEC_REASON_STALE_META);
 }

@@ -83,6 +83,8 @@ static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_back
 	to->open = to->key->open;
 	sa_fill_alg(to, from);
 	sa_fill_limits(to, &from->limits);
+	to->df_clear = from->df == XIPSEC_DF_CLEAR;
+	memcpy(to->child, from->child, sizeof(to->child));
 	to->tfc_size = to->transport ? 0 : from->tfc_size;
 	to->dummies = from->dummies;
 	to->peer = from->src;
@@ -176,5 +178,7 @@ __u32 sa_path_mtu(const struct sa *sa, __u32 link_mtu, __u64 now_s)
 	__u32 pmtu = __atomic_load_n(&sa->state->pmtu, __ATOMIC_RELAXED);
 	__u32 since = (__u32)now_s - __atomic_load_n(&sa->state->pmtu_time, __ATOMIC_RELAXED);
 
+	if (link_mtu >= SA_ANY_MTU)
+		return link_mtu;
 	return pmtu && pmtu < link_mtu && since < XIPSEC_PMTU_AGE ? pmtu : link_mtu;
 }

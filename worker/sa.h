@@ -24,7 +24,8 @@ struct sa {
 	struct crypto_key *key;
 	crypto_burst_fn *seal;
 	crypto_burst_fn *open;
-	struct outer outer; /* the headers' template; transport mode: of UDP alone */
+	struct outer outer;          /* the headers' template; transport mode: of UDP alone */
+	char child[XIPSEC_NAME_LEN]; /* whose policies it serves */
 	struct xipsec_addr src;
 	struct xipsec_addr dst; /* outer; the next hop of what is sealed */
 	__u32 index;
@@ -35,6 +36,7 @@ struct sa {
 	__u8 esn;
 	__u8 transport; /* the mode; else tunnel */
 	__u8 udp;       /* ESP in UDP */
+	__u8 df_clear;  /* outbound: what carries its packets may be cut */
 	__u8 aad_len;
 	__u8 aad_shift; /* 32 without ESN: the AAD holds the low half alone */
 	/* Of its algorithm, in bytes. */
@@ -77,8 +79,11 @@ __u32 sa_inner_max(const struct sa *sa, __u32 path_mtu);
 /* The same in transport mode, for packets of which `front` bytes stay in front of ESP. */
 __u32 sa_transport_max(const struct sa *sa, __u32 path_mtu, __u32 front);
 
+/* In place of an MTU: packets are sealed whatever their length, and cut then. */
+#define SA_ANY_MTU 0x10000u
+
 /* What is left of `link_mtu` by the path's own MTU, as authentic ICMP errors told it: believed for
- * XIPSEC_PMTU_AGE seconds. */
+ * XIPSEC_PMTU_AGE seconds. SA_ANY_MTU stays what it is. */
 __u32 sa_path_mtu(const struct sa *sa, __u32 link_mtu, __u64 now_s);
 
 /* From LIVE to STOPPED, if the state is still this SA's. */

@@ -101,7 +101,9 @@
 	/* this host's own traffic, and interfaces that routes lead into */                        \
 	X(HOST_OUT, "host_out", STEER, "this host's own, policy says protect: to a worker")        \
 	X(OPENED_LOCAL, "opened_local", DONE, "decapsulated and given to this host")               \
-	X(NO_TUNNEL, "no_tunnel", DROP, "the interface that the SA leads to is not there")
+	X(NO_TUNNEL, "no_tunnel", DROP, "the interface that the SA leads to is not there")         \
+	/* what does not fit */                                                                    \
+	X(FRAGMENTED, "fragmented", DONE, "cut into fragments, which are counted for themselves")
 
 enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,

@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Packets that do not fit, through whole rounds of a worker: what leaves is collected frame by
+ * frame, put together again by code of the test's own, and compared with what came in.
+ */
+#include "tests/unit/pipeline_fixture.h"
+
+#include "worker/checksum.h"
+#include "worker/sa.h"
+
+enum { MAX_SENT = 16, INNER = 14 };
+
+static struct {
+	__u8 frame[MAX_SENT][2048];
+	__u32 len[MAX_SENT];
+	unsigned int n;
+} out;
+
+static __u8 packet[2048], whole[4096];
+
+/* Everything that stands in the TX ring, into `out`. */
+static void collect(struct port *port)
+{
+	out.n = 0;
+	while (*port->tx.consumer != *port->tx.producer) {
+		const struct xdp_desc *desc =
+			(struct xdp_desc *)port->tx.desc + (*port->tx.consumer % RING);
+
+		assert_true(out.n < MAX_SENT);
+		out.len[out.n] = desc->len;
+		memcpy(out.frame[out.n++], t.w->frames.umem + desc->addr, desc->len);
+		((__u64 *)port->comp.desc)[*port->comp.producer % RING] = desc->addr;
+		++*port->comp.producer;
+		++*port->tx.consumer;
+	}
+}
+
+static __u32 at16(const __u8 *at)
+{
+	return at[0] << 8 | at[1];
+}
+
+/* An inner packet in its frame, payload different everywhere. */
+static __u32 big(__u32 payload, bool df)
+{
+	__u32 len = inner(packet, payload, df);
+
+	for (__u32 i = 0; i < payload; i++)
+		packet[42 + i] = (__u8)(i * 13 + i / 251);
+	return len;
+}
+
+/* IPv4 fragments in `out`, in any order, of one datagram: puts it together behind a header like
+ * theirs in `whole`. Returns its bytes. */
+static __u32 assemble(__u32 mtu)
+{
+	__u32 total = 0, seen = 0;
+
+	memset(whole, 0, sizeof(whole));
+	for (unsigned int i = 0; i < out.n; i++) {
+		const __u8 *ip = out.frame[i] + 14;
+		__u32 len = at16(ip + 2), frag = at16(ip + 6), off = (frag & 0x1fff) * 8;
+
+		assert_int_equal(len + 14, out.len[i]);
+		assert_true(len <= mtu);
+		assert_int_equal(csum_fold(csum_add(0, ip, 20)), 0xffff);
+		assert_memory_equal(ip + 4, out.frame[0] + 18, 2);
+		memcpy(whole + 20 + off, ip + 20, len - 20);
+		seen += len - 20;
+		if (!(frag & 0x2000))
+			total = off + len - 20;
+	}
+	assert_true(total > 0);
+	assert_int_equal(seen, total);
+	memcpy(whole, out.frame[0] + 14, 20);
+	whole[2] = (20 + total) >> 8;
+	whole[3] = (__u8)(20 + total);
+	whole[6] &= 0xc0;
+	whole[7] = 0;
+	return 20 + total;
+}
+
+/* What is sent back into a worker that is its own peer. */
+static void rx_all(void)
+{
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_IN);
+
+	for (unsigned int i = 0; i < out.n; i++)
+		rx(&t.black, out.frame[i], out.len[i], &meta);
+	go_round();
+}
+
+static void rx_big(__u32 len)
+{
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
+
+	rx(&t.red, packet, len, &meta);
+	go_round();
+}
+
+/* The datagram in `whole` is the packet, forwarded `hops` times. */
+static void assert_is_packet(__u32 len, int hops)
+{
+	assert_int_equal(whole[8], packet[14 + 8] - hops);
+	assert_memory_equal(whole + 12, packet + 26, 8);
+	assert_memory_equal(whole + 20, packet + 34, len - 34);
+}
+
+static void remake_sa(__u32 index, __u8 dir, __u8 mode, __u8 df, const char *child)
+{
+	struct ctl_in in = {.msg.sa = {.hdr.type = XIPSEC_CTL_SA,
+				       .index = index,
+				       .generation = GEN,
+				       .sa = {
+					       .src.word[0] = inet_addr("192.0.2.1"),
+					       .dst.word[0] = inet_addr("192.0.2.2"),
+					       .spi = htonl(0x1001),
+					       .outer_family = XIPSEC_FAMILY_IP4,
+					       .l4_proto = IPPROTO_ESP,
+					       .dir = dir,
+					       .mode = mode,
+					       .df = df,
+					       .alg = XIPSEC_ALG_AES128GCM16,
+					       .window = 1024,
+					       .key_len = 20,
+					       .key = {9, 8, 7},
+					       .n_selectors = 1,
+				       }}};
+	struct xipsec_selector *sel = &in.msg.sa.sa.selector[0];
+
+	sel->local_port_hi = sel->remote_port_hi = sel->icmp_hi = XIPSEC_PORT_MAX;
+	sel->any_proto = 1;
+	strcpy(in.msg.sa.sa.child, child);
+	assert_int_equal(worker_message(t.w, &in), 0);
+}
+
+/* ------------------------------------------------------------------ out */
+
+static void cut_before_sealing(void **state)
+{
+	__u32 fits = 1500 - 20 - 16 - 16 - 2, len = 0;
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+	for (__u32 payload = fits - 28 - 2; payload <= 1472; payload++) {
+		__u64 before = count(XIPSEC_REASON_FRAGMENTED), seq = t.sas[SA_OUT].seq;
+
+		len = big(payload, false);
+		rx_big(len);
+		collect(&t.black);
+		assert_int_equal(out.n, len - 14 <= fits ? 1 : 2);
+		assert_int_equal(count(XIPSEC_REASON_FRAGMENTED) - before, out.n - 1);
+		assert_int_equal(t.sas[SA_OUT].seq - seq, out.n);
+		for (unsigned int i = 0; i < out.n; i++) {
+			assert_true(out.len[i] <= 14 + 1500);
+			assert_int_equal(at16(out.frame[i] + 20) & 0x3fff, 0);
+			assert_int_equal(out.frame[i][23], IPPROTO_ESP);
+		}
+		rx_all();
+		collect(&t.red);
+		assert_int_equal(assemble(1500), len - 14);
+		assert_is_packet(len, 2);
+		assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 0);
+		assert_int_equal(t.sas[SA_OUT].drops[XIPSEC_REASON_TOO_BIG], 0);
+	}
+}
+
+/* The sum of a datagram whose sender left it to hardware spans all pieces. */
+static void checksum_before_cutting(void **state)
+{
+	__u32 len = big(1472, false);
+	__u64 pseudo;
+	__u16 sum;
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+	pseudo = csum_add((__u64)htons(1480) + htons(IPPROTO_UDP), packet + 26, 8);
+	sum = csum_fold(pseudo);
+	memcpy(packet + 40, &sum, 2);
+	rx_big(len);
+	collect(&t.black);
+	rx_all();
+	collect(&t.red);
+	assert_int_equal(out.n, 2);
+	assert_int_equal(assemble(1500), 1500);
+	assert_int_equal(csum_fold(csum_add(pseudo, whole + 20, 1480)), 0xffff);
+}
+
+static void ttl_is_told_once(void **state)
+{
+	__u32 len = big(1472, false);
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	packet[14 + 8] = 1;
+	rx_big(len);
+	collect(&t.black);
+	assert_int_equal(out.n, 0);
+	collect(&t.red);
+	assert_int_equal(out.n, 1);
+	assert_memory_equal(out.frame[0] + 34, "\x0b\x00", 2);
+	assert_int_equal(count(XIPSEC_REASON_FRAGMENTED), 0);
+	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 1);
+}
+
+/* All pieces get a frame, or none is sent. */
+static void no_frames_no_pieces(void **state)
+{
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
+	__u32 len = big(1472, false);
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	rx(&t.red, packet, len, &meta);
+	t.w->frames.n_free = 1; /* the others hide */
+	worker_round(t.w);
+	assert_int_equal(count(XIPSEC_REASON_TX_FULL), 1);
+	assert_int_equal(count(XIPSEC_REASON_FRAGMENTED), 0);
+	assert_int_equal(t.sas[SA_OUT].seq, 0);
+	rx(&t.red, packet, len, &meta);
+	t.w->frames.n_free = 2;
+	worker_round(t.w);
+	assert_int_equal(count(XIPSEC_REASON_FRAGMENTED), 1);
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 2);
+}
+
+/* ------------------------------------------------------------------ outside */
+
+static void sealed_whole_and_cut(void **state)
+{
+	static const struct {
+		__u8 mode, df;
+		bool inner_df;
+		unsigned int n; /* frames; 0: answered */
+	} cases[] = {
+		{XIPSEC_MODE_TUNNEL, XIPSEC_DF_CLEAR, true, 2},
+		{XIPSEC_MODE_TUNNEL, XIPSEC_DF_SET, true, 0},
+		{XIPSEC_MODE_TUNNEL, XIPSEC_DF_COPY, true, 0},
+		{XIPSEC_MODE_TRANSPORT, XIPSEC_DF_SET, false, 2},
+		{XIPSEC_MODE_TRANSPORT, XIPSEC_DF_SET, true, 0},
+		{XIPSEC_MODE_TRANSPORT, XIPSEC_DF_CLEAR, true, 0},
+	};
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		__u64 sealed = count(XIPSEC_REASON_SEALED), seq = t.sas[SA_OUT].seq;
+		__u32 len = big(1472, cases[i].inner_df), esp_len;
+
+		remake_sa(SA_OUT, XIPSEC_DIR_OUT, cases[i].mode, cases[i].df, "");
+		remake_sa(SA_IN, XIPSEC_DIR_IN, cases[i].mode, cases[i].df, "");
+		rx_big(len);
+		collect(&t.black);
+		assert_int_equal(out.n, cases[i].n);
+		assert_int_equal(count(XIPSEC_REASON_SEALED) - sealed, cases[i].n);
+		assert_int_equal(t.sas[SA_OUT].seq - seq, cases[i].n ? 1 : 0);
+		if (!out.n) {
+			collect(&t.red);
+			assert_int_equal(out.n, 1);
+			assert_memory_equal(out.frame[0] + 34, "\x03\x04", 2);
+			continue;
+		}
+		assert_int_equal(out.frame[0][23], IPPROTO_ESP);
+		assert_int_equal(at16(out.frame[0] + 20), 0x2000);
+		assert_int_equal(at16(out.frame[1] + 20), 1480 / 8);
+		esp_len = assemble(1500);
+		assert_true(esp_len > 1500);
+		whole[10] = whole[11] = 0;
+		memcpy(out.frame[0] + 14, whole, esp_len);
+		out.len[0] = 14 + esp_len;
+		out.n = 1;
+		rx_all();
+		collect(&t.red);
+		assert_int_equal(out.n, 1);
+		assert_int_equal(assemble(1500), len - 14);
+		assert_is_packet(len, 2);
+	}
+}
+
+/* ------------------------------------------------------------------ in */
+
+static void narrow_red(__u32 mtu)
+{
+	struct ctl_in in = {.msg.dev = {.hdr.type = XIPSEC_CTL_DEV,
+					.slot = RED,
+					.role = XIPSEC_ROLE_PROTECTED,
+					.mtu = mtu,
+					.up = 1,
+					.ip4.word[0] = inet_addr("10.2.0.254")}};
+
+	assert_int_equal(worker_message(t.w, &in), 0);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+}
+
+static void decrypted_is_cut(void **state)
+{
+	__u32 len = big(1300, false);
+
+	narrow_red(600);
+	rx_big(len);
+	collect(&t.black);
+	assert_int_equal(out.n, 1);
+	rx_all();
+	collect(&t.red);
+	assert_int_equal(out.n, 3);
+	assert_int_equal(assemble(600), len - 14);
+	assert_is_packet(len, 2);
+	assert_int_equal(count(XIPSEC_REASON_FRAGMENTED), 1);
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 3);
+	assert_memory_equal(out.frame[2],
+			    "\x02\x00\x00\x00\x01\x01\x02\x00\x00\x00\x00\x01\x08\x00", 14);
+}
+
+/* Seals `packet`, lets the peer (this worker) answer into the tunnel, opens the answer. */
+static void answered(__u32 len)
+{
+	rx_big(len);
+	collect(&t.black);
+	assert_int_equal(out.n, 1);
+	rx_all();
+	collect(&t.red);
+	assert_int_equal(out.n, 0);
+	collect(&t.black);
+}
+
+static void decrypted_is_answered(void **state)
+{
+	static const struct {
+		__u32 mtu;
+		__u8 ttl, type, code;
+	} cases[] = {{600, 64, 3, 4}, {1500, 2, 11, 0}};
+
+	for (size_t i = 0; i < 2; i++) {
+		__u32 len = big(1300, true), from = inet_addr("10.2.0.254"),
+		      to = inet_addr("10.1.0.1");
+		const __u8 *ip = out.frame[0] + 14;
+
+		narrow_red(cases[i].mtu);
+		packet[14 + 8] = cases[i].ttl;
+		answered(len);
+		assert_int_equal(out.n, 1);
+		assert_int_equal(ip[9], IPPROTO_ESP);
+		assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), i + 1);
+		assert_int_equal(count(XIPSEC_REASON_SEALED), 2 * (i + 1));
+		narrow_red(1500);
+		tell_hop("10.1.0.1", XIPSEC_NEXTHOP_OK, RED);
+		rx_all();
+		collect(&t.red);
+		assert_int_equal(out.n, 1);
+		assert_int_equal(ip[9], IPPROTO_ICMP);
+		assert_memory_equal(ip + 12, &from, 4);
+		assert_memory_equal(ip + 16, &to, 4);
+		assert_int_equal(ip[20], cases[i].type);
+		assert_int_equal(ip[21], cases[i].code);
+		assert_int_equal(at16(ip + 26), cases[i].type == 3 ? cases[i].mtu : 0);
+		assert_int_equal(csum_fold(csum_add(0, ip + 20, at16(ip + 2) - 20)), 0xffff);
+		/* the quote is the inner packet */
+		assert_memory_equal(ip + 28 + 12, packet + 26, 500);
+	}
+}
+
+/* No other child's SA takes the answer, and no selector is stretched for it. */
+static void answers_keep_to_their_child(void **state)
+{
+	__u32 len = big(1300, true);
+	struct sa *sa;
+
+	narrow_red(600);
+	remake_sa(SA_OUT, XIPSEC_DIR_OUT, XIPSEC_MODE_TUNNEL, 0, "one");
+	remake_sa(SA_IN, XIPSEC_DIR_IN, XIPSEC_MODE_TUNNEL, 0, "two");
+	answered(len);
+	assert_int_equal(out.n, 0);
+	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 1);
+	remake_sa(SA_IN, XIPSEC_DIR_IN, XIPSEC_MODE_TUNNEL, 0, "one");
+	sa = t.w->sas[SA_IN].sa;
+	sa->selector[0].any_proto = 0;
+	sa->selector[0].l4_proto = IPPROTO_UDP;
+	usleep(12000);
+	answered(len);
+	assert_int_equal(out.n, 0);
+	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 2);
+	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 0);
+	/* the control: with the right selector it goes */
+	sa->selector[0].any_proto = 1;
+	sa->selector[0].l4_proto = 0;
+	answered(len);
+	assert_int_equal(out.n, 1);
+	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 1);
+	/* a stopped SA seals nothing */
+	t.sas[SA_OUT].status = XIPSEC_SA_STOPPED;
+	big(1300, true);
+	rx_big(len);
+	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(cut_before_sealing),    TEST(checksum_before_cutting),
+		TEST(ttl_is_told_once),      TEST(no_frames_no_pieces),
+		TEST(sealed_whole_and_cut),  TEST(decrypted_is_cut),
+		TEST(decrypted_is_answered), TEST(answers_keep_to_their_child),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "worker/oversize.h"
+
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "worker/fragment.h"
+#include "worker/icmp.h"
+#include "worker/inner.h"
+
+#define PIECES     16  /* that are sealed in one go */
+#define PIECE_ROOM 256 /* before a piece: headers, IV, Ethernet */
+#define PIECE_TAIL 128 /* behind it: padding, trailer, ICV */
+#define SCAN_MS    10  /* between two searches for the SA of the other direction */
+
+/* ------------------------------------------------------------------ pieces */
+
+static __u32 piece_max(const struct worker *w)
+{
+	return w->frames.size - PIECE_ROOM - PIECE_TAIL;
+}
+
+/* Ends the packet unless all its pieces can have a frame. */
+static bool cut_ready(struct worker *w, struct work *work, const struct fragment_cut *cut, int err)
+{
+	if (!err && fragment_count(cut) <= w->frames.n_free)
+		return true;
+	pipeline_drop(w, work, err ? XIPSEC_REASON_TOO_BIG : XIPSEC_REASON_TX_FULL);
+	return false;
+}
+
+/* The next piece, in a frame of its own, with what the runtime knows of `from`. */
+static bool piece_take(struct worker *w, const struct work *from, struct fragment_cut *cut,
+		       struct work *piece)
+{
+	struct packet *p = &piece->p;
+
+	if (!w->frames.n_free || !fragment_count(cut))
+		return false;
+	*piece = *from;
+	p->frame = frame_take(&w->frames);
+	p->data = frame_at(&w->frames, p->frame) + PIECE_ROOM;
+	p->len = fragment_next(cut, p->data);
+	p->headroom = PIECE_ROOM - ETH_HLEN;
+	p->tailroom = w->frames.size - PIECE_ROOM - p->len;
+	p->l4_off = 0;
+	piece->bytes = p->len + p->l2_len;
+	return true;
+}
+
+static void cut_done(struct worker *w, struct work *work)
+{
+	pipeline_drop(w, work, XIPSEC_REASON_FRAGMENTED);
+}
+
+/* ------------------------------------------------------------------ out */
+
+/* Each piece is sealed for itself. The checksum spans them all: it is completed before. */
+static void cut_before(struct worker *w, struct sa_place *place, struct work *work,
+		       const struct inner *inner, const struct nexthop *nh, __u32 mtu)
+{
+	__u32 max = sa_inner_max(place->sa, mtu);
+	struct packet *pkts[PIECES];
+	struct work piece[PIECES];
+	struct fragment_cut cut;
+	unsigned int n;
+
+	if (max > piece_max(w))
+		max = piece_max(w);
+	inner_complete(work->p.data, inner);
+	if (!cut_ready(w, work, &cut, fragment_ip4(&cut, work->p.data, inner->len, max)))
+		return;
+	do {
+		for (n = 0; n < PIECES && piece_take(w, work, &cut, &piece[n]); n++)
+			pkts[n] = &piece[n].p;
+		pipeline_seal(w, place, pkts, n, mtu);
+		for (unsigned int i = 0; i < n; i++) {
+			if (pkts[i]->reason == XIPSEC_REASON_SEALED)
+				pipeline_finish_out(w, &piece[i], nh, mtu);
+			else
+				pipeline_drop(w, &piece[i], pkts[i]->reason);
+		}
+	} while (n == PIECES);
+	cut_done(w, work);
+}
+
+/* May it be sealed whole and cut then? What carries the packet must not forbid it: in transport
+ * mode the packet's own header, in tunnel mode that of the SA. */
+static bool cut_outside(const struct sa *sa, const struct inner *inner)
+{
+	if (sa->transport && !(inner->flags & INNER_DF))
+		return true;
+	return sa->df_clear && (!sa->transport || inner->family == XIPSEC_FAMILY_IP6);
+}
+
+bool oversize_out(struct worker *w, struct sa_place *place, struct work *work,
+		  const struct nexthop *nh, __u32 mtu)
+{
+	struct packet *p = &work->p;
+	const struct sa *sa = place->sa;
+	struct inner inner;
+
+	if (p->reason || inner_parse(p->data, p->len, &inner))
+		return false;
+	/* The sealing steps tell its sender. */
+	if (!(p->flags & PACKET_LOCAL) && inner.ttl <= 1)
+		return false;
+	if (!sa->transport && inner.len <= sa_inner_max(sa, mtu))
+		return false;
+	if (!sa->transport && !(inner.flags & INNER_DF)) {
+		cut_before(w, place, work, &inner, nh, mtu);
+		return true;
+	}
+	if (!cut_outside(sa, &inner))
+		return false;
+	pipeline_seal(w, place, &p, 1, SA_ANY_MTU);
+	/* No room in the frame: what fits as it is does. */
+	if (p->reason == XIPSEC_REASON_TOO_BIG)
+		p->icmp_mtu = oversize_from(sa, mtu);
+	pipeline_finish_out(w, work, nh, mtu);
+	return true;
+}
+
+/* Not to be foreseen (RFC 7739), and not repeated for 2^32 packets of this worker. */
+static __be32 next_id(struct worker *w)
+{
+	if (!w->fragment_id &&
+	    getrandom(&w->fragment_id, sizeof(w->fragment_id), GRND_NONBLOCK) < 0)
+		w->fragment_id = (__u32)w->now_ms;
+	return htonl(++w->fragment_id);
+}
+
+void oversize_sealed(struct worker *w, struct work *work, const struct nexthop *nh, __u32 mtu)
+{
+	const struct sa *sa = w->sas[work->sa_index].sa;
+	struct packet *p = &work->p;
+	__u32 off = p->l4_off - (sa->udp ? OUTER_UDP : 0u);
+	struct fragment_cut cut;
+	struct work piece;
+	int err;
+
+	if (mtu > piece_max(w))
+		mtu = piece_max(w);
+	err = p->family == XIPSEC_FAMILY_IP4
+		      ? fragment_ip4(&cut, p->data, p->len, mtu)
+		      : fragment_ip6(&cut, p->data, p->len, off, mtu, next_id(w));
+	if (!cut_ready(w, work, &cut, err))
+		return;
+	while (piece_take(w, work, &cut, &piece)) {
+		pipeline_push_eth(&piece.p, nh->dst_mac, nh->src_mac);
+		pipeline_transmit(w, &piece, nh->slot, XIPSEC_REASON_SEALED);
+	}
+	cut_done(w, work);
+}
+
+/* ------------------------------------------------------------------ in */
+
+void oversize_opened(struct worker *w, struct work *work, const struct nexthop *nh, __u32 mtu)
+{
+	struct packet *p = &work->p;
+	struct fragment_cut cut;
+	struct inner inner;
+	struct work piece;
+
+	if (inner_parse(p->data, p->len, &inner)) {
+		pipeline_drop(w, work, XIPSEC_REASON_INNER_MALFORMED);
+		return;
+	}
+	p->icmp_mtu = mtu;
+	p->reason = XIPSEC_REASON_TOO_BIG;
+	if (!(inner.flags & INNER_DF))
+		p->reason = (__u16)inner_forward(p->data, p->family);
+	if (p->reason) {
+		oversize_answer(w, work, nh->slot);
+		return;
+	}
+	if (mtu > piece_max(w))
+		mtu = piece_max(w);
+	if (!cut_ready(w, work, &cut, fragment_ip4(&cut, p->data, p->len, mtu)))
+		return;
+	while (piece_take(w, work, &cut, &piece)) {
+		pipeline_push_eth(&piece.p, nh->dst_mac, nh->src_mac);
+		pipeline_transmit(w, &piece, nh->slot, XIPSEC_REASON_OPENED);
+	}
+	cut_done(w, work);
+}
+
+/* ------------------------------------------------------------------ answers into the tunnel */
+
+static bool is_reverse(const struct sa_place *out, const struct sa *in)
+{
+	return out->sa && out->dir == XIPSEC_DIR_OUT &&
+	       !memcmp(out->sa->child, in->child, sizeof(in->child)) &&
+	       __atomic_load_n(&out->state->generation, __ATOMIC_RELAXED) == out->generation &&
+	       __atomic_load_n(&out->state->status, __ATOMIC_RELAXED) == XIPSEC_SA_LIVE;
+}
+
+/* The outbound SA of the same child that was installed last. The place is remembered; without one
+ * the search is not repeated for a while, or strangers' packets would make it a load. */
+static struct sa_place *reverse_of(struct worker *w, struct sa_place *in)
+{
+	struct sa_place *best = NULL;
+
+	if (in->reverse < w->n_sas && is_reverse(&w->sas[in->reverse], in->sa))
+		return &w->sas[in->reverse];
+	if (w->now_ms < w->next_reverse)
+		return NULL;
+	w->next_reverse = w->now_ms + SCAN_MS;
+	for (__u32 i = 0; i < w->n_sas; i++)
+		if (is_reverse(&w->sas[i], in->sa) &&
+		    (!best || (__s32)(w->sas[i].generation - best->generation) > 0))
+			best = &w->sas[i];
+	if (best)
+		in->reverse = (__u32)(best - w->sas);
+	return best;
+}
+
+/* Would the SA accept such a packet from the other side? (RFC 4301 6.2: errors keep to the
+ * selectors.) */
+static bool reverse_allows(const struct sa *in, const struct packet *p)
+{
+	struct xipsec_flow flow;
+	struct inner inner;
+
+	if (inner_parse(p->data, p->len, &inner))
+		return false;
+	inner_flow(p->data, &inner, XIPSEC_DIR_OUT, &flow);
+	for (__u32 i = 0; i < in->n_selectors; i++) {
+		enum xipsec_match match = xipsec_selector_match(&in->selector[i], &flow);
+
+		if (match != XIPSEC_MATCH_NO)
+			return match == XIPSEC_MATCH_YES && !in->refuse[i];
+	}
+	return false;
+}
+
+void oversize_answer(struct worker *w, struct work *work, __u32 slot)
+{
+	struct sa_place *in = &w->sas[work->sa_index], *out = reverse_of(w, in);
+	const struct device *dev = &w->dev[slot];
+	const struct xipsec_addr *src = work->p.family == XIPSEC_FAMILY_IP4 ? &dev->ctl.ip4
+									    : &dev->ctl.ip6;
+	static const struct xipsec_addr none;
+	struct packet *p = &work->p;
+	__u16 reason = p->reason;
+
+	if (!out || !dev->known || !memcmp(src, &none, sizeof(none)) || !pipeline_icmp_allowed(w) ||
+	    icmp_error_build(p, src) || !reverse_allows(in->sa, p)) {
+		pipeline_drop(w, work, reason);
+		return;
+	}
+	worker_count(w, XIPSEC_REASON_ICMP_SENT, work->bytes);
+	p->reason = 0;
+	p->flags |= PACKET_LOCAL;
+	work->bytes = p->len;
+	work->dir = XIPSEC_DIR_OUT;
+	work->opened = 0;
+	work->sa_index = (__u32)(out - w->sas);
+	work->sa_generation = out->generation;
+	work->spd_generation = __atomic_load_n(&w->globals->spd_generation, __ATOMIC_RELAXED);
+	pipeline_out(w, out, &p, 1);
+}

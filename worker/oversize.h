@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Packets that do not fit where they go (RFC 4301 8): cut into fragments, before or after sealing,
+ * or answered with ICMP.
+ *
+ *	inner packet, tunnel mode, may be cut	fragments, each sealed for itself
+ *	must not be cut, the SA's DF is clear	sealed whole, and the ESP packet cut
+ *	transport mode, may be cut		the same (RFC 4303 3.3.4: whole datagrams alone)
+ *	must not be cut				ICMP to its sender
+ *	decrypted, may be cut			fragments to red
+ *	decrypted, must not be cut		ICMP back into the tunnel
+ *
+ * The packet that is cut counts as FRAGMENTED, its pieces count as packets of their own. Its
+ * fragments take frames from the pool; with too few of those it is dropped as TX_FULL.
+ */
+#ifndef WORKER_OVERSIZE_H
+#define WORKER_OVERSIZE_H
+
+#include "worker/pipeline_inside.h"
+#include "worker/sa.h"
+
+/* Inner packets of at most so many bytes fit for certain; longer ones may be oversize_out()'s. */
+static inline __u32 oversize_from(const struct sa *sa, __u32 mtu)
+{
+	return sa->transport ? sa_transport_max(sa, mtu, 128) : sa_inner_max(sa, mtu);
+}
+
+/* Takes an outbound packet that has to be cut. False: not taken, it fits or its sender is told. */
+bool oversize_out(struct worker *w, struct sa_place *place, struct work *work,
+		  const struct nexthop *nh, __u32 mtu);
+
+/* Takes a sealed packet that is longer than `mtu`, and sends it in fragments. */
+void oversize_sealed(struct worker *w, struct work *work, const struct nexthop *nh, __u32 mtu);
+
+/* Takes a decrypted packet longer than `mtu`, the link's to `nh`. */
+void oversize_opened(struct worker *w, struct work *work, const struct nexthop *nh, __u32 mtu);
+
+/* Takes a decrypted packet that cannot go on, TTL or TOO_BIG being its reason, and answers its
+ * sender from red interface `slot` with ICMP, through the newest outbound SA of the same child. The
+ * answer must match what the SA of the packet accepts, turned round; else, or without such an SA,
+ * the packet is dropped with its reason. */
+void oversize_answer(struct worker *w, struct work *work, __u32 slot);
+
+#endif

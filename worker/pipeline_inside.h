@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The inside of the pipeline, for pipeline.c (bursts) and oversize.c (what does not fit). Whoever
+ * gets a work ends it: sends it, keeps it until a next hop is known, or drops it with its reason.
+ */
+#ifndef WORKER_PIPELINE_INSIDE_H
+#define WORKER_PIPELINE_INSIDE_H
+
+#include "worker/loop.h"
+
+/* Counts the packet and takes its frame back. */
+void pipeline_drop(struct worker *w, struct work *work, __u16 reason);
+
+/* Counts it and hands its frame to the socket; data stands at the Ethernet header. Drops it where
+ * that fails. */
+void pipeline_transmit(struct worker *w, struct work *work, __u32 slot, __u16 reason);
+
+/* Writes an Ethernet header before data; 14 bytes of headroom are promised. */
+void pipeline_push_eth(struct packet *p, const __u8 *dst, const __u8 *src);
+
+/* Seals packets that fit; with `mtu` SA_ANY_MTU those too that do not. Each has a reason then. */
+void pipeline_seal(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n,
+		   __u32 mtu);
+
+/* Goes on with what pipeline_seal() gave; sealed packets longer than `mtu` are cut. */
+void pipeline_finish_out(struct worker *w, struct work *work, const struct nexthop *nh, __u32 mtu);
+
+/* Packets of one outbound SA, from their next hop on. */
+void pipeline_out(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n);
+
+/* Takes a token: whether another ICMP error may be sent now (RFC 4443 2.4 (f)). */
+bool pipeline_icmp_allowed(struct worker *w);
+
+#endif
