@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Recognising what belongs to IPsec: ESP, ESP in UDP (RFC 3948) and IKE. */
+/* Recognising what belongs to IPsec: ESP, ESP in UDP (RFC 3948), AH and IKE. */
 #ifndef BPF_ESP_H
 #define BPF_ESP_H
 
@@ -13,14 +13,15 @@ enum esp_form {
 	ESP_FORM_NONE = 0,
 	ESP_FORM_PLAIN,
 	ESP_FORM_UDP,
+	ESP_FORM_AH,
 	ESP_FORM_KEEPALIVE, /* one byte 0xff to port 4500 */
 	ESP_FORM_IKE,       /* port 500, or 4500 with the non-ESP marker */
 };
 
 struct esp_seen {
 	__u32 form;    /* enum esp_form */
-	__be32 spi;    /* with PLAIN and UDP */
-	__u32 esp_off; /* of the ESP header in the frame */
+	__be32 spi;    /* with PLAIN, UDP and AH */
+	__u32 esp_off; /* of the ESP or AH header in the frame */
 };
 
 /* What a datagram to port 4500 is (RFC 3948 2): the first word tells. */
@@ -57,6 +58,14 @@ static __always_inline void esp_look(const struct pkt *pkt, struct esp_seen *see
 		if (!spi)
 			return;
 		seen->form = ESP_FORM_PLAIN;
+		seen->spi = *spi;
+		seen->esp_off = pkt->l4_off;
+	} else if (pkt->l4_proto == IPPROTO_AH) {
+		__be32 *spi = pkt_l4_at(pkt, 4, 8);
+
+		if (!spi)
+			return;
+		seen->form = ESP_FORM_AH;
 		seen->spi = *spi;
 		seen->esp_off = pkt->l4_off;
 	} else if (pkt->l4_proto == IPPROTO_UDP && pkt->dport == PORT_IKE) {

@@ -46,7 +46,7 @@ static __always_inline enum xipsec_reason guard_esp(const struct pkt *pkt)
 	spi = pkt_l4_at(pkt, 0, 8);
 	if (!spi)
 		return GO_ON;
-	entry = sad_lookup(&pkt->dst, pkt->family, *spi);
+	entry = sad_lookup(&pkt->dst, pkt->family, *spi, IPPROTO_ESP);
 	if (!entry || entry->dir != XIPSEC_DIR_OUT || entry->engine != XIPSEC_ENGINE_XFRM)
 		return GO_ON;
 	return XIPSEC_REASON_ESP_OWN;

@@ -94,7 +94,7 @@ static __always_inline const struct xipsec_sad_entry *quoted_sa(const struct pkt
 	spi = pkt_l4_at(pkt, quote->l4_off, 4);
 	if (!spi)
 		return NULL;
-	entry = sad_lookup(&quote->dst, pkt->family, *spi);
+	entry = sad_lookup(&quote->dst, pkt->family, *spi, IPPROTO_ESP);
 	return entry && entry->dir == XIPSEC_DIR_OUT ? entry : NULL;
 }
 

@@ -7,7 +7,8 @@
 #include "bpf/parse.h"
 
 static __always_inline const struct xipsec_sad_entry *sad_lookup(const struct xipsec_addr *dst,
-								 __u8 family, __be32 spi)
+								 __u8 family, __be32 spi,
+								 __u8 l4_proto)
 {
 	struct xipsec_sad_key key;
 	const struct xipsec_sad_entry *entry;
@@ -16,7 +17,7 @@ static __always_inline const struct xipsec_sad_entry *sad_lookup(const struct xi
 	key.dst = *dst;
 	key.spi = spi;
 	key.family = family;
-	key.l4_proto = IPPROTO_ESP;
+	key.l4_proto = l4_proto;
 	entry = bpf_map_lookup_elem(&sad, &key);
 	if (!entry || entry->sa_generation == 0)
 		return NULL;

@@ -133,7 +133,7 @@ int xipsec_red(struct xdp_md *ctx)
 
 /* ------------------------------------------------------------------ black */
 
-/* ESP that could be ours: to the worker of its SA. GO_ON: no SA has this destination and SPI.
+/* ESP or AH that could be ours: to the worker of its SA. GO_ON: no SA has this destination and SPI.
  * Direction of failure: closed. */
 static __always_inline enum xipsec_reason black_esp(struct xdp_md *ctx, const struct pkt *pkt,
 						    const struct xipsec_iface *iface,
@@ -144,9 +144,10 @@ static __always_inline enum xipsec_reason black_esp(struct xdp_md *ctx, const st
 	struct xipsec_meta verdict;
 	int udp = seen->form == ESP_FORM_UDP;
 
-	if (!udp && seen->form != ESP_FORM_PLAIN)
+	if (!udp && seen->form != ESP_FORM_PLAIN && seen->form != ESP_FORM_AH)
 		return GO_ON;
-	entry = sad_lookup(&pkt->dst, pkt->family, seen->spi);
+	entry = sad_lookup(&pkt->dst, pkt->family, seen->spi,
+			   seen->form == ESP_FORM_AH ? IPPROTO_AH : IPPROTO_ESP);
 	if (!entry || entry->dir != XIPSEC_DIR_IN)
 		return GO_ON;
 	if (!!entry->udp != udp)
@@ -174,6 +175,7 @@ static __always_inline enum xipsec_reason black_local(const struct pkt *pkt,
 
 	switch (seen->form) {
 	case ESP_FORM_PLAIN:
+	case ESP_FORM_AH:
 	case ESP_FORM_UDP: return XIPSEC_REASON_NO_SA;
 	case ESP_FORM_KEEPALIVE: return XIPSEC_REASON_NAT_KEEPALIVE;
 	case ESP_FORM_IKE: return XIPSEC_REASON_IKE_IN;

@@ -29,7 +29,7 @@ static enum xipsec_reason admit_one(const struct sa *sa, struct packet *p, __u32
 				    struct inner *inner, struct transport_place *place)
 {
 	enum xipsec_reason reason = inner_parse(p->data, p->len, inner);
-	__u32 head_need = sa->outer.len + sa->head_len, inner_max;
+	__u32 head_need = sa->head_room, inner_max;
 
 	if (!reason && sa->transport)
 		reason = transport_find(p->data, inner, place);

@@ -9,13 +9,16 @@
 
 #include "lib/alg.h"
 #include "lib/log.h"
+#include "worker/ah.h"
 
 static int sa_check(const struct xipsec_sa *sa)
 {
 	__u32 key_len = alg_key_len(sa->alg);
 
-	if (!key_len || sa->l4_proto != IPPROTO_ESP)
+	if (!key_len || (sa->l4_proto != IPPROTO_ESP && sa->l4_proto != IPPROTO_AH))
 		return -ENOTSUP;
+	if (sa->l4_proto == IPPROTO_AH && (!alg_fits_ah(sa->alg) || sa->flags & XIPSEC_SA_UDP))
+		return -EINVAL;
 	/* No policy was asked for it: without its tunnel it must not come out at all. */
 	if (sa->if_id)
 		return -ENOTSUP;
@@ -60,6 +63,20 @@ static void outer_transport(struct outer *outer)
 	outer->ip_len = 0;
 }
 
+/* AH is padded to 4 bytes over IPv4 and to 8 over IPv6 (RFC 4302 2.6). GMAC's IV stands in the ICV
+ * field (RFC 4543 4). What it authenticates has no AAD beside. */
+static void sa_fill_ah(struct sa *to)
+{
+	__u32 pad_to = to->outer_family == XIPSEC_FAMILY_IP4 ? 4 : 8;
+
+	to->icv_off = AH_LEN + to->iv_len;
+	to->head_len = (__u8)((to->icv_off + to->icv_len + pad_to - 1) & ~(pad_to - 1));
+	to->head_room = (__u8)(to->outer.len + to->head_len +
+			       (to->transport ? AH_FRONT_MAX : to->outer.len));
+	to->tail_room = 4;
+	to->aad_len = 0;
+}
+
 static void sa_fill_limits(struct sa *to, const struct xipsec_limits *limits)
 {
 	to->hard_packets = limits->hard_packets ? limits->hard_packets : ~0ULL;
@@ -85,7 +102,7 @@ static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_back
 	sa_fill_limits(to, &from->limits);
 	to->df_clear = from->df == XIPSEC_DF_CLEAR;
 	memcpy(to->child, from->child, sizeof(to->child));
-	to->tfc_size = to->transport ? 0 : from->tfc_size;
+	to->tfc_size = to->transport || from->l4_proto == IPPROTO_AH ? 0 : from->tfc_size;
 	to->dummies = from->dummies;
 	to->peer = from->src;
 	to->peer_port = from->src_port;
@@ -97,6 +114,10 @@ static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_back
 	to->esn = !!(from->flags & XIPSEC_SA_ESN);
 	to->aad_len = to->esn ? 12 : 8;
 	to->aad_shift = to->esn ? 0 : 32;
+	to->head_room = (__u8)(to->outer.len + to->head_len);
+	to->ah = from->l4_proto == IPPROTO_AH;
+	if (to->ah)
+		sa_fill_ah(to);
 	to->window = from->window;
 	to->n_selectors = from->n_selectors;
 	memcpy(to->refuse, from->refuse, from->n_selectors);
@@ -155,7 +176,10 @@ static __u32 text_max(const struct sa *sa, __u32 path_mtu, __u32 fixed)
 {
 	if (path_mtu > 0xffff)
 		path_mtu = 0xffff;
-	fixed += sa->head_len + sa->icv_len;
+	fixed += sa->head_len;
+	if (sa->ah)
+		return path_mtu > fixed ? path_mtu - fixed : 0;
+	fixed += sa->icv_len;
 	if (path_mtu < fixed + sa->align)
 		return 0;
 	return ((path_mtu - fixed) & ~(sa->align - 1u)) - ESP_TRAILER_MIN;

@@ -37,6 +37,7 @@ struct sa {
 	__u8 transport; /* the mode; else tunnel */
 	__u8 udp;       /* ESP in UDP */
 	__u8 df_clear;  /* outbound: what carries its packets may be cut */
+	__u8 ah;        /* the protocol; else ESP */
 	__u8 aad_len;
 	__u8 aad_shift; /* 32 without ESN: the AAD holds the low half alone */
 	/* Of its algorithm, in bytes. */
@@ -44,8 +45,11 @@ struct sa {
 	__u8 iv_len; /* as it travels: 0, 8 or 16 */
 	__u8 icv_len;
 	__u8 align;     /* of what is encrypted, trailer included */
-	__u8 head_len;  /* ESP header and IV */
-	__u8 tail_room; /* that sealing may write behind the text: padding, trailer, ICV */
+	__u8 head_len;  /* ESP header and IV; AH with its ICV */
+	__u8 icv_off;   /* AH: of the ICV in it */
+	__u8 head_room; /* that sealing may write in front: all headers; AH puts some aside there */
+	__u8 tail_room; /* that it may write behind: padding, trailer, ICV; AH: an ESN's high half
+			 */
 	__u8 salt[XIPSEC_SALT_MAX];
 	__u32 window; /* inbound: packets */
 	__u32 tfc_size;

@@ -103,7 +103,10 @@
 	X(OPENED_LOCAL, "opened_local", DONE, "decapsulated and given to this host")               \
 	X(NO_TUNNEL, "no_tunnel", DROP, "the interface that the SA leads to is not there")         \
 	/* what does not fit */                                                                    \
-	X(FRAGMENTED, "fragmented", DONE, "cut into fragments, which are counted for themselves")
+	X(FRAGMENTED, "fragmented", DONE, "cut into fragments, which are counted for themselves")  \
+	/* drops, in the workers */                                                                \
+	X(AH_SHORT, "ah_short", DROP, "AH header of a wrong length")                               \
+	X(AH_FRONT, "ah_front", DROP, "headers in front of AH that it cannot protect")
 
 enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,

@@ -143,7 +143,11 @@ static void put_l4(struct packet *packet, const struct packet_spec *spec)
 		put_ports(packet, spec);
 		put(packet, NULL, 8);
 		break;
-	case IPPROTO_AH: put(packet, NULL, 12); break;
+	case IPPROTO_AH:
+		put(packet, NULL, 4);
+		put32(packet, spec->spi);
+		put(packet, NULL, 4);
+		break;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		put8(packet, spec->icmp_type);

@@ -232,6 +232,10 @@ static const struct prog_case cases[] = {
 	{"black: ESP without an SPD", PROG_BLACK, R(NO_SPD), {IN4, .proto = IPPROTO_ESP, .spi = 0x1001, DATA(60)}, CASE_NO_SPD},
 	{"black: AH", PROG_BLACK, R(NO_SA), {IN4, .proto = IPPROTO_AH, DATA(60)}},
 	{"black: AH, v6", PROG_BLACK, R(NO_SA), {IN6, .proto = IPPROTO_AH, DATA(60)}},
+	{"black: AH of an SA", PROG_BLACK, R(STEER_IN), {IN4, .proto = IPPROTO_AH, .spi = 0x1006, DATA(60)}},
+	{"black: AH of an SA, v6", PROG_BLACK, R(STEER_IN), {IN6, .proto = IPPROTO_AH, .spi = 0x1006, DATA(60)}},
+	{"black: AH with the SPI of ESP", PROG_BLACK, R(NO_SA), {IN4, .proto = IPPROTO_AH, .spi = 0x1001, DATA(60)}},
+	{"black: ESP with the SPI of AH", PROG_BLACK, R(NO_SA), {IN4, .proto = IPPROTO_ESP, .spi = 0x1006, DATA(60)}},
 	{"black: AH in transit", PROG_BLACK, R(PLAINTEXT_IN), {TRANSIT, .proto = IPPROTO_AH, DATA(60)}},
 	{"black: AH cut", PROG_BLACK, R(MALFORMED_L4), {IN4, .proto = IPPROTO_AH, PATCH(3, 31)}},
 
@@ -415,13 +419,18 @@ static void quotes_make(void)
 	quote_make(quote_other4, sizeof(quote_other4), &other4);
 }
 
-static void sa_set(const char *dst, __u32 spi, struct xipsec_sad_entry entry)
+static void sa_set_proto(const char *dst, __u32 spi, __u8 l4_proto, struct xipsec_sad_entry entry)
 {
-	struct xipsec_sad_key key = {.spi = htonl(spi), .l4_proto = IPPROTO_ESP};
+	struct xipsec_sad_key key = {.spi = htonl(spi), .l4_proto = l4_proto};
 
 	key.family = strchr(dst, ':') ? XIPSEC_FAMILY_IP6 : XIPSEC_FAMILY_IP4;
 	inet_pton(key.family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET, dst, &key.dst);
 	map_set(harness.skel->maps.sad, &key, &entry);
+}
+
+static void sa_set(const char *dst, __u32 spi, struct xipsec_sad_entry entry)
+{
+	sa_set_proto(dst, spi, IPPROTO_ESP, entry);
 }
 
 static void sas_make(void)
@@ -439,6 +448,8 @@ static void sas_make(void)
 	sa_set("192.0.2.1", 0x1004, dead);
 	sa_set("192.0.2.1", 0x1005, out);
 	sa_set("2001:db8::1", 0x1001, in);
+	sa_set_proto("192.0.2.1", 0x1006, IPPROTO_AH, in);
+	sa_set_proto("2001:db8::1", 0x1006, IPPROTO_AH, in);
 	sa_set("192.0.2.2", 0x2001, out_xfrm);
 	sa_set("192.0.2.2", 0x2002, out);
 	sa_set("192.0.2.2", 0x2003, out);
@@ -679,6 +690,8 @@ static bool reason_is_workers(__u32 reason)
 	case XIPSEC_REASON_FRAG_TRANSPORT:
 	case XIPSEC_REASON_LIMIT:
 	case XIPSEC_REASON_NO_TUNNEL:
+	case XIPSEC_REASON_AH_SHORT:
+	case XIPSEC_REASON_AH_FRONT:
 	case XIPSEC_REASON_ECN: return true;
 	case XIPSEC_REASON_PMTU_LEARNED: return true; /* the programs': test_pmtu.c */
 	default: break;

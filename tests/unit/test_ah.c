@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* AH: round trips, what routers may change and what nobody may. */
+#include "tests/unit/esp_fixture.h"
+
+#include "worker/ah.h"
+
+static struct xipsec_sa_state out_state, in_state;
+static struct frame frame;
+
+static const enum xipsec_alg algs[] = {XIPSEC_ALG_NULL_SHA256, XIPSEC_ALG_NULL_SHA384,
+				       XIPSEC_ALG_NULL_SHA512, XIPSEC_ALG_AES128GMAC,
+				       XIPSEC_ALG_AES256GMAC};
+
+struct pair {
+	struct sa *out, *in;
+};
+
+static struct pair pair_open(enum xipsec_alg alg, int family, int esn, __u8 mode,
+			     enum xipsec_backend backend)
+{
+	struct xipsec_sa config = sa_config(alg, family, esn, XIPSEC_DIR_OUT);
+	struct pair pair;
+
+	config.l4_proto = IPPROTO_AH;
+	config.mode = mode;
+	pair.out = sa_make(&config, &out_state, backend);
+	config.dir = XIPSEC_DIR_IN;
+	pair.in = sa_make(&config, &in_state, backend);
+	out_state.seq = esn ? 0x100000007ULL : 7;
+	in_state.replay_top = out_state.seq;
+	return pair;
+}
+
+static void pair_close(struct pair *pair)
+{
+	sa_free(pair->out);
+	sa_free(pair->in);
+}
+
+static enum xipsec_reason seal(struct pair *pair, const __u8 *inner, __u32 len)
+{
+	struct packet *p = frame_load(&frame, inner, len);
+
+	p->flags = PACKET_LOCAL;
+	ah_out_burst(pair->out, &p, 1, PATH_MTU, 1);
+	return p->reason;
+}
+
+static enum xipsec_reason open_it(struct pair *pair)
+{
+	struct packet *p = &frame.p;
+
+	p->reason = 0;
+	ah_in_burst(pair->in, &p, 1, 1);
+	return p->reason;
+}
+
+/* UDP behind `ext_len` bytes of options or extension headers. */
+static __u32 udp_with(__u8 *ip, int family, __u32 payload, const __u8 *ext, __u32 ext_len,
+		      __u8 first)
+{
+	__u32 len = udp_write(ip, family, payload), base = family == 4 ? 20 : 40;
+
+	memmove(ip + base + ext_len, ip + base, len - base);
+	memcpy(ip + base, ext, ext_len);
+	if (family == 4) {
+		ip[0] = (__u8)(0x45 + ext_len / 4);
+		put16(ip + 2, len + ext_len);
+		ip4_check(ip);
+	} else {
+		if (ext_len)
+			ip[6] = first;
+		put16(ip + 4, len + ext_len - 40);
+	}
+	return len + ext_len;
+}
+
+static void run(enum xipsec_alg alg, int family, int inner_family, int esn, __u8 mode,
+		enum xipsec_backend backend)
+{
+	struct pair pair = pair_open(alg, family, esn, mode, backend);
+	__u32 icv = alg_get(alg)->icv + alg_get(alg)->iv, pad = family == 4 ? 4 : 8;
+	__u32 ah_len = (12 + icv + pad - 1) / pad * pad;
+	__u32 front = family == 4 ? 20 : 40;
+
+	for (__u32 payload = 0; payload < 1500; payload += payload < 20 ? 1 : 331) {
+		__u8 inner[2048];
+		__u32 len = udp_write(inner, inner_family, payload);
+
+		if (seal(&pair, inner, len) != XIPSEC_REASON_SEALED)
+			fail_msg("%s: reason %u", alg_name(alg, IPPROTO_AH), frame.p.reason);
+		assert_int_equal(frame.p.len,
+				 len + ah_len + (mode == XIPSEC_MODE_TUNNEL ? front : 0));
+		assert_int_equal(frame.p.l4_off, front);
+		assert_int_equal(frame.p.data[front + 1], ah_len / 4 - 2);
+		assert_int_equal(frame.p.data[family == 4 ? 9 : 6], IPPROTO_AH);
+		if (family == 4)
+			assert_int_equal(csum_fold(csum_add(0, frame.p.data, 20)), 0xffff);
+		assert_int_equal(frame.p.headroom + frame.p.len + frame.p.tailroom, FRAME_SIZE);
+		/* what routers do */
+		if (family == 4) {
+			frame.p.data[1] ^= 0x28;
+			frame.p.data[8] -= 3;
+			ip4_check(frame.p.data);
+		} else {
+			frame.p.data[1] ^= 0x80;
+			frame.p.data[3] ^= 0x55;
+			frame.p.data[7] -= 3;
+		}
+		if (open_it(&pair) != XIPSEC_REASON_OPENED)
+			fail_msg("%s: back: reason %u", alg_name(alg, IPPROTO_AH), frame.p.reason);
+		assert_int_equal(frame.p.len, len);
+		if (mode == XIPSEC_MODE_TUNNEL) {
+			assert_memory_equal(frame.p.data, inner, len);
+		} else {
+			__u32 l4 = front;
+
+			assert_memory_equal(frame.p.data + l4, inner + l4, len - l4);
+		}
+		assert_int_equal(frame.p.headroom + frame.p.len + frame.p.tailroom, FRAME_SIZE);
+	}
+	pair_close(&pair);
+}
+
+static void test_all(void **unused)
+{
+	for (size_t a = 0; a < sizeof(algs) / sizeof(algs[0]); a++)
+		for (int family = 4; family <= 6; family += 2)
+			for (int esn = 0; esn < 2; esn++)
+				for (int b = XIPSEC_BACKEND_IPSEC_MB; b <= XIPSEC_BACKEND_OPENSSL;
+				     b++) {
+					run(algs[a], family, 4, esn, XIPSEC_MODE_TUNNEL, b);
+					run(algs[a], family, 6, esn, XIPSEC_MODE_TUNNEL, b);
+					run(algs[a], family, family, esn, XIPSEC_MODE_TRANSPORT, b);
+				}
+}
+
+/* Every bit that is not mutable counts. */
+static void test_flips(void **unused)
+{
+	static const __u8 opts4[] = {0x94, 4, 0, 0, 7, 7, 4, 1, 2, 3, 4, 0};
+	static const __u8 hop[] = {17, 0, 0x1e, 1, 0x77, 0x3e, 1, 0x77};
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct pair pair = pair_open(XIPSEC_ALG_NULL_SHA256, family, 1,
+					     XIPSEC_MODE_TRANSPORT, XIPSEC_BACKEND_AUTO);
+		__u8 inner[256], sealed[256];
+		__u32 len = family == 4 ? udp_with(inner, 4, 10, opts4, sizeof(opts4), 0)
+					: udp_with(inner, 6, 10, hop, sizeof(hop), 0);
+		__u32 n, mutable = 0, refused = 0, l4_off;
+
+		assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_SEALED);
+		n = frame.p.len;
+		l4_off = frame.p.l4_off;
+		memcpy(sealed, frame.p.data, n);
+		for (__u32 bit = 0; bit < n * 8; bit++) {
+			state_reset(&in_state);
+			in_state.replay_top = 0x100000007ULL;
+			sealed[bit / 8] ^= 1 << bit % 8;
+			frame_load(&frame, sealed, n)->l4_off = (__u16)l4_off;
+			if (open_it(&pair) == XIPSEC_REASON_OPENED)
+				mutable ++;
+			else
+				refused++;
+			sealed[bit / 8] ^= 1 << bit % 8;
+		}
+		/* IPv4: TOS, flags but MF and offset, TTL, checksum, and the record route option
+		 * but its kind and length bytes, whose change makes another or no option of it.
+		 * IPv6: class, flow label, hop limit, the data of the one option that may change.
+		 */
+		if (family == 4)
+			assert_in_range(mutable, 8 + 2 + 8 + 16 + 5 * 8, 8 + 2 + 8 + 16 + 7 * 8);
+		else
+			assert_int_equal(mutable, 8 + 20 + 8 + 8);
+		assert_int_equal(mutable + refused, n * 8);
+		pair_close(&pair);
+	}
+}
+
+static void test_replay(void **unused)
+{
+	struct pair pair =
+		pair_open(XIPSEC_ALG_AES128GMAC, 4, 0, XIPSEC_MODE_TUNNEL, XIPSEC_BACKEND_AUTO);
+	__u8 inner[256], sealed[256];
+	__u32 len = udp_write(inner, 4, 10), n;
+
+	assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_SEALED);
+	n = frame.p.len;
+	memcpy(sealed, frame.p.data, n);
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	frame_load(&frame, sealed, n)->l4_off = 20;
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_REPLAY);
+	for (__u32 cut = 20; cut < n; cut++) {
+		frame_load(&frame, sealed, n)->l4_off = 20;
+		frame.p.len = cut;
+		put16(frame.p.data + 2, cut);
+		assert_int_not_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	}
+	pair_close(&pair);
+}
+
+/* Linux pads AH to 8 bytes over IPv4 unless told otherwise. */
+static void test_padded(void **unused)
+{
+	struct pair pair =
+		pair_open(XIPSEC_ALG_NULL_SHA256, 4, 0, XIPSEC_MODE_TUNNEL, XIPSEC_BACKEND_AUTO);
+	__u8 inner[256];
+	__u32 len = udp_write(inner, 4, 10);
+
+	pair.out->head_len = 32;
+	pair.out->head_room += 4;
+	assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_SEALED);
+	assert_int_equal(frame.p.len, len + 20 + 32);
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	assert_memory_equal(frame.p.data, inner, len);
+	pair.out->head_len = 36;
+	pair.out->head_room += 4;
+	assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_SEALED);
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_AH_SHORT);
+	pair_close(&pair);
+}
+
+static void test_front(void **unused)
+{
+	static const __u8 under_way[] = {0x83, 7, 4, 1, 2, 3, 4, 0};
+	static const __u8 done[] = {0x83, 7, 8, 1, 2, 3, 4, 0};
+	static const __u8 routed[] = {17, 0, 4, 1, 0, 0, 0, 0};
+	struct pair pair =
+		pair_open(XIPSEC_ALG_NULL_SHA256, 4, 0, XIPSEC_MODE_TRANSPORT, XIPSEC_BACKEND_AUTO);
+	__u8 inner[512], many[192] = {17, 23, 1, 4};
+
+	assert_int_equal(seal(&pair, inner, udp_with(inner, 4, 9, under_way, 8, 0)),
+			 XIPSEC_REASON_AH_FRONT);
+	assert_int_equal(seal(&pair, inner, udp_with(inner, 6, 9, routed, 8, 43)),
+			 XIPSEC_REASON_AH_FRONT);
+	assert_int_equal(seal(&pair, inner, udp_with(inner, 6, 9, many, sizeof(many), 0)),
+			 XIPSEC_REASON_AH_FRONT);
+	assert_int_equal(out_state.seq, 7);
+	assert_int_equal(seal(&pair, inner, udp_with(inner, 4, 9, done, 8, 0)),
+			 XIPSEC_REASON_SEALED);
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	pair_close(&pair);
+}
+
+static void test_refused(void **unused)
+{
+	struct xipsec_sa config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_OUT);
+	int err;
+
+	config.l4_proto = IPPROTO_AH;
+	assert_null(sa_new(&config, 0, 1, &in_state, XIPSEC_BACKEND_AUTO, &err));
+	config = sa_config(XIPSEC_ALG_NULL_SHA256, 4, 0, XIPSEC_DIR_OUT);
+	config.l4_proto = IPPROTO_AH;
+	config.flags |= XIPSEC_SA_UDP;
+	assert_null(sa_new(&config, 0, 1, &in_state, XIPSEC_BACKEND_AUTO, &err));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all),    cmocka_unit_test(test_flips),
+		cmocka_unit_test(test_replay), cmocka_unit_test(test_padded),
+		cmocka_unit_test(test_front),  cmocka_unit_test(test_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
