@@ -122,7 +122,8 @@ static int start(struct daemon *d)
 	d->base = event_base_new();
 	d->sas = sas_new(d->config->max_sas, &d->reserve, &wiring_sas, d);
 	d->ports = ports_new(&wiring_ports, d, d->options->no_remap);
-	if (!d->base || !d->sas || !d->ports)
+	d->samples = d->base ? samples_new(d->base, &wiring_samples, d) : NULL;
+	if (!d->base || !d->sas || !d->ports || !d->samples)
 		return -ENOMEM;
 	err = workers_new(d->base, &wiring_workers, d, &d->workers);
 	if (err)
@@ -158,8 +159,10 @@ static void stop(struct daemon *d)
 	if (d->ports)
 		ports_close(d->ports, d->open ? &d->home.dp : NULL);
 	sadb_server_free(d->server);
+	d->server = NULL;
 	ike_ports_close(&d->ike);
 	nft_watch_free(d->nft);
+	samples_free(d->samples);
 	route_free(d->route);
 	workers_free(d->workers);
 	ports_free(d->ports);

@@ -15,6 +15,7 @@
 #include "loader/ports.h"
 #include "loader/route.h"
 #include "loader/sadb_server.h"
+#include "loader/samples.h"
 #include "loader/sas.h"
 #include "loader/workers.h"
 
@@ -27,6 +28,7 @@ struct daemon {
 	struct sas *sas;
 	struct route *route;
 	struct nft_watch *nft;
+	struct samples *samples;
 	struct ports *ports;
 	struct workers *workers;
 	struct sadb_server *server;
@@ -55,6 +57,7 @@ extern const struct sas_ops wiring_sas;
 extern const struct workers_hooks wiring_workers;
 extern const struct ports_hooks wiring_ports;
 extern const struct route_hooks wiring_route;
+extern const struct samples_hooks wiring_samples;
 
 /* For struct workers_lend. */
 int wiring_lend_memory(void *ctx, unsigned int i, int *umem, int *table, struct ctl_hello *hello);

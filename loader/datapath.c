@@ -27,7 +27,11 @@ static const struct {
 	{"xsks", offsetof(struct datapath, xsks)},
 	{"reasons", offsetof(struct datapath, reasons)},
 	{"worker_stats", offsetof(struct datapath, worker_stats)},
+	{"events", offsetof(struct datapath, events)},
 };
+
+/* The last ones came with the same ABI later: builds without them are none the worse. */
+#define N_OPTIONAL 1
 
 #define N_MAPS (sizeof(datapath_maps) / sizeof(datapath_maps[0]))
 
@@ -113,7 +117,7 @@ int datapath_open_dir(const char *gen_dir, struct datapath *out)
 
 		snprintf(path, sizeof(path), "%s/%s", gen_dir, datapath_maps[i].name);
 		*map_slot(&dp, i) = bpf_obj_get(path);
-		if (*map_slot(&dp, i) < 0) {
+		if (*map_slot(&dp, i) < 0 && (i < N_MAPS - N_OPTIONAL || errno != ENOENT)) {
 			err = -errno;
 			datapath_close(&dp);
 			return err;

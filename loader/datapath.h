@@ -20,6 +20,7 @@ struct datapath {
 	unsigned int n_sas;  /* entries of sa_state */
 	int globals, ifaces, spd, spd_hits, child_ids, children, sad, sa_state, xsks, reasons,
 		worker_stats; /* map descriptors, -1: not open */
+	int events;           /* -1 also where the generation was built before there was one */
 };
 
 /* Opens the current generation below `pin_dir`. 0; -ENOENT: nothing is attached; -EPROTO: it is of

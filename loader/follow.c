@@ -100,6 +100,9 @@ static int move_in(struct daemon *d)
 	d->open = true;
 	log_info("data path %s is open%s", d->home.dp.generation,
 		 moved ? ": its SAs move there" : "");
+	err = samples_open(d->samples, &d->home.dp);
+	if (err)
+		log_warn("drops of the programs cannot be told: %s", strerror(-err));
 	/* Before the first SA, so that it is known how many share it. */
 	sas_bind(d->sas, d->home.states, d->home.states_stride, d->home.dp.n_sas, where);
 	if (moved)

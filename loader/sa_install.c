@@ -53,7 +53,7 @@ static int place_and_reserve(struct sas *sas, struct sa *sa, const __u8 *key, bo
 	return 0;
 }
 
-static struct xipsec_sad_key sad_key(const struct xipsec_sa *sa)
+struct xipsec_sad_key sa_sad_key(const struct xipsec_sa *sa)
 {
 	return (struct xipsec_sad_key){.dst = sa->dst,
 				       .spi = sa->spi,
@@ -61,19 +61,26 @@ static struct xipsec_sad_key sad_key(const struct xipsec_sa *sa)
 				       .l4_proto = sa->l4_proto};
 }
 
-int sas_publish(struct sas *sas, const struct sa *sa)
+int sas_publish_entry(struct sas *sas, const struct sa *sa)
 {
-	struct xipsec_sad_key key = sad_key(&sa->sa);
+	struct xipsec_sad_key key = sa_sad_key(&sa->sa);
 	struct xipsec_sad_entry entry = {.sa_index = sa->index,
 					 .sa_generation = sa->generation,
 					 .dir = sa->sa.dir,
 					 .engine = sa->sa.engine,
 					 .udp = sa->sa.flags & XIPSEC_SA_UDP ? 1 : 0};
+
+	return sas->ops->sad_set(sas->ctx, &key, &entry);
+}
+
+int sas_publish(struct sas *sas, const struct sa *sa)
+{
+	struct xipsec_sad_key key = sa_sad_key(&sa->sa);
 	struct xipsec_child child = {
 		.sa_index = sa->index, .sa_generation = sa->generation, .engine = sa->sa.engine};
 	int err;
 
-	err = sas->ops->sad_set(sas->ctx, &key, &entry);
+	err = sas_publish_entry(sas, sa);
 	if (!err && sa->sa.dir == XIPSEC_DIR_OUT)
 		err = sas->ops->child_set(sas->ctx, sa->child, &child);
 	if (err)
@@ -107,6 +114,10 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 	if (sa->sa.engine == XIPSEC_ENGINE_NONE)
 		sa->sa.engine = XIPSEC_ENGINE_AFXDP;
 	sa->born = sas_now();
+	sa->given_src = want->src;
+	sa->given_dst = want->dst;
+	sa->given_src_port = want->src_port;
+	sa->given_dst_port = want->dst_port;
 	err = sas->ops->child_id(sas->ctx, sa->sa.child);
 	if (err < 0) {
 		sas_refuse(text, err, sa->sa.name, "its child gets no id: too many children");
@@ -154,7 +165,7 @@ static const struct sa *other_outbound(struct sas *sas, const struct sa *gone, s
 
 static void unpublish(struct sas *sas, struct sa *sa, struct sa **list, unsigned int n)
 {
-	struct xipsec_sad_key key = sad_key(&sa->sa);
+	struct xipsec_sad_key key = sa_sad_key(&sa->sa);
 	struct xipsec_child child = {0};
 	int err = 0;
 
@@ -212,7 +223,7 @@ int sas_delete(struct sas *sas, struct sa **list, unsigned int n)
 void sas_stop(struct sas *sas)
 {
 	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
-		struct xipsec_sad_key key = sad_key(&sa->sa);
+		struct xipsec_sad_key key = sa_sad_key(&sa->sa);
 		struct xipsec_child none = {0};
 
 		sa_record_close(sas, sa, RESERVE_LIVE);

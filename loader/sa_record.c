@@ -100,26 +100,17 @@ static void sa_record_refill(struct sas *sas, struct sa *sa)
 	__atomic_store_n(&state->seq_limit, sa->record.reserved, __ATOMIC_RELEASE);
 }
 
-void sas_expire(struct sas *sas, const struct sa *sa)
-{
-	sas->ops->stopped(sas->ctx, &sa->sa, sa->index);
-}
-
 void sas_tick(struct sas *sas)
 {
-	bool tops = sas_now() != sas->tops_at;
+	__u64 now = sas_now();
+	bool tops = now != sas->tops_at;
 
 	if (!sas->states)
 		return;
-	sas->tops_at = sas_now();
+	sas->tops_at = now;
 	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
 		sa_record_see(sas, sa);
-		if (!sa->announced && __atomic_load_n(&sas_state(sas, sa->index)->status,
-						      __ATOMIC_ACQUIRE) == XIPSEC_SA_STOPPED) {
-			sa->announced = true;
-			log_warn("SA %s has used up its sequence numbers and stopped", sa->sa.name);
-			sas_expire(sas, sa);
-		}
+		sa_limits_stopped(sas, sa, now);
 		if (!(sa->sa.flags & XIPSEC_SA_MANUAL))
 			continue;
 		if (sa->sa.dir == XIPSEC_DIR_OUT)
@@ -127,4 +118,6 @@ void sas_tick(struct sas *sas)
 		else if (tops)
 			sa_record_top(sas, sa);
 	}
+	if (tops)
+		sas_limits(sas, now);
 }

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 #include <openssl/crypto.h>
 
@@ -16,8 +17,9 @@
 #include "lib/sa_selectors.h"
 
 #define CLIENTS_MAX     64
-#define CHILDREN_MAX    256        /* that one connection can be restricted to */
-#define QUEUE_MAX       (32 << 20) /* bytes that wait for a client that does not read */
+#define CHILDREN_MAX    256         /* that one connection can be restricted to */
+#define QUEUE_MAX       (32 << 20)  /* bytes that wait for a client that does not read */
+#define SAMPLES_MAX     (256 << 10) /* bytes that may wait when a sample comes */
 #define REQUESTS_A_TURN 32
 
 union request {
@@ -26,6 +28,7 @@ union request {
 	struct sadb_path path;
 	struct sadb_sa_add add;
 	struct sadb_sa_ref ref;
+	struct sadb_subscribe subscribe;
 };
 
 struct message {
@@ -41,7 +44,8 @@ struct client {
 	struct event *readable, *writable;
 	struct message *first, **last;
 	size_t queued;
-	bool subscribed;
+	__u32 events;    /* XIPSEC_EVENT_BIT() of those it wants */
+	__u64 lost;      /* events since the last that it got */
 	bool restricted; /* for good */
 	bool sealed;     /* no more children can be added to its rights */
 	char (*children)[XIPSEC_NAME_LEN];
@@ -253,6 +257,13 @@ static void on_reload(struct client *client, const struct sadb_path *req)
 	reply(client, &req->hdr, err, text);
 }
 
+static void on_subscribe(struct client *client, const struct sadb_subscribe *req)
+{
+	client->events = req->hdr.len == sizeof(*req) ? req->events
+						      : ~XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE);
+	reply(client, &req->hdr, 0, "");
+}
+
 /* What each request is like, and whether a restricted connection may make it. */
 static const struct {
 	size_t len, len2;
@@ -266,7 +277,7 @@ static const struct {
 	[XIPSEC_SADB_SA_LIST] = {sizeof(struct sadb_hdr), 0, true},
 	[XIPSEC_SADB_RELOAD] = {sizeof(struct sadb_path), 0, false},
 	[XIPSEC_SADB_STATUS] = {sizeof(struct sadb_hdr), 0, false},
-	[XIPSEC_SADB_SUBSCRIBE] = {sizeof(struct sadb_hdr), 0, false},
+	[XIPSEC_SADB_SUBSCRIBE] = {sizeof(struct sadb_hdr), sizeof(struct sadb_subscribe), false},
 };
 
 static void dispatch(struct client *client, union request *req, size_t len)
@@ -282,10 +293,7 @@ static void dispatch(struct client *client, union request *req, size_t len)
 	case XIPSEC_SADB_SA_LIST: on_list(client, hdr); break;
 	case XIPSEC_SADB_RELOAD: on_reload(client, &req->path); break;
 	case XIPSEC_SADB_STATUS: on_status(client, hdr); break;
-	case XIPSEC_SADB_SUBSCRIBE:
-		client->subscribed = true;
-		reply(client, hdr, 0, "");
-		break;
+	case XIPSEC_SADB_SUBSCRIBE: on_subscribe(client, &req->subscribe); break;
 	}
 }
 
@@ -420,17 +428,43 @@ static void on_connection(evutil_socket_t fd, short what, void *ctx)
 	event_add(client->readable, NULL);
 }
 
+/* Samples may get lost, what else happens may not. */
+static void tell(struct client *client, struct sadb_event *event)
+{
+	if (event->event == XIPSEC_EVENT_SAMPLE && client->queued > SAMPLES_MAX) {
+		client->lost++;
+		return;
+	}
+	event->lost = client->lost;
+	client->lost = 0;
+	put(client, event, sizeof(*event));
+}
+
 void sadb_server_event(struct sadb_server *server, struct sadb_event *event)
 {
+	struct timespec now;
+
 	event->hdr = (struct sadb_hdr){.type = XIPSEC_SADB_EVENT,
 				       .flags = XIPSEC_SADB_MORE,
 				       .abi = XIPSEC_ABI,
 				       .len = sizeof(*event)};
+	if (!event->time) {
+		clock_gettime(CLOCK_BOOTTIME, &now);
+		event->time = (__u64)now.tv_sec * 1000000000 + now.tv_nsec;
+	}
 	/* One that does not read becomes broken and is ended by its next readable event: never
 	 * here, where a caller may be in the middle of its request. */
 	for (struct client *client = server->clients; client; client = client->next)
-		if (client->subscribed)
-			put(client, event, sizeof(*event));
+		if (client->events & XIPSEC_EVENT_BIT(event->event))
+			tell(client, event);
+}
+
+bool sadb_server_wanted(const struct sadb_server *server, enum xipsec_event event)
+{
+	for (const struct client *client = server->clients; client; client = client->next)
+		if (client->events & XIPSEC_EVENT_BIT(event))
+			return true;
+	return false;
 }
 
 int sadb_server_new(struct event_base *base, const char *run_dir, const struct sadb_hooks *hooks,

@@ -27,7 +27,11 @@ int sadb_server_new(struct event_base *base, const char *run_dir, const struct s
 /* Closes and removes the socket. */
 void sadb_server_free(struct sadb_server *server);
 
-/* To every subscriber. */
+/* To every subscriber that wants it; fills in hdr, lost and, where it is 0, time. Never waits: who
+ * does not read loses samples, and is disconnected when it leaves too many of the others. */
 void sadb_server_event(struct sadb_server *server, struct sadb_event *event);
+
+/* Would anybody get it? */
+bool sadb_server_wanted(const struct sadb_server *server, enum xipsec_event event);
 
 #endif

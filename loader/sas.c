@@ -120,6 +120,11 @@ bool sas_same(const struct sas *sas, const struct sa *have, const struct xipsec_
 	bool same = sas_same_key(sas, have, want);
 
 	OPENSSL_cleanse(b.key, sizeof(b.key));
+	/* Wherever its peer has moved to. */
+	a.src = have->given_src;
+	a.dst = have->given_dst;
+	a.src_port = have->given_src_port;
+	a.dst_port = have->given_dst_port;
 	/* Swearing that a key is fresh does not make it another SA; the engine may have been left
 	 * to us. */
 	a.flags &= ~XIPSEC_SA_FRESH_KEY;

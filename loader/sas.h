@@ -31,8 +31,8 @@ struct sas_ops {
 	void (*install)(void *ctx, const struct ctl_sa *msg); /* to every worker */
 	/* Returns when no worker can send a packet of any of them: each said so, or is dead. */
 	void (*forget)(void *ctx, const struct ctl_sa_ref *refs, unsigned int n);
-	void (*stopped)(void *ctx, const struct xipsec_sa *sa, __u32 index); /* hard expire */
-	unsigned int (*workers)(void *ctx); /* how many share an SA */
+	void (*event)(void *ctx, struct sadb_event *event); /* hdr and time are not filled in */
+	unsigned int (*workers)(void *ctx);                 /* how many share an SA */
 };
 
 struct sa {
@@ -43,10 +43,15 @@ struct sa {
 	__u64 born;     /* CLOCK_BOOTTIME, seconds */
 	__u64 seq_seen; /* highest ever read from the state: the state is in the workers' hands */
 	__u64 top_written;
-	__u8 backend;      /* enum xipsec_backend, as a worker said; AUTO: none has yet */
-	__u64 refused_by;  /* bit n: worker n cannot run it */
-	bool announced;    /* hard expire was told */
-	bool write_failed; /* said once */
+	__u8 backend;     /* enum xipsec_backend, as a worker said; AUTO: none has yet */
+	__u64 refused_by; /* bit n: worker n cannot run it */
+	bool announced;   /* hard expire was told */
+	bool soft_told;   /* soft expire was */
+	__u64 idle_told;  /* for the silence after that last packet, seconds */
+	/* As it was asked for; the peer may have moved since (RFC 3948). */
+	struct xipsec_addr given_src, given_dst;
+	__be16 given_src_port, given_dst_port;
+	bool write_failed;            /* said once */
 	struct reserve_record record; /* with XIPSEC_SA_MANUAL */
 };
 
@@ -74,11 +79,24 @@ int sas_delete(struct sas *sas, struct sa **list, unsigned int n);
 /* With every worker dead: writes exact numbers back and empties SAD and children. */
 void sas_stop(struct sas *sas);
 
-/* Tells who listens that it has stopped (XIPSEC_EVENT_EXPIRE_HARD). */
+/* Tells who listens that it goes because its policies changed (XIPSEC_EVENT_EXPIRE_HARD). */
 void sas_expire(struct sas *sas, const struct sa *sa);
 
-/* Every 20 ms: reserves ahead, notices SAs that stopped, and once a second writes replay tops. */
+/* Every 20 ms: reserves ahead, notices SAs that stopped, and once a second writes replay tops and
+ * looks at limits. */
 void sas_tick(struct sas *sas);
+
+/* Stops SAs at their limit of time, and tells of limits reached and of silence. `now`:
+ * CLOCK_BOOTTIME, seconds. */
+void sas_limits(struct sas *sas, __u64 now);
+
+/* A worker says that the peer of an inbound SA comes from elsewhere now: it may say anything. If
+ * it is one in UDP, that SA and its child's outbound ones that led to the old place follow, and
+ * XIPSEC_EVENT_MAPPING tells. */
+void sas_peer(struct sas *sas, const struct ctl_peer *peer);
+
+/* The same for a sample's SA: names and addresses of the SA it is about, if there is one. */
+void sas_describe(struct sas *sas, const struct xipsec_sample *sample, struct sadb_event *event);
 
 struct sa *sas_by_name(struct sas *sas, const char *name);
 struct sa *sas_by_spi(struct sas *sas, const struct xipsec_addr *dst, __u8 family, __be32 spi);

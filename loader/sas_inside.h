@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The inside of the SADB, for the files that make it up: sas.c (the table), sa_check.c (what is
- * refused), sa_place.c (where a state stands), sa_record.c (what is on disk), sa_install.c and
- * sa_move.c. Everybody else includes sas.h.
+ * refused), sa_place.c (where a state stands), sa_record.c (what is on disk), sa_limits.c (their
+ * ends), sa_peer.c (where their peers are), sa_install.c and sa_move.c. Everybody else includes
+ * sas.h.
  */
 #ifndef LOADER_SAS_INSIDE_H
 #define LOADER_SAS_INSIDE_H
@@ -84,10 +85,23 @@ void sa_record_top(struct sas *sas, struct sa *sa);
  * is not on record, so the window must stay where it is. */
 int sa_record_close(struct sas *sas, struct sa *sa, enum reserve_state state);
 
+/* ------------------------------------------------------------------ sa_limits.c */
+
+/* Which SA an event is about: all of it that the SA knows. */
+void sa_event_fill(const struct sa *sa, struct sadb_event *event);
+
+/* Tells, once, that it has stopped. `now`: CLOCK_BOOTTIME, seconds. */
+void sa_limits_stopped(struct sas *sas, struct sa *sa, __u64 now);
+
 /* ------------------------------------------------------------------ sa_install.c */
+
+struct xipsec_sad_key sa_sad_key(const struct xipsec_sa *sa);
 
 /* The way to the SA opens: from here on packets can meet it. 0 or -errno. */
 int sas_publish(struct sas *sas, const struct sa *sa);
+
+/* Its entry in the SAD alone. */
+int sas_publish_entry(struct sas *sas, const struct sa *sa);
 
 /* Sends it with its key to every worker. */
 void sas_give_to_workers(struct sas *sas, const struct sa *sa);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/daemon_inside.h"
 
-#include <string.h>
 #include <openssl/crypto.h>
 
 #include "loader/sa_maps.h"
@@ -49,18 +48,12 @@ static void op_forget(void *ctx, const struct ctl_sa_ref *refs, unsigned int n)
 	workers_forget(d->workers, refs, n);
 }
 
-static void op_stopped(void *ctx, const struct xipsec_sa *sa, __u32 index)
+static void op_event(void *ctx, struct sadb_event *event)
 {
 	struct daemon *d = ctx;
-	struct sadb_event event = {.event = XIPSEC_EVENT_EXPIRE_HARD,
-				   .sa_index = index,
-				   .dst = sa->dst,
-				   .spi = sa->spi,
-				   .family = sa->outer_family};
 
-	memcpy(event.child, sa->child, sizeof(event.child));
 	if (d->server)
-		sadb_server_event(d->server, &event);
+		sadb_server_event(d->server, event);
 }
 
 static unsigned int op_workers(void *ctx)
@@ -71,7 +64,7 @@ static unsigned int op_workers(void *ctx)
 }
 
 const struct sas_ops wiring_sas = {op_sad_set, op_sad_delete, op_child_id, op_child_set,
-				   op_install, op_forget,     op_stopped,  op_workers};
+				   op_install, op_forget,     op_event,    op_workers};
 
 static void on_nexthop(void *ctx, const struct ctl_nexthop *msg)
 {
@@ -115,6 +108,20 @@ static void on_sa_runs(void *ctx, unsigned int worker, const struct ctl_sa_runs 
 	struct daemon *d = ctx;
 
 	sas_runs(d->sas, worker, runs);
+}
+
+static void on_peer(void *ctx, const struct ctl_peer *peer)
+{
+	struct daemon *d = ctx;
+
+	sas_peer(d->sas, peer);
+}
+
+static void on_sample(void *ctx, const struct xipsec_sample *sample)
+{
+	struct daemon *d = ctx;
+
+	samples_tell(d->samples, sample);
 }
 
 struct fill {
@@ -165,7 +172,25 @@ static void on_died(void *ctx, unsigned int worker)
 	ports_worker_died(d->ports, &d->home.dp, worker);
 }
 
-const struct workers_hooks wiring_workers = {on_fill,    on_ask,    on_sa_stopped,
-					     on_sa_runs, on_mapped, on_died};
+const struct workers_hooks wiring_workers = {on_fill, on_ask,    on_sa_stopped, on_sa_runs,
+					     on_peer, on_sample, on_mapped,     on_died};
+
+static void samples_event(void *ctx, struct sadb_event *event)
+{
+	struct daemon *d = ctx;
+
+	sas_describe(d->sas, &event->sample, event);
+	if (d->server)
+		sadb_server_event(d->server, event);
+}
+
+static bool samples_wanted(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	return d->server && sadb_server_wanted(d->server, XIPSEC_EVENT_SAMPLE);
+}
+
+const struct samples_hooks wiring_samples = {samples_event, samples_wanted};
 const struct ports_hooks wiring_ports = {ports_send};
 const struct route_hooks wiring_route = {on_nexthop, follow_links, on_slot};

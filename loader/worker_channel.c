@@ -36,6 +36,8 @@ static void dispatch(struct worker *worker, const void *buf, size_t len)
 	const struct ctl_sa_ref *ref = buf;
 	const struct ctl_xsk_ref *xsk = buf;
 	const struct ctl_sa_runs *runs = buf;
+	const struct ctl_sample *sample = buf;
+	const struct ctl_peer *peer = buf;
 
 	/* The sender parses packets from strangers: every length is checked. */
 	if (len < sizeof(*hdr) || hdr->abi != XIPSEC_ABI || hdr->len != len)
@@ -56,6 +58,14 @@ static void dispatch(struct worker *worker, const void *buf, size_t len)
 	case XIPSEC_CTL_SA_RUNS:
 		if (len == sizeof(*runs))
 			workers->hooks->sa_runs(workers->ctx, worker->number, runs);
+		break;
+	case XIPSEC_CTL_PEER:
+		if (len == sizeof(*peer) && !workers->forgetting)
+			workers->hooks->peer(workers->ctx, peer);
+		break;
+	case XIPSEC_CTL_SAMPLE:
+		if (len == sizeof(*sample))
+			workers->hooks->sample(workers->ctx, &sample->sample);
 		break;
 	case XIPSEC_CTL_SA_GONE_OK:
 		if (len == sizeof(*ref))

@@ -38,6 +38,8 @@ enum xipsec_ctl_type {
 	XIPSEC_CTL_SA_GONE_OK,  /* ctl_sa_ref: wiped; no packet of it will be sent any more */
 	XIPSEC_CTL_XSK_MAPPED,  /* ctl_xsk_ref: its rings are mapped, it may be bound */
 	XIPSEC_CTL_SA_RUNS,     /* ctl_sa_runs: what became of SA, at the latest a tick after it */
+	XIPSEC_CTL_PEER,        /* ctl_peer: the peer comes from elsewhere now */
+	XIPSEC_CTL_SAMPLE, /* ctl_sample: a packet was dropped; lost when the channel is full */
 };
 
 struct ctl_hdr {
@@ -123,6 +125,23 @@ struct ctl_sa_runs {
 	__u32 backend; /* enum xipsec_backend, never AUTO; NONE: it cannot run, its packets end as
 			  stale_meta */
 	__s32 err;     /* with NONE: a negative errno */
+};
+
+/* Of an inbound SA with UDP: where its newest authentic packet came from (RFC 3948, RFC 7296 2.23).
+ * At most one a second of each SA. */
+struct ctl_peer {
+	struct ctl_hdr hdr;
+	__u32 index;
+	__u32 generation;
+	struct xipsec_addr addr;
+	__be16 port;
+	__u16 pad;
+	__u32 pad2;
+};
+
+struct ctl_sample {
+	struct ctl_hdr hdr;
+	struct xipsec_sample sample;
 };
 
 enum xipsec_nexthop_status {

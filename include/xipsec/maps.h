@@ -17,6 +17,9 @@
  *	reasons       per-CPU array         xipsec_reason xipsec_counter            programs
  *	worker_stats  array, mmapable       worker       xipsec_worker_stats        worker (own
  *entry), xipsecd
+ *	events        ring buffer                        xipsec_sample              programs
+ *	sample_gates  per-CPU array         xipsec_reason xipsec_gate               programs
+ *	acquire_gates array                 child id     xipsec_gate                programs
  *
  * No key is ever in a map. All are pinned under one generation's directory, with BTF.
  * A zero-filled entry of any of them is harmless: action 0 is DISCARD, generation 0 is nothing.
@@ -203,6 +206,45 @@ struct xipsec_worker_stats {
 	__u32 starts; /* times that this worker was started */
 };
 
+/* ------------------------------------------------------------------ samples */
+
+/*
+ * A dropped packet, for people and for iked. The addresses are those of the outermost IP header;
+ * `inner`: of the packet that an SA carries or carried.
+ */
+struct xipsec_sample {
+	__u64 time; /* CLOCK_BOOTTIME, ns */
+	struct xipsec_addr src;
+	struct xipsec_addr dst;
+	__be32 spi;     /* 0: not known */
+	__u32 seq;      /* as in the ESP header; with SPI */
+	__u32 ifindex;  /* 0: not known */
+	__u32 len;      /* bytes of the frame */
+	__u32 missed;   /* drops of this reason that were not told since the last one, by this CPU
+			   or worker */
+	__u32 child;    /* id, with NO_SA_OUT */
+	__u32 sa_index; /* with sa_generation; 0: no SA is known */
+	__u32 sa_generation;
+	__u16 reason; /* enum xipsec_reason */
+	__u16 sport;  /* host order; 0: none, or not seen */
+	__u16 dport;
+	__u8 family; /* 0: it was not parsed so far */
+	__u8 l4_proto;
+	__u8 worker; /* 1: of a worker, 0: of a program */
+	__u8 inner;
+	__u8 pad[6];
+};
+
+/* When the next one may be told, CLOCK_MONOTONIC (coarse), ns, and how many were not since. */
+struct xipsec_gate {
+	__u64 next;
+	__u64 missed;
+};
+
+#define XIPSEC_SAMPLE_GAP  100000000ULL  /* ns: ten a second of each reason */
+#define XIPSEC_ACQUIRE_GAP 1000000000ULL /* of each child */
+#define XIPSEC_EVENTS_SIZE (64 * 1024)   /* bytes of the ring buffer */
+
 /* Marks of skbs: who made this packet. SO_MARK needs CAP_NET_ADMIN, so no other user can claim it.
  */
 #define XIPSEC_MARK_MASK 0xff000000
@@ -215,6 +257,7 @@ _Static_assert(sizeof(struct xipsec_spd) == 32 + 96 * XIPSEC_RULES_MAX, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_key) == 24, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_entry) == 16, "ABI");
 _Static_assert(sizeof(struct xipsec_child) == 16, "ABI");
+_Static_assert(sizeof(struct xipsec_sample) == 88, "ABI");
 _Static_assert(sizeof(struct xipsec_sa_state) == 88 + 8 * (XIPSEC_REASON_MAX + XIPSEC_REPLAY_WORDS),
 	       "ABI");
 _Static_assert(XIPSEC_REPLAY_WORDS * 32 >= 2 * XIPSEC_WINDOW_MAX, "window and slack fit the ring");

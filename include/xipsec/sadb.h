@@ -32,7 +32,8 @@ enum xipsec_sadb_type {
 				   * asked before the policies are switched: only takes away the SAs
 				   * that are another or none by that config */
 	XIPSEC_SADB_STATUS,       /* -> sadb_status */
-	XIPSEC_SADB_SUBSCRIBE,    /* -> reply, then sadb_event as they come */
+	XIPSEC_SADB_SUBSCRIBE,    /* sadb_subscribe, or a header: all but samples -> reply, then
+				   * sadb_event as they come */
 	XIPSEC_SADB_EVENT,
 };
 
@@ -116,18 +117,63 @@ struct sadb_status {
 };
 
 enum xipsec_event {
-	XIPSEC_EVENT_ACQUIRE = 1, /* a child's policy wants an SA */
-	XIPSEC_EVENT_EXPIRE_HARD, /* an SA has stopped */
+	XIPSEC_EVENT_ACQUIRE =
+		1, /* a child's policy wants an SA: `child`; `sample` is the packet */
+	XIPSEC_EVENT_EXPIRE_HARD, /* an SA has stopped, or a reload takes it away */
+	XIPSEC_EVENT_EXPIRE_SOFT, /* an SA comes near its end: once in its life */
+	XIPSEC_EVENT_IDLE,        /* no packet for limits.idle s: once until there is one */
+	XIPSEC_EVENT_MAPPING,     /* the peer has another address or port now (RFC 3948) */
+	XIPSEC_EVENT_SAMPLE,      /* a packet was dropped: `sample` */
+	XIPSEC_EVENT_COUNT
 };
 
+#define XIPSEC_EVENT_BIT(event) (1U << (event))
+
+/* What an SA has reached, with EXPIRE_*. */
+enum xipsec_limit {
+	XIPSEC_LIMIT_NONE,
+	XIPSEC_LIMIT_TIME,
+	XIPSEC_LIMIT_PACKETS,
+	XIPSEC_LIMIT_BYTES,
+	XIPSEC_LIMIT_SEQUENCE, /* the end of the sequence numbers; soft: 7/8 of them are used */
+	XIPSEC_LIMIT_POLICY,   /* its child's policies have changed */
+	XIPSEC_LIMIT_COUNT
+};
+
+struct sadb_subscribe {
+	struct sadb_hdr hdr;
+	__u32 events; /* XIPSEC_EVENT_BIT() of those wanted */
+	__u32 pad;
+};
+
+/*
+ * Samples are told at a limited rate, and dropped for a subscriber that does not read: `lost` says
+ * how many did not reach it since the last event that did. One that lets other events pile up is
+ * disconnected. `sa` is empty where no SA is known, and so is `child`.
+ */
 struct sadb_event {
 	struct sadb_hdr hdr;
 	__u32 event; /* enum xipsec_event */
+	__u32 limit; /* enum xipsec_limit */
+	__u64 time;  /* CLOCK_BOOTTIME, ns */
+	__u64 lost;
 	__u32 sa_index;
+	__u32 sa_generation;
+	char sa[XIPSEC_NAME_LEN];
 	char child[XIPSEC_NAME_LEN];
+	char iface[16]; /* with a sample: it came in by, or left by; empty: not known */
+	/* The SA's, as it is now: with MAPPING the inbound one, its src is the peer. */
+	struct xipsec_addr src;
 	struct xipsec_addr dst;
+	struct xipsec_addr old_src; /* with MAPPING */
 	__be32 spi;
-	__u32 family;
+	__u8 family; /* of these addresses; 0: no SA is known */
+	__u8 dir;
+	__be16 src_port; /* with ESP in UDP */
+	__be16 dst_port;
+	__be16 old_src_port;
+	__u32 pad;
+	struct xipsec_sample sample;
 };
 
 #endif

@@ -96,9 +96,11 @@ static void forget(void *ctx, const struct ctl_sa_ref *refs, unsigned int n)
 	}
 }
 
-static void stopped(void *ctx, const struct xipsec_sa *sa, __u32 index)
+static void event(void *ctx, struct sadb_event *event)
 {
-	say("stopped", index);
+	assert_int_equal(event->event, XIPSEC_EVENT_EXPIRE_HARD);
+	assert_int_equal(event->limit, XIPSEC_LIMIT_POLICY);
+	say("stopped", event->sa_index);
 }
 
 static unsigned int workers(void *ctx)
@@ -107,7 +109,7 @@ static unsigned int workers(void *ctx)
 }
 
 static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set,
-				   install, forget,     stopped,  workers};
+				   install, forget,     event,    workers};
 
 static void start(const char *where)
 {

@@ -46,7 +46,7 @@ static void forget(void *ctx, const struct ctl_sa_ref *refs, unsigned int n)
 {
 }
 
-static void stopped(void *ctx, const struct xipsec_sa *which, __u32 index)
+static void event(void *ctx, struct sadb_event *event)
 {
 }
 
@@ -58,7 +58,7 @@ static unsigned int workers(void *ctx)
 static int setup(void **state)
 {
 	static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set,
-					   install, forget,     stopped,  workers};
+					   install, forget,     event,    workers};
 	struct xipsec_sa want = {.name = "in",
 				 .child = "c",
 				 .outer_family = XIPSEC_FAMILY_IP4,

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The ends of SAs: limits of time are kept here, those of packets, bytes and sequence numbers by
+ * the workers, which see them in time; all are told from here.
+ */
+#include "loader/sas_inside.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "lib/log.h"
+
+static const char *const limit_names[XIPSEC_LIMIT_COUNT] = {
+	[XIPSEC_LIMIT_NONE] = "of nothing",
+	[XIPSEC_LIMIT_TIME] = "of time",
+	[XIPSEC_LIMIT_PACKETS] = "of packets",
+	[XIPSEC_LIMIT_BYTES] = "of bytes",
+	[XIPSEC_LIMIT_SEQUENCE] = "of sequence numbers",
+	[XIPSEC_LIMIT_POLICY] = "of its policies",
+};
+
+void sa_event_fill(const struct sa *sa, struct sadb_event *event)
+{
+	event->sa_index = sa->index;
+	event->sa_generation = sa->generation;
+	memcpy(event->sa, sa->sa.name, sizeof(event->sa));
+	memcpy(event->child, sa->sa.child, sizeof(event->child));
+	event->src = sa->sa.src;
+	event->dst = sa->sa.dst;
+	event->spi = sa->sa.spi;
+	event->family = sa->sa.outer_family;
+	event->dir = sa->sa.dir;
+	event->src_port = sa->sa.src_port;
+	event->dst_port = sa->sa.dst_port;
+}
+
+static void tell(struct sas *sas, const struct sa *sa, enum xipsec_event what,
+		 enum xipsec_limit limit)
+{
+	struct sadb_event event = {.event = what, .limit = limit};
+
+	sa_event_fill(sa, &event);
+	sas->ops->event(sas->ctx, &event);
+}
+
+void sas_expire(struct sas *sas, const struct sa *sa)
+{
+	tell(sas, sa, XIPSEC_EVENT_EXPIRE_HARD, XIPSEC_LIMIT_POLICY);
+}
+
+static bool reached(__u64 limit, __u64 value)
+{
+	return limit && value >= limit;
+}
+
+/* A worker has stopped it, or we have: what for? */
+static enum xipsec_limit why_stopped(const struct sa *sa, const struct xipsec_sa_state *state,
+				     __u64 now)
+{
+	const struct xipsec_limits *limits = &sa->sa.limits;
+
+	if (reached(limits->hard_packets, state->packets))
+		return XIPSEC_LIMIT_PACKETS;
+	if (reached(limits->hard_bytes, state->bytes))
+		return XIPSEC_LIMIT_BYTES;
+	if (reached(limits->hard_time, now - sa->born))
+		return XIPSEC_LIMIT_TIME;
+	return XIPSEC_LIMIT_SEQUENCE;
+}
+
+void sa_limits_stopped(struct sas *sas, struct sa *sa, __u64 now)
+{
+	const struct xipsec_sa_state *state = sas_state(sas, sa->index);
+	enum xipsec_limit limit;
+
+	if (sa->announced || __atomic_load_n(&state->status, __ATOMIC_ACQUIRE) != XIPSEC_SA_STOPPED)
+		return;
+	limit = why_stopped(sa, state, now);
+	sa->announced = true;
+	log_warn("SA %s has reached its limit %s and stopped: what its policies protect is dropped "
+		 "until it is replaced",
+		 sa->sa.name, limit_names[limit]);
+	tell(sas, sa, XIPSEC_EVENT_EXPIRE_HARD, limit);
+}
+
+/* Workers look at the status with every burst: from here on they drop (`limit`). */
+static void stop(struct xipsec_sa_state *state)
+{
+	__u32 live = XIPSEC_SA_LIVE;
+
+	__atomic_compare_exchange_n(&state->status, &live, XIPSEC_SA_STOPPED, 0, __ATOMIC_RELEASE,
+				    __ATOMIC_RELAXED);
+}
+
+static enum xipsec_limit soft_limit(const struct sa *sa, const struct xipsec_sa_state *state,
+				    __u64 now)
+{
+	const struct xipsec_limits *limits = &sa->sa.limits;
+	__u64 end = reserve_end(sa->sa.flags & XIPSEC_SA_ESN);
+
+	if (reached(limits->soft_time, now - sa->born))
+		return XIPSEC_LIMIT_TIME;
+	if (reached(limits->soft_packets, __atomic_load_n(&state->packets, __ATOMIC_RELAXED)))
+		return XIPSEC_LIMIT_PACKETS;
+	if (reached(limits->soft_bytes, __atomic_load_n(&state->bytes, __ATOMIC_RELAXED)))
+		return XIPSEC_LIMIT_BYTES;
+	if (sa->sa.dir == XIPSEC_DIR_OUT && sa->seq_seen >= end - end / 8)
+		return XIPSEC_LIMIT_SEQUENCE;
+	return XIPSEC_LIMIT_NONE;
+}
+
+/* Once for each silence: the next one begins with another last packet. */
+static void look_idle(struct sas *sas, struct sa *sa, const struct xipsec_sa_state *state,
+		      __u64 now)
+{
+	__u64 last = __atomic_load_n(&state->last_use, __ATOMIC_RELAXED);
+
+	if (last < sa->born)
+		last = sa->born;
+	if (!sa->sa.limits.idle || last == sa->idle_told || now < last + sa->sa.limits.idle)
+		return;
+	sa->idle_told = last;
+	tell(sas, sa, XIPSEC_EVENT_IDLE, XIPSEC_LIMIT_NONE);
+}
+
+void sas_limits(struct sas *sas, __u64 now)
+{
+	if (!sas->states)
+		return;
+	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
+		struct xipsec_sa_state *state = sas_state(sas, sa->index);
+		enum xipsec_limit limit;
+
+		if (reached(sa->sa.limits.hard_time, now - sa->born))
+			stop(state);
+		sa_limits_stopped(sas, sa, now);
+		if (sa->announced)
+			continue;
+		limit = sa->soft_told ? XIPSEC_LIMIT_NONE : soft_limit(sa, state, now);
+		if (limit) {
+			sa->soft_told = true;
+			log_info("SA %s has reached its soft limit %s", sa->sa.name,
+				 limit_names[limit]);
+			tell(sas, sa, XIPSEC_EVENT_EXPIRE_SOFT, limit);
+		}
+		look_idle(sas, sa, state, now);
+	}
+}
