@@ -25,7 +25,7 @@ red_anew()
 	red_host_up a
 }
 
-# The gateway's own traffic, under a PROTECT policy that drops it while the guard stands (host_closed).
+# The gateway's own traffic, under a PROTECT policy: the guard gives it to a worker while it stands (host_out).
 # Where the guard's interface is gone, nftables closes the next one of that name before it is there.
 own_traffic()
 {
@@ -172,13 +172,13 @@ black_anew_at_once()
 	wait $!
 }
 
-# More of them are stopped by the guard than a moment ago: it stands again.
+# More of them have been taken by the guard than a moment ago: it stands again.
 load_guarded()
 {
 	local before
-	before=$(gw_reason a host_closed)
+	before=$(gw_reason a host_out)
 	sleep 0.2
-	[ "$(gw_reason a host_closed)" -gt "$before" ]
+	[ "$(gw_reason a host_out)" -gt "$before" ]
 }
 
 leak_begin || exit 1

@@ -1,0 +1,95 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Hosts with one interface: what they say to each other goes as ESP, with the offloads that Linux
+# has by default. Transport mode over IPv4 and IPv6, then a host-to-host tunnel.
+#
+#	gw-a blk0 192.0.2.1 2001:db8::1 ===[capture]=== gw-b blk0 192.0.2.2 2001:db8::2
+. "$(dirname "$0")/../lib/scenario.sh"
+. "$LIB/host.sh"
+
+# The guard's word on a's own packets: by the TAP, and none in another way.
+host_out_counted() { [ "$(gw_reason a host_out)" -gt 20 ] && [ "$(gw_reason a host_closed)" = 0 ]; }
+
+# mtu_learnt FAMILY DST: what a's stack knows after it was told once.
+mtu_learnt()
+{
+	in_ns gw-a ping -"$1" -n -c 3 -i 0.3 -W 1 -M 'do' -s 1450 "$2" >/dev/null 2>&1
+	ip -n "$TOPO-gw-a" -"$1" route get "$2" | sed -n 's/.*mtu \([0-9]*\).*/\1/p'
+}
+
+largest_passes() { in_ns gw-a ping -"$1" -n -c 1 -W 2 -M 'do' -s "$2" "$3"; }
+
+# A file of so many MB by TCP from one to the other, compared at the other end.
+tcp_carries()
+{
+	local from=$1 to=$2 addr=$3 mb=$4 got=$WORK/tcp.got sum
+
+	spawn "gw-$to" "$got" /usr/bin/python3 "$LIB/tools/tcpsum.py" recv "$addr" 7100
+	until_true 3 in_ns "gw-$to" sh -c "ss -Hltn 'sport = :7100' | grep -q ." || return
+	sum=$(in_ns "gw-$from" timeout 60 /usr/bin/python3 "$LIB/tools/tcpsum.py" send "$addr" 7100 "$mb") || return
+	until_true 5 grep -q . "$got"
+	[ "$sum" = "$(cat "$got")" ] && [ -n "$sum" ]
+}
+
+udp_carries()
+{
+	spawn gw-b "$WORK/recv.log" "$UDPLOAD" recv "$1" 7001 "$WORK/udp"
+	local pid=$PID
+	until_true 2 test -s "$WORK/udp"
+	in_ns gw-a "$UDPLOAD" send "$1" 7001 2000 "$2" 2 >/dev/null
+	sleep 0.3
+	end_pid "$pid" 2
+	read -r received duplicates corrupt _ <"$WORK/udp"
+	echo "# $received datagrams of $2 bytes, $duplicates twice, $corrupt corrupt"
+	[ "$received" -gt 3000 ] && [ "$duplicates $corrupt" = "0 0" ]
+}
+
+carries_all()
+{
+	local addr
+
+	for addr in 192.0.2.2 2001:db8::2; do
+		check "$1: ping $addr" until_true 5 in_ns gw-a ping -n -c 1 -W 1 $addr
+		check "$1: TCP to $addr, default offloads" tcp_carries a b $addr 20
+		check "$1: UDP to $addr, short" udp_carries $addr 200
+		check "$1: UDP to $addr, long" udp_carries $addr 1300
+	done
+	check "$1: TCP from b" tcp_carries b a 192.0.2.1 20
+}
+
+check "positive control: plaintext on the link is seen" capture_positive_control || exit 1
+hosts_config transport
+check "hosts come up" hosts_up || exit 1
+# Wide: a capture that loses packets proves nothing, and a segment's first bytes tell.
+capture_start "$WORK/host.pcap" 96
+carries_all transport
+check "what a sent went by the TAP" host_out_counted
+check_gt "what came was given to a" "$(gw_reason a opened_local)" 20
+
+# 1500 - 20 - SPI and number 8 - IV 8 - ICV 16 = 1448, less 2 of padding: payload 1446 of IP 1466.
+check_eq "IPv4: a's stack learns the MTU that fits" "$(mtu_learnt 4 192.0.2.2)" 1466
+check "IPv4: that size passes" largest_passes 4 1438 192.0.2.2
+check_eq "IPv6: a's stack learns the MTU that fits" "$(mtu_learnt 6 2001:db8::2)" 1466
+check "IPv6: that size passes" largest_passes 6 1418 2001:db8::2
+
+check "worker of a killed: ping again" host_survives gw_kill_workers a
+check "xipsecd of a killed: ping again" host_survives hosts_kill_and_start a
+check "xipsecd and worker of b killed: ping again" host_survives hosts_kill_and_start b all
+
+gw_kill a all
+check "while xipsecd is dead nothing gets out" hosts_silent
+check "xipsecd starts again" gw_start a
+check "ping again" until_true 5 in_ns gw-a ping -n -c 1 -W 1 192.0.2.2
+gw_stop a
+check "after an orderly end nothing gets out" hosts_silent
+check "xipsec0 is gone with it" hosts_no_tap a
+check "capture: lost nothing" capture_stop
+check "only ESP was seen" hosts_verdict
+
+hosts_down
+hosts_config tunnel
+check "tunnel: hosts come up" hosts_up || exit 1
+capture_start "$WORK/host2.pcap" 96
+carries_all tunnel
+check "tunnel, capture: lost nothing" capture_stop
+check "tunnel: only ESP was seen" hosts_verdict
