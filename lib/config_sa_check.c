@@ -121,7 +121,7 @@ static void pair_check(struct config_diag *diag, const struct config_sa_draft *b
 {
 	const struct xipsec_sa *a = before->sa, *b = sa->sa;
 
-	if (a->spi == b->spi && a->outer_family == b->outer_family &&
+	if (a->spi == b->spi && a->l4_proto == b->l4_proto && a->outer_family == b->outer_family &&
 	    memcmp(&a->dst, &b->dst, sizeof(a->dst)) == 0)
 		config_error(diag, &sa->place,
 			     "%s has the dst and spi of %s (%s:%u): expected another spi", b->name,

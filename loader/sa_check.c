@@ -44,9 +44,9 @@ int sas_check(struct sas *sas, const struct xipsec_sa *sa, char *text)
 		return sas_refuse(text, -EAGAIN, sa->name, "nothing is attached: xipsec attach");
 	if (sas_by_name(sas, sa->name))
 		return sas_refuse(text, -EEXIST, sa->name, "there is one of that name already");
-	if (sas_by_spi(sas, &sa->dst, sa->outer_family, sa->spi))
+	if (sas_by_spi(sas, &sa->dst, sa->outer_family, sa->spi, sa->l4_proto))
 		return sas_refuse(text, -EEXIST, sa->name,
-				  "there is one with that destination and SPI already");
+				  "there is one with that destination, protocol and SPI already");
 	for (struct sa *other = sas_next(sas, NULL); other; other = sas_next(sas, other)) {
 		if (!sas_same_key(sas, other, sa))
 			continue;

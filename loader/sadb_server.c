@@ -182,7 +182,8 @@ static void on_delete(struct client *client, const union request *req, size_t le
 	int err;
 
 	if (len == sizeof(req->ref))
-		sa = sas_by_spi(sas, &req->ref.dst, req->ref.family, req->ref.spi);
+		sa = sas_by_spi(sas, &req->ref.dst, req->ref.family, req->ref.spi,
+				req->ref.l4_proto);
 	else if (memchr(req->name.name, 0, sizeof(req->name.name)))
 		sa = sas_by_name(sas, req->name.name);
 	if (!sa) {

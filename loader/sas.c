@@ -89,11 +89,12 @@ struct sa *sas_by_name(struct sas *sas, const char *name)
 	return NULL;
 }
 
-struct sa *sas_by_spi(struct sas *sas, const struct xipsec_addr *dst, __u8 family, __be32 spi)
+struct sa *sas_by_spi(struct sas *sas, const struct xipsec_addr *dst, __u8 family, __be32 spi,
+		      __u8 l4_proto)
 {
 	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa))
 		if (sa->sa.spi == spi && sa->sa.outer_family == family &&
-		    memcmp(&sa->sa.dst, dst, sizeof(*dst)) == 0)
+		    sa->sa.l4_proto == l4_proto && memcmp(&sa->sa.dst, dst, sizeof(*dst)) == 0)
 			return sa;
 	return NULL;
 }
@@ -153,10 +154,11 @@ _Static_assert(XIPSEC_WORKERS_MAX <= 64, "a bit for each worker");
 void sas_runs(struct sas *sas, unsigned int worker, const struct ctl_sa_runs *runs)
 {
 	struct sa *sa = sas_by_index(sas, runs->index);
-	__u64 bit = 1ull << worker;
+	__u64 bit;
 
 	if (!sa || sa->generation != runs->generation || worker >= XIPSEC_WORKERS_MAX)
 		return;
+	bit = 1ull << worker;
 	if (runs->backend == XIPSEC_BACKEND_IPSEC_MB || runs->backend == XIPSEC_BACKEND_OPENSSL) {
 		sa->backend = (__u8)runs->backend;
 		sa->refused_by &= ~bit;

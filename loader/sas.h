@@ -99,7 +99,9 @@ void sas_peer(struct sas *sas, const struct ctl_peer *peer);
 void sas_describe(struct sas *sas, const struct xipsec_sample *sample, struct sadb_event *event);
 
 struct sa *sas_by_name(struct sas *sas, const char *name);
-struct sa *sas_by_spi(struct sas *sas, const struct xipsec_addr *dst, __u8 family, __be32 spi);
+/* The three that name an SA (RFC 4301 4.1): ESP and AH have SPIs of their own. */
+struct sa *sas_by_spi(struct sas *sas, const struct xipsec_addr *dst, __u8 family, __be32 spi,
+		      __u8 l4_proto);
 struct sa *sas_by_index(struct sas *sas, __u32 index);
 /* Walks: start with NULL; NULL ends. */
 struct sa *sas_next(struct sas *sas, const struct sa *after);
