@@ -98,8 +98,8 @@ static const struct rule rules[] = {
 	{SCMP_SYS(clock_gettime), 0, {}},
 	/* pthread_once() and locks inside libcrypto; wakes nobody, there is one thread */
 	{SCMP_SYS(futex), 0, {}},
-	/* libcrypto's generator asks before each use whether it is still in the process it was seeded
-	 * in */
+	/* libcrypto's generator asks before each use whether it is still in the process it was
+	 * seeded in */
 	{SCMP_SYS(getpid), 0, {}},
 	/* malloc() and libcrypto seed themselves */
 	{SCMP_SYS(getrandom), 0, {}},

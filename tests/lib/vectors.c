@@ -89,7 +89,7 @@ unsigned int vectors_run(const char *path, unsigned int (*run)(void *ctx, const 
 	if (!f)
 		fail_msg("%s: %s; make deps installs the vectors", path, strerror(errno));
 	assert_non_null(v);
-	while (fgets(line, sizeof(line), f)) {
+	while (f && fgets(line, sizeof(line), f)) {
 		char *text = strip(line);
 
 		v->line++;
@@ -108,7 +108,8 @@ unsigned int vectors_run(const char *path, unsigned int (*run)(void *ctx, const 
 	}
 	if (any)
 		sum += run(ctx, v);
-	fclose(f);
+	if (f)
+		fclose(f);
 	free(v);
 	return sum;
 }

@@ -52,8 +52,10 @@ static inline struct crypto_key *key_of(enum xipsec_alg alg, enum xipsec_backend
 	if (auth_key)
 		memcpy(raw + a->cipher_key + a->salt, auth_key, a->auth_key);
 	key = crypto_key_new(alg, raw, alg_key_len(alg), backend, &err);
-	if (!key)
+	if (!key) {
 		fail_msg("%s by backend %d: %s", a->name, backend, strerror(-err));
+		return NULL;
+	}
 	assert_int_equal(key->backend->id, backend);
 	return key;
 }
