@@ -49,7 +49,7 @@ static int move_entry(struct sas *sas, struct sa *sa, const struct xipsec_addr *
 {
 	struct xipsec_sad_key old = sa_sad_key(&sa->sa);
 	struct xipsec_addr was = sa->sa.dst;
-	const struct sa *other = sas_by_spi(sas, to, sa->sa.outer_family, sa->sa.spi);
+	const struct sa *other = sas_by_spi(sas, to, sa->sa.outer_family, sa->sa.spi, IPPROTO_ESP);
 	int err;
 
 	if (other)
@@ -135,7 +135,7 @@ void sas_describe(struct sas *sas, const struct xipsec_sample *sample, struct sa
 		if (sa && sa->generation != sample->sa_generation)
 			sa = NULL;
 	} else if (sample->spi) {
-		sa = sas_by_spi(sas, &sample->dst, sample->family, sample->spi);
+		sa = sas_by_spi(sas, &sample->dst, sample->family, sample->spi, IPPROTO_ESP);
 	}
 	if (sa)
 		sa_event_fill(sa, event);
