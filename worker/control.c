@@ -12,6 +12,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "worker/sa.h"
+#include "worker/tap.h"
 #include "worker/tx.h"
 
 #define SAS_MAX (1u << 20)
@@ -149,6 +150,7 @@ static int worker_fill(struct worker *w, const struct ctl_hello *h, const int *f
 	if (err)
 		return err;
 	w->polls[0] = (struct pollfd){.fd = w->ctl, .events = POLLIN};
+	w->n_polls = 1;
 	return 0;
 }
 
@@ -188,6 +190,7 @@ void worker_free(struct worker *w)
 			sa_free(w->sas[i].sa);
 	for (unsigned int i = 0; i < w->n_xsks; i++)
 		ring_close(w->xsks[i]);
+	taps_free(w);
 	nexthops_free(w->nhs);
 	frames_close(&w->frames);
 	if (w->sa_state)
@@ -219,20 +222,38 @@ static void choose_tx(struct worker *w)
 			w->tx_of[w->xsks[i]->slot][w->xsks[i]->queue] = w->xsks[i];
 }
 
+int worker_polls_changed(struct worker *w)
+{
+	struct pollfd *polls;
+	unsigned int n = 0;
+
+	polls = realloc(w->polls, (w->n_xsks + w->n_taps + 1) * sizeof(*polls));
+	if (!polls)
+		return -ENOMEM;
+	w->polls = polls;
+	for (unsigned int i = 0; i < w->n_xsks; i++)
+		polls[n++] = (struct pollfd){.fd = w->xsks[i]->fd, .events = POLLIN};
+	/* poll() passes over one that is gone, -1 */
+	for (unsigned int i = 0; i < w->n_taps; i++)
+		polls[n++] = (struct pollfd){.fd = w->taps[i].fd, .events = POLLIN};
+	polls[n++] = (struct pollfd){.fd = w->ctl, .events = POLLIN};
+	w->n_polls = n;
+	return 0;
+}
+
 /* After every change of the set: who polls, who sends, and an equal share of the frames for each
  * fill ring, so that the first does not starve the last. */
-static void sockets_changed(struct worker *w)
+static int sockets_changed(struct worker *w)
 {
 	__u32 share = w->n_xsks ? w->frames.n / w->n_xsks : 0;
 
 	for (unsigned int i = 0; i < w->n_xsks; i++) {
 		struct xsk *xsk = w->xsks[i];
 
-		w->polls[i] = (struct pollfd){.fd = xsk->fd, .events = POLLIN};
 		xsk->fill_target = xsk->fill.size < share ? xsk->fill.size : share;
 	}
-	w->polls[w->n_xsks] = (struct pollfd){.fd = w->ctl, .events = POLLIN};
 	choose_tx(w);
+	return worker_polls_changed(w);
 }
 
 static struct xsk *find_xsk(const struct worker *w, __u32 slot, __u32 queue)
@@ -247,7 +268,6 @@ static int on_xsk(struct worker *w, struct ctl_in *in)
 {
 	const struct ctl_xsk *msg = &in->msg.xsk;
 	struct xsk *xsk, **xsks;
-	struct pollfd *polls;
 	int err;
 
 	if (find_xsk(w, msg->slot, msg->queue)) {
@@ -258,10 +278,6 @@ static int on_xsk(struct worker *w, struct ctl_in *in)
 	if (!xsks)
 		return -ENOMEM;
 	w->xsks = xsks;
-	polls = realloc(w->polls, (w->n_xsks + 2) * sizeof(*polls));
-	if (!polls)
-		return -ENOMEM;
-	w->polls = polls;
 	err = ring_open(msg, in->fd[0], &xsk);
 	if (err) {
 		log_error("the rings of slot %u queue %u cannot be mapped: %s%s", msg->slot,
@@ -272,7 +288,9 @@ static int on_xsk(struct worker *w, struct ctl_in *in)
 	}
 	in->fd[0] = -1; /* the socket's now */
 	w->xsks[w->n_xsks++] = xsk;
-	sockets_changed(w);
+	err = sockets_changed(w);
+	if (err)
+		return err;
 	if (w->going)
 		ring_refill(xsk, &w->frames);
 	worker_owe_xsk(w, XIPSEC_CTL_XSK_MAPPED, xsk->slot, xsk->queue);
@@ -289,8 +307,7 @@ static int on_xsk_bound(struct worker *w, const struct ctl_xsk_ref *msg)
 		return -EPROTO;
 	}
 	xsk->bound = true;
-	sockets_changed(w);
-	return 0;
+	return sockets_changed(w);
 }
 
 static int on_dev(struct worker *w, const struct ctl_dev *msg)
@@ -322,8 +339,7 @@ static int on_dev_gone(struct worker *w, __u32 slot)
 	w->n_xsks = kept;
 	frames_rest_slot(&w->frames, slot, w->now_ms);
 	nexthops_forget_slot(w->nhs, slot);
-	sockets_changed(w);
-	return 0;
+	return sockets_changed(w);
 }
 
 /* ------------------------------------------------------------------ SAs */
@@ -367,6 +383,7 @@ static int on_sa(struct worker *w, const struct ctl_sa *msg)
 		.dir = msg->sa.dir,
 		.outer_family = msg->sa.outer_family,
 		.dst = msg->sa.dst,
+		.if_id = msg->sa.if_id,
 	};
 	runs_note(w, msg->index, msg->generation, sa_backend(sa), 0);
 	return 0;
@@ -428,6 +445,9 @@ int worker_message(struct worker *w, struct ctl_in *in)
 			return -EPROTO;
 		}
 		return 0;
+	case XIPSEC_CTL_TAP: return taps_add(w, in);
+	case XIPSEC_CTL_TAP_GONE: return taps_gone(w, in->msg.tap.if_id);
+	case XIPSEC_CTL_TAP_SA: return taps_seal_with(w, &in->msg.tap_sa);
 	case XIPSEC_CTL_GO: return on_go(w);
 	default: log_error("control message of type %u at this point", in->msg.hdr.type);
 	}

@@ -22,6 +22,9 @@ static const struct {
 	[XIPSEC_CTL_NEXTHOP] = {sizeof(struct ctl_nexthop), 0},
 	[XIPSEC_CTL_GO] = {sizeof(struct ctl_hdr), 0},
 	[XIPSEC_CTL_XSK_BOUND] = {sizeof(struct ctl_xsk_ref), 0},
+	[XIPSEC_CTL_TAP] = {sizeof(struct ctl_tap), 1},
+	[XIPSEC_CTL_TAP_GONE] = {sizeof(struct ctl_tap), 0},
+	[XIPSEC_CTL_TAP_SA] = {sizeof(struct ctl_tap_sa), 0},
 };
 
 #define CTL_FORMS (sizeof(ctl_form) / sizeof(ctl_form[0]))

@@ -21,6 +21,8 @@ union ctl_msg {
 	struct ctl_sa sa;
 	struct ctl_sa_ref sa_ref;
 	struct ctl_nexthop nexthop;
+	struct ctl_tap tap;
+	struct ctl_tap_sa tap_sa;
 };
 
 struct ctl_in {

@@ -390,8 +390,8 @@ enum xipsec_reason inner_forward(__u8 *data, __u8 family)
 	return XIPSEC_REASON_UNSPEC;
 }
 
-/* Packets that may be cut do not come here (oversize.c). An IPv6 sender cannot be told less than 1280
- * (RFC 8200 5): behind a black link so narrow it gets no packet through, unless the SA's DF is
+/* Packets that may be cut do not come here (oversize.c). An IPv6 sender cannot be told less than
+ * 1280 (RFC 8200 5): behind a black link so narrow it gets no packet through, unless the SA's DF is
  * clear. */
 static enum xipsec_reason too_big(struct packet *p, const struct inner *inner, __u32 inner_max)
 {

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "lib/log.h"
+#include "worker/tap.h"
 #include "worker/tx.h"
 
 #define TICK_MS     10  /* timers */
@@ -47,6 +48,8 @@ unsigned int worker_round(struct worker *w)
 
 	for (unsigned int i = 0; i < w->n_xsks; i++)
 		got += pipeline_receive(w, w->xsks[i]);
+	if (w->n_taps)
+		got += taps_round(w);
 	for (unsigned int i = 0; i < w->n_xsks; i++)
 		round_finish(w, w->xsks[i]);
 	worker_add(&w->stats->loops, 1);
@@ -114,7 +117,13 @@ static void rest(struct worker *w)
 		if (xsk->tx_unsent || !w->frames.n_free)
 			waiting = true;
 	}
-	poll(w->polls, w->n_xsks + 1, waiting ? TICK_MS : SLEEP_MS);
+	/* Nobody can send yet: what a TAP has would wake us for nothing. */
+	if (taps_blocked(w)) {
+		poll(w->polls + w->n_polls - 1, 1, 1);
+		return;
+	}
+	poll(w->polls, w->n_polls, waiting ? TICK_MS : SLEEP_MS);
+	taps_woken(w);
 }
 
 int worker_run(struct worker *w)

@@ -30,12 +30,26 @@ struct sa_place {
 	__u64 burst;
 	__u32 reverse; /* of the inbound one: place of the SA that answers go by (oversize.c) */
 	struct xipsec_addr dst; /* outer */
+	__u32 if_id;            /* of a tunnel; 0: policies lead into it */
 };
 
 struct device {
 	bool known;
 	struct ctl_dev ctl;
 };
+
+/* One queue of a TAP (tap.h). */
+struct tap {
+	int fd;      /* -1: it is gone, another will come */
+	__u32 if_id; /* 0: of this host's own traffic */
+	__u32 wait;  /* rounds until it is asked again */
+	/* Of a tunnel: what seals; generation 0: nothing. */
+	__u32 sa_index, sa_generation;
+	__u8 mac[6];
+};
+
+#define TAPS_MAX      257        /* 256 tunnels */
+#define TAP_FRAME_MAX (1u << 17) /* bytes: a whole packet with its headers */
 
 #define OWED_MAX 256
 
@@ -49,8 +63,12 @@ struct worker {
 
 	struct frames frames;
 	struct xsk **xsks;
-	struct pollfd *polls; /* n_xsks, and the control channel last */
+	struct pollfd *polls; /* of sockets, TAPs, and the control channel last */
+	unsigned int n_polls;
 	unsigned int n_xsks;
+	struct tap *taps;
+	unsigned int n_taps;
+	__u8 *tap_buffer; /* a frame's size, then TAP_FRAME_MAX */
 	struct xsk
 		*tx_of[XIPSEC_SLOTS_MAX][XIPSEC_QUEUES_MAX]; /* by slot and the queue it came in */
 	struct device dev[XIPSEC_SLOTS_MAX];
@@ -129,6 +147,16 @@ unsigned int pipeline_receive(struct worker *w, struct xsk *xsk);
 
 /* Pipeline: goes on with packets whose next hop has been decided. */
 void pipeline_resume(struct worker *w);
+
+/* Pipeline: seals packets that came by a TAP, BURST_MAX at most; verdicts are checked here. */
+void pipeline_take(struct worker *w, struct work **works, unsigned int n);
+
+/* Pipeline: bytes of IP that the link towards an outbound SA's peer takes; while its next hop is
+ * not known, the narrowest that there is. */
+__u32 pipeline_out_mtu(struct worker *w, const struct sa_place *place);
+
+/* Control: the set of sockets or TAPs has changed. 0 or -ENOMEM: the old one is polled. */
+int worker_polls_changed(struct worker *w);
 
 /* Pipeline: drops what waits under an SA that goes. */
 void pipeline_drop_sa(struct worker *w, __u32 sa_index);

@@ -20,6 +20,7 @@
 #include "worker/inner.h"
 #include "worker/oversize.h"
 #include "worker/sa.h"
+#include "worker/tap.h"
 #include "worker/tx.h"
 #include "xipsec/meta.h"
 
@@ -121,6 +122,10 @@ static void answer_icmp(struct worker *w, struct work *work)
 	__u16 reason = work->p.reason;
 	__u8 l2[L2_MAX];
 
+	if (work->p.flags & PACKET_LOCAL) {
+		tap_answer(w, work, pipeline_icmp_allowed(w));
+		return;
+	}
 	memcpy(l2, work->p.data - work->p.l2_len, work->p.l2_len);
 	if (!dev->known || !memcmp(src, &none, sizeof(none)) || (l2[0] & 1) ||
 	    !pipeline_icmp_allowed(w) || icmp_error_build(&work->p, src)) {
@@ -159,6 +164,24 @@ void pipeline_finish_out(struct worker *w, struct work *work, const struct nexth
 	case XIPSEC_REASON_TTL: answer_icmp(w, work); break;
 	default: pipeline_drop(w, work, work->p.reason);
 	}
+}
+
+__u32 pipeline_out_mtu(struct worker *w, const struct sa_place *place)
+{
+	const struct nexthop *nh =
+		nexthop_find(w->nhs, &place->dst, place->outer_family, w->now_ms);
+	__u32 mtu = 0;
+
+	if (nh->status == XIPSEC_NEXTHOP_OK && w->dev[nh->slot].known)
+		return link_mtu(nh, &w->dev[nh->slot]);
+	for (unsigned int slot = 0; slot < XIPSEC_SLOTS_MAX; slot++) {
+		const struct device *dev = &w->dev[slot];
+
+		if (dev->known && dev->ctl.role == XIPSEC_ROLE_UNPROTECTED &&
+		    (!mtu || dev->ctl.mtu < mtu))
+			mtu = dev->ctl.mtu;
+	}
+	return mtu;
 }
 
 static void tell_stopped(struct worker *w, struct sa_place *place)
@@ -228,6 +251,10 @@ static void send_opened(struct worker *w, struct work *work)
 	work->opened = 1;
 	inner_dst(&work->p, &dst);
 	nh = nexthop_find(w->nhs, &dst, work->p.family, w->now_ms);
+	if (unlikely(nh->status == XIPSEC_NEXTHOP_LOCAL)) {
+		tap_deliver(w, 0, work);
+		return;
+	}
 	if (unlikely(waits_for(w, nh, work)))
 		return;
 	dev = &w->dev[nh->slot];
@@ -259,10 +286,12 @@ static void in_group(struct worker *w, struct sa_place *place, struct packet **p
 	else
 		esp_in_burst(place->sa, pkts, n, w->now_ms / 1000);
 	for (unsigned int i = 0; i < n; i++) {
-		if (pkts[i]->reason == XIPSEC_REASON_OPENED)
-			send_opened(w, work_of(pkts[i]));
-		else
+		if (pkts[i]->reason != XIPSEC_REASON_OPENED)
 			pipeline_drop(w, work_of(pkts[i]), pkts[i]->reason);
+		else if (unlikely(place->if_id))
+			tap_deliver(w, place->if_id, work_of(pkts[i]));
+		else
+			send_opened(w, work_of(pkts[i]));
 	}
 }
 
@@ -413,6 +442,23 @@ static void run_burst(struct worker *w, struct work **works, unsigned int n)
 		else
 			in_group(w, groups[g].place, sorted + groups[g].first, groups[g].n);
 	}
+}
+
+void pipeline_take(struct worker *w, struct work **works, unsigned int n)
+{
+	struct work *fresh[BURST_MAX];
+	unsigned int n_fresh = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		__u16 reason = check_fresh(w, works[i]);
+
+		if (unlikely(reason))
+			pipeline_drop(w, works[i], reason);
+		else
+			fresh[n_fresh++] = works[i];
+	}
+	if (n_fresh)
+		run_burst(w, fresh, n_fresh);
 }
 
 /* A frame's lines come out of the cache of the core that received it: the verdict before it, its

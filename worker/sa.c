@@ -19,9 +19,6 @@ static int sa_check(const struct xipsec_sa *sa)
 		return -ENOTSUP;
 	if (sa->l4_proto == IPPROTO_AH && (!alg_fits_ah(sa->alg) || sa->flags & XIPSEC_SA_UDP))
 		return -EINVAL;
-	/* No policy was asked for it: without its tunnel it must not come out at all. */
-	if (sa->if_id)
-		return -ENOTSUP;
 	if (sa->mode != XIPSEC_MODE_TUNNEL && sa->mode != XIPSEC_MODE_TRANSPORT)
 		return -EINVAL;
 	if (sa->dir != XIPSEC_DIR_IN && sa->dir != XIPSEC_DIR_OUT)

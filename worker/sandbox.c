@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "lib/log.h"
+#include "xipsec/ctl.h"
 
 static int no_dumps(void)
 {
@@ -94,6 +95,10 @@ static const struct rule rules[] = {
 	{SCMP_SYS(close), 0, {}},
 	/* log lines, to stderr alone */
 	{SCMP_SYS(write), 1, {ARG(0, SCMP_CMP_EQ, STDERR_FILENO, 0)}},
+	/* queues of TAPs; nothing that was there at the start, and all else beyond it is sockets,
+	 * which recvmsg and sendto reach anyway */
+	{SCMP_SYS(readv), 1, {ARG(0, SCMP_CMP_GT, XIPSEC_CTL_FD, 0)}},
+	{SCMP_SYS(writev), 1, {ARG(0, SCMP_CMP_GT, XIPSEC_CTL_FD, 0)}},
 	/* the time, where the vDSO cannot tell it */
 	{SCMP_SYS(clock_gettime), 0, {}},
 	/* pthread_once() and locks inside libcrypto; wakes nobody, there is one thread */

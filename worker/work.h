@@ -17,7 +17,7 @@ struct work {
 	__u8 dir;    /* XIPSEC_DIR_* */
 	__u8 opened; /* 1: has been opened, waits for the next hop of its inner destination */
 	__u16 pad;
-	__u32 pad2;
+	__u32 if_id; /* PACKET_LOCAL: of the TAP that it came by */
 };
 
 _Static_assert(__builtin_offsetof(struct work, p) == 0, "a packet's address is its work's");

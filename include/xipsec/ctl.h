@@ -31,6 +31,9 @@ enum xipsec_ctl_type {
 	XIPSEC_CTL_NEXTHOP,   /* ctl_nexthop: answer, or news */
 	XIPSEC_CTL_GO,        /* header only */
 	XIPSEC_CTL_XSK_BOUND, /* ctl_xsk_ref: packets may be sent by it */
+	XIPSEC_CTL_TAP,       /* ctl_tap; fds: the worker's queue of it */
+	XIPSEC_CTL_TAP_GONE,  /* ctl_tap, if_id only */
+	XIPSEC_CTL_TAP_SA,    /* ctl_tap_sa: which SA seals what routes lead into a tunnel */
 	/* worker to xipsecd */
 	XIPSEC_CTL_READY = 64,  /* header only */
 	XIPSEC_CTL_NEXTHOP_ASK, /* ctl_nexthop, dst and family only */
@@ -103,6 +106,21 @@ struct ctl_xsk_ref {
 	struct ctl_hdr hdr;
 	__u32 slot;
 	__u32 queue;
+};
+
+/* A TAP or TUN with IFF_VNET_HDR, one queue a worker, O_NONBLOCK. */
+struct ctl_tap {
+	struct ctl_hdr hdr;
+	__u32 if_id; /* 0: the TAP of this host's own traffic, else a TUN of tunnels {} */
+	__u8 mac[6]; /* of the TAP */
+	__u16 pad;
+};
+
+struct ctl_tap_sa {
+	struct ctl_hdr hdr;
+	__u32 if_id;
+	__u32 index;
+	__u32 generation; /* 0: there is none */
 };
 
 struct ctl_sa {

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Direction of failure: closed. A frame without a verdict of ours, with a header that contradicts
+ * it, or for an SA that is not this interface's ends with its reason.
+ */
+#include "worker/tap.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/virtio_net.h>
+#include <sys/uio.h>
+
+#include "worker/icmp.h"
+#include "worker/loop.h"
+#include "worker/sa.h"
+#include "worker/segment.h"
+#include "xipsec/meta.h"
+
+#define HDR_LEN   10  /* struct virtio_net_hdr, as TUNSETVNETHDRSZ leaves it */
+#define HEADROOM  256 /* as XDP has it: outer headers find their room */
+#define TAGS_MAX  2
+#define ASK_EVERY 8 /* rounds: asking an empty queue costs 0.2 us */
+
+/* Of one round. */
+#define FRAMES_MAX   32
+#define SEGMENTS_MAX 128
+
+/* What is free before a frame is read: it may fall into this many segments of everyday size. */
+#define FREE_MIN 128
+
+/* Packets on their way to the pipeline. */
+struct batch {
+	struct work store[BURST_MAX];
+	struct work *works[BURST_MAX];
+	unsigned int n;
+	unsigned int all; /* since the round began */
+};
+
+/* One frame as it was read. */
+struct tap_frame {
+	struct virtio_net_hdr hdr;
+	__u8 *l2;     /* the frame behind that header, contiguous */
+	__u32 len;    /* bytes from l2 */
+	__u32 l3_off; /* of the IP header, from l2 */
+	__u64 frame;  /* of the UMEM, the first bytes lie in it */
+	bool whole;   /* the others too: at HEADROOM, when there are no tags */
+	struct inner inner;
+	struct work work; /* what all its packets have in common */
+};
+
+static struct tap *tap_find(struct worker *w, __u32 if_id)
+{
+	for (unsigned int i = 0; i < w->n_taps; i++)
+		if (w->taps[i].if_id == if_id)
+			return &w->taps[i];
+	return NULL;
+}
+
+/* Somebody deleted the interface: xipsecd makes it anew and lends that. */
+static void lose(struct worker *w, struct tap *tap)
+{
+	close(tap->fd);
+	tap->fd = -1;
+	worker_polls_changed(w);
+}
+
+/* ------------------------------------------------------------------ what a frame says */
+
+static __u32 be16_at(const __u8 *at)
+{
+	return (__u32)(at[0] << 8 | at[1]);
+}
+
+/* Past the Ethernet header and its tags, which TC may find on a packet. 0, or its end. */
+static __u16 read_l2(const struct tap *tap, struct tap_frame *f)
+{
+	__u32 off = ETH_HLEN, type;
+
+	if (tap->if_id) {
+		f->l3_off = 0;
+		return f->len ? 0 : XIPSEC_REASON_INNER_MALFORMED;
+	}
+	if (f->len < ETH_HLEN + sizeof(struct iphdr))
+		return XIPSEC_REASON_BAD_META;
+	type = be16_at(f->l2 + 12);
+	for (int i = 0; i < TAGS_MAX && (type == ETH_P_8021Q || type == ETH_P_8021AD); i++) {
+		type = be16_at(f->l2 + off + 2);
+		off += 4;
+	}
+	f->l3_off = off;
+	return type == ETH_P_IP || type == ETH_P_IPV6 ? 0 : XIPSEC_REASON_BAD_META;
+}
+
+/* Who seals it: the guard has said so, or the interface stands for it. */
+static __u16 read_verdict(const struct worker *w, const struct tap *tap, struct tap_frame *f)
+{
+	struct work *work = &f->work;
+	struct xipsec_tap_meta meta;
+
+	if (tap->if_id) {
+		if (!tap->sa_generation)
+			return XIPSEC_REASON_NO_SA_OUT;
+		work->sa_index = tap->sa_index;
+		work->sa_generation = tap->sa_generation;
+		work->spd_generation =
+			__atomic_load_n(&w->globals->spd_generation, __ATOMIC_RELAXED);
+		return 0;
+	}
+	memcpy(&meta, f->l2, sizeof(meta));
+	if ((meta.sa_index & XIPSEC_TAP_MARK_MASK) != XIPSEC_TAP_MARK)
+		return XIPSEC_REASON_BAD_META;
+	work->sa_index = meta.sa_index & ~XIPSEC_TAP_MARK_MASK;
+	work->sa_generation = meta.sa_generation;
+	work->spd_generation = meta.spd_generation;
+	return 0;
+}
+
+static __u16 read_frame(const struct worker *w, const struct tap *tap, struct tap_frame *f)
+{
+	const struct sa_place *place;
+	__u16 reason;
+
+	f->work = (struct work){.p.flags = PACKET_LOCAL,
+				.p.queue = w->number % XIPSEC_QUEUES_MAX,
+				.bytes = f->len,
+				.if_id = tap->if_id,
+				.dir = XIPSEC_DIR_OUT};
+	reason = read_l2(tap, f);
+	if (!reason)
+		reason = read_verdict(w, tap, f);
+	if (reason)
+		return reason;
+	if (f->work.sa_index >= w->n_sas)
+		return XIPSEC_REASON_BAD_META;
+	place = &w->sas[f->work.sa_index];
+	if (!place->sa || place->generation != f->work.sa_generation)
+		return XIPSEC_REASON_STALE_META;
+	if (place->dir != XIPSEC_DIR_OUT || place->if_id != tap->if_id)
+		return XIPSEC_REASON_BAD_META;
+	return inner_parse(f->l2 + f->l3_off, f->len - f->l3_off, &f->inner);
+}
+
+/* ------------------------------------------------------------------ into the pipeline */
+
+static void flush(struct worker *w, struct batch *batch)
+{
+	if (batch->n)
+		pipeline_take(w, batch->works, batch->n);
+	batch->n = 0;
+}
+
+/* A packet of `len` bytes at `data` in `frame`. */
+static void put(struct worker *w, struct batch *batch, const struct tap_frame *f, __u64 frame,
+		__u8 *data, __u32 len)
+{
+	struct work *work = &batch->store[batch->n];
+	__u8 *start = frame_at(&w->frames, frame);
+
+	*work = f->work;
+	work->p.frame = frame;
+	work->p.data = data;
+	work->p.len = len;
+	/* ESP may not write where the Ethernet header will stand. */
+	work->p.headroom = (__u32)(data - start) - ETH_HLEN;
+	work->p.tailroom = (__u32)(start + w->frames.size - (data + len));
+	work->p.family = f->inner.family;
+	work->p.l4_off = f->inner.opaque ? 0 : f->inner.l4_off;
+	batch->works[batch->n++] = work;
+	batch->all++;
+	if (batch->n == BURST_MAX)
+		flush(w, batch);
+}
+
+/* The largest packet that the SA can carry there now, and that a frame has room for. */
+static __u32 packet_max(struct worker *w, const struct tap_frame *f)
+{
+	const struct sa_place *place = &w->sas[f->work.sa_index];
+	const struct sa *sa = place->sa;
+	__u32 room = w->frames.size - HEADROOM - sa->tail_room, max;
+	__u32 mtu = sa_path_mtu(sa, pipeline_out_mtu(w, place), w->now_ms / 1000);
+
+	max = sa->transport ? sa_transport_max(sa, mtu, f->inner.l4_off) : sa_inner_max(sa, mtu);
+	return max < room ? max : room;
+}
+
+static void cut(struct worker *w, struct batch *batch, struct tap_frame *f, struct segments *s)
+{
+	__u32 len;
+
+	if (segments_longest(s) > w->frames.size - HEADROOM) {
+		worker_count(w, XIPSEC_REASON_TOO_BIG, f->len);
+		return;
+	}
+	f->work.bytes = segments_longest(s) + f->l3_off;
+	for (;;) {
+		__u64 frame;
+		__u8 *data;
+
+		if (!w->frames.n_free) {
+			flush(w, batch);
+			worker_count(w, XIPSEC_REASON_TX_FULL, f->len);
+			return;
+		}
+		frame = frame_take(&w->frames);
+		data = frame_at(&w->frames, frame) + HEADROOM;
+		len = segments_next(s, data);
+		if (!len) {
+			frame_free(&w->frames, frame);
+			return;
+		}
+		put(w, batch, f, frame, data, len);
+	}
+}
+
+/* Makes packets of a frame. 0: its UMEM frame has become one's; else the reason that ends it, or
+ * XIPSEC_REASON_COUNT when it only served to be read into. */
+static __u16 carry(struct worker *w, struct batch *batch, struct tap_frame *f)
+{
+	__u8 *l3 = f->l2 + f->l3_off;
+	struct segments s;
+	int err = segments_start(&f->hdr, f->l3_off, l3, &f->inner, packet_max(w, f), &s);
+
+	if (err == -EMSGSIZE)
+		return XIPSEC_REASON_TOO_BIG;
+	if (err < 0)
+		return XIPSEC_REASON_INNER_MALFORMED;
+	if (err) {
+		cut(w, batch, f, &s);
+		return XIPSEC_REASON_COUNT;
+	}
+	if (!f->whole)
+		return XIPSEC_REASON_TOO_BIG;
+	put(w, batch, f, f->frame, l3, f->inner.len);
+	return 0;
+}
+
+/* ------------------------------------------------------------------ reading */
+
+/* Headers and what goes in one piece are read to where they shall stand in a frame of the UMEM,
+ * long ones go on into a buffer. There the first part is put before them when it is needed. */
+static void gather(struct worker *w, struct tap_frame *f, __u8 *at, __u32 room, __u32 got)
+{
+	__u32 here = got < room ? got : room;
+
+	memcpy(&f->hdr, at, HDR_LEN);
+	f->whole = got <= room;
+	f->len = got - HDR_LEN;
+	f->l2 = at + HDR_LEN;
+	if (f->whole && f->hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE)
+		return;
+	f->l2 = w->tap_buffer + w->frames.size - here + HDR_LEN;
+	memcpy(f->l2, at + HDR_LEN, here - HDR_LEN);
+}
+
+/* Reads and carries one frame. 1; 0: there is none. */
+static int read_one(struct worker *w, struct tap *tap, struct batch *batch)
+{
+	struct tap_frame f = {.frame = frame_take(&w->frames)};
+	__u32 lead = HDR_LEN + (tap->if_id ? 0 : ETH_HLEN);
+	__u8 *at = frame_at(&w->frames, f.frame) + HEADROOM - lead;
+	__u32 room = w->frames.size - (HEADROOM - lead);
+	struct iovec iov[2] = {{at, room}, {w->tap_buffer + w->frames.size, TAP_FRAME_MAX}};
+	ssize_t got = readv(tap->fd, iov, 2);
+	__u16 reason;
+
+	if (got < HDR_LEN) {
+		frame_free(&w->frames, f.frame);
+		if (got < 0 && errno != EAGAIN && errno != EINTR)
+			lose(w, tap);
+		return 0;
+	}
+	gather(w, &f, at, room, (__u32)got);
+	reason = read_frame(w, tap, &f);
+	if (!reason)
+		reason = carry(w, batch, &f);
+	if (reason) {
+		if (reason != XIPSEC_REASON_COUNT)
+			worker_count(w, reason, f.len);
+		frame_free(&w->frames, f.frame);
+	}
+	return 1;
+}
+
+bool taps_blocked(const struct worker *w)
+{
+	return w->n_taps && w->frames.n_free < FREE_MIN;
+}
+
+unsigned int taps_round(struct worker *w)
+{
+	struct batch batch;
+	unsigned int frames = 0;
+
+	batch.n = batch.all = 0;
+	for (unsigned int i = 0; i < w->n_taps; i++) {
+		struct tap *tap = &w->taps[i];
+		unsigned int got = 0;
+
+		if (tap->fd < 0 || (tap->wait && tap->wait--))
+			continue;
+		while (got < FRAMES_MAX && batch.all < SEGMENTS_MAX && !taps_blocked(w) &&
+		       read_one(w, tap, &batch))
+			got++;
+		if (!got)
+			tap->wait = ASK_EVERY;
+		frames += got;
+	}
+	flush(w, &batch);
+	return frames;
+}
+
+void taps_woken(struct worker *w)
+{
+	for (unsigned int i = 0; i < w->n_taps; i++)
+		w->taps[i].wait = 0;
+}
+
+/* ------------------------------------------------------------------ writing */
+
+/* The packet goes into the interface; the frame is ours again. Its checksums are as they came, so
+ * the stack looks at them. 0 or -errno. */
+static int write_packet(struct worker *w, struct tap *tap, const struct packet *p)
+{
+	__u8 head[HDR_LEN + ETH_HLEN] = {0};
+	__be16 type = htons(p->family == XIPSEC_FAMILY_IP4 ? ETH_P_IP : ETH_P_IPV6);
+	struct iovec iov[2] = {{head, tap->if_id ? HDR_LEN : sizeof(head)}, {p->data, p->len}};
+	ssize_t put;
+
+	memcpy(head + HDR_LEN, tap->mac, ETH_ALEN);
+	memcpy(head + HDR_LEN + ETH_ALEN, tap->mac, ETH_ALEN);
+	memcpy(head + HDR_LEN + 2 * ETH_ALEN, &type, sizeof(type));
+	do
+		put = writev(tap->fd, iov, 2);
+	while (put < 0 && errno == EINTR);
+	if (put >= 0)
+		return 0;
+	if (errno == EBADFD)
+		lose(w, tap);
+	return -errno;
+}
+
+static void end(struct worker *w, struct work *work, __u16 reason)
+{
+	worker_count(w, reason, work->bytes);
+	frame_free(&w->frames, work->p.frame);
+}
+
+void tap_deliver(struct worker *w, __u32 if_id, struct work *work)
+{
+	struct tap *tap = tap_find(w, if_id);
+	__u16 gone = if_id ? XIPSEC_REASON_NO_TUNNEL : XIPSEC_REASON_INNER_LOCAL;
+	int err;
+
+	if (!tap || tap->fd < 0) {
+		end(w, work, gone);
+		return;
+	}
+	err = write_packet(w, tap, &work->p);
+	if (!err)
+		worker_add(&w->stats->tx_packets, 1);
+	end(w, work,
+	    !err                                                  ? XIPSEC_REASON_OPENED_LOCAL
+	    : err == -ENOMEM || err == -ENOBUFS || err == -EAGAIN ? XIPSEC_REASON_TX_FULL
+								  : gone);
+}
+
+/* Whom the error is from: the stack takes none from an address of its own, so it is the one that
+ * the packet was for. */
+static bool answer_source(const struct packet *p, struct xipsec_addr *src)
+{
+	memset(src, 0, sizeof(*src));
+	if (p->family == XIPSEC_FAMILY_IP4) {
+		memcpy(src, p->data + offsetof(struct iphdr, daddr), 4);
+		return src->byte[0] < 224;
+	}
+	memcpy(src, p->data + offsetof(struct ipv6hdr, daddr), 16);
+	return src->byte[0] != 0xff;
+}
+
+void tap_answer(struct worker *w, struct work *work, bool allowed)
+{
+	struct tap *tap = tap_find(w, work->if_id);
+	__u16 reason = work->p.reason;
+	struct xipsec_addr src;
+
+	if (allowed && tap && tap->fd >= 0 && answer_source(&work->p, &src) &&
+	    !icmp_error_build(&work->p, &src) && !write_packet(w, tap, &work->p))
+		reason = XIPSEC_REASON_ICMP_SENT;
+	end(w, work, reason);
+}
