@@ -123,7 +123,8 @@ static int start(struct daemon *d)
 	d->sas = sas_new(d->config->max_sas, &d->reserve, &wiring_sas, d);
 	d->ports = ports_new(&wiring_ports, d, d->options->no_remap);
 	d->samples = d->base ? samples_new(d->base, &wiring_samples, d) : NULL;
-	if (!d->base || !d->sas || !d->ports || !d->samples)
+	d->taps = taps_new(&wiring_ports, d);
+	if (!d->base || !d->sas || !d->ports || !d->samples || !d->taps)
 		return -ENOMEM;
 	err = workers_new(d->base, &wiring_workers, d, &d->workers);
 	if (err)
@@ -156,6 +157,9 @@ static void stop(struct daemon *d)
 		workers_stop(d->workers);
 	if (d->open)
 		sas_stop(d->sas);
+	if (d->open)
+		taps_unpublish(&d->home.dp);
+	taps_free(d->taps);
 	if (d->ports)
 		ports_close(d->ports, d->open ? &d->home.dp : NULL);
 	sadb_server_free(d->server);

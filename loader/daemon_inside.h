@@ -17,6 +17,7 @@
 #include "loader/sadb_server.h"
 #include "loader/samples.h"
 #include "loader/sas.h"
+#include "loader/taps.h"
 #include "loader/workers.h"
 
 struct daemon {
@@ -30,6 +31,7 @@ struct daemon {
 	struct nft_watch *nft;
 	struct samples *samples;
 	struct ports *ports;
+	struct taps *taps;
 	struct workers *workers;
 	struct sadb_server *server;
 	struct ike_ports ike;
@@ -59,6 +61,9 @@ extern const struct ports_hooks wiring_ports;
 extern const struct route_hooks wiring_route;
 extern const struct samples_hooks wiring_samples;
 
+/* Tells the workers which SAs seal for tunnels. */
+void wiring_tell_tunnels(struct daemon *d);
+
 /* For struct workers_lend. */
 int wiring_lend_memory(void *ctx, unsigned int i, int *umem, int *table, struct ctl_hello *hello);
 
@@ -66,6 +71,9 @@ int wiring_lend_memory(void *ctx, unsigned int i, int *umem, int *table, struct 
 
 /* Reads which interfaces there are and makes sockets and workers fit. */
 void follow_ports(struct daemon *d);
+
+/* Makes xipsec0 and the tunnels be what the config asks for, and tells programs and workers. */
+void follow_taps(struct daemon *d);
 
 /* Attaches what lost its programs. An upgrade raises link events too: repairing in the middle of
  * it, or after it, would turn it back. So never while the loader works (it is done again then), nor

@@ -16,6 +16,7 @@
 #include "loader/session.h"
 #include "loader/spd.h"
 #include "loader/spd_names.h"
+#include "loader/taps.h"
 #include "xipsec/loader.h"
 
 static void sum_percpu(int map, __u32 max, struct xipsec_counter *out)
@@ -67,7 +68,7 @@ static bool is_exempt(const struct config *config, const struct iflist_entry *li
 		if (!strcmp(config->exempt[i], link->name))
 			return true;
 	}
-	return link->loopback;
+	return link->loopback || taps_is_ours(config, link->name);
 }
 
 /* What is at the hooks. gen NULL: there is none of our ABI. */

@@ -16,6 +16,25 @@
 
 /* ------------------------------------------------------------------ interfaces and workers */
 
+static void publish_tap(struct daemon *d)
+{
+	int err = taps_publish(d->taps, &d->home.dp);
+
+	if (err)
+		log_error("the programs cannot be told of the TAP: %s; this host's own traffic "
+			  "stays closed",
+			  strerror(-err));
+}
+
+void follow_taps(struct daemon *d)
+{
+	if (!d->open || !d->plan.n)
+		return;
+	taps_sync(d->taps, d->config);
+	publish_tap(d);
+	wiring_tell_tunnels(d);
+}
+
 static void start_workers(struct daemon *d, const struct attach_iface *list, unsigned int n)
 {
 	struct workers_config config = {.n = d->plan.n,
@@ -43,6 +62,8 @@ static void start_workers(struct daemon *d, const struct attach_iface *list, uns
 		return;
 	}
 	ports_sync(d->ports, &d->home.dp, d->route, list, n);
+	taps_open(d->taps, d->config, d->plan.n);
+	publish_tap(d);
 	workers_start(d->workers, &config, &lend);
 }
 
@@ -207,4 +228,5 @@ void follow_links(void *ctx)
 	if (err)
 		log_warn("the interfaces cannot be read: %s", strerror(-err));
 	follow_ports(d);
+	follow_taps(d);
 }

@@ -83,6 +83,7 @@ int request_reload(void *ctx, const char *path, char *text)
 	err = d->open ? manual_apply(d->sas, config, text) : 0;
 	take_config(d, config);
 	follow_ports(d);
+	follow_taps(d);
 	log_info("reload: %u SAs", sas_count(d->sas));
 	return err;
 }

@@ -27,11 +27,64 @@ static int op_child_id(void *ctx, const char *name)
 	return datapath_child_id(&d->home.dp, name);
 }
 
+static bool is_going(const struct sa *sa, const struct ctl_sa_ref *refs, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (refs[i].index == sa->index && refs[i].generation == sa->generation)
+			return true;
+	return false;
+}
+
+/* The newest outbound SA of a tunnel is what seals, as with children; those of `refs` are no more.
+ * NULL: none. */
+static const struct sa *tunnel_sa(struct daemon *d, __u32 if_id, const struct ctl_sa_ref *refs,
+				  unsigned int n)
+{
+	const struct sa *best = NULL;
+
+	for (struct sa *sa = sas_next(d->sas, NULL); sa; sa = sas_next(d->sas, sa))
+		if (sa->sa.if_id == if_id && sa->sa.dir == XIPSEC_DIR_OUT &&
+		    !is_going(sa, refs, n) && (!best || sa->born >= best->born))
+			best = sa;
+	return best;
+}
+
+static struct ctl_tap_sa tunnel_message(struct daemon *d, __u32 if_id,
+					const struct ctl_sa_ref *refs, unsigned int n)
+{
+	const struct sa *sa = tunnel_sa(d, if_id, refs, n);
+
+	return (struct ctl_tap_sa){
+		.hdr = {XIPSEC_CTL_TAP_SA, XIPSEC_ABI, sizeof(struct ctl_tap_sa)},
+		.if_id = if_id,
+		.index = sa ? sa->index : 0,
+		.generation = sa ? sa->generation : 0};
+}
+
+static void tell_tunnels(struct daemon *d, const struct ctl_sa_ref *refs, unsigned int n)
+{
+	for (unsigned int i = 0; i < d->config->n_tunnels; i++) {
+		const __u32 if_id = d->config->tunnels[i].if_id;
+		struct ctl_tap_sa msg = tunnel_message(d, if_id, refs, n);
+
+		if (taps_has(d->taps, if_id))
+			workers_broadcast(d->workers, &msg, sizeof(msg));
+	}
+}
+
+void wiring_tell_tunnels(struct daemon *d)
+{
+	tell_tunnels(d, NULL, 0);
+}
+
 static int op_child_set(void *ctx, __u32 id, const struct xipsec_child *child)
 {
 	struct daemon *d = ctx;
+	int err = sa_maps_child_set(&d->home.dp, id, child);
 
-	return sa_maps_child_set(&d->home.dp, id, child);
+	if (!err)
+		tell_tunnels(d, NULL, 0);
+	return err;
 }
 
 static void op_install(void *ctx, const struct ctl_sa *msg)
@@ -46,6 +99,7 @@ static void op_forget(void *ctx, const struct ctl_sa_ref *refs, unsigned int n)
 	struct daemon *d = ctx;
 
 	workers_forget(d->workers, refs, n);
+	tell_tunnels(d, refs, n);
 }
 
 static void op_event(void *ctx, struct sadb_event *event)
@@ -136,6 +190,18 @@ static void fill_nexthop(void *ctx, const struct ctl_nexthop *msg)
 	workers_send(fill->d->workers, fill->worker, msg, sizeof(*msg), NULL, 0);
 }
 
+static void fill_taps(struct daemon *d, unsigned int worker)
+{
+	taps_fill(d->taps, worker);
+	for (unsigned int i = 0; i < d->config->n_tunnels; i++) {
+		const __u32 if_id = d->config->tunnels[i].if_id;
+		struct ctl_tap_sa msg = tunnel_message(d, if_id, NULL, 0);
+
+		if (taps_has(d->taps, if_id))
+			workers_send(d->workers, worker, &msg, sizeof(msg), NULL, 0);
+	}
+}
+
 static void on_fill(void *ctx, unsigned int worker)
 {
 	struct daemon *d = ctx;
@@ -148,6 +214,7 @@ static void on_fill(void *ctx, unsigned int worker)
 		workers_send(d->workers, worker, &msg, sizeof(msg), NULL, 0);
 		OPENSSL_cleanse(&msg, sizeof(msg));
 	}
+	fill_taps(d, worker);
 	route_each(d->route, fill_nexthop, &fill);
 }
 
