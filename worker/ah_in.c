@@ -39,7 +39,7 @@ static enum xipsec_reason ah_prepare(const struct sa *sa, struct packet *p, __u3
 	memcpy(op->tag, ah + sa->icv_off, sa->icv_len);
 	memcpy(op->nonce, sa->salt, sizeof(sa->salt));
 	memcpy(op->nonce + sa->salt_len, ah + AH_LEN, sa->iv_len);
-	memset(ah + AH_LEN, 0, sa->icv_off - AH_LEN + sa->icv_len);
+	memset(ah + sa->icv_off, 0, sa->icv_len); /* GMAC's IV stays (RFC 4543 7) */
 	memcpy(p->data + len, &seq_hi, esn_len);
 	op->text = p->data;
 	op->len = len + esn_len;

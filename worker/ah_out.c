@@ -79,7 +79,8 @@ static void ah_write(const struct sa *sa, struct outbound *burst, unsigned int i
 	sa->outer.write(&sa->outer, p->data, p->len, inner, (__u16)p->seq);
 }
 
-/* All of the packet is authenticated, and the high half of an ESN behind it (RFC 4302 2.5.1). */
+/* All of the packet is authenticated, GMAC's IV in it (RFC 4543 7), and the high half of an ESN
+ * behind it (RFC 4302 2.5.1). */
 static void ah_op(const struct sa *sa, struct packet *p, __u32 front, struct crypto_op *op)
 {
 	__be32 seq_hi = htobe32((__u32)(p->seq >> 32));
@@ -93,15 +94,7 @@ static void ah_op(const struct sa *sa, struct packet *p, __u32 front, struct cry
 	op->tag = p->data + front + sa->icv_off;
 	op->head_len = 0;
 	outbound_nonce(sa, op->nonce, htobe64(p->seq));
-}
-
-/* The mutable fields come back; GMAC's IV travels in the ICV field (RFC 4543 4). */
-static void ah_finish(const struct sa *sa, struct packet *p, __u32 front)
-{
-	__be64 iv = htobe64(p->seq);
-
-	memcpy(p->data, p->data - front, front);
-	memcpy(p->data + front + AH_LEN, &iv, sa->iv_len);
+	memcpy(p->data + front + AH_LEN, op->nonce + sa->salt_len, sa->iv_len);
 }
 
 static void ah_seal(struct sa *sa, struct outbound *burst)
@@ -119,8 +112,12 @@ static void ah_seal(struct sa *sa, struct outbound *burst)
 		outbound_drop(sa, burst->pkt[i], reason);
 	burst->n = n;
 	sa->seal(sa->key->ctx, burst->op, n, 0);
-	for (unsigned int i = 0; i < n; i++)
-		ah_finish(sa, burst->pkt[i], front_len(sa, burst, i));
+	/* The mutable fields come back. */
+	for (unsigned int i = 0; i < n; i++) {
+		__u32 front = front_len(sa, burst, i);
+
+		memcpy(burst->pkt[i]->data, burst->pkt[i]->data - front, front);
+	}
 }
 
 void ah_out_burst(struct sa *sa, struct packet **pkts, unsigned int n, __u32 path_mtu, __u64 now_s)
