@@ -37,11 +37,13 @@ static inline __u64 csum_add(__u64 sum, const void *data, __u32 len)
 /* To 16 bits, not complemented. Only a sum of 0 folds to 0. */
 static inline __u16 csum_fold(__u64 sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (__u16)sum;
+	__u32 half;
+
+	/* Each half plus the other, the carry back in: what is wanted is in the upper half. */
+	sum += sum << 32 | sum >> 32;
+	half = (__u32)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (__u16)(half >> 16);
 }
 
 /* The checksum field at `check` after one word under it went from `old` to `new`, words as in

@@ -10,6 +10,7 @@
 #define WORKER_CRYPTO_H
 
 #include <stddef.h>
+#include <string.h>
 #include <linux/types.h>
 #include "xipsec/ctl.h"
 #include "xipsec/sa.h"
@@ -86,6 +87,16 @@ int crypto_init(void);
 struct crypto_key *crypto_key_new(enum xipsec_alg alg, const __u8 *key, __u32 key_len,
 				  enum xipsec_backend wanted, int *err);
 void crypto_key_free(struct crypto_key *key);
+
+/* An IV as it travels: 0, 8 or 16 bytes. Spelled out, for a copy whose length the compiler does not
+ * know costs 4 ns. */
+static inline void crypto_iv_copy(__u8 *to, const __u8 *from, __u32 len)
+{
+	if (len == 8)
+		memcpy(to, from, 8);
+	else if (len == XIPSEC_IV_MAX)
+		memcpy(to, from, XIPSEC_IV_MAX);
+}
 
 /* 16 bytes that nobody can foresee, for CBC. Never fails: a generator that cannot be had ends the
  * process. */

@@ -44,7 +44,7 @@ static enum xipsec_reason esp_admit(struct sa *sa, struct packet *p, struct cryp
 	memcpy(op->nonce, sa->salt, sizeof(sa->salt));
 	memcpy(op->nonce + sa->salt_len, &seq, sizeof(seq)); /* the IV that does not travel */
 	memcpy(op->nonce + 12, ctr_start, sizeof(ctr_start));
-	memcpy(op->nonce + sa->salt_len, esp + ESP_HEADER_LEN, sa->iv_len);
+	crypto_iv_copy(op->nonce + sa->salt_len, esp + ESP_HEADER_LEN, sa->iv_len);
 	memcpy(op->aad, esp, 4);
 	memcpy(op->aad + 4, &aad_seq, sizeof(aad_seq));
 	return XIPSEC_REASON_UNSPEC;

@@ -57,7 +57,7 @@ static void esp_write(const struct sa *sa, __u64 seq, __u8 *text, __u32 len, __u
 	outbound_aad(sa, op->aad, seq);
 	memcpy(esp, &sa->spi, sizeof(sa->spi));
 	memcpy(esp + 4, &seq_lo, sizeof(seq_lo));
-	memcpy(esp + ESP_HEADER_LEN, op->nonce + sa->salt_len, sa->iv_len);
+	crypto_iv_copy(esp + ESP_HEADER_LEN, op->nonce + sa->salt_len, sa->iv_len);
 }
 
 /* The packet begins `head` bytes earlier now and ends behind the ICV. */

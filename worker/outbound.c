@@ -26,17 +26,18 @@ static void move_up(struct packet *p, __u32 head_need, __u32 tail_need)
 }
 
 static enum xipsec_reason admit_one(const struct sa *sa, struct packet *p, __u32 path_mtu,
-				    struct inner *inner, struct transport_place *place)
+				    __u32 inner_max, struct inner *inner,
+				    struct transport_place *place)
 {
 	enum xipsec_reason reason = inner_parse(p->data, p->len, inner);
-	__u32 head_need = sa->head_room, inner_max;
+	__u32 head_need = sa->head_room;
 
 	if (!reason && sa->transport)
 		reason = transport_find(p->data, inner, place);
 	if (reason)
 		return reason;
-	inner_max = sa->transport ? sa_transport_max(sa, path_mtu, place->off)
-				  : sa_inner_max(sa, path_mtu);
+	if (sa->transport)
+		inner_max = sa_transport_max(sa, path_mtu, place->off);
 	if (p->headroom < head_need)
 		move_up(p, head_need, sa->tail_room);
 	/* Before anything in the packet changes. */
@@ -50,6 +51,8 @@ static enum xipsec_reason admit_one(const struct sa *sa, struct packet *p, __u32
 void outbound_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32 path_mtu,
 		    struct outbound *burst)
 {
+	__u32 tunnel_max = sa_inner_max(sa, path_mtu);
+
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = pkts[i];
 		enum xipsec_reason reason;
@@ -58,7 +61,7 @@ void outbound_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32 p
 			__builtin_prefetch(pkts[i + PREFETCH_AHEAD]->data, 1);
 		if (p->reason)
 			continue;
-		reason = admit_one(sa, p, path_mtu, &burst->inner[burst->n],
+		reason = admit_one(sa, p, path_mtu, tunnel_max, &burst->inner[burst->n],
 				   &burst->place[burst->n]);
 		if (reason)
 			outbound_drop(sa, p, reason);
