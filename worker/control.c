@@ -203,6 +203,7 @@ void worker_free(struct worker *w)
 	free(w->polls);
 	free(w->sas);
 	free(w->runs);
+	free(w->quiet);
 	free(w);
 }
 
@@ -350,7 +351,7 @@ static void sa_forget(struct worker *w, struct sa_place *place)
 		return;
 	pipeline_drop_sa(w, place - w->sas);
 	sa_free(place->sa);
-	*place = (struct sa_place){0};
+	*place = (struct sa_place){.listed = place->listed};
 }
 
 static int on_sa(struct worker *w, const struct ctl_sa *msg)
@@ -384,9 +385,11 @@ static int on_sa(struct worker *w, const struct ctl_sa *msg)
 		.outer_family = msg->sa.outer_family,
 		.dst = msg->sa.dst,
 		.if_id = msg->sa.if_id,
+		.src_port = msg->sa.src_port,
+		.listed = place->listed,
 	};
 	runs_note(w, msg->index, msg->generation, sa_backend(sa), 0);
-	return 0;
+	return quiet_add(w, msg);
 }
 
 static int on_sa_gone(struct worker *w, const struct ctl_sa_ref *msg)

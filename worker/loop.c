@@ -93,6 +93,8 @@ int worker_housekeep(struct worker *w, bool now)
 		w->next_tick = w->now_ms + TICK_MS;
 		nexthops_tick(w->nhs, w->now_ms);
 		frames_wake(&w->frames, w->now_ms);
+		quiet_tick(w);
+		peers_tick(w);
 		if (w->n_owed) {
 			err = worker_pay(w);
 			if (err)
@@ -107,7 +109,7 @@ int worker_housekeep(struct worker *w, bool now)
 /* Sleeps until there is something to do. The kernel wakes us for what the rings get. */
 static void rest(struct worker *w)
 {
-	bool waiting = nexthops_held(w->nhs) || w->n_owed || w->n_runs_owed;
+	bool waiting = nexthops_held(w->nhs) || w->n_owed || w->n_runs_owed || w->n_dummies;
 
 	for (unsigned int i = 0; i < w->n_xsks; i++) {
 		struct xsk *xsk = w->xsks[i];

@@ -26,11 +26,20 @@ struct sa_place {
 	__u8 dir;
 	__u8 outer_family;
 	bool told_stopped;
-	__u8 group; /* of the burst that `burst` names */
+	bool listed; /* in worker.quiet, perhaps from an SA before */
+	__u8 group;  /* of the burst that `burst` names */
 	__u64 burst;
 	__u32 reverse; /* of the inbound one: place of the SA that answers go by (oversize.c) */
 	struct xipsec_addr dst; /* outer */
 	__u32 if_id;            /* of a tunnel; 0: policies lead into it */
+	__be16 src_port;        /* as xipsecd said it */
+	__u64 next_peer;        /* ms: when it may be told again where the peer is */
+};
+
+/* Of one reason: when a drop may be told next, ms, and how many were not. */
+struct sample_gate {
+	__u64 next;
+	__u32 missed;
 };
 
 struct device {
@@ -100,6 +109,17 @@ struct worker {
 	} owed[OWED_MAX];
 	unsigned int n_owed;
 
+	struct sample_gate gates[XIPSEC_REASON_MAX];
+	__u64 sample_tokens; /* in thousandths */
+	__u64 samples_filled;
+
+	bool peers_wait; /* some SA's peer is elsewhere than xipsecd says */
+	__u64 next_peers;
+
+	struct quiet *quiet; /* SAs that send something while they are idle */
+	unsigned int n_quiet, n_dummies;
+	__u64 next_quiet;
+
 	struct sa_run *runs; /* by index, as the SAs */
 	__u32 n_runs_owed, runs_at;
 };
@@ -138,6 +158,20 @@ int runs_new(struct worker *w);
 void runs_note(struct worker *w, __u32 index, __u32 generation, enum xipsec_backend backend,
 	       int err);
 void runs_tell(struct worker *w);
+
+/* Tells xipsecd of a dropped packet, as often as it may; reasons that are no drops are not told.
+ * (sample.c) */
+void sample_drop(struct worker *w, const struct work *work, __u16 reason);
+
+/* Tells xipsecd that the peer of an inbound SA is elsewhere; peers_tick() does it again. (peer.c)
+ */
+void peer_tell(struct worker *w, struct sa_place *place);
+void peers_tick(struct worker *w);
+
+/* An SA that is to send dummies or keepalives while it is idle, one in place of one of its index;
+ * it goes with its place. 0 or -ENOMEM. quiet_tick() sends what is due. (quiet.c) */
+int quiet_add(struct worker *w, const struct ctl_sa *msg);
+void quiet_tick(struct worker *w);
 
 /* Sends what could not be sent before. 0, or -EPIPE when xipsecd does not read any more. */
 int worker_pay(struct worker *w);

@@ -34,6 +34,7 @@
 void pipeline_drop(struct worker *w, struct work *work, __u16 reason)
 {
 	worker_count(w, reason, work->bytes);
+	sample_drop(w, work, reason);
 	frame_free(&w->frames, work->p.frame);
 }
 
@@ -285,6 +286,8 @@ static void in_group(struct worker *w, struct sa_place *place, struct packet **p
 		ah_in_burst(place->sa, pkts, n, w->now_ms / 1000);
 	else
 		esp_in_burst(place->sa, pkts, n, w->now_ms / 1000);
+	if (unlikely(place->sa->peer_changed))
+		peer_tell(w, place);
 	for (unsigned int i = 0; i < n; i++) {
 		if (pkts[i]->reason != XIPSEC_REASON_OPENED)
 			pipeline_drop(w, work_of(pkts[i]), pkts[i]->reason);

@@ -106,7 +106,10 @@
 	X(FRAGMENTED, "fragmented", DONE, "cut into fragments, which are counted for themselves")  \
 	/* drops, in the workers */                                                                \
 	X(AH_SHORT, "ah_short", DROP, "AH header of a wrong length")                               \
-	X(AH_FRONT, "ah_front", DROP, "headers in front of AH that it cannot protect")
+	X(AH_FRONT, "ah_front", DROP, "headers in front of AH that it cannot protect")             \
+	/* done, in the workers */                                                                 \
+	X(DUMMY_SENT, "dummy_sent", DONE, "dummy packet, sent while its SA was idle")              \
+	X(KEEPALIVE_SENT, "keepalive_sent", DONE, "NAT keepalive, sent while its SA was idle")
 
 enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What a worker says and sends unasked: dummies, NAT keepalives, peers that move, dropped packets.
+ * Frames are those of the pipeline fixture; the clock is moved by hand. */
+#include "tests/unit/pipeline_fixture.h"
+
+#include <netinet/in.h>
+
+#include "worker/sa.h"
+
+#define SEALED_MIN 54 /* Ethernet, IPv4, ESP and IV, trailer, ICV at 0 bytes of text: 66 */
+
+static void give(__u32 index, __u8 dir, __u16 flags, __u32 dummies, __u32 tfc)
+{
+	struct ctl_in in = {.msg.sa = {.hdr.type = XIPSEC_CTL_SA,
+				       .index = index,
+				       .generation = GEN,
+				       .sa = {
+					       .src.word[0] = inet_addr("192.0.2.1"),
+					       .dst.word[0] = inet_addr("192.0.2.2"),
+					       .spi = htonl(0x1001),
+					       .outer_family = XIPSEC_FAMILY_IP4,
+					       .l4_proto = IPPROTO_ESP,
+					       .dir = dir,
+					       .mode = XIPSEC_MODE_TUNNEL,
+					       .engine = XIPSEC_ENGINE_AFXDP,
+					       .alg = XIPSEC_ALG_AES128GCM16,
+					       .window = 1024,
+					       .key_len = 20,
+					       .key = {9, 8, 7},
+					       .n_selectors = 1,
+					       .flags = flags,
+					       .dummies = dummies,
+					       .tfc_size = tfc,
+				       }}};
+	struct xipsec_selector *sel = &in.msg.sa.sa.selector[0];
+
+	if (flags & XIPSEC_SA_UDP)
+		in.msg.sa.sa.src_port = in.msg.sa.sa.dst_port = htons(4500);
+	sel->local_port_hi = sel->remote_port_hi = sel->icmp_hi = XIPSEC_PORT_MAX;
+	sel->any_proto = 1;
+	assert_int_equal(worker_message(t.w, &in), 0);
+}
+
+/* The clock of the worker is what quiet_tick() and the like go by. */
+static void pass(__u64 ms)
+{
+	t.w->now_ms += ms;
+	quiet_tick(t.w);
+	peers_tick(t.w);
+	worker_round(t.w);
+	assert_int_equal(worker_check(t.w), 0);
+}
+
+/* Messages of that type that wait; the last in *out. */
+static unsigned int told(__u16 type, union ctl_msg *out, size_t len)
+{
+	union {
+		union ctl_msg msg;
+		struct ctl_sample sample;
+		struct ctl_peer peer;
+	} got;
+	unsigned int n = 0;
+
+	while (recv(t.ctl, &got, sizeof(got), MSG_DONTWAIT) > 0) {
+		if (got.msg.hdr.type != type)
+			continue;
+		n++;
+		memcpy(out, &got, len);
+	}
+	return n;
+}
+
+/* ------------------------------------------------------------------ dummies */
+
+static void dummies_at_their_rate(void **state)
+{
+	__u64 before;
+
+	give(SA_OUT, XIPSEC_DIR_OUT, 0, 10, 200);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	pass(1);
+	tx(&t.black);
+	before = count(XIPSEC_REASON_DUMMY_SENT);
+	for (int i = 0; i < 100; i++)
+		pass(10);
+	assert_int_equal(count(XIPSEC_REASON_DUMMY_SENT) - before, 10);
+	assert_int_equal(t.sas[SA_OUT].dummies, count(XIPSEC_REASON_DUMMY_SENT));
+	assert_int_equal(t.sas[SA_OUT].packets, 0);
+	/* 200 bytes of text and a trailer, to a multiple of 4; outer IP, ESP and IV, ICV. */
+	assert_int_equal(tx(&t.black), 14 + 20 + 16 + 204 + 16);
+	assert_int_equal(t.sas[SA_OUT].seq, count(XIPSEC_REASON_DUMMY_SENT));
+}
+
+static void dummies_vanish_at_the_receiver(void **state)
+{
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_IN);
+	__u32 len;
+
+	give(SA_OUT, XIPSEC_DIR_OUT, 0, 10, 0);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	pass(101);
+	len = tx(&t.black);
+	assert_true(len > SEALED_MIN);
+	rx(&t.black, t.sent, len, &meta);
+	pass(0);
+	assert_int_equal(count(XIPSEC_REASON_DUMMY), 1);
+	assert_int_equal(t.sas[SA_IN].dummies, 1);
+	assert_int_equal(t.sas[SA_IN].packets, 0);
+	assert_int_equal(tx(&t.red), 0);
+}
+
+/* Different lengths within what the path takes. */
+static void dummies_of_any_length(void **state)
+{
+	__u32 least = 10000, most = 0;
+
+	give(SA_OUT, XIPSEC_DIR_OUT, 0, 1000, 0);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	for (int i = 0; i < 500; i++) {
+		__u32 len;
+
+		pass(1);
+		len = tx(&t.black);
+		if (!len)
+			continue;
+		least = len < least ? len : least;
+		most = len > most ? len : most;
+	}
+	assert_true(most <= 1514);
+	assert_true(most > 1300);
+	assert_true(least < 300);
+}
+
+static void no_dummies_beside_traffic(void **state)
+{
+	__u64 before;
+
+	give(SA_OUT, XIPSEC_DIR_OUT, 0, 10, 0);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	pass(1);
+	before = count(XIPSEC_REASON_DUMMY_SENT);
+	for (int i = 0; i < 40; i++) {
+		rx_inner();
+		worker_round(t.w);
+		pass(50);
+		tx(&t.black);
+	}
+	assert_int_equal(count(XIPSEC_REASON_DUMMY_SENT), before);
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 40);
+}
+
+static void no_dummies_where_it_is_closed(void **state)
+{
+	give(SA_OUT, XIPSEC_DIR_OUT, 0, 100, 0);
+	pass(1000); /* no next hop */
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, RED);
+	pass(1000); /* not by a red interface */
+	assert_int_equal(count(XIPSEC_REASON_DUMMY_SENT), 0);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	t.sas[SA_OUT].status = XIPSEC_SA_STOPPED;
+	pass(1000);
+	assert_int_equal(count(XIPSEC_REASON_DUMMY_SENT), 0);
+	/* One worker is enough. */
+	t.w->number = 1;
+	t.sas[SA_OUT].status = XIPSEC_SA_LIVE;
+	give(SA_OUT + 3, XIPSEC_DIR_OUT, 0, 100, 0);
+	assert_int_equal(t.w->n_quiet, 1);
+}
+
+/* Its place goes to an SA that wants none; an SA that is given again is still one. */
+static void places_change_hands(void **state)
+{
+	struct ctl_in gone = {
+		.msg.sa_ref = {.hdr.type = XIPSEC_CTL_SA_GONE, .index = SA_OUT, .generation = GEN}};
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	give(SA_OUT, XIPSEC_DIR_OUT, 0, 100, 0);
+	give(SA_OUT, XIPSEC_DIR_OUT, 0, 100, 0);
+	assert_int_equal(t.w->n_quiet, 1);
+	assert_int_equal(t.w->n_dummies, 1);
+	assert_int_equal(worker_message(t.w, &gone), 0);
+	give(SA_OUT, XIPSEC_DIR_OUT, 0, 100, 0);
+	assert_int_equal(t.w->n_quiet, 1);
+	t.w->sas[SA_OUT].generation = GEN + 1;
+	pass(1000);
+	assert_int_equal(t.w->n_quiet, 0);
+	assert_int_equal(t.w->n_dummies, 0);
+	assert_int_equal(count(XIPSEC_REASON_DUMMY_SENT), 0);
+}
+
+/* ------------------------------------------------------------------ keepalives */
+
+static void keepalive_after_20_s(void **state)
+{
+	static const __u8 udp[] = {0x11, 0x94, 0x11, 0x94, 0, 9, 0, 0, 0xff};
+
+	give(SA_OUT, XIPSEC_DIR_OUT, XIPSEC_SA_UDP, 0, 0);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	pass(1000);
+	pass(18000);
+	assert_int_equal(tx(&t.black), 0);
+	pass(1100);
+	assert_int_equal(tx(&t.black), 14 + 20 + 9);
+	assert_int_equal(t.sent[14 + 9], IPPROTO_UDP);
+	assert_memory_equal(t.sent + 34, udp, sizeof(udp));
+	assert_int_equal(count(XIPSEC_REASON_KEEPALIVE_SENT), 1);
+	pass(19000);
+	assert_int_equal(tx(&t.black), 0);
+	/* A packet is as good. */
+	rx_inner();
+	worker_round(t.w);
+	assert_true(tx(&t.black) > 100);
+	pass(1000);
+	pass(18000);
+	assert_int_equal(tx(&t.black), 0);
+	pass(2100);
+	assert_int_equal(tx(&t.black), 14 + 20 + 9);
+	assert_int_equal(t.sas[SA_OUT].seq, 1);
+}
+
+static void no_keepalive_without_udp(void **state)
+{
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	pass(50000);
+	pass(50000);
+	assert_int_equal(tx(&t.black), 0);
+}
+
+/* ------------------------------------------------------------------ peers */
+
+/* Sealed in UDP, as if it came from that port. */
+static void rx_from(__u16 port)
+{
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_IN);
+	__be16 port_be = htons(port);
+	__u32 len;
+
+	rx_inner();
+	worker_round(t.w);
+	len = tx(&t.black);
+	assert_true(len > 0);
+	memcpy(t.sent + 34, &port_be, 2);
+	meta.l4_off = 42;
+	rx(&t.black, t.sent, len, &meta);
+	worker_round(t.w);
+}
+
+static void peer_is_told(void **state)
+{
+	struct ctl_peer peer;
+
+	give(SA_OUT, XIPSEC_DIR_OUT, XIPSEC_SA_UDP, 0, 0);
+	give(SA_IN, XIPSEC_DIR_IN, XIPSEC_SA_UDP, 0, 0);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	rx_from(4500);
+	assert_int_equal(told(XIPSEC_CTL_PEER, (void *)&peer, sizeof(peer)), 0);
+	rx_from(31000);
+	assert_int_equal(told(XIPSEC_CTL_PEER, (void *)&peer, sizeof(peer)), 1);
+	assert_int_equal(peer.index, SA_IN);
+	assert_int_equal(peer.generation, GEN);
+	assert_int_equal(peer.addr.word[0], inet_addr("192.0.2.1"));
+	assert_int_equal(peer.port, htons(31000));
+	/* Once a second, the newest, until xipsecd says so. */
+	rx_from(31001);
+	rx_from(31002);
+	assert_int_equal(told(XIPSEC_CTL_PEER, (void *)&peer, sizeof(peer)), 0);
+	pass(1001);
+	assert_int_equal(told(XIPSEC_CTL_PEER, (void *)&peer, sizeof(peer)), 1);
+	assert_int_equal(peer.port, htons(31002));
+	pass(1001);
+	assert_int_equal(told(XIPSEC_CTL_PEER, (void *)&peer, sizeof(peer)), 1);
+	give(SA_IN, XIPSEC_DIR_IN, XIPSEC_SA_UDP, 0, 0);
+	pass(1001);
+	pass(1001);
+	assert_int_equal(told(XIPSEC_CTL_PEER, (void *)&peer, sizeof(peer)), 0);
+}
+
+static void peer_that_comes_back(void **state)
+{
+	struct ctl_peer peer;
+
+	give(SA_OUT, XIPSEC_DIR_OUT, XIPSEC_SA_UDP, 0, 0);
+	give(SA_IN, XIPSEC_DIR_IN, XIPSEC_SA_UDP, 0, 0);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	rx_from(31000);
+	rx_from(4500);
+	assert_int_equal(told(XIPSEC_CTL_PEER, (void *)&peer, sizeof(peer)), 1);
+	pass(1001);
+	pass(1001);
+	assert_int_equal(told(XIPSEC_CTL_PEER, (void *)&peer, sizeof(peer)), 0);
+}
+
+/* ------------------------------------------------------------------ samples */
+
+static void replays_are_told(void **state)
+{
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_IN);
+	struct ctl_sample s;
+	__u32 len = seal_one();
+
+	rx_sealed(len);
+	told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s));
+	for (int i = 0; i < 20; i++) {
+		rx(&t.black, t.sent, len, &meta);
+		worker_round(t.w);
+	}
+	assert_int_equal(count(XIPSEC_REASON_REPLAY), 20);
+	assert_int_equal(told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s)), 1);
+	assert_int_equal(s.sample.reason, XIPSEC_REASON_REPLAY);
+	assert_int_equal(s.sample.spi, htonl(0x1001));
+	assert_int_equal(s.sample.seq, 1);
+	assert_int_equal(s.sample.src.word[0], inet_addr("192.0.2.1"));
+	assert_int_equal(s.sample.dst.word[0], inet_addr("192.0.2.2"));
+	assert_int_equal(s.sample.family, XIPSEC_FAMILY_IP4);
+	assert_int_equal(s.sample.sa_index, SA_IN);
+	assert_int_equal(s.sample.sa_generation, GEN);
+	assert_int_equal(s.sample.len, len);
+	assert_int_equal(s.sample.inner, 0);
+	assert_int_equal(s.sample.missed, 0);
+	pass(101);
+	rx(&t.black, t.sent, len, &meta);
+	worker_round(t.w);
+	assert_int_equal(told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s)), 1);
+	assert_int_equal(s.sample.missed, 19);
+}
+
+/* The packet that selectors refuse is told as it is inside. */
+static void refused_packets_are_told(void **state)
+{
+	struct ctl_sample s;
+	__u32 len = seal_one();
+	struct xipsec_selector *sel = t.w->sas[SA_IN].sa->selector;
+
+	sel->family = XIPSEC_FAMILY_IP4;
+	sel->remote.word[0] = inet_addr("10.77.0.0");
+	sel->remote_mask.word[0] = inet_addr("255.255.0.0");
+	told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s));
+	rx_sealed(len);
+	assert_int_equal(count(XIPSEC_REASON_SELECTOR), 1);
+	assert_int_equal(told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s)), 1);
+	assert_int_equal(s.sample.reason, XIPSEC_REASON_SELECTOR);
+	assert_int_equal(s.sample.inner, 1);
+	assert_int_equal(s.sample.src.word[0], inet_addr("10.1.0.1"));
+	assert_int_equal(s.sample.dst.word[0], inet_addr("10.2.0.1"));
+	assert_int_equal(s.sample.l4_proto, IPPROTO_UDP);
+	assert_int_equal(s.sample.sport, 1);
+	assert_int_equal(s.sample.dport, 2);
+	assert_int_equal(s.sample.spi, htonl(0x1001));
+}
+
+static void frames_without_a_verdict(void **state)
+{
+	struct ctl_sample s;
+	__u8 frame[200] = {0};
+
+	told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s));
+	rx(&t.black, frame, sizeof(frame), NULL);
+	worker_round(t.w);
+	assert_int_equal(told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s)), 1);
+	assert_int_equal(s.sample.reason, XIPSEC_REASON_BAD_META);
+	assert_int_equal(s.sample.sa_generation, 0);
+	assert_int_equal(s.sample.spi, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(dummies_at_their_rate),
+		TEST(dummies_vanish_at_the_receiver),
+		TEST(dummies_of_any_length),
+		TEST(no_dummies_beside_traffic),
+		TEST(no_dummies_where_it_is_closed),
+		TEST(places_change_hands),
+		TEST(keepalive_after_20_s),
+		TEST(no_keepalive_without_udp),
+		TEST(peer_is_told),
+		TEST(peer_that_comes_back),
+		TEST(replays_are_told),
+		TEST(refused_packets_are_told),
+		TEST(frames_without_a_verdict),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

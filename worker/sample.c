@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Dropped packets, told to xipsecd: some of each reason and not many in all, for the channel has
+ * other things to carry. What it does not take is lost, and counted with the next one.
+ */
+#include "worker/loop.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "lib/reason.h"
+#include "worker/inner.h"
+#include "worker/sa.h"
+
+#define SAMPLE_GAP (XIPSEC_SAMPLE_GAP / 1000000) /* ms, of one reason */
+#define SAMPLE_ALL 100                           /* a second, and in one go */
+
+static bool may_tell(struct worker *w, __u16 reason)
+{
+	struct sample_gate *gate = &w->gates[reason];
+	__u64 passed = w->now_ms - w->samples_filled;
+
+	if (w->now_ms < gate->next)
+		return false;
+	w->samples_filled = w->now_ms;
+	w->sample_tokens += passed * SAMPLE_ALL;
+	if (w->sample_tokens > SAMPLE_ALL * 1000)
+		w->sample_tokens = SAMPLE_ALL * 1000;
+	if (w->sample_tokens < 1000)
+		return false;
+	w->sample_tokens -= 1000;
+	gate->next = w->now_ms + SAMPLE_GAP;
+	return true;
+}
+
+/* Nothing where it is no whole packet: it may have been cut, or carry an Ethernet header. */
+static void describe(struct xipsec_sample *sample, const __u8 *data, __u32 len)
+{
+	struct xipsec_flow flow;
+	struct inner inner;
+
+	if (inner_parse(data, len, &inner))
+		return;
+	inner_flow(data, &inner, XIPSEC_DIR_OUT, &flow);
+	sample->src = flow.local;
+	sample->dst = flow.remote;
+	sample->family = flow.family;
+	sample->l4_proto = flow.opaque & XIPSEC_OPAQUE_PROTO ? 0 : flow.l4_proto;
+	sample->sport = flow.local_port;
+	sample->dport = flow.remote_port;
+}
+
+/* What the selectors of a tunnel refused is told as it is inside: it has been opened in place. */
+static void describe_sa(struct xipsec_sample *sample, const struct sa *sa, const struct work *work)
+{
+	const struct packet *p = &work->p;
+	__u32 skip = p->l4_off + sa->head_len;
+
+	sample->spi = sa->spi;
+	sample->seq = (__u32)p->seq;
+	sample->sa_index = work->sa_index;
+	sample->sa_generation = work->sa_generation;
+	sample->inner = work->opened || work->dir == XIPSEC_DIR_OUT;
+	if (work->dir == XIPSEC_DIR_OUT || work->opened) {
+		describe(sample, p->data, p->len);
+		return;
+	}
+	if (sample->reason == XIPSEC_REASON_SELECTOR && !sa->transport && skip < p->len) {
+		describe(sample, p->data + skip, p->len - skip);
+		sample->inner = 1;
+	} else if (!sa->transport) {
+		describe(sample, p->data, p->len);
+	}
+	if (sample->family)
+		return;
+	sample->src = sa->src;
+	sample->dst = sa->dst;
+	sample->family = sa->outer_family;
+	sample->l4_proto = sa->ah ? IPPROTO_AH : IPPROTO_ESP;
+	sample->inner = 0;
+}
+
+static void sample_take(struct worker *w, const struct work *work, __u16 reason)
+{
+	const struct sa_place *place = work->sa_index < w->n_sas ? &w->sas[work->sa_index] : NULL;
+	struct ctl_sample msg = {.sample = {.time = w->now_ms * 1000000,
+					    .len = work->bytes,
+					    .missed = w->gates[reason].missed,
+					    .reason = reason,
+					    .worker = 1}};
+
+	if (work->p.slot < XIPSEC_SLOTS_MAX && w->dev[work->p.slot].known)
+		msg.sample.ifindex = w->dev[work->p.slot].ctl.ifindex;
+	/* After TX_FULL an Ethernet header stands in front; before the verdict nothing is known. */
+	if (place && place->sa && work->sa_generation && place->generation == work->sa_generation &&
+	    work->p.data) {
+		if (reason == XIPSEC_REASON_TX_FULL)
+			msg.sample.sa_generation = work->sa_generation;
+		else
+			describe_sa(&msg.sample, place->sa, work);
+		msg.sample.sa_index = work->sa_index;
+	}
+	if (ctl_send(w->ctl, XIPSEC_CTL_SAMPLE, &msg, sizeof(msg)))
+		w->gates[reason].missed++;
+	else
+		w->gates[reason].missed = 0;
+}
+
+void sample_drop(struct worker *w, const struct work *work, __u16 reason)
+{
+	if (reason_kind(reason) != XIPSEC_KIND_DROP || reason == XIPSEC_REASON_DUMMY)
+		return;
+	if (may_tell(w, reason))
+		sample_take(w, work, reason);
+	else
+		w->gates[reason].missed++;
+}
