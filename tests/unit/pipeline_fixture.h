@@ -185,6 +185,9 @@ static inline void tell_dev(__u32 slot, __u32 role)
 	assert_int_equal(worker_message(t.w, &in), 0);
 }
 
+/* Of the next SAs that are told; 0 but for those of a tunnel. */
+static __u32 fixture_sa_if_id;
+
 static inline void tell_sa(__u32 index, __u8 dir)
 {
 	struct ctl_in in = {.msg.sa = {.hdr.type = XIPSEC_CTL_SA,
@@ -204,6 +207,7 @@ static inline void tell_sa(__u32 index, __u8 dir)
 					       .key_len = 20,
 					       .key = {9, 8, 7},
 					       .n_selectors = 1,
+					       .if_id = fixture_sa_if_id,
 				       }}};
 	struct xipsec_selector *sel = &in.msg.sa.sa.selector[0];
 

@@ -18,6 +18,7 @@
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -35,6 +36,7 @@
 #include "tests/lib/skip.h"
 #include "worker/crypto.h"
 #include "worker/sandbox.h"
+#include "xipsec/ctl.h"
 
 #define UID 61500
 
@@ -199,6 +201,38 @@ static int act_write_elsewhere(void)
 	return ALIVE;
 }
 
+static int act_readv_stdin(void)
+{
+	char byte;
+	struct iovec iov = {&byte, 1};
+
+	syscall(SYS_readv, STDIN_FILENO, &iov, 1);
+	return ALIVE;
+}
+
+static int act_readv_channel(void)
+{
+	char byte;
+	struct iovec iov = {&byte, 1};
+
+	syscall(SYS_readv, XIPSEC_CTL_FD, &iov, 1);
+	return ALIVE;
+}
+
+static int act_writev_stderr(void)
+{
+	struct iovec iov = {NULL, 0};
+
+	syscall(SYS_writev, STDERR_FILENO, &iov, 1);
+	return ALIVE;
+}
+
+static int act_ioctl(void)
+{
+	syscall(SYS_ioctl, pair[0], FIONREAD, &pair[1]);
+	return ALIVE;
+}
+
 static int act_exec_memory(void)
 {
 	mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -239,6 +273,10 @@ static void forbidden_acts_kill(void **state)
 		{"setuid", act_setuid},
 		{"read", act_read},
 		{"write to others than stderr", act_write_elsewhere},
+		{"readv of stdin", act_readv_stdin},
+		{"readv of the control channel", act_readv_channel},
+		{"writev to stderr", act_writev_stderr},
+		{"ioctl", act_ioctl},
 		{"executable memory", act_exec_memory},
 		{"mprotect", act_mprotect},
 		{"prctl", act_prctl},
@@ -287,6 +325,9 @@ static int act_work(void)
 	}
 	if (recvfrom(pair[1], NULL, 0, MSG_DONTWAIT, NULL, NULL) != -1 || errno != EAGAIN)
 		return 9;
+	/* A TAP is any descriptor beyond the control channel. */
+	if (writev(pair[0], &iov, 1) != sizeof(buf) || readv(pair[1], &iov, 1) != sizeof(buf))
+		return 11;
 	fprintf(stderr, "a log line from inside\n");
 	if (close(pair[0]))
 		return 10;
@@ -477,7 +518,12 @@ static int setup(void **state)
 		fprintf(stderr, "test_sandbox needs root: it gives it up\n");
 		return -1;
 	}
-	return socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		return -1;
+	/* Beyond the control channel, as a worker's sockets are. */
+	for (int i = 0; i < 2; i++)
+		pair[i] = fcntl(pair[i], F_DUPFD, XIPSEC_CTL_FD + 1 + i);
+	return pair[0] < 0 || pair[1] < 0 ? -1 : 0;
 }
 
 int main(void)

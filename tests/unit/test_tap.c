@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Whole rounds of a worker with TAPs: the "TAP" is a socket pair that keeps frames apart, the other
+ * end of which is the stack's. Every case asserts the reason, and that no frame is lost.
+ */
+#include "tests/unit/pipeline_fixture.h"
+
+#include <linux/virtio_net.h>
+
+enum {
+	IF_ID = 7,
+	TUN_OUT = 4,
+	TUN_IN = 5,
+	HDR = 10,
+	ETH = 14,
+};
+
+static __u8 frame[70000], got[70000];
+
+/* The stack's end of the TAP with that if_id. */
+static int tap_new(__u32 if_id)
+{
+	struct ctl_in in = {
+		.n_fds = 1,
+		.msg.tap = {.hdr.type = XIPSEC_CTL_TAP, .if_id = if_id, .mac = {2, 9, 9, 9, 9, 9}}};
+	int pair[2], size = 1 << 20;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	in.fd[0] = pair[1];
+	assert_int_equal(worker_message(t.w, &in), 0);
+	assert_int_equal(in.fd[0], -1);
+	return pair[0];
+}
+
+static void tell_tunnel_sa(__u32 index, __u8 dir)
+{
+	fixture_sa_if_id = IF_ID;
+	tell_sa(index, dir);
+	fixture_sa_if_id = 0;
+}
+
+static void seals_with(__u32 index, __u32 generation)
+{
+	struct ctl_in in = {.msg.tap_sa = {.hdr.type = XIPSEC_CTL_TAP_SA,
+					   .if_id = IF_ID,
+					   .index = index,
+					   .generation = generation}};
+
+	assert_int_equal(worker_message(t.w, &in), 0);
+}
+
+/* A UDP packet of `payload` bytes as the guard sends it, at frame + HDR; gives its length. */
+static __u32 host_frame(__u32 payload, bool df)
+{
+	const struct xipsec_tap_meta meta = {SA_OUT | XIPSEC_TAP_MARK, GEN, SPD};
+	__u32 len = inner(frame + HDR, payload, df);
+
+	memset(frame, 0, HDR);
+	memcpy(frame + HDR, &meta, sizeof(meta));
+	return len;
+}
+
+static void stack_sends(int fd, const void *data, __u32 len)
+{
+	assert_int_equal(send(fd, data, len, 0), len);
+	go_round();
+	go_round(); /* a queue found empty is left alone for some rounds */
+	for (int i = 0; i < 10; i++)
+		worker_round(t.w);
+	assert_int_equal(worker_check(t.w), 0);
+}
+
+/* What the stack gets, 0: nothing. */
+static __u32 stack_gets(int fd)
+{
+	ssize_t len = recv(fd, got, sizeof(got), MSG_DONTWAIT);
+
+	return len < 0 ? 0 : (__u32)len;
+}
+
+static void set_meta(__u32 index, __u32 generation, __u32 spd)
+{
+	const struct xipsec_tap_meta meta = {index, generation, spd};
+
+	memcpy(frame + HDR, &meta, sizeof(meta));
+}
+
+/* ------------------------------------------------------------------ this host */
+
+/* Out by the TAP, back in by black, and to the stack again: the same packet, its TTL too. */
+static void there_and_back(void **state)
+{
+	int fd = tap_new(0);
+	__u32 len = host_frame(64, false), sealed;
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_LOCAL, 0);
+	stack_sends(fd, frame, HDR + len);
+	sealed = tx(&t.black);
+	assert_int_equal(sealed, ETH + 20 + 8 + 8 + 96 + 16);
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 1);
+	rx_sealed(sealed);
+	assert_int_equal(count(XIPSEC_REASON_OPENED_LOCAL), 1);
+	assert_int_equal(stack_gets(fd), HDR + len);
+	assert_memory_equal(got, "\0\0\0\0\0\0\0\0\0\0", HDR);
+	assert_memory_equal(got + HDR, "\x02\x09\x09\x09\x09\x09\x02\x09\x09\x09\x09\x09\x08\x00",
+			    ETH);
+	assert_memory_equal(got + HDR + ETH, frame + HDR + ETH, len - ETH);
+	assert_int_equal(tx(&t.red), 0);
+	close(fd);
+}
+
+static void a_tag_is_passed_over(void **state)
+{
+	int fd = tap_new(0);
+	__u32 len = host_frame(64, false);
+
+	memmove(frame + HDR + 16, frame + HDR + 12, len - 12);
+	memcpy(frame + HDR + 12, "\x81\x00\x00\x05", 4);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	stack_sends(fd, frame, HDR + len + 4);
+	assert_int_equal(tx(&t.black), ETH + 20 + 8 + 8 + 96 + 16);
+	close(fd);
+}
+
+/* Nothing is sealed but what the guard meant, and what it meant is still so. */
+static void verdicts_are_checked(void **state)
+{
+	static const struct {
+		__u32 index, generation, spd;
+		enum xipsec_reason reason;
+	} cases[] = {
+		{SA_OUT, GEN, SPD, XIPSEC_REASON_BAD_META}, /* no mark */
+		{SA_OUT | 0x7ac00000, GEN, SPD, XIPSEC_REASON_BAD_META},
+		{0x70697802, 0x02023073, 0x73706978,
+		 XIPSEC_REASON_BAD_META}, /* the TAP's own MAC */
+		{SA_IN | XIPSEC_TAP_MARK, GEN, SPD, XIPSEC_REASON_BAD_META},
+		{TUN_OUT | XIPSEC_TAP_MARK, GEN, SPD, XIPSEC_REASON_BAD_META}, /* a tunnel's */
+		{N_SAS | XIPSEC_TAP_MARK, GEN, SPD, XIPSEC_REASON_BAD_META},
+		{0xfffff | XIPSEC_TAP_MARK, GEN, SPD, XIPSEC_REASON_BAD_META},
+		{7 | XIPSEC_TAP_MARK, GEN, SPD, XIPSEC_REASON_STALE_META}, /* a free place */
+		{7 | XIPSEC_TAP_MARK, 0, SPD, XIPSEC_REASON_STALE_META},
+		{SA_OUT | XIPSEC_TAP_MARK, GEN - 1, SPD, XIPSEC_REASON_STALE_META},
+		{SA_OUT | XIPSEC_TAP_MARK, GEN, SPD - 1, XIPSEC_REASON_STALE_META},
+	};
+	int fd = tap_new(0);
+
+	tell_tunnel_sa(TUN_OUT, XIPSEC_DIR_OUT);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		__u64 before = count(cases[i].reason);
+		__u32 len = host_frame(64, false);
+
+		set_meta(cases[i].index, cases[i].generation, cases[i].spd);
+		stack_sends(fd, frame, HDR + len);
+		assert_int_equal(count(cases[i].reason), before + 1);
+		assert_int_equal(tx(&t.black), 0);
+	}
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 0);
+	assert_int_equal(t.sas[SA_OUT].seq, 0);
+	close(fd);
+}
+
+static __u64 drops(void)
+{
+	return count(XIPSEC_REASON_BAD_META) + count(XIPSEC_REASON_INNER_MALFORMED);
+}
+
+/* Each length of a cut frame ends once, as a drop. */
+static void cut_frames(void **state)
+{
+	int fd = tap_new(0);
+	__u32 len = host_frame(64, false);
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	for (__u32 cut = HDR; cut < HDR + len; cut++) {
+		__u64 before = drops();
+
+		stack_sends(fd, frame, cut);
+		if (drops() != before + 1)
+			fail_msg("cut to %u bytes: %llu drops", cut, drops() - before);
+	}
+	for (__u32 cut = 1; cut < HDR; cut++)
+		stack_sends(fd, frame, cut);
+	assert_int_equal(tx(&t.black), 0);
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 0);
+	close(fd);
+}
+
+/* A TCP packet with `payload` bytes, to be cut at `gso`; at frame. */
+static __u32 tcp_frame(__u32 payload, __u16 gso)
+{
+	struct virtio_net_hdr hdr = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				     .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+				     .gso_size = gso,
+				     .csum_start = ETH + 20,
+				     .csum_offset = 16};
+	__u32 len = host_frame(payload + 12, true); /* UDP's header and 12 more are TCP's */
+	__u8 *tcp = frame + HDR + ETH + 20;
+
+	memcpy(frame, &hdr, HDR);
+	frame[HDR + ETH + 9] = IPPROTO_TCP;
+	memset(tcp, 0, 20);
+	tcp[12] = 5 << 4;
+	tcp[13] = 0x10;
+	return len;
+}
+
+/* Long ones, which do not fit one frame of the UMEM: in pieces that fit behind ESP. */
+static void long_tcp_is_cut(void **state)
+{
+	/* 1500 - 20 - 8 - 8 - 16 = 1448, less 2: of that 40 are headers */
+	const __u32 size = 1446 - 40;
+	static const __u32 payloads[] = {1, 1400, 1406, 1407, 1448, 1900, 10000, 40000, 65535 - 40};
+	int fd = tap_new(0);
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	for (size_t i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
+		__u64 before = count(XIPSEC_REASON_SEALED);
+		__u32 len = tcp_frame(payloads[i], 1448);
+
+		stack_sends(fd, frame, HDR + len);
+		assert_int_equal(count(XIPSEC_REASON_SEALED) - before,
+				 (payloads[i] + size - 1) / size);
+		assert_in_range(tx(&t.black), ETH + 20 + 16 + 40, ETH + 1500);
+		go_round();
+	}
+	assert_int_equal(drops() + count(XIPSEC_REASON_TX_FULL) + count(XIPSEC_REASON_TOO_BIG), 0);
+	close(fd);
+}
+
+/* More segments than the pool has frames: some are sealed, the rest is counted. */
+static void pool_runs_dry(void **state)
+{
+	int fd = tap_new(0);
+	__u32 len = tcp_frame(60000, 100);
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	stack_sends(fd, frame, HDR + len);
+	assert_true(count(XIPSEC_REASON_TX_FULL) > 0);
+	assert_in_range(count(XIPSEC_REASON_SEALED), 1, 599);
+	close(fd);
+}
+
+/* The stack hears what fits, from the one it spoke to. */
+static void too_long_is_told(void **state)
+{
+	int fd = tap_new(0);
+	__u32 len = host_frame(1440, true);
+	const __u8 *ip = got + HDR + ETH;
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	stack_sends(fd, frame, HDR + len);
+	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 1);
+	assert_int_equal(tx(&t.black) + tx(&t.red), 0);
+	assert_true(stack_gets(fd) > HDR + ETH + 28 + 28);
+	assert_int_equal(ip[9], IPPROTO_ICMP);
+	assert_memory_equal(ip + 12, frame + HDR + ETH + 16, 4);
+	assert_memory_equal(ip + 16, frame + HDR + ETH + 12, 4);
+	assert_memory_equal(ip + 20, "\x03\x04", 2);
+	assert_int_equal(ip[26] << 8 | ip[27], 1446);
+	assert_memory_equal(ip + 28, frame + HDR + ETH, 28);
+	close(fd);
+}
+
+static void no_tap_no_way(void **state)
+{
+	__u32 len = seal_one();
+
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_LOCAL, 0);
+	rx_sealed(len);
+	assert_int_equal(count(XIPSEC_REASON_INNER_LOCAL), 1);
+	assert_int_equal(count(XIPSEC_REASON_OPENED_LOCAL), 0);
+}
+
+/* The interface is deleted: its end is closed, a new one takes its place. */
+static void comes_again(void **state)
+{
+	int fd = tap_new(0), again;
+	__u32 len;
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	close(fd);
+	for (int i = 0; i < 20; i++)
+		go_round();
+	again = tap_new(0);
+	assert_int_equal(t.w->n_taps, 1);
+	len = host_frame(64, false);
+	stack_sends(again, frame, HDR + len);
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 1);
+	close(again);
+}
+
+/* ------------------------------------------------------------------ tunnels */
+
+/* Without Ethernet, as of a TUN. */
+static void tunnel_sends(int fd, __u32 payload)
+{
+	__u32 len = inner(frame + HDR, payload, false);
+
+	memmove(frame + HDR, frame + HDR + ETH, len - ETH);
+	memset(frame, 0, HDR);
+	stack_sends(fd, frame, HDR + len - ETH);
+}
+
+static void tunnel_seals_with_its_sa(void **state)
+{
+	int fd = tap_new(IF_ID);
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	tunnel_sends(fd, 64);
+	assert_int_equal(count(XIPSEC_REASON_NO_SA_OUT), 1);
+	seals_with(SA_OUT, GEN); /* not a tunnel's */
+	tunnel_sends(fd, 64);
+	assert_int_equal(count(XIPSEC_REASON_BAD_META), 1);
+	assert_int_equal(tx(&t.black), 0);
+	tell_tunnel_sa(TUN_OUT, XIPSEC_DIR_OUT);
+	seals_with(TUN_OUT, GEN);
+	tunnel_sends(fd, 64);
+	assert_int_equal(tx(&t.black), ETH + 20 + 8 + 8 + 96 + 16);
+	assert_int_equal(t.sas[TUN_OUT].seq, 1);
+	seals_with(TUN_OUT, GEN + 1); /* one that is no more */
+	tunnel_sends(fd, 64);
+	assert_int_equal(count(XIPSEC_REASON_STALE_META), 1);
+	seals_with(0, 0);
+	tunnel_sends(fd, 64);
+	assert_int_equal(count(XIPSEC_REASON_NO_SA_OUT), 2);
+	assert_int_equal(tx(&t.black), 0);
+	assert_int_equal(t.sas[SA_OUT].seq, 0);
+	close(fd);
+}
+
+static void rx_for(__u32 index, __u32 len)
+{
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_IN);
+
+	meta.sa_index = index;
+	rx(&t.black, t.sent, len, &meta);
+	go_round();
+}
+
+/* Into its tunnel and nowhere else, whatever the routes say; without the tunnel, nowhere. */
+static void tunnel_gets_its_own(void **state)
+{
+	int host = tap_new(0), fd;
+	__u32 len;
+
+	tell_tunnel_sa(TUN_IN, XIPSEC_DIR_IN);
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+	rx_for(TUN_IN, seal_one());
+	assert_int_equal(count(XIPSEC_REASON_NO_TUNNEL), 1);
+	fd = tap_new(IF_ID);
+	for (int i = 0; i < 2; i++) {
+		tell_hop("10.2.0.1", i ? XIPSEC_NEXTHOP_LOCAL : XIPSEC_NEXTHOP_OK, RED);
+		len = seal_one();
+		rx_for(TUN_IN, len);
+		assert_int_equal(count(XIPSEC_REASON_OPENED_LOCAL), i + 1);
+		assert_int_equal(stack_gets(fd), HDR + 92);
+		inner(frame, 64, false);
+		/* red's TTL went down where it was sealed, and no further */
+		assert_int_equal(got[HDR + 8], 63);
+		assert_memory_equal(got + HDR + 12, frame + ETH + 12, 92 - 12);
+	}
+	assert_int_equal(stack_gets(host), 0);
+	assert_int_equal(tx(&t.red), 0);
+	close(fd);
+	close(host);
+}
+
+/* What an SA without an if_id opens stays out of tunnels. */
+static void tunnel_gets_no_other(void **state)
+{
+	int fd = tap_new(IF_ID);
+
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+	rx_sealed(seal_one());
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 1);
+	tx(&t.red);
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_LOCAL, 0);
+	rx_sealed(seal_one());
+	assert_int_equal(count(XIPSEC_REASON_INNER_LOCAL), 1);
+	assert_int_equal(stack_gets(fd), 0);
+	close(fd);
+}
+
+static void tunnel_goes(void **state)
+{
+	struct ctl_in gone = {.msg.tap = {.hdr.type = XIPSEC_CTL_TAP_GONE, .if_id = IF_ID}};
+	int fd = tap_new(IF_ID);
+
+	tell_tunnel_sa(TUN_IN, XIPSEC_DIR_IN);
+	assert_int_equal(worker_message(t.w, &gone), 0);
+	assert_int_equal(worker_message(t.w, &gone), 0);
+	assert_int_equal(t.w->n_taps, 0);
+	rx_for(TUN_IN, seal_one());
+	assert_int_equal(count(XIPSEC_REASON_NO_TUNNEL), 1);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(there_and_back),      TEST(a_tag_is_passed_over),
+		TEST(cut_frames),          TEST(verdicts_are_checked),
+		TEST(long_tcp_is_cut),     TEST(pool_runs_dry),
+		TEST(too_long_is_told),    TEST(no_tap_no_way),
+		TEST(comes_again),         TEST(tunnel_seals_with_its_sa),
+		TEST(tunnel_gets_its_own), TEST(tunnel_gets_no_other),
+		TEST(tunnel_goes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
