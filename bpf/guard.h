@@ -8,6 +8,7 @@
 
 #include "bpf/esp.h"
 #include "bpf/pass.h"
+#include "bpf/sample.h"
 #include "bpf/spd.h"
 #include "xipsec/meta.h"
 
@@ -77,7 +78,8 @@ static __always_inline enum xipsec_reason guard_own(const struct pkt *pkt, __u32
  * are dead afterwards. Direction of failure: closed. A TAP that nobody reads drops what is sent
  * into it. It outlives a death of xipsecd, so its index cannot become another's meanwhile.
  */
-static __always_inline enum xipsec_reason guard_protect(struct __sk_buff *skb, __u32 spd_generation,
+static __always_inline enum xipsec_reason guard_protect(struct __sk_buff *skb,
+							const struct pkt *pkt, __u32 spd_generation,
 							__u32 child_id)
 {
 	const struct xipsec_child *child = bpf_map_lookup_elem(&children, &child_id);
@@ -85,8 +87,10 @@ static __always_inline enum xipsec_reason guard_protect(struct __sk_buff *skb, _
 	struct xipsec_tap_meta verdict;
 	__u32 zero = 0, tap;
 
-	if (!child || child->sa_generation == 0)
+	if (!child || child->sa_generation == 0) {
+		sample_acquire_tc(skb, pkt, child_id);
 		return XIPSEC_REASON_NO_SA_OUT;
+	}
 	if (child->engine != XIPSEC_ENGINE_AFXDP)
 		return XIPSEC_REASON_ENGINE_CLOSED;
 	known = bpf_map_lookup_elem(&globals, &zero);
@@ -114,7 +118,8 @@ static __always_inline enum xipsec_reason guard_policy(struct __sk_buff *skb,
 		return XIPSEC_REASON_BYPASS_OUT;
 	if (verdict != SPD_PROTECT)
 		return spd_drop_reason(verdict);
-	return own ? guard_protect(skb, rules->generation, child) : XIPSEC_REASON_PLAINTEXT_OUT;
+	return own ? guard_protect(skb, pkt, rules->generation, child)
+		   : XIPSEC_REASON_PLAINTEXT_OUT;
 }
 
 #endif

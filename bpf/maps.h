@@ -105,4 +105,23 @@ struct {
 	__type(value, struct xipsec_worker_stats);
 } worker_stats SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, XIPSEC_EVENTS_SIZE);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, XIPSEC_REASON_MAX);
+	__type(key, __u32);
+	__type(value, struct xipsec_gate);
+} sample_gates SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, XIPSEC_CHILDREN_MAX);
+	__type(key, __u32);
+	__type(value, struct xipsec_gate);
+} acquire_gates SEC(".maps");
+
 #endif

@@ -20,6 +20,7 @@
 #include "bpf/meta.h"
 #include "bpf/esp.h"
 #include "bpf/pmtu.h"
+#include "bpf/sample.h"
 #include "bpf/guard.h"
 
 /* bpf_fib_lookup is for GPL-compatible programs. */
@@ -61,8 +62,10 @@ static __always_inline enum xipsec_reason red_protect(struct xdp_md *ctx, const 
 	const struct xipsec_child *child = bpf_map_lookup_elem(&children, &child_id);
 	struct xipsec_meta verdict;
 
-	if (!child || child->sa_generation == 0)
+	if (!child || child->sa_generation == 0) {
+		sample_acquire_xdp(ctx, pkt, child_id);
 		return XIPSEC_REASON_NO_SA_OUT;
+	}
 	if (child->engine != XIPSEC_ENGINE_AFXDP)
 		return XIPSEC_REASON_ENGINE_CLOSED;
 	__builtin_memset(&verdict, 0, sizeof(verdict));
@@ -128,6 +131,7 @@ int xipsec_red(struct xdp_md *ctx)
 
 	xdp_load(ctx, &pkt);
 	reason = red_reason(ctx, &pkt);
+	sample_xdp(ctx, &pkt, reason);
 	return xdp_finish(reason, pkt.len);
 }
 
@@ -285,6 +289,7 @@ int xipsec_black(struct xdp_md *ctx)
 
 	xdp_load(ctx, &pkt);
 	reason = black_reason(ctx, &pkt);
+	sample_xdp(ctx, &pkt, reason);
 	return xdp_finish(reason, pkt.len);
 }
 
@@ -327,6 +332,7 @@ int xipsec_guard(struct __sk_buff *skb)
 
 	guard_load(skb, &pkt);
 	reason = guard_reason(skb, &pkt);
+	sample_tc(skb, &pkt, reason);
 	return tc_finish(reason, pkt.len);
 }
 
