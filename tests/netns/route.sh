@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Routes decide: IPv4 is led into an interface of tunnels {}, IPv6 is protected by policies beside it.
+#
+#	red-a --- gw-a ipsec7 10.9.0.1 ===[capture]=== ipsec7 10.9.0.2 gw-b --- red-b
+. "$(dirname "$0")/../lib/scenario.sh"
+
+# route_config X [tunnels]: IPv4's SAs have the if_id of ipsec7; without `tunnels` neither is there.
+route_config()
+{
+	local x=$1 n=1 m=2 sas
+
+	[ "$x" = a ] || n=2 m=1
+	[ -n "${KEY_AB4:-}" ] || new_keys
+	sas=$(gw_sas "$x")
+	if [ "${2:-}" = tunnels ]; then
+		sas=$(echo "$sas" | sed 's/child = net4/if_id = 7/')
+	else
+		sas=$(echo "$sas" | awk 'BEGIN { RS = "}\n" } !/net4/ { print $0 "}" }')
+	fi
+	(
+		umask 077
+		cat >"$WORK/gw-$x.conf" <<-END
+			datapath {
+				workers = 1
+				pin_dir = /sys/fs/bpf/$TOPO-$x
+				run_dir = $WORK/run-$x
+				state_dir = $WORK/state-$x
+				interfaces {
+					blk0 { role = unprotected }
+					red0 { role = protected }
+				}
+				${2:+tunnels { ipsec7 { if_id = 7 \} \}}
+			}
+			policies {
+				$(gw_policy net6 fd0$n::/64 fd0$m::/64)
+			}
+			sas {
+				$sas
+			}
+		END
+	)
+}
+
+# What a user does with such an interface.
+routes_set()
+{
+	local x=$1 n=1 m=2
+
+	[ "$x" = a ] || n=2 m=1
+	ip -n "$TOPO-gw-$x" addr replace 10.9.0.$n/30 dev ipsec7
+	ip -n "$TOPO-gw-$x" route replace 10.$m.0.0/16 dev ipsec7
+}
+
+gateways_start()
+{
+	local x
+
+	for x in a b; do
+		route_config $x tunnels
+		gw_attach $x && gw_start $x && routes_set $x || return
+	done
+}
+
+index_of_tunnel() { ip -n "$TOPO-gw-a" -o link show ipsec7 | cut -d: -f1; }
+tunnel_is_there() { ip -n "$TOPO-gw-a" link show ipsec7; }
+tunnel_is_gone() { ! tunnel_is_there; }
+
+carries() { until_true 5 ping4 a 1 && ping4 a 3 && ping6 a 3; }
+
+# The gateways themselves, from the addresses of their tunnel.
+own_carries() { in_ns gw-a ping -n -c 3 -i 0.2 -W 1 10.9.0.2 && in_ns gw-b ping -n -c 3 -i 0.2 -W 1 10.9.0.1; }
+
+tcp_carries()
+{
+	local got=$WORK/tcp.got sum
+
+	spawn red-b "$got" /usr/bin/python3 "$LIB/tools/tcpsum.py" recv 10.2.0.2 7100
+	until_true 3 in_ns red-b sh -c "ss -Hltn 'sport = :7100' | grep -q ." || return
+	sum=$(in_ns red-a timeout 60 /usr/bin/python3 "$LIB/tools/tcpsum.py" send 10.2.0.2 7100 10) || return
+	until_true 5 grep -q . "$got"
+	[ -n "$sum" ] && [ "$sum" = "$(cat "$got")" ]
+}
+
+mtu_told() { in_ns red-a ping -n -c 2 -W 1 -M 'do' -s 1472 10.2.0.2 2>&1 | sed -n 's/.*mtu *= *\([0-9]*\).*/\1/p' | head -n 1; }
+
+check "positive control: plaintext on the link is seen" capture_positive_control || exit 1
+check "gateways come up" gateways_start || exit 1
+capture_start "$WORK/route.pcap" 128
+check "red to red: IPv4 by route, IPv6 by policy" carries
+check "the gateways by the addresses of their tunnel" own_carries
+check "TCP, default offloads" tcp_carries
+check_gt "what came by the tunnel is counted" "$(gw_reason b opened_local)" 10
+check_eq "nothing of it was the host's own to the guard" "$(gw_reason a host_out)" 0
+check_eq "a long packet is told the MTU of the tunnel" "$(mtu_told)" 1400
+check "status finds nothing unsafe" gw a status
+
+load_start 2000 200
+check "load flows in both directions" load_moves
+before=$(index_of_tunnel)
+gw_kill a all
+sleep 1
+check "with xipsecd dead nothing is carried" load_stands
+check_eq "the interface and its route outlive it" "$(index_of_tunnel) $(ip -n "$TOPO-gw-a" route show 10.2.0.0/16 | grep -c ipsec7)" "$before 1"
+check "xipsecd starts again" gw_start a
+check_eq "it takes the same interface" "$(index_of_tunnel)" "$before"
+check "load flows again" load_moves 10
+check "worker killed" gw_kill_workers a
+check "load flows again" load_moves 10
+
+no_sa=$(gw_reason a no_sa_out)
+check "the SA that seals is deleted" gw a sa delete ab4
+sleep 0.5
+check_gt "then the tunnel is closed: no_sa_out" "$(($(gw_reason a no_sa_out) - no_sa))" 100
+check "it is added again" gw a sa add ab4
+check "load flows again" load_moves 10
+
+ip -n "$TOPO-gw-a" link del ipsec7
+check "the interface deleted: xipsecd makes it anew" until_true 5 tunnel_is_there
+routes_set a
+check "load flows again" load_moves 10
+load_stop
+
+route_config a
+check "reload without the tunnel" gw a reload
+check "the interface is gone" tunnel_is_gone
+# Its route went with it; one by black takes its place, and no policy lets that out.
+ip -n "$TOPO-gw-a" route replace 10.2.0.0/16 via 192.0.2.2
+before=$(gw_reason a no_policy)
+in_ns red-a ping -n -c 3 -i 0.2 -W 1 10.2.0.2 >/dev/null 2>&1
+check_gt "what looks for another way then is dropped" "$(gw_reason a no_policy)" "$((before + 2))"
+check "capture: lost nothing" capture_stop
+capture_verdict
+echo "# $VERDICT"
+check_eq "0 packets in the clear" "$((CLEAR + MARKED))" 0
+check_eq "no nonce was used twice" "$REPEATED" 0
+check_gt "the load went by as ESP" "$ESP" 1000
