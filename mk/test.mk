@@ -16,20 +16,27 @@ $(BUILD)/tests/tools/%: tests/lib/tools/%.c
 	$(call say,LD,$@)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $< -o $@
 test-tools: $(TEST_TOOLS)
 
+# The worker's ESP behind a pipe, for judges in other languages.
+ESPBOX := $(BUILD)/tests/tools/espbox
+$(ESPBOX): $(BUILD)/tests/interop/espbox.o $(BUILD)/libworker.a $(BUILD)/libxipsec.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_WORKER) -o $@
+
 # The next ABI (for upgrades) and the build that can run hostile code in a worker.
 variants:
 	@$(MAKE) --no-print-directory BUILD=$(VARIANT_NEXT) EXTRA_CPPFLAGS=-DXIPSEC_ABI=2 all
 	@$(MAKE) --no-print-directory BUILD=$(VARIANT_HOSTILE) EXTRA_CPPFLAGS=-DXIPSEC_HOSTILE all
 
-test-build: all unit-build prog-build test-tools
+test-build: all unit-build prog-build test-tools $(ESPBOX)
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=1 unit-build
 	@$(MAKE) --no-print-directory variants
+	@$(MAKE) --no-print-directory fuzz-build
 
 # deps first, alone: without it nothing can be built. A recursive make sees the packages just come.
 test:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -k test-build || echo 'test: the build failed: what stands is tested' >&2
-	@$(TEST_RUN) unit unit-asan prog netns interop vm; status=$$?; $(GIVE_BACK); exit $$status
+	@$(TEST_RUN) unit unit-asan prog netns interop fuzz vm; status=$$?; $(GIVE_BACK); exit $$status
 
 unit: unit-build
 	@$(TEST_RUN) unit
@@ -40,7 +47,7 @@ prog: prog-build
 	@$(TEST_RUN) prog; status=$$?; $(GIVE_BACK); exit $$status
 netns: all test-tools variants
 	@$(TEST_RUN) netns; status=$$?; $(GIVE_BACK); exit $$status
-interop: all test-tools
+interop: all test-tools $(ESPBOX)
 	@$(TEST_RUN) interop; status=$$?; $(GIVE_BACK); exit $$status
 # KERNEL=6.1 or 6.12 (both without), ONLY=PATTERN. The guests run what is built here.
 test-vm:
