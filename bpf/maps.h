@@ -24,7 +24,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, XIPSEC_SLOTS_MAX);
+	__uint(max_entries, XIPSEC_IFACES_MAX);
 	__type(key, __u32);
 	__type(value, struct xipsec_iface);
 } ifaces SEC(".maps");

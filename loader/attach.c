@@ -386,7 +386,7 @@ static unsigned int list_known(int map, struct attach_iface *list, const struct 
 
 		ifindex = next;
 		first = false;
-		if (bpf_map_lookup_elem(map, &ifindex, &iface))
+		if (bpf_map_lookup_elem(map, &ifindex, &iface) || iface.vlan)
 			continue;
 		list[n] = (struct attach_iface){
 			.role = iface.role, .slot = iface.slot, .ifindex = ifindex, .queues = 1};

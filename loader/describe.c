@@ -170,7 +170,11 @@ static void describe_link(const struct config *config, const struct generation *
 	iface->role = session_role_of(link);
 	if (!iface->role && entry)
 		iface->role = entry->role;
-	if (gen && !bpf_map_lookup_elem(gen->dp.ifaces, &link->ifindex, &known)) {
+	if (gen && !bpf_map_lookup_elem(gen->dp.ifaces, &link->ifindex, &known) && known.vlan) {
+		iface->exempt = 1;
+		snprintf(iface->note, sizeof(iface->note),
+			 "a VLAN on %.15s, whose programs see its frames", known.name);
+	} else if (known.role) {
 		iface->role = known.role;
 		iface->slot = known.slot;
 	}

@@ -138,6 +138,15 @@ int enforce_check(struct session *s, const struct target *target)
 	return now ? 0 : check_driver(s, link);
 }
 
+static const struct iflist_entry *link_by_index(const struct session *s, __u32 ifindex)
+{
+	for (unsigned int i = 0; i < s->n_links; i++) {
+		if (s->links[i].ifindex == ifindex)
+			return &s->links[i];
+	}
+	return NULL;
+}
+
 /* ------------------------------------------------------------------ ifaces */
 
 static bool next_iface(int map, __u32 *ifindex, bool first, struct xipsec_iface *iface)
@@ -189,15 +198,71 @@ static void tell_too_many(const struct iflist_entry *link, unsigned int n_macs)
 			 link->name, n_macs, XIPSEC_IFACE_MACS);
 }
 
+static bool has_programs(void *ctx, unsigned int ifindex)
+{
+	const struct session *s = ctx;
+	struct xipsec_iface iface;
+
+	return !bpf_map_lookup_elem(s->gen.dp.ifaces, &ifindex, &iface) && !iface.vlan;
+}
+
+static void sweep_vlans(struct session *s)
+{
+	struct xipsec_iface iface;
+	__u32 ifindex = 0;
+	bool more = next_iface(s->gen.dp.ifaces, &ifindex, true, &iface);
+
+	while (more) {
+		bool gone = iface.vlan && !link_by_index(s, ifindex);
+
+		if (gone)
+			bpf_map_delete_elem(s->gen.dp.ifaces, &ifindex);
+		/* Behind a deleted key the walk begins anew. */
+		more = next_iface(s->gen.dp.ifaces, &ifindex, gone, &iface);
+	}
+}
+
+/* Routes name VLANs, programs run on what is below: the map tells them that it is the same way. An
+ * entry of a VLAN that is gone, or of one on an interface that was detached, goes. */
+static void refresh_vlans(struct session *s)
+{
+	sweep_vlans(s);
+	for (unsigned int i = 0; i < s->n_links; i++) {
+		const struct iflist_entry *link = &s->links[i], *base;
+		struct xipsec_iface below = {0}, before;
+		bool known;
+
+		if (!link->vlan || has_programs(s, link->ifindex))
+			continue;
+		known = !bpf_map_lookup_elem(s->gen.dp.ifaces, &link->ifindex, &before);
+		base = iflist_vlan_base(s->links, s->n_links, link, has_programs, s);
+		if (!base || bpf_map_lookup_elem(s->gen.dp.ifaces, &base->ifindex, &below)) {
+			if (known)
+				bpf_map_delete_elem(s->gen.dp.ifaces, &link->ifindex);
+			continue;
+		}
+		below.vlan = 1;
+		memset(below.mac, 0, sizeof(below.mac));
+		below.n_macs = 0;
+		if (known && !memcmp(&below, &before, sizeof(below)))
+			continue;
+		if (bpf_map_update_elem(s->gen.dp.ifaces, &link->ifindex, &below, BPF_ANY))
+			log_error("%s: the map ifaces takes no entry, so packets that its routes "
+				  "protect are dropped: %s",
+				  link->name, strerror(errno));
+	}
+}
+
 void enforce_refresh(struct session *s)
 {
 	struct xipsec_iface before, iface;
 	unsigned int n_macs;
 
+	refresh_vlans(s);
 	for (unsigned int i = 0; i < s->n_links; i++) {
 		const struct iflist_entry *link = &s->links[i];
 
-		if (bpf_map_lookup_elem(s->gen.dp.ifaces, &link->ifindex, &before))
+		if (bpf_map_lookup_elem(s->gen.dp.ifaces, &link->ifindex, &before) || before.vlan)
 			continue;
 		iface = before;
 		n_macs = set_macs(s, link->ifindex, &iface);
@@ -225,7 +290,7 @@ int enforce_register(struct session *s, struct target *target)
 	struct xipsec_iface iface = {.role = target->role};
 	int err, slot;
 
-	if (!bpf_map_lookup_elem(s->gen.dp.ifaces, &link->ifindex, &iface) &&
+	if (!bpf_map_lookup_elem(s->gen.dp.ifaces, &link->ifindex, &iface) && !iface.vlan &&
 	    iface.role == target->role)
 		return 0;
 	slot = free_slot(s->gen.dp.ifaces);
@@ -249,21 +314,13 @@ int enforce_register(struct session *s, struct target *target)
 		return err;
 	}
 	target->registered = true;
+	refresh_vlans(s);
 	return 0;
 }
 
 void enforce_forget(struct session *s, const struct target *target)
 {
 	bpf_map_delete_elem(s->gen.dp.ifaces, &target->link.ifindex);
-}
-
-static const struct iflist_entry *link_by_index(const struct session *s, __u32 ifindex)
-{
-	for (unsigned int i = 0; i < s->n_links; i++) {
-		if (s->links[i].ifindex == ifindex)
-			return &s->links[i];
-	}
-	return NULL;
 }
 
 void enforce_forget_gone(struct session *s)

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include "lib/cleanup.h"
+#include "xipsec/ctl.h"
 
 struct iflist {
 	struct iflist_entry *entry;
@@ -18,15 +19,16 @@ struct iflist {
 
 /* Only kinds whose frames carry their own MAC on the wire of the interface below; what goes on to a
  * VM (macvtap) is not for this host, and the `link` of a veth is its peer. */
-static bool is_stacked(const struct nlattr *linkinfo)
+static bool is_stacked(const struct nlattr *linkinfo, bool *vlan)
 {
 	const struct nlattr *attr;
 
 	mnl_attr_for_each_nested(attr, linkinfo)
 	{
-		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
-			return !strcmp(mnl_attr_get_str(attr), "macvlan") ||
-			       !strcmp(mnl_attr_get_str(attr), "vlan");
+		if (mnl_attr_get_type(attr) != IFLA_INFO_KIND)
+			continue;
+		*vlan = !strcmp(mnl_attr_get_str(attr), "vlan");
+		return *vlan || !strcmp(mnl_attr_get_str(attr), "macvlan");
 	}
 	return false;
 }
@@ -62,11 +64,12 @@ static int iflist_one(const struct nlmsghdr *msg, void *arg)
 			break;
 		case IFLA_LINK: grown->lower = mnl_attr_get_u32(attr); break;
 		case IFLA_LINK_NETNSID: elsewhere = true; break;
-		case IFLA_LINKINFO: stacked = is_stacked(attr); break;
+		case IFLA_LINKINFO: stacked = is_stacked(attr, &grown->vlan); break;
 		}
 	}
 	if (!stacked || elsewhere)
 		grown->lower = 0;
+	grown->vlan = grown->vlan && grown->lower;
 	return MNL_CB_OK;
 }
 
@@ -195,4 +198,17 @@ int iflist_set_down(const char *name)
 		return -errno;
 	req.ifr_flags = (short)(req.ifr_flags & ~IFF_UP);
 	return ioctl(fd, SIOCSIFFLAGS, &req) < 0 ? -errno : 0;
+}
+
+const struct iflist_entry *iflist_vlan_base(const struct iflist_entry *list, unsigned int n,
+					    const struct iflist_entry *vlan,
+					    bool (*is_ours)(void *ctx, unsigned int ifindex),
+					    void *ctx)
+{
+	for (int depth = 0; depth < XIPSEC_VLANS_MAX && vlan && vlan->vlan; depth++) {
+		vlan = by_index(list, n, vlan->lower);
+		if (vlan && is_ours(ctx, vlan->ifindex))
+			return vlan;
+	}
+	return NULL;
 }

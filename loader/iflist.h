@@ -15,6 +15,7 @@ struct iflist_entry {
 	__u8 mac[6];         /* zeros: it has none of six bytes */
 	bool up;
 	bool loopback;
+	bool vlan; /* a VLAN whose `lower` is in this namespace */
 };
 
 /* All of them; caller frees *out. 0 or -errno. */
@@ -28,6 +29,13 @@ int iflist_find(const char *name, struct iflist_entry *out);
  * holds the first `max` of them. */
 unsigned int iflist_macs(const struct iflist_entry *list, unsigned int n, unsigned int ifindex,
 			 __u8 (*mac)[6], unsigned int max);
+
+/* The interface below a VLAN, or below a VLAN in a VLAN (the programs see through two tags), for
+ * which `is_ours` says yes; NULL: none. */
+const struct iflist_entry *iflist_vlan_base(const struct iflist_entry *list, unsigned int n,
+					    const struct iflist_entry *vlan,
+					    bool (*is_ours)(void *ctx, unsigned int ifindex),
+					    void *ctx);
 
 /* Takes IFF_UP away. */
 int iflist_set_down(const char *name);

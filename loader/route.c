@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <linux/if_addr.h>
+#include <linux/if_ether.h>
+#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <arpa/inet.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,12 +58,45 @@ static __u64 now_ms(void)
 
 /* ------------------------------------------------------------------ interfaces */
 
+static void take_vlan_data(const struct nlattr *data, struct route_link *link)
+{
+	__u16 tag[2] = {htons(ETH_P_8021Q), 0};
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, data)
+	{
+		if (mnl_attr_get_type(attr) == IFLA_VLAN_PROTOCOL)
+			tag[0] = mnl_attr_get_u16(attr);
+		if (mnl_attr_get_type(attr) == IFLA_VLAN_ID)
+			tag[1] = htons(mnl_attr_get_u16(attr));
+	}
+	memcpy(&link->vlan, tag, sizeof(link->vlan));
+}
+
+/* Of links that are not VLANs `lower` means something else, or lies in another namespace. */
+static void take_linkinfo(const struct nlattr *linkinfo, struct route_link *link)
+{
+	const struct nlattr *attr, *data = NULL;
+	bool vlan = false;
+
+	mnl_attr_for_each_nested(attr, linkinfo)
+	{
+		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+			vlan = !strcmp(mnl_attr_get_str(attr), "vlan");
+		if (mnl_attr_get_type(attr) == IFLA_INFO_DATA)
+			data = attr;
+	}
+	if (vlan && data)
+		take_vlan_data(data, link);
+}
+
 static int on_link(const struct nlmsghdr *nlh, void *ctx)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	struct route *route = ctx;
 	struct route_link *link;
 	struct nlattr *attr;
+	bool elsewhere = false;
 
 	if (nlh->nlmsg_type != RTM_NEWLINK)
 		return MNL_CB_OK;
@@ -82,8 +118,13 @@ static int on_link(const struct nlmsghdr *nlh, void *ctx)
 			if (mnl_attr_get_payload_len(attr) == 6)
 				memcpy(link->mac, mnl_attr_get_payload(attr), 6);
 			break;
+		case IFLA_LINK: link->lower = mnl_attr_get_u32(attr); break;
+		case IFLA_LINK_NETNSID: elsewhere = true; break;
+		case IFLA_LINKINFO: take_linkinfo(attr, link); break;
 		}
 	}
+	if (!link->vlan || elsewhere)
+		link->lower = 0;
 	return MNL_CB_OK;
 }
 
@@ -299,6 +340,26 @@ static void ask_neighbour(struct route *route, struct nexthop *hop, __u8 family,
 	}
 }
 
+/* The slot that packets to `oif` leave by: its own, or that of the interface below a VLAN, or below
+ * a VLAN in a VLAN; then with their tags. -1: none has a role. */
+static int slot_below(struct route *route, unsigned int oif, struct ctl_nexthop *answer)
+{
+	const struct route_link *link;
+	int slot;
+
+	answer->n_vlans = 0;
+	while ((slot = route->hooks->slot(route->ctx, oif)) < 0) {
+		link = route_link(route, oif);
+		if (!link || !link->lower || !link->up || answer->n_vlans == XIPSEC_VLANS_MAX)
+			return -1;
+		memmove(answer->vlan + 1, answer->vlan,
+			answer->n_vlans++ * sizeof(answer->vlan[0]));
+		answer->vlan[0] = link->vlan;
+		oif = link->lower;
+	}
+	return slot;
+}
+
 static void resolve(struct route *route, struct nexthop *hop)
 {
 	__u8 family = hop->answer.family == XIPSEC_FAMILY_IP4 ? AF_INET : AF_INET6;
@@ -322,7 +383,7 @@ static void resolve(struct route *route, struct nexthop *hop)
 		hop->answer.lifetime = 30;
 		return;
 	}
-	slot = fib.type == RTN_UNICAST ? route->hooks->slot(route->ctx, fib.oif) : -1;
+	slot = fib.type == RTN_UNICAST ? slot_below(route, fib.oif, &hop->answer) : -1;
 	link = slot < 0 ? NULL : route_link(route, fib.oif);
 	if (!link)
 		return;

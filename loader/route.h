@@ -21,6 +21,8 @@ struct route_link {
 	unsigned int queues; /* that the kernel has room for, not those in use */
 	bool up;
 	__u8 mac[6];
+	unsigned int lower;     /* a VLAN's: ifindex below it in this namespace, else 0 */
+	__be32 vlan;            /* its ethertype and tag, as they stand in a frame */
 	struct xipsec_addr ip4; /* of global scope if it has one, 0: none */
 	struct xipsec_addr ip6;
 	bool ip4_global, ip6_global;

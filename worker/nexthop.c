@@ -214,7 +214,8 @@ int nexthop_learn(struct nexthops *nhs, const struct ctl_nexthop *msg, __u64 now
 
 	if (msg->status > XIPSEC_NEXTHOP_LOCAL ||
 	    (msg->family != XIPSEC_FAMILY_IP4 && msg->family != XIPSEC_FAMILY_IP6) ||
-	    (msg->status == XIPSEC_NEXTHOP_OK && msg->slot >= XIPSEC_SLOTS_MAX))
+	    (msg->status == XIPSEC_NEXTHOP_OK && msg->slot >= XIPSEC_SLOTS_MAX) ||
+	    msg->n_vlans > XIPSEC_VLANS_MAX)
 		return -EINVAL;
 	nh = lookup(nhs, &msg->dst, msg->family);
 	/* "Being resolved" is no answer: what is known is used on, what is asked stays open. */
@@ -226,6 +227,8 @@ int nexthop_learn(struct nexthops *nhs, const struct ctl_nexthop *msg, __u64 now
 	nh->mtu = msg->mtu;
 	memcpy(nh->src_mac, msg->src_mac, sizeof(nh->src_mac));
 	memcpy(nh->dst_mac, msg->dst_mac, sizeof(nh->dst_mac));
+	memcpy(nh->vlan, msg->vlan, sizeof(nh->vlan));
+	nh->n_vlans = msg->n_vlans;
 	decide(nhs, nh, msg->status, now + lifetime);
 	return 0;
 }

@@ -25,6 +25,9 @@ struct nexthop {
 	__u8 src_mac[6];
 	__u8 dst_mac[6];
 	__u16 n_held;
+	__u32 n_vlans;
+	__be32 vlan[XIPSEC_VLANS_MAX]; /* ethertype and tag, outer first, as they stand in a frame
+					*/
 	__u32 slot;
 	__u32 mtu; /* of the route, bytes of IP; 0: not known */
 	/* the cache's own */

@@ -43,7 +43,7 @@ static bool piece_take(struct worker *w, const struct work *from, struct fragmen
 	p->frame = frame_take(&w->frames);
 	p->data = frame_at(&w->frames, p->frame) + PIECE_ROOM;
 	p->len = fragment_next(cut, p->data);
-	p->headroom = PIECE_ROOM - ETH_HLEN;
+	p->headroom = PIECE_ROOM - PACKET_L2_MAX;
 	p->tailroom = w->frames.size - PIECE_ROOM - p->len;
 	p->l4_off = 0;
 	piece->bytes = p->len + p->l2_len;
@@ -149,7 +149,7 @@ void oversize_sealed(struct worker *w, struct work *work, const struct nexthop *
 	if (!cut_ready(w, work, &cut, err))
 		return;
 	while (piece_take(w, work, &cut, &piece)) {
-		pipeline_push_eth(&piece.p, nh->dst_mac, nh->src_mac);
+		pipeline_push_eth(&piece.p, nh);
 		pipeline_transmit(w, &piece, nh->slot, XIPSEC_REASON_SEALED);
 	}
 	cut_done(w, work);
@@ -181,7 +181,7 @@ void oversize_opened(struct worker *w, struct work *work, const struct nexthop *
 	if (!cut_ready(w, work, &cut, fragment_ip4(&cut, p->data, p->len, mtu)))
 		return;
 	while (piece_take(w, work, &cut, &piece)) {
-		pipeline_push_eth(&piece.p, nh->dst_mac, nh->src_mac);
+		pipeline_push_eth(&piece.p, nh);
 		pipeline_transmit(w, &piece, nh->slot, XIPSEC_REASON_OPENED);
 	}
 	cut_done(w, work);

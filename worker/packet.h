@@ -9,7 +9,8 @@
 #include <linux/types.h>
 #include "xipsec/reason.h"
 
-#define BURST_MAX 64
+#define BURST_MAX     64
+#define PACKET_L2_MAX 22 /* an Ethernet header with two VLAN tags, as the programs parse */
 
 #define PACKET_LOCAL 1 /* flags: this host's own, not forwarded */
 

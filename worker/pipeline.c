@@ -24,9 +24,9 @@
 #include "worker/tx.h"
 #include "xipsec/meta.h"
 
-#define L2_MAX      (ETH_HLEN + 2 * 4) /* two VLAN tags, as the programs parse */
-#define ESP_MIN     8u                 /* SPI and sequence number */
-#define ICMP_RATE   1000               /* errors a second, and in one go */
+#define L2_MAX      PACKET_L2_MAX
+#define ESP_MIN     8u   /* SPI and sequence number */
+#define ICMP_RATE   1000 /* errors a second, and in one go */
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* ------------------------------------------------------------------ ends */
@@ -56,15 +56,18 @@ void pipeline_transmit(struct worker *w, struct work *work, __u32 slot, __u16 re
 	worker_add(&w->stats->tx_packets, 1);
 }
 
-void pipeline_push_eth(struct packet *p, const __u8 *dst, const __u8 *src)
+void pipeline_push_eth(struct packet *p, const struct nexthop *nh)
 {
 	__be16 type = htons(p->family == XIPSEC_FAMILY_IP4 ? ETH_P_IP : ETH_P_IPV6);
+	__u32 tags = nh->n_vlans * sizeof(nh->vlan[0]), len = ETH_HLEN + tags;
 
-	p->data -= ETH_HLEN;
-	p->len += ETH_HLEN;
-	memcpy(p->data, dst, ETH_ALEN);
-	memcpy(p->data + ETH_ALEN, src, ETH_ALEN);
-	memcpy(p->data + 2 * ETH_ALEN, &type, sizeof(type));
+	p->data -= len;
+	p->len += len;
+	memcpy(p->data, nh->dst_mac, ETH_ALEN);
+	memcpy(p->data + ETH_ALEN, nh->src_mac, ETH_ALEN);
+	if (unlikely(tags))
+		memcpy(p->data + 2 * ETH_ALEN, nh->vlan, tags);
+	memcpy(p->data + len - sizeof(type), &type, sizeof(type));
 }
 
 /* What an undecided or negative next hop means for a packet. */
@@ -158,7 +161,7 @@ void pipeline_finish_out(struct worker *w, struct work *work, const struct nexth
 			oversize_sealed(w, work, nh, mtu);
 			break;
 		}
-		pipeline_push_eth(&work->p, nh->dst_mac, nh->src_mac);
+		pipeline_push_eth(&work->p, nh);
 		pipeline_transmit(w, work, nh->slot, XIPSEC_REASON_SEALED);
 		break;
 	case XIPSEC_REASON_TOO_BIG:
@@ -276,7 +279,7 @@ static void send_opened(struct worker *w, struct work *work)
 		oversize_answer(w, work, nh->slot);
 		return;
 	}
-	pipeline_push_eth(&work->p, nh->dst_mac, nh->src_mac);
+	pipeline_push_eth(&work->p, nh);
 	pipeline_transmit(w, work, nh->slot, XIPSEC_REASON_OPENED);
 }
 
@@ -391,7 +394,7 @@ static __u16 classify(const struct worker *w, struct work *work, __u64 addr, __u
 	p->data = eth + meta->l3_off;
 	p->len = len - meta->l3_off;
 	/* ESP may not write where the Ethernet header will stand. */
-	p->headroom = p->data - frame - ETH_HLEN;
+	p->headroom = p->data - frame - PACKET_L2_MAX;
 	p->tailroom = frame + w->frames.size - (p->data + p->len);
 	p->l4_off = meta->l4_off ? meta->l4_off - meta->l3_off : 0;
 	p->family = meta->family;

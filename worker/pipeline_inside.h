@@ -15,8 +15,9 @@ void pipeline_drop(struct worker *w, struct work *work, __u16 reason);
  * that fails. */
 void pipeline_transmit(struct worker *w, struct work *work, __u32 slot, __u16 reason);
 
-/* Writes an Ethernet header before data; 14 bytes of headroom are promised. */
-void pipeline_push_eth(struct packet *p, const __u8 *dst, const __u8 *src);
+/* Writes the Ethernet header of the next hop, VLAN tags included, before data: PACKET_L2_MAX bytes
+ * of room beyond p->headroom are promised. */
+void pipeline_push_eth(struct packet *p, const struct nexthop *nh);
 
 /* Seals packets that fit; with `mtu` SA_ANY_MTU those too that do not. Each has a reason then. */
 void pipeline_seal(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n,

@@ -93,7 +93,7 @@ static void work_new(struct worker *w, struct work *work, const struct sa_place 
 
 	*work = (struct work){
 		.p = {.data = frame_at(&w->frames, frame) + FRAME_OFF,
-		      .headroom = FRAME_OFF - ETH_HLEN,
+		      .headroom = FRAME_OFF - PACKET_L2_MAX,
 		      .tailroom = w->frames.size - FRAME_OFF,
 		      .family = place->outer_family,
 		      .frame = frame},
@@ -106,7 +106,7 @@ static void work_new(struct worker *w, struct work *work, const struct sa_place 
 static void work_send(struct worker *w, struct work *work, const struct nexthop *nh, __u16 reason)
 {
 	work->bytes = work->p.len + ETH_HLEN;
-	pipeline_push_eth(&work->p, nh->dst_mac, nh->src_mac);
+	pipeline_push_eth(&work->p, nh);
 	pipeline_transmit(w, work, nh->slot, reason);
 }
 

@@ -167,7 +167,7 @@ static void put(struct worker *w, struct batch *batch, const struct tap_frame *f
 	work->p.data = data;
 	work->p.len = len;
 	/* ESP may not write where the Ethernet header will stand. */
-	work->p.headroom = (__u32)(data - start) - ETH_HLEN;
+	work->p.headroom = (__u32)(data - start) - PACKET_L2_MAX;
 	work->p.tailroom = (__u32)(start + w->frames.size - (data + len));
 	work->p.family = f->inner.family;
 	work->p.l4_off = f->inner.opaque ? 0 : f->inner.l4_off;

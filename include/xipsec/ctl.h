@@ -162,6 +162,8 @@ struct ctl_sample {
 	struct xipsec_sample sample;
 };
 
+#define XIPSEC_VLANS_MAX 2 /* that programs and workers see through */
+
 enum xipsec_nexthop_status {
 	XIPSEC_NEXTHOP_UNKNOWN, /* being resolved */
 	XIPSEC_NEXTHOP_OK,
@@ -180,7 +182,9 @@ struct ctl_nexthop {
 	__u32 mtu;    /* of the route, bytes of IP */
 	__u8 src_mac[6];
 	__u8 dst_mac[6];
-	__u32 lifetime; /* seconds; ask again after that if still in use */
+	__u32 n_vlans;                 /* tags of the VLANs that the route leads through */
+	__be32 vlan[XIPSEC_VLANS_MAX]; /* ethertype and tag, outer first, as in a frame */
+	__u32 lifetime;                /* seconds; ask again after that if still in use */
 };
 
 #endif

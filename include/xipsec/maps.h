@@ -38,6 +38,7 @@
 #endif
 
 #define XIPSEC_SLOTS_MAX    32  /* interfaces with a role */
+#define XIPSEC_IFACES_MAX   288 /* those, and VLANs on them */
 #define XIPSEC_QUEUES_MAX   64  /* receive queues of one interface */
 #define XIPSEC_RULES_MAX    256 /* rules of the SPD, each counted once a direction or not */
 #define XIPSEC_CHILDREN_MAX 1024
@@ -75,7 +76,8 @@ struct xipsec_iface {
 	char name[16];
 	__u8 mac[XIPSEC_IFACE_MACS][6];
 	__u32 n_macs;
-	__u32 pad;
+	__u32 vlan; /* 1: a VLAN on the interface of that name and slot: for routes alone, no
+		       program runs on it */
 };
 
 /* Built-in passes that the config asked for. */

@@ -31,5 +31,6 @@ mkdir -p "$LOGS"
 bash tests/vm/load.sh || status=1
 tests/run.sh prog || status=1
 ONLY=dispatcher tests/run.sh netns || status=1
+ONLY=vlan tests/run.sh netns || status=1
 SECONDS_EACH=2 part demo tests/demo.sh
 exit $status
