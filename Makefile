@@ -53,6 +53,7 @@ help:
 	@echo "make demo       two gateways in namespaces, traffic, a verdict (root)"
 	@echo "make test       everything CI runs (root)"
 	@echo "make test-vm    the short list under Debian's kernels in qemu; KERNEL=6.1 ONLY=PATTERN (root)"
+	@echo "make fuzz       fuzz targets, FUZZ_TIME=$(FUZZ_TIME) seconds each; ONLY=PATTERN"
 	@echo "make check      formatting, warnings with gcc and clang, static analysis, house rules"
 	@echo "make bench      ratios, written to $(BUILD)/bench/report.json (root)"
 	@echo "make install    DESTDIR= PREFIX=$(PREFIX)"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Runs kinds of tests: run.sh [unit] [unit-asan] [prog] [netns] [interop] [vm]; BUILD names the build
+# Runs kinds of tests: run.sh [unit] [unit-asan] [prog] [netns] [interop] [fuzz] [vm]; BUILD names the build
 # folder, ONLY=PATTERN picks files by name, KERNEL those of vm, XIPSEC_SLOW=N is for a machine that is N
 # times slower. Prints `ok`, `not ok` and `skip` lines, keeps the output
 # of each file in $BUILD/tests/log/, and ends with `N passed, N failed, N skipped`.
@@ -124,6 +124,31 @@ vm()
 	children=()
 }
 
+# Two targets at a time, FUZZ_TIME seconds each.
+fuzz()
+{
+	local source name status n=0 names=()
+	for source in tests/fuzz/fuzz_*.c; do
+		name=$(basename "$source" .c)
+		[[ $name == *${ONLY:-}* ]] && names+=("${name#fuzz_}")
+	done
+	while [ $n -lt ${#names[@]} ]; do
+		children=()
+		for name in "${names[@]:n:2}"; do
+			timeout -k 20 $((${FUZZ_TIME:-60} + 120)) tests/fuzz/target.sh "$name" \
+				>"$LOGS/fuzz-$name.log" 2>&1 </dev/null &
+			children+=($!)
+		done
+		for name in "${names[@]:n:2}"; do
+			status=0
+			wait "${children[0]}" || status=$?
+			children=("${children[@]:1}")
+			judge fuzz "$LOGS/fuzz-$name.log" $status
+		done
+		n=$((n + 2))
+	done
+}
+
 for kind in "${@:-unit}"; do
 	start=$SECONDS
 	case $kind in
@@ -137,6 +162,7 @@ for kind in "${@:-unit}"; do
 		fi
 		;;
 	netns | interop) scripts "$kind" ;;
+	fuzz) fuzz ;;
 	vm)
 		if [ "$(id -u)" = 0 ]; then
 			vm
