@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * AH, in and out. Inbound the input says an SA, headers in front with options of any kind, what AH
+ * carries, and damage: a change that routers may not make must never get through. Outbound it says
+ * a packet, which must come back.
+ */
+#include "tests/fuzz/harness.h"
+
+#include <endian.h>
+#include <netinet/in.h>
+
+#include "worker/ah.h"
+#include "worker/inner.h"
+
+#define FLIP     1
+#define SEAL_OUT 2 /* by ah_out_burst(), else here */
+#define MEND     4
+#define SLACK    8
+#define LONG     16 /* padded to 8 bytes over IPv4 too */
+#define WILD     32 /* AH is said to be where it is not */
+#define FAR_AWAY 64
+#define LOCAL    128
+
+#define TEXT_MAX  2000
+#define FRONT_MAX 340 /* more than can be protected */
+
+struct parcel {
+	struct packet p;
+	__u8 *frame;
+	__u32 size;
+	__u32 front, ah_len;
+	__u64 seq;
+	__u8 text[TEXT_MAX];
+	__u32 text_len;
+	__u8 next;
+	__u8 sealed[FRAME_MAX]; /* the packet, before damage */
+	__u32 sealed_len;
+	__u8 wild;
+};
+
+static struct ends ends;
+static struct parcel parcel;
+static __u64 taken[FRAMES]; /* numbers that the window has, whatever became of the packet */
+static unsigned int n_taken;
+
+/* ---------------------------------------------------------------- sealing */
+
+static __u32 front_write(struct parcel *c, struct input *in, __u8 *to)
+{
+	__u32 ip_len = ends.shape & SHAPE_IP6 ? 40 : 20, more = take16(in) % 301 & ~3u;
+
+	memset(to, 0, FRONT_MAX);
+	if (ends.shape & SHAPE_IP6) {
+		more &= ~7u;
+		to[0] = 0x60;
+		to[6] = more ? take8(in) : IPPROTO_AH;
+	} else {
+		more %= 41;
+		more &= ~3u;
+		to[0] = (__u8)(0x45 + more / 4);
+		to[6] = take8(in);
+		to[9] = IPPROTO_AH;
+	}
+	take(in, to + 1, 1);
+	take(in, to + ip_len - 4, 4);
+	take(in, to + ip_len, more);
+	return ip_len + more;
+}
+
+/* The ICV of RFC 4302 3.3.3 over a copy, the mutable fields by ah_mask() itself: tests/unit has an
+ * independent judge of those. 0: ah_mask() says that these headers cannot be protected. */
+static int icv_make(struct parcel *c, __u8 *data, __u32 len)
+{
+	const struct alg *alg = alg_get(ends.config.alg);
+	__u8 copy[FRAME_MAX], *ah = data + c->front;
+	__be64 seq = htobe64(c->seq);
+	struct crypto_op op = {.text = copy, .len = len, .tag = ah + AH_LEN + alg->iv};
+
+	memset(ah + AH_LEN, 0, c->ah_len - AH_LEN);
+	memcpy(ah + AH_LEN, &seq, alg->iv); /* GMAC's IV is covered (RFC 4543 7) */
+	memcpy(copy, data, len);
+	if (c->front > AH_FRONT_MAX || ah_mask(copy, c->front))
+		return 0;
+	if (ends.shape & SHAPE_ESN) {
+		memcpy(copy + len, &seq, 4);
+		op.len += 4;
+	}
+	memcpy(op.nonce, ends.config.key + alg->cipher_key, alg->salt);
+	memcpy(op.nonce + alg->salt, &seq, 8);
+	memcpy(op.nonce + 12, "\0\0\0\1", 4);
+	ends.out->seal(ends.out->key->ctx, &op, 1, 0);
+	return 1;
+}
+
+static int parcel_seal(struct parcel *c, struct input *in, __u8 kind, __u64 base)
+{
+	__u32 headroom = 100 + take8(in), len, slack = kind & SLACK ? take8(in) % 64 : 0;
+	__u8 front[FRONT_MAX], *data;
+	__be32 seq_lo;
+
+	c->seq = kind & FAR_AWAY ? take64(in) : base + (__u64)(__s64)(__s16)take16(in);
+	if (!(ends.shape & SHAPE_ESN))
+		c->seq &= 0xffffffff;
+	c->next = take8(in);
+	c->front = front_write(c, in, front);
+	c->text_len = take(in, c->text, take16(in) % TEXT_MAX);
+	if (kind & MEND)
+		packet_mend(c->text, c->text_len);
+	c->ah_len = ends.out->head_len;
+	if (kind & LONG)
+		c->ah_len = (c->ah_len + 7) & ~7u;
+	len = c->front + c->ah_len + c->text_len;
+	c->size = headroom + len + slack + (ends.shape & SHAPE_ESN && !(kind & LOCAL) ? 4 : 0);
+	c->frame = frame_get(0, c->size);
+	c->p = packet_in(c->frame, c->size, headroom, len + slack);
+	data = c->p.data;
+	memcpy(data, front, c->front);
+	memcpy(data + c->front + c->ah_len, c->text, c->text_len);
+	packet_mend(data, len);
+	data[c->front] = c->next;
+	data[c->front + 1] = (__u8)(c->ah_len / 4 - 2);
+	memset(data + c->front + 2, 0, 2);
+	memcpy(data + c->front + 4, &ends.config.spi, 4);
+	seq_lo = htobe32((__u32)c->seq);
+	memcpy(data + c->front + 8, &seq_lo, 4);
+	c->p.l4_off = (__u16)c->front;
+	c->sealed_len = len;
+	return icv_make(c, data, len);
+}
+
+/* Does the change meet a byte that routers may change? */
+static int change_allowed(const struct parcel *c, const __u8 *data)
+{
+	__u8 was[AH_FRONT_MAX], is[AH_FRONT_MAX];
+
+	if (memcmp(data + c->front, c->sealed + c->front, c->sealed_len - c->front))
+		return 0;
+	memcpy(was, c->sealed, c->front);
+	memcpy(is, data, c->front);
+	return !ah_mask(was, c->front) && !ah_mask(is, c->front) && !memcmp(was, is, c->front);
+}
+
+/* ---------------------------------------------------------------- what must hold */
+
+static int was_taken(__u64 seq)
+{
+	for (unsigned int i = 0; i < n_taken; i++)
+		if (taken[i] == seq)
+			return 1;
+	return 0;
+}
+
+static void opened_must(const struct parcel *c, int sealed, int allowed)
+{
+	const struct packet *p = &c->p;
+	struct seen seen, before;
+
+	MUST(sealed && allowed && !c->wild);
+	MUST(p->seq == c->seq && c->seq && !was_taken(c->seq));
+	MUST(c->seq <= ends.in_state.replay_top);
+	MUST(packet_see(p->data, p->len, &seen) && seen.len == p->len);
+	MUST(seen.family == p->family);
+	if (ends.shape & SHAPE_NARROW)
+		MUST(narrow_allows(&seen, p->data));
+	if (ends.shape & SHAPE_TRANSPORT) {
+		MUST(p->len == c->front + c->text_len && packet_sum_fits(p->data));
+		MUST(!memcmp(p->data + c->front, c->text, c->text_len));
+	} else {
+		MUST(packet_see(c->text, c->text_len, &before) && before.len == p->len);
+		MUST(c->next == (before.family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6));
+		MUST(!memcmp(p->data + 12, c->text + 12, p->len - 12));
+	}
+}
+
+static void in_run(struct parcel *c, struct input *in, __u8 kind, __u64 base)
+{
+	int sealed = parcel_seal(c, in, kind, base), allowed = 1;
+	const __u64 top = ends.in_state.replay_top;
+	struct packet *p = &c->p;
+
+	memcpy(c->sealed, p->data, c->sealed_len);
+	if (kind & FLIP) {
+		p->data[take16(in) % c->sealed_len] ^= take8(in);
+		if (memcmp(c->sealed, p->data, c->sealed_len))
+			allowed = sealed && change_allowed(c, p->data);
+	}
+	if (kind & WILD)
+		p->l4_off = take16(in);
+	c->wild = p->l4_off != c->front;
+	ah_in_burst(ends.in, &p, 1, 1);
+	packet_must_fit(p, c->frame, c->size);
+	switch (p->reason) {
+	case XIPSEC_REASON_OPENED:
+		opened_must(c, sealed, allowed);
+		taken[n_taken++] = c->seq;
+		break;
+	case XIPSEC_REASON_ICV:
+		MUST(!allowed || c->wild || (ends.shape & SHAPE_ESN && p->seq != c->seq));
+		break;
+	case XIPSEC_REASON_REPLAY:
+		MUST(!allowed || c->wild || p->seq != c->seq || was_taken(c->seq));
+		break;
+	case XIPSEC_REASON_AH_SHORT: MUST(!allowed || c->wild); break;
+	case XIPSEC_REASON_REPLAY_OLD:
+		MUST(!allowed || c->wild || p->seq != c->seq || c->seq <= top ||
+		     c->seq >= SEQ_RING);
+		break;
+	case XIPSEC_REASON_NEXT_HEADER:
+	case XIPSEC_REASON_INNER_MALFORMED:
+	case XIPSEC_REASON_SELECTOR:
+	case XIPSEC_REASON_ECN:
+		MUST(sealed && allowed && !c->wild && !was_taken(c->seq));
+		taken[n_taken++] = c->seq;
+		break;
+	default: MUST_END(p, XIPSEC_REASON_AH_FRONT);
+	}
+}
+
+/* ---------------------------------------------------------------- out and back */
+
+static __u32 expected_make(const struct parcel *c, __u8 *at, __u32 inner_max)
+{
+	struct packet p = {.data = at, .len = c->text_len, .flags = c->p.flags};
+	struct inner inner;
+
+	memcpy(at, c->text, c->text_len);
+	MUST(!inner_parse(at, c->text_len, &inner));
+	MUST(!inner_out(&p, &inner, inner_max));
+	if (ends.shape & SHAPE_TRANSPORT)
+		packet_mend(at, inner.len);
+	return inner.len;
+}
+
+static void back_must(struct parcel *c, __u32 path_mtu)
+{
+	struct packet *p = &c->p;
+	__u32 front = p->l4_off, len;
+	__u8 expected[TEXT_MAX];
+	struct seen seen;
+
+	MUST(packet_see(p->data, p->len, &seen) && seen.len == p->len && p->len <= path_mtu);
+	MUST(packet_sum_fits(p->data));
+	len = expected_make(c, expected,
+			    ends.shape & SHAPE_TRANSPORT
+				    ? sa_transport_max(ends.out, path_mtu, front)
+				    : sa_inner_max(ends.out, path_mtu));
+	if (p->headroom < AH_FRONT_MAX + XIPSEC_ICV_MAX || p->tailroom < 4)
+		return; /* frames that come in have more */
+	p->reason = 0;
+	ah_in_burst(ends.in, &p, 1, 1);
+	packet_must_fit(p, c->frame, c->size);
+	if (ends.shape & SHAPE_NARROW && p->reason == XIPSEC_REASON_SELECTOR)
+		return;
+	MUST_END(p, XIPSEC_REASON_OPENED);
+	MUST(p->len == len && !memcmp(p->data, expected, len));
+}
+
+static void out_run(struct parcel *c, struct input *in, __u8 kind)
+{
+	__u32 headroom = take16(in) % 400, path_mtu = take16(in);
+	struct packet *p = &c->p;
+
+	c->text_len = take(in, c->text, take16(in) % TEXT_MAX);
+	if (kind & MEND)
+		packet_mend(c->text, c->text_len);
+	c->size = headroom + c->text_len + (kind & SLACK ? take16(in) % 512 : 512);
+	c->frame = frame_get(1, c->size);
+	c->p = packet_in(c->frame, c->size, headroom, c->text_len);
+	memcpy(c->p.data, c->text, c->text_len);
+	c->p.flags = kind & LOCAL ? PACKET_LOCAL : 0;
+	ah_out_burst(ends.out, &p, 1, path_mtu, 1);
+	packet_must_fit(p, c->frame, c->size);
+	switch (p->reason) {
+	case XIPSEC_REASON_SEALED: back_must(c, path_mtu); break;
+	case XIPSEC_REASON_TOO_BIG:
+	case XIPSEC_REASON_TTL: MUST(!memcmp(p->data, c->text, p->len)); break;
+	case XIPSEC_REASON_INNER_MALFORMED: break;
+	case XIPSEC_REASON_FRAG_TRANSPORT:
+	default:
+		MUST(ends.shape & SHAPE_TRANSPORT);
+		if (p->reason != XIPSEC_REASON_FRAG_TRANSPORT)
+			MUST_END(p, XIPSEC_REASON_AH_FRONT);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input in = {data, size};
+	__u64 base;
+
+	ends_open(&ends, &in, IPPROTO_AH);
+	base = window_start(&ends, &in);
+	n_taken = 0;
+	for (int i = 0; in.left && i < FRAMES; i++) {
+		__u8 kind = take8(&in);
+
+		if (kind & SEAL_OUT) {
+			ends.in_state.replay_top = 0;
+			memset(ends.in_state.replay, 0, sizeof(ends.in_state.replay));
+			n_taken = 0;
+			out_run(&parcel, &in, kind);
+		} else {
+			in_run(&parcel, &in, kind, base);
+		}
+	}
+	ends_close(&ends);
+	return 0;
+}

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ESP in. The input says an SA and a burst of packets: text, padding, next header, number, headers
+ * in front. Each is sealed with the SA's key here, so that it gets past the ICV, and then perhaps
+ * damaged. tests/fuzz/seeds.py writes the same layout.
+ */
+#include "tests/fuzz/harness.h"
+
+#include <endian.h>
+#include <netinet/in.h>
+
+#include "worker/esp_in.h"
+
+#define FLIP     1   /* a byte from the SPI to the ICV is changed after sealing */
+#define POKE     2   /* a byte of the headers in front is */
+#define MEND     4   /* the inner packet's lengths fit the text */
+#define PADDED   8   /* padding as it should be, else as the text ends */
+#define WILD     16  /* ESP is said to be where it is not */
+#define SLACK    32  /* bytes behind the packet, as Ethernet pads */
+#define NOT_NOW  64  /* waits for the next packet: one burst */
+#define FAR_AWAY 128 /* the number is anywhere, else near the others */
+
+#define HEADROOM 256
+#define TEXT_MAX 3000
+
+struct parcel {
+	struct packet p;
+	__u8 *frame;
+	__u32 size; /* of the frame */
+	__u64 seq;
+	__u8 text[TEXT_MAX + 300]; /* what was sealed */
+	__u32 text_len;
+	__u8 next, tos;
+	__u8 flipped, poked, wild;
+};
+
+static struct ends ends;
+static struct parcel parcels[FRAMES];
+static __u64 taken[FRAMES]; /* numbers that the window has, whatever became of the packet */
+static unsigned int n_taken, n_opened, n_all;
+static __u64 top_before; /* of the window, before the burst */
+
+/* ---------------------------------------------------------------- sealing */
+
+/* The headers in front: IP, what the input wants behind it, UDP. Returns where ESP begins. */
+static __u32 front_write(struct parcel *c, struct input *in, __u8 *to)
+{
+	__u32 ip_len = ends.shape & SHAPE_IP6 ? 40 : 20, more = take8(in) % 41 & ~3u;
+
+	memset(to, 0, ip_len);
+	to[0] = ends.shape & SHAPE_IP6 ? 0x60 | c->tos >> 4 : 0x45 + more / 4;
+	to[1] = ends.shape & SHAPE_IP6 ? (__u8)(c->tos << 4) : c->tos;
+	to[ends.shape & SHAPE_IP6 ? 6 : 9] = IPPROTO_ESP;
+	if (ends.shape & SHAPE_IP6) {
+		more &= ~7u;
+		if (more)
+			to[6] = take8(in);
+	}
+	memset(to + ip_len, 0, more);
+	take(in, to + ip_len, more);
+	if (!(ends.shape & SHAPE_UDP))
+		return ip_len + more;
+	memcpy(to + ip_len + more, "\x11\x94\x11\x94\0\0\0\0", 8);
+	to[ip_len + more] ^= take8(in); /* a port that moves */
+	return ip_len + more + 8;
+}
+
+/* RFC 4303 2.4, as it should be. */
+static __u32 trailer_add(__u8 *text, __u32 len, __u32 align)
+{
+	__u32 pad = 0;
+
+	while ((len + pad + 2) % align) {
+		text[len + pad] = (__u8)(pad + 1);
+		pad++;
+	}
+	text[len + pad] = (__u8)pad;
+	return len + pad + 2;
+}
+
+/* The nonce and AAD by RFC 4106, RFC 8750, RFC 3686, RFC 4303 2.2.1; the IV of CBC is any. */
+static void parcel_seal(struct parcel *c, __u8 *esp)
+{
+	const struct alg *alg = alg_get(ends.config.alg);
+	__be64 seq = htobe64(c->seq), aad = ends.shape & SHAPE_ESN ? seq : htobe64(c->seq << 32);
+	struct crypto_op op = {
+		.text = esp + 8 + alg->iv,
+		.tag = esp + 8 + alg->iv + c->text_len,
+		.len = c->text_len,
+		.head_len = 8u + alg->iv,
+	};
+
+	memcpy(esp, &ends.config.spi, 4);
+	memcpy(esp + 4, (__u8 *)&seq + 4, 4);
+	memset(esp + 8, 0x77, alg->iv);
+	memcpy(op.text, c->text, c->text_len);
+	memcpy(op.nonce, ends.config.key + alg->cipher_key, alg->salt);
+	memcpy(op.nonce + alg->salt, &seq, 8);
+	memcpy(op.nonce + 12, "\0\0\0\1", 4);
+	memcpy(op.nonce + alg->salt, esp + 8, alg->iv);
+	memcpy(op.aad, esp, 4);
+	memcpy(op.aad + 4, &aad, 8);
+	ends.out->seal(ends.out->key->ctx, &op, 1, ends.shape & SHAPE_ESN ? 12 : 8);
+}
+
+static void parcel_damage(struct parcel *c, struct input *in, __u8 kind, __u32 l4_off, __u32 len)
+{
+	__u8 *data = c->p.data;
+
+	c->flipped = c->poked = 0;
+	if (kind & FLIP) {
+		__u32 off = l4_off + take16(in) % (len - l4_off);
+
+		c->flipped = take8(in);
+		data[off] ^= c->flipped;
+	}
+	if (kind & POKE) {
+		__u32 off = take8(in) % l4_off;
+
+		c->poked = take8(in);
+		data[off] ^= c->poked;
+	}
+}
+
+static void text_make(struct parcel *c, struct input *in, __u8 kind)
+{
+	const struct alg *alg = alg_get(ends.config.alg);
+	__u32 want = take16(in) % TEXT_MAX;
+
+	c->text_len = take(in, c->text, want);
+	if (kind & MEND)
+		packet_mend(c->text, c->text_len);
+	if (kind & PADDED) {
+		c->text_len = trailer_add(c->text, c->text_len, alg->align);
+	} else {
+		while (c->text_len < 2 || c->text_len % alg->align)
+			c->text[c->text_len++] = 0;
+	}
+	c->text[c->text_len - 1] = c->next;
+}
+
+static void parcel_make(struct parcel *c, unsigned int n, struct input *in, __u8 kind, __u64 base)
+{
+	const struct alg *alg = alg_get(ends.config.alg);
+	__u32 l4_off, len, slack = 0;
+	__u8 front[100];
+
+	c->seq = kind & FAR_AWAY ? take64(in) : base + (__u64)(__s64)(__s16)take16(in);
+	if (!(ends.shape & SHAPE_ESN))
+		c->seq &= 0xffffffff;
+	c->next = take8(in);
+	c->tos = take8(in);
+	if (kind & SLACK)
+		slack = take8(in) % 64;
+	l4_off = front_write(c, in, front);
+	text_make(c, in, kind);
+	len = l4_off + 8 + alg->iv + c->text_len + alg->icv;
+
+	c->size = kind & SLACK ? FRAME_MAX : HEADROOM + len;
+	c->frame = frame_get(n, c->size);
+	c->p = packet_in(c->frame, c->size, HEADROOM, len + slack);
+	c->p.l4_off = kind & WILD ? take16(in) : (__u16)l4_off;
+	c->wild = c->p.l4_off != l4_off;
+	c->p.family = ends.shape & SHAPE_IP6 ? 6 : 4;
+	memcpy(c->p.data, front, l4_off);
+	packet_mend(c->p.data, len);
+	parcel_seal(c, c->p.data + l4_off);
+	parcel_damage(c, in, kind, l4_off, len);
+}
+
+/* ---------------------------------------------------------------- what must hold */
+
+static int was_taken(__u64 seq)
+{
+	for (unsigned int i = 0; i < n_taken; i++)
+		if (taken[i] == seq)
+			return 1;
+	return 0;
+}
+
+/* Only what is authentic and new moves the window. */
+static void number_taken(const struct parcel *c)
+{
+	MUST(!c->flipped && !c->wild && c->p.seq == c->seq && !was_taken(c->seq));
+	taken[n_taken++] = c->seq;
+}
+
+static __u32 padding_right(const struct parcel *c)
+{
+	__u32 pad = c->text[c->text_len - 2];
+
+	if (pad + 2 > c->text_len)
+		return 0;
+	for (__u32 i = 0; i < pad; i++)
+		if (c->text[c->text_len - 2 - pad + i] != (__u8)(i + 1))
+			return 0;
+	return 1;
+}
+
+/* RFC 6040 4.2, figure 4: rows are the inner mark. -1: to be dropped. */
+static int ecn_expected(__u8 inner, __u8 outer)
+{
+	static const int table[4][4] = {{0, 0, 0, -1}, {1, 1, 1, 3}, {2, 1, 2, 3}, {3, 3, 3, 3}};
+
+	return table[inner & 3][outer & 3];
+}
+
+static void tunnel_must(const struct parcel *c, const struct seen *seen)
+{
+	struct seen before;
+	__u8 copy[TEXT_MAX + 300];
+
+	MUST(packet_see(c->text, c->text_len - 2 - c->text[c->text_len - 2], &before));
+	MUST(before.len == c->p.len);
+	MUST(c->next == (before.family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6));
+	MUST((seen->tos & 0xfc) == (before.tos & 0xfc));
+	if (!c->poked)
+		MUST((seen->tos & 3) == ecn_expected(before.tos, c->tos));
+	/* All else is as it was sealed. */
+	memcpy(copy, c->p.data, c->p.len);
+	memcpy(copy, c->text, 2);
+	if (before.family == 4)
+		memcpy(copy + 10, c->text + 10, 2);
+	MUST(!memcmp(copy, c->text, c->p.len));
+	MUST(packet_sum_fits(c->p.data) == packet_sum_fits(c->text));
+}
+
+static void transport_must(const struct parcel *c, const struct seen *seen)
+{
+	const __u32 text_len = c->text_len - 2 - c->text[c->text_len - 2];
+	__u32 front = c->p.len - text_len, check;
+
+	MUST(c->p.len >= text_len && c->p.len - text_len >= 20);
+	MUST(packet_sum_fits(c->p.data));
+	if (!(ends.shape & SHAPE_UDP) || (seen->proto != 6 && seen->proto != 17)) {
+		MUST(!memcmp(c->p.data + front, c->text, text_len));
+		return;
+	}
+	/* Behind a NAT the transport checksum is made anew, nothing else. */
+	check = seen->l4_off - front + (seen->proto == 6 ? 16 : 6);
+	for (__u32 i = 0; i < text_len; i++)
+		MUST(i == check || i == check + 1 || c->p.data[front + i] == c->text[i]);
+}
+
+static void opened_must(const struct parcel *c)
+{
+	struct seen seen;
+
+	MUST(!c->flipped && !c->wild);
+	MUST(c->p.seq == c->seq && !was_taken(c->seq) && c->seq);
+	MUST(c->seq <= ends.in_state.replay_top);
+	MUST(c->seq > top_before || top_before - c->seq < ends.config.window);
+	MUST(padding_right(c));
+	MUST(c->next != IPPROTO_NONE);
+	MUST(packet_see(c->p.data, c->p.len, &seen));
+	MUST(seen.len == c->p.len && seen.family == c->p.family);
+	MUST(c->p.l4_off == (seen.later ? 0 : seen.l4_off));
+	if (ends.shape & SHAPE_NARROW)
+		MUST(narrow_allows(&seen, c->p.data));
+	if (ends.shape & SHAPE_TRANSPORT)
+		transport_must(c, &seen);
+	else
+		tunnel_must(c, &seen);
+	n_opened++;
+	number_taken(c);
+}
+
+/* The other way round: what is refused deserved it. */
+static void dropped_must(const struct parcel *c)
+{
+	const int damaged = c->flipped || c->poked || c->wild;
+
+	switch (c->p.reason) {
+	case XIPSEC_REASON_ICV:
+		MUST(damaged || (ends.shape & SHAPE_ESN && c->p.seq != c->seq));
+		break;
+	case XIPSEC_REASON_DUMMY:
+		MUST(c->next == IPPROTO_NONE);
+		number_taken(c);
+		break;
+	case XIPSEC_REASON_ESP_PAD:
+		MUST(!padding_right(c));
+		number_taken(c);
+		break;
+	case XIPSEC_REASON_NEXT_HEADER:
+	case XIPSEC_REASON_INNER_MALFORMED:
+	case XIPSEC_REASON_SELECTOR:
+	case XIPSEC_REASON_ECN: number_taken(c); break;
+	case XIPSEC_REASON_ESP_SHORT: MUST(c->poked || c->wild); break;
+	case XIPSEC_REASON_REPLAY: MUST(damaged || c->p.seq != c->seq || was_taken(c->seq)); break;
+	case XIPSEC_REASON_REPLAY_OLD:
+		MUST(damaged || c->p.seq != c->seq || c->seq <= ends.in_state.replay_top ||
+		     c->seq >= SEQ_RING);
+		break;
+	default: MUST(c->p.reason == XIPSEC_REASON_OPENED);
+	}
+}
+
+static void burst_run(unsigned int n)
+{
+	struct packet *pkts[FRAMES];
+	__u64 drops = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		pkts[i] = &parcels[i].p;
+	top_before = ends.in_state.replay_top;
+	esp_in_burst(ends.in, pkts, n, 1);
+	for (unsigned int i = 0; i < n; i++) {
+		const struct parcel *c = &parcels[i];
+
+		packet_must_fit(&c->p, c->frame, c->size);
+		if (c->p.reason == XIPSEC_REASON_OPENED)
+			opened_must(c);
+		else
+			dropped_must(c);
+	}
+	for (unsigned int i = 0; i < XIPSEC_REASON_MAX; i++)
+		drops += ends.in_state.drops[i];
+	n_all += n;
+	MUST(ends.in_state.packets == n_opened && n_opened + drops == n_all);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input in = {data, size};
+	unsigned int n = 0, done = 0;
+	__u64 base;
+
+	ends_open(&ends, &in, IPPROTO_ESP);
+	base = window_start(&ends, &in);
+	n_taken = n_opened = n_all = 0;
+	for (; in.left && done < FRAMES; done++) {
+		__u8 kind = take8(&in);
+
+		parcel_make(&parcels[n], n, &in, kind, base);
+		n++;
+		if (kind & NOT_NOW)
+			continue;
+		burst_run(n);
+		n = 0;
+	}
+	if (n)
+		burst_run(n);
+	ends_close(&ends);
+	return 0;
+}

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/fuzz/harness.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/mman.h>
+
+#include "worker/crypto.h"
+
+/* Refusals to make an SA are no news here. */
+__attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	MUST(!crypto_init());
+	return 0;
+}
+
+/* ---------------------------------------------------------------- frames */
+
+static __u8 *frames_map(void)
+{
+	__u8 *map = mmap(NULL, (2 * FRAMES + 1) * FRAME_MAX, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+
+	MUST(map != MAP_FAILED);
+	for (int i = 0; i < FRAMES; i++)
+		MUST(!mprotect(map + (2 * i + 1) * FRAME_MAX, FRAME_MAX, PROT_READ | PROT_WRITE));
+	return map;
+}
+
+__u8 *frame_get(unsigned int n, __u32 size)
+{
+	static __u8 *map;
+	__u8 *frame;
+
+	if (!map)
+		map = frames_map();
+	MUST(n < FRAMES && size <= FRAME_MAX);
+	frame = map + (2 * n + 2) * FRAME_MAX - size;
+	memset(frame, 0xee, size);
+	return frame;
+}
+
+/* ---------------------------------------------------------------- SAs */
+
+static struct xipsec_selector any_selector(void)
+{
+	return (struct xipsec_selector){
+		.local_port_hi = XIPSEC_PORT_MAX,
+		.remote_port_hi = XIPSEC_PORT_MAX,
+		.icmp_hi = XIPSEC_PORT_MAX,
+		.any_proto = 1,
+	};
+}
+
+static struct xipsec_selector from_prefix(int family, __u8 first, __u8 proto)
+{
+	struct xipsec_selector sel = any_selector();
+
+	sel.family = (__u8)family;
+	sel.remote.byte[0] = first;
+	sel.remote_mask.byte[0] = 0xff;
+	sel.any_proto = 0;
+	sel.l4_proto = proto;
+	return sel;
+}
+
+/* narrow_allows() says the same in another way. */
+static void select_narrow(struct xipsec_sa *sa)
+{
+	struct xipsec_selector *refused = &sa->selector[0];
+
+	*refused = any_selector();
+	refused->local_port_lo = refused->local_port_hi = 23;
+	sa->refuse[0] = 1;
+	sa->selector[1] = from_prefix(4, 10, IPPROTO_UDP);
+	sa->selector[2] = from_prefix(4, 10, IPPROTO_TCP);
+	sa->selector[3] = from_prefix(6, 0xfd, IPPROTO_UDP);
+	sa->selector[4] = from_prefix(6, 0xfd, IPPROTO_TCP);
+	sa->n_selectors = 5;
+}
+
+static void config_fill(struct xipsec_sa *sa, __u8 proto, __u8 alg, __u8 shape, __u8 window)
+{
+	*sa = (struct xipsec_sa){
+		.name = "fuzz",
+		.spi = htonl(0x1001),
+		.outer_family = shape & SHAPE_IP6 ? 6 : 4,
+		.l4_proto = proto,
+		.mode = shape & SHAPE_TRANSPORT ? XIPSEC_MODE_TRANSPORT : XIPSEC_MODE_TUNNEL,
+		.alg = alg,
+		.flags = (shape & SHAPE_ESN ? XIPSEC_SA_ESN : 0) |
+			 (shape & SHAPE_UDP ? XIPSEC_SA_UDP : 0),
+		.window = 64u << (window & 7),
+		.src_port = htons(4500),
+		.dst_port = htons(4500),
+		.key_len = alg_key_len(alg),
+	};
+	for (__u32 i = 0; i < sa->key_len; i++)
+		sa->key[i] = (__u8)(0x40 + i);
+	memset(sa->src.byte, 0x20, shape & SHAPE_IP6 ? 16 : 4);
+	memset(sa->dst.byte, 0x30, shape & SHAPE_IP6 ? 16 : 4);
+	if (shape & SHAPE_NARROW) {
+		select_narrow(sa);
+	} else {
+		sa->selector[0] = any_selector();
+		sa->n_selectors = 1;
+	}
+}
+
+static struct sa *end_new(struct xipsec_sa *config, __u8 dir, struct xipsec_sa_state *state,
+			  enum xipsec_backend backend)
+{
+	struct sa *sa;
+	int err;
+
+	memset(state, 0, sizeof(*state));
+	state->generation = GENERATION;
+	state->status = XIPSEC_SA_LIVE;
+	state->seq_limit = ~0ULL;
+	config->dir = dir;
+	sa = sa_new(config, INDEX, GENERATION, state, backend, &err);
+	if (!sa)
+		sa = sa_new(config, INDEX, GENERATION, state, XIPSEC_BACKEND_AUTO, &err);
+	MUST(sa);
+	return sa;
+}
+
+static __u8 alg_pick(__u8 byte, __u8 proto)
+{
+	__u8 alg = 1 + byte % (XIPSEC_ALG_COUNT - 1);
+
+	while (proto == IPPROTO_AH && !alg_fits_ah(alg))
+		alg = 1 + alg % (XIPSEC_ALG_COUNT - 1);
+	return alg;
+}
+
+void ends_open(struct ends *ends, struct input *in, __u8 proto)
+{
+	const enum xipsec_backend backends[2] = {XIPSEC_BACKEND_IPSEC_MB, XIPSEC_BACKEND_OPENSSL};
+	__u8 alg = alg_pick(take8(in), proto), shape = take8(in);
+	int mine;
+
+	if (proto == IPPROTO_AH)
+		shape &= (__u8)~SHAPE_UDP;
+	mine = !!(shape & SHAPE_OPENSSL);
+	ends->shape = shape;
+	config_fill(&ends->config, proto, alg, shape, take8(in));
+	ends->in = end_new(&ends->config, XIPSEC_DIR_IN, &ends->in_state, backends[mine]);
+	ends->out = end_new(&ends->config, XIPSEC_DIR_OUT, &ends->out_state,
+			    backends[shape & SHAPE_OTHER ? !mine : mine]);
+}
+
+void ends_close(struct ends *ends)
+{
+	sa_free(ends->in);
+	sa_free(ends->out);
+}
+
+__u64 window_start(struct ends *ends, struct input *in)
+{
+	__u64 start = take64(in) % (SEQ_RING / 2);
+
+	if (!(ends->shape & SHAPE_ESN))
+		start &= 0xffffffff;
+	ends->in_state.replay_top = start;
+	return start;
+}
+
+/* ---------------------------------------------------------------- a second opinion */
+
+static int see_ip4(const __u8 *data, __u32 len, struct seen *seen)
+{
+	__u32 frag;
+
+	if (len < 20)
+		return 0;
+	*seen = (struct seen){
+		.len = data[2] * 256u + data[3],
+		.l4_off = (data[0] & 15) * 4u,
+		.family = 4,
+		.tos = data[1],
+		.ttl = data[8],
+		.proto = data[9],
+		.src = data + 12,
+		.dst = data + 16,
+		.addr_len = 4,
+	};
+	frag = data[6] * 256u + data[7];
+	seen->later = (frag & 8191) != 0;
+	seen->fragment = (frag & 16383) != 0;
+	return seen->l4_off >= 20 && seen->len >= seen->l4_off && seen->len <= len;
+}
+
+static int see_ip6(const __u8 *data, __u32 len, struct seen *seen)
+{
+	__u32 at = 40;
+
+	if (len < 40)
+		return 0;
+	*seen = (struct seen){
+		.len = 40 + data[4] * 256u + data[5],
+		.family = 6,
+		.tos = (__u8)((data[0] & 15) * 16 + data[1] / 16),
+		.ttl = data[7],
+		.proto = data[6],
+		.src = data + 8,
+		.dst = data + 24,
+		.addr_len = 16,
+	};
+	if (seen->len > len)
+		return 0;
+	while (seen->proto == 0 || seen->proto == 43 || seen->proto == 44 || seen->proto == 60) {
+		__u32 frag = 0, size;
+
+		if (at + 8 > seen->len)
+			return 0;
+		size = seen->proto == 44 ? 8 : 8 + data[at + 1] * 8u;
+		if (seen->proto == 44)
+			frag = data[at + 2] * 256u + data[at + 3];
+		seen->fragment |= (frag & 0xfff9) != 0;
+		seen->later |= frag >= 8;
+		seen->proto = data[at];
+		at += size;
+		if (seen->later)
+			break;
+	}
+	seen->l4_off = at;
+	return at <= seen->len;
+}
+
+int packet_see(const __u8 *data, __u32 len, struct seen *seen)
+{
+	if (!len)
+		return 0;
+	if (data[0] / 16 == 4)
+		return see_ip4(data, len, seen);
+	return data[0] / 16 == 6 && see_ip6(data, len, seen);
+}
+
+__u32 sum_bytes(__u32 sum, const __u8 *at, __u32 len)
+{
+	for (__u32 i = 0; i < len; i++)
+		sum += i & 1 ? at[i] : at[i] * 256u;
+	return sum;
+}
+
+__u16 sum_fold(__u32 sum)
+{
+	while (sum > 0xffff)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)sum;
+}
+
+int packet_sum_fits(const __u8 *data)
+{
+	return data[0] / 16 != 4 || sum_fold(sum_bytes(0, data, (data[0] & 15) * 4u)) == 0xffff;
+}
+
+__u16 transport_sum(const struct seen *seen, const __u8 *data, __u8 proto)
+{
+	__u32 len = seen->len - seen->l4_off, sum = len + proto;
+
+	sum = sum_bytes(sum, seen->src, seen->addr_len);
+	sum = sum_bytes(sum, seen->dst, seen->addr_len);
+	return sum_fold(sum_bytes(sum, data + seen->l4_off, len));
+}
+
+/* What cannot be seen must not be allowed: a refused port may hide in it. */
+int narrow_allows(const struct seen *seen, const __u8 *data)
+{
+	__u32 port;
+
+	if (seen->later || seen->len < seen->l4_off + 8)
+		return 0;
+	port = data[seen->l4_off + 2] * 256u + data[seen->l4_off + 3];
+	return (seen->proto == 6 || seen->proto == 17) && port != 23 &&
+	       seen->src[0] == (seen->family == 4 ? 10 : 0xfd);
+}
+
+void packet_mend(__u8 *data, __u32 len)
+{
+	__u32 header, sum;
+
+	if (len >= 40 && data[0] / 16 == 6) {
+		data[4] = (__u8)((len - 40) >> 8);
+		data[5] = (__u8)(len - 40);
+	}
+	if (len < 20 || data[0] / 16 != 4)
+		return;
+	data[2] = (__u8)(len >> 8);
+	data[3] = (__u8)len;
+	data[10] = data[11] = 0;
+	header = (data[0] & 15) * 4u;
+	sum = sum_fold(sum_bytes(0, data, header < len ? header : len));
+	data[10] = (__u8)(~sum >> 8);
+	data[11] = (__u8)~sum;
+}
