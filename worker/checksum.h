@@ -13,9 +13,17 @@
 static inline __u64 csum_add(__u64 sum, const void *data, __u32 len)
 {
 	const __u8 *at = data;
+	__u64 pair[2], other = 0;
 	__u32 word;
 	__u16 half = 0;
 
+	/* Two sums, so that one addition need not wait for the other. */
+	for (; len >= 16; len -= 16, at += 16) {
+		memcpy(pair, at, 16);
+		sum += (pair[0] & 0xffffffff) + (pair[0] >> 32);
+		other += (pair[1] & 0xffffffff) + (pair[1] >> 32);
+	}
+	sum += other;
 	for (; len >= 4; len -= 4, at += 4) {
 		memcpy(&word, at, 4);
 		sum += word;

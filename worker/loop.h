@@ -11,6 +11,7 @@
 
 #include <poll.h>
 #include <stdbool.h>
+#include "worker/coalesce.h"
 #include "worker/ctl.h"
 #include "worker/frames.h"
 #include "worker/nexthop.h"
@@ -57,6 +58,14 @@ struct tap {
 	__u8 mac[6];
 };
 
+/* Opened packets that will be written to one TAP together; none between two bursts. */
+struct tap_gather {
+	struct tap *tap;
+	struct coalesce flow;
+	struct work *work[BURST_MAX];
+	unsigned int n;
+};
+
 #define TAPS_MAX      257        /* 256 tunnels */
 #define TAP_FRAME_MAX (1u << 17) /* bytes: a whole packet with its headers */
 
@@ -77,6 +86,7 @@ struct worker {
 	unsigned int n_xsks;
 	struct tap *taps;
 	unsigned int n_taps;
+	struct tap_gather gather;
 	__u8 *tap_buffer; /* a frame's size, then TAP_FRAME_MAX */
 	struct xsk
 		*tx_of[XIPSEC_SLOTS_MAX][XIPSEC_QUEUES_MAX]; /* by slot and the queue it came in */

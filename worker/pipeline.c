@@ -299,6 +299,7 @@ static void in_group(struct worker *w, struct sa_place *place, struct packet **p
 		else
 			send_opened(w, work_of(pkts[i]));
 	}
+	taps_flush(w);
 }
 
 /* ------------------------------------------------------------------ verdicts */
@@ -564,6 +565,7 @@ void pipeline_resume(struct worker *w)
 			else
 				works[n++] = &store[i];
 		}
+		taps_flush(w);
 		if (n)
 			run_burst(w, works, n);
 	}

@@ -3,26 +3,20 @@
  * Direction of failure: closed. A frame without a verdict of ours, with a header that contradicts
  * it, or for an SA that is not this interface's ends with its reason.
  */
-#include "worker/tap.h"
+#include "worker/tap_inside.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
-#include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
-#include <linux/ipv6.h>
 #include <linux/virtio_net.h>
 #include <sys/uio.h>
 
-#include "worker/icmp.h"
-#include "worker/loop.h"
 #include "worker/sa.h"
 #include "worker/segment.h"
 #include "xipsec/meta.h"
 
-#define HDR_LEN   10  /* struct virtio_net_hdr, as TUNSETVNETHDRSZ leaves it */
 #define HEADROOM  256 /* as XDP has it: outer headers find their room */
 #define TAGS_MAX  2
 #define ASK_EVERY 8 /* rounds: asking an empty queue costs 0.2 us */
@@ -54,7 +48,7 @@ struct tap_frame {
 	struct work work; /* what all its packets have in common */
 };
 
-static struct tap *tap_find(struct worker *w, __u32 if_id)
+struct tap *tap_find(struct worker *w, __u32 if_id)
 {
 	for (unsigned int i = 0; i < w->n_taps; i++)
 		if (w->taps[i].if_id == if_id)
@@ -63,7 +57,7 @@ static struct tap *tap_find(struct worker *w, __u32 if_id)
 }
 
 /* Somebody deleted the interface: xipsecd makes it anew and lends that. */
-static void lose(struct worker *w, struct tap *tap)
+void tap_lose(struct worker *w, struct tap *tap)
 {
 	close(tap->fd);
 	tap->fd = -1;
@@ -248,31 +242,31 @@ static void gather(struct worker *w, struct tap_frame *f, __u8 *at, __u32 room, 
 {
 	__u32 here = got < room ? got : room;
 
-	memcpy(&f->hdr, at, HDR_LEN);
+	memcpy(&f->hdr, at, TAP_HDR_LEN);
 	f->whole = got <= room;
-	f->len = got - HDR_LEN;
-	f->l2 = at + HDR_LEN;
+	f->len = got - TAP_HDR_LEN;
+	f->l2 = at + TAP_HDR_LEN;
 	if (f->whole && f->hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE)
 		return;
-	f->l2 = w->tap_buffer + w->frames.size - here + HDR_LEN;
-	memcpy(f->l2, at + HDR_LEN, here - HDR_LEN);
+	f->l2 = w->tap_buffer + w->frames.size - here + TAP_HDR_LEN;
+	memcpy(f->l2, at + TAP_HDR_LEN, here - TAP_HDR_LEN);
 }
 
 /* Reads and carries one frame. 1; 0: there is none. */
 static int read_one(struct worker *w, struct tap *tap, struct batch *batch)
 {
 	struct tap_frame f = {.frame = frame_take(&w->frames)};
-	__u32 lead = HDR_LEN + (tap->if_id ? 0 : ETH_HLEN);
+	__u32 lead = TAP_HDR_LEN + (tap->if_id ? 0 : ETH_HLEN);
 	__u8 *at = frame_at(&w->frames, f.frame) + HEADROOM - lead;
 	__u32 room = w->frames.size - (HEADROOM - lead);
 	struct iovec iov[2] = {{at, room}, {w->tap_buffer + w->frames.size, TAP_FRAME_MAX}};
 	ssize_t got = readv(tap->fd, iov, 2);
 	__u16 reason;
 
-	if (got < HDR_LEN) {
+	if (got < TAP_HDR_LEN) {
 		frame_free(&w->frames, f.frame);
 		if (got < 0 && errno != EAGAIN && errno != EINTR)
-			lose(w, tap);
+			tap_lose(w, tap);
 		return 0;
 	}
 	gather(w, &f, at, room, (__u32)got);
@@ -319,78 +313,4 @@ void taps_woken(struct worker *w)
 {
 	for (unsigned int i = 0; i < w->n_taps; i++)
 		w->taps[i].wait = 0;
-}
-
-/* ------------------------------------------------------------------ writing */
-
-/* The packet goes into the interface; the frame is ours again. Its checksums are as they came, so
- * the stack looks at them. 0 or -errno. */
-static int write_packet(struct worker *w, struct tap *tap, const struct packet *p)
-{
-	__u8 head[HDR_LEN + ETH_HLEN] = {0};
-	__be16 type = htons(p->family == XIPSEC_FAMILY_IP4 ? ETH_P_IP : ETH_P_IPV6);
-	struct iovec iov[2] = {{head, tap->if_id ? HDR_LEN : sizeof(head)}, {p->data, p->len}};
-	ssize_t put;
-
-	memcpy(head + HDR_LEN, tap->mac, ETH_ALEN);
-	memcpy(head + HDR_LEN + ETH_ALEN, tap->mac, ETH_ALEN);
-	memcpy(head + HDR_LEN + 2 * ETH_ALEN, &type, sizeof(type));
-	do
-		put = writev(tap->fd, iov, 2);
-	while (put < 0 && errno == EINTR);
-	if (put >= 0)
-		return 0;
-	if (errno == EBADFD)
-		lose(w, tap);
-	return -errno;
-}
-
-static void end(struct worker *w, struct work *work, __u16 reason)
-{
-	worker_count(w, reason, work->bytes);
-	frame_free(&w->frames, work->p.frame);
-}
-
-void tap_deliver(struct worker *w, __u32 if_id, struct work *work)
-{
-	struct tap *tap = tap_find(w, if_id);
-	__u16 gone = if_id ? XIPSEC_REASON_NO_TUNNEL : XIPSEC_REASON_INNER_LOCAL;
-	int err;
-
-	if (!tap || tap->fd < 0) {
-		end(w, work, gone);
-		return;
-	}
-	err = write_packet(w, tap, &work->p);
-	if (!err)
-		worker_add(&w->stats->tx_packets, 1);
-	end(w, work,
-	    !err                                                  ? XIPSEC_REASON_OPENED_LOCAL
-	    : err == -ENOMEM || err == -ENOBUFS || err == -EAGAIN ? XIPSEC_REASON_TX_FULL
-								  : gone);
-}
-
-/* Whom the error is from: the stack takes none from an address of its own, so it is the one that
- * the packet was for. */
-static bool answer_source(const struct packet *p, struct xipsec_addr *src)
-{
-	memset(src, 0, sizeof(*src));
-	if (p->family == XIPSEC_FAMILY_IP4) {
-		memcpy(src, p->data + offsetof(struct iphdr, daddr), 4);
-		return src->byte[0] < 224;
-	}
-	memcpy(src, p->data + offsetof(struct ipv6hdr, daddr), 16);
-	return src->byte[0] != 0xff;
-}
-
-void tap_answer(struct worker *w, struct work *work, bool allowed)
-{
-	struct tap *tap = tap_find(w, work->if_id);
-	__u16 reason = work->p.reason;
-	struct xipsec_addr src;
-
-	if (allowed && tap && tap->fd >= 0 && answer_source(&work->p, &src) &&
-	    !icmp_error_build(&work->p, &src) && !write_packet(w, tap, &work->p))
-		reason = XIPSEC_REASON_ICMP_SENT;
-	end(w, work, reason);
 }

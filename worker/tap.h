@@ -39,8 +39,12 @@ void taps_woken(struct worker *w);
 bool taps_blocked(const struct worker *w);
 
 /* Gives an opened packet to the stack: with if_id 0 to this host, else as arriving by that tunnel.
- * It ends here, as OPENED_LOCAL or with the drop that says what is missing. */
+ * It ends as OPENED_LOCAL or with the drop that says what is missing, at the latest in
+ * taps_flush(): segments of one TCP flow are written together. Until then it stays where it is. */
 void tap_deliver(struct worker *w, __u32 if_id, struct work *work);
+
+/* Writes what tap_deliver() has gathered. */
+void taps_flush(struct worker *w);
 
 /* Answers a packet that came by a TAP (PACKET_LOCAL) with the ICMP error its reason asks for, back
  * into that TAP; drops it with its reason where none may be sent. */

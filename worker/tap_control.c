@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What xipsecd says about TAPs. */
-#include "worker/tap.h"
+#include "worker/tap_inside.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,15 +8,6 @@
 #include <unistd.h>
 
 #include "lib/log.h"
-#include "worker/loop.h"
-
-static struct tap *find(struct worker *w, __u32 if_id)
-{
-	for (unsigned int i = 0; i < w->n_taps; i++)
-		if (w->taps[i].if_id == if_id)
-			return &w->taps[i];
-	return NULL;
-}
 
 static int make_room(struct worker *w)
 {
@@ -34,7 +25,7 @@ static int make_room(struct worker *w)
 int taps_add(struct worker *w, struct ctl_in *in)
 {
 	const struct ctl_tap *msg = &in->msg.tap;
-	struct tap *tap = find(w, msg->if_id);
+	struct tap *tap = tap_find(w, msg->if_id);
 	int err;
 
 	if (!tap) {
@@ -59,7 +50,7 @@ int taps_add(struct worker *w, struct ctl_in *in)
 
 int taps_gone(struct worker *w, __u32 if_id)
 {
-	struct tap *tap = find(w, if_id);
+	struct tap *tap = tap_find(w, if_id);
 
 	if (!tap)
 		return 0;
@@ -71,7 +62,7 @@ int taps_gone(struct worker *w, __u32 if_id)
 
 int taps_seal_with(struct worker *w, const struct ctl_tap_sa *msg)
 {
-	struct tap *tap = find(w, msg->if_id);
+	struct tap *tap = tap_find(w, msg->if_id);
 
 	if (!tap || !msg->if_id || msg->index >= w->n_sas) {
 		log_error("SA %u for the tunnel of if_id %u makes no sense", msg->index,

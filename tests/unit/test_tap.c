@@ -264,6 +264,43 @@ static void too_long_is_told(void **state)
 	close(fd);
 }
 
+/* What was one packet to the stack of the sender is one to that of the receiver. */
+static void segments_come_together(void **state)
+{
+	static __u8 sealed[8][2048];
+	__u32 lens[8], n = 0, len, payload = 5 * 1406 - 100;
+	struct virtio_net_hdr hdr;
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_IN);
+	int fd = tap_new(0);
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_LOCAL, 0);
+	len = tcp_frame(payload, 1448);
+	stack_sends(fd, frame, HDR + len);
+	while (*t.black.tx.consumer != *t.black.tx.producer) {
+		const struct xdp_desc *desc =
+			(struct xdp_desc *)t.black.tx.desc + (*t.black.tx.consumer % RING);
+
+		lens[n] = desc->len;
+		memcpy(sealed[n++], t.w->frames.umem + desc->addr, desc->len);
+		((__u64 *)t.black.comp.desc)[*t.black.comp.producer % RING] = desc->addr;
+		++*t.black.comp.producer;
+		++*t.black.tx.consumer;
+	}
+	assert_int_equal(n, 5);
+	for (__u32 i = 0; i < n; i++)
+		rx(&t.black, sealed[i], lens[i], &meta);
+	go_round();
+	assert_int_equal(count(XIPSEC_REASON_OPENED_LOCAL), 5);
+	assert_int_equal(stack_gets(fd), HDR + len);
+	memcpy(&hdr, got, HDR);
+	assert_int_equal(hdr.gso_size, 1406);
+	assert_int_equal(hdr.gso_type, VIRTIO_NET_HDR_GSO_TCPV4);
+	assert_memory_equal(got + HDR + ETH + 40, frame + HDR + ETH + 40, payload);
+	assert_int_equal(stack_gets(fd), 0);
+	close(fd);
+}
+
 static void no_tap_no_way(void **state)
 {
 	__u32 len = seal_one();
@@ -407,7 +444,7 @@ int main(void)
 		TEST(too_long_is_told),    TEST(no_tap_no_way),
 		TEST(comes_again),         TEST(tunnel_seals_with_its_sa),
 		TEST(tunnel_gets_its_own), TEST(tunnel_gets_no_other),
-		TEST(tunnel_goes),
+		TEST(tunnel_goes),         TEST(segments_come_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
