@@ -283,6 +283,14 @@ static void out_run(struct parcel *c, struct input *in, __u8 kind)
 	}
 }
 
+/* The numbers of out_run() are not those of in_run(). */
+static void window_clear(void)
+{
+	ends.in_state.replay_top = 0;
+	memset(ends.in_state.replay, 0, sizeof(ends.in_state.replay));
+	n_taken = 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = {data, size};
@@ -295,10 +303,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		__u8 kind = take8(&in);
 
 		if (kind & SEAL_OUT) {
-			ends.in_state.replay_top = 0;
-			memset(ends.in_state.replay, 0, sizeof(ends.in_state.replay));
-			n_taken = 0;
+			window_clear();
 			out_run(&parcel, &in, kind);
+			window_clear();
 		} else {
 			in_run(&parcel, &in, kind, base);
 		}
