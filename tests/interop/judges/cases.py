@@ -9,6 +9,7 @@ from .algorithms import ALGORITHMS
 
 ADDRESS = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
 INNER = {4: ("10.1.0.5", "10.2.0.9"), 6: ("fd01::5", "fd02::9")}
+PORTS = 4000, 5000  # of the datagrams
 # Padding of every length for both alignments, an empty datagram, several hash blocks, big ones.
 SIZES = list(range(17)) + [31, 48, 63, 64, 65, 111, 112, 127, 128, 200, 512, 777, 1200]
 # More than the lanes of a multi-buffer backend.
@@ -65,7 +66,7 @@ def _extensions(options, addresses):
 
 
 def _udp(addresses, payload):
-    text = struct.pack("!HHHH", 4000, 5000, 8 + len(payload), 0) + payload
+    text = struct.pack("!HHHH", *PORTS, 8 + len(payload), 0) + payload
     pseudo = addresses + struct.pack("!II", len(text), ip.UDP)
     return text[:6] + struct.pack("!H", ip.checksum(pseudo + text) or 0xFFFF) + text[8:]
 
