@@ -46,11 +46,11 @@ static __always_inline void esp_look_natt(const struct pkt *pkt, struct esp_seen
 	}
 }
 
-/* Fragments are none of these: they need reassembly first. */
+/* The first of fragments shows what they are part of; whoever steers asks whether it is whole. */
 static __always_inline void esp_look(const struct pkt *pkt, struct esp_seen *seen)
 {
 	__builtin_memset(seen, 0, sizeof(*seen));
-	if (pkt->frag & PKT_FRAG_PART)
+	if (!pkt_has_l4(pkt))
 		return;
 	if (pkt->l4_proto == IPPROTO_ESP) {
 		__be32 *spi = pkt_l4_at(pkt, 0, 8);

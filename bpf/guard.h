@@ -9,6 +9,7 @@
 #include "bpf/esp.h"
 #include "bpf/pass.h"
 #include "bpf/sample.h"
+#include "bpf/frags.h"
 #include "bpf/spd.h"
 #include "xipsec/meta.h"
 
@@ -113,7 +114,7 @@ static __always_inline enum xipsec_reason guard_policy(struct __sk_buff *skb,
 	enum spd_verdict verdict;
 	__u32 child = 0;
 
-	verdict = spd_lookup(rules, pkt, XIPSEC_DIR_OUT, &child);
+	verdict = frag_lookup(rules, pkt, skb->ifindex, XIPSEC_DIR_OUT, &child);
 	if (verdict == SPD_BYPASS)
 		return XIPSEC_REASON_BYPASS_OUT;
 	if (verdict != SPD_PROTECT)

@@ -84,6 +84,13 @@ struct {
 } sa_state SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, XIPSEC_FRAGS_MAX);
+	__type(key, struct xipsec_frag_key);
+	__type(value, struct xipsec_frag);
+} frags SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);
 	__uint(max_entries, XIPSEC_SLOTS_MAX *XIPSEC_QUEUES_MAX);
 	__type(key, __u32);

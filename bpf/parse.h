@@ -45,6 +45,7 @@ struct pkt {
 	struct xipsec_addr src;
 	struct xipsec_addr dst;
 	__be32 flowinfo;
+	__be32 frag_id; /* of fragments */
 	__u16 eth_type; /* host order, behind the VLAN tags */
 	__u16 sport;    /* host order; 0 where there is none */
 	__u16 dport;
@@ -166,6 +167,7 @@ static __always_inline enum xipsec_reason parse_ip4(struct pkt *pkt)
 	pkt->hop_limit = ip->ttl;
 	pkt->tos = ip->tos;
 	frag_off = bpf_ntohs(ip->frag_off);
+	pkt->frag_id = ip->id;
 	if (frag_off & 0x3fff)
 		pkt->frag |= PKT_FRAG_PART;
 	if (!(frag_off & 0x1fff))
@@ -191,6 +193,7 @@ static __always_inline enum xipsec_reason parse_ip6_frag(struct pkt *pkt, const 
 	if (pkt->frag & PKT_FRAG_HEADER)
 		return XIPSEC_REASON_IP6_CHAIN;
 	pkt->frag |= PKT_FRAG_HEADER;
+	pkt->frag_id = ext->frag_id;
 	if (frag_off & 0xfff9)
 		pkt->frag |= PKT_FRAG_PART;
 	if (!(frag_off & 0xfff8))

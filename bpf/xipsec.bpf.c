@@ -19,6 +19,7 @@
 #include "bpf/fib.h"
 #include "bpf/meta.h"
 #include "bpf/esp.h"
+#include "bpf/frags.h"
 #include "bpf/pmtu.h"
 #include "bpf/sample.h"
 #include "bpf/guard.h"
@@ -109,7 +110,7 @@ static __always_inline enum xipsec_reason red_reason(struct xdp_md *ctx, struct 
 	rules = spd_current();
 	if (!rules)
 		return XIPSEC_REASON_NO_SPD;
-	verdict = spd_lookup(rules, pkt, XIPSEC_DIR_OUT, &child_id);
+	verdict = frag_lookup(rules, pkt, ctx->ingress_ifindex, XIPSEC_DIR_OUT, &child_id);
 	/* No guard stands there: what a rule says must be ESP or must not go does not go; what no
 	 * rule speaks of is between the networks that have no role. */
 	if (way == FIB_UNKNOWN && verdict == SPD_PROTECT)
@@ -148,7 +149,8 @@ static __always_inline enum xipsec_reason black_esp(struct xdp_md *ctx, const st
 	struct xipsec_meta verdict;
 	int udp = seen->form == ESP_FORM_UDP;
 
-	if (!udp && seen->form != ESP_FORM_PLAIN && seen->form != ESP_FORM_AH)
+	if ((pkt->frag & PKT_FRAG_PART) ||
+	    (!udp && seen->form != ESP_FORM_PLAIN && seen->form != ESP_FORM_AH))
 		return GO_ON;
 	entry = sad_lookup(&pkt->dst, pkt->family, seen->spi,
 			   seen->form == ESP_FORM_AH ? IPPROTO_AH : IPPROTO_ESP);
@@ -177,7 +179,7 @@ static __always_inline enum xipsec_reason black_local(const struct pkt *pkt,
 	const struct xipsec_sad_entry *entry;
 	struct quote quote;
 
-	switch (seen->form) {
+	switch (pkt->frag & PKT_FRAG_PART ? ESP_FORM_NONE : seen->form) {
 	case ESP_FORM_PLAIN:
 	case ESP_FORM_AH:
 	case ESP_FORM_UDP: return XIPSEC_REASON_NO_SA;
@@ -190,17 +192,6 @@ static __always_inline enum xipsec_reason black_local(const struct pkt *pkt,
 	return entry ? pmtu_learn(pkt, &quote, entry) : GO_ON;
 }
 
-/* Fragments to this host that may be parts of ESP, AH or IKE: they would need reassembly. */
-static __always_inline int black_is_ipsec_part(const struct pkt *pkt)
-{
-	if (!(pkt->frag & PKT_FRAG_PART) || (pkt->opaque & XIPSEC_OPAQUE_PROTO))
-		return 0;
-	if (pkt->l4_proto == IPPROTO_ESP || pkt->l4_proto == IPPROTO_AH)
-		return 1;
-	return pkt->l4_proto == IPPROTO_UDP && pkt_has_l4(pkt) &&
-	       (pkt->dport == PORT_IKE || pkt->dport == PORT_NATT);
-}
-
 /* A later fragment of UDP hides its ports: it may be IKE or ESP in UDP. */
 static __always_inline int black_is_udp_part(const struct pkt *pkt)
 {
@@ -208,13 +199,14 @@ static __always_inline int black_is_udp_part(const struct pkt *pkt)
 	       !pkt_has_l4(pkt);
 }
 
-static __always_inline enum xipsec_reason black_plaintext(const struct xipsec_spd *rules,
+static __always_inline enum xipsec_reason black_plaintext(struct xdp_md *ctx,
+							  const struct xipsec_spd *rules,
 							  const struct pkt *pkt, int local)
 {
 	enum spd_verdict verdict;
-	__u32 child;
+	__u32 child = 0;
 
-	verdict = spd_lookup(rules, pkt, XIPSEC_DIR_IN, &child);
+	verdict = frag_lookup(rules, pkt, ctx->ingress_ifindex, XIPSEC_DIR_IN, &child);
 	if (verdict == SPD_BYPASS)
 		return XIPSEC_REASON_BYPASS_IN;
 	if (local && black_is_udp_part(pkt))
@@ -245,12 +237,13 @@ static __always_inline enum xipsec_reason black_ip(struct xdp_md *ctx, const str
 					     : GO_ON;
 	if (reason)
 		return reason;
-	if (local && black_is_ipsec_part(pkt))
-		return XIPSEC_REASON_REASSEMBLY_CLOSED;
+	reason = local ? frag_ipsec(ctx, pkt, iface, rules, &seen) : GO_ON;
+	if (reason)
+		return reason;
 	reason = local ? black_local(pkt, &seen) : GO_ON;
 	if (reason)
 		return reason;
-	return black_plaintext(rules, pkt, local);
+	return black_plaintext(ctx, rules, pkt, local);
 }
 
 /* Direction of failure: closed. */

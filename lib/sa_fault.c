@@ -120,8 +120,8 @@ static void sealing_check(struct faults *to, const struct xipsec_sa *sa)
 	add(to, sa->tfc_size && sa->mode == XIPSEC_MODE_TRANSPORT, "tfc_padding",
 	    "the end of a payload without its IP header cannot be told from padding",
 	    "mode = tunnel");
-	add(to, sa->df != XIPSEC_DF_SET && sa->outer_family == XIPSEC_FAMILY_IP6, "df",
-	    "no router cuts IPv6, its header has no DF", "IPv4 outer addresses, or df = set");
+	add(to, sa->df == XIPSEC_DF_COPY && sa->outer_family == XIPSEC_FAMILY_IP6, "df",
+	    "an IPv6 header has no DF", "IPv4 outer addresses, or df = set or clear");
 	add(to, (sa->flags & XIPSEC_SA_FLOW_COPY) && sa->outer_family == XIPSEC_FAMILY_IP4,
 	    "flow_label", "an IPv4 header has no flow label",
 	    "IPv6 outer addresses, or flow_label = zero");

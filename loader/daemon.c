@@ -140,6 +140,7 @@ static int start(struct daemon *d)
 		return err;
 	}
 	ike_ports_open(d->base, &d->ike);
+	slow_sockets_open(&d->slow);
 	err = sadb_server_new(d->base, d->config->run_dir, &requests_hooks, d, &d->server);
 	return err ? err : make_events(d);
 }
@@ -165,6 +166,7 @@ static void stop(struct daemon *d)
 	sadb_server_free(d->server);
 	d->server = NULL;
 	ike_ports_close(&d->ike);
+	slow_sockets_close(&d->slow);
 	nft_watch_free(d->nft);
 	samples_free(d->samples);
 	route_free(d->route);
@@ -195,6 +197,7 @@ int daemon_run(const struct daemon_options *options)
 	int err;
 
 	ike_ports_init(&d.ike);
+	slow_sockets_init(&d.slow);
 	err = settings_read(options->config_path, &d.config, NULL);
 	if (err)
 		return DAEMON_CONFIG;

@@ -17,6 +17,7 @@
 #include "loader/sadb_server.h"
 #include "loader/samples.h"
 #include "loader/sas.h"
+#include "loader/slow_sockets.h"
 #include "loader/taps.h"
 #include "loader/workers.h"
 
@@ -35,6 +36,7 @@ struct daemon {
 	struct workers *workers;
 	struct sadb_server *server;
 	struct ike_ports ike;
+	struct slow_sockets slow;
 	struct event *tick, *watch, *sync, *signals[3];
 	__u64 epoch;
 	int status;    /* exit status */

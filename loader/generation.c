@@ -21,8 +21,9 @@
 
 /* What people find right below PIN_DIR. */
 static const char *const links[] = {
-	"version",  "globals", "ifaces",   "spd",  "spd_rules", "spd_hits",     "child_ids",
-	"children", "sad",     "sa_state", "xsks", "reasons",   "worker_stats", "events",
+	"version",  "globals",   "ifaces",   "spd",          "spd_rules",
+	"spd_hits", "child_ids", "children", "sad",          "sa_state",
+	"frags",    "xsks",      "reasons",  "worker_stats", "events",
 };
 
 #define N_LINKS (sizeof(links) / sizeof(links[0]))

@@ -10,12 +10,16 @@
 
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "loader/slow_sockets.h"
 #include "xipsec/maps.h"
+
+#define NATT_PORT 4500
 
 static const struct {
 	int family;
 	__u16 port;
-} wanted[IKE_PORTS] = {{AF_INET, 500}, {AF_INET, 4500}, {AF_INET6, 500}, {AF_INET6, 4500}};
+} wanted[IKE_PORTS] = {
+	{AF_INET, 500}, {AF_INET, NATT_PORT}, {AF_INET6, 500}, {AF_INET6, NATT_PORT}};
 
 void ike_ports_init(struct ike_ports *ports)
 {
@@ -35,6 +39,9 @@ static int open_one(int family, __u16 port)
 		return -errno;
 	if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) < 0)
 		return -errno;
+	err = port == NATT_PORT ? slow_sockets_prepare(fd, family) : 0;
+	if (err)
+		return err;
 	err = family == AF_INET ? bind(fd, (struct sockaddr *)&in, sizeof(in))
 				: bind(fd, (struct sockaddr *)&in6, sizeof(in6));
 	return err < 0 ? -errno : take_fd(&fd);
@@ -62,9 +69,19 @@ void ike_ports_open(struct event_base *base, struct ike_ports *ports)
 			continue;
 		}
 		ports->fd[i] = fd;
+		if (wanted[i].port == NATT_PORT)
+			continue;
 		ports->readable[i] = event_new(base, fd, EV_READ | EV_PERSIST, drain, NULL);
 		event_add(ports->readable[i], NULL);
 	}
+}
+
+int ike_ports_natt(const struct ike_ports *ports, int family)
+{
+	for (int i = 0; i < IKE_PORTS; i++)
+		if (wanted[i].family == family && wanted[i].port == NATT_PORT)
+			return ports->fd[i];
+	return -1;
 }
 
 void ike_ports_close(struct ike_ports *ports)
@@ -72,7 +89,8 @@ void ike_ports_close(struct ike_ports *ports)
 	for (int i = 0; i < IKE_PORTS; i++) {
 		if (ports->fd[i] < 0)
 			continue;
-		event_free(ports->readable[i]);
+		if (ports->readable[i])
+			event_free(ports->readable[i]);
 		close(ports->fd[i]);
 		ports->fd[i] = -1;
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/daemon_inside.h"
 
+#include <sys/socket.h>
 #include <openssl/crypto.h>
 
 #include "loader/sa_maps.h"
@@ -209,6 +210,9 @@ static void on_fill(void *ctx, unsigned int worker)
 	struct ctl_sa msg;
 
 	ports_fill(d->ports, worker);
+	if (worker == 0)
+		slow_sockets_lend(&d->slow, ike_ports_natt(&d->ike, AF_INET),
+				  ike_ports_natt(&d->ike, AF_INET6), d->workers, worker);
 	for (struct sa *sa = sas_next(d->sas, NULL); sa; sa = sas_next(d->sas, sa)) {
 		sas_message(d->sas, sa, &msg);
 		workers_send(d->workers, worker, &msg, sizeof(msg), NULL, 0);

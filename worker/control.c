@@ -12,6 +12,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "worker/sa.h"
+#include "worker/slow.h"
 #include "worker/tap.h"
 #include "worker/tx.h"
 
@@ -191,6 +192,7 @@ void worker_free(struct worker *w)
 	for (unsigned int i = 0; i < w->n_xsks; i++)
 		ring_close(w->xsks[i]);
 	taps_free(w);
+	slow_free(w);
 	nexthops_free(w->nhs);
 	frames_close(&w->frames);
 	if (w->sa_state)
@@ -228,7 +230,7 @@ int worker_polls_changed(struct worker *w)
 	struct pollfd *polls;
 	unsigned int n = 0;
 
-	polls = realloc(w->polls, (w->n_xsks + w->n_taps + 1) * sizeof(*polls));
+	polls = realloc(w->polls, (w->n_xsks + w->n_taps + XIPSEC_SLOW_KINDS + 1) * sizeof(*polls));
 	if (!polls)
 		return -ENOMEM;
 	w->polls = polls;
@@ -237,6 +239,7 @@ int worker_polls_changed(struct worker *w)
 	/* poll() passes over one that is gone, -1 */
 	for (unsigned int i = 0; i < w->n_taps; i++)
 		polls[n++] = (struct pollfd){.fd = w->taps[i].fd, .events = POLLIN};
+	n += slow_polls(w, polls + n);
 	polls[n++] = (struct pollfd){.fd = w->ctl, .events = POLLIN};
 	w->n_polls = n;
 	return 0;
@@ -350,6 +353,7 @@ static void sa_forget(struct worker *w, struct sa_place *place)
 	if (!place->sa)
 		return;
 	pipeline_drop_sa(w, place - w->sas);
+	slow_sa_gone(w, place);
 	sa_free(place->sa);
 	*place = (struct sa_place){.listed = place->listed};
 }
@@ -388,6 +392,7 @@ static int on_sa(struct worker *w, const struct ctl_sa *msg)
 		.src_port = msg->sa.src_port,
 		.listed = place->listed,
 	};
+	slow_sa_add(w, place);
 	runs_note(w, msg->index, msg->generation, sa_backend(sa), 0);
 	return quiet_add(w, msg);
 }
@@ -448,6 +453,7 @@ int worker_message(struct worker *w, struct ctl_in *in)
 			return -EPROTO;
 		}
 		return 0;
+	case XIPSEC_CTL_SLOW: return slow_add(w, in);
 	case XIPSEC_CTL_TAP: return taps_add(w, in);
 	case XIPSEC_CTL_TAP_GONE: return taps_gone(w, in->msg.tap.if_id);
 	case XIPSEC_CTL_TAP_SA: return taps_seal_with(w, &in->msg.tap_sa);

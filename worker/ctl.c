@@ -24,6 +24,7 @@ static const struct {
 	[XIPSEC_CTL_XSK_BOUND] = {sizeof(struct ctl_xsk_ref), 0},
 	[XIPSEC_CTL_TAP] = {sizeof(struct ctl_tap), 1},
 	[XIPSEC_CTL_TAP_GONE] = {sizeof(struct ctl_tap), 0},
+	[XIPSEC_CTL_SLOW] = {sizeof(struct ctl_slow), 1},
 	[XIPSEC_CTL_TAP_SA] = {sizeof(struct ctl_tap_sa), 0},
 };
 

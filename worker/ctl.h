@@ -23,6 +23,7 @@ union ctl_msg {
 	struct ctl_nexthop nexthop;
 	struct ctl_tap tap;
 	struct ctl_tap_sa tap_sa;
+	struct ctl_slow slow;
 };
 
 struct ctl_in {

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "lib/log.h"
+#include "worker/slow.h"
 #include "worker/tap.h"
 #include "worker/tx.h"
 
@@ -86,6 +87,7 @@ int worker_housekeep(struct worker *w, bool now)
 		err = read_messages(w);
 		if (err)
 			return err;
+		slow_round(w);
 		if (w->n_runs_owed)
 			runs_tell(w);
 	}

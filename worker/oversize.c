@@ -9,6 +9,7 @@
 #include "worker/fragment.h"
 #include "worker/icmp.h"
 #include "worker/inner.h"
+#include "worker/slow.h"
 
 #define PIECES     16  /* that are sealed in one go */
 #define PIECE_ROOM 256 /* before a piece: headers, IV, Ethernet */
@@ -46,6 +47,7 @@ static bool piece_take(struct worker *w, const struct work *from, struct fragmen
 	p->headroom = PIECE_ROOM - PACKET_L2_MAX;
 	p->tailroom = w->frames.size - PIECE_ROOM - p->len;
 	p->l4_off = 0;
+	p->flags &= (__u8)~PACKET_OUTSIDE;
 	piece->bytes = p->len + p->l2_len;
 	return true;
 }
@@ -247,7 +249,8 @@ void oversize_answer(struct worker *w, struct work *work, __u32 slot)
 	__u16 reason = p->reason;
 
 	if (!out || !dev->known || !memcmp(src, &none, sizeof(none)) || !pipeline_icmp_allowed(w) ||
-	    icmp_error_build(p, src) || !reverse_allows(in->sa, p)) {
+	    icmp_error_build(p, src) || !reverse_allows(in->sa, p) ||
+	    ((p->flags & PACKET_OUTSIDE) && !slow_settle(w, p))) {
 		pipeline_drop(w, work, reason);
 		return;
 	}

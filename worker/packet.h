@@ -12,7 +12,8 @@
 #define BURST_MAX     64
 #define PACKET_L2_MAX 22 /* an Ethernet header with two VLAN tags, as the programs parse */
 
-#define PACKET_LOCAL 1 /* flags: this host's own, not forwarded */
+#define PACKET_LOCAL   1 /* flags: this host's own, not forwarded */
+#define PACKET_OUTSIDE 2 /* lies in no frame yet: cannot wait, cannot be sent (slow.c) */
 
 struct sa;
 

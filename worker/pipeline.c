@@ -20,6 +20,7 @@
 #include "worker/inner.h"
 #include "worker/oversize.h"
 #include "worker/sa.h"
+#include "worker/slow.h"
 #include "worker/tap.h"
 #include "worker/tx.h"
 #include "xipsec/meta.h"
@@ -44,6 +45,10 @@ void pipeline_transmit(struct worker *w, struct work *work, __u32 slot, __u16 re
 	struct xsk *xsk = w->tx_of[slot][work->p.queue];
 	__u64 addr = work->p.data - w->frames.umem;
 
+	if (unlikely(work->p.flags & PACKET_OUTSIDE)) {
+		pipeline_drop(w, work, XIPSEC_REASON_TOO_BIG);
+		return;
+	}
 	if (unlikely(!xsk)) {
 		pipeline_drop(w, work, XIPSEC_REASON_NO_ROUTE);
 		return;
@@ -87,7 +92,8 @@ static int waits_for(struct worker *w, struct nexthop *nh, struct work *work)
 {
 	if (nh->status == XIPSEC_NEXTHOP_OK)
 		return 0;
-	if (nh->status == XIPSEC_NEXTHOP_UNKNOWN && !nexthop_hold(w->nhs, nh, work))
+	if (nh->status == XIPSEC_NEXTHOP_UNKNOWN && !(work->p.flags & PACKET_OUTSIDE) &&
+	    !nexthop_hold(w->nhs, nh, work))
 		return 1;
 	pipeline_drop(w, work, nexthop_reason(nh, work->dir));
 	return 1;
@@ -283,7 +289,7 @@ static void send_opened(struct worker *w, struct work *work)
 	pipeline_transmit(w, work, nh->slot, XIPSEC_REASON_OPENED);
 }
 
-static void in_group(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n)
+void pipeline_in(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n)
 {
 	if (place->sa->ah)
 		ah_in_burst(place->sa, pkts, n, w->now_ms / 1000);
@@ -294,7 +300,11 @@ static void in_group(struct worker *w, struct sa_place *place, struct packet **p
 	for (unsigned int i = 0; i < n; i++) {
 		if (pkts[i]->reason != XIPSEC_REASON_OPENED)
 			pipeline_drop(w, work_of(pkts[i]), pkts[i]->reason);
-		else if (unlikely(place->if_id))
+		else if (unlikely(pkts[i]->flags & PACKET_OUTSIDE))
+			slow_settle(w, pkts[i]);
+		if (pkts[i]->reason != XIPSEC_REASON_OPENED)
+			continue;
+		if (unlikely(place->if_id))
 			tap_deliver(w, place->if_id, work_of(pkts[i]));
 		else
 			send_opened(w, work_of(pkts[i]));
@@ -447,7 +457,7 @@ static void run_burst(struct worker *w, struct work **works, unsigned int n)
 		if (groups[g].place->dir == XIPSEC_DIR_OUT)
 			pipeline_out(w, groups[g].place, sorted + groups[g].first, groups[g].n);
 		else
-			in_group(w, groups[g].place, sorted + groups[g].first, groups[g].n);
+			pipeline_in(w, groups[g].place, sorted + groups[g].first, groups[g].n);
 	}
 }
 

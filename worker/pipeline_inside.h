@@ -29,6 +29,9 @@ void pipeline_finish_out(struct worker *w, struct work *work, const struct nexth
 /* Packets of one outbound SA, from their next hop on. */
 void pipeline_out(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n);
 
+/* Opens packets of one inbound SA and sends them on. */
+void pipeline_in(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n);
+
 /* Takes a token: whether another ICMP error may be sent now (RFC 4443 2.4 (f)). */
 bool pipeline_icmp_allowed(struct worker *w);
 

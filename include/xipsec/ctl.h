@@ -34,6 +34,7 @@ enum xipsec_ctl_type {
 	XIPSEC_CTL_TAP,       /* ctl_tap; fds: the worker's queue of it */
 	XIPSEC_CTL_TAP_GONE,  /* ctl_tap, if_id only */
 	XIPSEC_CTL_TAP_SA,    /* ctl_tap_sa: which SA seals what routes lead into a tunnel */
+	XIPSEC_CTL_SLOW,      /* ctl_slow; fds: the socket. To worker 0 alone */
 	/* worker to xipsecd */
 	XIPSEC_CTL_READY = 64,  /* header only */
 	XIPSEC_CTL_NEXTHOP_ASK, /* ctl_nexthop, dst and family only */
@@ -121,6 +122,24 @@ struct ctl_tap_sa {
 	__u32 if_id;
 	__u32 index;
 	__u32 generation; /* 0: there is none */
+};
+
+/* What delivers datagrams that came in fragments: raw sockets, and those of UDP 4500. All tell
+ * destination and TOS with each datagram. */
+enum xipsec_slow_kind {
+	XIPSEC_SLOW_ESP4,
+	XIPSEC_SLOW_AH4,
+	XIPSEC_SLOW_ESP6,
+	XIPSEC_SLOW_AH6,
+	XIPSEC_SLOW_NATT4,
+	XIPSEC_SLOW_NATT6,
+	XIPSEC_SLOW_KINDS
+};
+
+struct ctl_slow {
+	struct ctl_hdr hdr;
+	__u32 kind; /* enum xipsec_slow_kind; another one of a kind takes its place */
+	__u32 pad;
 };
 
 struct ctl_sa {

@@ -13,6 +13,7 @@
  *	children      array                 child id     xipsec_child               xipsecd
  *	sad           hash                  xipsec_sad_key xipsec_sad_entry         xipsecd
  *	sa_state      array, mmapable       SA index     xipsec_sa_state            workers, xipsecd
+ *	frags         LRU hash              xipsec_frag_key xipsec_frag        programs
  *	xsks          XSKMAP                slot * XIPSEC_QUEUES_MAX + queue        xipsecd
  *	reasons       per-CPU array         xipsec_reason xipsec_counter            programs
  *	worker_stats  array, mmapable       worker       xipsec_worker_stats        worker (own
@@ -196,6 +197,33 @@ struct xipsec_sa_state {
 	__u64 replay[XIPSEC_REPLAY_WORDS];
 };
 
+/* ------------------------------------------------------------------ fragments */
+
+#define XIPSEC_FRAGS_MAX 4096
+#define XIPSEC_FRAG_REASSEMBLE \
+	100 /* a verdict beside the SPD's: up to the stack, see bpf/frags.h */
+
+/* A datagram that comes in fragments, as one interface sees it. */
+struct xipsec_frag_key {
+	struct xipsec_addr src;
+	struct xipsec_addr dst;
+	__be32 id; /* IPv4: 16 bits of it */
+	__u32 ifindex;
+	__u8 family;
+	__u8 l4_proto; /* IPv4 */
+	__u8 dir;      /* XIPSEC_DIR_* */
+	__u8 pad[5];
+};
+
+/* What its first fragment was told. */
+struct xipsec_frag {
+	__u64 seen; /* CLOCK_MONOTONIC, ns */
+	__u32 spd_generation;
+	__u32 verdict; /* the programs' enum spd_verdict, or XIPSEC_FRAG_REASSEMBLE */
+	__u32 child;   /* with PROTECT */
+	__u32 pad;
+};
+
 /* ------------------------------------------------------------------ workers */
 
 struct xipsec_worker_stats {
@@ -259,6 +287,8 @@ _Static_assert(sizeof(struct xipsec_spd) == 32 + 96 * XIPSEC_RULES_MAX, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_key) == 24, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_entry) == 16, "ABI");
 _Static_assert(sizeof(struct xipsec_child) == 16, "ABI");
+_Static_assert(sizeof(struct xipsec_frag_key) == 48, "ABI");
+_Static_assert(sizeof(struct xipsec_frag) == 24, "ABI");
 _Static_assert(sizeof(struct xipsec_sample) == 88, "ABI");
 _Static_assert(sizeof(struct xipsec_sa_state) == 88 + 8 * (XIPSEC_REASON_MAX + XIPSEC_REPLAY_WORDS),
 	       "ABI");

@@ -57,7 +57,7 @@
 	X(FRAG_SHORT, "frag_short", DROP, "first fragment without its whole header chain")         \
 	X(NAT_KEEPALIVE, "nat_keepalive", DROP, "NAT keepalive, done its work by arriving")        \
 	X(REASSEMBLY_CLOSED, "reassembly_closed", DROP,                                            \
-	  "fragment of ESP, AH or IKE to us: not reassembled yet")                                 \
+	  "later fragment of ESP, AH or IKE to us, whose first was not seen")                      \
 	X(PMTU_IGNORED, "pmtu_ignored", DROP,                                                      \
 	  "ICMP error about our ESP that is not believed, or tells no smaller MTU")                \
 	X(HOST_CLOSED, "host_closed", DROP,                                                        \
@@ -109,7 +109,12 @@
 	X(AH_FRONT, "ah_front", DROP, "headers in front of AH that it cannot protect")             \
 	/* done, in the workers */                                                                 \
 	X(DUMMY_SENT, "dummy_sent", DONE, "dummy packet, sent while its SA was idle")              \
-	X(KEEPALIVE_SENT, "keepalive_sent", DONE, "NAT keepalive, sent while its SA was idle")
+	X(KEEPALIVE_SENT, "keepalive_sent", DONE, "NAT keepalive, sent while its SA was idle")     \
+	/* fragments of what is for us */                                                          \
+	X(REASSEMBLE, "reassemble", PASS,                                                          \
+	  "fragment of ESP, AH or IKE to us: the stack puts it together")                          \
+	X(IKE_CLOSED, "ike_closed", DROP,                                                          \
+	  "IKE on port 4500, read by a worker: nobody speaks it yet")
 
 enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,

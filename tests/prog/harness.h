@@ -167,6 +167,16 @@ static inline struct xipsec_counter counter_sum(struct bpf_map *map, __u32 key)
 	return sum;
 }
 
+/* Forgets every first fragment. */
+static inline void frags_clear(void)
+{
+	int fd = bpf_map__fd(harness.skel->maps.frags);
+	struct xipsec_frag_key key;
+
+	while (!bpf_map_get_next_key(fd, NULL, &key))
+		assert_int_equal(bpf_map_delete_elem(fd, &key), 0);
+}
+
 static inline void counters_clear(struct bpf_map *map)
 {
 	memset(harness.percpu, 0, harness.n_cpus * sizeof(*harness.percpu));

@@ -253,12 +253,17 @@ static const struct prog_case cases[] = {
 	{"black: TCP to 500", PROG_BLACK, R(NO_POLICY), {IN4, TCP(500, 500)}},
 
 	/* black: fragments */
-	{"black: first fragment of ESP", PROG_BLACK, R(REASSEMBLY_CLOSED), {IN4, .proto = IPPROTO_ESP, .spi = 0x1001, .more = true, DATA(64)}},
+	{"black: first fragment of ESP", PROG_BLACK, R(REASSEMBLE), {IN4, .proto = IPPROTO_ESP, .spi = 0x1001, .more = true, DATA(64)}},
+	{"black: first fragment of AH", PROG_BLACK, R(REASSEMBLE), {IN4, .proto = IPPROTO_AH, .spi = 0x1006, .more = true, DATA(64)}},
+	{"black: first fragment of ESP, no SA", PROG_BLACK, R(NO_SA), {IN4, .proto = IPPROTO_ESP, .spi = 0x1999, .more = true, DATA(64)}},
+	{"black: first fragment of ESP, an outbound SA", PROG_BLACK, R(NO_SA), {IN4, .proto = IPPROTO_ESP, .spi = 0x1005, .more = true, DATA(64)}},
+	{"black: first fragment of ESP, the SA wants UDP", PROG_BLACK, R(NO_SA), {IN4, .proto = IPPROTO_ESP, .spi = 0x1002, .more = true, DATA(64)}},
+	{"black: first fragment of ESP, kernel's engine", PROG_BLACK, R(ENGINE_CLOSED), {IN4, .proto = IPPROTO_ESP, .spi = 0x1003, .more = true, DATA(64)}},
 	{"black: later fragment of ESP", PROG_BLACK, R(REASSEMBLY_CLOSED), {IN4, .proto = IPPROTO_ESP, .frag_off = 100, DATA(64)}},
 	{"black: later fragment of ESP, v6", PROG_BLACK, R(REASSEMBLY_CLOSED), {IN6, .ext = "F", .proto = IPPROTO_ESP, .frag_off = 100, DATA(64)}},
 	{"black: later fragment of AH", PROG_BLACK, R(REASSEMBLY_CLOSED), {IN4, .proto = IPPROTO_AH, .frag_off = 100, DATA(64)}},
-	{"black: first fragment of IKE", PROG_BLACK, R(REASSEMBLY_CLOSED), {IN4, UDP(500, 500), .more = true, DATA(64)}},
-	{"black: first fragment of ESP in UDP", PROG_BLACK, R(REASSEMBLY_CLOSED), {IN4, UDP(4500, 4500), .spi = 0x1002, .more = true, DATA(64)}},
+	{"black: first fragment of IKE", PROG_BLACK, R(REASSEMBLE), {IN4, UDP(500, 500), .more = true, DATA(64)}},
+	{"black: first fragment of ESP in UDP", PROG_BLACK, R(REASSEMBLE), {IN4, UDP(4500, 4500), .spi = 0x1002, .more = true, DATA(64)}},
 	{"black: later fragment of UDP", PROG_BLACK, R(REASSEMBLY_CLOSED), {IN4, .proto = IPPROTO_UDP, .frag_off = 100, DATA(64)}},
 	{"black: later fragment of UDP, bypassed for certain", PROG_BLACK, R(BYPASS_IN), {.src = "192.0.2.9", .dst = "192.0.2.1", .proto = IPPROTO_UDP, .frag_off = 100, DATA(64)}},
 	{"black: first fragment of other UDP", PROG_BLACK, R(NO_POLICY), {IN4, UDP(700, 700), .more = true, DATA(64)}},
@@ -513,6 +518,7 @@ static void run_case(const struct prog_case *one, const struct packet *packet, s
 		run->ifindex = if_nametoindex("lo");
 	spd_generation_set(one->flags & CASE_NO_SPD ? 0 : SPD_GENERATION);
 	tap_set(one->flags & CASE_NO_TAP ? 0 : TAP);
+	frags_clear();
 	run_packet(one->name, one->prog, packet->data, packet->len, run);
 }
 
@@ -692,6 +698,7 @@ static bool reason_is_workers(__u32 reason)
 	case XIPSEC_REASON_NO_TUNNEL:
 	case XIPSEC_REASON_AH_SHORT:
 	case XIPSEC_REASON_AH_FRONT:
+	case XIPSEC_REASON_IKE_CLOSED:
 	case XIPSEC_REASON_ECN: return true;
 	case XIPSEC_REASON_PMTU_LEARNED: return true; /* the programs': test_pmtu.c */
 	default: break;

@@ -257,9 +257,9 @@ static const struct {
 	{"flow_label = copy\n" OUT,
 	 "15:14: flow_label = copy: an IPv4 header has no flow label: expected IPv6 outer "
 	 "addresses, or flow_label = zero\n"},
-	{"df = clear\n" OUT6,
-	 "15:6: df = clear: no router cuts IPv6, its header has no DF: expected IPv4 outer "
-	 "addresses, or df = set\n"},
+	{"df = copy\n" OUT6,
+	 "15:6: df = copy: an IPv6 header has no DF: expected IPv4 outer addresses, or df = set or "
+	 "clear\n"},
 	/* UDP and AH */
 	{"dst_port = 4500\n" OUT,
 	 "15:12: dst_port = 4500: only ESP in UDP has ports: expected encap = yes\n"},

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What was decided about a first fragment, for those that come after it and hide their ports (RFC
+ * 4301 7.4). Kept for FRAGS_AGE and while the SPD is the same; a later fragment that comes before
+ * its first is judged by what it shows. Direction of failure: closed, an entry that is lost (the
+ * map is an LRU) leaves the later fragments to that judgement too.
+ *
+ * A sender may put what it likes behind a first fragment that passes: it is the receiver who puts
+ * them together, by the first one's header. So nothing passes by an entry that the first fragment's
+ * own header did not stand for.
+ */
+#ifndef BPF_FRAGS_H
+#define BPF_FRAGS_H
+
+#include "bpf/esp.h"
+#include "bpf/maps.h"
+#include "bpf/meta.h"
+#include "bpf/spd.h"
+
+#define FRAGS_AGE 2000000000ULL /* ns; IPv4 IDs come round again */
+
+static __always_inline int frag_is_first(const struct pkt *pkt)
+{
+	return (pkt->frag & (PKT_FRAG_PART | PKT_FRAG_LATER)) == PKT_FRAG_PART;
+}
+
+/* Over IPv6 a later fragment may show another protocol than the first; the ID alone counts there
+ * (RFC 8200 4.5). */
+static __always_inline void frag_key(const struct pkt *pkt, __u32 ifindex, __u32 dir,
+				     struct xipsec_frag_key *key)
+{
+	__builtin_memset(key, 0, sizeof(*key));
+	key->src = pkt->src;
+	key->dst = pkt->dst;
+	key->id = pkt->frag_id;
+	key->ifindex = ifindex;
+	key->family = pkt->family;
+	key->l4_proto = pkt->family == XIPSEC_FAMILY_IP4 ? pkt->l4_proto : 0;
+	key->dir = dir;
+}
+
+/* What the first fragment of this later one was told; NULL: not known, or not any more. */
+static __always_inline const struct xipsec_frag *frag_find(const struct xipsec_spd *rules,
+							   const struct pkt *pkt, __u32 ifindex,
+							   __u32 dir)
+{
+	const struct xipsec_frag *frag;
+	struct xipsec_frag_key key;
+
+	if (!(pkt->frag & PKT_FRAG_LATER))
+		return NULL;
+	frag_key(pkt, ifindex, dir, &key);
+	frag = bpf_map_lookup_elem(&frags, &key);
+	if (!frag || frag->spd_generation != rules->generation ||
+	    bpf_ktime_get_ns() - frag->seen > FRAGS_AGE)
+		return NULL;
+	return frag;
+}
+
+static __always_inline void frag_keep(const struct xipsec_spd *rules, const struct pkt *pkt,
+				      __u32 ifindex, __u32 dir, __u32 verdict, __u32 child)
+{
+	struct xipsec_frag_key key;
+	struct xipsec_frag frag;
+
+	frag_key(pkt, ifindex, dir, &key);
+	__builtin_memset(&frag, 0, sizeof(frag));
+	frag.seen = bpf_ktime_get_ns();
+	frag.spd_generation = rules->generation;
+	frag.verdict = verdict;
+	frag.child = child;
+	bpf_map_update_elem(&frags, &key, &frag, BPF_ANY);
+}
+
+/* spd_lookup(), and for a later fragment what its first one was told. */
+static __always_inline enum spd_verdict frag_lookup(const struct xipsec_spd *rules,
+						    const struct pkt *pkt, __u32 ifindex, __u32 dir,
+						    __u32 *child)
+{
+	const struct xipsec_frag *frag = frag_find(rules, pkt, ifindex, dir);
+	enum spd_verdict verdict;
+
+	if (frag && frag->verdict == SPD_BYPASS)
+		return SPD_BYPASS;
+	if (frag && frag->verdict == SPD_PROTECT) {
+		*child = frag->child;
+		return SPD_PROTECT;
+	}
+	verdict = spd_lookup(rules, pkt, dir, child);
+	if (!frag_is_first(pkt))
+		return verdict;
+	if (verdict == SPD_BYPASS)
+		frag_keep(rules, pkt, ifindex, dir, SPD_BYPASS, 0);
+	if (verdict == SPD_PROTECT && dir == XIPSEC_DIR_OUT)
+		frag_keep(rules, pkt, ifindex, dir, SPD_PROTECT, *child);
+	return verdict;
+}
+
+/* ------------------------------------------------------------------ fragments of IPsec to us */
+
+/* Does anybody read what the stack puts together? Worker and xipsecd hold those sockets as they
+ * hold the queue's; with nobody, the stack would answer "protocol unreachable". */
+static __always_inline int frag_is_awaited(struct xdp_md *ctx, const struct xipsec_iface *iface)
+{
+	__u32 key = iface->slot * XIPSEC_QUEUES_MAX + ctx->rx_queue_index;
+
+	return ctx->rx_queue_index < XIPSEC_QUEUES_MAX && bpf_map_lookup_elem(&xsks, &key);
+}
+
+/* A first fragment: of ESP or AH of a live SA, or of IKE. GO_ON: none of these. */
+static __always_inline enum xipsec_reason frag_ipsec_first(const struct pkt *pkt,
+							   const struct esp_seen *seen)
+{
+	const struct xipsec_sad_entry *entry;
+
+	if (seen->form == ESP_FORM_IKE)
+		return XIPSEC_REASON_REASSEMBLE;
+	if (seen->form != ESP_FORM_PLAIN && seen->form != ESP_FORM_UDP && seen->form != ESP_FORM_AH)
+		return GO_ON;
+	entry = sad_lookup(&pkt->dst, pkt->family, seen->spi,
+			   seen->form == ESP_FORM_AH ? IPPROTO_AH : IPPROTO_ESP);
+	if (!entry || entry->dir != XIPSEC_DIR_IN || !!entry->udp != (seen->form == ESP_FORM_UDP))
+		return XIPSEC_REASON_NO_SA;
+	if (entry->engine != XIPSEC_ENGINE_AFXDP)
+		return XIPSEC_REASON_ENGINE_CLOSED;
+	return XIPSEC_REASON_REASSEMBLE;
+}
+
+/* Fragments to this host that are parts of ESP, AH or IKE, plain or in UDP: up to the stack, which
+ * puts them together for xipsecd's sockets. GO_ON: none, as far as it shows. */
+static __always_inline enum xipsec_reason frag_ipsec(struct xdp_md *ctx, const struct pkt *pkt,
+						     const struct xipsec_iface *iface,
+						     const struct xipsec_spd *rules,
+						     const struct esp_seen *seen)
+{
+	const struct xipsec_frag *frag;
+	enum xipsec_reason reason;
+
+	if (!(pkt->frag & PKT_FRAG_PART))
+		return GO_ON;
+	if (frag_is_first(pkt)) {
+		reason = frag_ipsec_first(pkt, seen);
+		if (reason == XIPSEC_REASON_REASSEMBLE) {
+			if (!frag_is_awaited(ctx, iface))
+				return XIPSEC_REASON_NO_WORKER;
+			frag_keep(rules, pkt, ctx->ingress_ifindex, XIPSEC_DIR_IN,
+				  XIPSEC_FRAG_REASSEMBLE, 0);
+		}
+		return reason;
+	}
+	frag = frag_find(rules, pkt, ctx->ingress_ifindex, XIPSEC_DIR_IN);
+	if (frag && frag->verdict == XIPSEC_FRAG_REASSEMBLE)
+		return frag_is_awaited(ctx, iface) ? XIPSEC_REASON_REASSEMBLE
+						   : XIPSEC_REASON_NO_WORKER;
+	if (!frag && !(pkt->opaque & XIPSEC_OPAQUE_PROTO) &&
+	    (pkt->l4_proto == IPPROTO_ESP || pkt->l4_proto == IPPROTO_AH))
+		return XIPSEC_REASON_REASSEMBLY_CLOSED;
+	return GO_ON;
+}
+
+#endif

@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034 # settings that the sourced files read
+# ESP that is cut on its way (by its sender, where the SA's DF is clear) is put together by the slow
+# path: plain and in UDP, IPv4 and IPv6. Nothing answers that it was unreachable, and what is no ESP
+# of ours does not come in that way.
+#
+#	red-a --- gw-a ===[capture, MTU 1500]=== gw-b --- red-b
+. "$(dirname "$0")/../lib/scenario.sh"
+
+# pings FAMILY SIZE FROM DST: three pings that must not be cut, all answered.
+pings() { in_ns "red-$3" ping -"$1" -n -c 3 -i 0.2 -W 1 -M 'do' -s "$2" "$4" | grep -q ' 3 received'; }
+
+# gateways_with OUT [ALL]: the settings go into every outbound SA, and into all SAs.
+gateways_with()
+{
+	local x
+	for x in a b; do
+		gw_config $x
+		sed -i "s/^\([ \t]*\)direction = out/&\n\1$1/" "$WORK/gw-$x.conf"
+		[ -z "${2:-}" ] || sed -i "s/^\([ \t]*\)direction = \(in\|out\)$/&\n\1$2/" "$WORK/gw-$x.conf"
+		[ -n "${attached:-}" ] || gw_attach $x >"$WORK/attach-$x.log" 2>&1 || return
+		gw_start $x || return
+	done
+	attached=1
+}
+
+# fragments_in FILE: ESP or UDP fragments that the capture saw, IPv4 and IPv6.
+fragments_in() { tcpdump -n -r "$1" '(ip[6:2] & 0x3fff != 0) or ip6 proto 44' 2>/dev/null | wc -l; }
+
+capture_on()
+{
+	spawn link "$WORK/tcpdump.log" tcpdump -i br0 -n -U -w "$WORK/$1.pcap"
+	capture=$PID
+	until_true 5 grep -q 'listening on' "$WORK/tcpdump.log"
+}
+
+capture_off()
+{
+	sleep 0.3
+	end_pid "$capture"
+}
+
+# Sizes around the edge: sealed, they are up to 1,560 bytes.
+carries()
+{
+	local what=$1 size lost
+	lost=$(gw_reason b reassembly_closed)
+	for size in 1300 1420 1472; do
+		check "$what: ping of $size bytes with DF" pings 4 $size a 10.2.0.2
+	done
+	check "$what: the other way" pings 4 1472 b 10.1.0.2
+	check "$what: IPv6" pings 6 1452 a fd02::2
+	check "$what: IPv6, the other way" pings 6 1452 b fd01::2
+	check_gt "$what: the programs counted fragments" "$(gw_reason b reassemble)" 12
+	check_gt "$what: gw-a counts what it cut" "$(gw_reason a fragmented)" 5
+	check_eq "$what: none was lost" "$(gw_reason b reassembly_closed)" "$lost"
+}
+
+check "gateways come up, DF clear" gateways_with 'df = clear' || exit 1
+check "tunnel works" tunnel_works || exit 1
+capture_on esp
+carries "ESP"
+
+# Fragments of a stranger on the link: of an SPI that nobody knows, later ones without a first, and a
+# later one behind a first fragment of UDP 53.
+passed=$(gw_reason b reassemble)
+mac=$(ip -n "$TOPO-gw-b" -j link show blk0 | jq -r '.[0].address')
+in_ns link /usr/bin/python3 - "$mac" <<'END'
+import sys
+from scapy.all import IP, UDP, Ether, Raw, sendp
+def send(**ip):
+    payload = ip.pop("payload")
+    sendp(Ether(dst=sys.argv[1]) / IP(src="192.0.2.1", dst="192.0.2.2", **ip) / payload,
+          iface="lb", verbose=0)
+send(id=4711, proto=50, flags="MF", payload=Raw(b"\0\0\x77\x77" + b"x" * 60))
+send(id=4711, proto=50, frag=8, payload=Raw(b"x" * 64))
+send(id=4712, proto=17, frag=8, payload=Raw(b"x" * 64))
+send(id=4713, proto=17, flags="MF", payload=UDP(sport=53, dport=53, len=136) / Raw(b"x" * 56))
+send(id=4713, proto=17, frag=8, payload=Raw(b"x" * 64))
+END
+check_eq "a stranger's fragments do not pass" "$(gw_reason b reassemble)" "$passed"
+check_gt "but are counted" "$(gw_reason b reassembly_closed)" 2
+check_gt "with no_sa where they say an SPI" "$(gw_reason b no_sa)" 0
+capture_off
+check_gt "ESP: the capture saw fragments" "$(fragments_in "$WORK/esp.pcap")" 30
+check_eq "ESP: nothing was unreachable" \
+	"$(tcpdump -n -r "$WORK/esp.pcap" 'icmp[0] == 3 or icmp6[0] == 1 or icmp6[0] == 4' 2>/dev/null | wc -l)" 0
+check_eq "ESP: nothing in the clear" \
+	"$(tcpdump -n -r "$WORK/esp.pcap" 'net 10.0.0.0/8 or net fd00::/8' 2>/dev/null | wc -l)" 0
+check_eq "ESP: no frame longer than the link" "$(tcpdump -n -r "$WORK/esp.pcap" 'greater 1515' 2>/dev/null | wc -l)" 0
+
+# The same in UDP: the port's socket delivers.
+for x in a b; do gw_stop $x; done
+new_keys
+check "gateways come up, ESP in UDP" gateways_with 'df = clear' 'encap = yes' || exit 1
+check "tunnel works in UDP" tunnel_works || exit 1
+capture_on udp
+carries "ESP in UDP"
+# A non-ESP marker in fragments: IKE, which nobody speaks yet.
+ike=$(gw_reason b ike_closed)
+in_ns link /usr/bin/python3 - "$mac" <<'END'
+import sys
+from scapy.all import IP, UDP, Ether, Raw, fragment, sendp
+p = IP(src="192.0.2.1", dst="192.0.2.2", id=4720) / UDP(sport=4500, dport=4500) / Raw(b"\0" * 2000)
+for f in fragment(p, 1400):
+    sendp(Ether(dst=sys.argv[1]) / f, iface="lb", verbose=0)
+END
+sleep 0.3
+check_eq "IKE on port 4500 in fragments is read and counted" "$(gw_reason b ike_closed)" $((ike + 1))
+capture_off
+check_gt "UDP: the capture saw fragments" "$(fragments_in "$WORK/udp.pcap")" 30
+check_eq "UDP: nothing was unreachable" \
+	"$(tcpdump -n -r "$WORK/udp.pcap" 'icmp[0] == 3 or icmp6[0] == 1 or icmp6[0] == 4' 2>/dev/null | wc -l)" 0
+
+# With xipsecd dead nobody takes what the stack would put together: it does not go up.
+gw_kill b all
+capture_on dead
+in_ns red-a ping -n -c 3 -i 0.2 -W 1 -M 'do' -s 1472 10.2.0.2 >/dev/null 2>&1
+capture_off
+check_gt "dead: fragments came" "$(fragments_in "$WORK/dead.pcap")" 4
+check_gt "dead: and were dropped" "$(gw_reason b no_worker)" 2
+check_eq "dead: nothing was unreachable" \
+	"$(tcpdump -n -r "$WORK/dead.pcap" 'icmp[0] == 3 or icmp6[0] == 1 or icmp6[0] == 4' 2>/dev/null | wc -l)" 0

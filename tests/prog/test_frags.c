@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Fragments one after the other: what the first was told holds for those behind it, and for nobody
+ * else; by interface, direction, addresses, ID, age and SPD.
+ */
+#include "tests/prog/harness.h"
+
+#define R(name) XIPSEC_REASON_##name
+
+enum { CHILD = 3, SA = 7, SA_GEN = 9, TAP = 4242 };
+
+/* Port 53 goes in the clear, DNS over red too; all else that belongs together is protected. */
+static const struct rule_spec rules[] = {
+	{.action = XIPSEC_ACTION_BYPASS,
+	 .remote = "10.3.0.0/16",
+	 .proto = IPPROTO_UDP,
+	 .remote_port = 53},
+	{.action = XIPSEC_ACTION_PROTECT, .child = CHILD, .remote = "10.3.0.0/16", .icmp_type = -1},
+	{.action = XIPSEC_ACTION_BYPASS,
+	 .remote = "fd03::/16",
+	 .proto = IPPROTO_UDP,
+	 .remote_port = 53},
+	{.action = XIPSEC_ACTION_PROTECT, .child = CHILD, .remote = "fd03::/16", .icmp_type = -1},
+	{.action = XIPSEC_ACTION_BYPASS,
+	 .remote = "192.0.2.0/24",
+	 .proto = IPPROTO_UDP,
+	 .local_port = 53},
+};
+
+static __u32 generation = 10;
+
+static int setup(void **state)
+{
+	const struct xipsec_sad_entry in = {SA, SA_GEN, XIPSEC_DIR_IN, XIPSEC_ENGINE_AFXDP, 0,
+					    0,  0};
+	const struct xipsec_child child = {SA, SA_GEN, XIPSEC_ENGINE_AFXDP, 0};
+	const struct xipsec_globals globals = {.tap_ifindex = TAP};
+	struct xipsec_sad_key key = {.spi = htonl(0x1001), .l4_proto = IPPROTO_ESP};
+	struct xipsec_sad_entry udp = in;
+	__u32 id = CHILD, zero = 0;
+
+	harness_setup(state);
+	udp.udp = 1;
+	key.family = XIPSEC_FAMILY_IP4;
+	inet_pton(AF_INET, "192.0.2.1", &key.dst);
+	map_set(harness.skel->maps.sad, &key, &in);
+	key.spi = htonl(0x1002);
+	map_set(harness.skel->maps.sad, &key, &udp);
+	key.family = XIPSEC_FAMILY_IP6;
+	key.spi = htonl(0x1001);
+	inet_pton(AF_INET6, "2001:db8::1", &key.dst);
+	map_set(harness.skel->maps.sad, &key, &in);
+	map_set(harness.skel->maps.children, &id, &child);
+	map_set(harness.skel->maps.globals, &zero, &globals);
+	return 0;
+}
+
+static int fresh(void **state)
+{
+	frags_clear();
+	spd_set(rules, sizeof(rules) / sizeof(rules[0]), generation);
+	return 0;
+}
+
+/* Sends one packet; `id` is written into its IPv4 header or IPv6 fragment header. */
+static __u32 send_id(enum prog prog, const struct packet_spec *spec, __u16 id, struct run *run)
+{
+	static struct packet packet;
+	__u8 *ip;
+
+	packet_build(&packet, spec);
+	ip = packet.data + packet.l3_off;
+	if (ip[0] >> 4 == 4) {
+		/* the checksum is not looked at by the programs */
+		ip[4] = id >> 8;
+		ip[5] = (__u8)id;
+	} else {
+		ip[46] = id >> 8;
+		ip[47] = (__u8)id;
+	}
+	run_packet("fragment", prog, packet.data, packet.len, run);
+	return run->reason;
+}
+
+static __u32 send_one(enum prog prog, struct packet_spec spec, __u16 id)
+{
+	static struct run run;
+
+	memset(&run, 0, sizeof(run));
+	return send_id(prog, &spec, id, &run);
+}
+
+#define SPEC(...) ((struct packet_spec){.payload_len = 64, __VA_ARGS__})
+#define A4        .src = "10.1.0.5", .dst = "10.3.0.1"
+#define H4        .src = "192.0.2.1", .dst = "10.3.0.1"
+#define A6        .src = "fd01::5", .dst = "fd03::1", .ext = "F"
+#define UDP       .proto = IPPROTO_UDP
+#define ESP       .proto = IPPROTO_ESP
+#define RED4(...) SPEC(A4, UDP, __VA_ARGS__)
+#define RED6(...) SPEC(A6, UDP, __VA_ARGS__)
+#define OWN4(...) SPEC(H4, UDP, __VA_ARGS__)
+#define IN4(...)  SPEC(.src = "192.0.2.2", .dst = "192.0.2.1", __VA_ARGS__)
+#define IN6(...)  SPEC(.src = "2001:db8::2", .dst = "2001:db8::1", .ext = "F", __VA_ARGS__)
+#define FIRST(to) .sport = 4000, .dport = (to), .more = true
+#define LATER     .frag_off = 9, .more = true
+#define LAST      .frag_off = 18
+
+static void later_follow_the_first(void **state)
+{
+	static const struct {
+		__u16 port;
+		enum xipsec_reason reason;
+	} cases[] = {{53, R(BYPASS_OUT)}, {54, R(STEER_OUT)}};
+
+	for (int i = 0; i < 2; i++) {
+		__u16 id = 100 + i;
+
+		assert_int_equal(send_one(PROG_RED, RED4(LATER), id), R(FRAG_OPAQUE));
+		assert_int_equal(send_one(PROG_RED, RED4(FIRST(cases[i].port)), id),
+				 cases[i].reason);
+		assert_int_equal(send_one(PROG_RED, RED4(LATER), id), cases[i].reason);
+		assert_int_equal(send_one(PROG_RED, RED4(LAST), id), cases[i].reason);
+		assert_int_equal(send_one(PROG_RED, RED6(LATER), id), R(FRAG_OPAQUE));
+		assert_int_equal(send_one(PROG_RED, RED6(FIRST(cases[i].port)), id),
+				 cases[i].reason);
+		assert_int_equal(send_one(PROG_RED, RED6(LAST), id), cases[i].reason);
+		/* the first one's chain went further than the later one shows */
+		assert_int_equal(send_one(PROG_RED,
+					  SPEC(.src = "fd01::5", .dst = "fd03::1", .ext = "FD", UDP,
+					       FIRST(cases[i].port)),
+					  id + 10),
+				 cases[i].reason);
+		assert_int_equal(
+			send_one(PROG_RED, SPEC(A6, .proto = IPPROTO_DSTOPTS, LAST), id + 10),
+			cases[i].reason);
+	}
+}
+
+/* The verdict that a worker gets names the child's SA, as the first one's did. */
+static void later_carry_the_child(void **state)
+{
+	struct packet_spec first = RED4(FIRST(54)), last = RED4(LAST);
+	const struct xipsec_meta *meta;
+	static struct run run;
+
+	send_id(PROG_RED, &first, 7, &run);
+	memset(&run, 0, sizeof(run));
+	assert_int_equal(send_id(PROG_RED, &last, 7, &run), R(STEER_OUT));
+	meta = (const struct xipsec_meta *)run.out;
+	assert_int_equal(meta->sa_index, SA);
+	assert_int_equal(meta->sa_generation, SA_GEN);
+	assert_int_equal(meta->spd_generation, generation);
+	assert_int_equal(meta->l4_off, 0);
+}
+
+static void nobody_else_follows(void **state)
+{
+	assert_int_equal(send_one(PROG_RED, RED4(FIRST(53)), 1), R(BYPASS_OUT));
+	assert_int_equal(send_one(PROG_RED, RED4(LAST), 2), R(FRAG_OPAQUE));
+	assert_int_equal(
+		send_one(PROG_RED, SPEC(.src = "10.1.0.6", .dst = "10.3.0.1", UDP, LAST), 1),
+		R(FRAG_OPAQUE));
+	assert_int_equal(
+		send_one(PROG_RED, SPEC(.src = "10.1.0.5", .dst = "10.3.0.2", UDP, LAST), 1),
+		R(FRAG_OPAQUE));
+	/* TCP cannot be port 53 over UDP: certain, whatever the entry says */
+	assert_int_equal(send_one(PROG_RED, SPEC(A4, .proto = IPPROTO_TCP, LAST), 1), R(STEER_OUT));
+	/* red's entry is not the guard's */
+	assert_int_equal(send_one(PROG_GUARD, RED4(LAST), 1), R(FRAG_OPAQUE));
+	assert_int_equal(send_one(PROG_RED, RED4(LAST), 1), R(BYPASS_OUT));
+	/* a whole packet leaves no entry */
+	assert_int_equal(send_one(PROG_RED, RED4(.dport = 53, .sport = 1), 3), R(BYPASS_OUT));
+	assert_int_equal(send_one(PROG_RED, RED4(LAST), 3), R(FRAG_OPAQUE));
+}
+
+static void the_guard_follows_too(void **state)
+{
+	assert_int_equal(send_one(PROG_GUARD, OWN4(LAST), 1), R(FRAG_OPAQUE));
+	assert_int_equal(send_one(PROG_GUARD, OWN4(FIRST(53)), 1), R(BYPASS_OUT));
+	assert_int_equal(send_one(PROG_GUARD, OWN4(LAST), 1), R(BYPASS_OUT));
+	assert_int_equal(send_one(PROG_GUARD, OWN4(FIRST(54)), 2), R(HOST_OUT));
+	assert_int_equal(send_one(PROG_GUARD, OWN4(LAST), 2), R(HOST_OUT));
+}
+
+static void a_new_policy_forgets(void **state)
+{
+	assert_int_equal(send_one(PROG_RED, RED4(FIRST(53)), 1), R(BYPASS_OUT));
+	spd_set(rules, sizeof(rules) / sizeof(rules[0]), ++generation);
+	assert_int_equal(send_one(PROG_RED, RED4(LAST), 1), R(FRAG_OPAQUE));
+	assert_int_equal(send_one(PROG_RED, RED4(FIRST(53)), 1), R(BYPASS_OUT));
+	assert_int_equal(send_one(PROG_RED, RED4(LAST), 1), R(BYPASS_OUT));
+}
+
+static void age_forgets(void **state)
+{
+	assert_int_equal(send_one(PROG_RED, RED4(FIRST(53)), 1), R(BYPASS_OUT));
+	sleep(1);
+	assert_int_equal(send_one(PROG_RED, RED4(LAST), 1), R(BYPASS_OUT));
+	usleep(1200000);
+	assert_int_equal(send_one(PROG_RED, RED4(LAST), 1), R(FRAG_OPAQUE));
+}
+
+static void inbound_bypass(void **state)
+{
+	assert_int_equal(send_one(PROG_BLACK, IN4(.proto = IPPROTO_UDP, LAST), 1),
+			 R(REASSEMBLY_CLOSED));
+	assert_int_equal(send_one(PROG_BLACK, IN4(.proto = IPPROTO_UDP, FIRST(53)), 1),
+			 R(BYPASS_IN));
+	assert_int_equal(send_one(PROG_BLACK, IN4(.proto = IPPROTO_UDP, LAST), 1), R(BYPASS_IN));
+	assert_int_equal(send_one(PROG_BLACK, IN4(.proto = IPPROTO_UDP, FIRST(54)), 2),
+			 R(NO_POLICY));
+	assert_int_equal(send_one(PROG_BLACK, IN4(.proto = IPPROTO_UDP, LAST), 2),
+			 R(REASSEMBLY_CLOSED));
+}
+
+static void ipsec_goes_up(void **state)
+{
+	const struct packet_spec first[] = {
+		IN4(.proto = IPPROTO_ESP, .spi = 0x1001, .more = true),
+		IN6(.proto = IPPROTO_ESP, .spi = 0x1001, .more = true),
+		IN4(.proto = IPPROTO_UDP, .sport = 4500, .dport = 4500, .spi = 0x1002,
+		    .more = true),
+		IN4(.proto = IPPROTO_UDP, .sport = 500, .dport = 500, .more = true),
+	};
+	struct packet_spec last[4];
+
+	for (int i = 0; i < 4; i++) {
+		last[i] = (struct packet_spec){.src = first[i].src,
+					       .dst = first[i].dst,
+					       .ext = first[i].ext,
+					       .proto = first[i].proto,
+					       .payload_len = 64,
+					       LAST};
+		assert_int_equal(send_one(PROG_BLACK, last[i], 50 + i), R(REASSEMBLY_CLOSED));
+		assert_int_equal(send_one(PROG_BLACK, first[i], 50 + i), R(REASSEMBLE));
+		assert_int_equal(send_one(PROG_BLACK, last[i], 50 + i), R(REASSEMBLE));
+		assert_int_equal(send_one(PROG_BLACK, last[i], 60 + i), R(REASSEMBLY_CLOSED));
+	}
+	/* a first fragment of other UDP with the same ID does not pass, whatever passed before */
+	assert_int_equal(send_one(PROG_BLACK, IN4(.proto = IPPROTO_UDP, FIRST(700)), 52),
+			 R(NO_POLICY));
+	/* nor does a later one of another protocol */
+	assert_int_equal(send_one(PROG_BLACK, IN4(.proto = IPPROTO_TCP, LAST), 52), R(NO_POLICY));
+	/* in transit nothing is put together */
+	assert_int_not_equal(send_one(PROG_BLACK,
+				      SPEC(.src = "192.0.2.2", .dst = "10.1.0.5", ESP,
+					   .spi = 0x1001, .more = true),
+				      70),
+			     R(REASSEMBLE));
+}
+
+/* With nobody there to read it, the stack would answer. */
+static void nothing_goes_up_to_nobody(void **state)
+{
+	struct packet_spec first = IN4(.proto = IPPROTO_ESP, .spi = 0x1001, .more = true);
+	struct packet_spec last = IN4(.proto = IPPROTO_ESP, LAST);
+	static struct run run;
+
+	run = (struct run){.queue = 1};
+	assert_int_equal(send_id(PROG_BLACK, &first, 1, &run), R(NO_WORKER));
+	run = (struct run){.queue = 0};
+	assert_int_equal(send_id(PROG_BLACK, &first, 1, &run), R(REASSEMBLE));
+	run = (struct run){.queue = 1};
+	assert_int_equal(send_id(PROG_BLACK, &last, 1, &run), R(NO_WORKER));
+}
+
+#define TEST(f) cmocka_unit_test_setup(f, fresh)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(later_follow_the_first),
+		TEST(later_carry_the_child),
+		TEST(nobody_else_follows),
+		TEST(the_guard_follows_too),
+		TEST(a_new_policy_forgets),
+		TEST(age_forgets),
+		TEST(inbound_bypass),
+		TEST(ipsec_goes_up),
+		TEST(nothing_goes_up_to_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, setup, harness_teardown);
+}

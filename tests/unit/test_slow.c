@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The slow path, from a real socket on the loopback to a frame in a TX ring: ESP in UDP as a
+ * datagram of any length. (Raw sockets want root: tests/netns/reassembly.sh has them.)
+ */
+#include "tests/unit/pipeline_fixture.h"
+
+#include "worker/esp_out.h"
+#include "worker/sa.h"
+#include "worker/slow.h"
+
+static int to, from; /* the worker's socket, and one that sends to it */
+static __u8 sealed[4096];
+static __u8 packet[4096];
+
+static void remake(__u32 index, __u8 dir, __u32 spi)
+{
+	struct ctl_in in = {.msg.sa = {.hdr.type = XIPSEC_CTL_SA,
+				       .index = index,
+				       .generation = GEN,
+				       .sa = {
+					       .src.word[0] = inet_addr("127.0.0.1"),
+					       .dst.word[0] = inet_addr("127.0.0.1"),
+					       .spi = htonl(spi),
+					       .outer_family = XIPSEC_FAMILY_IP4,
+					       .l4_proto = IPPROTO_ESP,
+					       .dir = dir,
+					       .mode = XIPSEC_MODE_TUNNEL,
+					       .flags = XIPSEC_SA_UDP,
+					       .src_port = htons(4500),
+					       .dst_port = htons(4500),
+					       .alg = XIPSEC_ALG_AES128GCM16,
+					       .window = 1024,
+					       .key_len = 20,
+					       .key = {9, 8, 7},
+					       .n_selectors = 1,
+				       }}};
+	struct xipsec_selector *sel = &in.msg.sa.sa.selector[0];
+
+	sel->local_port_hi = sel->remote_port_hi = sel->icmp_hi = XIPSEC_PORT_MAX;
+	sel->any_proto = 1;
+	assert_int_equal(worker_message(t.w, &in), 0);
+}
+
+static int slow_setup(void **state)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct ctl_in in = {.n_fds = 1,
+			    .msg.slow = {.hdr.type = XIPSEC_CTL_SLOW, .kind = XIPSEC_SLOW_NATT4}};
+	socklen_t len = sizeof(at);
+	int one = 1;
+
+	setup(state);
+	to = socket(AF_INET, SOCK_DGRAM, 0);
+	from = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_int_equal(setsockopt(to, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one)), 0);
+	assert_int_equal(setsockopt(to, IPPROTO_IP, IP_RECVTOS, &one, sizeof(one)), 0);
+	assert_int_equal(bind(to, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(getsockname(to, (struct sockaddr *)&at, &len), 0);
+	assert_int_equal(connect(from, (struct sockaddr *)&at, sizeof(at)), 0);
+	in.fd[0] = to;
+	remake(SA_IN, XIPSEC_DIR_IN, 0x2001); /* before the socket comes */
+	assert_int_equal(worker_message(t.w, &in), 0);
+	assert_int_equal(in.fd[0], -1);
+	remake(SA_OUT, XIPSEC_DIR_OUT, 0x2001);
+	tell_hop("127.0.0.1", XIPSEC_NEXTHOP_OK, BLACK);
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+	return 0;
+}
+
+static int slow_teardown(void **state)
+{
+	close(from);
+	return teardown(state);
+}
+
+static void say(const void *data, __u32 len)
+{
+	assert_int_equal(send(from, data, len, 0), len);
+	usleep(2000);
+	slow_round(t.w);
+	assert_int_equal(worker_check(t.w), 0);
+}
+
+/* Seals a packet whose payload is `payload` bytes, of whatever length; its ESP in `sealed`. */
+static __u32 seal_long(__u32 payload, bool df)
+{
+	static __u8 buffer[8192];
+	struct packet p = {.data = buffer + 256, .headroom = 256, .family = XIPSEC_FAMILY_IP4};
+	struct packet *pkts = &p;
+
+	p.len = inner(packet, payload, df) - 14;
+	for (__u32 i = 0; i < payload; i++)
+		packet[42 + i] = (__u8)(i * 13 + i / 251);
+	memcpy(p.data, packet + 14, p.len);
+	p.tailroom = sizeof(buffer) - 256 - p.len;
+	esp_out_burst(t.w->sas[SA_OUT].sa, &pkts, 1, SA_ANY_MTU, 1);
+	assert_int_equal(p.reason, XIPSEC_REASON_SEALED);
+	memcpy(sealed, p.data + 28, p.len - 28);
+	return p.len - 28;
+}
+
+static void opens(void **state)
+{
+	for (__u32 payload = 0; payload < 1400; payload += 100) {
+		__u32 len = seal_long(payload, false), got;
+
+		say(sealed, len);
+		go_round();
+		got = tx(&t.red);
+		assert_int_equal(got, 42 + payload);
+		assert_memory_equal(t.sent + 26, packet + 26, got - 26);
+	}
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 14);
+	/* none twice */
+	say(sealed, seal_long(5, false));
+	tx(&t.red);
+	say(sealed, 60);
+	assert_true(count(XIPSEC_REASON_REPLAY) + count(XIPSEC_REASON_ESP_SHORT) > 0);
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 15);
+}
+
+/* What no frame holds is cut, or its sender is told; it never waits. */
+static void longer_than_a_frame(void **state)
+{
+	__u32 len = seal_long(3000, false);
+
+	say(sealed, len);
+	go_round();
+	assert_true(tx(&t.red) > 0);
+	assert_int_equal(count(XIPSEC_REASON_FRAGMENTED), 1);
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 3);
+	len = seal_long(3000, true);
+	say(sealed, len);
+	go_round();
+	assert_int_equal(tx(&t.red), 0);
+	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 1);
+	/* a next hop that is not known holds what fits a frame and nothing else */
+	nexthops_forget_slot(t.w->nhs, RED);
+	len = seal_long(100, false);
+	say(sealed, len);
+	assert_int_equal(nexthops_held(t.w->nhs), 1);
+	len = seal_long(3000, false);
+	say(sealed, len);
+	assert_int_equal(nexthops_held(t.w->nhs), 1);
+	assert_int_equal(count(XIPSEC_REASON_NO_NEIGH), 1);
+}
+
+static void answers_from_outside(void **state)
+{
+	struct ctl_in in = {.msg.dev = {.hdr.type = XIPSEC_CTL_DEV,
+					.slot = RED,
+					.role = XIPSEC_ROLE_PROTECTED,
+					.mtu = 1500,
+					.up = 1,
+					.ip4.word[0] = inet_addr("10.2.0.254")}};
+	__u32 len = seal_long(3000, true);
+
+	assert_int_equal(worker_message(t.w, &in), 0);
+	say(sealed, len);
+	go_round();
+	assert_int_equal(tx(&t.red), 0);
+	assert_true(tx(&t.black) > 576);
+	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 1);
+}
+
+static void refuses(void **state)
+{
+	struct ctl_in gone = {
+		.msg.sa_ref = {.hdr.type = XIPSEC_CTL_SA_GONE, .index = SA_IN, .generation = GEN}};
+	__u32 len;
+
+	say("\xff", 1);
+	assert_int_equal(count(XIPSEC_REASON_NAT_KEEPALIVE), 1);
+	say("\0\0\0\0IKE", 7);
+	assert_int_equal(count(XIPSEC_REASON_IKE_CLOSED), 1);
+	say("\0\0\x20\x01\0\0\0", 7);
+	assert_int_equal(count(XIPSEC_REASON_ESP_SHORT), 1);
+	say("", 0);
+	assert_int_equal(count(XIPSEC_REASON_ESP_SHORT), 2);
+	say("\0\0\x20\x02\0\0\0\1", 8);
+	assert_int_equal(count(XIPSEC_REASON_NO_SA), 1);
+	say("\0\0\x20\x01\0\0\0\1", 8);
+	assert_int_equal(count(XIPSEC_REASON_ESP_SHORT), 3);
+	len = seal_long(100, false);
+	sealed[30] ^= 1;
+	say(sealed, len);
+	assert_int_equal(count(XIPSEC_REASON_ICV), 1);
+	/* with an SA that wants no UDP */
+	tell_sa(SA_IN, XIPSEC_DIR_IN);
+	say(sealed, len);
+	assert_int_equal(count(XIPSEC_REASON_NO_SA), 2);
+	remake(SA_IN, XIPSEC_DIR_IN, 0x2001);
+	t.sas[SA_IN].generation = GEN;
+	say(sealed, seal_long(100, false));
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 1);
+	assert_int_equal(worker_message(t.w, &gone), 0);
+	say(sealed, seal_long(100, false));
+	assert_int_equal(count(XIPSEC_REASON_NO_SA), 3);
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 1);
+}
+
+/* One round reads so much and no more; without a frame nothing is opened. */
+static void is_bounded(void **state)
+{
+	__u32 len;
+
+	for (int i = 0; i < SLOW_BURST + 3; i++)
+		assert_int_equal(send(from, "\xff", 1, 0), 1);
+	usleep(5000);
+	slow_round(t.w);
+	assert_int_equal(count(XIPSEC_REASON_NAT_KEEPALIVE), SLOW_BURST);
+	slow_round(t.w);
+	assert_int_equal(count(XIPSEC_REASON_NAT_KEEPALIVE), SLOW_BURST + 3);
+	len = seal_long(100, false);
+	t.w->frames.n_free = 0;
+	assert_int_equal(send(from, sealed, len, 0), len);
+	usleep(2000);
+	slow_round(t.w);
+	assert_int_equal(count(XIPSEC_REASON_TX_FULL), 1);
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 0);
+}
+
+#undef TEST
+#define TEST(f) cmocka_unit_test_setup_teardown(f, slow_setup, slow_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(opens),   TEST(longer_than_a_frame), TEST(answers_from_outside),
+		TEST(refuses), TEST(is_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
