@@ -704,7 +704,8 @@ static void test_sa_new(void **unused)
 	REFUSED(EINVAL, bad.mode = 3);
 	REFUSED(ENOTSUP, bad.alg = 0);
 	REFUSED(ENOTSUP, bad.alg = 200);
-	REFUSED(ENOTSUP, bad.l4_proto = IPPROTO_AH);
+	REFUSED(EINVAL, bad.l4_proto = IPPROTO_AH); /* no cipher goes with it */
+	REFUSED(ENOTSUP, bad.l4_proto = IPPROTO_UDP);
 
 	for (int b = 0; b < 2; b++) {
 		sa = sa_new(&good, 3, 9, &in_state, backends[b], &err);
