@@ -142,3 +142,32 @@ int sadb_ask(int fd, struct sadb_hdr *request, size_t len, void *answer, size_t 
 	memcpy(answer, buf, answer_len);
 	return 0;
 }
+
+int sadb_event(int fd, struct sadb_event *out, char *text)
+{
+	struct sadb_event event;
+	ssize_t len;
+
+	say(text, "");
+	for (;;) {
+		/* The socket has a time limit, for answers; events take their time. */
+		len = recv(fd, &event, sizeof(event), MSG_TRUNC);
+		if (len < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (len <= 0) {
+			say(text, "xipsecd closed the connection");
+			return len < 0 ? -errno : -ECONNRESET;
+		}
+		if ((size_t)len < sizeof(event.hdr) || event.hdr.len != (size_t)len)
+			return -EBADMSG;
+		if (event.hdr.abi == XIPSEC_ABI && event.hdr.type != XIPSEC_SADB_EVENT)
+			continue;
+		if (event.hdr.abi != XIPSEC_ABI || (size_t)len != sizeof(event)) {
+			say(text,
+			    "xipsecd is of another release: restart it, or use its own xipsec");
+			return -EPROTO;
+		}
+		*out = event;
+		return 0;
+	}
+}

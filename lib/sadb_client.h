@@ -25,4 +25,9 @@ int sadb_call(int fd, struct sadb_hdr *request, size_t len, sadb_item_fn item, v
 int sadb_ask(int fd, struct sadb_hdr *request, size_t len, void *answer, size_t answer_len,
 	     char *text);
 
+/* After SUBSCRIBE: waits for the next event as long as it takes. 0, or -errno: -ECONNRESET, the
+ * connection has ended; -EPROTO, -EBADMSG, it is no event that this client knows. `text` as above.
+ */
+int sadb_event(int fd, struct sadb_event *out, char *text);
+
 #endif

@@ -7,6 +7,7 @@
 #	GW_POLICIES   text of policies that come before the tunnel's
 #	GW_SELECTORS  lines added to the tunnel's policies (proto = ..., remote_port = ...)
 #	GW_NO_SA      1: no sas {} at all
+#	GW_SA_LINES   lines added to every SA (encap = yes, ...)
 #	GW_OPTIONS    more options of xipsecd
 
 XIPSEC=${XIPSEC:-$BUILD/xipsec}
@@ -45,6 +46,7 @@ gw_sa()
 			esn = ${GW_ESN:-no}
 			replay_window = ${GW_WINDOW:-1024}
 			fresh_key = ${GW_FRESH:-yes}
+			${GW_SA_LINES:-}
 		}
 	END
 }

@@ -39,6 +39,7 @@ extern const struct command cmd_status;
 extern const struct command cmd_policy;
 extern const struct command cmd_reload;
 extern const struct command cmd_sa;
+extern const struct command cmd_monitor;
 extern const struct command cmd_config;
 extern const struct command cmd_version;
 extern const struct command cmd_help;

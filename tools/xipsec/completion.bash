@@ -34,7 +34,7 @@ _xipsec_sas()
 _xipsec()
 {
 	local cur prev command='' config=/etc/xipsec/xipsec.conf i words=''
-	local commands='attach confirm detach status policy reload sa config help version'
+	local commands='attach confirm detach status policy reload sa monitor config help version'
 	cur=${COMP_WORDS[COMP_CWORD]}
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
 	COMPREPLY=()
@@ -59,7 +59,11 @@ _xipsec()
 		COMPREPLY=($(compgen -W 'protected unprotected' -- "$cur"))
 		return
 		;;
-	--confirm) return ;;
+	--confirm | --count) return ;;
+	--sa)
+		COMPREPLY=($(compgen -W "$(_xipsec_sas "$config")" -- "$cur"))
+		return
+		;;
 	esac
 
 	case $command in
@@ -68,6 +72,7 @@ _xipsec()
 	detach) words="$(_xipsec_interfaces) --all" ;;
 	status) words='--json --all' ;;
 	policy) words='--json' ;;
+	monitor) words='--drops --events --reason --sa --count' ;;
 	help) words=$commands ;;
 	config)
 		if [ "$prev" = check ]; then

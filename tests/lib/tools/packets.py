@@ -3,6 +3,8 @@
 """Packets that no ordinary program sends. packets.py COMMAND ARGS, in the sender's namespace.
 
 replay FILE IFACE DSTMAC   send the ESP frames of a capture again, to that MAC
+elsewhere FILE IFACE DSTMAC SRC DST PORT [AHEAD]   send the ESP in UDP of a capture to DST again, from
+                           another place; AHEAD is added to the sequence numbers
 tail IFACE GATEWAY MARKER DST    a non-first IPv4 UDP fragment alone
 dscp IFACE GATEWAY TOS TTL DST   one UDP datagram with that TOS byte and TTL, don't fragment set
 """
@@ -24,6 +26,22 @@ def replay(path, iface, mac):
     print(len(frames))
 
 
+def elsewhere(path, iface, mac, src, dst, port, ahead="0"):
+    frames = []
+    for f in rdpcap(path):
+        if IP not in f or UDP not in f or f[IP].dst != dst or f[UDP].dport != 4500:
+            continue
+        esp = bytearray(bytes(f[UDP].payload))
+        if len(esp) < 32:
+            continue
+        seq = int.from_bytes(esp[4:8], "big") + int(ahead)
+        esp[4:8] = (seq & 0xffffffff).to_bytes(4, "big")
+        frames.append(Ether(dst=mac) / IP(src=src, dst=dst)
+                      / UDP(sport=int(port), dport=4500, chksum=0) / Raw(bytes(esp)))
+    sendp(frames, iface=iface, verbose=0)
+    print(len(frames))
+
+
 def tail(iface, gateway, marker, dst):
     via(gateway, IP(dst=dst, id=4712, frag=100, proto=17) / Raw(marker.encode() * 20), iface)
 
@@ -33,6 +51,6 @@ def dscp(iface, gateway, tos, ttl, dst):
         / UDP(sport=1234, dport=1234) / Raw(b"x" * 64), iface)
 
 
-if len(sys.argv) < 2 or sys.argv[1] not in ("replay", "tail", "dscp"):
+if len(sys.argv) < 2 or sys.argv[1] not in ("replay", "elsewhere", "tail", "dscp"):
     sys.exit(__doc__)
 globals()[sys.argv[1]](*sys.argv[2:])

@@ -9,6 +9,8 @@
  * -k: these SPIs use one key, so their IVs are compared with each other; other SPIs are taken to
  *     have a key each. SPIs are compared per outer destination unless named by -k.
  *
+ * ESP in UDP is ESP; a NAT keepalive is `other`.
+ *
  * Prints one line: "esp N clear N marker N other N repeated N cut N", then one line for each of the
  * first clear packets and repeated nonces. `other` is ARP and link-local chatter (ND, MLD) that is
  * nobody's traffic. Exit status: 0 nothing in the clear and nothing repeated, 1 otherwise, 2 the
@@ -133,6 +135,40 @@ static bool is_link_chatter(const unsigned char *ip6, const unsigned char *end)
 	return (*icmp >= 130 && *icmp <= 132) || *icmp == 143 || (*icmp >= 133 && *icmp <= 136);
 }
 
+/* What stands behind a UDP header of ESP in UDP (RFC 3948): one port is 4500, whatever a NAT made
+ * of the other. NULL: it is something else. */
+static const unsigned char *natt(const unsigned char *udp, const unsigned char *end)
+{
+	if (end - udp < 9 || (memcmp(udp, "\x11\x94", 2) && memcmp(udp + 2, "\x11\x94", 2)))
+		return NULL;
+	return udp + 8;
+}
+
+/* ESP of IPv4 or IPv6, plain or in UDP; or a NAT keepalive. */
+static bool take_ipsec(struct verdict *v, const unsigned char *l3, const unsigned char *end,
+		       bool ip6)
+{
+	const unsigned char *l4 = ip6 ? l3 + 40 : l3 + (l3[0] & 15) * 4,
+			    *dst = l3 + (ip6 ? 24 : 16);
+	unsigned int next = ip6 ? l3[6] : l3[9];
+
+	if (next == IPPROTO_ESP) {
+		take_esp(v, l4, end, dst, ip6 ? 16 : 4);
+		return true;
+	}
+	l4 = next == IPPROTO_UDP ? natt(l4, end) : NULL;
+	if (!l4)
+		return false;
+	if (end - l4 < 8 && *l4 == 0xff) {
+		v->other++;
+		return true;
+	}
+	if (end - l4 < 8 || !memcmp(l4, "\0\0\0", 4))
+		return false;
+	take_esp(v, l4, end, dst, ip6 ? 16 : 4);
+	return true;
+}
+
 static void take_frame(struct verdict *v, const unsigned char *frame, size_t len)
 {
 	const unsigned char *end = frame + len, *l3 = frame + ETH_HLEN;
@@ -151,10 +187,10 @@ static void take_frame(struct verdict *v, const unsigned char *frame, size_t len
 	eth_type = frame[12] << 8 | frame[13];
 	if (eth_type == ETHERTYPE_ARP) {
 		v->other++;
-	} else if (eth_type == ETHERTYPE_IP && end - l3 >= 20 && l3[9] == IPPROTO_ESP) {
-		take_esp(v, l3 + (l3[0] & 15) * 4, end, l3 + 16, 4);
-	} else if (eth_type == ETHERTYPE_IPV6 && end - l3 >= 40 && l3[6] == IPPROTO_ESP) {
-		take_esp(v, l3 + 40, end, l3 + 24, 16);
+	} else if (eth_type == ETHERTYPE_IP && end - l3 >= 20 && take_ipsec(v, l3, end, false)) {
+		return;
+	} else if (eth_type == ETHERTYPE_IPV6 && end - l3 >= 40 && take_ipsec(v, l3, end, true)) {
+		return;
 	} else if (eth_type == ETHERTYPE_IPV6 && end - l3 >= 40 && is_link_chatter(l3, end)) {
 		v->other++;
 	} else {

@@ -1,0 +1,96 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034,SC2154 # settings that the sourced files read
+# What xipsec monitor tells: acquires, limits, silence, drops with their packet; and dummy packets,
+# which keep a silent link busy at their rate and end at the receiver.
+#
+#	red-a --- gw-a ===[capture; replay from here]=== gw-b --- red-b
+. "$(dirname "$0")/../lib/scenario.sh"
+
+watch()
+{
+	spawn "gw-$1" "$WORK/monitor-$1" "$XIPSEC" -c "$WORK/gw-$1.conf" monitor
+	sleep 0.3
+}
+
+# told X FILTER: a line for which jq's FILTER is true has come.
+told() { jq -se "any(.[]; $2)" "$WORK/monitor-$1"; }
+
+field() { gw "$1" sa list --json | jq -r ".[] | select(.name == \"$2\") | $3"; }
+
+red_packets() { ip -n "$TOPO-red-b" -j -s link show rb0 | jq '.[0].stats64.rx.packets'; }
+
+# sa_lines X NAME LINES: the SA of the config with lines added, installed anew.
+sa_lines()
+{
+	gw "$1" sa delete "$2"
+	sed -i "s/^\t*$2 {/&\n$3/" "$WORK/gw-$1.conf"
+	gw "$1" sa add "$2"
+}
+
+if ! check "gateways come up" gateways_up || ! check "tunnel works" tunnel_works; then exit 1; fi
+watch a
+watch b
+
+# --- acquire, no SA
+check "gw-a: its outbound SA goes" gw a sa delete ab4
+ping4 a 3 >/dev/null 2>&1
+check "acquire: child and packet" until_true 3 told a '.event == "acquire" and .child == "net4"
+	and .src == "10.1.0.2" and .dst == "10.2.0.2" and .protocol == 1'
+check "the same packet as a drop" told a '.event == "drop" and .reason == "no_sa_out" and .by == "program"
+	and .interface == "red0" and .child == "net4"'
+check_eq "one acquire a second, however many packets" \
+	"$(jq -s '[.[] | select(.event == "acquire")] | length <= 3' "$WORK/monitor-a")" true
+check "gw-b: its inbound SA goes" gw b sa delete ab4
+check "gw-a: its outbound SA is back" gw a sa add ab4
+ping4 a 2 >/dev/null 2>&1
+check "no_sa: SPI, sequence number, addresses, interface" until_true 3 told b '.event == "drop" and
+	.reason == "no_sa" and .spi == "0x00001001" and .sequence > 0 and .src == "192.0.2.1" and
+	.dst == "192.0.2.2" and .interface == "blk0" and .protocol == 50'
+check "gw-b: its inbound SA is back" gw b sa add ab4
+check "the tunnel works" until_true 5 ping4 a 1
+
+# --- replay
+MAC_B=$(ip -n "$TOPO-gw-b" -j link show blk0 | jq -r '.[0].address')
+capture_start "$WORK/replay.pcap" 0 esp
+ping4 a 3 >/dev/null
+capture_stop
+in_ns link /usr/bin/python3 "$LIB/tools/packets.py" replay "$WORK/replay.pcap" lb "$MAC_B" >/dev/null
+check "replay: of which SA, which number" until_true 3 told b '.event == "drop" and .reason == "replay" and
+	.by == "worker" and .sa == "ab4" and .child == "net4" and .spi == "0x00001001" and .sequence > 0
+	and .src == "192.0.2.1" and .inner == false'
+
+# --- limits and silence
+check "gw-a: an SA with limits" sa_lines a ab4 'rekey_time = 3s\nlife_time = 7s\ninactivity = 1s'
+check "the tunnel works" until_true 5 ping4 a 1
+check "expire_soft: time" until_true 8 told a '.event == "expire_soft" and .sa == "ab4" and .limit == "time"
+	and .direction == "out" and .spi == "0x00001001"'
+check "idle" until_true 3 told a '.event == "idle" and .sa == "ab4"'
+check "expire_hard: time" until_true 10 told a '.event == "expire_hard" and .sa == "ab4" and .limit == "time"'
+check_eq "it is listed as stopped" "$(field a ab4 .status)" stopped
+ping4 a 2 >/dev/null 2>&1 && not_ok "a stopped SA carries traffic"
+check_gt "what would go by it is dropped (limit)" "$(field a ab4 .drops.limit)" 0
+check "gw-a: another in its place" gw a sa delete ab4
+check "gw-a: limits of packets" sa_lines a ab6 'rekey_packets = 10\nlife_packets = 20'
+in_ns red-a ping -n -c 30 -i 0.05 -W 1 fd02::2 >/dev/null 2>&1
+check "expire_hard: packets" until_true 5 told a '.event == "expire_hard" and .sa == "ab6" and .limit == "packets"'
+check_eq "each once" "$(jq -s '[.[] | select(.event == "expire_hard")] | length' "$WORK/monitor-a")" 2
+
+# --- dummies
+sed -i 's/life_packets = 20/dummies = 20\ntfc_padding = 400/; s/rekey_packets = 10//' "$WORK/gw-a.conf"
+gw a sa delete ab6
+check "gw-a: an SA with dummies" gw a sa add ab6
+until_true 5 ping6 a 1
+opened=$(field b ab6 .packets)
+passed=$(red_packets)
+before=$(field b ab6 .drops.dummy)
+capture_start "$WORK/dummies.pcap" 0 esp
+sleep 3
+capture_stop
+# 400 bytes and a trailer to a multiple of 4, ESP, IV, ICV, IPv6, Ethernet.
+frames=$(tcpdump -r "$WORK/dummies.pcap" -n 'ip6 and greater 490 and less 490' 2>/dev/null | wc -l)
+check_gt "20 dummies a second, all of one length ($frames in 3 s)" "$frames" 40
+check_gt "and not more" 80 "$frames"
+check_gt "the receiver counts them" $(($(field b ab6 .drops.dummy) - before)) 40
+check_eq "none is accepted as a packet" "$(field b ab6 .packets)" "$opened"
+check_gt "nothing of them reaches red" 10 $(($(red_packets) - passed))
