@@ -5,7 +5,7 @@
 #
 #	gw-a blk0 192.0.2.1 2001:db8::1 ===[capture]=== gw-b blk0 192.0.2.2 2001:db8::2
 . "$(dirname "$0")/../lib/scenario.sh"
-. "$LIB/host.sh"
+. "$LIB/hosts.sh"
 
 # The guard's word on a's own packets: by the TAP, and none in another way.
 host_out_counted() { [ "$(gw_reason a host_out)" -gt 20 ] && [ "$(gw_reason a host_closed)" = 0 ]; }

@@ -14,7 +14,7 @@ route_config()
 	[ -n "${KEY_AB4:-}" ] || new_keys
 	sas=$(gw_sas "$x")
 	if [ "${2:-}" = tunnels ]; then
-		sas=$(echo "$sas" | sed 's/child = net4/if_id = 7/')
+		sas=${sas//child = net4/if_id = 7}
 	else
 		sas=$(echo "$sas" | awk 'BEGIN { RS = "}\n" } !/net4/ { print $0 "}" }')
 	fi
