@@ -71,12 +71,14 @@ struct ip6_ext {
 	__be32 frag_id;
 };
 
-/* `size` bytes at `off`, or NULL. The barrier keeps the compiler from computing the address twice:
- * the verifier ties the bound to one register. */
+/* `size` bytes at `off`, or NULL. The barriers keep the compiler from computing the address twice,
+ * and from taking a bound for checked that was checked before: the verifier (of 6.1 at least) ties
+ * it to one register. */
 static __always_inline void *pkt_at(const struct pkt *pkt, __u32 off, __u32 size)
 {
 	void *at;
 
+	asm volatile("" : "+r"(off));
 	if (off > PARSE_OFF_MAX)
 		return NULL;
 	at = pkt->data + off;
