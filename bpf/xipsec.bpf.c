@@ -246,6 +246,17 @@ static __always_inline enum xipsec_reason black_ip(struct xdp_md *ctx, const str
 	return black_plaintext(ctx, rules, pkt, local);
 }
 
+/* Neighbour discovery is between this host and its link. Routers do not mind what they forward:
+ * sent to a host behind black it would come out on red in the clear. */
+static __always_inline enum xipsec_reason black_link(struct xdp_md *ctx, const struct pkt *pkt)
+{
+	enum xipsec_reason reason = pass_link(pkt);
+
+	if (reason == XIPSEC_REASON_ND && !pkt_multicast(pkt) && !fib_is_local(ctx, pkt))
+		return GO_ON;
+	return reason;
+}
+
 /* Direction of failure: closed. */
 static __always_inline enum xipsec_reason black_reason(struct xdp_md *ctx, struct pkt *pkt)
 {
@@ -258,7 +269,7 @@ static __always_inline enum xipsec_reason black_reason(struct xdp_md *ctx, struc
 	reason = parse_frame(pkt, 0);
 	if (reason)
 		return reason;
-	reason = pass_link(pkt);
+	reason = black_link(ctx, pkt);
 	if (reason)
 		return reason;
 	/* For another host. Whoever above this interface would take it (a bridge, a macvlan of
