@@ -29,10 +29,13 @@ done
 . "$LIB/gateway.sh"
 
 WHY='it was interrupted'
+exec 3>&1
+# At whatever command an interrupt comes, and wherever that writes to: the verdict is for the reader.
 finish()
 {
 	trap - EXIT
 	trap '' INT TERM
+	exec >&3 2>&3
 	[ -z "$WHY" ] || for x in a b; do
 		[ -s "$WORK/xipsecd-$x.log.new" ] || continue
 		echo "--- last words of xipsecd in gw-$x"

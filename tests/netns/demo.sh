@@ -42,4 +42,22 @@ demos=
 check "and says so" grep -qx 'demo: FAIL: TCP load: iperf3 did not end within 16 s' "$WORK/hangs" || note <"$WORK/hangs"
 left=$(find /run/netns /sys/fs/bpf -maxdepth 1 \( -name "xipsec-demo-$good-*" -o -name "xipsec-demo-$hangs-*" \))
 check_eq "nothing is left of them" "$left" ""
+
+# interrupt SECONDS: Ctrl-C goes to the whole group of processes.
+interrupt()
+{
+	env --default-signal=INT setsid tests/demo.sh >"$WORK/cut" 2>&1 &
+	local pid=$!
+	demos=$pid
+	sleep "$1"
+	kill -INT -- -$pid
+	wait $pid
+	local status=$?
+	demos=
+	left=$(find /run/netns /sys/fs/bpf -maxdepth 1 -name "xipsec-demo-$pid-*")
+	[ $status -eq 1 ] && [ -z "$left" ] && [ "$(tail -n 1 "$WORK/cut")" = 'demo: FAIL: it was interrupted' ]
+}
+for seconds in 0.7 2.3 5; do
+	check "Ctrl-C after $seconds s: says so, and leaves nothing" interrupt $seconds || note <"$WORK/cut"
+done
 [ "$FAILED" -eq 0 ]

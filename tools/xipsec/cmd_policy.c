@@ -117,7 +117,8 @@ static unsigned int list_builtins(const struct xipsec_spd *spd, struct builtin *
 		list[n++].reason = why;                                            \
 	} while (0)
 	BUILTIN("arp", "ARP");
-	BUILTIN("nd", "ICMPv6 types 133-136, hop limit 255, not fragmented");
+	BUILTIN("nd",
+		"ICMPv6 types 133-136, hop limit 255, not fragmented, of this host and its link");
 	BUILTIN("ike_in", "UDP 500 to this host; 4500 with the non-ESP marker");
 	BUILTIN("ike_out", "UDP 500, 4500 from sockets that xipsecd opened");
 	BUILTIN("esp_own", "ESP of an outbound SA of ours, from this host");
