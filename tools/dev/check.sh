@@ -124,6 +124,9 @@ step_readme()
 	return $status
 }
 
+# What docs/rfc.md names is there.
+step_rfc() { $dev/rfc.sh; }
+
 step_man()
 {
 	need mandoc || return 1
