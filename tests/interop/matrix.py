@@ -101,8 +101,8 @@ def one_algorithm(name):
             for sealing in (True, False):
                 why = judge.refuses(work.sa, work.shape, sealing)
                 if why:
-                    tally.skipped["%s to %s: %s %s" % (work.proto_name, "seal" if sealing else "open",
-                                                       judge.name, why)] += 1
+                    verb = "seal" if sealing else "open"
+                    tally.skipped["%s to %s: %s %s" % (work.proto_name, verb, judge.name, why)] += 1
             if not judge.refuses(work.sa, work.shape, sealing=True):
                 they_seal(box, tally, judge, work)
         tally.combinations += 1

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Wireshark's dissectors on packets that the worker's own code sealed: every algorithm × mode ×
-families × UDP encapsulation × backend. One tshark reads them all. Of the algorithms that it knows it
-has the keys, decrypts and verifies; of the others, and of AH, it reads the headers.
+families × UDP encapsulation × backend. One tshark reads them all. Of the algorithms that it knows
+it has the keys, decrypts and verifies; of the others, and of AH, it reads the headers.
 
     wireshark.py [ALGORITHM...]
 """
@@ -25,8 +25,8 @@ HMAC = {0: "NULL", 256: "HMAC-SHA-256-128 [RFC4868]", 384: "HMAC-SHA-384-192 [RF
         512: "HMAC-SHA-512-256 [RFC4868]"}
 FIELDS = ("esp.spi", "esp.sequence", "esp.icv_good", "esp.contained_data", "ah.spi", "ah.sequence",
           "ah.length", "ip.checksum.status", "udp.checksum.status", "data.data")
-# Without the guesses at what random payloads could be: where one of them fails, Wireshark leaves the
-# ICV of the ESP around it without a verdict.
+# Without the guesses at what random payloads could be: where one of them fails, Wireshark leaves
+# the ICV of the ESP around it without a verdict.
 NO_GUESS = "udp.port==%d,data" % cases.PORTS[1]
 RAW_IP = 101  # the pcap's link type
 GOOD = "1"
@@ -82,7 +82,8 @@ def seal_all(names, tally):
         for backend in BACKENDS:
             answers = box.ask(sa, "out", backend, work.seq, work.packets, local=not sa.tunnel)
             for i, (reason, packet) in enumerate(answers):
-                tally.add("%s: is sealed" % work.group, reason == "sealed", work.name + ": " + reason)
+                tally.add("%s: is sealed" % work.group, reason == "sealed",
+                          work.name + ": " + reason)
                 sent.append(Sent(work, i, packet))
         if not why:
             off = header_offset(sa, sent[-1].packet)
@@ -100,7 +101,8 @@ def dissect(sent, rows):
         with open(pcap, "wb") as file:
             file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, RAW_IP))
             for one in sent:
-                file.write(struct.pack("<IIII", 0, 0, len(one.packet), len(one.packet)) + one.packet)
+                length = len(one.packet)
+                file.write(struct.pack("<IIII", 0, 0, length, length) + one.packet)
         command = ["tshark", "-n", "-r", pcap, "-T", "fields", "-E", "separator=|",
                    "-d", NO_GUESS]
         for wish in ("esp.enable_encryption_decode", "esp.enable_authentication_check",
@@ -137,7 +139,8 @@ def judge(tally, one, fields):
     if work.sa.proto == ip.AH:
         tally.add("%s: wireshark finds what is behind" % work.group,
                   fields["data.data"] == one.datagram.hex(),
-                  "%s\n got    %s\n wanted %s" % (work.name, fields["data.data"], one.datagram.hex()))
+                  "%s\n got    %s\n wanted %s" %
+                  (work.name, fields["data.data"], one.datagram.hex()))
     elif not does_not_know(work.sa):
         got = fields["esp.icv_good"], fields["esp.contained_data"]
         tally.add("%s: wireshark verifies and decrypts" % work.group,
