@@ -95,6 +95,7 @@ static void work_new(struct worker *w, struct work *work, const struct sa_place 
 		.p = {.data = frame_at(&w->frames, frame) + FRAME_OFF,
 		      .headroom = FRAME_OFF - PACKET_L2_MAX,
 		      .tailroom = w->frames.size - FRAME_OFF,
+		      .flags = PACKET_LOCAL,
 		      .family = place->outer_family,
 		      .frame = frame},
 		.sa_index = place - w->sas,

@@ -89,7 +89,9 @@ static void sample_take(struct worker *w, const struct work *work, __u16 reason)
 					    .reason = reason,
 					    .worker = 1}};
 
-	if (work->p.slot < XIPSEC_SLOTS_MAX && w->dev[work->p.slot].known)
+	/* What comes by a TAP, or from nowhere, came in by no slot. */
+	if (!(work->p.flags & PACKET_LOCAL) && work->p.slot < XIPSEC_SLOTS_MAX &&
+	    w->dev[work->p.slot].known)
 		msg.sample.ifindex = w->dev[work->p.slot].ctl.ifindex;
 	/* After TX_FULL an Ethernet header stands in front; before the verdict nothing is known. */
 	if (place && place->sa && work->sa_generation && place->generation == work->sa_generation &&

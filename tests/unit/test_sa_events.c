@@ -339,7 +339,7 @@ static void who_does_not_follow(void **state)
 	struct xipsec_sa other = make("plain", XIPSEC_DIR_OUT, 0x1003);
 	struct sa *in = pair(), *plain;
 	struct ctl_peer peer = peer_of(in, "198.51.100.9", 31000);
-	struct xipsec_addr was = ip4("198.51.100.7");
+	struct xipsec_addr was = ip4("198.51.100.7"), next = ip4("198.51.100.8");
 
 	other.flags = 0;
 	other.src_port = other.dst_port = 0;
@@ -347,12 +347,16 @@ static void who_does_not_follow(void **state)
 	other = make("elsewhere", XIPSEC_DIR_OUT, 0x1004);
 	other.dst_port = htons(30001);
 	add(&other);
+	other = make("host", XIPSEC_DIR_OUT, 0x1006);
+	other.dst = next;
+	add(&other);
 	other = make("child", XIPSEC_DIR_OUT, 0x1005);
 	other.child[0] = 'b';
 	add(&other);
 	sas_peer(sas, &peer);
 	assert_memory_equal(&plain->sa.dst, &was, sizeof(was));
 	assert_memory_equal(&sas_by_name(sas, "elsewhere")->sa.dst, &was, sizeof(was));
+	assert_memory_equal(&sas_by_name(sas, "host")->sa.dst, &next, sizeof(next));
 	assert_memory_equal(&sas_by_name(sas, "child")->sa.dst, &was, sizeof(was));
 	assert_int_equal(sas_by_name(sas, "one")->sa.dst_port, htons(31000));
 }
