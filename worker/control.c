@@ -11,6 +11,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "worker/reassembly.h"
 #include "worker/sa.h"
 #include "worker/slow.h"
 #include "worker/tap.h"
@@ -193,6 +194,7 @@ void worker_free(struct worker *w)
 		ring_close(w->xsks[i]);
 	taps_free(w);
 	slow_free(w);
+	reassembly_free(w->own_frags);
 	nexthops_free(w->nhs);
 	frames_close(&w->frames);
 	if (w->sa_state)

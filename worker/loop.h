@@ -94,7 +94,8 @@ struct worker {
 
 	struct sa_place *sas;
 	__u32 n_sas;
-	struct slow *slow; /* datagrams that came in fragments; NULL: another worker's */
+	struct reassembly *own_frags; /* of this host, for transport mode; NULL: none came yet */
+	struct slow *slow;            /* datagrams that came in fragments; NULL: another worker's */
 	__u8 *sa_state;
 	size_t sa_state_size, sa_state_stride;
 	const struct xipsec_globals *globals;

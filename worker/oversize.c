@@ -9,6 +9,7 @@
 #include "worker/fragment.h"
 #include "worker/icmp.h"
 #include "worker/inner.h"
+#include "worker/reassembly.h"
 #include "worker/slow.h"
 
 #define PIECES     16  /* that are sealed in one go */
@@ -122,6 +123,52 @@ bool oversize_out(struct worker *w, struct sa_place *place, struct work *work,
 	if (p->reason == XIPSEC_REASON_TOO_BIG)
 		p->icmp_mtu = oversize_from(sa, mtu);
 	pipeline_finish_out(w, work, nh, mtu);
+	return true;
+}
+
+/* The datagram lies in the store, where sealing finds room around it: it goes from there. */
+static void send_whole(struct worker *w, struct sa_place *place, struct work *work,
+		       const struct nexthop *nh, __u32 mtu, __u8 *data, __u32 len)
+{
+	struct packet *p = &work->p;
+
+	p->frame = frame_take(&w->frames);
+	p->data = data;
+	p->len = len;
+	p->headroom = REASSEMBLY_ROOM - PACKET_L2_MAX;
+	p->tailroom = REASSEMBLY_ROOM;
+	p->l4_off = 0;
+	p->flags |= PACKET_OUTSIDE;
+	work->bytes = len;
+	pipeline_seal(w, place, &p, 1, SA_ANY_MTU);
+	if (p->reason == XIPSEC_REASON_TOO_BIG)
+		p->icmp_mtu = oversize_from(place->sa, mtu);
+	if (p->reason == XIPSEC_REASON_SEALED && p->len <= mtu)
+		slow_settle(w, p);
+	pipeline_finish_out(w, work, nh, mtu);
+}
+
+bool oversize_fragment(struct worker *w, struct sa_place *place, struct work *work,
+		       const struct nexthop *nh, __u32 mtu)
+{
+	__u64 tag = (__u64)work->sa_index << 32 | work->sa_generation;
+	struct packet *p = &work->p;
+	struct inner inner;
+	__u8 *data;
+	__u32 len;
+	int ret;
+
+	if (p->reason || inner_parse(p->data, p->len, &inner) || !(inner.flags & INNER_FRAG))
+		return false;
+	if (!w->own_frags)
+		w->own_frags = reassembly_new();
+	if (!w->own_frags)
+		return false;
+	ret = reassembly_take(w->own_frags, p->data, inner.len, tag, w->now_ms, &data, &len);
+	/* A frame is free now, for the whole to have one. */
+	pipeline_drop(w, work, ret < 0 ? XIPSEC_REASON_FRAG_LOST : XIPSEC_REASON_REASSEMBLED);
+	if (ret > 0)
+		send_whole(w, place, work, nh, mtu, data, len);
 	return true;
 }
 

@@ -7,6 +7,7 @@
  *	must not be cut, the SA's DF is clear	sealed whole, and the ESP packet cut
  *	transport mode, may be cut		the same (RFC 4303 3.3.4: whole datagrams alone)
  *	must not be cut				ICMP to its sender
+ *	the host's own fragment, transport mode	put together, sealed whole, and cut again
  *	decrypted, may be cut			fragments to red
  *	decrypted, must not be cut		ICMP back into the tunnel
  *
@@ -28,6 +29,11 @@ static inline __u32 oversize_from(const struct sa *sa, __u32 mtu)
 /* Takes an outbound packet that has to be cut. False: not taken, it fits or its sender is told. */
 bool oversize_out(struct worker *w, struct sa_place *place, struct work *work,
 		  const struct nexthop *nh, __u32 mtu);
+
+/* Takes a fragment of this host's own for a transport mode SA: with the last of them the datagram
+ * is sealed and goes. False: it is no fragment. */
+bool oversize_fragment(struct worker *w, struct sa_place *place, struct work *work,
+		       const struct nexthop *nh, __u32 mtu);
 
 /* Takes a sealed packet that is longer than `mtu`, and sends it in fragments. */
 void oversize_sealed(struct worker *w, struct work *work, const struct nexthop *nh, __u32 mtu);

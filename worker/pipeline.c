@@ -208,11 +208,14 @@ static unsigned int cut_oversize(struct worker *w, struct sa_place *place, struc
 				 unsigned int n, const struct nexthop *nh, __u32 mtu)
 {
 	__u32 from = oversize_from(place->sa, mtu);
+	const bool own_whole = place->sa->transport;
 	unsigned int left = 0;
 
 	for (unsigned int i = 0; i < n; i++)
-		if (!unlikely(pkts[i]->len > from) ||
-		    !oversize_out(w, place, work_of(pkts[i]), nh, mtu))
+		if (!(own_whole && pkts[i]->flags & PACKET_LOCAL &&
+		      oversize_fragment(w, place, work_of(pkts[i]), nh, mtu)) &&
+		    !(unlikely(pkts[i]->len > from) &&
+		      oversize_out(w, place, work_of(pkts[i]), nh, mtu)))
 			pkts[left++] = pkts[i];
 	return left;
 }

@@ -14,7 +14,6 @@
 #include "worker/checksum.h"
 #include "worker/pipeline_inside.h"
 #include "worker/sa.h"
-#include "worker/tap.h"
 
 #define ROOM      256   /* before a datagram: its headers, as far as the socket keeps them */
 #define READ_MAX  65536 /* bytes of a datagram; what is longer is no IP packet */
@@ -316,8 +315,6 @@ static __u16 carry(struct worker *w, struct datagram *d)
 		.spd_generation = __atomic_load_n(&w->globals->spd_generation, __ATOMIC_RELAXED),
 	};
 	pipeline_in(w, place, &p, 1);
-	/* It may keep the work until then. */
-	taps_flush(w);
 	return 0;
 }
 

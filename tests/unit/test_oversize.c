@@ -6,6 +6,7 @@
 #include "tests/unit/pipeline_fixture.h"
 
 #include "worker/checksum.h"
+#include "worker/fragment.h"
 #include "worker/sa.h"
 
 enum { MAX_SENT = 16, INNER = 14 };
@@ -275,6 +276,55 @@ static void sealed_whole_and_cut(void **state)
 	}
 }
 
+/* This host's own fragments, as they come by a TAP: put together, sealed as one, cut on the
+ * outside. */
+static void own_fragments_go_whole(void **state)
+{
+	__u32 len = big(1480, false), esp_len;
+	struct fragment_cut cut;
+	struct work work;
+	struct work *works = &work;
+
+	remake_sa(SA_OUT, XIPSEC_DIR_OUT, XIPSEC_MODE_TRANSPORT, 0, "");
+	remake_sa(SA_IN, XIPSEC_DIR_IN, XIPSEC_MODE_TRANSPORT, 0, "");
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+	assert_int_equal(fragment_ip4(&cut, packet + 14, len - 14, 1300), 0);
+	for (int i = 0; i < 2; i++) {
+		work = (struct work){.p.flags = PACKET_LOCAL,
+				     .p.family = XIPSEC_FAMILY_IP4,
+				     .p.frame = frame_take(&t.w->frames),
+				     .p.headroom = 200,
+				     .bytes = 100,
+				     .dir = XIPSEC_DIR_OUT,
+				     .sa_index = SA_OUT,
+				     .sa_generation = GEN,
+				     .spd_generation = SPD};
+		work.p.data = frame_at(&t.w->frames, work.p.frame) + 256;
+		work.p.len = fragment_next(&cut, work.p.data);
+		work.p.tailroom = SIZE - 256 - work.p.len;
+		pipeline_take(t.w, &works, 1);
+		assert_int_equal(count(XIPSEC_REASON_REASSEMBLED), i + 1);
+		assert_int_equal(t.sas[SA_OUT].seq, i);
+	}
+	go_round();
+	collect(&t.black);
+	assert_int_equal(out.n, 2);
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 2);
+	assert_int_equal(count(XIPSEC_REASON_FRAG_TRANSPORT), 0);
+	assert_int_equal(out.frame[0][23], IPPROTO_ESP);
+	esp_len = assemble(1500);
+	whole[10] = whole[11] = 0;
+	memcpy(out.frame[0] + 14, whole, esp_len);
+	out.len[0] = 14 + esp_len;
+	out.n = 1;
+	rx_all();
+	collect(&t.red);
+	assert_int_equal(out.n, 2);
+	assert_int_equal(assemble(1500), len - 14);
+	assert_is_packet(len, 1);
+}
+
 /* ------------------------------------------------------------------ in */
 
 static void narrow_red(__u32 mtu)
@@ -395,10 +445,15 @@ static void answers_keep_to_their_child(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(cut_before_sealing),    TEST(checksum_before_cutting),
-		TEST(ttl_is_told_once),      TEST(no_frames_no_pieces),
-		TEST(sealed_whole_and_cut),  TEST(decrypted_is_cut),
-		TEST(decrypted_is_answered), TEST(answers_keep_to_their_child),
+		TEST(cut_before_sealing),
+		TEST(checksum_before_cutting),
+		TEST(ttl_is_told_once),
+		TEST(no_frames_no_pieces),
+		TEST(sealed_whole_and_cut),
+		TEST(own_fragments_go_whole),
+		TEST(decrypted_is_cut),
+		TEST(decrypted_is_answered),
+		TEST(answers_keep_to_their_child),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
