@@ -32,14 +32,12 @@ void heritage_close(struct heritage *heritage)
 
 /* ------------------------------------------------------------------ finding */
 
-static bool find_by_pins(const char *pin_dir, struct heritage *out)
+static bool open_pins(const char *pin_dir, const char *name, struct heritage *out)
 {
-	char current[32], dir[320], path[400];
 	struct xipsec_version version;
+	char dir[320], path[400];
 
-	if (datapath_current(pin_dir, current))
-		return false;
-	snprintf(dir, sizeof(dir), "%s/%s", pin_dir, current);
+	snprintf(dir, sizeof(dir), "%s/%s", pin_dir, name);
 	if (datapath_abi(dir, &version))
 		return false;
 	snprintf(path, sizeof(path), "%s/sa_state", dir);
@@ -48,6 +46,13 @@ static bool find_by_pins(const char *pin_dir, struct heritage *out)
 	out->worker_stats = bpf_obj_get(path);
 	out->abi = version.abi;
 	return out->sa_state >= 0;
+}
+
+static bool find_by_pins(const char *pin_dir, struct heritage *out)
+{
+	char current[32];
+
+	return !datapath_current(pin_dir, current) && open_pins(pin_dir, current, out);
 }
 
 static int prog_maps(__u32 prog_id, __u32 ids[MAPS_MAX])
@@ -120,6 +125,12 @@ void heritage_find(const char *pin_dir, struct heritage *out)
 		if (find_by_interface(links[i].ifindex, out))
 			return;
 	}
+}
+
+void heritage_of(const char *pin_dir, const char *name, struct heritage *out)
+{
+	*out = (struct heritage){.sa_state = -1, .worker_stats = -1};
+	open_pins(pin_dir, name, out);
 }
 
 /* ------------------------------------------------------------------ settling */

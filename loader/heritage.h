@@ -26,6 +26,8 @@ struct heritage {
 /* By the current pins; where there are none, by the programs that run on interfaces of this network
  * namespace. Finding nothing is no error. The caller ends it with heritage_close(). */
 void heritage_find(const char *pin_dir, struct heritage *out);
+/* Of the generation pinned as PIN_DIR/NAME, current or not; as above. */
+void heritage_of(const char *pin_dir, const char *name, struct heritage *out);
 void heritage_close(struct heritage *heritage);
 
 /* Gives an object that is not loaded yet the maps that it can go on with, and settles the windows

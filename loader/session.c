@@ -47,6 +47,7 @@ int session_begin(struct session *s, const struct config *config, unsigned int f
 	s->lock = -1;
 	snprintf(s->undo.pin_dir, sizeof(s->undo.pin_dir), "%s", config->pin_dir);
 	snprintf(s->undo.run_dir, sizeof(s->undo.run_dir), "%s", config->run_dir);
+	snprintf(s->undo.state_dir, sizeof(s->undo.state_dir), "%s", config->state_dir);
 	err = probe_rights();
 	if (!err)
 		err = probe_bpffs(config->pin_dir);

@@ -10,6 +10,7 @@
 #include "lib/ethtool.h"
 #include "lib/log.h"
 #include "loader/generation.h"
+#include "loader/heritage.h"
 #include "loader/hook_nft.h"
 
 static int copy_fd(int *fd)
@@ -59,7 +60,39 @@ void undo_drop_last(struct undo *undo)
 	step_free(&undo->step[--undo->n]);
 }
 
-static int step_back(const struct undo *undo, const struct undo_step *step)
+/* SAs may have received by a generation that was current: what they received must be on record
+ * before the map goes that knows it, unless what runs from now on has the same map. */
+static int settle(const struct undo *undo, const char *name)
+{
+	struct heritage going, staying;
+	int err;
+
+	heritage_of(undo->pin_dir, name, &going);
+	heritage_find(undo->pin_dir, &staying);
+	err = heritage_leave(undo->state_dir, &going, staying.sa_state);
+	heritage_close(&going);
+	heritage_close(&staying);
+	return err;
+}
+
+/* Where that cannot be noted, the pins stay: as the current ones if there are none else, so that
+ * the next attach goes on with them. */
+static int built_back(const struct undo *undo, const char *name, bool was_current)
+{
+	int err = was_current ? settle(undo, name) : 0;
+	char current[32];
+
+	if (!err) {
+		generation_remove(undo->pin_dir, name);
+		return 0;
+	}
+	log_error("the pins %s/%s stay, for they know what was received", undo->pin_dir, name);
+	if (datapath_current(undo->pin_dir, current))
+		generation_set_current(undo->pin_dir, name);
+	return err;
+}
+
+static int step_back(const struct undo *undo, const struct undo_step *step, bool was_current)
 {
 	int err = 0;
 
@@ -76,7 +109,7 @@ static int step_back(const struct undo *undo, const struct undo_step *step)
 	case UNDO_CURRENT:
 		err = generation_set_current(undo->pin_dir, step->name[0] ? step->name : NULL);
 		break;
-	case UNDO_BUILT: generation_remove(undo->pin_dir, step->name); break;
+	case UNDO_BUILT: err = built_back(undo, step->name, was_current); break;
 	case UNDO_RECORD: err = record_write(undo->run_dir, step->record); break;
 	case UNDO_NFT: err = hook_nft_back(undo->run_dir, step->nft_was); break;
 	}
@@ -86,18 +119,20 @@ static int step_back(const struct undo *undo, const struct undo_step *step)
 
 int undo_run(struct undo *undo, unsigned int keep)
 {
+	bool was_current = false;
 	char current[32];
 	int first = 0;
 
 	while (undo->n > keep) {
 		struct undo_step *step = &undo->step[undo->n - 1];
-		int err = step_back(undo, step);
+		int err = step_back(undo, step, was_current);
 
 		if (err) {
 			log_error("%s%staking a step back failed: %s", step->ifname,
 				  step->ifname[0] ? ": " : "", strerror(-err));
 			first = first ? first : err;
 		}
+		was_current = was_current || step->kind == UNDO_CURRENT;
 		undo_drop_last(undo);
 	}
 	if (!keep && datapath_current(undo->pin_dir, current))

@@ -17,7 +17,7 @@ enum undo_kind {
 	UNDO_IFACE,      /* delete the entry of map_fd */
 	UNDO_VLAN_STRIP, /* on again */
 	UNDO_CURRENT,    /* `current` to name, "": away */
-	UNDO_BUILT,      /* remove the generation of that name */
+	UNDO_BUILT,      /* remove the generation of that name, when its windows are on record */
 	UNDO_RECORD,     /* write `record` */
 	UNDO_NFT,        /* noted first, so the last: the table says what is true, or goes */
 };
@@ -38,6 +38,7 @@ struct undo_step {
 struct undo {
 	char pin_dir[256];
 	char run_dir[256];
+	char state_dir[256]; /* with the records of keys */
 	struct undo_step *step;
 	unsigned int n;
 };
