@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Cutting: IP fragments, and the segments of a GSO frame, of raw bytes. The pieces are put together
- * again here and must be the packet.
+ * again here and must be the packet. Joining: what coalesce.c makes of segments, one of them
+ * damaged perhaps, must be cut into the very same again.
  */
 #include "tests/fuzz/harness.h"
 
 #include <netinet/in.h>
 #include <linux/virtio_net.h>
 
+#include "worker/coalesce.h"
 #include "worker/fragment.h"
 #include "worker/inner.h"
 #include "worker/segment.h"
@@ -158,6 +160,124 @@ static void segments_run(struct input *in)
 	MUST(done == s.payload);
 }
 
+/* ---------------------------------------------------------------- joining */
+
+#define JOIN_MAX 8
+
+struct join {
+	struct packet p[JOIN_MAX];
+	__u8 *bytes[JOIN_MAX]; /* as they were cut */
+	__u32 n, joined;
+};
+
+static void join_add(struct join *join, const __u8 *at, __u32 len)
+{
+	__u32 n = join->n++;
+
+	join->bytes[n] = malloc(2 * len);
+	MUST(join->bytes[n]);
+	memcpy(join->bytes[n], at, len);
+	memcpy(join->bytes[n] + len, at, len);
+	join->p[n] =
+		(struct packet){.data = join->bytes[n] + len, .len = len, .family = at[0] >> 4};
+}
+
+/* The packets that follow each other as one, as the TAP gets it. */
+static __u8 *join_whole(const struct join *join, const struct coalesce *c)
+{
+	__u8 *whole = malloc(c->len);
+	__u32 at = 0;
+
+	MUST(whole);
+	for (__u32 i = 0; i < join->joined; i++) {
+		__u32 skip = i ? c->head : 0, len = join->p[i].len - skip;
+
+		MUST(join->p[i].len >= skip && at + len <= c->len);
+		memcpy(whole + at, join->p[i].data + skip, len);
+		at += len;
+	}
+	MUST(at == c->len);
+	return whole;
+}
+
+static void join_must(struct join *join, struct coalesce *c)
+{
+	_cleanup_free_ __u8 *whole = NULL, *to = NULL;
+	struct virtio_net_hdr hdr;
+	struct segments s;
+	struct inner inner;
+
+	coalesce_finish(c, &join->p[join->joined - 1], L3_OFF, &hdr);
+	whole = join_whole(join, c);
+	MUST(!inner_parse(whole, c->len, &inner) && inner.len == c->len);
+	MUST(segments_start(&hdr, L3_OFF, whole, &inner, 65535, &s) == 1);
+	to = malloc(segments_longest(&s));
+	MUST(to);
+	for (__u32 i = 0; i < join->joined; i++) {
+		MUST(segments_next(&s, to) == join->p[i].len);
+		MUST(!memcmp(to, join->bytes[i], join->p[i].len));
+	}
+	MUST(!segments_next(&s, to));
+}
+
+/* Damage that the sums do not tell. */
+static void damage(__u8 *at, __u32 len, __u32 off, __u8 change)
+{
+	struct seen seen;
+	__u32 sum;
+
+	at[off % len] ^= change;
+	packet_mend(at, len);
+	if (!packet_see(at, len, &seen) || seen.len < seen.l4_off + 20)
+		return;
+	memset(at + seen.l4_off + 16, 0, 2);
+	sum = transport_sum(&seen, at, IPPROTO_TCP);
+	at[seen.l4_off + 16] = (__u8)(~sum >> 8);
+	at[seen.l4_off + 17] = (__u8)~sum;
+}
+
+static void join_run(struct input *in)
+{
+	struct join join = {0};
+	struct virtio_net_hdr hdr = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				     .gso_type = VIRTIO_NET_HDR_GSO_TCPV4};
+	__u32 len, which = take8(in) % JOIN_MAX, off;
+	__u8 change = take8(in);
+	struct segments s;
+	struct coalesce c;
+	struct inner inner;
+	__u8 to[4096];
+
+	hdr.gso_size = take16(in);
+	off = take16(in);
+	if (inner_parse(packet, packet_len, &inner))
+		return;
+	if (inner.family == 6)
+		hdr.gso_type = VIRTIO_NET_HDR_GSO_TCPV6;
+	if (segments_start(&hdr, L3_OFF, packet, &inner, sizeof(to), &s) != 1)
+		return;
+	while (join.n < JOIN_MAX && (len = segments_next(&s, to)) > 0) {
+		if (join.n == which)
+			damage(to, len, off, change);
+		join_add(&join, to, len);
+	}
+	/* As the worker does: it asks only of what inner_parse() takes. */
+	for (__u32 i = 0; i < join.n; i++)
+		if (inner_parse(join.p[i].data, join.p[i].len, &inner) ||
+		    inner.len != join.p[i].len)
+			goto out;
+	if (coalesce_start(&c, &join.p[0])) {
+		join.joined = 1;
+		while (join.joined < join.n && coalesce_add(&c, &join.p[join.joined]))
+			join.joined++;
+		if (join.joined > 1)
+			join_must(&join, &c);
+	}
+out:
+	for (__u32 i = 0; i < join.n; i++)
+		free(join.bytes[i]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input head = {data, size < 12 ? size : 12},
@@ -170,7 +290,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take(&in, packet, packet_len);
 	if (kind & 2)
 		packet_mend(packet, packet_len);
-	if (kind & 1)
+	if (kind & 4)
+		join_run(&head);
+	else if (kind & 1)
 		segments_run(&head);
 	else
 		fragments_run(&head);

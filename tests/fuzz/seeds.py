@@ -30,6 +30,7 @@ def ip6(**more):
 PACKETS = {
     'udp4': ip4(tos=0xba) / UDP(sport=4000, dport=5000) / PAYLOAD,
     'syn4': ip4(flags='DF', tos=1) / TCP(**SYN),
+    'ack4': ip4(flags='DF') / TCP(sport=40000, dport=443, flags='PA') / Raw(bytes(range(250))),
     'ping4': ip4() / ICMP(id=1, seq=2) / PAYLOAD,
     'error4': ip4() / ICMP(type=3, code=4, nexthopmtu=1400) / QUOTE,
     'options4': ip4(options=[IPOption_Router_Alert(), IPOption_RR(pointer=4, routers=['0.0.0.0'] * 2)])
@@ -40,6 +41,8 @@ PACKETS = {
     'telnet4': ip4() / TCP(sport=40000, dport=23, flags='PA') / PAYLOAD,
     'udp6': ip6(tc=0xba, fl=0x12345) / UDP(sport=4000, dport=5000) / PAYLOAD,
     'syn6': ip6(tc=2) / TCP(**SYN),
+    'ack6': ip6() / TCP(sport=40000, dport=443, flags='PA',
+                        options=[('NOP', None), ('NOP', None), ('Timestamp', (7, 8))]) / Raw(bytes(range(250))),
     'ping6': ip6() / ICMPv6EchoRequest(id=1, seq=2) / PAYLOAD,
     'error6': ip6() / ICMPv6PacketTooBig(mtu=1280) / (ip6() / UDP() / Raw(b'quoted')),
     'hop6': ip6() / IPv6ExtHdrHopByHop(options=[RouterAlert()])
@@ -125,6 +128,8 @@ def cut():
         raw = bytes(packet) + (bytes(100) if 'syn' in name else b'')
         hdr = struct.pack('>BBBHHHH', 3, 1, kind, 16, l4, offset, 1400)
         yield 'segment-' + name, hdr.ljust(12, b'\0') + raw
+    for name in ('ack4', 'ack6'):
+        yield 'join-' + name, struct.pack('>BBBHH', 6, 1, 0, 40, 0).ljust(12, b'\0') + bytes(PACKETS[name])
 
 
 def config():

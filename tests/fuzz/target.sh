@@ -20,7 +20,7 @@ if [ ! -x "$program" ]; then
 fi
 mkdir -p "$grown" "$found"
 # Leaks count: -detect_leaks is on by default. The end of ASan's text tells of what it saw.
-"$program" -max_total_time="$seconds" -max_len=4096 -timeout=20 -rss_limit_mb=2048 -close_fd_mask=1 \
+"$program" -max_total_time="$seconds" -max_len=4096 -timeout=60 -rss_limit_mb=2048 -close_fd_mask=1 \
 	-print_final_stats=1 -artifact_prefix="$found/$name-" "$grown" "tests/fuzz/corpus/$name" \
 	>"$log" 2>&1
 status=$?
