@@ -43,7 +43,7 @@ struct packet_spec {
 	__u16 dport;
 	__u8 icmp_type;
 	__u8 icmp_code;
-	__u32 spi;           /* ESP and AH; with UDP: the first 8 bytes of the payload are an ESP header */
+	__u32 spi; /* ESP and AH; with UDP: the first 8 bytes of the payload are an ESP header */
 	const void *payload; /* NULL: zeros */
 	unsigned int payload_len;
 	/* mistakes */

@@ -600,7 +600,7 @@ static void test_verdicts(void **state)
 		if (run.reason == XIPSEC_REASON_HOST_OUT)
 			assert_to_tap(&packet, &run);
 		else if (reason_kind(run.reason) == XIPSEC_KIND_STEER ||
-		    run.reason == XIPSEC_REASON_NO_WORKER)
+			 run.reason == XIPSEC_REASON_NO_WORKER)
 			assert_steered(one, &packet, &run);
 		else if (reason_kind(run.reason) == XIPSEC_KIND_PASS)
 			assert_untouched(one, &packet, &run);
