@@ -28,7 +28,7 @@ part()
 }
 
 mkdir -p "$LOGS"
-bash tests/vm/load.sh || status=1
+bash tests/vm/load.sh || exit 1 # none of the others could do anything
 tests/run.sh prog || status=1
 ONLY=dispatcher tests/run.sh netns || status=1
 ONLY=vlan tests/run.sh netns || status=1
