@@ -215,6 +215,11 @@ static void join_must(struct join *join, struct coalesce *c)
 	MUST(to);
 	for (__u32 i = 0; i < join->joined; i++) {
 		MUST(segments_next(&s, to) == join->p[i].len);
+		/* With DF the ID means nothing (RFC 6864), and another one comes out. */
+		if (inner.family == 4 && to[6] & 0x40) {
+			memcpy(to + 4, join->bytes[i] + 4, 2);
+			packet_mend(to, join->p[i].len);
+		}
 		MUST(!memcmp(to, join->bytes[i], join->p[i].len));
 	}
 	MUST(!segments_next(&s, to));
@@ -232,6 +237,8 @@ static void damage(__u8 *at, __u32 len, __u32 off, __u8 change)
 		return;
 	memset(at + seen.l4_off + 16, 0, 2);
 	sum = transport_sum(&seen, at, IPPROTO_TCP);
+	if (sum == 0xffff)
+		sum = 0; /* both fields mean the same: this one is how segment.c writes it */
 	at[seen.l4_off + 16] = (__u8)(~sum >> 8);
 	at[seen.l4_off + 17] = (__u8)~sum;
 }
