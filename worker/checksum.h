@@ -42,16 +42,19 @@ static inline __u64 csum_add(__u64 sum, const void *data, __u32 len)
 	return sum;
 }
 
-/* To 16 bits, not complemented. Only a sum of 0 folds to 0. */
+/* A sum of up to 65,536 words to 16 bits, not complemented. Only a sum of 0 folds to 0. Each half
+ * plus the other, the carry back in: what is wanted is in the upper half. */
+static inline __u16 csum_fold32(__u32 sum)
+{
+	sum += sum << 16 | sum >> 16;
+	return (__u16)(sum >> 16);
+}
+
+/* The same for any sum. */
 static inline __u16 csum_fold(__u64 sum)
 {
-	__u32 half;
-
-	/* Each half plus the other, the carry back in: what is wanted is in the upper half. */
 	sum += sum << 32 | sum >> 32;
-	half = (__u32)(sum >> 32);
-	half += half << 16 | half >> 16;
-	return (__u16)(half >> 16);
+	return csum_fold32((__u32)(sum >> 32));
 }
 
 /* The checksum field at `check` after one word under it went from `old` to `new`, words as in
@@ -61,7 +64,7 @@ static inline void csum_replace(__u8 *check, __u16 old, __u16 new)
 	__u16 field;
 
 	memcpy(&field, check, 2);
-	field = (__u16)~csum_fold((__u64)(__u16)~field + (__u16)~old + new);
+	field = (__u16)~csum_fold32((__u32)(__u16)~field + (__u16)~old + new);
 	memcpy(check, &field, 2);
 }
 

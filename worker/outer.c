@@ -24,7 +24,7 @@ static void outer_write_ip4(const struct outer *outer, __u8 *to, __u32 total,
 	__be16 total_be = htons((__u16)total), id_be = htons(id);
 	__be16 tos_be = htons(outer_tos(outer, inner));
 	__be16 df = outer->df_set | (inner->flags & INNER_DF ? outer->df_copy : 0);
-	__u16 check = (__u16)~csum_fold((__u64)outer->sum + total_be + id_be + tos_be + df);
+	__u16 check = (__u16)~csum_fold32(outer->sum + total_be + id_be + tos_be + df);
 
 	memcpy(to, outer->header, IP4_LEN);
 	to[1] = (__u8)ntohs(tos_be);
