@@ -21,13 +21,13 @@ $(BUILD)/bench/xipsec-bench: $(BENCH_OBJS)
 $(BUILD)/bench/xipsec-bench-esp: $(addprefix $(BUILD)/tools/bench/,esp_memory.o esp_bare.o) \
 				 $(BUILD)/libworker.a $(BUILD)/libxipsec.a
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_WORKER) -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $(LTO) $^ $(LIBS_WORKER) -o $@
 
 # The same worker with another table of backends, and an xipsecd that finds it beside itself.
 $(BENCH_NULL)/xipsec-worker: $(BUILD)/worker/main.o $(BUILD)/tools/bench/crypto_table_null.o \
 			     $(filter-out %/crypto_table.o,$(WORKER_OBJS)) $(BUILD)/libxipsec.a
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_WORKER) -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $(LTO) $^ $(LIBS_WORKER) -o $@
 $(BENCH_NULL)/%: $(BUILD)/%
 	@mkdir -p $(@D)
 	@cp -f $< $@
