@@ -41,8 +41,9 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=int(sys.a
 # The load's receiver compares every byte and knows every number.
 udp_both_ways()
 {
+	rm -f "$WORK/load-ab" "$WORK/load-ba" # of the load before
 	load_start 2000 "$1"
-	sleep 1.5
+	until_true 3 load_beyond $((2000 / SLOW)) $((2000 / SLOW))
 	load_stop
 	[ "$(load_field ab corrupt)$(load_field ba corrupt)" = 00 ] &&
 		[ "$(load_field ab duplicates)$(load_field ba duplicates)" = 00 ] &&
