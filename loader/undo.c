@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "lib/cleanup.h"
 #include "lib/ethtool.h"
 #include "lib/log.h"
 #include "loader/generation.h"
 #include "loader/heritage.h"
+#include "loader/enforce.h"
 #include "loader/hook_nft.h"
+#include "loader/iflist.h"
 
 static int copy_fd(int *fd)
 {
@@ -117,15 +120,67 @@ static int step_back(const struct undo *undo, const struct undo_step *step, bool
 	return err == -ENODEV ? 0 : err;
 }
 
+static void forget_index(const struct undo *undo, __u32 ifindex)
+{
+	struct datapath dp;
+
+	if (datapath_open(undo->pin_dir, &dp))
+		return;
+	bpf_map_delete_elem(dp.ifaces, &ifindex);
+	datapath_close(&dp);
+}
+
+/* An interface that was made anew or renamed since is none that a step knows; the record names it.
+ * What the record had and has no more, loses what it carries of ours. */
+static int take_off(const struct undo *undo, const struct record *had)
+{
+	_cleanup_free_ struct iflist_entry *links = NULL;
+	struct record now = {0};
+	unsigned int n = 0;
+	int err = record_read(undo->run_dir, &now), first = 0;
+
+	if (!err)
+		err = iflist_get(&links, &n);
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < n; i++) {
+		const struct record_entry *entry = NULL;
+
+		for (unsigned int k = 0; k < had->n && !entry; k++)
+			entry = strcmp(had->entry[k].name, links[i].name) ? NULL : &had->entry[k];
+		if (!entry || record_find(&now, links[i].name))
+			continue;
+		err = enforce_remove(&links[i]);
+		forget_index(undo, links[i].ifindex);
+		if (!err && entry->vlan_strip)
+			ethtool_set_vlan_strip(links[i].name, true);
+		if (!err)
+			log_info("%s: detached", links[i].name);
+		else if (err != -ENOENT)
+			first = first ? first : err;
+	}
+	return first;
+}
+
 int undo_run(struct undo *undo, unsigned int keep)
 {
-	bool was_current = false;
+	bool was_current = false, recorded = false;
+	struct record had = {0};
 	char current[32];
 	int first = 0;
 
 	while (undo->n > keep) {
 		struct undo_step *step = &undo->step[undo->n - 1];
-		int err = step_back(undo, step, was_current);
+		int err = 0;
+
+		if (step->kind == UNDO_RECORD)
+			recorded = !record_read(undo->run_dir, &had);
+		/* The hooks that it knows are as before. */
+		if (recorded && (step->kind == UNDO_BUILT || step->kind == UNDO_NFT)) {
+			err = take_off(undo, &had);
+			recorded = false;
+		}
+		err = step_back(undo, step, was_current) ?: err;
 
 		if (err) {
 			log_error("%s%staking a step back failed: %s", step->ifname,
