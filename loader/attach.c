@@ -11,6 +11,7 @@
 #include "loader/dispatcher.h"
 #include "loader/enforce.h"
 #include "loader/heritage.h"
+#include "loader/hold_signals.h"
 #include "loader/hook_nft.h"
 #include "loader/probe.h"
 #include "loader/session.h"
@@ -75,6 +76,57 @@ static int add_all(struct session *s, unsigned int *noted)
 	return first;
 }
 
+/* What carries our programs and is not on record: an attach was killed half-way, or it was renamed.
+ * Made anew under that name it would be open, so the record takes it in. A name that it had before
+ * stays there too: it may come back under that one. */
+static int add_strays(struct session *s)
+{
+	for (unsigned int i = 0; i < s->n_links; i++) {
+		const struct iflist_entry *link = &s->links[i];
+		struct xipsec_iface known = {0};
+		enum xipsec_role role;
+
+		if (record_find(&s->record, link->name))
+			continue;
+		role = session_role_of(link);
+		if (!role)
+			continue;
+		if (!session_target(s, link, role))
+			return -ENOSPC;
+		if (s->open && !bpf_map_lookup_elem(s->gen.dp.ifaces, &link->ifindex, &known) &&
+		    strncmp(known.name, link->name, sizeof(known.name)) != 0)
+			log_warn("%s, which was %.15s, is looked after under its new name too",
+				 link->name, known.name);
+		else
+			log_warn("%s carries our programs and was not on record: taken in",
+				 link->name);
+	}
+	return 0;
+}
+
+/* Commits, or leaves behind who may take it back. -EINTR: a signal came before, and it has been
+ * taken back. */
+static int settle_attach(struct session *s, unsigned int confirm)
+{
+	int err = 0;
+
+	if (held_signal_waits()) {
+		log_error("interrupted: what was done is taken back");
+		err = -EINTR;
+	} else if (confirm) {
+		err = confirm_wait(s, confirm);
+		if (err)
+			log_error("cannot wait for the confirmation: %s", strerror(-err));
+	}
+	if (err)
+		undo_run(&s->undo, 0);
+	else if (confirm)
+		log_info("taken back in %u s unless `xipsec confirm` comes first", confirm);
+	else
+		session_commit(s);
+	return err;
+}
+
 static int attach_in(struct session *s, const struct loader_attach *what)
 {
 	unsigned int noted = 0;
@@ -94,6 +146,9 @@ static int attach_in(struct session *s, const struct loader_attach *what)
 			return err;
 	} else {
 		failed = add_all(s, &noted);
+		err = add_strays(s);
+		if (err)
+			return err;
 		if (!s->n_targets && !s->record.n)
 			return failed;
 		if (!s->n_targets && !failed && !noted && s->open && !(s->flags & LOADER_UPGRADE)) {
@@ -103,19 +158,10 @@ static int attach_in(struct session *s, const struct loader_attach *what)
 		}
 	}
 	err = session_apply(s);
+	if (!err)
+		err = settle_attach(s, what->confirm);
 	if (err)
 		return err;
-	if (what->confirm) {
-		err = confirm_wait(s, what->confirm);
-		if (err) {
-			log_error("cannot wait for the confirmation: %s", strerror(-err));
-			undo_run(&s->undo, 0);
-			return err;
-		}
-		log_info("taken back in %u s unless `xipsec confirm` comes first", what->confirm);
-	} else {
-		session_commit(s);
-	}
 	for (unsigned int i = 0; i < s->n_targets && !failed; i++)
 		failed = s->target[i].err;
 	return failed;
@@ -123,16 +169,19 @@ static int attach_in(struct session *s, const struct loader_attach *what)
 
 int loader_attach(const struct config *config, const struct loader_attach *what)
 {
+	struct held_signals held;
 	struct session s;
 	int err;
 
 	err = session_begin(&s, config, what->flags);
+	hold_signals(&held); /* not before: a lock may have to be waited for */
 	if (!err)
 		err = attach_in(&s, what);
 	/* Nothing to do, unless somebody flushed nftables. */
 	if (err == -EALREADY && hook_nft_sync(&s.record, s.links, s.n_links) > 0)
 		log_info("the nftables table " HOOK_NFT_TABLE " was put back");
 	session_end(&s);
+	release_signals(&held);
 	return err;
 }
 
@@ -229,11 +278,13 @@ static int leave(const struct session *s, const struct heritage *heritage)
 
 int loader_detach(const struct config *config, const char *ifname)
 {
+	struct held_signals held;
 	struct heritage heritage;
 	struct session s;
 	int err, werr, nerr, lerr = 0;
 
 	err = session_begin(&s, config, 0);
+	hold_signals(&held);
 	/* Held while the programs go that hold it. */
 	heritage_find(config->pin_dir, &heritage);
 	if (!err && confirm_pending(config->run_dir)) {
@@ -254,6 +305,7 @@ int loader_detach(const struct config *config, const char *ifname)
 out:
 	heritage_close(&heritage);
 	session_end(&s);
+	release_signals(&held);
 	return err;
 }
 
@@ -295,6 +347,8 @@ static int repair_in(struct session *s)
 {
 	int done = 0, err = add_broken(s), first;
 
+	if (!err)
+		err = add_strays(s);
 	if (err)
 		return err;
 	/* A waiting process holds this generation's programs to put them back: leave it alone. */

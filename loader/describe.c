@@ -93,7 +93,7 @@ static void read_hooks(const struct generation *gen, struct loader_iface *iface)
 	iface->tc.current = tc_fd >= 0 && tc.prog_id == session_prog_id(tc_fd);
 }
 
-static void find_fault(const struct generation *gen, struct loader_iface *iface)
+static void find_fault(const struct generation *gen, bool on_record, struct loader_iface *iface)
 {
 	char *fault = iface->fault;
 	size_t size = sizeof(iface->fault);
@@ -111,6 +111,11 @@ static void find_fault(const struct generation *gen, struct loader_iface *iface)
 	} else if (!iface->tc.prog_id) {
 		snprintf(fault, size, "its TC program %s is missing: `xipsec attach %s --role %s`",
 			 tc_prog_name(iface->role), iface->name, role_name(iface->role));
+	} else if (!on_record) {
+		snprintf(fault, size,
+			 "runs our programs and is not on record (renamed, or its attach was "
+			 "killed): made anew it would be open: `xipsec attach %s --role %s`",
+			 iface->name, role_name(iface->role));
 	} else if (!gen) {
 		/* What runs enforces what it did: closed, but nobody can steer it. */
 		snprintf(iface->note, sizeof(iface->note),
@@ -182,7 +187,7 @@ static void describe_link(const struct config *config, const struct generation *
 	strcpy(iface->tc.kind, "none");
 	if (iface->role)
 		read_hooks(gen, iface);
-	find_fault(gen, iface);
+	find_fault(gen, entry != NULL, iface);
 }
 
 static int read_ifaces(const struct config *config, const struct generation *gen,

@@ -291,8 +291,16 @@ int enforce_register(struct session *s, struct target *target)
 	int err, slot;
 
 	if (!bpf_map_lookup_elem(s->gen.dp.ifaces, &link->ifindex, &iface) && !iface.vlan &&
-	    iface.role == target->role)
-		return 0;
+	    iface.role == target->role) {
+		if (strncmp(iface.name, link->name, sizeof(iface.name)) == 0)
+			return 0;
+		/* Renamed; the slot is kept by the name, should it be made anew. */
+		memset(iface.name, 0, sizeof(iface.name));
+		snprintf(iface.name, sizeof(iface.name), "%s", link->name);
+		return bpf_map_update_elem(s->gen.dp.ifaces, &link->ifindex, &iface, BPF_EXIST)
+			       ? -errno
+			       : 0;
+	}
 	slot = free_slot(s->gen.dp.ifaces);
 	if (slot < 0) {
 		log_error("%s: %d interfaces are attached already, the most there can be",
