@@ -227,5 +227,10 @@ void config_include(struct config_parse *from, const struct config_place *place,
 
 int config_tree_read(struct config_tree *tree, const char *path, struct config_diag *diag)
 {
-	return file_read(tree, NULL, path, diag, &tree->list);
+	int err = file_read(tree, NULL, path, diag, &tree->list);
+
+	if (err == -EINVAL && !diag->errors && diag->out)
+		fprintf(diag->out, "%s: is neither a regular file nor a pipe\n",
+			config_shown(path));
+	return err;
 }

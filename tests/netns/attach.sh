@@ -102,6 +102,7 @@ check "a wrong role" expect 2 "expected protected" attach red0 --role pink
 printf 'include %s/none-*.conf\n' "$WORK" >"$WORK/empty"
 check "an empty config is good, with a warning" expect 0 "warning: there are no policies" config check "$WORK/empty"
 check "an include that matches nothing is warned of" grep -qF "empty:1:9: warning: include: nothing matches $WORK/none-*.conf" "$WORK/out"
+check "a device is no config, and that is told" expect 3 "/dev/null: is neither a regular file nor a pipe" config check /dev/null
 ns "$XIPSEC" help >/dev/full 2>"$WORK/out"
 check "lost output is a failure" [ $? -eq 1 ]
 check "and is told" grep -qF "No space left on device" "$WORK/out"
