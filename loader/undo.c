@@ -171,7 +171,7 @@ int undo_run(struct undo *undo, unsigned int keep)
 
 	while (undo->n > keep) {
 		struct undo_step *step = &undo->step[undo->n - 1];
-		int err = 0;
+		int err = 0, back;
 
 		if (step->kind == UNDO_RECORD)
 			recorded = !record_read(undo->run_dir, &had);
@@ -180,8 +180,8 @@ int undo_run(struct undo *undo, unsigned int keep)
 			err = take_off(undo, &had);
 			recorded = false;
 		}
-		err = step_back(undo, step, was_current) ?: err;
-
+		back = step_back(undo, step, was_current);
+		err = back ? back : err;
 		if (err) {
 			log_error("%s%staking a step back failed: %s", step->ifname,
 				  step->ifname[0] ? ": " : "", strerror(-err));
