@@ -45,6 +45,8 @@ s.bind(("10.2.0.2", 7200))
 while True:
     d, who = s.recvfrom(65536)
     s.sendto(d, who)'
+echo_listens() { in_ns red-b ss -Hlun 'sport = 7200' | grep -q .; }
+until_true 5 echo_listens
 for size in 1450 1472 9000 60000; do
 	check "UDP of $size bytes there and back, no byte changed" udp_echo $size 10.2.0.2
 done
