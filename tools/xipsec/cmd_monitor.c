@@ -10,11 +10,11 @@
 #include <string.h>
 #include <time.h>
 #include "lib/cleanup.h"
-#include "lib/config.h"
 #include "lib/log.h"
 #include "lib/reason.h"
 #include "lib/sadb_client.h"
 #include "tools/xipsec/command.h"
+#include "tools/xipsec/daemon.h"
 
 #define NS_A_SECOND 1000000000ULL
 
@@ -263,23 +263,15 @@ static int parse(int argc, char **argv, struct wanted *out)
 
 static int run(const struct global_options *opts, int argc, char **argv)
 {
-	const char *path = opts->config_path ? opts->config_path : CONFIG_DEFAULT_PATH;
-	_cleanup_config_ struct config *config = NULL;
 	_cleanup_close_ int fd = -1;
 	struct wanted wanted;
+	int err;
 
 	if (parse(argc, argv, &wanted))
 		return EXIT_USAGE;
-	config = config_paths(path);
-	if (!config)
-		return EXIT_FAILED;
-	fd = sadb_connect(config->run_dir);
-	if (fd < 0) {
-		log_error("%s/sadb.sock: %s", config->run_dir,
-			  fd == -ENOENT || fd == -ECONNREFUSED ? "xipsecd does not run"
-							       : strerror(-fd));
-		return fd == -EACCES ? EXIT_FAILED : EXIT_DAEMON;
-	}
+	err = daemon_connect(opts, &fd);
+	if (err)
+		return err;
 	return monitor(fd, &wanted);
 }
 

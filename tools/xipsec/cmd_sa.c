@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 #include "lib/cleanup.h"
-#include "lib/config.h"
 #include "lib/log.h"
 #include "lib/sadb_client.h"
 #include "tools/xipsec/command.h"
+#include "tools/xipsec/daemon.h"
 #include "tools/xipsec/sa_show.h"
 
 /* ------------------------------------------------------------------ requests */
@@ -109,23 +109,15 @@ static int parse(int argc, char **argv, struct line *out)
 
 static int run(const struct global_options *opts, int argc, char **argv)
 {
-	const char *path = opts->config_path ? opts->config_path : CONFIG_DEFAULT_PATH;
-	_cleanup_config_ struct config *config = NULL;
 	_cleanup_close_ int fd = -1;
 	struct line line;
+	int err;
 
 	if (parse(argc, argv, &line))
 		return EXIT_USAGE;
-	config = config_paths(path);
-	if (!config)
-		return EXIT_FAILED;
-	fd = sadb_connect(config->run_dir);
-	if (fd < 0) {
-		log_error("%s/sadb.sock: %s", config->run_dir,
-			  fd == -ENOENT || fd == -ECONNREFUSED ? "xipsecd does not run"
-							       : strerror(-fd));
-		return fd == -EACCES ? EXIT_FAILED : EXIT_DAEMON;
-	}
+	err = daemon_connect(opts, &fd);
+	if (err)
+		return err;
 	if (strcmp(line.verb, "list") == 0)
 		return list(fd, line.json);
 	if (strcmp(line.verb, "add") == 0)
