@@ -188,7 +188,8 @@ static inline void tell_dev(__u32 slot, __u32 role)
 /* Of the next SAs that are told; 0 but for those of a tunnel. */
 static __u32 fixture_sa_if_id;
 
-static inline void tell_sa(__u32 index, __u8 dir)
+/* The message that gives the worker an SA, to be changed before it is told. */
+static inline struct ctl_in sa_message(__u32 index, __u8 dir)
 {
 	struct ctl_in in = {.msg.sa = {.hdr.type = XIPSEC_CTL_SA,
 				       .index = index,
@@ -213,6 +214,13 @@ static inline void tell_sa(__u32 index, __u8 dir)
 
 	sel->local_port_hi = sel->remote_port_hi = sel->icmp_hi = XIPSEC_PORT_MAX;
 	sel->any_proto = 1;
+	return in;
+}
+
+static inline void tell_sa(__u32 index, __u8 dir)
+{
+	struct ctl_in in = sa_message(index, dir);
+
 	t.sas[index] = (struct xipsec_sa_state){
 		.generation = GEN,
 		.status = XIPSEC_SA_LIVE,

@@ -55,26 +55,6 @@ static enum xipsec_reason open_it(struct pair *pair)
 	return p->reason;
 }
 
-/* UDP behind `ext_len` bytes of options or extension headers. */
-static __u32 udp_with(__u8 *ip, int family, __u32 payload, const __u8 *ext, __u32 ext_len,
-		      __u8 first)
-{
-	__u32 len = udp_write(ip, family, payload), base = family == 4 ? 20 : 40;
-
-	memmove(ip + base + ext_len, ip + base, len - base);
-	memcpy(ip + base, ext, ext_len);
-	if (family == 4) {
-		ip[0] = (__u8)(0x45 + ext_len / 4);
-		put16(ip + 2, len + ext_len);
-		ip4_check(ip);
-	} else {
-		if (ext_len)
-			ip[6] = first;
-		put16(ip + 4, len + ext_len - 40);
-	}
-	return len + ext_len;
-}
-
 static void run(enum xipsec_alg alg, int family, int inner_family, int esn, __u8 mode,
 		enum xipsec_backend backend)
 {
@@ -145,8 +125,8 @@ static void test_flips(void **unused)
 		struct pair pair = pair_open(XIPSEC_ALG_NULL_SHA256, family, 1,
 					     XIPSEC_MODE_TRANSPORT, XIPSEC_BACKEND_AUTO);
 		__u8 inner[256], sealed[256];
-		__u32 len = family == 4 ? udp_with(inner, 4, 10, opts4, sizeof(opts4), 0)
-					: udp_with(inner, 6, 10, hop, sizeof(hop), 0);
+		__u32 len = family == 4 ? udp_with_ext(inner, 4, 10, opts4, sizeof(opts4), 0)
+					: udp_with_ext(inner, 6, 10, hop, sizeof(hop), 0);
 		__u32 n, mutable = 0, refused = 0, l4_off;
 
 		assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_SEALED);
@@ -248,14 +228,14 @@ static void test_front(void **unused)
 		pair_open(XIPSEC_ALG_NULL_SHA256, 4, 0, XIPSEC_MODE_TRANSPORT, XIPSEC_BACKEND_AUTO);
 	__u8 inner[512], many[192] = {17, 23, 1, 4};
 
-	assert_int_equal(seal(&pair, inner, udp_with(inner, 4, 9, under_way, 8, 0)),
+	assert_int_equal(seal(&pair, inner, udp_with_ext(inner, 4, 9, under_way, 8, 0)),
 			 XIPSEC_REASON_AH_FRONT);
-	assert_int_equal(seal(&pair, inner, udp_with(inner, 6, 9, routed, 8, 43)),
+	assert_int_equal(seal(&pair, inner, udp_with_ext(inner, 6, 9, routed, 8, 43)),
 			 XIPSEC_REASON_AH_FRONT);
-	assert_int_equal(seal(&pair, inner, udp_with(inner, 6, 9, many, sizeof(many), 0)),
+	assert_int_equal(seal(&pair, inner, udp_with_ext(inner, 6, 9, many, sizeof(many), 0)),
 			 XIPSEC_REASON_AH_FRONT);
 	assert_int_equal(out_state.seq, 7);
-	assert_int_equal(seal(&pair, inner, udp_with(inner, 4, 9, done, 8, 0)),
+	assert_int_equal(seal(&pair, inner, udp_with_ext(inner, 4, 9, done, 8, 0)),
 			 XIPSEC_REASON_SEALED);
 	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
 	pair_close(&pair);

@@ -49,26 +49,6 @@ static enum xipsec_reason open_it(struct pair *pair)
 
 /* ---------------------------------------------------------------- transport mode */
 
-/* Puts `ext_len` bytes of options or extension headers between the IP header and UDP. */
-static __u32 udp_with_ext(__u8 *ip, int family, __u32 payload, const __u8 *ext, __u32 ext_len,
-			  __u8 first)
-{
-	__u32 len = udp_write(ip, family, payload), base = family == 4 ? 20 : 40;
-
-	memmove(ip + base + ext_len, ip + base, len - base);
-	memcpy(ip + base, ext, ext_len);
-	if (family == 4) {
-		ip[0] = (__u8)(0x45 + ext_len / 4);
-		put16(ip + 2, len + ext_len);
-		ip4_check(ip);
-	} else {
-		if (ext_len)
-			ip[6] = first;
-		put16(ip + 4, len + ext_len - 40);
-	}
-	return len + ext_len;
-}
-
 static const struct {
 	const char *name;
 	int family;

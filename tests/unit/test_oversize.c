@@ -109,28 +109,10 @@ static void assert_is_packet(__u32 len, int hops)
 
 static void remake_sa(__u32 index, __u8 dir, __u8 mode, __u8 df, const char *child)
 {
-	struct ctl_in in = {.msg.sa = {.hdr.type = XIPSEC_CTL_SA,
-				       .index = index,
-				       .generation = GEN,
-				       .sa = {
-					       .src.word[0] = inet_addr("192.0.2.1"),
-					       .dst.word[0] = inet_addr("192.0.2.2"),
-					       .spi = htonl(0x1001),
-					       .outer_family = XIPSEC_FAMILY_IP4,
-					       .l4_proto = IPPROTO_ESP,
-					       .dir = dir,
-					       .mode = mode,
-					       .df = df,
-					       .alg = XIPSEC_ALG_AES128GCM16,
-					       .window = 1024,
-					       .key_len = 20,
-					       .key = {9, 8, 7},
-					       .n_selectors = 1,
-				       }}};
-	struct xipsec_selector *sel = &in.msg.sa.sa.selector[0];
+	struct ctl_in in = sa_message(index, dir);
 
-	sel->local_port_hi = sel->remote_port_hi = sel->icmp_hi = XIPSEC_PORT_MAX;
-	sel->any_proto = 1;
+	in.msg.sa.sa.mode = mode;
+	in.msg.sa.sa.df = df;
 	strcpy(in.msg.sa.sa.child, child);
 	assert_int_equal(worker_message(t.w, &in), 0);
 }

@@ -11,33 +11,14 @@
 
 static void give(__u32 index, __u8 dir, __u16 flags, __u32 dummies, __u32 tfc)
 {
-	struct ctl_in in = {.msg.sa = {.hdr.type = XIPSEC_CTL_SA,
-				       .index = index,
-				       .generation = GEN,
-				       .sa = {
-					       .src.word[0] = inet_addr("192.0.2.1"),
-					       .dst.word[0] = inet_addr("192.0.2.2"),
-					       .spi = htonl(0x1001),
-					       .outer_family = XIPSEC_FAMILY_IP4,
-					       .l4_proto = IPPROTO_ESP,
-					       .dir = dir,
-					       .mode = XIPSEC_MODE_TUNNEL,
-					       .engine = XIPSEC_ENGINE_AFXDP,
-					       .alg = XIPSEC_ALG_AES128GCM16,
-					       .window = 1024,
-					       .key_len = 20,
-					       .key = {9, 8, 7},
-					       .n_selectors = 1,
-					       .flags = flags,
-					       .dummies = dummies,
-					       .tfc_size = tfc,
-				       }}};
-	struct xipsec_selector *sel = &in.msg.sa.sa.selector[0];
+	struct ctl_in in = sa_message(index, dir);
+	struct xipsec_sa *sa = &in.msg.sa.sa;
 
+	sa->flags = flags;
+	sa->dummies = dummies;
+	sa->tfc_size = tfc;
 	if (flags & XIPSEC_SA_UDP)
-		in.msg.sa.sa.src_port = in.msg.sa.sa.dst_port = htons(4500);
-	sel->local_port_hi = sel->remote_port_hi = sel->icmp_hi = XIPSEC_PORT_MAX;
-	sel->any_proto = 1;
+		sa->src_port = sa->dst_port = htons(4500);
 	assert_int_equal(worker_message(t.w, &in), 0);
 }
 
