@@ -13,8 +13,7 @@
 #include "lib/conn.h"
 
 struct engine;
-struct cert_chain;
-struct cert_trust;
+struct cert_store;
 
 /* `env` is copied; the engine keeps no other reference to it. NULL: no memory. */
 struct engine *engine_new(const struct ike_env *env);
@@ -26,7 +25,10 @@ void engine_free(struct engine *engine);
 
 /*
  * A connection is there from now on, in place of one with the same name. Takes `conn` over, whether
- * it fails or not (it is zero afterwards). IKE SAs and children that the new text describes in the
+ * it fails or not (it is zero afterwards). Its certificates and CAs are bytes (`data` is there): of
+ * local.certs the own one first, then what leads to a CA, all of which is sent. The CAs of
+ * remote.cacerts must be in engine_trust()'s store, too.
+ * IKE SAs and children that the new text describes in the
  * same way notice nothing; others keep what they were made with until they end.
  * Children with start_action = start are not begun by this: engine_start() does that.
  * Returns 0, -ENOMEM, -E2BIG (ENGINE_CONNS_MAX), -EINVAL (a proposal or identity that does not
@@ -38,13 +40,11 @@ int engine_conn_unload(struct engine *engine, const char *name);
 /* Begins every child of `name` whose start_action is start and which is not up. -ENOENT. */
 int engine_start(struct engine *engine, const char *name);
 
-/* The certificates that go with a connection's local end: own first, then what leads to a CA. DER,
- * `der[i]` of `len[i]` bytes; copied. -ENOENT, -ENOMEM, -E2BIG. */
-int engine_conn_certs(struct engine *engine, const char *name, const __u8 *const *der,
-		      const size_t *len, unsigned int n);
 /* What peers' chains may end in, and the CRLs. The engine does not own it: it outlives the engine
- * or the next call. */
-void engine_trust(struct engine *engine, const struct cert_trust *trust);
+ * or the next call. NULL: nothing is trusted. */
+void engine_trust(struct engine *engine, const struct cert_store *trust);
+/* The time of day of env->now() == 0, seconds since 1970: certificates have dates. 0 until told. */
+void engine_wall_clock(struct engine *engine, __s64 at_zero);
 
 /* Does xipsecd have SAs to that peer from before this process began? While it does, no
  * INITIAL_CONTACT is sent: the peer would delete what still carries traffic. The owner of the

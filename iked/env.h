@@ -17,6 +17,7 @@
 
 struct ike_sa;
 struct child_sa;
+struct ike_keys;
 
 /* Between which two ends an IKE SA speaks. Addresses and ports in network byte order. */
 struct ike_path {

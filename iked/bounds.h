@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Everything of the engine that a peer, or a stranger, can make grow, and every time that it waits.
+ * Times are ms.
+ */
+#ifndef IKED_BOUNDS_H
+#define IKED_BOUNDS_H
+
+/* ------------------------------------------------------------------ how much */
+
+#define ENGINE_CONNS_MAX   16384
+#define ENGINE_IKE_SAS_MAX 131072 /* half-open ones included */
+
+#define HALFOPEN_MAX          4096 /* IKE SAs that we answered and that are not authenticated yet */
+#define HALFOPEN_ADDR_MAX     256  /* of one address; of IPv6 one /64 */
+#define HALFOPEN_COOKIES      128 /* from so many on in all, who cannot return a cookie gets no more */
+#define HALFOPEN_ADDR_COOKIES 8 /* from so many on of one address, the same for it alone */
+
+#define IKE_CHILDREN_MAX 128   /* of one IKE SA, those that are on their way out included */
+#define IKE_TASKS_MAX    256   /* requests of ours that wait for their turn */
+#define IKE_MESSAGE_MAX  32768 /* one message as it came, or put together of fragments */
+#define IKE_NONCE_LEN    32    /* of ours: at least half of the longest PRF key that we offer */
+#define IKE_COOKIE_MAX   64    /* RFC 7296 2.6 */
+#define IKE_AUTH_MAX     2048  /* octets of AUTH data of ours */
+
+#define INIT_RETRIES_MAX 5 /* answers COOKIE or INVALID_KE_PAYLOAD to one IKE_SA_INIT of ours */
+
+/* Answers to what nobody proved to have sent: so many at once, then one each ERRORS_MS. */
+#define ERRORS_BURST 64
+#define ERRORS_MS    20
+
+/* ------------------------------------------------------------------ how long */
+
+#define HALFOPEN_MS 30000 /* for the peer to authenticate itself */
+
+#define COOKIE_SECRET_MS 60000 /* a new secret; the one before it is good for as long again */
+
+/* Retransmission (RFC 7296 2.1, 2.4): a dozen times over about three and a half minutes. */
+#define RETRANSMIT_MS     500
+#define RETRANSMIT_MAX_MS 30000
+#define RETRANSMIT_TRIES  12
+
+#define RESPONSE_MS 180000 /* an answer is kept for so long (RFC 7296 2.1 "several minutes") */
+
+/* After TEMPORARY_FAILURE (RFC 7296 2.25): a wait, jittered upwards by as much again, and the end.
+ */
+#define TEMPORARY_MS     2000
+#define TEMPORARY_MAX_MS 180000
+
+#define OLD_INBOUND_MS 5000  /* an inbound SA lives on after its delete: packets are under way */
+#define SWITCH_MS      30000 /* responder of a rekey: we send on the new SA at the latest then */
+/* What the peer has to delete after a collision, or after its own rekey; then we do it ourselves.
+ */
+#define REPLACED_MS 60000
+
+#define KEEPALIVE_MS      20000 /* RFC 3948 4 */
+#define INIT_RETRY_MS     5000  /* between two tries of a connection, doubled up to the next */
+#define INIT_RETRY_MAX_MS 300000
+#define INVALID_SPI_MS    10000 /* at most one each */
+
+#endif
