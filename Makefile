@@ -51,6 +51,7 @@ GRAMMAR_OBJS := $(patsubst %,$(BUILD)/gen/lib/%.o,config_scan config_parse)
 LIB_OBJS     := $(call objs,lib) $(if $(wildcard lib/config_parse.y),$(GRAMMAR_OBJS))
 LOADER_OBJS  := $(call objs,loader)
 WORKER_OBJS  := $(call objs,worker)
+IKED_OBJS    := $(call objs,iked)
 TOOL_OBJS    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/xipsec/*.c))
 SKELS        := $(patsubst bpf/%.bpf.c,$(BUILD)/gen/%.skel.h,$(wildcard bpf/*.bpf.c))
 BINARIES     := $(BUILD)/xipsec $(BUILD)/xipsecd $(BUILD)/xipsec-worker
@@ -104,6 +105,8 @@ $(BUILD)/libloader.a: $(LOADER_OBJS)
 	$(call say,AR,$@)rm -f $@; ar rcs $@ $^
 $(BUILD)/libworker.a: $(WORKER_OBJS)
 	$(call say,AR,$@)rm -f $@; ar rcs $@ $^
+$(BUILD)/libiked.a: $(IKED_OBJS)
+	$(call say,AR,$@)rm -f $@; ar rcs $@ $^
 $(BUILD)/xipsecd: $(BUILD)/loader/main.o $(BUILD)/libloader.a $(BUILD)/libxipsec.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_LOADER) -o $@
 $(BUILD)/xipsec-worker: $(BUILD)/worker/main.o $(BUILD)/libworker.a $(BUILD)/libxipsec.a
@@ -115,7 +118,8 @@ $(BUILD)/xipsec: $(TOOL_OBJS) $(BUILD)/libloader.a $(BUILD)/libxipsec.a
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 PROG := $(patsubst tests/prog/%.c,$(BUILD)/tests/prog/%,$(wildcard tests/prog/test_*.c))
 TESTLIB_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/lib/*.c))
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TESTLIB_OBJS) $(BUILD)/libworker.a $(BUILD)/libloader.a $(BUILD)/libxipsec.a
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TESTLIB_OBJS) $(BUILD)/libworker.a $(BUILD)/libloader.a \
+		     $(BUILD)/libiked.a $(BUILD)/libxipsec.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_TEST) -o $@
 $(BUILD)/tests/prog/%: $(BUILD)/tests/prog/%.o $(TESTLIB_OBJS) $(BUILD)/libloader.a $(BUILD)/libxipsec.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_TEST) -o $@
