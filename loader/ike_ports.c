@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,23 +14,39 @@
 #include "loader/slow_sockets.h"
 #include "xipsec/maps.h"
 
+#define IKE_PORT  500
 #define NATT_PORT 4500
+
+/* Places in a group of sockets that share a port: in the order in which they are bound. */
+enum { PLACE_IKE, PLACE_NATT };
 
 static const struct {
 	int family;
 	__u16 port;
-} wanted[IKE_PORTS] = {
-	{AF_INET, 500}, {AF_INET, NATT_PORT}, {AF_INET6, 500}, {AF_INET6, NATT_PORT}};
+} wanted[XIPSEC_IKE_SOCKETS] = {
+	[XIPSEC_IKE_500_IP4] = {AF_INET, IKE_PORT},
+	[XIPSEC_IKE_4500_IP4] = {AF_INET, NATT_PORT},
+	[XIPSEC_IKE_500_IP6] = {AF_INET6, IKE_PORT},
+	[XIPSEC_IKE_4500_IP6] = {AF_INET6, NATT_PORT},
+};
 
 void ike_ports_init(struct ike_ports *ports)
 {
-	*ports = (struct ike_ports){.fd = {-1, -1, -1, -1}};
+	*ports = (struct ike_ports){.ike = {-1, -1, -1, -1}, .natt = {-1, -1}};
 }
 
-static int open_one(int family, __u16 port)
+static int bind_any(int fd, int family, __u16 port)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	int err = family == AF_INET ? bind(fd, (struct sockaddr *)&in, sizeof(in))
+				    : bind(fd, (struct sockaddr *)&in6, sizeof(in6));
+
+	return err < 0 ? -errno : 0;
+}
+
+static int open_one(int family, __u16 port, bool shared)
+{
 	_cleanup_close_ int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int mark = XIPSEC_MARK_OWN, one = 1, err;
 
@@ -39,12 +56,59 @@ static int open_one(int family, __u16 port)
 		return -errno;
 	if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) < 0)
 		return -errno;
-	err = port == NATT_PORT ? slow_sockets_prepare(fd, family) : 0;
-	if (err)
+	/* Only processes of our own uid could join the group; the filter gives them nothing. */
+	if (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0)
+		return -errno;
+	err = slow_sockets_prepare(fd, family);
+	if (!err)
+		err = bind_any(fd, family, port);
+	return err ? err : take_fd(&fd);
+}
+
+/* Answers with the place of the socket that a datagram is for; the filter sees its payload.
+ * Direction of failure: what is too short for a marker is no IKE, and the worker drops it. */
+static int divide(int fd)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 4, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, PLACE_IKE),  BPF_STMT(BPF_RET | BPF_K, PLACE_NATT),
+	};
+	struct sock_fprog filter = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof(filter)) < 0
+		       ? -errno
+		       : 0;
+}
+
+/* Both sockets of a port 4500, or none. The filter stands before the second is there. */
+static int open_pair(int family, int *ike, int *natt)
+{
+	_cleanup_close_ int first = open_one(family, NATT_PORT, true), second = -1;
+	int err = first < 0 ? first : divide(first);
+
+	if (err < 0)
 		return err;
-	err = family == AF_INET ? bind(fd, (struct sockaddr *)&in, sizeof(in))
-				: bind(fd, (struct sockaddr *)&in6, sizeof(in6));
-	return err < 0 ? -errno : take_fd(&fd);
+	second = open_one(family, NATT_PORT, true);
+	if (second < 0)
+		return second;
+	*ike = take_fd(&first);
+	*natt = take_fd(&second);
+	return 0;
+}
+
+static int open_wanted(struct ike_ports *ports, int i)
+{
+	int fd;
+
+	if (wanted[i].port == NATT_PORT)
+		return open_pair(wanted[i].family, &ports->ike[i],
+				 &ports->natt[wanted[i].family == AF_INET6]);
+	fd = open_one(wanted[i].family, wanted[i].port, false);
+	if (fd < 0)
+		return fd;
+	ports->ike[i] = fd;
+	return 0;
 }
 
 static void drain(evutil_socket_t fd, short what, void *ctx)
@@ -59,39 +123,57 @@ static void drain(evutil_socket_t fd, short what, void *ctx)
 
 void ike_ports_open(struct event_base *base, struct ike_ports *ports)
 {
-	for (int i = 0; i < IKE_PORTS; i++) {
-		int fd = open_one(wanted[i].family, wanted[i].port);
+	for (int i = 0; i < XIPSEC_IKE_SOCKETS; i++) {
+		int err = open_wanted(ports, i);
 
-		if (fd < 0) {
+		if (err) {
 			log_warn("UDP %u (IPv%d) cannot be held: %s%s", wanted[i].port,
-				 wanted[i].family == AF_INET ? 4 : 6, strerror(-fd),
-				 fd == -EADDRINUSE ? "; does another IKE daemon run?" : "");
+				 wanted[i].family == AF_INET ? 4 : 6, strerror(-err),
+				 err == -EADDRINUSE ? "; does another IKE daemon run?" : "");
 			continue;
 		}
-		ports->fd[i] = fd;
-		if (wanted[i].port == NATT_PORT)
-			continue;
-		ports->readable[i] = event_new(base, fd, EV_READ | EV_PERSIST, drain, NULL);
-		event_add(ports->readable[i], NULL);
+		ports->readable[i] =
+			event_new(base, ports->ike[i], EV_READ | EV_PERSIST, drain, NULL);
 	}
+	ike_ports_back(ports);
+}
+
+void ike_ports_lend(struct ike_ports *ports)
+{
+	for (int i = 0; i < XIPSEC_IKE_SOCKETS; i++)
+		if (ports->readable[i])
+			event_del(ports->readable[i]);
+	ports->lent = true;
+}
+
+void ike_ports_back(struct ike_ports *ports)
+{
+	for (int i = 0; i < XIPSEC_IKE_SOCKETS; i++)
+		if (ports->readable[i])
+			event_add(ports->readable[i], NULL);
+	ports->lent = false;
 }
 
 int ike_ports_natt(const struct ike_ports *ports, int family)
 {
-	for (int i = 0; i < IKE_PORTS; i++)
-		if (wanted[i].family == family && wanted[i].port == NATT_PORT)
-			return ports->fd[i];
-	return -1;
+	return ports->natt[family == AF_INET6];
+}
+
+static void close_one(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
 void ike_ports_close(struct ike_ports *ports)
 {
-	for (int i = 0; i < IKE_PORTS; i++) {
-		if (ports->fd[i] < 0)
-			continue;
+	for (int i = 0; i < XIPSEC_IKE_SOCKETS; i++) {
 		if (ports->readable[i])
 			event_free(ports->readable[i]);
-		close(ports->fd[i]);
-		ports->fd[i] = -1;
+		ports->readable[i] = NULL;
+		close_one(&ports->ike[i]);
 	}
+	for (int i = 0; i < IKE_PORTS_NATT; i++)
+		close_one(&ports->natt[i]);
 }

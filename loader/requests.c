@@ -128,5 +128,23 @@ static const struct config *do_config(void *ctx)
 	return d->config;
 }
 
-const struct sadb_hooks requests_hooks = {do_add_named, request_reload, do_withdraw,
-					  do_status,    do_sas,         do_config};
+static const struct ike_ports *do_ike_lend(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	log_info("the sockets of IKE are lent");
+	ike_ports_lend(&d->ike);
+	return &d->ike;
+}
+
+static void do_ike_back(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	log_warn("the client that spoke IKE has gone: until it comes again no SA is made or "
+		 "rekeyed");
+	ike_ports_back(&d->ike);
+}
+
+const struct sadb_hooks requests_hooks = {do_add_named, request_reload, do_withdraw, do_status,
+					  do_sas,       do_config,      do_ike_lend, do_ike_back};

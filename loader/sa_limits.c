@@ -83,6 +83,17 @@ void sa_limits_stopped(struct sas *sas, struct sa *sa, __u64 now)
 	tell(sas, sa, XIPSEC_EVENT_EXPIRE_HARD, limit);
 }
 
+void sa_limits_used(struct sas *sas, struct sa *sa)
+{
+	const struct xipsec_sa_state *state = sas_state(sas, sa->index);
+
+	if (sa->used_told || sa->sa.dir != XIPSEC_DIR_IN ||
+	    !__atomic_load_n(&state->packets, __ATOMIC_RELAXED))
+		return;
+	sa->used_told = true;
+	tell(sas, sa, XIPSEC_EVENT_USED, XIPSEC_LIMIT_NONE);
+}
+
 /* Workers look at the status with every burst: from here on they drop (`limit`). */
 static void stop(struct xipsec_sa_state *state)
 {

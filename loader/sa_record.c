@@ -111,6 +111,7 @@ void sas_tick(struct sas *sas)
 	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
 		sa_record_see(sas, sa);
 		sa_limits_stopped(sas, sa, now);
+		sa_limits_used(sas, sa);
 		if (!(sa->sa.flags & XIPSEC_SA_MANUAL))
 			continue;
 		if (sa->sa.dir == XIPSEC_DIR_OUT)

@@ -15,9 +15,9 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/sa_selectors.h"
+#include "loader/sadb_rights.h"
 
 #define CLIENTS_MAX     64
-#define CHILDREN_MAX    256         /* that one connection can be restricted to */
 #define QUEUE_MAX       (32 << 20)  /* bytes that wait for a client that does not read */
 #define SAMPLES_MAX     (256 << 10) /* bytes that may wait when a sample comes */
 #define REQUESTS_A_TURN 32
@@ -44,12 +44,9 @@ struct client {
 	struct event *readable, *writable;
 	struct message *first, **last;
 	size_t queued;
-	__u32 events;    /* XIPSEC_EVENT_BIT() of those it wants */
-	__u64 lost;      /* events since the last that it got */
-	bool restricted; /* for good */
-	bool sealed;     /* no more children can be added to its rights */
-	char (*children)[XIPSEC_NAME_LEN];
-	unsigned int n_children;
+	__u32 events; /* XIPSEC_EVENT_BIT() of those it wants */
+	__u64 lost;   /* events since the last that it got */
+	struct sadb_rights rights;
 	bool broken; /* to be ended when nobody uses it */
 };
 
@@ -62,6 +59,7 @@ struct sadb_server {
 	struct event *acceptable;
 	struct client *clients;
 	unsigned int n_clients;
+	struct client *ike; /* who has borrowed the sockets of IKE; NULL: nobody */
 };
 
 /* ------------------------------------------------------------------ answers */
@@ -112,64 +110,36 @@ static void reply(struct client *client, const struct sadb_hdr *request, int err
 	put(client, &answer, sizeof(answer));
 }
 
-/* ------------------------------------------------------------------ rights */
-
-static bool may_serve(const struct client *client, const char *child)
-{
-	for (unsigned int i = 0; i < client->n_children; i++)
-		if (strncmp(client->children[i], child, XIPSEC_NAME_LEN) == 0)
-			return true;
-	return !client->restricted;
-}
-
-/* A restricted client speaks for a process that reads what strangers send. */
-static const char *forbidden(const struct client *client, const struct xipsec_sa *sa)
-{
-	if (!client->restricted)
-		return NULL;
-	if (!memchr(sa->child, 0, sizeof(sa->child)) || !may_serve(client, sa->child))
-		return "this connection may not speak for that child";
-	return NULL;
-}
-
 /* ------------------------------------------------------------------ requests */
 
 static void on_restrict(struct client *client, const struct sadb_name *req)
 {
-	char(*children)[XIPSEC_NAME_LEN];
+	int err = -EINVAL;
 
-	if (!memchr(req->name, 0, sizeof(req->name))) {
-		reply(client, &req->hdr, -EINVAL, "name without an end");
-		return;
-	}
-	/* Whoever a restricted connection was lent to must not widen it: the list ends with the
-	 * first request of another kind. */
-	if (client->sealed || client->n_children >= CHILDREN_MAX) {
-		reply(client, &req->hdr, -EPERM, "the rights of this connection are fixed");
-		return;
-	}
-	children = realloc(client->children, (client->n_children + 1) * sizeof(*children));
-	if (!children) {
-		reply(client, &req->hdr, -ENOMEM, "");
-		return;
-	}
-	client->children = children;
-	snprintf(children[client->n_children++], XIPSEC_NAME_LEN, "%s", req->name);
-	client->restricted = true;
-	reply(client, &req->hdr, 0, "");
+	if (memchr(req->name, 0, sizeof(req->name)))
+		err = sadb_rights_add(&client->rights, req->name);
+	reply(client, &req->hdr, err,
+	      err == -EINVAL  ? "name without an end"
+	      : err == -EPERM ? "the rights of this connection are fixed"
+			      : "");
 }
+
+/* A restricted client speaks for a process that reads what strangers send. */
+static const char not_yours[] = "this connection may not speak for that child";
 
 static void on_add(struct client *client, struct sadb_sa_add *req)
 {
 	struct sas *sas = client->server->hooks->sas(client->server->ctx);
 	const struct config *config = client->server->hooks->config(client->server->ctx);
-	const char *why = forbidden(client, &req->sa);
+	const char *why = NULL;
 	char text[XIPSEC_SADB_ERR_TEXT] = "";
 	int err;
 
 	/* Manual keys come from the config alone: their numbers outlive us. */
 	req->sa.flags &= ~(XIPSEC_SA_MANUAL | XIPSEC_SA_FRESH_KEY);
-	if (!why)
+	if (!sadb_rights_serve(&client->rights, req->sa.child))
+		why = not_yours;
+	else
 		why = sa_selectors_narrow(config, &req->sa);
 	err = why ? -EPERM : sas_add(sas, &req->sa, text);
 	reply(client, &req->hdr, err, why ? why : text);
@@ -190,8 +160,8 @@ static void on_delete(struct client *client, const union request *req, size_t le
 		reply(client, &req->hdr, -ENOENT, "there is no such SA");
 		return;
 	}
-	if (!may_serve(client, sa->sa.child)) {
-		reply(client, &req->hdr, -EPERM, "this connection may not speak for that child");
+	if (!sadb_rights_own(&client->rights, &sa->sa)) {
+		reply(client, &req->hdr, -EPERM, not_yours);
 		return;
 	}
 	err = sas_delete(sas, &sa, 1);
@@ -206,6 +176,8 @@ static void on_list(struct client *client, const struct sadb_hdr *req)
 	struct sadb_sa_info info;
 
 	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
+		if (!sadb_rights_own(&client->rights, &sa->sa))
+			continue;
 		sas_info(sas, sa, &info);
 		head(&info.hdr, req, sizeof(info), XIPSEC_SADB_MORE);
 		put(client, &info, sizeof(info));
@@ -262,7 +234,58 @@ static void on_subscribe(struct client *client, const struct sadb_subscribe *req
 {
 	client->events = req->hdr.len == sizeof(*req) ? req->events
 						      : ~XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE);
+	/* Other people's packets. */
+	if (client->rights.restricted)
+		client->events &= ~XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE);
 	reply(client, &req->hdr, 0, "");
+}
+
+static bool send_with(struct client *client, const void *data, size_t len, const int *fds, size_t n)
+{
+	union {
+		char buf[CMSG_SPACE(XIPSEC_IKE_SOCKETS * sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	struct iovec iov = {(void *)data, len};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct cmsghdr *c = &control.align;
+
+	if (n) {
+		mh.msg_control = &control;
+		mh.msg_controllen = CMSG_SPACE(n * sizeof(int));
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+	}
+	return sendmsg(client->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+/* What has to wait for its turn cannot carry descriptors. */
+static void on_ike_sockets(struct client *client, const struct sadb_hdr *req)
+{
+	struct sadb_server *server = client->server;
+	struct sadb_ike_sockets answer = {0};
+	int fds[XIPSEC_IKE_SOCKETS], n = 0;
+	const struct ike_ports *ports = server->hooks->ike_lend(server->ctx);
+
+	head(&answer.hdr, req, sizeof(answer), 0);
+	for (int i = 0; i < XIPSEC_IKE_SOCKETS; i++) {
+		if (ports->ike[i] < 0)
+			continue;
+		answer.have |= 1U << i;
+		fds[n++] = ports->ike[i];
+	}
+	if (client->first || !send_with(client, &answer, sizeof(answer), fds, n)) {
+		if (!server->ike)
+			server->hooks->ike_back(server->ctx);
+		reply(client, req, -EAGAIN, "read what was sent before you borrow the sockets");
+		return;
+	}
+	if (server->ike && server->ike != client)
+		log_warn(
+			"sadb: the sockets of IKE go to another client before the first one ended");
+	server->ike = client;
 }
 
 /* What each request is like, and whether a restricted connection may make it. */
@@ -278,7 +301,8 @@ static const struct {
 	[XIPSEC_SADB_SA_LIST] = {sizeof(struct sadb_hdr), 0, true},
 	[XIPSEC_SADB_RELOAD] = {sizeof(struct sadb_path), 0, false},
 	[XIPSEC_SADB_STATUS] = {sizeof(struct sadb_hdr), 0, false},
-	[XIPSEC_SADB_SUBSCRIBE] = {sizeof(struct sadb_hdr), sizeof(struct sadb_subscribe), false},
+	[XIPSEC_SADB_SUBSCRIBE] = {sizeof(struct sadb_hdr), sizeof(struct sadb_subscribe), true},
+	[XIPSEC_SADB_IKE_SOCKETS] = {sizeof(struct sadb_hdr), 0, false},
 };
 
 static void dispatch(struct client *client, union request *req, size_t len)
@@ -295,6 +319,7 @@ static void dispatch(struct client *client, union request *req, size_t len)
 	case XIPSEC_SADB_RELOAD: on_reload(client, &req->path); break;
 	case XIPSEC_SADB_STATUS: on_status(client, hdr); break;
 	case XIPSEC_SADB_SUBSCRIBE: on_subscribe(client, &req->subscribe); break;
+	case XIPSEC_SADB_IKE_SOCKETS: on_ike_sockets(client, hdr); break;
 	}
 }
 
@@ -315,12 +340,12 @@ static void handle(struct client *client, union request *req, size_t len)
 		reply(client, hdr, -EINVAL, "malformed request");
 		return;
 	}
-	if (client->restricted && !forms[hdr->type].restricted) {
+	if (client->rights.restricted && !forms[hdr->type].restricted) {
 		reply(client, hdr, -EPERM, "this connection is restricted");
 		return;
 	}
-	if (hdr->type != XIPSEC_SADB_RESTRICT && client->restricted)
-		client->sealed = true;
+	if (hdr->type != XIPSEC_SADB_RESTRICT)
+		sadb_rights_seal(&client->rights);
 	dispatch(client, req, len);
 }
 
@@ -335,6 +360,10 @@ static void client_end(struct client *client)
 		link = &(*link)->next;
 	*link = client->next;
 	server->n_clients--;
+	if (server->ike == client) {
+		server->ike = NULL;
+		server->hooks->ike_back(server->ctx);
+	}
 	event_free(client->readable);
 	event_free(client->writable);
 	close(client->fd);
@@ -344,7 +373,7 @@ static void client_end(struct client *client)
 		client->first = message->next;
 		free(message);
 	}
-	free(client->children);
+	sadb_rights_free(&client->rights);
 	free(client);
 }
 
@@ -456,7 +485,8 @@ void sadb_server_event(struct sadb_server *server, struct sadb_event *event)
 	/* One that does not read becomes broken and is ended by its next readable event: never
 	 * here, where a caller may be in the middle of its request. */
 	for (struct client *client = server->clients; client; client = client->next)
-		if (client->events & XIPSEC_EVENT_BIT(event->event))
+		if (client->events & XIPSEC_EVENT_BIT(event->event) &&
+		    sadb_rights_serve(&client->rights, event->child))
 			tell(client, event);
 }
 
@@ -511,6 +541,7 @@ void sadb_server_free(struct sadb_server *server)
 	if (!server)
 		return;
 	unlink(server->path);
+	server->ike = NULL; /* its sockets end with us */
 	while (server->clients)
 		client_end(server->clients);
 	event_free(server->acceptable);

@@ -5,6 +5,7 @@
 
 #include <event2/event.h>
 #include "lib/config.h"
+#include "loader/ike_ports.h"
 #include "loader/sas.h"
 
 struct sadb_hooks {
@@ -16,6 +17,9 @@ struct sadb_hooks {
 	/* The SADB, and the config whose policies bound what clients add. */
 	struct sas *(*sas)(void *ctx);
 	const struct config *(*config)(void *ctx);
+	/* The sockets of IKE: a client that lives reads them now; nobody does any more. */
+	const struct ike_ports *(*ike_lend)(void *ctx);
+	void (*ike_back)(void *ctx);
 };
 
 struct sadb_server;

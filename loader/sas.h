@@ -47,6 +47,7 @@ struct sa {
 	__u64 refused_by; /* bit n: worker n cannot run it */
 	bool announced;   /* hard expire was told */
 	bool soft_told;   /* soft expire was */
+	bool used_told;   /* inbound: that a packet came by it */
 	__u64 idle_told;  /* for the silence after that last packet, seconds */
 	/* As it was asked for; the peer may have moved since (RFC 3948). */
 	struct xipsec_addr given_src, given_dst;

@@ -93,6 +93,10 @@ void sa_event_fill(const struct sa *sa, struct sadb_event *event);
 /* Tells, once, that it has stopped. `now`: CLOCK_BOOTTIME, seconds. */
 void sa_limits_stopped(struct sas *sas, struct sa *sa, __u64 now);
 
+/* Tells, once, that a good packet came by an inbound SA: its peer has it too, and sends by it
+ * (RFC 7296 2.8, for the responder of a rekey). */
+void sa_limits_used(struct sas *sas, struct sa *sa);
+
 /* ------------------------------------------------------------------ sa_install.c */
 
 struct xipsec_sad_key sa_sad_key(const struct xipsec_sa *sa);

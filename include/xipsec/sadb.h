@@ -6,8 +6,8 @@
  *
  * A connection starts with every right. RESTRICT takes rights away for good: xipsec-iked's parent
  * does that before it lends a connection to the child that talks to strangers. A restricted
- * connection may only add and delete SAs of the children it was restricted to, and list. No reply
- * ever carries a key.
+ * connection may only add, delete, list and be told of SAs of the children it was restricted to,
+ * and none of sas {}. No reply ever carries a key.
  *
  * Whoever adds an SA: its selectors may narrow the policies of its child, none means all of them,
  * and xipsecd puts in the earlier rules that take something from them; the refusals that came with
@@ -33,8 +33,9 @@ enum xipsec_sadb_type {
 				   * that are another or none by that config */
 	XIPSEC_SADB_STATUS,       /* -> sadb_status */
 	XIPSEC_SADB_SUBSCRIBE,    /* sadb_subscribe, or a header: all but samples -> reply, then
-				   * sadb_event as they come */
+				   * sadb_event as they come. Samples not where restricted */
 	XIPSEC_SADB_EVENT,
+	XIPSEC_SADB_IKE_SOCKETS, /* -> sadb_ike_sockets: lent until this connection ends */
 };
 
 #define XIPSEC_SADB_MORE     1
@@ -116,6 +117,27 @@ struct sadb_status {
 	char backend[32];
 };
 
+/*
+ * The sockets that IKE is spoken by; bound, marked for the guard, IP_PKTINFO or IPV6_RECVPKTINFO
+ * on. That of port 4500 gets what begins with the non-ESP marker alone (RFC 3948 2.2).
+ */
+enum xipsec_ike_socket {
+	XIPSEC_IKE_500_IP4,
+	XIPSEC_IKE_4500_IP4,
+	XIPSEC_IKE_500_IP6,
+	XIPSEC_IKE_4500_IP6,
+	XIPSEC_IKE_SOCKETS
+};
+
+/* Comes with a descriptor for each bit of `have`, lowest first (SCM_RIGHTS): duplicates, xipsecd
+ * keeps its own. While nobody has borrowed them xipsecd reads and drops what arrives. Who asks
+ * last is the borrower. */
+struct sadb_ike_sockets {
+	struct sadb_hdr hdr;
+	__u32 have; /* bit n: enum xipsec_ike_socket n; others could not be opened */
+	__u32 pad;
+};
+
 enum xipsec_event {
 	XIPSEC_EVENT_ACQUIRE =
 		1, /* a child's policy wants an SA: `child`; `sample` is the packet */
@@ -124,6 +146,7 @@ enum xipsec_event {
 	XIPSEC_EVENT_IDLE,        /* no packet for limits.idle s: once until there is one */
 	XIPSEC_EVENT_MAPPING,     /* the peer has another address or port now (RFC 3948) */
 	XIPSEC_EVENT_SAMPLE,      /* a packet was dropped: `sample` */
+	XIPSEC_EVENT_USED,        /* the first good packet came by an inbound SA */
 	XIPSEC_EVENT_COUNT
 };
 

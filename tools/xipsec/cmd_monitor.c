@@ -76,6 +76,7 @@ static const char *event_name(__u32 event)
 		[XIPSEC_EVENT_IDLE] = "idle",
 		[XIPSEC_EVENT_MAPPING] = "mapping",
 		[XIPSEC_EVENT_SAMPLE] = "drop",
+		[XIPSEC_EVENT_USED] = "used",
 	};
 
 	return event < XIPSEC_EVENT_COUNT && names[event] ? names[event] : "unknown";
@@ -284,7 +285,7 @@ const struct command cmd_monitor = {
 		"               `missed` says how many were not told, the counters count all\n"
 		"--events       what happens to SAs alone: acquire, expire_soft, expire_hard, "
 		"idle,\n"
-		"               mapping. Without either: both\n"
+		"               mapping, used. Without either: both\n"
 		"--reason NAME  drops of this reason alone (docs/reasons.md)\n"
 		"--sa NAME      what is about this SA alone\n"
 		"--count N      ends after N lines; else it goes on until it is interrupted\n"
