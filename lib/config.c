@@ -11,22 +11,10 @@
 
 #define WORKER_UID_DEFAULT 61500
 
-/* strongSwan's sections: written down already by who comes from there, used by a later version. */
-static bool section_later(struct config_diag *diag, const struct config_node *node, void *into)
-{
-	if (!node->first)
-		return true;
-	config_error(diag, &node->place,
-		     "%s {} is not supported in this version: expected it to be empty, and keys "
-		     "in sas {}",
-		     node->name);
-	return false;
-}
-
 static const struct config_key top_keys[] = {
 	{"datapath", config_datapath, true, false}, {"policies", config_policies, true, false},
-	{"sas", config_sas, true, false},           {"connections", section_later, true, false},
-	{"secrets", section_later, true, false},    {0},
+	{"sas", config_sas, true, false},           {"connections", config_conns, true, false},
+	{"secrets", config_secrets, true, false},   {0},
 };
 
 struct config *config_defaults(void)
@@ -51,6 +39,11 @@ void config_forget_sas(struct config *config)
 	free(config->sas);
 	config->sas = NULL;
 	config->n_sas = 0;
+	for (unsigned int i = 0; i < config->n_secrets; i++)
+		conn_secret_clear(&config->secrets[i]);
+	free(config->secrets);
+	config->secrets = NULL;
+	config->n_secrets = 0;
 }
 
 void config_free(struct config *config)
@@ -60,6 +53,9 @@ void config_free(struct config *config)
 	config_forget_sas(config);
 	for (unsigned int i = 0; i < config->n_policies; i++)
 		free(config->policies[i].rules);
+	for (unsigned int i = 0; i < config->n_conns; i++)
+		conn_clear(&config->conns[i]);
+	free(config->conns);
 	free(config->policies);
 	free(config->ifaces);
 	free(config->tunnels);
@@ -72,6 +68,7 @@ static void draft_free(struct config_draft *draft)
 	config_free(draft->config);
 	free(draft->policy_place);
 	free(draft->tunnel_place);
+	free(draft->conn_place);
 	free(draft->sa);
 }
 
@@ -90,6 +87,8 @@ static int config_check(struct config_diag *diag, const struct config_tree *tree
 		if (!draft->config->tunnels)
 			draft->tunnels_ok = false;
 	}
+	if (!diag->nomem)
+		config_conns_place(diag, draft);
 	if (!diag->nomem) {
 		config_tunnels_check(diag, draft);
 		config_sas_check(diag, draft);

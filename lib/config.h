@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include "xipsec/sa.h"
 #include "xipsec/ctl.h"
+#include "lib/conn.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/xipsec/xipsec.conf"
 
@@ -62,6 +63,12 @@ struct config {
 	/* sas {}, in file order; holds keys */
 	struct config_sa *sas;
 	unsigned int n_sas;
+	/* connections {}, in file order; the rules of their children stand in policies */
+	struct conn *conns;
+	unsigned int n_conns;
+	/* secrets {}, in file order */
+	struct conn_secret *secrets;
+	unsigned int n_secrets;
 };
 
 /* Reads `path` and everything it includes. Returns 0 and gives *out a model that the caller frees
@@ -78,8 +85,8 @@ struct config *config_defaults(void);
 /* Wipes the keys, then frees. NULL is fine. */
 void config_free(struct config *config);
 
-/* Wipes the SAs with their keys; policies and interfaces stay. For who lives on without a need for
- * them. */
+/* Wipes the SAs with their keys, and secrets {}; policies and interfaces stay. For who lives on
+ * without a need for them. */
 void config_forget_sas(struct config *config);
 
 /* The tunnel of an if_id; NULL: there is none. */

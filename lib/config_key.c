@@ -6,10 +6,17 @@
 
 #define KEYS_MAX 64 /* of one table: they are marked in a word */
 
+static bool key_is(const struct config_key *key, const char *name)
+{
+	size_t len = strcspn(key->name, "*");
+
+	return key->name[len] ? strncmp(key->name, name, len) == 0 : strcmp(key->name, name) == 0;
+}
+
 static const struct config_key *key_find(const struct config_key *keys, const char *name)
 {
 	for (; keys->name; keys++)
-		if (strcmp(keys->name, name) == 0)
+		if (key_is(keys, name))
 			return keys;
 	return NULL;
 }
@@ -79,19 +86,19 @@ static bool key_apply(struct config_diag *diag, const struct config_node *node,
 {
 	if (key->section && node->kind != CONFIG_SECTION) {
 		config_error(diag, &node->place, "%s has a value: expected a section, `%s { ... }`",
-			     key->name, key->name);
+			     node->name, node->name);
 		return false;
 	}
 	if (!key->section && node->kind == CONFIG_SECTION) {
 		config_error(diag, &node->place, "%s is a section: expected a value, `%s = ...`",
-			     key->name, key->name);
+			     node->name, node->name);
 		return false;
 	}
 	if (refuse_refers(diag, node))
 		return false;
-	if (!key->section && !node->value[0]) {
-		config_error(diag, &node->place, "%s has no value: expected `%s = ...`", key->name,
-			     key->name);
+	if (!key->section && node->kind == CONFIG_VALUE && !node->value[0]) {
+		config_error(diag, &node->place, "%s has no value: expected `%s = ...`", node->name,
+			     node->name);
 		return false;
 	}
 	return key->parse(diag, node, into);

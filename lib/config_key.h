@@ -13,7 +13,7 @@ typedef bool (*config_parse_fn)(struct config_diag *diag, const struct config_no
 				void *into);
 
 struct config_key {
-	const char *name;
+	const char *name; /* "local*": every name that begins so */
 	config_parse_fn parse;
 	bool section; /* `name { ... }`, not `name = ...` */
 	bool required;

@@ -7,6 +7,8 @@
 #include "lib/config_policy.h"
 #include "lib/config_section.h"
 
+#define ACTION_CONNECTIONS 100 /* no rule: here stand those of connections {} */
+
 struct policy_draft {
 	unsigned int action;
 	unsigned int dirs;
@@ -137,6 +139,7 @@ static bool key_action(struct config_diag *diag, const struct config_node *node,
 		{"bypass", XIPSEC_ACTION_BYPASS},
 		{"discard", XIPSEC_ACTION_DISCARD},
 		{"protect", XIPSEC_ACTION_PROTECT},
+		{"connections", ACTION_CONNECTIONS},
 		{NULL, 0},
 	};
 	struct policy_draft *policy = into;
@@ -351,6 +354,29 @@ static const struct config_key policy_keys[] = {
 	{0},
 };
 
+/* `NAME { action = connections }` */
+static bool connections_place(struct config_diag *diag, const struct config_node *node,
+			      struct config_draft *draft)
+{
+	if (node->first->next) {
+		config_error(diag, &node->place,
+			     "%s is where the rules of connections {} stand: expected nothing "
+			     "beside action = connections",
+			     node->name);
+		return false;
+	}
+	if (draft->conns_placed) {
+		config_error(diag, &node->place,
+			     "%s: connections {} have a place already: expected action = "
+			     "connections once",
+			     node->name);
+		return false;
+	}
+	draft->conns_placed = true;
+	draft->conns_at = draft->config->n_policies;
+	return true;
+}
+
 static bool section_policy(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	struct policy_draft policy = {
@@ -365,8 +391,11 @@ static bool section_policy(struct config_diag *diag, const struct config_node *n
 	struct config *config = draft->config;
 	struct config_policy *out = &config->policies[config->n_policies];
 
-	if (!config_walk(diag, node, node->first, policy_keys, &policy) ||
-	    !policy_fits(diag, node, &policy) || !policy_rules(diag, node, &policy, config, out))
+	if (!config_walk(diag, node, node->first, policy_keys, &policy))
+		return false;
+	if (policy.action == ACTION_CONNECTIONS)
+		return connections_place(diag, node, draft);
+	if (!policy_fits(diag, node, &policy) || !policy_rules(diag, node, &policy, config, out))
 		return false;
 	strcpy(out->name, node->name);
 	if (policy.action == XIPSEC_ACTION_PROTECT)

@@ -17,15 +17,24 @@ struct config_draft {
 	struct config_place *tunnel_place; /* of each tunnel, as config->tunnels */
 	bool tunnels_ok;                   /* datapath {} had no error */
 	bool policies_ok;                  /* policies {} had no error: conclusions from it hold */
+	struct config_place *conn_place;   /* of each connection, as config->conns */
+	bool conns_placed;                 /* a policy gives connections {} their place, */
+	unsigned int conns_at;             /* with so many policies before it */
 };
 
 /* Each has the shape of config_parse_fn; `into` is a struct config_draft. */
 bool config_datapath(struct config_diag *diag, const struct config_node *node, void *into);
 bool config_policies(struct config_diag *diag, const struct config_node *node, void *into);
 bool config_sas(struct config_diag *diag, const struct config_node *node, void *into);
+bool config_conns(struct config_diag *diag, const struct config_node *node, void *into);
+bool config_secrets(struct config_diag *diag, const struct config_node *node, void *into);
 
 /* Inside datapath {}. */
 bool config_tunnels(struct config_diag *diag, const struct config_node *node, void *into);
+
+/* After all sections, before the other checks: the rules of connections {} take their place among
+ * the policies, that of `action = connections`, else the last one. */
+void config_conns_place(struct config_diag *diag, struct config_draft *draft);
 
 /* After all sections: SAs against policies, workers and each other. */
 void config_sas_check(struct config_diag *diag, struct config_draft *draft);

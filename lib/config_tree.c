@@ -128,6 +128,7 @@ struct config_node *config_node_new(enum config_kind kind, char *name, char *val
 	node->kind = kind;
 	node->name = name;
 	node->value = value;
+	node->len = value ? strlen(value) : 0;
 	node->place = *place;
 	node->value_place = *place;
 	return node;

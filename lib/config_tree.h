@@ -34,6 +34,7 @@ struct config_place {
 enum config_kind {
 	CONFIG_VALUE,
 	CONFIG_SECTION,
+	CONFIG_BLOBS,  /* of a client's message: unnamed values in `first`, bytes as they are */
 	CONFIG_DAMAGE, /* a statement that could not be parsed stood here; reported already */
 };
 
@@ -43,6 +44,7 @@ struct config_node {
 	enum config_kind kind;
 	char *name;
 	char *value; /* of a value, may be empty */
+	size_t len;  /* bytes of `value`, without its final 0; a blob may hold others */
 	bool refers; /* section written `name : other { ... }` */
 	struct config_place place;
 	struct config_place value_place;

@@ -8,7 +8,7 @@
 #include "lib/config_key.h"
 #include "lib/config_value.h"
 
-#define ITEM_MAX  64
+#define ITEM_MAX  256
 #define WORDS_MAX 32
 
 bool text_number(const char *text, unsigned int *out)
@@ -142,7 +142,7 @@ bad:
 	return false;
 }
 
-static bool text_address(const char *text, struct xipsec_addr *addr, __u8 *family)
+bool text_address(const char *text, struct xipsec_addr *addr, __u8 *family)
 {
 	memset(addr, 0, sizeof(*addr));
 	if (inet_pton(AF_INET, text, addr->byte) == 1) {
@@ -202,6 +202,45 @@ static bool mask_apply(struct xipsec_addr *addr, const struct xipsec_addr *mask)
 		addr->byte[i] &= mask->byte[i];
 	}
 	return cleared;
+}
+
+static bool text_range_ends(const char *first, const char *last, struct xipsec_addr *lo,
+			    struct xipsec_addr *hi, __u8 *family)
+{
+	__u8 other;
+
+	return text_address(first, lo, family) && text_address(last, hi, &other) &&
+	       other == *family && memcmp(lo, hi, sizeof(*lo)) <= 0;
+}
+
+bool text_addr_range(const char *text, struct xipsec_addr *lo, struct xipsec_addr *hi, __u8 *family)
+{
+	char copy[ITEM_MAX];
+	struct xipsec_addr mask;
+	unsigned int bits, max;
+	char *cut;
+
+	if (strlen(text) >= sizeof(copy))
+		return false;
+	strcpy(copy, text);
+	cut = strpbrk(copy, "-/");
+	if (!cut)
+		return text_range_ends(copy, copy, lo, hi, family);
+	bits = *cut == '/';
+	*cut = 0;
+	if (!bits)
+		return text_range_ends(copy, cut + 1, lo, hi, family);
+	if (!text_address(copy, lo, family) || !text_number(cut + 1, &bits))
+		return false;
+	max = *family == XIPSEC_FAMILY_IP4 ? 32 : 128;
+	if (bits > max)
+		return false;
+	mask_make(&mask, bits);
+	mask_apply(lo, &mask);
+	*hi = *lo;
+	for (unsigned int i = 0; i < max / 8; i++)
+		hi->byte[i] |= ~mask.byte[i];
+	return true;
 }
 
 static bool parse_prefix(struct config_diag *diag, const struct config_node *node, const char *text,
@@ -293,6 +332,17 @@ static const struct config_word protocols[] = {
 	{"any", 256},
 	{NULL, 0},
 };
+
+bool text_proto(const char *text, unsigned int *out)
+{
+	for (const struct config_word *word = protocols; word->name; word++) {
+		if (strcasecmp(text, word->name) == 0) {
+			*out = word->value;
+			return true;
+		}
+	}
+	return text_number(text, out) && *out < 256;
+}
 
 bool parse_proto(struct config_diag *diag, const struct config_node *node, __u8 *out, bool *any)
 {

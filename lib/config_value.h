@@ -61,5 +61,13 @@ bool parse_list(struct config_diag *diag, const struct config_node *node,
 
 /* Strict: all of `text` is one number. */
 bool text_number(const char *text, unsigned int *out);
+/* An address of either family, network order; what *addr does not need is 0. *addr and *family are
+ * written in every case. */
+bool text_address(const char *text, struct xipsec_addr *addr, __u8 *family);
+/* ADDRESS, ADDRESS/LENGTH (host bits do not count) or FIRST-LAST. */
+bool text_addr_range(const char *text, struct xipsec_addr *lo, struct xipsec_addr *hi,
+		     __u8 *family);
+/* The number of a protocol, by name or number; 256 is any. */
+bool text_proto(const char *text, unsigned int *out);
 
 #endif

@@ -27,6 +27,9 @@ struct config_node;
 #define CONN_PROPOSALS_MAX 16
 #define CONN_CERTS_MAX     16 /* of each of certs, cacerts */
 
+/* SHA-256 over what a section says, whatever the order of its keys. */
+#define CONN_DIGEST_LEN 32
+
 struct conn_texts {
 	unsigned int n;
 	char **text;
@@ -137,6 +140,7 @@ struct conn_child {
 	enum xipsec_df df;
 	bool copy_ecn;
 	enum conn_dscp_copy copy_dscp;
+	__u8 digest[CONN_DIGEST_LEN];
 	unsigned int line; /* of the config file; 0: a client brought it */
 };
 
@@ -164,7 +168,8 @@ struct conn {
 	struct conn_auth local, remote;
 	struct conn_child *children;
 	unsigned int n_children;
-	unsigned int line; /* of the config file; 0: a client brought it */
+	__u8 digest[CONN_DIGEST_LEN]; /* children left out */
+	unsigned int line;            /* of the config file; 0: a client brought it */
 };
 
 enum conn_secret_kind {
@@ -206,11 +211,13 @@ void conn_secret_clear(struct conn_secret *secret);
 /* NULL: there is none. */
 const struct conn_child *conn_child_find(const struct conn *conn, const char *name);
 
-/* Do both say the same (names and all, but for lines)? For reloads: what is the same stays up. */
+/* Do both say the same (a connection: children left out)? For reloads: what is the same stays up.
+ * Of certificates the names of the files are compared, or the bytes that a client brought. */
 bool conn_same(const struct conn *a, const struct conn *b);
 bool conn_child_same(const struct conn_child *a, const struct conn_child *b);
 
-/* May a peer with this address use these hosts? */
+/* May a peer with this address use these hosts? Names are for who resolves them: they match none.
+ */
 bool conn_hosts_match(const struct conn_hosts *hosts, const struct xipsec_addr *addr, __u8 family);
 
 /*

@@ -136,19 +136,18 @@ static void test_changes(void **state)
 static void test_all_errors_at_once(void **state)
 {
 	put_text("inc-b.conf", "p { action = bypas }\n q { action = discard ! }\n");
-	load_bad(
-		"datapath {\n\twokers = 2\n\tbackend openssl\n\tmax_sas = x\n}\n"
-		"policies {\n\tinclude inc-b.conf\n\tr { }\n}\n"
-		"sa { }\n",
-		"xipsec.conf:3:10: unexpected a name: expected end of line or `{` or `=` or `:`\n"
-		"xipsec.conf:2:2: unknown key wokers: expected workers\n"
-		"xipsec.conf:4:12: x is not a good max_sas: expected a number from 1 to 65536\n"
-		"inc-b.conf:1:14: action = bypas is not known: expected bypass | discard | protect "
-		"(did you mean bypass?)\n"
-		"inc-b.conf:2:15: action = discard ! is not known: expected bypass | discard | "
-		"protect (did you mean discard?)\n"
-		"xipsec.conf:8:2: r has no action: expected `action = ...`\n"
-		"xipsec.conf:10:1: unknown section sa: expected sas\n");
+	load_bad("datapath {\n\twokers = 2\n\tbackend openssl\n\tmax_sas = x\n}\n"
+		 "policies {\n\tinclude inc-b.conf\n\tr { }\n}\n"
+		 "sa { }\n",
+		 "xipsec.conf:3:10: unexpected a name: expected end of line or `{` or `=` or `:`\n"
+		 "xipsec.conf:2:2: unknown key wokers: expected workers\n"
+		 "xipsec.conf:4:12: x is not a good max_sas: expected a number from 1 to 65536\n"
+		 "inc-b.conf:1:14: action = bypas is not known: expected bypass | discard | "
+		 "protect | connections (did you mean bypass?)\n"
+		 "inc-b.conf:2:15: action = discard ! is not known: expected bypass | discard | "
+		 "protect | connections (did you mean discard?)\n"
+		 "xipsec.conf:8:2: r has no action: expected `action = ...`\n"
+		 "xipsec.conf:10:1: unknown section sa: expected sas\n");
 }
 
 static void test_include_loop(void **state)

@@ -43,8 +43,10 @@ static int check(const char *path)
 		return EXIT_CONFIG;
 	}
 	warn_empty(path, config);
-	printf("%s: good: %u interfaces with a role, %u policies (%u rules), %u SAs\n", path,
-	       config->n_ifaces, config->n_policies, rules_of(config), config->n_sas);
+	printf("%s: good: %u interfaces with a role, %u policies (%u rules), %u SAs, %u "
+	       "connections\n",
+	       path, config->n_ifaces, config->n_policies, rules_of(config), config->n_sas,
+	       config->n_conns);
 	return EXIT_OK;
 }
 

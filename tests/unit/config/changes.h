@@ -167,13 +167,10 @@ static const struct change {
 	 "expected each pair inside one of them\n"},
 	{"connections {",
 	 "connections {\n\tgw {\n\t\tlocal_addrs = 192.0.2.1\n\t\tchildren { }\n\t}",
-	 "xipsec.conf:70:1: connections {} is not supported in this version: expected it to be "
-	 "empty, "
-	 "and keys in sas {}\n"},
+	 "xipsec.conf:71:2: gw does not say who the peer is: expected `remote { ... }`\n"
+	 "xipsec.conf:71:2: gw does not say who this end is: expected `local { ... }`\n"},
 	{"secrets { }", "secrets { ike-1 { secret = \"two words\"\nid = } }",
-	 "xipsec.conf:72:1: secrets {} is not supported in this version: expected it to be empty, "
-	 "and "
-	 "keys in sas {}\n"},
+	 "xipsec.conf:73:1: id has no value: expected `id = ...`\n"},
 	{"connections {\n", "secrets {\n",
 	 "xipsec.conf:72:1: secrets stands twice, first at xipsec.conf:70:1: expected it once\n"},
 	{"secrets { }", "}\nsecrets { }",

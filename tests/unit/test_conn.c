@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* connections {} and secrets {}: what strongSwan's words mean here, and what is said about bad
+ * ones. */
+#include "tests/unit/config_fixture.h"
+#include <netinet/in.h>
+#include "lib/config_policy.h"
+
+#define ENDS "local { auth = psk }\nremote { auth = psk }\n"
+
+static const char full[] =
+	"connections {\n"
+	"  gw-gw {\n"
+	"    version = 2\n"
+	"    local_addrs = 192.0.2.1\n"
+	"    remote_addrs = 198.51.100.1, peer.example.org, 203.0.113.0/24, "
+	"203.0.114.1-203.0.114.9\n"
+	"    proposals = aes128gcm16-prfsha256-x25519, default\n"
+	"    encap = yes\n"
+	"    dscp = 101110\n"
+	"    dpd_delay = 30s\n"
+	"    keyingtries = 0\n"
+	"    unique = replace\n"
+	"    reauth_time = 0\n"
+	"    rekey_time = 1h\n"
+	"    fragmentation = force\n"
+	"    send_cert = always\n"
+	"    local {\n"
+	"      auth = rsa/pss-3072-sha384\n"
+	"      certs = gw.pem, other.pem\n"
+	"      id = moon.example.org\n"
+	"    }\n"
+	"    remote-1 {\n"
+	"      auth = ike:ecdsa-256-sha256-sha384\n"
+	"      id = \"C=CH, O=strongSwan, CN=*\"\n"
+	"      cacerts = ca.pem\n"
+	"      cacert-2 { file = /etc/ca2.pem }\n"
+	"      revocation = strict\n"
+	"    }\n"
+	"    children {\n"
+	"      net-net {\n"
+	"        local_ts = 10.1.0.0/16\n"
+	"        remote_ts = 10.2.0.0/16, 10.3.0.1-10.3.0.4\n"
+	"        esp_proposals = aes128gcm16-x25519, aes256-sha256-esn\n"
+	"        start_action = trap\n"
+	"        dpd_action = restart\n"
+	"        close_action = start\n"
+	"        rekey_time = 100\n"
+	"        rekey_bytes = 1k\n"
+	"        life_bytes = 4k\n"
+	"        copy_df = no\n"
+	"        tfc_padding = mtu\n"
+	"        replay_window = 64\n"
+	"      }\n"
+	"      web {\n"
+	"        local_ts = dynamic[tcp/1024-65535]\n"
+	"        remote_ts = 10.9.0.0/24[tcp/443]\n"
+	"        mode = transport\n"
+	"        ah_proposals = sha256\n"
+	"      }\n"
+	"      gap { mode = pass\n local_ts = 10.1.0.0/16[icmp/2048]\n remote_ts = 10.4.0.0/16 }\n"
+	"    }\n"
+	"  }\n"
+	"}\n"
+	"secrets {\n"
+	"  ike-moon { id = moon.example.org\n id-2 = 192.0.2.1\n secret = 0sVGhpcw== }\n"
+	"  ike { secret = \"a b\" }\n"
+	"  ike-hex { secret = 0x0102ff }\n"
+	"  private-a { file = a.key\n secret = pass }\n"
+	"}\n"
+	"policies {\n"
+	"  first { action = bypass\n remote = 192.0.2.0/24 }\n"
+	"  here { action = connections }\n"
+	"  last { action = discard }\n"
+	"}\n";
+
+static void test_connection(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+	const struct conn *conn;
+
+	load_good(full, &config);
+	assert_int_equal(config->n_conns, 1);
+	conn = config->conns;
+	assert_string_equal(conn->name, "gw-gw");
+	assert_int_equal(conn->local_addrs.n, 1);
+	assert_ip4(&conn->local_addrs.host[0].lo, "192.0.2.1");
+	assert_int_equal(conn->remote_addrs.n, 4);
+	assert_int_equal(conn->remote_addrs.host[1].kind, CONN_HOST_NAME);
+	assert_string_equal(conn->remote_addrs.host[1].name, "peer.example.org");
+	assert_ip4(&conn->remote_addrs.host[2].hi, "203.0.113.255");
+	assert_ip4(&conn->remote_addrs.host[3].lo, "203.0.114.1");
+	assert_int_equal(conn->proposals.n, 2);
+	assert_true(conn->encap);
+	assert_true(conn->mobike);
+	assert_int_equal(conn->dscp, 46);
+	assert_int_equal(conn->dpd_delay, 30);
+	assert_int_equal(conn->keyingtries, 0);
+	assert_int_equal(conn->unique, CONN_UNIQUE_REPLACE);
+	assert_int_equal(conn->fragmentation, CONN_FRAG_FORCE);
+	assert_int_equal(conn->send_cert, CONN_SEND_CERT_ALWAYS);
+	assert_int_equal(conn->rekey_time, 3600);
+	assert_int_equal(conn->over_time, 360);
+	assert_int_equal(conn->rand_time, 360);
+	assert_int_equal(conn->local_port, 500);
+}
+
+static void test_auth(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+	const struct conn_auth *auth;
+
+	load_good(full, &config);
+	auth = &config->conns[0].local;
+	assert_int_equal(auth->kind, CONN_AUTH_PUBKEY);
+	assert_int_equal(auth->keys, CONN_KEY_RSA_PSS);
+	assert_int_equal(auth->min_bits, 3072);
+	assert_int_equal(auth->hashes, CONN_HASH_SHA384);
+	assert_int_equal(auth->certs.n, 2);
+	assert_string_equal(auth->certs.blob[1].file, "other.pem");
+	assert_string_equal(auth->id, "moon.example.org");
+	auth = &config->conns[0].remote;
+	assert_int_equal(auth->keys, CONN_KEY_ECDSA);
+	assert_int_equal(auth->min_bits, 256);
+	assert_int_equal(auth->hashes, CONN_HASH_SHA256 | CONN_HASH_SHA384);
+	assert_string_equal(auth->id, "C=CH, O=strongSwan, CN=*");
+	assert_int_equal(auth->cacerts.n, 2);
+	assert_string_equal(auth->cacerts.blob[1].file, "/etc/ca2.pem");
+	assert_int_equal(auth->revocation, CONN_REVOCATION_STRICT);
+}
+
+static void test_children(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+	const struct conn_child *child;
+
+	load_good(full, &config);
+	child = conn_child_find(config->conns, "net-net");
+	assert_non_null(child);
+	assert_string_equal(child->sadb_name, "gw-gw/net-net");
+	assert_int_equal(child->proposals.n, 2);
+	assert_int_equal(child->l4_proto, IPPROTO_ESP);
+	assert_int_equal(child->start_action, CONN_ACTION_TRAP);
+	assert_int_equal(child->close_action, CONN_ACTION_START);
+	assert_int_equal(child->dpd_action, CONN_ACTION_START);
+	assert_int_equal(child->rekey_time, 100);
+	assert_int_equal(child->life_time, 110);
+	assert_int_equal(child->rand_time, 10);
+	assert_int_equal(child->rekey_bytes, 1024);
+	assert_int_equal(child->rand_bytes, 3072);
+	assert_int_equal(child->df, XIPSEC_DF_CLEAR);
+	assert_int_equal(child->tfc_size, XIPSEC_TFC_MTU);
+	assert_int_equal(child->replay_window, 64);
+	assert_int_equal(child->remote_ts.n, 2);
+	assert_ip4(&child->remote_ts.ts[1].lo, "10.3.0.1");
+	child = conn_child_find(config->conns, "web");
+	assert_int_equal(child->l4_proto, IPPROTO_AH);
+	assert_int_equal(child->mode, CONN_MODE_TRANSPORT);
+	assert_true(child->local_ts.ts[0].dynamic);
+	assert_int_equal(child->local_ts.ts[0].port_lo, 1024);
+	assert_int_equal(child->rekey_time, 3600);
+	assert_int_equal(child->life_time, 3960);
+	assert_int_equal(child->replay_window, 1024);
+	assert_null(conn_child_find(config->conns, "none"));
+}
+
+static void test_secrets(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+
+	load_good(full, &config);
+	assert_int_equal(config->n_secrets, 4);
+	assert_int_equal(config->secrets[0].kind, CONN_SECRET_IKE);
+	assert_int_equal(config->secrets[0].owners.n, 2);
+	assert_string_equal(config->secrets[0].owners.text[1], "192.0.2.1");
+	assert_int_equal(config->secrets[0].len, 4);
+	assert_memory_equal(config->secrets[0].data, "This", 4);
+	assert_int_equal(config->secrets[1].owners.n, 0);
+	assert_memory_equal(config->secrets[1].data, "a b", 3);
+	assert_int_equal(config->secrets[2].len, 3);
+	assert_memory_equal(config->secrets[2].data, "\x01\x02\xff", 3);
+	assert_int_equal(config->secrets[3].kind, CONN_SECRET_PRIVATE);
+	assert_string_equal(config->secrets[3].file, "a.key");
+	config_forget_sas(config);
+	assert_int_equal(config->n_secrets, 0);
+}
+
+/* ------------------------------------------------------------------ the SPD */
+
+static void assert_rule(const struct xipsec_spd_rule *rule, unsigned int action, const char *local,
+			const char *local_mask, const char *remote, const char *remote_mask)
+{
+	assert_int_equal(rule->action, action);
+	assert_int_equal(rule->dirs, XIPSEC_DIR_IN | XIPSEC_DIR_OUT);
+	assert_ip4(&rule->sel.local, local);
+	assert_ip4(&rule->sel.local_mask, local_mask);
+	assert_ip4(&rule->sel.remote, remote);
+	assert_ip4(&rule->sel.remote_mask, remote_mask);
+}
+
+static void test_rules_have_their_place(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+	static const char *const names[] = {"first", "gw-gw/net-net", "gw-gw/web", "gw-gw/gap",
+					    "last"};
+	const struct xipsec_spd_rule *rule;
+
+	load_good(full, &config);
+	assert_int_equal(config->n_policies, 5);
+	for (unsigned int i = 0; i < 5; i++)
+		assert_string_equal(config->policies[i].name, names[i]);
+	assert_string_equal(config->policies[1].child, "gw-gw/net-net");
+	assert_string_equal(config->policies[3].child, "");
+	/* 10.3.0.1-10.3.0.4 is .1/32, .2/31, .4/32 */
+	rule = config->policies[1].rules;
+	assert_int_equal(config->policies[1].n_rules, 4);
+	assert_rule(&rule[0], XIPSEC_ACTION_PROTECT, "10.1.0.0", "255.255.0.0", "10.2.0.0",
+		    "255.255.0.0");
+	assert_rule(&rule[1], XIPSEC_ACTION_PROTECT, "10.1.0.0", "255.255.0.0", "10.3.0.1",
+		    "255.255.255.255");
+	assert_rule(&rule[2], XIPSEC_ACTION_PROTECT, "10.1.0.0", "255.255.0.0", "10.3.0.2",
+		    "255.255.255.254");
+	assert_rule(&rule[3], XIPSEC_ACTION_PROTECT, "10.1.0.0", "255.255.0.0", "10.3.0.4",
+		    "255.255.255.255");
+	/* dynamic is the one local address */
+	rule = config->policies[2].rules;
+	assert_int_equal(config->policies[2].n_rules, 1);
+	assert_rule(rule, XIPSEC_ACTION_PROTECT, "192.0.2.1", "255.255.255.255", "10.9.0.0",
+		    "255.255.255.0");
+	assert_int_equal(rule->sel.l4_proto, IPPROTO_TCP);
+	assert_int_equal(rule->sel.local_port_lo, 1024);
+	assert_int_equal(rule->sel.remote_port_lo, 443);
+	assert_int_equal(rule->sel.remote_port_hi, 443);
+	rule = config->policies[3].rules;
+	assert_rule(rule, XIPSEC_ACTION_BYPASS, "10.1.0.0", "255.255.0.0", "10.4.0.0",
+		    "255.255.0.0");
+	assert_int_equal(rule->sel.icmp_lo, 2048);
+	assert_int_equal(rule->sel.icmp_hi, 2048);
+	assert_int_equal(rule->sel.local_port_hi, XIPSEC_PORT_MAX);
+}
+
+static void test_rules_come_last_otherwise(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+
+	load_good("connections { c { " ENDS "children { n { start_action = none\n remote_ts = "
+		  "10.0.0.0/8 } } } }\npolicies { all { action = bypass } }\n",
+		  &config);
+	assert_int_equal(config->n_policies, 2);
+	assert_string_equal(config->policies[0].name, "all");
+	assert_string_equal(config->policies[1].name, "c/n");
+	/* whose address is not known: closed for every one, until an SA says more */
+	assert_int_equal(config->policies[1].n_rules, 1);
+	assert_rule(config->policies[1].rules, XIPSEC_ACTION_DISCARD, "0.0.0.0", "0.0.0.0",
+		    "10.0.0.0", "255.0.0.0");
+}
+
+/* Every range is made of prefixes that touch, cover it and nothing else. */
+static void test_ranges(void **state)
+{
+	static const char *const ranges[] = {
+		"0.0.0.0-255.255.255.255",
+		"0.0.0.1-255.255.255.254",
+		"10.0.0.0-10.0.0.0",
+		"1.2.3.4-4.3.2.1",
+		"::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+		"2001:db8::1-2001:db8::ffff:0",
+	};
+
+	for (unsigned int i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		struct conn_ts ts[2] = {{.any_proto = true, .port_hi = XIPSEC_PORT_MAX},
+					{.any_proto = true, .port_hi = XIPSEC_PORT_MAX}};
+		struct conn_child child = {.local_ts = {1, &ts[0]}, .remote_ts = {1, &ts[1]}};
+		struct conn conn = {0};
+		_cleanup_free_ struct xipsec_spd_rule *rule = NULL;
+		struct xipsec_addr at;
+		unsigned int n;
+
+		assert_true(text_addr_range(ranges[i], &ts[0].lo, &ts[0].hi, &ts[0].family));
+		at = ts[0].lo;
+		assert_int_equal(conn_child_rules(&conn, &child, &rule, &n), 0);
+		assert_in_range(n, 1, 254);
+		for (unsigned int k = 0; k < n; k++) {
+			struct xipsec_addr last = rule[k].sel.local;
+			int byte = 15;
+
+			assert_memory_equal(&rule[k].sel.local, &at, sizeof(at));
+			for (unsigned int b = 0; b < 16; b++)
+				if (ts[0].family == XIPSEC_FAMILY_IP6 || b < 4)
+					last.byte[b] |= ~rule[k].sel.local_mask.byte[b];
+			if (k == n - 1)
+				assert_memory_equal(&last, &ts[0].hi, sizeof(last));
+			at = last;
+			if (ts[0].family == XIPSEC_FAMILY_IP4)
+				byte = 3;
+			while (byte >= 0 && ++at.byte[byte] == 0)
+				byte--;
+		}
+	}
+}
+
+/* ------------------------------------------------------------------ reload */
+
+static void digests(const char *text, struct config **out)
+{
+	load_good(text, out);
+	assert_int_equal((*out)->n_conns, 1);
+}
+
+static void test_same(void **state)
+{
+	static const char base[] = "connections { c { " ENDS
+				   "dpd_delay = 5\nchildren { a { remote_ts = 10.0.0.0/8\n "
+				   "rekey_time = 5m } } } }\n";
+	static const char order[] = "connections { c { children { a { rekey_time = 5m\n remote_ts "
+				    "= 10.0.0.0/8 } }\n dpd_delay = 5\n " ENDS "} }\n";
+	static const char child[] = "connections { c { " ENDS
+				    "dpd_delay = 5\nchildren { a { remote_ts = 10.0.0.0/9\n "
+				    "rekey_time = 5m } } } }\n";
+	static const char other[] = "connections { c { " ENDS
+				    "dpd_delay = 6\nchildren { a { remote_ts = 10.0.0.0/8\n "
+				    "rekey_time = 5m } } } }\n";
+	static const char swapped[] = "connections { c { local { auth = psk\n id = x }\nremote { "
+				      "auth = psk }\ndpd_delay = 5\nchildren { a { remote_ts = "
+				      "10.0.0.0/8\n rekey_time = 5m } } } }\n";
+	_cleanup_config_ struct config *a = NULL;
+	static const struct {
+		const char *text;
+		bool same, child_same;
+	} rows[] = {
+		{base, true, true},   {order, true, true},    {child, true, false},
+		{other, false, true}, {swapped, false, true},
+	};
+
+	digests(base, &a);
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		_cleanup_config_ struct config *b = NULL;
+
+		digests(rows[i].text, &b);
+		assert_int_equal(conn_same(a->conns, b->conns), rows[i].same);
+		assert_int_equal(conn_child_same(a->conns[0].children, b->conns[0].children),
+				 rows[i].child_same);
+	}
+}
+
+static void test_hosts_match(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+	struct conn_hosts none = {0};
+	struct xipsec_addr addr = {0};
+	static const struct {
+		const char *addr;
+		bool in;
+	} rows[] = {{"198.51.100.1", true}, {"198.51.100.2", false}, {"203.0.113.77", true},
+		    {"203.0.114.9", true},  {"203.0.114.10", false}, {"203.0.114.0", false}};
+
+	load_good(full, &config);
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		inet_pton(AF_INET, rows[i].addr, addr.byte);
+		assert_int_equal(
+			conn_hosts_match(&config->conns[0].remote_addrs, &addr, XIPSEC_FAMILY_IP4),
+			rows[i].in);
+	}
+	assert_true(conn_hosts_match(&none, &addr, XIPSEC_FAMILY_IP4));
+	assert_false(conn_hosts_match(&config->conns[0].remote_addrs, &addr, XIPSEC_FAMILY_IP6));
+}
+
+/* ------------------------------------------------------------------ errors */
+
+static void test_errors(void **state)
+{
+	load_bad("connections { c { version = 1 } }\n",
+		 "xipsec.conf:1:29: version = 1: IKEv1 is history (RFC 9395): expected 2, or 0\n");
+	load_bad("connections { c { " ENDS "local-2 { auth = psk }\n} }\n",
+		 "xipsec.conf:3:1: local-2 is one more round of authentication, not supported in "
+		 "this version: expected one local and one remote section\n");
+	load_bad("connections { c { remote { auth = psk }\n local { auth = eap-mschapv2 } } }\n",
+		 "xipsec.conf:2:17: auth = eap-mschapv2: not supported in this version: expected "
+		 "psk or pubkey\n");
+	load_bad("connections { c { " ENDS "children { a { remote_ts = 10.0.0.0/33 } } } }\n",
+		 "xipsec.conf:3:28: remote_ts: 10.0.0.0/33 is no selector: expected dynamic, "
+		 "ADDRESS/LENGTH or FIRST-LAST, with [PROTO] or [PROTO/PORTS] behind it if wanted, "
+		 "ports as numbers\n");
+	load_bad("connections { c { " ENDS
+		 "children { a { rekey_time = 10\n life_time = 10 } } } }\n",
+		 "xipsec.conf:3:12: a: life_time is not above rekey_time: expected time to rekey "
+		 "in\n");
+	load_bad("connections { c { " ENDS "children { a { if_id_in = 3\n if_id_out = 3 } } } }\n",
+		 "xipsec.conf:1:15: c/a: no tunnel has if_id = 3: expected one in datapath { "
+		 "tunnels { NAME { if_id = 3 } } }\n");
+	load_bad("connections { c { " ENDS
+		 "children { a { local_ts = 10.0.0.0/8\n remote_ts = fd00::/8 } } } }\n",
+		 "xipsec.conf:1:15: c/a: no pair of its local_ts and remote_ts can match a packet: "
+		 "expected the same family and protocol on both sides\n");
+	load_bad("connections { c { " ENDS "chidren { } } }\n",
+		 "xipsec.conf:3:1: unknown section chidren: expected children\n");
+	load_bad(
+		"connections { c { " ENDS "aggressive = yes } }\n",
+		"xipsec.conf:3:14: aggressive = yes: IKEv2 has no aggressive mode: expected no, or "
+		"no aggressive\n");
+	load_bad("policies { a { action = connections }\n b { action = connections } }\n",
+		 "xipsec.conf:2:2: b: connections {} have a place already: expected action = "
+		 "connections once\n");
+	load_bad("secrets { eap-1 { secret = x } }\n",
+		 "xipsec.conf:1:11: eap-1 {} is not supported in this version: expected ike*, "
+		 "private*, rsa*, ecdsa* or pkcs8*\n");
+	load_bad("secrets { ike-1 { secret = 0x0102030g } }\n",
+		 "xipsec.conf:1:28: secret is no secret: expected text, 0x and hex digits, or 0s "
+		 "and base64, at most 1024 letters\n");
+}
+
+static void test_secret_that_others_read(void **state)
+{
+	_cleanup_free_ char *errors = NULL;
+	struct config *out = NULL;
+
+	put("xipsec.conf", "secrets { ike { secret = hush } }\n", 34, 0644);
+	assert_int_equal(load(&out, &errors), -EINVAL);
+	assert_null(strstr(errors, "hush"));
+	assert_non_null(strstr(errors, "others may read it: expected mode 0600"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_connection),
+		cmocka_unit_test(test_auth),
+		cmocka_unit_test(test_children),
+		cmocka_unit_test(test_secrets),
+		cmocka_unit_test(test_rules_have_their_place),
+		cmocka_unit_test(test_rules_come_last_otherwise),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_same),
+		cmocka_unit_test(test_hosts_match),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_secret_that_others_read),
+	};
+
+	return cmocka_run_group_tests_name("conn", tests, config_setup, config_teardown);
+}
