@@ -35,6 +35,8 @@ struct ike_path {
 struct ike_auth_ask {
 	const char *
 		conn; /* whose identity and credential: local ones to make, remote ones to verify */
+	/* Of the IKE SA: whose connection names no identity for us is the local address. */
+	const struct ike_path *path;
 	bool initiator;      /* that end is the original initiator of the IKE SA */
 	__u16 prf;           /* IANA transform ID */
 	const __u8 *message; /* its IKE_SA_INIT message, from the IKE header on, cookies and all */
@@ -47,8 +49,8 @@ struct ike_auth_ask {
 	 */
 	const __u16 *hashes;
 	size_t n_hashes;
-	/* To verify a PSK: the peer's ID payload without its header, and what it sent as AUTH data.
-	 */
+	/* The peer's ID payload without its header: it chooses the PSK. To make, where it is known
+	 * (the responder knows it); to verify, always. And what the peer sent as AUTH data. */
 	const __u8 *id;
 	size_t id_len;
 	const __u8 *auth;
