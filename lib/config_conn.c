@@ -183,6 +183,12 @@ static const struct config_key conn_keys[] = {
 	{"children", config_conn_children, true, false},
 	{"local*", config_conn_local, true, false},
 	{"remote*", config_conn_remote, true, false},
+	{"vips", key_unsupported, false, false},
+	{"pools", key_unsupported, false, false},
+	{"ppk_id", key_unsupported, false, false},
+	{"mediated_by", key_unsupported, false, false},
+	{"mediation_peer", key_unsupported, false, false},
+	{"childless", key_unsupported, false, false},
 	{0},
 };
 

@@ -46,6 +46,9 @@ bool config_conn_children(struct config_diag *diag, const struct config_node *no
 bool parse_only(struct config_diag *diag, const struct config_node *node, const char *good,
 		const char *why);
 
+/* A key of strongSwan's that is not there: a config_parse_fn that says so. */
+bool key_unsupported(struct config_diag *diag, const struct config_node *node, void *into);
+
 /* Of all that stands in `section` but for subsections called `but`. */
 bool config_conn_digest(struct config_diag *diag, const struct config_node *section,
 			const char *but, __u8 digest[CONN_DIGEST_LEN]);

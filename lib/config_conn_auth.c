@@ -163,17 +163,33 @@ static bool key_round(struct config_diag *diag, const struct config_node *node, 
 }
 
 static const struct config_key local_keys[] = {
-	{"auth", key_auth, false, false},   {"id", key_id, false, false},
-	{"certs", key_certs, false, false}, {"cert*", section_cert, true, false},
-	{"round", key_round, false, false}, {0},
+	{"auth", key_auth, false, false},
+	{"id", key_id, false, false},
+	{"certs", key_certs, false, false},
+	{"cert*", section_cert, true, false},
+	{"round", key_round, false, false},
+	{"pubkeys", key_unsupported, false, false},
+	{"eap_id", key_unsupported, false, false},
+	{"aaa_id", key_unsupported, false, false},
+	{"xauth_id", key_unsupported, false, false},
+	{0},
 };
 
 static const struct config_key remote_keys[] = {
-	{"auth", key_auth, false, false},       {"id", key_id, false, false},
-	{"certs", key_certs, false, false},     {"cert*", section_cert, true, false},
-	{"cacerts", key_cacerts, false, false}, {"cacert*", section_cacert, true, false},
-	{"ca_id", key_ca_id, false, false},     {"revocation", key_revocation, false, false},
-	{"round", key_round, false, false},     {0},
+	{"auth", key_auth, false, false},
+	{"id", key_id, false, false},
+	{"certs", key_certs, false, false},
+	{"cert*", section_cert, true, false},
+	{"cacerts", key_cacerts, false, false},
+	{"cacert*", section_cacert, true, false},
+	{"ca_id", key_ca_id, false, false},
+	{"revocation", key_revocation, false, false},
+	{"round", key_round, false, false},
+	{"pubkeys", key_unsupported, false, false},
+	{"eap_id", key_unsupported, false, false},
+	{"groups", key_unsupported, false, false},
+	{"cert_policy", key_unsupported, false, false},
+	{0},
 };
 
 /* Several rounds (RFC 4739) would make several sections of a kind. */

@@ -217,6 +217,17 @@ static const struct config_key child_keys[] = {
 	{"policies", key_policies, false, false},
 	{"hostaccess", key_hostaccess, false, false},
 	{"sha256_96", key_sha256_96, false, false},
+	{"updown", key_unsupported, false, false},
+	{"interface", key_unsupported, false, false},
+	{"priority", key_unsupported, false, false},
+	{"reqid", key_unsupported, false, false},
+	{"mark_in", key_unsupported, false, false},
+	{"mark_out", key_unsupported, false, false},
+	{"set_mark_in", key_unsupported, false, false},
+	{"set_mark_out", key_unsupported, false, false},
+	{"label", key_unsupported, false, false},
+	{"label_mode", key_unsupported, false, false},
+	{"per_cpu_sas", key_unsupported, false, false},
 	{0},
 };
 

@@ -248,3 +248,10 @@ bool parse_only(struct config_diag *diag, const struct config_node *node, const 
 		     config_shown(node->value), why, good, node->name);
 	return false;
 }
+
+bool key_unsupported(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	config_error(diag, &node->place,
+		     "%s is not supported in this version: expected it left out", node->name);
+	return false;
+}
