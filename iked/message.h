@@ -15,8 +15,8 @@
 #include "iked/buf.h"
 #include "iked/wire.h"
 
-/* Of one message. One that has more of a kind is refused (INVALID_SYNTAX), but for vendor IDs,
- * certificate requests and payloads that we do not know: of those, the rest is not looked at. */
+/* Of one message. One that has more payloads in all, or more notifies, deletes or certificates, is
+ * refused (INVALID_SYNTAX); vendor IDs and certificate requests behind the last are not kept. */
 #define IKE_PAYLOADS_MAX 96 /* in all */
 #define IKE_NOTIFY_MAX   48
 #define IKE_DELETE_MAX   8
@@ -71,7 +71,7 @@ struct ike_cert {
 struct ike_notify {
 	__u16 type;       /* enum ike_notify_type, or any other */
 	__u8 protocol;    /* enum proposal_protocol; 0 without SPI, though peers send others too */
-	struct bytes spi; /* 0 bytes, 4 (ESP, AH) or 8 */
+	struct bytes spi; /* 4 bytes of ESP and AH, else 0; a peer may write any */
 	struct bytes data;
 };
 
@@ -107,9 +107,10 @@ struct ike_msg {
 	struct bytes cp, eap;    /* bodies, not looked into */
 
 	__u8 n_notify, n_del, n_cert, n_certreq, n_vendor;
-	__u8 n_payloads; /* of all kinds */
-	__u8 n_unknown;  /* not critical, skipped */
-	__u64 seen;      /* bit (type - 33) of enum ike_payload */
+	__u8 n_payloads;              /* of all kinds */
+	__u8 n_unknown;               /* not critical, skipped */
+	__u64 seen;                   /* bit (type - 33) of enum ike_payload */
+	__u8 types[IKE_PAYLOADS_MAX]; /* of all but SK and SKF, in the order in which they came */
 	struct ike_notify notify[IKE_NOTIFY_MAX];
 	struct ike_delete del[IKE_DELETE_MAX];
 	struct ike_cert cert[IKE_CERT_MAX];
@@ -155,8 +156,8 @@ const struct ike_notify *ike_msg_notify(const struct ike_msg *msg, enum ike_noti
 /* The first notify that tells an error, NULL: none. */
 const struct ike_notify *ike_msg_error(const struct ike_msg *msg);
 
-/* "IKE_AUTH request 1: IDi CERT N(INITIAL_CONTACT) AUTH SA TSi TSr", for logs. Returns the length
- * that it has in full, as snprintf() does. */
+/* "IKE_AUTH request 1: IDi CERT N(INITIAL_CONTACT) AUTH SA TSi TSr" ("-": none), for logs. Returns
+ * the length that it has in full, as snprintf() does. */
 size_t ike_msg_print(const struct ike_msg *msg, char *to, size_t size);
 
 /* The SPI number i, from 0, of a delete payload of ESP or AH. */

@@ -23,7 +23,6 @@ struct ike_out {
 	__u8 first;         /* type of the first */
 	size_t last;        /* where the last one begins */
 	bool any;
-	bool in_payload;
 };
 
 /* Of `h`: SPIs, exchange, flags, message ID; the rest is filled in. The version is 2.0. */

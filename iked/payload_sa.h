@@ -9,10 +9,12 @@
 /*
  * `body` is `sa` of struct ike_msg. Proposals behind the first PROPOSALS_MAX are validated and not
  * kept; so is a proposal with more than PROPOSAL_TRANSFORMS_MAX transforms, or with an SPI longer
- * than PROPOSAL_SPI_MAX. A transform with an attribute that we do not know is not kept (3.3.6: it
- * must not be chosen); types and ids that we do not know are. Returns 0; -EBADMSG: `fault` is
- * INVALID_SYNTAX with words, *out is untouched: lengths, last-substructure marks, transform counts
- * or proposal numbers (from 1, each one more than the last; 3.3.1) are wrong, or it is empty.
+ * than PROPOSAL_SPI_MAX: n can be 0. Types and ids that we do not know are kept, an attribute that
+ * we do not know makes a transform `odd`.
+ *
+ * Returns 0; -EBADMSG: `fault` is INVALID_SYNTAX with words, *out is untouched: a length, a
+ * last-substructure mark or the count of transforms is wrong, or a proposal's number is not one
+ * more than that before it (3.3.1).
  */
 int payload_sa_parse(struct bytes body, struct proposals *out, struct ike_fault *fault);
 

@@ -83,7 +83,7 @@ enum esn_id {
 
 struct transform {
 	__u8 type; /* enum transform_type; a peer's may be any */
-	__u8 pad;
+	__u8 odd;  /* a peer's, with an attribute that we do not know: never chosen (3.3.6) */
 	__u16 id;
 	__u16 key_bits; /* the key length attribute; 0: there is none */
 };
@@ -112,8 +112,9 @@ struct proposals {
 
 /*
  * Adds what `word` says to `list` ("default": several). `word` is one proposal, without blanks
- * around it, case does not count. What is left out is added where only one value makes sense: a PRF
- * of the integrity algorithm's hash for IKE (of SHA-2-256 with an AEAD), "noesn" for ESP and AH.
+ * around it, case does not count. As strongSwan does: without a PRF, that of the integrity
+ * algorithm's hash is meant; integrity beside a cipher that has its own is left out; without "esn",
+ * "noesn" is meant. Ciphers of both kinds do not go into one proposal.
  *
  * Numbers count from 1; there is no SPI.
  *
