@@ -98,7 +98,7 @@ void writer_free(struct writer *w)
 void writer_reset(struct writer *w)
 {
 	if (w->data)
-		OPENSSL_cleanse(w->data, w->len);
+		OPENSSL_cleanse(w->data, w->size);
 	w->len = 0;
 	w->err = 0;
 }

@@ -149,15 +149,17 @@ int payload_delete(struct ike_msg *msg, struct bytes body, struct ike_fault *fau
 	struct reader r = reader_of(body);
 	struct ike_delete del = {.protocol = reader_u8(&r)};
 	size_t want;
+	bool ours;
 
 	del.spi_len = reader_u8(&r);
 	del.n = reader_u16(&r);
 	del.spis = reader_rest(&r);
+	ours = del.protocol >= PROPOSAL_IKE && del.protocol <= PROPOSAL_ESP;
 	want = del.protocol == PROPOSAL_IKE ? 0 : 4;
 	if (r.failed || del.spis.len != (size_t)del.spi_len * del.n)
 		return ike_fault_syntax(fault, "D payload: %zu bytes, %u SPIs of %u", body.len,
 					del.n, del.spi_len);
-	if (del.protocol <= PROPOSAL_ESP && del.spi_len != want)
+	if (ours && del.spi_len != want)
 		return ike_fault_syntax(fault, "D payload: SPIs of %u bytes for protocol %u",
 					del.spi_len, del.protocol);
 	if (msg->n_del == IKE_DELETE_MAX)

@@ -4,16 +4,11 @@
 #define IKED_PRF_H
 
 #include "iked/buf.h"
+#include "iked/crypto.h"
 #include "lib/proposal.h"
 
-#define PRF_LEN_MAX 64
-
-/*
- * Before anything else of layer 2, once a process, while the file system is still there: fetches
- * all algorithms that we use from OpenSSL, so that no later call looks for files. Returns 0 or
- * -EIO: `*what` names the algorithm that is not there.
- */
-int ike_crypto_init(const char **what);
+#define PRF_LEN_MAX   64
+#define PRF_PARTS_MAX 6 /* of prf_plus() */
 
 /* Bytes of its output, which is also the length of SK_d, SK_pi, SK_pr; 0: not one of ours. */
 size_t prf_len(__u16 prf);
@@ -21,7 +16,8 @@ size_t prf_len(__u16 prf);
 /* prf(key, part 0 | part 1 | …): prf_len() bytes to `out`. 0; -EINVAL: no such prf; -EIO. */
 int prf(__u16 prf_id, struct bytes key, const struct bytes *parts, unsigned int n, __u8 *out);
 
-/* prf+(key, part 0 | part 1 | …): `len` bytes, at most 255 × prf_len() (-EINVAL). */
+/* prf+(key, part 0 | part 1 | …): `len` bytes, at most 255 × prf_len(), of at most
+ * PRF_PARTS_MAX parts (else -EINVAL). */
 int prf_plus(__u16 prf_id, struct bytes key, const struct bytes *parts, unsigned int n, __u8 *out,
 	     size_t len);
 
