@@ -3,8 +3,10 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 #include <openssl/evp.h>
 #include "lib/config_conn.h"
+#include "lib/proposal.h"
 
 /* Room for one more of `size` bytes, all zero; NULL after noting that there is no memory. */
 static void *grow(struct config_diag *diag, void **array, unsigned int n, size_t size)
@@ -124,10 +126,33 @@ bool parse_texts(struct config_diag *diag, const struct config_node *node, unsig
 	return parse_list(diag, node, text_item, &to);
 }
 
+struct proposals_to {
+	struct conn_texts *out;
+	enum proposal_protocol protocol;
+	struct proposals list; /* of what was good so far */
+};
+
+static bool proposal_item(struct config_diag *diag, const struct config_node *node,
+			  const char *text, void *into)
+{
+	struct proposals_to *to = into;
+	struct texts_to texts = {to->out, CONN_PROPOSALS_MAX};
+	char why[256];
+
+	if (proposals_add(&to->list, to->protocol, text, why, sizeof(why)) == 0)
+		return text_item(diag, node, text, &texts);
+	config_error(diag, &node->value_place, "%s: %s: %s", node->name, config_shown(text), why);
+	return false;
+}
+
 bool parse_proposals(struct config_diag *diag, const struct config_node *node, __u8 l4_proto,
 		     struct conn_texts *out)
 {
-	return parse_texts(diag, node, CONN_PROPOSALS_MAX, out);
+	struct proposals_to to = {.out = out, .protocol = PROPOSAL_IKE};
+
+	if (l4_proto)
+		to.protocol = l4_proto == IPPROTO_AH ? PROPOSAL_AH : PROPOSAL_ESP;
+	return parse_list(diag, node, proposal_item, &to);
 }
 
 bool parse_identity(struct config_diag *diag, const struct config_node *node, char **out)

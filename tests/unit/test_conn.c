@@ -400,6 +400,14 @@ static void test_errors(void **state)
 	load_bad("policies { a { action = connections }\n b { action = connections } }\n",
 		 "xipsec.conf:2:2: b: connections {} have a place already: expected action = "
 		 "connections once\n");
+	load_bad("connections { c { " ENDS "proposals = aes128-sha1-modp1024 } }\n",
+		 "xipsec.conf:3:13: proposals: aes128-sha1-modp1024: sha1: RFC 8247 and RFC 8221 "
+		 "let SHA-1 go (MUST-)\n");
+	load_bad(
+		"connections { c { " ENDS
+		"children { a { esp_proposals = aes128gcm16-x25519, 3des-sha256 } } } }\n",
+		"xipsec.conf:3:32: esp_proposals: 3des-sha256: 3des: RFC 8221 says SHOULD NOT, RFC "
+		"8247 lets it go\n");
 	load_bad("secrets { eap-1 { secret = x } }\n",
 		 "xipsec.conf:1:11: eap-1 {} is not supported in this version: expected ike*, "
 		 "private*, rsa*, ecdsa* or pkcs8*\n");
