@@ -7,7 +7,7 @@
 #ifndef IKED_DH_H
 #define IKED_DH_H
 
-#include "iked/buf.h"
+#include "lib/buf.h"
 #include "lib/proposal.h"
 
 #define DH_PUBLIC_MAX 1024

@@ -12,7 +12,7 @@
 #ifndef IKED_MESSAGE_H
 #define IKED_MESSAGE_H
 
-#include "iked/buf.h"
+#include "lib/buf.h"
 #include "iked/wire.h"
 
 /* Of one message. One that has more payloads in all, or more notifies, deletes or certificates, is

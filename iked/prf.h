@@ -3,7 +3,7 @@
 #ifndef IKED_PRF_H
 #define IKED_PRF_H
 
-#include "iked/buf.h"
+#include "lib/buf.h"
 #include "iked/crypto.h"
 #include "lib/proposal.h"
 

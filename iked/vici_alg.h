@@ -3,7 +3,7 @@
 #ifndef IKED_VICI_ALG_H
 #define IKED_VICI_ALG_H
 
-#include "iked/vici_msg.h"
+#include "lib/vici_msg.h"
 #include "lib/proposal.h"
 
 /* "AES_GCM_16", "HMAC_SHA2_256_128", "PRF_HMAC_SHA2_256", "CURVE_25519". NULL: not known. */

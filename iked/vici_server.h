@@ -9,7 +9,7 @@
 #define IKED_VICI_SERVER_H
 
 #include <event2/event.h>
-#include "iked/vici_msg.h"
+#include "lib/vici_msg.h"
 
 #define VICI_CLIENTS_MAX 64
 #define VICI_WAITING_MAX (64u << 20) /* bytes, of one client */

@@ -7,7 +7,7 @@
 #ifndef IKED_VICI_TREE_H
 #define IKED_VICI_TREE_H
 
-#include "iked/vici_msg.h"
+#include "lib/vici_msg.h"
 #include "lib/config_tree.h"
 
 /*

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "iked/buf.h"
+#include "lib/buf.h"
 #include "iked/wire.h"
 
 /* Memory of just n bytes: ASan sees one more. */

@@ -4,10 +4,10 @@
  * most are text. A message that came from elsewhere is validated once, as a whole; the readers
  * after that trust its structure.
  */
-#ifndef IKED_VICI_MSG_H
-#define IKED_VICI_MSG_H
+#ifndef LIB_VICI_MSG_H
+#define LIB_VICI_MSG_H
 
-#include "iked/buf.h"
+#include "lib/buf.h"
 
 #define VICI_SEGMENT_MAX (512 * 1024) /* bytes of a packet */
 #define VICI_NAME_MAX    255

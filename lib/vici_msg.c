@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "iked/vici_msg.h"
+#include "lib/vici_msg.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>

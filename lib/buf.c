@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "iked/buf.h"
+#include "lib/buf.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
