@@ -91,13 +91,13 @@ $(BUILD)/gen/lib/config_scan.c: lib/config_scan.l $(BUILD)/gen/lib/config_parse.
 # The headers come with the sources; these lines make objects see that they are new.
 $(BUILD)/gen/lib/%.h: $(BUILD)/gen/lib/%.c ;
 $(BUILD)/gen/lib/%.o: $(BUILD)/gen/lib/%.c
-	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-error -w -MMD -c $< -o $@
+	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -Wno-error -w -MMD -MP -c $< -o $@
 $(call objs,lib): | $(if $(wildcard lib/config_parse.y),$(BUILD)/gen/lib/config_scan.c)
 
 # ---------------------------------------------------------------- C
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 $(WORKER_OBJS) $(BUILD)/worker/main.o: CFLAGS += $(LTO_FAT)
 $(BUILD)/libxipsec.a: $(LIB_OBJS)
 	$(call say,AR,$@)rm -f $@; ar rcs $@ $^
