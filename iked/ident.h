@@ -2,13 +2,12 @@
 /*
  * Identities (RFC 7296 3.5, RFC 4945): text ⇄ ID payload, and whether one matches a pattern.
  *
- * Text is as strongSwan has it: an IPv4 or IPv6 address, a name (FQDN), name@domain (RFC 822), a DN
- * ("C=CH, O=strongSwan, CN=moon"; also "/C=CH/O=…"), or with its type in front: "ipv4:", "ipv6:",
- * "dns:" and "fqdn:", "email:" and "rfc822:", "asn1dn:" (a DN, or "#hex" of its DER), "keyid:"
- * (text, or "0xhex");
- * "@name" is an FQDN, "@@name@domain" an RFC 822 name, "@#hex" a key-id; "%any" (also "*",
- * "0.0.0.0",
- * "::") matches everything.
+ * Text is as strongSwan has it: an IPv4 or IPv6 address; a name (FQDN); name@domain (RFC 822); a
+ * DN, "C=CH, O=strongSwan, CN=moon" or "/C=CH/O=…", values with a comma in double quotes. Or with
+ * its type in front: "ipv4:", "ipv6:", "fqdn:" or "dns:", "rfc822:", "email:" or "userfqdn:",
+ * "asn1dn:", "keyid:", each also with "#" and hex digits for the bytes themselves ("keyid:0x…"
+ * too); "@name" is an FQDN, "@@name@domain" an RFC 822 name, "@#hex" a key-id. "%any", "*",
+ * "0.0.0.0", "::" match everything.
  */
 #ifndef IKED_IDENT_H
 #define IKED_IDENT_H
@@ -43,11 +42,12 @@ bool ident_equal(const struct ident *a, const struct ident *b);
 
 /*
  * Does `id`, a peer's, match `pattern`, from the config? 0: no; else the more, the more specific:
- * an equal one more than one with wildcards, more than %any. Case does not count in names, and not
- * in DNs' values of directory strings. Wildcards are `*` as a whole value of an RDN, at least as
- * many RDNs in the same order; "*.example.org" (any name below, not example.org itself),
- * "*@example.org" and
- * "*example.org" of an RFC 822 name. `id` itself is never a pattern: a `*` in it is just a letter.
+ * an equal one is IDENT_MATCH_EXACT, one with wildcards less, %any 1. Case does not count in names
+ * and in DNs' text values, whatever string type they have. Wildcards are `*` as a whole value in a
+ * DN (of as many RDNs, in the same order); "*.example.org" (any name below, not example.org
+ * itself),
+ * "*@example.org", "*example.org" (itself too). `id` is never a pattern: a `*` in it is just a
+ * letter.
  */
 #define IDENT_MATCH_EXACT 100
 int ident_match(const struct ident *pattern, const struct ident *id);
