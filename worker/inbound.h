@@ -16,6 +16,8 @@ struct inbound {
 	struct packet *pkt[BURST_MAX];
 	struct crypto_op op[BURST_MAX];
 	__u8 outer_tos[BURST_MAX];
+	__u64 seq[BURST_MAX];
+	__u16 refused[BURST_MAX]; /* why, by check and window */
 	unsigned int n;
 	unsigned int opened;
 	__u64 bytes; /* inner bytes of those that were opened */
@@ -59,6 +61,8 @@ static inline __attribute__((always_inline)) void inbound_admit(struct sa *sa, s
 								inbound_admit_fn *admit)
 {
 	enum xipsec_reason closed = inbound_state(sa);
+	struct crypto_op *op = burst->op;
+	unsigned int live = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = pkts[i];
@@ -68,26 +72,42 @@ static inline __attribute__((always_inline)) void inbound_admit(struct sa *sa, s
 			__builtin_prefetch(pkts[i + INBOUND_AHEAD]->data, 1);
 		if (p->reason)
 			continue;
-		reason = closed ? closed
-				: admit(sa, p, &burst->op[burst->n], &burst->outer_tos[burst->n]);
-		if (reason)
+		reason = closed ? closed : admit(sa, p, op, &burst->outer_tos[live]);
+		if (reason) {
 			inbound_drop(sa, p, reason);
-		else
-			burst->pkt[burst->n++] = p;
+			continue;
+		}
+		burst->pkt[live++] = p;
+		op++;
 	}
+	burst->n = live;
 }
 
-/* The window moves by what is authentic, whatever becomes of it (RFC 4303 3.4.3). */
+/* The window moves by what is authentic, whatever becomes of it (RFC 4303 3.4.3): in one go, before
+ * any packet of the burst goes on. */
+static inline __attribute__((always_inline)) void inbound_commit(struct sa *sa,
+								 struct inbound *burst)
+{
+	for (unsigned int i = 0; i < burst->n; i++)
+		burst->seq[i] = burst->op[i].ok ? burst->pkt[i]->seq : 0;
+	replay_commit_burst(sa->state, sa->window, burst->seq, burst->n, burst->refused);
+	for (unsigned int i = 0; i < burst->n; i++)
+		if (!burst->op[i].ok)
+			burst->refused[i] = XIPSEC_REASON_ICV;
+}
+
 static inline __attribute__((always_inline)) void inbound_finish(struct sa *sa,
 								 struct inbound *burst,
 								 inbound_deliver_fn *deliver)
 {
-	for (unsigned int i = 0; i < burst->n; i++) {
-		struct packet *p = burst->pkt[i];
-		enum xipsec_reason reason = XIPSEC_REASON_ICV;
+	const unsigned int n = burst->n;
+	unsigned int opened = 0;
+	__u64 bytes = 0;
 
-		if (burst->op[i].ok)
-			reason = replay_commit(sa->state, sa->window, p->seq);
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *p = burst->pkt[i];
+		enum xipsec_reason reason = burst->refused[i];
+
 		if (!reason && sa->udp)
 			inbound_peer(sa, p);
 		if (!reason)
@@ -97,9 +117,11 @@ static inline __attribute__((always_inline)) void inbound_finish(struct sa *sa,
 			continue;
 		}
 		p->reason = XIPSEC_REASON_OPENED;
-		burst->opened++;
-		burst->bytes += p->len;
+		opened++;
+		bytes += p->len;
 	}
+	burst->opened = opened;
+	burst->bytes = bytes;
 }
 
 /* The whole way. A template: each of ESP and AH has a copy with its own two steps inlined. */
@@ -113,13 +135,11 @@ static inline __attribute__((always_inline)) void inbound_run(struct sa *sa, str
 	for (unsigned int done = 0; done < n; done += BURST_MAX) {
 		unsigned int part = n - done < BURST_MAX ? n - done : BURST_MAX;
 
-		burst.n = 0;
-		burst.opened = 0;
-		burst.bytes = 0;
 		inbound_admit(sa, pkts + done, part, &burst, admit);
 		if (!burst.n)
 			continue;
 		sa->open(sa->key->ctx, burst.op, burst.n, sa->aad_len);
+		inbound_commit(sa, &burst);
 		inbound_finish(sa, &burst, deliver);
 		inbound_recheck(sa, &burst);
 		sa_count(sa, burst.opened, burst.bytes, now_s);

@@ -21,8 +21,20 @@ __u64 replay_infer(const struct xipsec_sa_state *state, __u32 window, int esn, _
 /* Before the ICV is verified: UNSPEC (go on), REPLAY or REPLAY_OLD. Changes nothing. */
 enum xipsec_reason replay_check(const struct xipsec_sa_state *state, __u32 window, __u64 seq);
 
-/* After the ICV was verified: UNSPEC exactly once for each number, across all processes that share
- * the state; else REPLAY or REPLAY_OLD. Moves the window. */
-enum xipsec_reason replay_commit(struct xipsec_sa_state *state, __u32 window, __u64 seq);
+/* After the ICV was verified, for a burst in the order of its packets: UNSPEC exactly once for each
+ * number, across all processes that share the state; else REPLAY or REPLAY_OLD. Moves the window.
+ * Number 0 is refused, so it may stand for a packet that must not count. One atomic step for each
+ * word of the ring that they touch and one for the burst: two for each packet were 8 ns of it. */
+void replay_commit_burst(struct xipsec_sa_state *state, __u32 window, const __u64 *seq,
+			 unsigned int n, __u16 *reason);
+
+static inline enum xipsec_reason replay_commit(struct xipsec_sa_state *state, __u32 window,
+					       __u64 seq)
+{
+	__u16 reason;
+
+	replay_commit_burst(state, window, &seq, 1, &reason);
+	return reason;
+}
 
 #endif

@@ -102,6 +102,51 @@ static void test_every_window(void **unused)
 	}
 }
 
+/* A burst is refused and remembered as its packets one by one would be: numbers that repeat, that
+ * lie left of the window when it is their turn, and 0, in any order. */
+static void test_burst(void **unused)
+{
+	static struct xipsec_sa_state alone;
+	__u64 seq[64];
+	__u16 got[64];
+
+	srand(1);
+	for (int round = 0; round < 20000; round++) {
+		__u32 window = round & 1 ? 64 : 1024, n = 1 + (__u32)rand() % 64;
+		__u64 base = round % 100 ? state.replay_top : 0;
+
+		if (!base)
+			memset(&state, 0, sizeof(state));
+		memcpy(&alone, &state, sizeof(alone));
+		for (__u32 i = 0; i < n; i++) {
+			__u32 kind = (__u32)rand() % 32;
+
+			seq[i] = base + 1 + i;
+			if (kind == 0)
+				seq[i] = 0;
+			else if (kind < 4)
+				seq[i] = base + (__u32)rand() % 40;
+			else if (kind == 4)
+				seq[i] = base + (__u32)rand() % 40000;
+			else if (kind < 8 && base > 100000)
+				seq[i] = base - (__u32)rand() % (2 * window);
+		}
+		replay_commit_burst(&state, window, seq, n, got);
+		for (__u32 i = 0; i < n; i++)
+			assert_int_equal(got[i], replay_commit(&alone, window, seq[i]));
+		assert_memory_equal(&state, &alone, sizeof(state));
+	}
+	/* Nothing that stood in the verdicts before is taken for one. */
+	memset(&state, 0, sizeof(state));
+	memset(got, 0xff, sizeof(got));
+	replay_commit_burst(&state, 64, (const __u64[]){1, 1, 0, 2}, 4, got);
+	assert_int_equal(got[0], OK);
+	assert_int_equal(got[1], DUP);
+	assert_int_equal(got[2], OLD);
+	assert_int_equal(got[3], OK);
+	assert_int_equal(state.replay_top, 2);
+}
+
 struct infer_case {
 	__u64 top;
 	__u32 window, seq_lo;
@@ -162,28 +207,41 @@ static void test_infer(void **unused)
 struct arena {
 	struct xipsec_sa_state state;
 	__u32 arrived;
+	__u32 hammers;
 	__u8 accepted[NUMBERS + 1]; /* times, of each number */
 };
 
-/* All try every number in the same order, and wait for each other before every 64, so that they
- * collide; the window is as wide as can be, so that none is lost to age. */
+/* 64 numbers one by one, or as a burst: mixed, or in their order. */
+static void hammer_block(struct arena *arena, __u64 base, __u32 how)
+{
+	__u64 seq[64];
+	__u16 verdict[64];
+
+	for (__u64 i = 0; i < 64; i++)
+		seq[i] = base + 1 + (how == 2 ? i : i * 37 % 64);
+	if (how)
+		replay_commit_burst(&arena->state, XIPSEC_WINDOW_MAX, seq, 64, verdict);
+	for (__u64 i = 0; i < 64; i++) {
+		if (!how)
+			verdict[i] = replay_commit(&arena->state, XIPSEC_WINDOW_MAX, seq[i]);
+		if (verdict[i] == OK)
+			__atomic_fetch_add(&arena->accepted[seq[i]], 1, __ATOMIC_SEQ_CST);
+	}
+}
+
+/* All try every number, alone and in bursts by turns, and wait for each other before every 64, so
+ * that they collide; the window is as wide as can be, so that none is lost to age. */
 static void *hammer(void *arg)
 {
 	struct arena *arena = arg;
-	__u32 rounds = 0;
+	__u32 me = __atomic_fetch_add(&arena->hammers, 1, __ATOMIC_SEQ_CST), rounds = 0;
 
 	for (__u64 base = 0; base < NUMBERS; base += 64) {
 		__atomic_fetch_add(&arena->arrived, 1, __ATOMIC_SEQ_CST);
 		rounds += HAMMERS;
 		while (__atomic_load_n(&arena->arrived, __ATOMIC_SEQ_CST) < rounds)
 			sched_yield();
-		for (__u64 i = 0; i < 64; i++) {
-			__u64 seq = base + 1 + i * 37 % 64;
-
-			if (seq <= NUMBERS &&
-			    replay_commit(&arena->state, XIPSEC_WINDOW_MAX, seq) == OK)
-				__atomic_fetch_add(&arena->accepted[seq], 1, __ATOMIC_SEQ_CST);
-		}
+		hammer_block(arena, base, ((__u32)(base / 64) + me) % 3);
 	}
 	return NULL;
 }
@@ -245,8 +303,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_window),     cmocka_unit_test(test_end_of_space),
 		cmocka_unit_test(test_newer_word), cmocka_unit_test(test_every_window),
-		cmocka_unit_test(test_infer),      cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_infer),      cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_threads),    cmocka_unit_test(test_processes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
