@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "worker/inner.h"
+#include "worker/selectors.h"
 #include "worker/transport.h"
 
 #define IP4_LEN 20
@@ -45,26 +46,6 @@ __u32 inbound_len(const struct packet *p, __u8 *tos)
 	return len <= p->len ? len : 0;
 }
 
-/* RFC 4301 5.2, which takes a decorrelated SPD (4.4.1) for granted: this list keeps the order
- * instead. What a fragment hides counts against it: it may match what refuses, and must match for
- * certain what accepts. */
-static enum xipsec_reason in_select(const struct sa *sa, const __u8 *data,
-				    const struct inner *inner)
-{
-	struct xipsec_flow flow;
-
-	inner_flow(data, inner, XIPSEC_DIR_IN, &flow);
-	for (__u32 i = 0; i < sa->n_selectors; i++) {
-		enum xipsec_match match = xipsec_selector_match(&sa->selector[i], &flow);
-
-		if (sa->refuse[i] && match != XIPSEC_MATCH_NO)
-			return XIPSEC_REASON_SELECTOR;
-		if (match == XIPSEC_MATCH_YES)
-			return XIPSEC_REASON_UNSPEC;
-	}
-	return XIPSEC_REASON_SELECTOR;
-}
-
 /* From here on the packet is the `len` bytes at `data`, inside what it was. */
 static void in_shrink(struct packet *p, __u8 *data, __u32 len)
 {
@@ -93,7 +74,7 @@ enum xipsec_reason inbound_tunnel(struct sa *sa, struct packet *p, __u8 *text, _
 	    (next == IPPROTO_IPV6 && text_len && text[0] >> 4 == 6))
 		reason = inner_parse(text, text_len, &inner);
 	if (!reason)
-		reason = in_select(sa, text, &inner);
+		reason = selectors_check(sa, text, &inner);
 	if (reason)
 		return reason;
 	if (text_len > inner.len)
@@ -121,7 +102,7 @@ enum xipsec_reason inbound_transport(struct sa *sa, struct packet *p, __u8 *text
 	transport_set(data, &place, next, front + text_len);
 	reason = inner_parse(data, front + text_len, &inner);
 	if (!reason)
-		reason = in_select(sa, data, &inner);
+		reason = selectors_check(sa, data, &inner);
 	if (reason)
 		return reason;
 	in_shrink(p, data, inner.len);

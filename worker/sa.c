@@ -10,6 +10,7 @@
 #include "lib/alg.h"
 #include "lib/log.h"
 #include "worker/ah.h"
+#include "worker/selectors.h"
 
 static int sa_check(const struct xipsec_sa *sa)
 {
@@ -33,6 +34,8 @@ static int sa_check(const struct xipsec_sa *sa)
 	return 0;
 }
 
+#define IP4_LEN 20
+
 /* A table of 16 bytes is written as padding, however few of them are meant. */
 #define PAD_WRITE 16
 
@@ -47,6 +50,8 @@ static void sa_fill_alg(struct sa *to, const struct xipsec_sa *from)
 	to->icv_len = alg->icv;
 	to->align = alg->align;
 	to->head_len = ESP_HEADER_LEN + alg->iv;
+	to->esp_min = to->head_len + alg->icv + alg->align;
+	to->off_min = IP4_LEN + (to->udp ? OUTER_UDP : 0);
 	to->tail_room = tail > PAD_WRITE ? tail : PAD_WRITE;
 }
 
@@ -119,6 +124,7 @@ static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_back
 	to->n_selectors = from->n_selectors;
 	memcpy(to->refuse, from->refuse, from->n_selectors);
 	memcpy(to->selector, from->selector, from->n_selectors * sizeof(from->selector[0]));
+	selectors_init(to);
 	return 0;
 }
 

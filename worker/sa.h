@@ -46,6 +46,8 @@ struct sa {
 	__u8 icv_len;
 	__u8 align;     /* of what is encrypted, trailer included */
 	__u8 head_len;  /* ESP header and IV; AH with its ICV */
+	__u8 off_min;   /* ESP, inbound: bytes before it, at least */
+	__u8 esp_min;   /* ESP, inbound: bytes of it, at least */
 	__u8 icv_off;   /* AH: of the ICV in it */
 	__u8 head_room; /* that sealing may write in front: all headers; AH puts some aside there */
 	__u8 tail_room; /* that it may write behind: padding, trailer, ICV; AH: an ESN's high half
@@ -61,6 +63,7 @@ struct sa {
 	__u8 peer_changed; /* the caller tells xipsecd and clears it */
 	/* Inbound: what may come out of it and what not, as in struct xipsec_sa. */
 	__u32 n_selectors;
+	__u8 nets_alone; /* none of them asks for a protocol or a port */
 	__u8 refuse[XIPSEC_SELECTORS_MAX];
 	struct xipsec_selector selector[];
 };

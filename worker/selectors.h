@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What may come out of an SA: RFC 4301 5.2's check of decrypted packets against its selectors.
+ */
+#ifndef WORKER_SELECTORS_H
+#define WORKER_SELECTORS_H
+
+#include "worker/inner.h"
+#include "worker/sa.h"
+
+/* Fills what sa.h says of an SA's selectors, after they were copied. */
+void selectors_init(struct sa *sa);
+
+/* UNSPEC, or SELECTOR: closed. `data` is a whole packet that inner_parse() took. */
+enum xipsec_reason selectors_check(const struct sa *sa, const __u8 *data,
+				   const struct inner *inner);
+
+#endif
