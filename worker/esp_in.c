@@ -3,13 +3,12 @@
 
 #include <endian.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "worker/inbound.h"
 #include "worker/replay.h"
 #include "worker/sa.h"
-
-#define IP4_LEN 20
 
 /* RFC 3686 4: CTR's block counter starts at one. */
 static const __u8 ctr_start[4] = {0, 0, 0, 1};
@@ -19,30 +18,33 @@ static const __u8 ctr_start[4] = {0, 0, 0, 1};
 static enum xipsec_reason esp_admit(struct sa *sa, struct packet *p, struct crypto_op *op,
 				    __u8 *tos)
 {
-	__u32 len = inbound_len(p, tos), fixed = sa->head_len + sa->icv_len, seq_lo;
+	__u32 off = p->l4_off, len = inbound_len(p, tos), head_len = sa->head_len, text_len, seq_lo;
 	enum xipsec_reason reason;
-	__be64 aad_seq, seq;
+	__be64 aad_seq, seq_be;
 	__u8 *esp;
+	__u64 seq;
 
-	if (p->l4_off < IP4_LEN + (sa->udp ? OUTER_UDP : 0) || len < p->l4_off + fixed + sa->align)
+	if (off < sa->off_min || len < off + sa->esp_min)
 		return XIPSEC_REASON_ESP_SHORT;
-	op->len = len - p->l4_off - fixed;
-	if (op->len & (sa->align - 1u))
+	text_len = len - off - head_len - sa->icv_len;
+	if (text_len & (sa->align - 1u))
 		return XIPSEC_REASON_ESP_SHORT;
-	esp = p->data + p->l4_off;
+	esp = p->data + off;
 	memcpy(&seq_lo, esp + 4, sizeof(seq_lo));
-	p->seq = replay_infer(sa->state, sa->window, sa->esn, be32toh(seq_lo));
-	reason = replay_check(sa->state, sa->window, p->seq);
+	seq = replay_infer(sa->state, sa->window, sa->esn, be32toh(seq_lo));
+	p->seq = seq; /* for samples of what is refused, too */
+	reason = replay_check(sa->state, sa->window, seq);
 	if (reason)
 		return reason;
 
-	aad_seq = htobe64(p->seq << sa->aad_shift);
-	seq = htobe64(p->seq);
-	op->text = esp + sa->head_len;
-	op->tag = op->text + op->len;
-	op->head_len = sa->head_len;
+	aad_seq = htobe64(seq << sa->aad_shift);
+	seq_be = htobe64(seq);
+	op->text = esp + head_len;
+	op->tag = op->text + text_len;
+	op->len = text_len;
+	op->head_len = head_len;
 	memcpy(op->nonce, sa->salt, sizeof(sa->salt));
-	memcpy(op->nonce + sa->salt_len, &seq, sizeof(seq)); /* the IV that does not travel */
+	memcpy(op->nonce + sa->salt_len, &seq_be, sizeof(seq_be)); /* the IV that does not travel */
 	memcpy(op->nonce + 12, ctr_start, sizeof(ctr_start));
 	crypto_iv_copy(op->nonce + sa->salt_len, esp + ESP_HEADER_LEN, sa->iv_len);
 	memcpy(op->aad, esp, 4);
@@ -50,24 +52,45 @@ static enum xipsec_reason esp_admit(struct sa *sa, struct packet *p, struct cryp
 	return XIPSEC_REASON_UNSPEC;
 }
 
+#define PAD_AT_ONCE 16
+
+/* Do 1, 2, 3… `pad` stand before `end`? A cipher's own padding is compared at once, by tables that
+ * are 0 where the text goes on: a loop of a length that differs from packet to packet costs 4 ns.
+ * (What stands in front, headers if not text, is more than 16 bytes.) */
+static bool padding_right(const __u8 *end, __u32 pad)
+{
+	static const __u8 count[2 * PAD_AT_ONCE] = {
+		[PAD_AT_ONCE] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+	static const __u8 mask[2 * PAD_AT_ONCE] = {[PAD_AT_ONCE... 2 * PAD_AT_ONCE - 1] = 0xff};
+	typedef __u64 bytes __attribute__((vector_size(PAD_AT_ONCE)));
+	bytes got, want, relevant;
+
+	if (pad > PAD_AT_ONCE) {
+		for (; pad; pad--, end--)
+			if (end[-1] != pad)
+				return false;
+		return true;
+	}
+	memcpy(&got, end - PAD_AT_ONCE, PAD_AT_ONCE);
+	memcpy(&want, count + pad, PAD_AT_ONCE);
+	memcpy(&relevant, mask + pad, PAD_AT_ONCE);
+	got = (got ^ want) & relevant;
+	return !(got[0] | got[1]);
+}
+
 /* Takes pad, pad length and next header off: what is left of the text in *len. RFC 4303 2.4: the
  * padding is 1, 2, 3…; a dummy's text is anything, so it is recognised first (2.6). */
 static enum xipsec_reason trailer_read(const __u8 *text, __u32 *len, __u8 *next)
 {
-	__u8 pad = text[*len - 2], wrong = 0;
-	__u32 left = *len - ESP_TRAILER_MIN;
+	const __u8 *trailer = text + *len - ESP_TRAILER_MIN;
+	__u8 pad = trailer[0];
 
-	*next = text[*len - 1];
+	*next = trailer[1];
 	if (*next == IPPROTO_NONE)
 		return XIPSEC_REASON_DUMMY;
-	if (pad > left)
+	if (pad > *len - ESP_TRAILER_MIN || !padding_right(trailer, pad))
 		return XIPSEC_REASON_ESP_PAD;
-	left -= pad;
-	for (__u32 i = 0; i < pad; i++)
-		wrong |= text[left + i] ^ (__u8)(i + 1);
-	if (wrong)
-		return XIPSEC_REASON_ESP_PAD;
-	*len = left;
+	*len -= ESP_TRAILER_MIN + pad;
 	return XIPSEC_REASON_UNSPEC;
 }
 
@@ -88,7 +111,9 @@ static enum xipsec_reason esp_deliver(struct sa *sa, struct packet *p, const str
 			     : inbound_tunnel(sa, p, op->text, text_len, next, tos);
 }
 
-void esp_in_burst(struct sa *sa, struct packet **pkts, unsigned int n, __u64 now_s)
+/* Flattened: the calls between the small steps of a packet were a tenth of opening a small one. */
+__attribute__((flatten)) void esp_in_burst(struct sa *sa, struct packet **pkts, unsigned int n,
+					   __u64 now_s)
 {
 	inbound_run(sa, pkts, n, now_s, esp_admit, esp_deliver);
 }

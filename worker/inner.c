@@ -44,27 +44,25 @@ static __u16 word_at(const __u8 *at)
 
 static enum xipsec_reason parse_ip4(const __u8 *data, __u32 len, struct inner *inner)
 {
-	__u32 header_len, frag;
+	__u32 header_len = (data[0] & 0xf) * 4u, total = be16_at(data + 2),
+	      frag = be16_at(data + 6);
 
-	if (len < IP4_LEN)
+	if (header_len < IP4_LEN || total < header_len || total > len)
 		return XIPSEC_REASON_INNER_MALFORMED;
-	header_len = (data[0] & 0xf) * 4;
-	inner->len = be16_at(data + 2);
-	if (header_len < IP4_LEN || inner->len < header_len || inner->len > len)
-		return XIPSEC_REASON_INNER_MALFORMED;
-	inner->family = XIPSEC_FAMILY_IP4;
-	inner->l4_off = (__u16)header_len;
-	inner->tos = data[1];
-	inner->ttl = data[8];
-	inner->l4_proto = data[9];
-	frag = be16_at(data + 6);
-	if (frag & 0x4000)
-		inner->flags |= INNER_DF;
+	*inner = (struct inner){
+		.len = total,
+		.l4_off = (__u16)header_len,
+		.family = XIPSEC_FAMILY_IP4,
+		.tos = data[1],
+		.ttl = data[8],
+		.l4_proto = data[9],
+		.flags = frag & 0x4000 ? INNER_DF : 0,
+	};
 	if (frag & 0x3fff)
 		inner->flags |= INNER_FRAG;
 	if (frag & 0x1fff) {
-		inner->opaque |= XIPSEC_OPAQUE_PORTS;
-		if ((frag & 0x1fff) * 8 + inner->len > IP_MAX)
+		inner->opaque = XIPSEC_OPAQUE_PORTS;
+		if ((frag & 0x1fff) * 8 + total > IP_MAX)
 			return XIPSEC_REASON_INNER_MALFORMED;
 	}
 	return XIPSEC_REASON_UNSPEC;
@@ -122,6 +120,7 @@ static enum xipsec_reason parse_ip6_chain(const __u8 *data, struct inner *inner)
 /* Jumbograms (RFC 2675) are refused: no link here is that wide. */
 static enum xipsec_reason parse_ip6(const __u8 *data, __u32 len, struct inner *inner)
 {
+	*inner = (struct inner){0};
 	if (len < IP6_LEN)
 		return XIPSEC_REASON_INNER_MALFORMED;
 	inner->len = IP6_LEN + be16_at(data + 4);
@@ -136,30 +135,27 @@ static enum xipsec_reason parse_ip6(const __u8 *data, __u32 len, struct inner *i
 }
 
 /* Shortest header of a transport protocol that the selectors see into; 0: none is read. */
-static __u32 l4_len_min(const struct inner *inner)
-{
-	switch (inner->l4_proto) {
-	case IPPROTO_TCP: return TCP_LEN;
-	case IPPROTO_SCTP:
-	case IPPROTO_DCCP:
-	case IPPROTO_AH: return 12;
-	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
-	case IPPROTO_ESP: return UDP_LEN;
-	case IPPROTO_ICMP: return inner->family == XIPSEC_FAMILY_IP4 ? 8 : 0;
-	case IPPROTO_ICMPV6: return inner->family == XIPSEC_FAMILY_IP6 ? 8 : 0;
-	default: return 0;
-	}
-}
+static const __u8 l4_min_ip4[256] = {
+	[IPPROTO_TCP] = TCP_LEN,     [IPPROTO_SCTP] = 12, [IPPROTO_DCCP] = 12,
+	[IPPROTO_AH] = 12,           [IPPROTO_ESP] = 8,   [IPPROTO_UDP] = UDP_LEN,
+	[IPPROTO_UDPLITE] = UDP_LEN, [IPPROTO_ICMP] = 8,
+};
+static const __u8 l4_min_ip6[256] = {
+	[IPPROTO_TCP] = TCP_LEN,     [IPPROTO_SCTP] = 12,  [IPPROTO_DCCP] = 12,
+	[IPPROTO_AH] = 12,           [IPPROTO_ESP] = 8,    [IPPROTO_UDP] = UDP_LEN,
+	[IPPROTO_UDPLITE] = UDP_LEN, [IPPROTO_ICMPV6] = 8,
+};
 
-static enum xipsec_reason parse_l4(const __u8 *data, const struct inner *inner)
+static enum xipsec_reason parse_l4(const __u8 *data, struct inner *inner)
 {
 	const __u8 *l4 = data + inner->l4_off;
 	__u32 l4_len = inner->len - inner->l4_off;
 
 	if (inner->opaque)
 		return XIPSEC_REASON_UNSPEC;
-	if (l4_len < l4_len_min(inner))
+	inner->l4_min =
+		(inner->family == XIPSEC_FAMILY_IP4 ? l4_min_ip4 : l4_min_ip6)[inner->l4_proto];
+	if (l4_len < inner->l4_min)
 		return XIPSEC_REASON_INNER_MALFORMED;
 	if (inner->l4_proto == IPPROTO_TCP) {
 		__u32 tcp_len = (__u32)(l4[12] >> 4) * 4;
@@ -180,7 +176,6 @@ enum xipsec_reason inner_parse(const __u8 *data, __u32 len, struct inner *inner)
 {
 	enum xipsec_reason reason = XIPSEC_REASON_INNER_MALFORMED;
 
-	*inner = (struct inner){0};
 	if (len < IP4_LEN)
 		return reason;
 	if (data[0] >> 4 == 4)
@@ -194,7 +189,7 @@ enum xipsec_reason inner_parse(const __u8 *data, __u32 len, struct inner *inner)
 
 static void flow_l4(const __u8 *l4, const struct inner *inner, __u8 dir, struct xipsec_flow *flow)
 {
-	if (inner->opaque || !l4_len_min(inner))
+	if (!inner->l4_min)
 		return;
 	switch (inner->l4_proto) {
 	case IPPROTO_AH:
@@ -382,20 +377,22 @@ void inner_clamp_mss(__u8 *data, const struct inner *inner, __u32 mss_max)
 
 /* ---------------------------------------------------------------- forwarding */
 
-/* The word is worked out in a register: reading back two bytes of which one was just written would
- * wait for the store (5 ns, a tenth of sealing a small packet). `ttl` is not 0. */
+/* `ttl` is not 0. */
 static void ttl_decrement(__u8 *data, __u8 family)
 {
-	__u16 old, new;
+	__u32 sum;
+	__u16 check;
 
 	if (family == XIPSEC_FAMILY_IP6) {
 		data[7]--;
 		return;
 	}
-	old = word_at(data + 8);
-	new = (__u16)(old - htons(0x0100));
-	memcpy(data + 8, &new, 2);
-	csum_replace(data + 10, old, new);
+	data[8]--;
+	/* RFC 1141: one less in the sum is one more in its complement, the carry back in; 0xffff
+	 * is 0 in such sums. */
+	sum = (__u32)word_at(data + 10) + htons(0x0100);
+	check = (__u16)(sum + (sum >= 0xffff));
+	memcpy(data + 10, &check, 2);
 }
 
 enum xipsec_reason inner_forward(__u8 *data, __u8 family)
@@ -431,6 +428,8 @@ enum xipsec_reason inner_out(struct packet *p, const struct inner *inner, __u32 
 	if (forwarded)
 		ttl_decrement(p->data, inner->family);
 	inner_complete(p->data, inner);
+	if (inner->l4_proto != IPPROTO_TCP)
+		return XIPSEC_REASON_UNSPEC;
 	headers = TCP_LEN + (inner->family == XIPSEC_FAMILY_IP4 ? IP4_LEN : IP6_LEN);
 	if (inner_max > headers)
 		inner_clamp_mss(p->data, inner, inner_max - headers);
@@ -472,8 +471,11 @@ static void tos_set(__u8 *data, const struct inner *inner, __u8 tos)
 
 enum xipsec_reason inner_in(__u8 *data, const struct inner *inner, __u8 outer_tos)
 {
-	__u8 ecn = ecn_merge(inner->tos, outer_tos);
+	__u8 ecn;
 
+	if (!(outer_tos & 3))
+		return XIPSEC_REASON_UNSPEC;
+	ecn = ecn_merge(inner->tos, outer_tos);
 	if (ecn == ECN_DROP)
 		return XIPSEC_REASON_ECN;
 	tos_set(data, inner, (__u8)((inner->tos & ~3) | ecn));

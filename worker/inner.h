@@ -24,7 +24,8 @@ struct inner {
 	__u8 l4_proto;
 	__u8 opaque; /* XIPSEC_OPAQUE_* */
 	__u8 flags;
-	__u32 flow; /* IPv6: the flow label, else 0 */
+	__u8 l4_min; /* bytes of transport header that can be read; 0: hidden, or none is known */
+	__u32 flow;  /* IPv6: the flow label, else 0 */
 };
 
 /* UNSPEC, or INNER_MALFORMED and *inner undefined. `len` bytes may be read; more than the header

@@ -52,6 +52,7 @@ void outbound_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32 p
 		    struct outbound *burst)
 {
 	__u32 tunnel_max = sa_inner_max(sa, path_mtu);
+	unsigned int live = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = pkts[i];
@@ -61,11 +62,12 @@ void outbound_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32 p
 			__builtin_prefetch(pkts[i + PREFETCH_AHEAD]->data, 1);
 		if (p->reason)
 			continue;
-		reason = admit_one(sa, p, path_mtu, tunnel_max, &burst->inner[burst->n],
-				   &burst->place[burst->n]);
+		reason = admit_one(sa, p, path_mtu, tunnel_max, &burst->inner[live],
+				   &burst->place[live]);
 		if (reason)
 			outbound_drop(sa, p, reason);
 		else
-			burst->pkt[burst->n++] = p;
+			burst->pkt[live++] = p;
 	}
+	burst->n = live;
 }

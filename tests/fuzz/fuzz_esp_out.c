@@ -133,8 +133,10 @@ static void opens_must(struct parcel *c)
 	packet_must_fit(p, c->frame, c->size);
 	if (ends.shape & SHAPE_NARROW && p->reason == XIPSEC_REASON_SELECTOR)
 		return;
-	/* RFC 4303 2.6: IPv6 with nothing behind its headers cannot be told from a dummy. */
-	if (ends.shape & SHAPE_TRANSPORT && inner.l4_proto == IPPROTO_NONE) {
+	/* RFC 4303 2.6: IPv6 with nothing behind its headers cannot be told from a dummy, unless
+	 * ESP stands before the last of them. */
+	if (ends.shape & SHAPE_TRANSPORT && inner.l4_proto == IPPROTO_NONE &&
+	    inner.l4_off == front) {
 		MUST_END(p, XIPSEC_REASON_DUMMY);
 		return;
 	}
