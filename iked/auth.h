@@ -69,7 +69,7 @@ enum auth_scheme {
 	AUTH_SCHEME_COUNT
 };
 
-/* "RSA_PSS_SHA2_256", "ED25519", "ECDSA-256 signature": for logs. */
+/* As strongSwan calls them ("RSA_EMSA_PSS_SHA2_256", "ED25519", "ECDSA-256"): for logs. */
 const char *auth_scheme_name(enum auth_scheme scheme);
 __u8 auth_scheme_method(enum auth_scheme scheme); /* enum ike_auth_method; 0: NONE */
 
