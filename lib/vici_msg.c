@@ -211,6 +211,11 @@ static void put(struct vici_writer *w, const void *data, size_t n)
 	w->len += n;
 }
 
+void vici_append(struct vici_writer *w, struct bytes elements)
+{
+	put(w, elements.data, elements.len);
+}
+
 static void put_kind(struct vici_writer *w, __u8 kind)
 {
 	put(w, &kind, 1);

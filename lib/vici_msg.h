@@ -78,6 +78,8 @@ void vici_free(struct vici_writer *w);
 #define _cleanup_vici_ __attribute__((cleanup(vici_free)))
 
 struct bytes vici_view(const struct vici_writer *w);
+/* What another message consists of, as it is. */
+void vici_append(struct vici_writer *w, struct bytes elements);
 
 /* Names longer than VICI_NAME_MAX are cut off. */
 void vici_section(struct vici_writer *w, const char *name);
