@@ -72,9 +72,27 @@ static void draft_free(struct config_draft *draft)
 	free(draft->sa);
 }
 
-static int config_check(struct config_diag *diag, const struct config_tree *tree,
+/* A file that is not there says nothing; one that cannot be read is an error: rules would be
+ * missing of which somebody counts on. */
+static int clients_read(struct config_diag *diag, struct config_tree *clients,
 			struct config_draft *draft)
 {
+	char path[sizeof(draft->config->run_dir) + sizeof(CONN_CLIENTS_FILE) + 1];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/" CONN_CLIENTS_FILE, draft->config->run_dir);
+	err = config_tree_read(clients, path, diag);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	config_clients(diag, clients->list.first, draft);
+	return 0;
+}
+
+static int config_check(struct config_diag *diag, const struct config_tree *tree,
+			struct config_tree *clients, struct config_draft *draft)
+{
+	int err;
+
 	draft->config = config_defaults();
 	if (!draft->config)
 		return -ENOMEM;
@@ -87,6 +105,9 @@ static int config_check(struct config_diag *diag, const struct config_tree *tree
 		if (!draft->config->tunnels)
 			draft->tunnels_ok = false;
 	}
+	err = clients_read(diag, clients, draft);
+	if (err)
+		return err;
 	if (!diag->nomem)
 		config_conns_place(diag, draft);
 	if (!diag->nomem) {
@@ -102,16 +123,17 @@ int config_load_warn(const char *path, struct config **out, FILE *errors, FILE *
 {
 	struct config_diag diag = {.out = errors, .warnings = warnings};
 	struct config_draft draft = {0};
-	struct config_tree tree = {0};
+	struct config_tree tree = {0}, clients = {0};
 	int err = config_tree_read(&tree, path, &diag);
 
 	if (!err)
-		err = config_check(&diag, &tree, &draft);
+		err = config_check(&diag, &tree, &clients, &draft);
 	if (!err) {
 		*out = draft.config;
 		draft.config = NULL;
 	}
 	draft_free(&draft);
+	config_tree_free(&clients);
 	config_tree_free(&tree);
 	return err;
 }

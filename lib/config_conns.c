@@ -6,11 +6,31 @@
 #include "lib/config_conn.h"
 #include "lib/config_section.h"
 
+/* Room for one more connection and its place. */
+static bool conns_grow(struct config_diag *diag, struct config_draft *draft)
+{
+	size_t n = draft->config->n_conns + 1;
+	struct conn *conns = realloc(draft->config->conns, n * sizeof(*conns));
+	struct config_place *places;
+
+	if (conns)
+		draft->config->conns = conns;
+	places = conns ? realloc(draft->conn_place, n * sizeof(*places)) : NULL;
+	if (!places) {
+		diag->nomem = true;
+		return false;
+	}
+	draft->conn_place = places;
+	memset(&conns[n - 1], 0, sizeof(*conns));
+	return true;
+}
+
 static bool section_conn(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	struct config_draft *draft = into;
 
-	if (!config_conn(diag, node, &draft->config->conns[draft->config->n_conns]))
+	if (!conns_grow(diag, draft) ||
+	    !config_conn(diag, node, &draft->config->conns[draft->config->n_conns]))
 		return false;
 	draft->conn_place[draft->config->n_conns++] = node->place;
 	return true;
@@ -18,16 +38,35 @@ static bool section_conn(struct config_diag *diag, const struct config_node *nod
 
 bool config_conns(struct config_diag *diag, const struct config_node *node, void *into)
 {
-	struct config_draft *draft = into;
-	unsigned int n = config_count(node);
+	return config_walk_named(diag, node, CONN_NAME_LEN, section_conn, into);
+}
 
-	draft->config->conns = calloc(n + 1, sizeof(draft->config->conns[0]));
-	draft->conn_place = calloc(n + 1, sizeof(draft->conn_place[0]));
-	if (!draft->config->conns || !draft->conn_place) {
-		diag->nomem = true;
+/* One that has the name of one of the file's has lost: the file was changed after it was loaded. */
+static bool section_client(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	struct config_draft *draft = into;
+	struct config *config = draft->config;
+
+	for (unsigned int i = 0; i < config->n_conns; i++)
+		if (strcmp(config->conns[i].name, node->name) == 0)
+			return true;
+	if (!section_conn(diag, node, draft))
 		return false;
-	}
-	return config_walk_named(diag, node, CONN_NAME_LEN, section_conn, draft);
+	config->conns[config->n_conns - 1].client = true;
+	return true;
+}
+
+static bool clients_conns(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	return config_walk_named(diag, node, CONN_NAME_LEN, section_client, into);
+}
+
+bool config_clients(struct config_diag *diag, const struct config_node *first,
+		    struct config_draft *draft)
+{
+	static const struct config_key keys[] = {{"connections", clients_conns, true, false}, {0}};
+
+	return config_walk(diag, NULL, first, keys, draft);
 }
 
 static bool section_secret(struct config_diag *diag, const struct config_node *node, void *into)

@@ -32,6 +32,10 @@ bool config_secrets(struct config_diag *diag, const struct config_node *node, vo
 /* Inside datapath {}. */
 bool config_tunnels(struct config_diag *diag, const struct config_node *node, void *into);
 
+/* After connections {} of the file: those of RUN_DIR/connections.conf (lib/conn.h). */
+bool config_clients(struct config_diag *diag, const struct config_node *first,
+		    struct config_draft *draft);
+
 /* After all sections, before the other checks: the rules of connections {} take their place among
  * the policies, that of `action = connections`, else the last one. */
 void config_conns_place(struct config_diag *diag, struct config_draft *draft);

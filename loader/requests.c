@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include "xipsec/loader.h"
 #include "loader/daemon_inside.h"
 
 #include <errno.h>
@@ -88,6 +89,29 @@ int request_reload(void *ctx, const char *path, char *text)
 	return err;
 }
 
+/* As `xipsec reload` does it, in its order: what is not allowed any more, the policies, what is
+ * new. With nothing attached there is no SPD to switch: the next attach reads the config itself. */
+static int do_policies(void *ctx, const char *path, char *text)
+{
+	_cleanup_config_ struct config *config = NULL;
+	struct daemon *d = ctx;
+	__u32 generation = 0;
+	int err = do_withdraw(ctx, path, text);
+
+	if (!err)
+		err = read_path(d, path, &config, text);
+	if (err || !d->open)
+		return err;
+	err = loader_reload(config, &generation);
+	if (err) {
+		snprintf(text, XIPSEC_SADB_ERR_TEXT,
+			 "the policies in force stay: %s (see xipsecd's log)", strerror(-err));
+		return err;
+	}
+	log_info("policies: generation %u is in force", generation);
+	return request_reload(ctx, path, text);
+}
+
 static const char *backend_name(enum xipsec_backend backend)
 {
 	return backend == XIPSEC_BACKEND_IPSEC_MB  ? "ipsec-mb"
@@ -146,5 +170,6 @@ static void do_ike_back(void *ctx)
 	ike_ports_back(&d->ike);
 }
 
-const struct sadb_hooks requests_hooks = {do_add_named, request_reload, do_withdraw, do_status,
-					  do_sas,       do_config,      do_ike_lend, do_ike_back};
+const struct sadb_hooks requests_hooks = {do_add_named, request_reload, do_withdraw,
+					  do_policies,  do_status,      do_sas,
+					  do_config,    do_ike_lend,    do_ike_back};

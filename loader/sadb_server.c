@@ -220,13 +220,16 @@ static void on_named(struct client *client, const struct sadb_name *req)
 static void on_reload(struct client *client, const struct sadb_path *req)
 {
 	const struct sadb_hooks *hooks = client->server->hooks;
-	bool withdraw = req->hdr.flags & XIPSEC_SADB_WITHDRAW;
+	int (*what)(void *ctx, const char *path, char *text) = hooks->reload;
 	char text[XIPSEC_SADB_ERR_TEXT] = "";
 	int err = -EINVAL;
 
+	if (req->hdr.flags & XIPSEC_SADB_WITHDRAW)
+		what = hooks->withdraw;
+	else if (req->hdr.flags & XIPSEC_SADB_POLICIES)
+		what = hooks->policies;
 	if (memchr(req->path, 0, sizeof(req->path)))
-		err = (withdraw ? hooks->withdraw : hooks->reload)(client->server->ctx, req->path,
-								   text);
+		err = what(client->server->ctx, req->path, text);
 	reply(client, &req->hdr, err, text);
 }
 

@@ -13,7 +13,8 @@ struct sadb_hooks {
 	int (*add_named)(void *ctx, const char *name, __u32 flags, char *text);
 	int (*reload)(void *ctx, const char *path, char *text);
 	int (*withdraw)(void *ctx, const char *path, char *text);
-	void (*status)(void *ctx, struct sadb_status *out); /* without hdr */
+	int (*policies)(void *ctx, const char *path, char *text); /* withdraw, switch, reload */
+	void (*status)(void *ctx, struct sadb_status *out);       /* without hdr */
 	/* The SADB, and the config whose policies bound what clients add. */
 	struct sas *(*sas)(void *ctx);
 	const struct config *(*config)(void *ctx);

@@ -40,6 +40,7 @@ enum xipsec_sadb_type {
 
 #define XIPSEC_SADB_MORE     1
 #define XIPSEC_SADB_WITHDRAW 2 /* with RELOAD: see there */
+#define XIPSEC_SADB_POLICIES 4 /* with RELOAD: all of it, xipsecd switches the policies, too */
 #define XIPSEC_SADB_ERR_TEXT 256
 
 struct sadb_hdr {

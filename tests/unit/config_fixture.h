@@ -67,8 +67,9 @@ static int config_setup(void **state)
 
 static int config_teardown(void **state)
 {
-	static const char *const names[] = {"xipsec.conf", "key",    "open-key", "inc-a.conf",
-					    "inc-b.conf",  "loop-a", "loop-b",   "short-key"};
+	static const char *const names[] = {"xipsec.conf", "key",        "open-key",
+					    "inc-a.conf",  "inc-b.conf", "loop-a",
+					    "loop-b",      "short-key",  "connections.conf"};
 	char path[128];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

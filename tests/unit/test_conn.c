@@ -364,6 +364,61 @@ static void test_hosts_match(void **state)
 	assert_false(conn_hosts_match(&config->conns[0].remote_addrs, &addr, XIPSEC_FAMILY_IP6));
 }
 
+/* ------------------------------------------------------------------ clients */
+
+/* What was written makes the same rules as what was loaded, behind those of the file. */
+static void test_clients(void **state)
+{
+	_cleanup_config_ struct config *config = NULL, *again = NULL;
+	_cleanup_free_ char *text = NULL;
+	const struct conn *list[1];
+
+	load_good(full, &config);
+	list[0] = config->conns;
+	assert_int_equal(conn_clients_write(dir, list, 1), 0);
+	assert_true(asprintf(&text,
+			     "datapath { run_dir = %s }\npolicies { first { action = discard "
+			     "} }\n",
+			     dir) > 0);
+	load_good(text, &again);
+	assert_int_equal(again->n_conns, 1);
+	assert_true(again->conns[0].client);
+	assert_false(config->conns[0].client);
+	assert_int_equal(again->n_policies, 4);
+	for (unsigned int i = 1; i < 4; i++) {
+		const struct config_policy *a = &config->policies[i], *b = &again->policies[i];
+
+		assert_string_equal(a->name, b->name);
+		assert_string_equal(a->child, b->child);
+		assert_int_equal(a->n_rules, b->n_rules);
+		for (unsigned int k = 0; k < a->n_rules; k++) {
+			assert_memory_equal(&a->rules[k].sel, &b->rules[k].sel,
+					    sizeof(a->rules[k].sel));
+			assert_int_equal(a->rules[k].action, b->rules[k].action);
+		}
+	}
+}
+
+/* The file that a user wrote wins. */
+static void test_clients_lose(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+	_cleanup_free_ char *text = NULL, *errors = NULL;
+	struct config *bad = NULL;
+
+	assert_true(asprintf(&text,
+			     "datapath { run_dir = %s }\nconnections { gw-gw { " ENDS "} }\n",
+			     dir) > 0);
+	load_good(text, &config);
+	assert_int_equal(config->n_conns, 1);
+	assert_false(config->conns[0].client);
+	assert_int_equal(config->n_policies, 0);
+	put_text("connections.conf", "connections { x { } }\n");
+	put_text("xipsec.conf", text);
+	assert_int_equal(load(&bad, &errors), -EINVAL);
+	assert_non_null(strstr(errors, "connections.conf:1:15: x does not say who the peer is"));
+}
+
 /* ------------------------------------------------------------------ errors */
 
 static void test_errors(void **state)
@@ -439,6 +494,8 @@ int main(void)
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_same),
 		cmocka_unit_test(test_hosts_match),
+		cmocka_unit_test(test_clients),
+		cmocka_unit_test(test_clients_lose),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_secret_that_others_read),
 	};

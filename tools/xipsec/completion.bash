@@ -10,12 +10,12 @@ _xipsec_interfaces()
 	done
 }
 
-# Names of the sections inside sas {} of the config; includes are not followed.
-_xipsec_sas()
+# Names of the sections inside section $2 of the config; includes are not followed.
+_xipsec_sections()
 {
 	local file=$1
 	[ -r "$file" ] || return 0
-	awk '
+	awk -v want="$2" '
 		{ sub(/#.*/, "") }
 		{
 			line = $0
@@ -25,16 +25,26 @@ _xipsec_sas()
 				if (word == "}") { depth--; continue }
 				sub(/[ \t]*[{]$/, "", word)
 				if (depth == 0) top = word
-				if (depth == 1 && top == "sas") print word
+				if (depth == 1 && top == want) print word
 				depth++
 			}
 		}' "$file"
 }
 
+_xipsec_sas()
+{
+	_xipsec_sections "$1" sas
+}
+
+_xipsec_conns()
+{
+	_xipsec_sections "$1" connections
+}
+
 _xipsec()
 {
 	local cur prev command='' config=/etc/xipsec/xipsec.conf i words=''
-	local commands='attach confirm detach status policy reload sa monitor config help version'
+	local commands='attach confirm detach status policy reload sa conn up down rekey log monitor config help version'
 	cur=${COMP_WORDS[COMP_CWORD]}
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
 	COMPREPLY=()
@@ -72,6 +82,10 @@ _xipsec()
 	detach) words="$(_xipsec_interfaces) --all" ;;
 	status) words='--json --all' ;;
 	policy) words='--json' ;;
+	conn | log) words='--json' ;;
+	up) words="$(_xipsec_conns "$config") --timeout --quiet" ;;
+	down) words="$(_xipsec_conns "$config") --timeout --force --quiet" ;;
+	rekey) words="$(_xipsec_conns "$config") --reauth" ;;
 	monitor) words='--drops --events --reason --sa --count' ;;
 	help) words=$commands ;;
 	config)
