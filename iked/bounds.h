@@ -22,6 +22,7 @@
 #define IKE_NONCE_LEN    32    /* of ours: at least half of the longest PRF key that we offer */
 #define IKE_COOKIE_MAX   64    /* RFC 7296 2.6 */
 #define IKE_AUTH_MAX     2048  /* octets of AUTH data of ours */
+#define FRAGMENT_LEN     1228  /* of an IKE message: 1280 less IPv6, UDP and the non-ESP marker */
 
 #define INIT_RETRIES_MAX 5 /* answers COOKIE or INVALID_KE_PAYLOAD to one IKE_SA_INIT of ours */
 
@@ -53,6 +54,10 @@
  */
 #define REPLACED_MS 60000
 
+#define INIT_ERROR_MS 3000 /* an unprotected error may be forged: so long we wait for better */
+#define REKEY_RETRY_MS                                                             \
+	30000 /* after a rekey that was refused; jittered upwards by as much again \
+	       */
 #define KEEPALIVE_MS      20000 /* RFC 3948 4 */
 #define INIT_RETRY_MS     5000  /* between two tries of a connection, doubled up to the next */
 #define INIT_RETRY_MAX_MS 300000

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "iked/ike_conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iked/engine_state.h"
+#include "lib/cleanup.h"
+
+struct ike_conn *ike_conn_ref(struct ike_conn *conn)
+{
+	if (conn)
+		conn->refs++;
+	return conn;
+}
+
+void ike_conn_unref(struct ike_conn *conn)
+{
+	if (!conn || --conn->refs)
+		return;
+	timer_stop(&conn->engine->timers, &conn->retry);
+	engine_timers_give(conn->engine, 1);
+	conn_clear(&conn->model);
+	free(conn->local_id);
+	free(conn->remote_id);
+	free(conn->cas);
+	free(conn);
+}
+
+void ike_conn_unrefp(struct ike_conn **conn)
+{
+	ike_conn_unref(*conn);
+}
+
+/* ------------------------------------------------------------------ loading */
+
+static int check_words(const struct engine *engine, const struct conn *model,
+		       const struct conn_texts *words, enum proposal_protocol protocol)
+{
+	_cleanup_free_ struct proposals *list = calloc(1, sizeof(*list));
+	char why[160];
+
+	if (!list)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < words->n; i++)
+		if (proposals_add(list, protocol, words->text[i], why, sizeof(why))) {
+			engine_log(engine, NULL, LOG_LEVEL_ERROR, "%s: proposal \"%s\": %s",
+				   model->name, words->text[i], why);
+			return -EINVAL;
+		}
+	return 0;
+}
+
+static enum proposal_protocol protocol_of(const struct conn_child *child)
+{
+	return child->l4_proto == IPPROTO_AH ? PROPOSAL_AH : PROPOSAL_ESP;
+}
+
+static int check_proposals(const struct engine *engine, const struct conn *model)
+{
+	int err = check_words(engine, model, &model->proposals, PROPOSAL_IKE);
+
+	for (unsigned int i = 0; !err && i < model->n_children; i++)
+		err = check_words(engine, model, &model->children[i].proposals,
+				  protocol_of(&model->children[i]));
+	return err;
+}
+
+static int parse_id(const struct ike_conn *conn, const char *text, struct ident **out)
+{
+	char why[160];
+	int err;
+
+	if (!text)
+		return 0;
+	err = ident_parse(text, out, why, sizeof(why));
+	if (err)
+		engine_log(conn->engine, NULL, LOG_LEVEL_ERROR, "%s: identity \"%s\": %s",
+			   conn->model.name, text, err == -EINVAL ? why : "no memory");
+	return err;
+}
+
+/* Of remote.cacerts: only chains through these are good. */
+static int hash_cas(struct ike_conn *conn)
+{
+	const struct conn_blobs *cas = &conn->model.remote.cacerts;
+	_cleanup_writer_ struct writer hashes = {0};
+	struct cert_store *store;
+	char why[160];
+	int err = 0;
+
+	if (!cas->n)
+		return 0;
+	store = cert_store_new();
+	if (!store)
+		return -ENOMEM;
+	for (unsigned int i = 0; !err && i < cas->n; i++) {
+		err = cert_store_add_ca(store, BYTES(cas->blob[i].data, cas->blob[i].len), why,
+					sizeof(why));
+		if (err)
+			engine_log(conn->engine, NULL, LOG_LEVEL_ERROR, "%s: cacerts: %s",
+				   conn->model.name, why);
+	}
+	if (!err) {
+		cert_store_hashes(store, &hashes);
+		err = hashes.err;
+	}
+	cert_store_free(store);
+	if (err)
+		return err;
+	conn->cas = take_ptr(hashes.data);
+	conn->cas_len = hashes.len;
+	return 0;
+}
+
+static void retry_due(struct timer *timer)
+{
+	struct ike_conn *conn =
+		(struct ike_conn *)((char *)timer - offsetof(struct ike_conn, retry));
+
+	engine_start(conn->engine, conn->model.name);
+}
+
+static struct ike_conn *make(struct engine *engine, struct conn *model)
+{
+	struct ike_conn *conn = calloc(1, sizeof(*conn));
+
+	if (!conn || engine_timers_take(engine, 1)) {
+		free(conn);
+		conn_clear(model);
+		return NULL;
+	}
+	conn->refs = 1;
+	conn->engine = engine;
+	conn->retry.fire = retry_due;
+	conn->model = *model;
+	memset(model, 0, sizeof(*model));
+	return conn;
+}
+
+/* The same but for the children? */
+static bool same_ends(const struct conn *a, const struct conn *b)
+{
+	struct conn x = *a, y = *b;
+
+	x.children = NULL;
+	y.children = NULL;
+	x.n_children = 0;
+	y.n_children = 0;
+	return conn_same(&x, &y);
+}
+
+/* IKE SAs whose ends are described as before make their next children by the new text. */
+static void take_place(struct engine *engine, struct ike_conn *old, struct ike_conn *fresh)
+{
+	memcpy(fresh->counter, old->counter, sizeof(fresh->counter));
+	fresh->orphans = old->orphans;
+	if (!same_ends(&old->model, &fresh->model))
+		return;
+	for (struct ike_sa *ike = engine->first; ike; ike = ike->next)
+		if (ike->conn == old) {
+			ike->conn = ike_conn_ref(fresh);
+			ike_conn_unref(old);
+		}
+}
+
+static struct ike_conn **find_link(struct engine *engine, const char *name)
+{
+	struct ike_conn **at = &engine->conns;
+
+	while (*at && strcmp((*at)->model.name, name))
+		at = &(*at)->next;
+	return at;
+}
+
+int engine_conn_load(struct engine *engine, struct conn *model)
+{
+	_cleanup_conn_ struct ike_conn *conn = NULL;
+	struct ike_conn **at = find_link(engine, model->name), *old = *at;
+	int err;
+
+	if (!old && engine->n_conns >= ENGINE_CONNS_MAX) {
+		conn_clear(model);
+		return -E2BIG;
+	}
+	conn = make(engine, model);
+	if (!conn)
+		return -ENOMEM;
+	if (old && conn_same(&old->model, &conn->model))
+		return 0;
+	err = check_proposals(engine, &conn->model);
+	if (!err)
+		err = parse_id(conn, conn->model.local.id, &conn->local_id);
+	if (!err)
+		err = parse_id(conn, conn->model.remote.id, &conn->remote_id);
+	if (!err)
+		err = hash_cas(conn);
+	if (err)
+		return err;
+	conn->loaded = true;
+	conn->next = old ? old->next : NULL;
+	*at = conn;
+	engine->n_conns += !old;
+	if (old) {
+		old->loaded = false;
+		timer_stop(&engine->timers, &old->retry);
+		take_place(engine, old, conn);
+		ike_conn_unref(old);
+	}
+	conn = NULL;
+	return 0;
+}
+
+int engine_conn_unload(struct engine *engine, const char *name)
+{
+	struct ike_conn **at = find_link(engine, name), *conn = *at;
+
+	if (!conn)
+		return -ENOENT;
+	*at = conn->next;
+	engine->n_conns--;
+	conn->loaded = false;
+	timer_stop(&engine->timers, &conn->retry);
+	ike_conn_unref(conn);
+	return 0;
+}
+
+int engine_conn_orphans(struct engine *engine, const char *name, bool there_are)
+{
+	struct ike_conn *conn = ike_conn_find(engine, name);
+
+	if (!conn)
+		return -ENOENT;
+	conn->orphans = there_are;
+	return 0;
+}
+
+/* ------------------------------------------------------------------ asking it */
+
+struct ike_conn *ike_conn_find(const struct engine *engine, const char *name)
+{
+	struct ike_conn *conn = engine->conns;
+
+	while (conn && strcmp(conn->model.name, name))
+		conn = conn->next;
+	return conn;
+}
+
+struct ike_conn *ike_conn_of_child(const struct engine *engine, const char *sadb_child,
+				   const struct conn_child **child)
+{
+	for (struct ike_conn *conn = engine->conns; conn; conn = conn->next)
+		for (unsigned int i = 0; i < conn->model.n_children; i++)
+			if (!strcmp(conn->model.children[i].sadb_name, sadb_child)) {
+				*child = &conn->model.children[i];
+				return conn;
+			}
+	return NULL;
+}
+
+static void parse_words(const struct conn_texts *words, enum proposal_protocol protocol,
+			struct proposals *out)
+{
+	char why[160];
+
+	out->n = 0;
+	if (!words->n) {
+		proposals_default(out, protocol);
+		return;
+	}
+	for (unsigned int i = 0; i < words->n; i++)
+		proposals_add(out, protocol, words->text[i], why, sizeof(why));
+}
+
+void ike_conn_proposals(const struct ike_conn *conn, struct proposals *out)
+{
+	parse_words(&conn->model.proposals, PROPOSAL_IKE, out);
+}
+
+void ike_child_proposals(const struct conn_child *child, struct proposals *out)
+{
+	parse_words(&child->proposals, protocol_of(child), out);
+}
+
+static void fill_ts(const struct conn_ts_list *from, __u8 family, const struct xipsec_addr *own,
+		    struct ts_list *out)
+{
+	out->n = 0;
+	for (unsigned int i = 0; i < from->n && out->n < TS_MAX; i++) {
+		const struct conn_ts *ts = &from->ts[i];
+		struct ts *to = &out->ts[out->n++];
+
+		*to = (struct ts){.family = ts->dynamic ? family : ts->family,
+				  .proto = ts->any_proto ? 0 : ts->l4_proto,
+				  .port_lo = ts->opaque ? 65535 : ts->port_lo,
+				  .port_hi = ts->opaque ? 0 : ts->port_hi,
+				  .lo = ts->dynamic ? *own : ts->lo,
+				  .hi = ts->dynamic ? *own : ts->hi};
+	}
+}
+
+void ike_child_ts(const struct conn_child *child, const struct ike_path *path,
+		  struct ts_list *local, struct ts_list *remote)
+{
+	fill_ts(&child->local_ts, path->family, &path->local, local);
+	fill_ts(&child->remote_ts, path->family, &path->remote, remote);
+}
+
+/* ------------------------------------------------------------------ for a peer */
+
+/* How much do the hosts say of that address? 0: it is not one of them. */
+static int hosts_say(const struct conn_hosts *hosts, const struct xipsec_addr *addr, __u8 family)
+{
+	int best = hosts->n ? 0 : 1;
+
+	for (unsigned int i = 0; i < hosts->n; i++) {
+		const struct conn_host *host = &hosts->host[i];
+		struct conn_hosts one = {.n = 1, .host = &hosts->host[i]};
+		int say;
+
+		/* A name could be anything here: who it is, the identity tells. */
+		if (host->kind == CONN_HOST_NAME)
+			say = 1;
+		else if (!conn_hosts_match(&one, addr, family))
+			continue;
+		else if (host->kind == CONN_HOST_ANY)
+			say = 1;
+		else
+			say = memcmp(&host->lo, &host->hi, sizeof(host->lo)) ? 2 : 3;
+		if (say > best)
+			best = say;
+	}
+	return best;
+}
+
+static int conn_says(const struct ike_conn *conn, const struct ike_path *path)
+{
+	int local = hosts_say(&conn->model.local_addrs, &path->local, path->family);
+	int remote = hosts_say(&conn->model.remote_addrs, &path->remote, path->family);
+
+	return local && remote ? 4 * remote + local : 0;
+}
+
+struct ike_conn *ike_conn_match(const struct engine *engine, const struct ike_path *path,
+				const struct ike_conn *after)
+{
+	int limit = after ? conn_says(after, path) : 1 << 30, best_says = 0;
+	struct ike_conn *best = NULL;
+	bool behind = false;
+
+	for (struct ike_conn *conn = engine->conns; conn; conn = conn->next) {
+		int says = conn_says(conn, path);
+
+		if (conn == after) {
+			behind = true;
+			continue;
+		}
+		if (says > limit || (says == limit && !behind) || says <= best_says)
+			continue;
+		best = conn;
+		best_says = says;
+	}
+	return best;
+}

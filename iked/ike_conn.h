@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A connection as the engine holds it: the model, and what was made of it once. Counted references:
+ * SAs keep the one that they were made with.
+ */
+#ifndef IKED_IKE_CONN_H
+#define IKED_IKE_CONN_H
+
+#include "iked/engine.h"
+#include "iked/ident.h"
+#include "iked/timer.h"
+#include "iked/ts.h"
+#include "lib/proposal.h"
+
+struct ike_conn {
+	unsigned int refs;
+	struct ike_conn *next; /* of those that are loaded */
+	struct engine *engine;
+	bool loaded; /* false: there is a newer one of that name, or none */
+	bool orphans;
+	struct conn model;
+	struct ident *local_id;  /* NULL: our address */
+	struct ident *remote_id; /* a pattern; NULL: any */
+	__u8 *cas;               /* hashes of remote.cacerts; NULL: any CA */
+	size_t cas_len;
+
+	/* Its begin: who is tried next, and when again. */
+	struct timer retry;
+	unsigned int tries; /* in vain, since it was last up */
+	__u64 counter[ENGINE_COUNTER_MAX];
+};
+
+struct ike_conn *ike_conn_ref(struct ike_conn *conn);
+void ike_conn_unref(struct ike_conn *conn);
+void ike_conn_unrefp(struct ike_conn **conn);
+#define _cleanup_conn_ __attribute__((cleanup(ike_conn_unrefp)))
+
+/* NULL: none of that name is loaded. */
+struct ike_conn *ike_conn_find(const struct engine *engine, const char *name);
+/* The one with a child that xipsecd knows by that name. */
+struct ike_conn *ike_conn_of_child(const struct engine *engine, const char *sadb_child,
+				   const struct conn_child **child);
+
+/* What it offers for IKE, and a child for ESP or AH. The words were checked when it was loaded. */
+void ike_conn_proposals(const struct ike_conn *conn, struct proposals *out);
+void ike_child_proposals(const struct conn_child *child, struct proposals *out);
+
+/* A child's selectors, with the IKE SA's addresses where they are dynamic. */
+void ike_child_ts(const struct conn_child *child, const struct ike_path *path,
+		  struct ts_list *local, struct ts_list *remote);
+
+/*
+ * Which connection may a peer at that path use? The one whose addresses say the most about it; with
+ * `after` the next best of the same kind (NULL: none). Of equals in the order of loading.
+ */
+struct ike_conn *ike_conn_match(const struct engine *engine, const struct ike_path *path,
+				const struct ike_conn *after);
+
+#endif

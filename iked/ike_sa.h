@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An IKE SA (RFC 7296 2.4 to 2.8).
+ *
+ *	INIT ──> AUTH ──> UP ──> REPLACED ──> gone     rekeyed: a successor has its children
+ *	                   └──> CLOSING ───> gone      our delete is on its way, or will be
+ *
+ * It has at most one exchange of ours and one of the peer's in progress (xchg.h); what else we want
+ * waits as tasks, in order.
+ */
+#ifndef IKED_IKE_SA_H
+#define IKED_IKE_SA_H
+
+#include "iked/child_sa.h"
+#include "iked/keymat.h"
+#include "iked/window.h"
+
+struct xchg;
+struct ike_setup;
+
+enum ike_state { IKE_INIT, IKE_AUTHING, IKE_UP, IKE_REPLACED, IKE_CLOSING, IKE_GONE };
+
+/* The algorithms that were chosen. */
+struct ike_suite {
+	__u16 encr, key_bits, integ, prf, ke;
+};
+
+enum task_kind {
+	TASK_CHILD,       /* a new child of `cfg` */
+	TASK_CHILD_REKEY, /* `child` */
+	TASK_CHILD_CLOSE, /* `child` */
+	TASK_IKE_REKEY,
+	TASK_IKE_CLOSE,
+	TASK_DPD,
+	TASK_AUTH_FAILED, /* tells the responder that we do not believe it (RFC 7296 2.21.2) */
+	TASK_INVALID_SPI, /* ESP came for `spi` (RFC 7296 1.5) */
+	TASK_COUNT
+};
+
+struct task {
+	struct task *next;
+	__u8 kind; /* enum task_kind */
+	__u32 child;
+	__be32 spi;
+	__u16 group;           /* that the peer wants (INVALID_KE_PAYLOAD); 0: it said nothing */
+	struct ike_conn *conn; /* TASK_CHILD: a reference that holds cfg */
+	const struct conn_child *cfg;
+	__u64 not_before; /* ms */
+	__u64 first_try;  /* ms: the first TEMPORARY_FAILURE; 0: none yet */
+	__u64 ref;        /* of a command that waits; 0: none */
+};
+
+struct ike_sa {
+	struct table_link by_spi, by_id;
+	struct table_link by_peer; /* a hash of remote_id, once it is up */
+	bool in_by_peer;
+	struct ike_sa *next, *prev; /* of all, in the order of ids */
+	struct engine *engine;
+	struct ike_conn *conn;      /* a reference; NULL: a responder's that has not chosen yet */
+	__u32 id;                   /* unique */
+	__u8 state;                 /* enum ike_state */
+	bool initiator;             /* the original one of this IKE SA */
+	bool up_told;               /* an event said that it is up */
+	bool nat_local, nat_remote; /* somebody is behind a NAT */
+	bool fragments;             /* the peer takes them */
+	bool certs_asked;
+	bool reauth;                  /* the life timer reauthenticates instead of rekeying */
+	__u8 auth_local, auth_remote; /* enum ike_auth_method */
+	struct ike_suite suite;
+	__be64 spi_i, spi_r;
+	struct ike_path path;
+	struct ike_keys keys;
+	struct window w;
+	struct child_sa *children;
+	unsigned int n_children;
+	struct task *tasks;
+	unsigned int n_tasks;
+	struct xchg *ours, *peers; /* in progress; NULL: none */
+	struct ike_setup *setup;   /* until it is up */
+	struct ident *local_id, *remote_id;
+	__u32 from;      /* id of the IKE SA whose children it may take over; until then no work */
+	__u32 reauth_of; /* id of the one that goes when this one is complete; 0: none */
+	__u64 since;     /* ms: established, or made */
+	__u64 heard;     /* ms: the last fresh message of the peer */
+	__u64 sent;      /* ms: our last datagram */
+	__u64 rekey_at, reauth_at, end_at; /* ms; 0: never */
+	struct timer life;                 /* half open: the end; else rekey, reauth, end */
+	struct timer alive;                /* DPD, keepalives */
+	struct timer work;                 /* tasks that wait for their time */
+};
+
+#define IKE_SA_TIMERS   5 /* with the window's two */
+#define CHILD_SA_TIMERS 2
+
+__u64 ike_now(const struct ike_sa *ike);
+__be64 ike_own_spi(const struct ike_sa *ike);
+
+/* A new one with an SPI of its own; -E2BIG: ENGINE_IKE_SAS_MAX; -ENOMEM. `conn` may be NULL. */
+int ike_new(struct engine *engine, struct ike_conn *conn, bool initiator,
+	    const struct ike_path *path, struct ike_sa **out);
+/* From AUTH to UP: timers run, and an event says so. */
+void ike_up(struct ike_sa *ike);
+/* It is out of all tables at once, its children with it; its memory goes when the engine's entry
+ * point returns. `at_once`: see child_free(). */
+void ike_gone(struct ike_sa *ike, bool at_once);
+/* Nobody answers: gone, and what dpd_action wants of its children is done. */
+void ike_dead(struct ike_sa *ike, const char *why);
+/* The peer closed it: gone, and what close_action wants of its children is done. */
+void ike_closed_by_peer(struct ike_sa *ike);
+/* `fresh` takes over children and tasks of `old`, which is REPLACED then. */
+void ike_inherit(struct ike_sa *old, struct ike_sa *fresh);
+/* The peer made it while we made a better one: it goes without a word if the peer does not delete
+ * it. */
+void ike_redundant(struct ike_sa *ike);
+/* Life and alive are set anew. */
+void ike_timers(struct ike_sa *ike);
+
+/* Those that are up with the same peer: the first that was established last, then ike_same_peer()
+ * of that. Compare the identities: a hash found them. */
+struct ike_sa *ike_of_peer(const struct engine *engine, const struct ident *remote_id);
+struct ike_sa *ike_same_peer(const struct ike_sa *ike);
+struct ike_sa *ike_by_id(const struct engine *engine, __u32 id);
+struct ike_sa *ike_by_spi(const struct engine *engine, __be64 own_spi);
+
+/* ------------------------------------------------------------------ tasks */
+
+/* At the end of the queue. NULL: no memory, or IKE_TASKS_MAX: a log line says so. */
+struct task *ike_task(struct ike_sa *ike, enum task_kind kind);
+struct task *ike_task_child(struct ike_sa *ike, enum task_kind kind, struct child_sa *child);
+void task_free(struct task *task);
+/* Begins the next one that may, if nothing of ours is outstanding. */
+void ike_work(struct ike_sa *ike);
+
+/* ------------------------------------------------------------------ words */
+
+/* One line: "CONN[7] 192.0.2.1: " in front. */
+void ike_log(const struct ike_sa *ike, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void ike_event(const struct ike_sa *ike, enum ike_event_kind kind, const struct ike_sa *old,
+	       const struct child_sa *child, const struct child_sa *old_child);
+
+#endif

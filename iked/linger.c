@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "iked/linger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "iked/engine_state.h"
+
+struct linger {
+	struct linger *next, **link;
+	struct engine *engine;
+	struct timer timer;
+	char sa[XIPSEC_NAME_LEN];
+};
+
+static void drop(struct linger *l)
+{
+	struct engine *engine = l->engine;
+
+	*l->link = l->next;
+	if (l->next)
+		l->next->link = l->link;
+	engine->lingers.n--;
+	timer_stop(&engine->timers, &l->timer);
+	engine_timers_give(engine, 1);
+	free(l);
+}
+
+static void over(struct timer *timer)
+{
+	struct linger *l = (struct linger *)((char *)timer - offsetof(struct linger, timer));
+
+	l->engine->env.sa_delete(l->engine->env.ctx, l->sa);
+	drop(l);
+}
+
+void linger(struct engine *engine, const char *sa)
+{
+	struct linger *l = engine->lingers.n < LINGERS_MAX ? calloc(1, sizeof(*l)) : NULL;
+
+	if (!l || engine_timers_take(engine, 1)) {
+		free(l);
+		engine->env.sa_delete(engine->env.ctx, sa);
+		return;
+	}
+	l->engine = engine;
+	l->timer.fire = over;
+	memcpy(l->sa, sa, sizeof(l->sa));
+	l->next = engine->lingers.first;
+	l->link = &engine->lingers.first;
+	if (l->next)
+		l->next->link = &l->next;
+	engine->lingers.first = l;
+	engine->lingers.n++;
+	timer_set(&engine->timers, &l->timer, engine_now(engine) + OLD_INBOUND_MS);
+}
+
+void lingers_free(struct engine *engine)
+{
+	while (engine->lingers.first)
+		drop(engine->lingers.first);
+}

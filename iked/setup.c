@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "iked/setup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <openssl/crypto.h>
+
+#include "iked/engine_state.h"
+
+int setup_new(struct ike_sa *ike)
+{
+	ike->setup = calloc(1, sizeof(*ike->setup));
+	if (!ike->setup)
+		return -ENOMEM;
+	ike->setup->ike = ike;
+	return 0;
+}
+
+void setup_free(struct ike_sa *ike)
+{
+	struct ike_setup *s = ike->setup;
+
+	if (!s)
+		return;
+	if (s->halfopen) {
+		halfopen_remove(&ike->engine->halfopen, &s->path);
+		table_remove(&ike->engine->setup_by_peer, &s->by_peer);
+	}
+	dh_free(s->dh);
+	free(s->own);
+	free(s->peer);
+	OPENSSL_cleanse(s, sizeof(*s));
+	free(s);
+	ike->setup = NULL;
+}
+
+int setup_keep(__u8 **to, size_t *to_len, struct bytes message)
+{
+	__u8 *copy = malloc(message.len);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, message.data, message.len);
+	free(*to);
+	*to = copy;
+	*to_len = message.len;
+	return 0;
+}
+
+/* ------------------------------------------------------------------ beginning */
+
+static void paths_known(struct xchg *x, const struct answer *answer)
+{
+	struct ike_sa *ike = x->ike;
+	struct ike_setup *s = ike->setup;
+
+	if (answer->err || !answer->data.len) {
+		setup_failed(ike, answer->err ? "its address is not known" : "it has no address");
+		return;
+	}
+	s->n_paths = answer->data.len / sizeof(s->paths[0]);
+	memcpy(s->paths, answer->data.data, answer->data.len);
+	s->at = 0;
+	ike->path = s->paths[0];
+	x_init_begin(ike);
+}
+
+/* The first message goes out when the peer's address is known. */
+static int ask(struct ike_sa *ike)
+{
+	struct engine *engine = ike->engine;
+	struct xchg *x;
+
+	if (setup_new(ike))
+		return -ENOMEM;
+	x = xchg_new(ike, true, IKE_SA_INIT);
+	if (!x)
+		return -ENOMEM;
+	engine->env.find_paths(engine->env.ctx, xchg_ask(x, paths_known), ike->conn->model.name);
+	return 0;
+}
+
+static int want_child(struct ike_sa *ike, struct ike_conn *conn, const struct conn_child *child,
+		      __u64 ref)
+{
+	struct task *task = ike_task(ike, TASK_CHILD);
+
+	if (!task)
+		return -ENOMEM;
+	task->conn = ike_conn_ref(conn);
+	task->cfg = child;
+	task->ref = ref;
+	return 0;
+}
+
+struct ike_sa *setup_begin(struct engine *engine, struct ike_conn *conn,
+			   const struct conn_child *child, __u64 ref)
+{
+	struct ike_path nowhere = {.family = XIPSEC_FAMILY_ANY};
+	struct ike_sa *ike;
+	int err = ike_new(engine, conn, true, &nowhere, &ike);
+
+	if (!err && (err = want_child(ike, conn, child, 0)))
+		ike_gone(ike, true);
+	if (!err && (err = ask(ike)))
+		ike_gone(ike, true);
+	if (err) {
+		engine_log(engine, NULL, LOG_LEVEL_ERROR, "%s: cannot begin an IKE SA: %s",
+			   conn->model.name, strerror(-err));
+		engine_done(engine, ref, err, strerror(-err));
+		return NULL;
+	}
+	ike->tasks->ref = ref;
+	ike_log(ike, LOG_LEVEL_INFO, "begins, for child %s", child->name);
+	return ike;
+}
+
+void setup_reauth(struct ike_sa *old, __u64 ref)
+{
+	struct engine *engine = old->engine;
+	struct ike_sa *ike = NULL;
+
+	for (struct child_sa *child = old->children; child; child = child->next) {
+		if (child->state != CHILD_UP)
+			continue;
+		if (!ike)
+			ike = setup_begin(engine, old->conn, child->cfg, ref);
+		else
+			want_child(ike, child->conn, child->cfg, 0);
+		if (!ike)
+			return;
+	}
+	if (!ike) {
+		engine_done(engine, ref, -ENOENT, "it has no child");
+		return;
+	}
+	ike->reauth_of = old->id;
+	ike_log(old, LOG_LEVEL_INFO, "is authenticated anew, by IKE SA %u", ike->id);
+}
+
+void setup_complete(struct ike_sa *ike)
+{
+	struct ike_sa *old = ike->reauth_of ? ike_by_id(ike->engine, ike->reauth_of) : NULL;
+
+	if (!ike->reauth_of)
+		return;
+	for (struct task *task = ike->tasks; task; task = task->next)
+		if (task->kind == TASK_CHILD)
+			return;
+	ike->reauth_of = 0;
+	if (!old || !ike->n_children)
+		return;
+	ike_task(old, TASK_IKE_CLOSE);
+	ike_work(old);
+}
+
+/* ------------------------------------------------------------------ failing */
+
+static __u64 retry_wait(unsigned int tries)
+{
+	__u64 wait = INIT_RETRY_MS;
+
+	while (tries-- > 1 && wait < INIT_RETRY_MAX_MS)
+		wait *= 2;
+	return wait < INIT_RETRY_MAX_MS ? wait : INIT_RETRY_MAX_MS;
+}
+
+/* Only what should always be up is tried again: an acquire comes again by itself, a command is
+ * told. */
+static void try_again(struct ike_conn *conn)
+{
+	struct engine *engine = conn->engine;
+	__u64 wait;
+
+	conn->tries++;
+	if (!conn->loaded || (conn->model.keyingtries && conn->tries >= conn->model.keyingtries))
+		return;
+	wait = retry_wait(conn->tries);
+	timer_set(&engine->timers, &conn->retry,
+		  engine_now(engine) + wait + engine_jitter(engine, wait / 4));
+}
+
+void setup_failed(struct ike_sa *ike, const char *why)
+{
+	struct ike_setup *s = ike->setup;
+	struct ike_conn *conn;
+
+	if (ike->state == IKE_INIT && ike->initiator && s && s->at + 1 < s->n_paths) {
+		ike_log(ike, LOG_LEVEL_WARN, "%s; trying its next address", why);
+		s->at++;
+		ike->path = s->paths[s->at];
+		s->cookie_len = 0;
+		s->retries = 0;
+		x_init_begin(ike);
+		return;
+	}
+	ike_log(ike, LOG_LEVEL_WARN, "not established: %s", why);
+	conn = ike->initiator ? ike_conn_ref(ike->conn) : NULL;
+	for (struct task *task = ike->tasks; task; task = task->next) {
+		engine_done(ike->engine, task->ref, -ECONNREFUSED, why);
+		task->ref = 0;
+	}
+	if (ike->ours)
+		xchg_done(ike->ours, -ECONNREFUSED, why);
+	ike_gone(ike, true);
+	if (conn)
+		try_again(conn);
+	ike_conn_unref(conn);
+}

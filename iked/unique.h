@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How many IKE SAs there may be between the same two identities: `unique`, INITIAL_CONTACT (2.4).
+ */
+#ifndef IKED_UNIQUE_H
+#define IKED_UNIQUE_H
+
+#include "iked/ike_sa.h"
+
+/* Initiator: may it say INITIAL_CONTACT? Only who has no other IKE SA with the same identities, and
+ * no SAs at xipsecd from before a restart: the peer would delete what still carries traffic. */
+bool unique_first(const struct ike_sa *ike);
+
+/* Responder: does `unique = keep` refuse it, since there is one? `why` says so. */
+bool unique_refuses(const struct ike_sa *ike, char *why, size_t size);
+
+/* The child of that name on another IKE SA with the same peer, up; NULL: none. Who authenticates
+ * anew makes a second one beside it: the responder goes on sending on the first until the second is
+ * used, as with a rekey. */
+struct child_sa *unique_twin(const struct ike_sa *ike, const struct conn_child *cfg);
+
+/* It is established: others go. With INITIAL_CONTACT at once and in silence, for the peer does not
+ * know them any more; by `unique = replace` a little later, so that who authenticates anew can take
+ * the old one down itself, without a gap. */
+void unique_check(struct ike_sa *ike, bool initial_contact);
+
+#endif
