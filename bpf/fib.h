@@ -13,22 +13,23 @@
 
 /* Routes alone: whether the neighbour is known changes no verdict, and asking for it takes a tenth
  * of the program's time. A kernel that does not know the flag looks at nothing and says EINVAL. */
-static __always_inline long fib_routes(struct xdp_md *ctx, struct bpf_fib_lookup *fib)
+static __always_inline long fib_routes(void *ctx, struct bpf_fib_lookup *fib)
 {
 	long ret = bpf_fib_lookup(ctx, fib, sizeof(*fib), FIB_SKIP_NEIGH);
 
 	return ret == -FIB_EINVAL ? bpf_fib_lookup(ctx, fib, sizeof(*fib), 0) : ret;
 }
 
-/* BPF_FIB_LKUP_RET_*, or a negative errno; *egress is written where the route names a device.
- * tot_len 0: no MTU check, the answer must not depend on the size. */
-static __always_inline long fib_ask(struct xdp_md *ctx, const struct pkt *pkt, __u32 *egress)
+/* `ctx`: of the program, XDP or TC. BPF_FIB_LKUP_RET_*, or a negative errno; *egress is written
+ * where the route names a device. tot_len 0: no MTU check, the answer must not depend on the size.
+ */
+static __always_inline long fib_ask(void *ctx, const struct pkt *pkt, __u32 *egress)
 {
 	struct bpf_fib_lookup fib;
 	long ret;
 
 	__builtin_memset(&fib, 0, sizeof(fib));
-	fib.ifindex = ctx->ingress_ifindex;
+	fib.ifindex = pkt->ifindex;
 	fib.l4_protocol = pkt->l4_proto;
 	fib.sport = bpf_htons(pkt->sport);
 	fib.dport = bpf_htons(pkt->dport);
@@ -57,7 +58,7 @@ enum fib_way {
 
 /* By which way would the stack send this out? Direction of failure: slow path, "elsewhere" means
  * that the stack decides, and the guard on black's egress looks at whatever it sends there. */
-static __always_inline enum fib_way fib_way_out(struct xdp_md *ctx, const struct pkt *pkt)
+static __always_inline enum fib_way fib_way_out(void *ctx, const struct pkt *pkt)
 {
 	const struct xipsec_iface *iface;
 	__u32 egress = 0;
@@ -76,7 +77,7 @@ static __always_inline enum fib_way fib_way_out(struct xdp_md *ctx, const struct
 /* Is the destination this host? NOT_FWDED is also said of what has no route, FWD_DISABLED of
  * everything on a host that does not forward, or from and to link-local: none goes further than
  * here. Multicast and broadcast are nobody's own. */
-static __always_inline int fib_is_local(struct xdp_md *ctx, const struct pkt *pkt)
+static __always_inline int fib_is_local(void *ctx, const struct pkt *pkt)
 {
 	__u32 egress;
 	long ret;

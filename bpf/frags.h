@@ -100,11 +100,11 @@ static __always_inline enum spd_verdict frag_lookup(const struct xipsec_spd *rul
 
 /* Does anybody read what the stack puts together? Worker and xipsecd hold those sockets as they
  * hold the queue's; with nobody, the stack would answer "protocol unreachable". */
-static __always_inline int frag_is_awaited(struct xdp_md *ctx, const struct xipsec_iface *iface)
+static __always_inline int frag_is_awaited(const struct pkt *pkt, const struct xipsec_iface *iface)
 {
-	__u32 key = iface->slot * XIPSEC_QUEUES_MAX + ctx->rx_queue_index;
+	__u32 key = iface->slot * XIPSEC_QUEUES_MAX + pkt->queue;
 
-	return ctx->rx_queue_index < XIPSEC_QUEUES_MAX && bpf_map_lookup_elem(&xsks, &key);
+	return pkt->queue < XIPSEC_QUEUES_MAX && bpf_map_lookup_elem(&xsks, &key);
 }
 
 /* A first fragment: of ESP or AH of a live SA, or of IKE. GO_ON: none of these. */
@@ -128,7 +128,7 @@ static __always_inline enum xipsec_reason frag_ipsec_first(const struct pkt *pkt
 
 /* Fragments to this host that are parts of ESP, AH or IKE, plain or in UDP: up to the stack, which
  * puts them together for xipsecd's sockets. GO_ON: none, as far as it shows. */
-static __always_inline enum xipsec_reason frag_ipsec(struct xdp_md *ctx, const struct pkt *pkt,
+static __always_inline enum xipsec_reason frag_ipsec(const struct pkt *pkt,
 						     const struct xipsec_iface *iface,
 						     const struct xipsec_spd *rules,
 						     const struct esp_seen *seen)
@@ -141,16 +141,16 @@ static __always_inline enum xipsec_reason frag_ipsec(struct xdp_md *ctx, const s
 	if (frag_is_first(pkt)) {
 		reason = frag_ipsec_first(pkt, seen);
 		if (reason == XIPSEC_REASON_REASSEMBLE) {
-			if (!frag_is_awaited(ctx, iface))
+			if (!frag_is_awaited(pkt, iface))
 				return XIPSEC_REASON_NO_WORKER;
-			frag_keep(rules, pkt, ctx->ingress_ifindex, XIPSEC_DIR_IN,
-				  XIPSEC_FRAG_REASSEMBLE, 0);
+			frag_keep(rules, pkt, pkt->ifindex, XIPSEC_DIR_IN, XIPSEC_FRAG_REASSEMBLE,
+				  0);
 		}
 		return reason;
 	}
-	frag = frag_find(rules, pkt, ctx->ingress_ifindex, XIPSEC_DIR_IN);
+	frag = frag_find(rules, pkt, pkt->ifindex, XIPSEC_DIR_IN);
 	if (frag && frag->verdict == XIPSEC_FRAG_REASSEMBLE)
-		return frag_is_awaited(ctx, iface) ? XIPSEC_REASON_REASSEMBLE
+		return frag_is_awaited(pkt, iface) ? XIPSEC_REASON_REASSEMBLE
 						   : XIPSEC_REASON_NO_WORKER;
 	if (!frag && !(pkt->opaque & XIPSEC_OPAQUE_PROTO) &&
 	    (pkt->l4_proto == IPPROTO_ESP || pkt->l4_proto == IPPROTO_AH))

@@ -13,23 +13,6 @@
 #include "bpf/spd.h"
 #include "xipsec/meta.h"
 
-/* Headers are read from the linear part; this much is made linear where less is. Longer chains
- * than that in scattered skbs are dropped as malformed. */
-#define GUARD_LINEAR 256U
-
-/* Direction of failure: closed, a pull that fails leaves the header short. */
-static __always_inline void guard_load(struct __sk_buff *skb, struct pkt *pkt)
-{
-	__u32 want = skb->len < GUARD_LINEAR ? skb->len : GUARD_LINEAR;
-
-	if (skb->data_end - skb->data < want)
-		bpf_skb_pull_data(skb, want);
-	__builtin_memset(pkt, 0, sizeof(*pkt));
-	pkt->data = (void *)(long)skb->data;
-	pkt->data_end = (void *)(long)skb->data_end;
-	pkt->len = skb->len;
-}
-
 /* Made by this host, not forwarded. */
 static __always_inline int guard_is_own(const struct __sk_buff *skb)
 {

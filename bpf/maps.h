@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "xipsec/maps.h"
+#include "xipsec/meta.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -21,6 +22,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct xipsec_globals);
 } globals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xipsec_passed);
+} pass_key SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -38,9 +38,11 @@
 struct pkt {
 	void *data; /* re-read from the context after every adjust or pull */
 	void *data_end;
-	__u32 len;    /* bytes of the frame in all its buffers */
-	__u32 l3_off; /* offsets from the start of the frame */
-	__u32 l3_end; /* end of the IP packet: Ethernet padding may follow */
+	__u32 len;     /* bytes of the frame in all its buffers */
+	__u32 ifindex; /* XDP and TC ingress: where it came in; TC egress: where it goes out */
+	__u32 queue;   /* that it was received on */
+	__u32 l3_off;  /* offsets from the start of the frame */
+	__u32 l3_end;  /* end of the IP packet: Ethernet padding may follow */
 	__u32 l4_off;
 	struct xipsec_addr src;
 	struct xipsec_addr dst;

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The four programs. Each entry point decides on one reason and counts it; the action follows from
+ * The five programs. Each entry point decides on one reason and counts it; the action follows from
  * the reason's kind (count.h). Programs that read a table of contents: the steps are in the
- *headers.
+ * headers.
  *
- *	xipsec_red    XDP on protected interfaces       what leaves by black: SPD-O
- *	xipsec_black  XDP on unprotected interfaces     ESP to workers, plaintext: SPD-I
- *	xipsec_guard  TC egress of unprotected ones     the stack's own traffic: SPD-O
- *	xipsec_redtc  TC ingress of protected ones      marks
+ *	xipsec_red      XDP on protected interfaces     what leaves by black: SPD-O
+ *	xipsec_black    XDP on unprotected interfaces   ESP to workers, plaintext: SPD-I
+ *	xipsec_redtc    TC ingress of protected ones    what XDP did not see: the same steps
+ *	xipsec_blacktc  TC ingress of unprotected ones  what XDP did not see: the same steps
+ *	xipsec_guard    TC egress of unprotected ones   the stack's own traffic: SPD-O
+ *
+ * The steps of red and black serve XDP and the TC program behind it (behind.h): `ctx` is an xdp_md
+ *or an sk_buff, as `hook` says, a constant.
  */
 #include "bpf/maps.h"
 #include "bpf/count.h"
@@ -23,6 +27,7 @@
 #include "bpf/pmtu.h"
 #include "bpf/sample.h"
 #include "bpf/guard.h"
+#include "bpf/behind.h"
 
 /* bpf_fib_lookup is for GPL-compatible programs. */
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -43,6 +48,8 @@ static __always_inline void xdp_load(struct xdp_md *ctx, struct pkt *pkt)
 	pkt->data = (void *)(long)ctx->data;
 	pkt->data_end = (void *)(long)ctx->data_end;
 	pkt->len = bpf_xdp_get_buff_len(ctx);
+	pkt->ifindex = ctx->ingress_ifindex;
+	pkt->queue = ctx->rx_queue_index;
 }
 
 static __always_inline const struct xipsec_iface *iface_of(__u32 ifindex, __u32 role)
@@ -56,7 +63,8 @@ static __always_inline const struct xipsec_iface *iface_of(__u32 ifindex, __u32 
 
 /* The policy says PROTECT: to the worker of the child's SA. Direction of failure: closed, without
  * an SA or with an engine that is not there the packet ends. */
-static __always_inline enum xipsec_reason red_protect(struct xdp_md *ctx, const struct pkt *pkt,
+static __always_inline enum xipsec_reason red_protect(void *ctx, enum hook hook,
+						      const struct pkt *pkt,
 						      const struct xipsec_iface *iface,
 						      __u32 spd_generation, __u32 child_id)
 {
@@ -64,11 +72,16 @@ static __always_inline enum xipsec_reason red_protect(struct xdp_md *ctx, const 
 	struct xipsec_meta verdict;
 
 	if (!child || child->sa_generation == 0) {
-		sample_acquire_xdp(ctx, pkt, child_id);
+		if (hook == HOOK_XDP)
+			sample_acquire_xdp(ctx, pkt, child_id);
+		else
+			sample_acquire_tc(ctx, pkt, child_id);
 		return XIPSEC_REASON_NO_SA_OUT;
 	}
 	if (child->engine != XIPSEC_ENGINE_AFXDP)
 		return XIPSEC_REASON_ENGINE_CLOSED;
+	if (hook != HOOK_XDP)
+		return XIPSEC_REASON_NO_XDP;
 	__builtin_memset(&verdict, 0, sizeof(verdict));
 	verdict.dir = XIPSEC_DIR_OUT;
 	verdict.sa_index = child->sa_index;
@@ -81,9 +94,9 @@ static __always_inline enum xipsec_reason red_protect(struct xdp_md *ctx, const 
 
 /* Direction of failure: closed for all that leaves by black; what does not is the stack's. The
  * stack cannot forward what is not IP, and the guard drops it on black. */
-static __always_inline enum xipsec_reason red_reason(struct xdp_md *ctx, struct pkt *pkt)
+static __always_inline enum xipsec_reason red_reason(void *ctx, enum hook hook, struct pkt *pkt)
 {
-	const struct xipsec_iface *iface = iface_of(ctx->ingress_ifindex, XIPSEC_ROLE_PROTECTED);
+	const struct xipsec_iface *iface = iface_of(pkt->ifindex, XIPSEC_ROLE_PROTECTED);
 	const struct xipsec_spd *rules;
 	enum xipsec_reason reason;
 	enum spd_verdict verdict;
@@ -92,7 +105,7 @@ static __always_inline enum xipsec_reason red_reason(struct xdp_md *ctx, struct 
 
 	if (!iface)
 		return XIPSEC_REASON_NO_IFACE;
-	reason = parse_frame(pkt, 0);
+	reason = parse_frame(pkt, hook == HOOK_TC ? tags_taken(ctx) : 0);
 	if (reason)
 		return reason;
 	reason = pass_link(pkt);
@@ -110,7 +123,7 @@ static __always_inline enum xipsec_reason red_reason(struct xdp_md *ctx, struct 
 	rules = spd_current();
 	if (!rules)
 		return XIPSEC_REASON_NO_SPD;
-	verdict = frag_lookup(rules, pkt, ctx->ingress_ifindex, XIPSEC_DIR_OUT, &child_id);
+	verdict = frag_lookup(rules, pkt, pkt->ifindex, XIPSEC_DIR_OUT, &child_id);
 	/* No guard stands there: what a rule says must be ESP or must not go does not go; what no
 	 * rule speaks of is between the networks that have no role. */
 	if (way == FIB_UNKNOWN && verdict == SPD_PROTECT)
@@ -120,7 +133,7 @@ static __always_inline enum xipsec_reason red_reason(struct xdp_md *ctx, struct 
 	if (verdict == SPD_BYPASS)
 		return XIPSEC_REASON_BYPASS_OUT;
 	if (verdict == SPD_PROTECT)
-		return red_protect(ctx, pkt, iface, rules->generation, child_id);
+		return red_protect(ctx, hook, pkt, iface, rules->generation, child_id);
 	return spd_drop_reason(verdict);
 }
 
@@ -131,8 +144,9 @@ int xipsec_red(struct xdp_md *ctx)
 	__u32 reason;
 
 	xdp_load(ctx, &pkt);
-	reason = red_reason(ctx, &pkt);
+	reason = red_reason(ctx, HOOK_XDP, &pkt);
 	sample_xdp(ctx, &pkt, reason);
+	behind_mark(ctx, reason);
 	return xdp_finish(reason, pkt.len);
 }
 
@@ -140,7 +154,8 @@ int xipsec_red(struct xdp_md *ctx)
 
 /* ESP or AH that could be ours: to the worker of its SA. GO_ON: no SA has this destination and SPI.
  * Direction of failure: closed. */
-static __always_inline enum xipsec_reason black_esp(struct xdp_md *ctx, const struct pkt *pkt,
+static __always_inline enum xipsec_reason black_esp(void *ctx, enum hook hook,
+						    const struct pkt *pkt,
 						    const struct xipsec_iface *iface,
 						    __u32 spd_generation,
 						    const struct esp_seen *seen)
@@ -162,6 +177,8 @@ static __always_inline enum xipsec_reason black_esp(struct xdp_md *ctx, const st
 		return XIPSEC_REASON_FOREIGN_MAC;
 	if (entry->engine != XIPSEC_ENGINE_AFXDP)
 		return XIPSEC_REASON_ENGINE_CLOSED;
+	if (hook != HOOK_XDP)
+		return XIPSEC_REASON_NO_XDP;
 	__builtin_memset(&verdict, 0, sizeof(verdict));
 	verdict.dir = XIPSEC_DIR_IN;
 	verdict.sa_index = entry->sa_index;
@@ -199,14 +216,13 @@ static __always_inline int black_is_udp_part(const struct pkt *pkt)
 	       !pkt_has_l4(pkt);
 }
 
-static __always_inline enum xipsec_reason black_plaintext(struct xdp_md *ctx,
-							  const struct xipsec_spd *rules,
+static __always_inline enum xipsec_reason black_plaintext(const struct xipsec_spd *rules,
 							  const struct pkt *pkt, int local)
 {
 	enum spd_verdict verdict;
 	__u32 child = 0;
 
-	verdict = frag_lookup(rules, pkt, ctx->ingress_ifindex, XIPSEC_DIR_IN, &child);
+	verdict = frag_lookup(rules, pkt, pkt->ifindex, XIPSEC_DIR_IN, &child);
 	if (verdict == SPD_BYPASS)
 		return XIPSEC_REASON_BYPASS_IN;
 	if (local && black_is_udp_part(pkt))
@@ -217,7 +233,7 @@ static __always_inline enum xipsec_reason black_plaintext(struct xdp_md *ctx,
 }
 
 /* Everything that is IP. Direction of failure: closed. */
-static __always_inline enum xipsec_reason black_ip(struct xdp_md *ctx, const struct pkt *pkt,
+static __always_inline enum xipsec_reason black_ip(void *ctx, enum hook hook, const struct pkt *pkt,
 						   const struct xipsec_iface *iface,
 						   const struct xipsec_spd *rules)
 {
@@ -226,7 +242,7 @@ static __always_inline enum xipsec_reason black_ip(struct xdp_md *ctx, const str
 	int local;
 
 	esp_look(pkt, &seen);
-	reason = black_esp(ctx, pkt, iface, rules->generation, &seen);
+	reason = black_esp(ctx, hook, pkt, iface, rules->generation, &seen);
 	if (reason)
 		return reason;
 	reason = pass_mld(pkt, rules->allow);
@@ -237,18 +253,18 @@ static __always_inline enum xipsec_reason black_ip(struct xdp_md *ctx, const str
 					     : GO_ON;
 	if (reason)
 		return reason;
-	reason = local ? frag_ipsec(ctx, pkt, iface, rules, &seen) : GO_ON;
+	reason = local ? frag_ipsec(pkt, iface, rules, &seen) : GO_ON;
 	if (reason)
 		return reason;
 	reason = local ? black_local(pkt, &seen) : GO_ON;
 	if (reason)
 		return reason;
-	return black_plaintext(ctx, rules, pkt, local);
+	return black_plaintext(rules, pkt, local);
 }
 
 /* Neighbour discovery is between this host and its link. Routers do not mind what they forward:
  * sent to a host behind black it would come out on red in the clear. */
-static __always_inline enum xipsec_reason black_link(struct xdp_md *ctx, const struct pkt *pkt)
+static __always_inline enum xipsec_reason black_link(void *ctx, const struct pkt *pkt)
 {
 	enum xipsec_reason reason = pass_link(pkt);
 
@@ -258,15 +274,15 @@ static __always_inline enum xipsec_reason black_link(struct xdp_md *ctx, const s
 }
 
 /* Direction of failure: closed. */
-static __always_inline enum xipsec_reason black_reason(struct xdp_md *ctx, struct pkt *pkt)
+static __always_inline enum xipsec_reason black_reason(void *ctx, enum hook hook, struct pkt *pkt)
 {
-	const struct xipsec_iface *iface = iface_of(ctx->ingress_ifindex, XIPSEC_ROLE_UNPROTECTED);
+	const struct xipsec_iface *iface = iface_of(pkt->ifindex, XIPSEC_ROLE_UNPROTECTED);
 	const struct xipsec_spd *rules;
 	enum xipsec_reason reason;
 
 	if (!iface)
 		return XIPSEC_REASON_NO_IFACE;
-	reason = parse_frame(pkt, 0);
+	reason = parse_frame(pkt, hook == HOOK_TC ? tags_taken(ctx) : 0);
 	if (reason)
 		return reason;
 	reason = black_link(ctx, pkt);
@@ -282,7 +298,7 @@ static __always_inline enum xipsec_reason black_reason(struct xdp_md *ctx, struc
 	if (pkt->family == XIPSEC_FAMILY_ANY)
 		return spd_ethertype_named(rules, pkt->eth_type) ? XIPSEC_REASON_ETHERTYPE_PASS
 								 : XIPSEC_REASON_ETHERTYPE;
-	return black_ip(ctx, pkt, iface, rules);
+	return black_ip(ctx, hook, pkt, iface, rules);
 }
 
 SEC("xdp.frags")
@@ -292,8 +308,9 @@ int xipsec_black(struct xdp_md *ctx)
 	__u32 reason;
 
 	xdp_load(ctx, &pkt);
-	reason = black_reason(ctx, &pkt);
+	reason = black_reason(ctx, HOOK_XDP, &pkt);
 	sample_xdp(ctx, &pkt, reason);
+	behind_mark(ctx, reason);
 	return xdp_finish(reason, pkt.len);
 }
 
@@ -308,7 +325,7 @@ static __always_inline enum xipsec_reason guard_reason(struct __sk_buff *skb, st
 
 	if (!iface_of(skb->ifindex, XIPSEC_ROLE_UNPROTECTED))
 		return XIPSEC_REASON_NO_IFACE;
-	reason = parse_frame(pkt, skb->vlan_present ? 1 : 0);
+	reason = parse_frame(pkt, tags_taken(skb));
 	if (reason)
 		return reason;
 	reason = pass_link(pkt);
@@ -334,35 +351,50 @@ int xipsec_guard(struct __sk_buff *skb)
 	struct pkt pkt;
 	__u32 reason;
 
-	guard_load(skb, &pkt);
+	tc_load(skb, &pkt);
 	reason = guard_reason(skb, &pkt);
 	sample_tc(skb, &pkt, reason);
 	return tc_finish(reason, pkt.len);
 }
 
-/* ------------------------------------------------------------------ red, behind XDP */
+/* ------------------------------------------------------------------ behind XDP */
+
+/* What has the mark of behind.h was judged and counted: "no opinion", so that the programs of
+ * others go on. All else is judged here. Direction of failure: closed. */
+SEC("tc")
+int xipsec_blacktc(struct __sk_buff *skb)
+{
+	struct pkt pkt;
+	__u32 reason;
+
+	if (behind_is_marked(skb))
+		return TC_ACT_UNSPEC;
+	tc_load(skb, &pkt);
+	reason = black_reason(skb, HOOK_TC, &pkt);
+	sample_tc(skb, &pkt, reason);
+	return behind_finish(reason, pkt.len);
+}
 
 /*
- * The seam of the kernel's engine: XDP will leave its choice in the metadata, and this program will
- * turn it into XIPSEC_MARK_XFRM. Until then such metadata has no meaning, and the packet ends here.
- *
- * What comes without metadata was counted by xipsec_red, which gave its PASS reason: counting it
- * again would break "one reason a packet". So nothing is counted, and the answer is UNSPEC, "no
- * opinion", not OK. A mark that only this host may give does not come in from red: veth keeps marks
+ * The same on red. A mark that only this host may give does not come in from red: veth keeps marks
  * inside one network namespace.
  *
- * Direction of failure: closed.
+ * The seam of the kernel's engine: XDP will leave its choice in the metadata, and this program will
+ * turn it into XIPSEC_MARK_XFRM. Until then such metadata has no meaning, and the packet ends here.
  */
 SEC("tc")
 int xipsec_redtc(struct __sk_buff *skb)
 {
-	__u32 *magic = (void *)(long)skb->data_meta;
-	void *data = (void *)(long)skb->data;
+	struct pkt pkt;
+	__u32 reason;
 
-	if (!iface_of(skb->ifindex, XIPSEC_ROLE_PROTECTED))
-		return tc_finish(XIPSEC_REASON_NO_IFACE, skb->len);
-	if ((void *)(magic + 1) <= data && *magic == XIPSEC_META_MAGIC)
-		return tc_finish(XIPSEC_REASON_ENGINE_CLOSED, skb->len);
 	skb->mark &= ~XIPSEC_MARK_MASK;
-	return TC_ACT_UNSPEC;
+	if (behind_is_marked(skb))
+		return TC_ACT_UNSPEC;
+	if (behind_is_verdict(skb))
+		return tc_finish(XIPSEC_REASON_ENGINE_CLOSED, skb->len);
+	tc_load(skb, &pkt);
+	reason = red_reason(skb, HOOK_TC, &pkt);
+	sample_tc(skb, &pkt, reason);
+	return behind_finish(reason, pkt.len);
 }

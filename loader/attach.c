@@ -334,8 +334,9 @@ static void hold_closed(const struct target *target)
 	int err;
 
 	if (!xdp_query(target->link.ifindex, &xdp) && xdp.role &&
-	    !tc_query(target->link.ifindex, tc_point_of(target->role), tc_prog_name(target->role),
-		      &tc) &&
+	    !tc_query_place(target->link.ifindex,
+			    &tc_place[target->role == XIPSEC_ROLE_PROTECTED ? TC_REDTC : TC_GUARD],
+			    &tc) &&
 	    tc.prog_id)
 		return;
 	err = iflist_set_down(target->link.name);

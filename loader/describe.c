@@ -71,26 +71,37 @@ static bool is_exempt(const struct config *config, const struct iflist_entry *li
 	return link->loopback || taps_is_ours(config, link->name);
 }
 
+/* Without XDP: what nothing leaves by, or comes in by. */
+static unsigned int tc_main(enum xipsec_role role)
+{
+	return role == XIPSEC_ROLE_PROTECTED ? TC_REDTC : TC_GUARD;
+}
+
+static void read_tc(const struct generation *gen, unsigned int ifindex, unsigned int place,
+		    struct loader_hook *hook)
+{
+	struct tc_state tc = {0};
+
+	tc_query_place(ifindex, &tc_place[place], &tc);
+	snprintf(hook->kind, sizeof(hook->kind), "%s", tc_kind_name(tc.kind));
+	hook->prog_id = tc.prog_id;
+	hook->current = gen && tc.prog_id && tc.prog_id == session_prog_id(gen->tc[place]);
+}
+
 /* What is at the hooks. gen NULL: there is none of our ABI. */
 static void read_hooks(const struct generation *gen, struct loader_iface *iface)
 {
 	struct xdp_state xdp = {0};
-	struct tc_state tc = {0};
-	int xdp_fd = -1, tc_fd = -1;
 	const char *kind;
 
-	if (gen)
-		enforce_programs(gen, iface->role, &xdp_fd, &tc_fd);
 	xdp_query(iface->ifindex, &xdp);
 	kind = xdp.dispatcher ? "dispatcher" : xdp_mode_name(xdp.mode);
-	tc_query(iface->ifindex, tc_point_of(iface->role), tc_prog_name(iface->role), &tc);
 	snprintf(iface->xdp.kind, sizeof(iface->xdp.kind), "%s",
 		 xdp.role == iface->role ? kind : xdp_mode_name(XDP_MODE_OFF));
-	snprintf(iface->tc.kind, sizeof(iface->tc.kind), "%s", tc_kind_name(tc.kind));
 	iface->xdp.prog_id = xdp.role == iface->role ? xdp.prog_id : 0;
-	iface->tc.prog_id = tc.prog_id;
 	iface->xdp.current = gen && enforce_runs(gen, iface->role, &xdp);
-	iface->tc.current = tc_fd >= 0 && tc.prog_id == session_prog_id(tc_fd);
+	read_tc(gen, iface->ifindex, tc_main(iface->role), &iface->tc);
+	read_tc(gen, iface->ifindex, tc_behind(iface->role), &iface->tc_in);
 }
 
 static void find_fault(const struct generation *gen, bool on_record, struct loader_iface *iface)
@@ -108,9 +119,12 @@ static void find_fault(const struct generation *gen, bool on_record, struct load
 	} else if (!iface->xdp.prog_id) {
 		snprintf(fault, size, "its XDP program %s is missing: `xipsec attach %s --role %s`",
 			 xdp_prog_name(iface->role), iface->name, role_name(iface->role));
-	} else if (!iface->tc.prog_id) {
+	} else if (!iface->tc.prog_id || !iface->tc_in.prog_id) {
+		unsigned int place = iface->tc.prog_id ? tc_behind(iface->role)
+						       : tc_main(iface->role);
+
 		snprintf(fault, size, "its TC program %s is missing: `xipsec attach %s --role %s`",
-			 tc_prog_name(iface->role), iface->name, role_name(iface->role));
+			 tc_place[place].prog_name, iface->name, role_name(iface->role));
 	} else if (!on_record) {
 		snprintf(fault, size,
 			 "runs our programs and is not on record (renamed, or its attach was "
@@ -121,7 +135,7 @@ static void find_fault(const struct generation *gen, bool on_record, struct load
 		snprintf(iface->note, sizeof(iface->note),
 			 "its programs run, but their pins are gone or of another "
 			 "version: `xipsec attach --all --upgrade`");
-	} else if (!iface->xdp.current || !iface->tc.current) {
+	} else if (!iface->xdp.current || !iface->tc.current || !iface->tc_in.current) {
 		snprintf(iface->note, sizeof(iface->note),
 			 "it runs programs of another generation: `xipsec attach %s "
 			 "--role %s`",
@@ -185,6 +199,7 @@ static void describe_link(const struct config *config, const struct generation *
 	}
 	strcpy(iface->xdp.kind, "none");
 	strcpy(iface->tc.kind, "none");
+	strcpy(iface->tc_in.kind, "none");
 	if (iface->role)
 		read_hooks(gen, iface);
 	find_fault(gen, entry != NULL, iface);
@@ -219,6 +234,7 @@ static int read_ifaces(const struct config *config, const struct generation *gen
 		snprintf(iface->name, sizeof(iface->name), "%s", record.entry[i].name);
 		strcpy(iface->xdp.kind, "none");
 		strcpy(iface->tc.kind, "none");
+		strcpy(iface->tc_in.kind, "none");
 		iface->role = record.entry[i].role;
 		status->n_ifaces++;
 	}

@@ -12,10 +12,9 @@
 #include "loader/probe.h"
 #include "xipsec/loader.h"
 
-void enforce_programs(const struct generation *gen, enum xipsec_role role, int *xdp_fd, int *tc_fd)
+int enforce_program(const struct generation *gen, enum xipsec_role role)
 {
-	*xdp_fd = role == XIPSEC_ROLE_PROTECTED ? gen->red : gen->black;
-	*tc_fd = role == XIPSEC_ROLE_PROTECTED ? gen->redtc : gen->guard;
+	return role == XIPSEC_ROLE_PROTECTED ? gen->red : gen->black;
 }
 
 static __u32 map_id(int fd)
@@ -44,14 +43,11 @@ static bool works_on(__u32 prog_id, __u32 wanted_map)
 
 bool enforce_runs(const struct generation *gen, enum xipsec_role role, const struct xdp_state *xdp)
 {
-	int xdp_fd, tc_fd;
-
 	if (!xdp->prog_id || xdp->role != role)
 		return false;
 	if (xdp->dispatcher)
 		return xdp->n_ours == 1 && works_on(xdp->prog_id, map_id(gen->dp.ifaces));
-	enforce_programs(gen, role, &xdp_fd, &tc_fd);
-	return xdp->prog_id == session_prog_id(xdp_fd);
+	return xdp->prog_id == session_prog_id(enforce_program(gen, role));
 }
 
 static int check_driver(const struct session *s, const struct iflist_entry *link)
@@ -169,18 +165,17 @@ static int vlan_strip_off(struct session *s, const struct iflist_entry *link)
 	return err;
 }
 
-static int hook_tc(struct session *s, const struct target *target, int new_fd)
+static int hook_place(struct session *s, const struct iflist_entry *link,
+		      const struct tc_place *place, int new_fd)
 {
-	const struct iflist_entry *link = &target->link;
-	enum tc_point point = tc_point_of(target->role);
 	struct undo_step step = {.kind = UNDO_TC,
 				 .ifindex = link->ifindex,
-				 .tc_point = point,
+				 .tc_point = place->point,
 				 .new_fd = new_fd,
 				 .map_fd = -1};
 	_cleanup_close_ int old_fd = -1;
 	struct tc_state now;
-	int err = tc_query(link->ifindex, point, tc_prog_name(target->role), &now);
+	int err = tc_query_place(link->ifindex, place, &now);
 
 	if (err)
 		return err;
@@ -199,11 +194,11 @@ static int hook_tc(struct session *s, const struct target *target, int new_fd)
 	err = undo_note(&s->undo, &step);
 	if (err)
 		return err;
-	err = tc_swap(link->ifindex, point, step.tc_kind, new_fd, old_fd);
+	err = tc_swap(link->ifindex, place->point, step.tc_kind, new_fd, old_fd);
 	if (err) {
 		undo_drop_last(&s->undo);
-		log_error("%s: attaching %s to TC %s (%s): %s%s", link->name,
-			  tc_prog_name(target->role), point == TC_EGRESS ? "egress" : "ingress",
+		log_error("%s: attaching %s to TC %s (%s): %s%s", link->name, place->prog_name,
+			  place->point == TC_EGRESS ? "egress" : "ingress",
 			  tc_kind_name(step.tc_kind), strerror(-err),
 			  err == -EEXIST ? "; a filter of priority 1, handle 1 is there and is not "
 					   "ours: `tc filter del` it first"
@@ -212,168 +207,36 @@ static int hook_tc(struct session *s, const struct target *target, int new_fd)
 	return err;
 }
 
-static int xdp_first(const struct session *s, const struct iflist_entry *link, int new_fd,
-		     enum xdp_mode *mode)
-{
-	int native = -EOPNOTSUPP, err;
-
-	if (!(s->flags & LOADER_GENERIC)) {
-		native = xdp_swap(link->ifindex, XDP_MODE_NATIVE, new_fd, -1);
-		*mode = XDP_MODE_NATIVE;
-		/* Only "this driver has none" leads to generic mode; anything else is a fault. */
-		if (native != -EOPNOTSUPP && native != -EINVAL)
-			return native;
-	}
-	err = xdp_swap(link->ifindex, XDP_MODE_GENERIC_SKB, new_fd, -1);
-	if (err)
-		return native == -EINVAL ? native : err;
-	*mode = XDP_MODE_GENERIC_SKB;
-	if (s->flags & LOADER_GENERIC)
-		log_info("%s: XDP in generic mode, as asked for", link->name);
-	else
-		log_warn("%s: its driver has no native XDP (%s): generic mode, which is slower",
-			 link->name, strerror(-native));
-	return 0;
-}
-
-/* One change of the XDP hook, noted for undo. old_id 0: nothing is taken away. */
-static int xdp_change(struct session *s, const struct iflist_entry *link, int new_fd, __u32 old_id,
-		      enum xdp_mode *mode)
-{
-	_cleanup_close_ int old_fd = old_id ? bpf_prog_get_fd_by_id(old_id) : -1;
-	struct undo_step step = {.kind = UNDO_XDP,
-				 .ifindex = link->ifindex,
-				 .new_fd = new_fd,
-				 .old_fd = old_fd,
-				 .map_fd = -1};
-	int err;
-
-	if (old_id && old_fd < 0)
-		return -errno;
-	snprintf(step.ifname, sizeof(step.ifname), "%s", link->name);
-	err = undo_note(&s->undo, &step);
-	if (err)
-		return err;
-	if (*mode != XDP_MODE_OFF)
-		err = xdp_swap(link->ifindex, *mode, new_fd, old_fd);
-	else
-		err = xdp_first(s, link, new_fd, mode);
-	if (err) {
-		undo_drop_last(&s->undo);
-		return err;
-	}
-	s->undo.step[s->undo.n - 1].xdp_mode = *mode;
-	return 0;
-}
-
-/* Beside the programs of others, or where the user wants that they can come. */
-static bool wants_dispatcher(struct session *s, const struct iflist_entry *link,
-			     const struct xdp_state *now)
-{
-	const struct record_entry *entry = record_find(&s->record, link->name);
-
-	if (now->main_id)
-		return now->dispatcher && dispatcher_is_pinned(link->ifindex);
-	return (s->flags & LOADER_DISPATCHER) || (entry && entry->dispatcher);
-}
-
-static const char *dispatcher_why(int err)
-{
-	if (probe_extension() == PROBE_EXTENSION_NONE)
-		return "this kernel takes no extension programs";
-	if (probe_extension() == PROBE_EXTENSION_STRICT && (err == -EINVAL || err == -EOPNOTSUPP))
-		return "this kernel wants a dispatcher whose slots may change packets, that of "
-		       "xdp-tools 1.5.5 or later";
-	return strerror(-err);
-}
-
-/* Our program as an extension beside those that are in the dispatcher. */
-static int hook_extension(struct session *s, const struct target *target,
-			  const struct xdp_state *now, enum xdp_mode *mode)
-{
-	_cleanup_close_ int fd = -1;
-
-	if (probe_extension() == PROBE_EXTENSION_NONE)
-		return -EOPNOTSUPP;
-	fd = generation_extension(&s->gen, target->role);
-	if (fd < 0)
-		return fd;
-	return xdp_change(s, &target->link, fd, now->role ? now->prog_id : 0, mode);
-}
-
-/* So that an interface that is made anew gets it the same way. */
-static int record_dispatcher(struct session *s, const char *name)
+static int hook_tc(struct session *s, const struct target *target)
 {
 	int err = 0;
 
-	if (!(s->flags & LOADER_DISPATCHER))
-		return 0;
-	if (!record_find(&s->record, name))
-		err = record_set(&s->record, name, XIPSEC_ROLE_NONE);
-	if (!err)
-		record_find(&s->record, name)->dispatcher = true;
-	return err;
-}
-
-static int hook_xdp(struct session *s, const struct target *target, int new_fd, enum xdp_mode *mode)
-{
-	const struct iflist_entry *link = &target->link;
-	struct xdp_state now;
-	int err = xdp_query(link->ifindex, &now);
-
-	if (err)
-		return err;
-	*mode = now.mode;
-	if (enforce_runs(&s->gen, target->role, &now))
-		return 0;
-	if (wants_dispatcher(s, link, &now)) {
-		err = hook_extension(s, target, &now, mode);
-		if (!err)
-			return record_dispatcher(s, link->name);
-		if (now.main_id) {
-			log_error("%s: joining libxdp's dispatcher: %s", link->name,
-				  dispatcher_why(err));
-			return err;
-		}
-		log_warn("%s: no dispatcher: %s; ours is the only XDP program there", link->name,
-			 dispatcher_why(err));
-		*mode = now.mode;
-	} else if (now.n_others) {
-		log_error("%s: programs of others live in a dispatcher whose pins below "
-			  "/sys/fs/bpf/xdp are gone: `xdp-loader unload %s --all`, then attach",
-			  link->name, link->name);
-		return -EBUSY;
+	for (unsigned int i = 0; i < TC_PLACES && !err; i++) {
+		if (tc_place[i].role == target->role)
+			err = hook_place(s, &target->link, &tc_place[i], s->gen.tc[i]);
 	}
-	err = xdp_change(s, link, new_fd, now.main_id, mode);
-	if (err)
-		log_error("%s: attaching %s to XDP: %s%s", link->name, xdp_prog_name(target->role),
-			  strerror(-err),
-			  err == -ERANGE ? "; its MTU is too large for a program without frags"
-					 : "");
 	return err;
 }
 
 int enforce_hooks(struct session *s, const struct target *target)
 {
 	enum xdp_mode mode = XDP_MODE_OFF;
-	int xdp_fd, tc_fd, err;
 	struct xdp_state xdp = {0};
 	struct tc_state tc = {0};
+	int err = vlan_strip_off(s, &target->link);
 
-	enforce_programs(&s->gen, target->role, &xdp_fd, &tc_fd);
-	err = vlan_strip_off(s, &target->link);
 	if (!err)
-		err = hook_tc(s, target, tc_fd);
+		err = hook_tc(s, target);
 	if (!err)
-		err = hook_xdp(s, target, xdp_fd, &mode);
+		err = enforce_xdp(s, target, &mode);
 	if (err)
 		return err;
-	tc_query(target->link.ifindex, tc_point_of(target->role), tc_prog_name(target->role), &tc);
+	tc_query_place(target->link.ifindex, &tc_place[tc_behind(target->role)], &tc);
 	xdp_query(target->link.ifindex, &xdp);
-	log_info("%s: attached as %s (XDP %s%s, TC %s %s, %s)", target->link.name,
+	log_info("%s: attached as %s (XDP %s%s, TC %s, %s)", target->link.name,
 		 role_name(target->role), xdp_mode_name(mode),
 		 xdp.dispatcher ? " in libxdp's dispatcher" : "", tc_kind_name(tc.kind),
-		 target->role == XIPSEC_ROLE_PROTECTED ? "ingress" : "egress", s->gen.name);
+		 s->gen.name);
 	return 0;
 }
 
@@ -391,20 +254,25 @@ int enforce_remove(const struct iflist_entry *link)
 			err = xdp_query(link->ifindex, &xdp);
 		found = 1;
 	}
+	/* What became of the dispatcher that ours was in, when its pins were cleared. */
+	if (!err && xdp.dispatcher && !xdp.n_others && session_role_of(link)) {
+		_cleanup_close_ int fd = bpf_prog_get_fd_by_id(xdp.main_id);
+
+		err = fd < 0 ? -errno : xdp_swap(link->ifindex, xdp.mode, -1, fd);
+	}
 	if (err)
 		return err;
-	for (enum xipsec_role role = XIPSEC_ROLE_PROTECTED; role <= XIPSEC_ROLE_UNPROTECTED;
-	     role++) {
+	for (unsigned int i = TC_PLACES; i--;) {
 		_cleanup_close_ int fd = -1;
 		struct tc_state tc;
 
-		err = tc_query(link->ifindex, tc_point_of(role), tc_prog_name(role), &tc);
+		err = tc_query_place(link->ifindex, &tc_place[i], &tc);
 		if (err)
 			return err;
 		if (!tc.prog_id)
 			continue;
 		fd = bpf_prog_get_fd_by_id(tc.prog_id);
-		err = fd < 0 ? -errno : tc_swap(link->ifindex, tc_point_of(role), tc.kind, -1, fd);
+		err = fd < 0 ? -errno : tc_swap(link->ifindex, tc_place[i].point, tc.kind, -1, fd);
 		if (err)
 			return err;
 		found = 1;

@@ -9,8 +9,8 @@
  * what a driver needs beside the frame. */
 #define ENFORCE_MTU_MAX 3498
 
-/* Descriptors of the programs of a role; they stay the generation's. */
-void enforce_programs(const struct generation *gen, enum xipsec_role role, int *xdp_fd, int *tc_fd);
+/* Descriptor of the XDP program of a role; it stays the generation's. */
+int enforce_program(const struct generation *gen, enum xipsec_role role);
 
 /* Does the hook run the XDP program of this generation: itself, or in a dispatcher one that works
  * on this generation's maps? */
@@ -27,6 +27,10 @@ void enforce_refresh(struct session *s);
 
 /* VLAN stripping, TC, XDP (noted for undo; the caller runs it on failure). */
 int enforce_hooks(struct session *s, const struct target *target);
+
+/* XDP alone (enforce_xdp.c): in libxdp's dispatcher where kernel and libxdp can do that and nobody
+ * wants it otherwise, else as the only program, which is told. *mode: how it is attached. */
+int enforce_xdp(struct session *s, const struct target *target, enum xdp_mode *mode);
 
 /* Its entry in `ifaces` goes. */
 void enforce_forget(struct session *s, const struct target *target);

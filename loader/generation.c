@@ -8,16 +8,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "loader/heritage.h"
+#include "loader/hook_tc.h"
 #include "loader/hook_xdp.h"
 #include "loader/probe.h"
 #include "loader/spd.h"
 #include "loader/spd_names.h"
 #include "xipsec.skel.h"
+#include "xipsec/meta.h"
 
 /* What people find right below PIN_DIR. */
 static const char *const links[] = {
@@ -34,8 +37,9 @@ static const struct {
 } programs[] = {
 	{"xipsec_red", offsetof(struct generation, red)},
 	{"xipsec_black", offsetof(struct generation, black)},
-	{"xipsec_guard", offsetof(struct generation, guard)},
-	{"xipsec_redtc", offsetof(struct generation, redtc)},
+	{"xipsec_guard", offsetof(struct generation, tc[TC_GUARD])},
+	{"xipsec_blacktc", offsetof(struct generation, tc[TC_BLACKTC])},
+	{"xipsec_redtc", offsetof(struct generation, tc[TC_REDTC])},
 };
 
 #define N_PROGRAMS (sizeof(programs) / sizeof(programs[0]))
@@ -190,6 +194,21 @@ static int fill_version(struct xipsec_bpf *skel, __u32 spd_base)
 	return 0;
 }
 
+/* The mark by which this generation's TC programs know what its XDP programs have judged. Never
+ * zero, which means none. */
+static int fill_pass_key(struct xipsec_bpf *skel)
+{
+	int map = bpf_object__find_map_fd_by_name(skel->obj, "pass_key");
+	struct xipsec_passed key = {0};
+	__u32 zero = 0;
+
+	while (!key.word[0]) {
+		if (getrandom(&key, sizeof(key), 0) != (ssize_t)sizeof(key))
+			return -errno;
+	}
+	return bpf_map_update_elem(map, &zero, &key, BPF_ANY) ? -errno : 0;
+}
+
 static int child_id_of(void *arg, const char *name)
 {
 	return datapath_child_id(arg, name);
@@ -266,6 +285,8 @@ static int build_pins(const struct config *config, const struct heritage *herita
 	if (err)
 		return err;
 	err = fill_version(skel, spd_base);
+	if (!err)
+		err = fill_pass_key(skel);
 	if (!err)
 		err = pin_maps(skel, gen->dir);
 	if (!err)

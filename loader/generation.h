@@ -14,7 +14,8 @@
 struct generation {
 	char name[32]; /* "gen-3" */
 	char dir[320];
-	int red, black, guard, redtc; /* program descriptors */
+	int red, black; /* program descriptors */
+	int tc[3];      /* TC_PLACES, loader/hook_tc.h */
 	struct datapath dp;
 };
 

@@ -104,10 +104,8 @@ static bool find_by_interface(unsigned int ifindex, struct heritage *out)
 
 	if (!xdp_query(ifindex, &xdp) && xdp.role && find_by_program(xdp.prog_id, out))
 		return true;
-	for (enum xipsec_role role = XIPSEC_ROLE_PROTECTED; role <= XIPSEC_ROLE_UNPROTECTED;
-	     role++) {
-		if (!tc_query(ifindex, tc_point_of(role), tc_prog_name(role), &tc) &&
-		    find_by_program(tc.prog_id, out))
+	for (unsigned int i = 0; i < TC_PLACES; i++) {
+		if (!tc_query_place(ifindex, &tc_place[i], &tc) && find_by_program(tc.prog_id, out))
 			return true;
 	}
 	return false;

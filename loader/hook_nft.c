@@ -323,8 +323,7 @@ static bool guarded(unsigned int ifindex)
 	struct tc_state tc;
 
 	return !xdp_query(ifindex, &xdp) && xdp.role == XIPSEC_ROLE_UNPROTECTED &&
-	       !tc_query(ifindex, TC_EGRESS, tc_prog_name(XIPSEC_ROLE_UNPROTECTED), &tc) &&
-	       tc.prog_id;
+	       !tc_query_place(ifindex, &tc_place[TC_GUARD], &tc) && tc.prog_id;
 }
 
 static void want_from(const struct record *record, const struct iflist_entry *links, unsigned int n,

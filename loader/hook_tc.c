@@ -54,14 +54,15 @@ static __u32 tcx_type(enum tc_point point)
 	return point == TC_INGRESS ? TCX_ATTACH_INGRESS : TCX_ATTACH_EGRESS;
 }
 
-enum tc_point tc_point_of(enum xipsec_role role)
-{
-	return role == XIPSEC_ROLE_PROTECTED ? TC_INGRESS : TC_EGRESS;
-}
+const struct tc_place tc_place[TC_PLACES] = {
+	[TC_GUARD] = {XIPSEC_ROLE_UNPROTECTED, TC_EGRESS, "xipsec_guard"},
+	[TC_BLACKTC] = {XIPSEC_ROLE_UNPROTECTED, TC_INGRESS, "xipsec_blacktc"},
+	[TC_REDTC] = {XIPSEC_ROLE_PROTECTED, TC_INGRESS, "xipsec_redtc"},
+};
 
-const char *tc_prog_name(enum xipsec_role role)
+unsigned int tc_behind(enum xipsec_role role)
 {
-	return role == XIPSEC_ROLE_PROTECTED ? "xipsec_redtc" : "xipsec_guard";
+	return role == XIPSEC_ROLE_PROTECTED ? TC_REDTC : TC_BLACKTC;
 }
 
 const char *tc_kind_name(enum tc_kind kind)
@@ -130,6 +131,11 @@ int tc_query(unsigned int ifindex, enum tc_point point, const char *prog_name, s
 	else
 		*out = (struct tc_state){.kind = TC_KIND_NONE};
 	return 0;
+}
+
+int tc_query_place(unsigned int ifindex, const struct tc_place *place, struct tc_state *out)
+{
+	return tc_query(ifindex, place->point, place->prog_name, out);
 }
 
 static int tcx_swap(unsigned int ifindex, enum tc_point point, int new_fd, int old_fd)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The TC hooks: the guard on a black interface's egress, the second half of the red program on a
- * red one's ingress. tcx where the kernel has it, clsact otherwise; in both, ours stands first, so
- * that nothing that ends the chain early can go round it.
+ * The TC hooks: the guard on a black interface's egress, and on the ingress of both roles the
+ * program behind XDP. tcx where the kernel has it, clsact otherwise; in both, ours stands first, so
+ * that nothing that ends the chain early can go round it. By no link: a link dies with its pin.
  */
 #ifndef LOADER_HOOK_TC_H
 #define LOADER_HOOK_TC_H
@@ -18,10 +18,27 @@ struct tc_state {
 	__u32 prog_id;
 };
 
-/* Which hook a role has, and its program's name. */
-enum tc_point tc_point_of(enum xipsec_role role);
-const char *tc_prog_name(enum xipsec_role role);
+/* Where a role has a program. */
+struct tc_place {
+	enum xipsec_role role;
+	enum tc_point point;
+	const char *prog_name;
+};
+
+/* In the order in which they are attached: first nothing leaves, then nothing comes in. */
+#define TC_GUARD   0
+#define TC_BLACKTC 1
+#define TC_REDTC   2
+#define TC_PLACES  3
+extern const struct tc_place tc_place[TC_PLACES];
+
+/* The place behind XDP on the ingress of a role, TC_BLACKTC or TC_REDTC. */
+unsigned int tc_behind(enum xipsec_role role);
+
 const char *tc_kind_name(enum tc_kind kind);
+
+/* What is there of ours. 0 or -errno. */
+int tc_query_place(unsigned int ifindex, const struct tc_place *place, struct tc_state *out);
 
 /* The program of that name, if it is attached. 0 or -errno. */
 int tc_query(unsigned int ifindex, enum tc_point point, const char *prog_name,

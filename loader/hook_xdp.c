@@ -111,6 +111,11 @@ static __u32 extension_id(int fd)
 	return info.type == BPF_PROG_TYPE_EXT ? info.id : 0;
 }
 
+bool xdp_is_extension(int fd)
+{
+	return extension_id(fd) != 0;
+}
+
 static int swap_main(unsigned int ifindex, enum xdp_mode mode, int new_fd, int old_fd)
 {
 	__u32 flags = mode == XDP_MODE_GENERIC_SKB ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;

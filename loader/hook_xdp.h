@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The XDP hook of one interface. Programs are attached by plain netlink, not by a link: a link dies
- * with its pin, and clearing bpffs would open the gate. Where programs of others share the
- * interface, ours is an extension in libxdp's dispatcher (loader/dispatcher.h).
+ * The XDP hook of one interface: our program as an extension in libxdp's dispatcher
+ * (loader/dispatcher.h), or alone. Alone it is attached by plain netlink, not by a link: a link
+ * dies with its pin. In a dispatcher it hangs on one; what stands behind XDP then is in
+ * bpf/behind.h.
  */
 #ifndef LOADER_HOOK_XDP_H
 #define LOADER_HOOK_XDP_H
@@ -35,6 +36,9 @@ int xdp_query(unsigned int ifindex, struct xdp_state *out);
  * is added first, then the old one is taken out. In between a packet passes only where both pass
  * it. */
 int xdp_swap(unsigned int ifindex, enum xdp_mode mode, int new_fd, int old_fd);
+
+/* Is this program one for a dispatcher (BPF_PROG_TYPE_EXT)? */
+bool xdp_is_extension(int fd);
 
 const char *xdp_mode_name(enum xdp_mode mode);
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * RUN_DIR/ifaces: which interfaces should be attached, as text, one line each:
- *	NAME protected|unprotected [vlan-strip] [dispatcher]
+ *	NAME protected|unprotected [vlan-strip] [no-dispatcher]
  *
  * Text in RUN_DIR and not a map, so that every ABI reads it, and that it survives a cleared bpffs
  * and an interface that is deleted and made anew. vlan-strip: the interface stripped VLAN tags
- * before it was attached, and gets that back when it is detached. dispatcher: it was attached with
- * --dispatcher.
+ * before it was attached, and gets that back when it is detached. no-dispatcher: it was attached
+ *with
+ * --no-dispatcher.
  */
 #ifndef LOADER_RECORD_H
 #define LOADER_RECORD_H
@@ -18,7 +19,7 @@ struct record_entry {
 	char name[16];
 	enum xipsec_role role;
 	bool vlan_strip;
-	bool dispatcher;
+	bool no_dispatcher;
 };
 
 struct record {

@@ -112,11 +112,9 @@ enum xipsec_role session_role_of(const struct iflist_entry *link)
 
 	if (!xdp_query(link->ifindex, &xdp) && xdp.role)
 		return xdp.role;
-	for (enum xipsec_role role = XIPSEC_ROLE_PROTECTED; role <= XIPSEC_ROLE_UNPROTECTED;
-	     role++) {
-		if (!tc_query(link->ifindex, tc_point_of(role), tc_prog_name(role), &tc) &&
-		    tc.prog_id)
-			return role;
+	for (unsigned int i = 0; i < TC_PLACES; i++) {
+		if (!tc_query_place(link->ifindex, &tc_place[i], &tc) && tc.prog_id)
+			return tc_place[i].role;
 	}
 	return XIPSEC_ROLE_NONE;
 }
@@ -126,15 +124,17 @@ bool session_is_attached(struct session *s, const struct iflist_entry *link, enu
 	struct xipsec_iface iface;
 	struct xdp_state xdp;
 	struct tc_state tc;
-	int xdp_fd, tc_fd;
 
 	if (!s->open || s->built || bpf_map_lookup_elem(s->gen.dp.ifaces, &link->ifindex, &iface) ||
 	    iface.role != role)
 		return false;
-	enforce_programs(&s->gen, role, &xdp_fd, &tc_fd);
-	return !xdp_query(link->ifindex, &xdp) && enforce_runs(&s->gen, role, &xdp) &&
-	       !tc_query(link->ifindex, tc_point_of(role), tc_prog_name(role), &tc) &&
-	       tc.prog_id == session_prog_id(tc_fd);
+	for (unsigned int i = 0; i < TC_PLACES; i++) {
+		if (tc_place[i].role == role &&
+		    (tc_query_place(link->ifindex, &tc_place[i], &tc) || !tc.prog_id ||
+		     tc.prog_id != session_prog_id(s->gen.tc[i])))
+			return false;
+	}
+	return !xdp_query(link->ifindex, &xdp) && enforce_runs(&s->gen, role, &xdp);
 }
 
 /* A new generation takes over every interface that carries programs of ours: the kernel says which

@@ -22,9 +22,9 @@ $(ESPBOX): $(BUILD)/tests/interop/espbox.o $(BUILD)/libworker.a $(BUILD)/libxips
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_WORKER) -o $@
 
-# The next ABI (for upgrades) and the build that can run hostile code in a worker.
+# Another ABI (for upgrades) and the build that can run hostile code in a worker.
 variants:
-	@$(MAKE) --no-print-directory BUILD=$(VARIANT_NEXT) EXTRA_CPPFLAGS=-DXIPSEC_ABI=2 all
+	@$(MAKE) --no-print-directory BUILD=$(VARIANT_NEXT) EXTRA_CPPFLAGS=-DXIPSEC_ABI=1000 all
 	@$(MAKE) --no-print-directory BUILD=$(VARIANT_HOSTILE) EXTRA_CPPFLAGS=-DXIPSEC_HOSTILE all
 
 test-build: all unit-build prog-build test-tools $(ESPBOX)

@@ -16,8 +16,10 @@ struct config;
 
 #define LOADER_UPGRADE 1 /* build a new generation even where the pinned one is of our ABI */
 #define LOADER_GENERIC 2 /* XDP in generic mode, without trying the driver first */
-#define LOADER_DISPATCHER \
-	4 /* XDP in libxdp's dispatcher, so that programs of others can join later */
+/* Whether XDP goes into libxdp's dispatcher, where programs of others can join. Neither: as it was
+ * said for this interface before, or yes. Where that cannot be, ours is alone, which is told. */
+#define LOADER_DISPATCHER    4
+#define LOADER_NO_DISPATCHER 8
 
 struct loader_attach {
 	const char *ifname;    /* NULL: all of interfaces {} in the config */
@@ -58,9 +60,10 @@ struct loader_iface {
 	__u32 mtu;
 	__u32 queues;
 	struct loader_hook xdp;
-	struct loader_hook tc;
-	char fault[160]; /* what makes it unsafe, empty: nothing */
-	char note[160];  /* what should be mended but lets nothing pass, empty: nothing */
+	struct loader_hook tc;    /* egress of black, ingress of red */
+	struct loader_hook tc_in; /* behind XDP; on red the same as tc */
+	char fault[160];          /* what makes it unsafe, empty: nothing */
+	char note[160];           /* what should be mended but lets nothing pass, empty: nothing */
 };
 
 /* What became of `attach --confirm`. */

@@ -5,6 +5,7 @@
  *	map           kind                  key          value                      written by
  *	version       array, 1              0            xipsec_version             loader, once
  *	globals       array, 1, mmapable    0            xipsec_globals             loader
+ *	pass_key      array, 1              0            xipsec_passed              loader, once
  *	ifaces        hash                  ifindex      xipsec_iface               loader, xipsecd
  *	spd           array of maps, 1      0            -> spd_rules               loader, one
  *switch spd_rules     array, 1 (inner)      0            xipsec_spd                 loader, before
@@ -35,7 +36,7 @@
 /* Raised by every change of a map's or the metadata's layout or meaning. The loader builds a new
  * generation beside pins of another ABI, and never reads or writes those. */
 #ifndef XIPSEC_ABI
-#define XIPSEC_ABI 1
+#define XIPSEC_ABI 2
 #endif
 
 #define XIPSEC_SLOTS_MAX    32  /* interfaces with a role */

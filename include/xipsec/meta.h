@@ -43,6 +43,13 @@ struct xipsec_tap_meta {
 	__u32 spd_generation;
 };
 
+/* What XDP leaves before a frame that it lets pass to the stack, for the TC program behind it
+ * (bpf/behind.h): the random number of the map pass_key. All zero: none. */
+struct xipsec_passed {
+	__u32 word[2];
+};
+
+_Static_assert(sizeof(struct xipsec_passed) == 8, "metadata comes in steps of 4");
 _Static_assert(sizeof(struct xipsec_tap_meta) == 12, "two MAC addresses");
 _Static_assert(sizeof(struct xipsec_meta) == 32, "metadata holds at most 32 bytes, in steps of 4");
 

@@ -117,7 +117,9 @@
 	  "IKE on port 4500, read by a worker: nobody speaks it yet")                              \
 	X(REASSEMBLED, "reassembled", DONE,                                                        \
 	  "fragment of this host's own: put together with the others")                             \
-	X(FRAG_LOST, "frag_lost", DROP, "fragment of this host's own that contradicts the others")
+	X(FRAG_LOST, "frag_lost", DROP, "fragment of this host's own that contradicts the others") \
+	/* drops, in the programs behind XDP */                                                    \
+	X(NO_XDP, "no_xdp", DROP, "for a worker, and the XDP program that hands over is gone")
 
 enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,

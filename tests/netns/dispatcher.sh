@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Sharing an interface with another XDP program (xdp-filter) through libxdp's dispatcher: both live
 # on, whoever came first; ours enforces, also while it is upgraded; detach takes only ours away.
-# Where the kernel or libxdp cannot do that: another's program is refused in words, never replaced.
+# Where the kernel or libxdp cannot do that: ours is alone, which is told, and another's program is
+# refused in words, never replaced. In both, when our XDP program is gone, TC judges what comes in.
 #
 #	[ ns A: black0 192.0.2.1 ] === [ ns B: black1 192.0.2.2, 192.0.2.3 ]
 #
@@ -74,6 +75,17 @@ udp_stops()
 	[ "$(udp_in)" = "$before" ]
 }
 enforces() { ping_from 192.0.2.2 && udp_stops; }
+# The gate behind XDP, taken off by force: for the control alone.
+gate_off() { nsa tc filter del dev black0 ingress 2>/dev/null || nsa bpftool net detach tcx_ingress dev black0; }
+closed_without_xdp()
+{
+	local before
+	check "$1: told as unsafe" expect 6 "XDP program xipsec_black is missing" status
+	before=$(reason no_policy)
+	check "$1: bypassed traffic passes, plaintext does not" enforces
+	check "$1: what was dropped has its reason" [ "$(reason no_policy)" -gt "$before" ]
+}
+reason() { xipsec status --json; jq ".reasons[] | select(.name == \"$1\").packets" "$WORK/out"; }
 clear_pins()
 {
 	local index id
@@ -159,10 +171,20 @@ if [ $joined -ne 0 ]; then
 	check "and filters" filters
 	check "no pins were left by that" [ ! -e "$WORK/bpffs/pins" ]
 	nsa xdp-filter unload black0 >/dev/null 2>&1
-	check "asked for: ours is alone, and that is announced" \
-		expect 0 "only XDP program there" attach black0 --role unprotected --dispatcher
-	check "it enforces" enforces
-	check "its kind" [ "$(kind)" = native ]
+	for how in "" --dispatcher; do
+		# shellcheck disable=SC2086
+		check "attach $how: ours is alone, and that is announced" \
+			expect 0 "only XDP program there" attach black0 --role unprotected $how
+		check "attach $how: it enforces" enforces
+		check "attach $how: its kind" [ "$(kind)" = native ]
+		check "attach $how: detach" expect 0 "detached" detach black0
+	done
+	check "alone on purpose" expect 0 "attached as unprotected" attach black0 --role unprotected --no-dispatcher
+	check "that is nothing to announce" [ "$(grep -c "no dispatcher" "$WORK/out")" = 0 ]
+	nsa ip link set dev black0 xdp off
+	closed_without_xdp "taken off by somebody"
+	check "attach mends it" expect 0 "attached as unprotected" attach black0 --role unprotected
+	check "and it enforces" enforces
 	check "detach" expect 0 "detached" detach black0
 	echo "skip dispatcher: Linux $(uname -r) with this libxdp does not run ours in a dispatcher"
 	[ $FAILED -eq 0 ]
@@ -205,7 +227,7 @@ nsa xdp-filter unload black0 >/dev/null 2>&1
 check "nothing is left" [ -z "$(main_id)" ]
 
 # ---------------------------------------------------------------- before xdp-filter
-check "asked for" expect 0 "in libxdp's dispatcher" attach black0 --role unprotected --dispatcher
+check "unasked" expect 0 "in libxdp's dispatcher" attach black0 --role unprotected
 check "status says dispatcher" [ "$(kind)" = dispatcher ]
 check "ours enforces alone" enforces
 filter
@@ -229,10 +251,22 @@ check "and it enforces" enforces
 kill "$daemon" && wait "$daemon"
 daemon=
 xipsec detach black0
-check "again in a dispatcher" expect 0 "in libxdp's dispatcher" attach black0 --role unprotected --dispatcher
+check "again in a dispatcher" expect 0 "in libxdp's dispatcher" attach black0 --role unprotected
 clear_pins
 sleep 1
-check "cleared pins without xipsecd: told as unsafe" expect 6 "XDP program xipsec_black is missing" status
+check "cleared pins without xipsecd: the dispatcher passes everything" [ "$(order)" = "" ]
+closed_without_xdp "cleared pins without xipsecd"
+gate_off
+before=$(udp_in)
+send_udp
+check "control: without the gate behind XDP plaintext comes in" [ "$(udp_in)" -gt "$before" ]
+check "attach puts both back" expect 0 "XDP native, TC" attach black0 --role unprotected
+check "and ours enforces again" enforces
+check "detach after that" expect 0 "detached" detach black0
+check "nothing is left after that" [ -z "$(main_id)" ]
+check "once more in a dispatcher" expect 0 "in libxdp's dispatcher" attach black0 --role unprotected
+clear_pins
+sleep 1
 nsenter --net=/run/netns/"$A" "$BUILD/xipsecd" -c "$WORK/conf" >"$WORK/xipsecd.log" 2>&1 &
 daemon=$!
 comes() { for _ in $(seq 50); do [ "$(kind)" = native ] && return; sleep 0.2; done; return 1; }
@@ -241,5 +275,25 @@ check "and ours enforces" enforces
 kill "$daemon" && wait "$daemon"
 daemon=
 check "detach the last" expect 0 "detached" detach --all
+
+# ---------------------------------------------------------------- a dead dispatcher is ours to take
+check "in a dispatcher once more" expect 0 "in libxdp's dispatcher" attach black0 --role unprotected
+clear_pins
+sleep 1
+check "detach takes what is left of it" expect 0 "detached" detach black0
+check "nothing is left of it" [ -z "$(main_id)" ]
+
+# ---------------------------------------------------------------- alone
+check "both ways at once are refused" expect 2 "not both" attach black0 --role unprotected --dispatcher --no-dispatcher
+check "alone, as asked for" expect 0 "XDP native, TC" attach black0 --role unprotected --no-dispatcher
+check "its kind" [ "$(kind)" = native ]
+nsa ip link set dev black0 xdp off
+closed_without_xdp "taken off by somebody"
+check "attach: alone again, as was said before" expect 0 "XDP native, TC" attach black0 --role unprotected
+check "an upgrade keeps it so" expect 0 "XDP native, TC" attach --all --upgrade
+nsa ip link set dev black0 xdp off
+check "--dispatcher takes that back" expect 0 "in libxdp's dispatcher" attach black0 --role unprotected --dispatcher
+check "an upgrade to alone, with nobody else in it" expect 0 "XDP native, TC" attach --all --upgrade --no-dispatcher
+check "detach in the end" expect 0 "detached" detach --all
 check "nothing is left in the end" [ -z "$(main_id)" ]
 [ $FAILED -eq 0 ]

@@ -7,7 +7,16 @@
 . "$(dirname "$0")/../lib/scenario.sh"
 . "$LIB/leak.sh"
 
-clear_pins() { rm -rf "/sys/fs/bpf/$TOPO-$1"; }
+# libxdp's too, where it runs our programs: their links die then.
+clear_pins()
+{
+	local id
+
+	for id in $(in_ns "gw-$1" bpftool -j net show | jq '.[0].xdp[].id'); do
+		rm -rf /sys/fs/bpf/xdp/dispatch-*-"$id"
+	done
+	rm -rf "/sys/fs/bpf/$TOPO-$1"
+}
 
 clear_and_restart()
 {

@@ -7,7 +7,7 @@
 #	red-a --- gw-a ===[capture; replay from here]=== gw-b --- red-b
 . "$(dirname "$0")/../lib/scenario.sh"
 . "$LIB/replay.sh"
-NEXT=$BUILD/next # the same source, built with XIPSEC_ABI 2
+NEXT=$BUILD/next # the same source, built with another XIPSEC_ABI
 PINS=/sys/fs/bpf/$TOPO-b
 
 states_id() { bpftool -j map show pinned "$PINS/sa_state" | jq .id; }

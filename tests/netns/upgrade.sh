@@ -8,7 +8,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 BUILD=$(realpath "${BUILD:-build}")
 OLD=$BUILD/xipsec
-NEW=$BUILD/next/xipsec # the same source, built with XIPSEC_ABI 2
+NEW=$BUILD/next/xipsec # the same source, built with another XIPSEC_ABI
 NS=xup$$
 WORK=$(mktemp -d /tmp/xipsec-upgrade-XXXXXX)
 PINS=$WORK/bpffs/pins
@@ -34,7 +34,7 @@ old() { ns "$OLD" -c "$WORK/conf" "$@" >"$WORK/out" 2>&1; }
 new() { ns "$NEW" -c "$WORK/conf" "$@" >"$WORK/out" 2>&1; }
 field() { "$1" status --json && jq -r "$2" "$WORK/out"; }
 xdp_of() { ns bpftool -j net show dev "$1" | jq -r '.[0].xdp[0].id // empty'; }
-hooks() { field "$1" '[.interfaces[] | select(.role != "none") | .xdp.prog_id, .tc.prog_id] | sort | join(" ")'; }
+hooks() { field "$1" '[.interfaces[] | select(.role != "none") | .xdp.prog_id, .tc.prog_id, .tc_in.prog_id] | unique | join(" ")'; }
 states() { bpftool -j map show pinned "$PINS/sa_state" | jq .id; }
 generations() { (cd "$PINS" && echo gen-*); }
 
@@ -91,15 +91,15 @@ check "reload refuses another version's pins" grep -q "another version" <(ns "$N
 watcher=$!
 check "attach of the new build upgrades unasked" new attach red0 --role protected
 check "every program is another one" [ -z "$(comm -12 <(tr ' ' '\n' <<<"$was") <(hooks new | tr ' ' '\n'))" ]
-check "all four hooks are there" [ "$(hooks new | wc -w)" = 4 ]
-check "the new ABI rules" [ "$(field new .pinned_abi)" = 2 ]
+check "all five hooks are there" [ "$(hooks new | wc -w)" = 5 ]
+check "the new ABI rules" [ "$(field new .pinned_abi)" = 1000 ]
 check "one generation is left" [ "$(generations)" = gen-2 ]
 check "the new build is safe" new status
 check "its policies are filled" [ "$(field new .rules)" = 1 ]
 
 # ---------------------------------------------------------------- and back
 check "the old build takes over again" old attach --all --upgrade
-check "the old ABI rules" [ "$(field old .pinned_abi)" = 1 ]
+check "the old ABI rules" [ "$(field old ".pinned_abi == .abi and .abi != 1000")" = true ]
 check "one generation is left after the way back" [ "$(generations)" = gen-3 ]
 states=$(states)
 check "same ABI, asked for" old attach --all --upgrade
@@ -135,7 +135,7 @@ check "nothing has changed" [ "$(hooks old) $(field old .generation)" = "$was $g
 rm -rf "${PINS:?}"
 old attach red0 --role protected
 check "after a cleared bpffs all four hooks are of one generation" \
-	[ "$(field old '[.interfaces[] | select(.role != "none") | .xdp.current, .tc.current] | all')" = true ]
+	[ "$(field old '[.interfaces[] | select(.role != "none") | .xdp.current, .tc.current, .tc_in.current] | all')" = true ]
 check "and the states of SAs are found by the programs" [ "$(states)" = "$states" ]
 mkdir "$PINS/gen-99"
 check "a half-built generation is swept at the next upgrade" new attach --all --upgrade

@@ -211,7 +211,7 @@ static inline __u32 reason_counted(const char *name, unsigned int bytes)
 
 /* ------------------------------------------------------------------ running */
 
-enum prog { PROG_RED, PROG_BLACK, PROG_GUARD, PROG_REDTC, PROG_COUNT };
+enum prog { PROG_RED, PROG_BLACK, PROG_GUARD, PROG_REDTC, PROG_BLACKTC, PROG_COUNT };
 
 struct run {
 	/* in */
@@ -235,6 +235,7 @@ static inline struct bpf_program *prog_of(enum prog prog)
 	case PROG_RED: return harness.skel->progs.xipsec_red;
 	case PROG_BLACK: return harness.skel->progs.xipsec_black;
 	case PROG_GUARD: return harness.skel->progs.xipsec_guard;
+	case PROG_BLACKTC: return harness.skel->progs.xipsec_blacktc;
 	default: return harness.skel->progs.xipsec_redtc;
 	}
 }
@@ -308,7 +309,10 @@ static inline int action_of(enum prog prog, __u32 reason)
 	bool xdp = prog == PROG_RED || prog == PROG_BLACK;
 
 	switch (reason_kind(reason)) {
-	case XIPSEC_KIND_PASS: return xdp ? XDP_PASS : TC_ACT_OK;
+	case XIPSEC_KIND_PASS:
+		if (xdp)
+			return XDP_PASS;
+		return prog == PROG_GUARD ? TC_ACT_OK : TC_ACT_UNSPEC;
 	case XIPSEC_KIND_STEER: return xdp ? XDP_REDIRECT : TC_ACT_REDIRECT;
 	default: return xdp ? XDP_DROP : TC_ACT_SHOT;
 	}
@@ -342,6 +346,16 @@ static inline int xsk_make(void)
 	assert_int_equal(setsockopt(fd, SOL_XDP, XDP_UMEM_FILL_RING, &ring, sizeof(ring)), 0);
 	assert_int_equal(setsockopt(fd, SOL_XDP, XDP_RX_RING, &ring, sizeof(ring)), 0);
 	return fd;
+}
+
+/* The mark of what XDP passed, as the loader makes it. */
+static const struct xipsec_passed pass_mark = {{0x01020304, 0xfefdfcfb}};
+
+static inline void pass_mark_set(const struct xipsec_passed *mark)
+{
+	__u32 zero = 0;
+
+	map_set(harness.skel->maps.pass_key, &zero, mark);
 }
 
 static inline int xdp_nothing_load(void)
@@ -420,6 +434,7 @@ static inline int harness_setup(void **state)
 	sockets_place();
 	iface_set(harness.red, XIPSEC_ROLE_PROTECTED, RED_SLOT);
 	iface_set(harness.black, XIPSEC_ROLE_UNPROTECTED, BLACK_SLOT);
+	pass_mark_set(&pass_mark);
 	counters_clear(harness.skel->maps.reasons);
 	return 0;
 }

@@ -103,13 +103,12 @@ static int tc_tagger_load(void)
 			     sizeof(insns) / sizeof(insns[0]), NULL);
 }
 
-/* Writes `magic` into four bytes of metadata and passes: the place of xipsec_red when it will
- * have chosen the kernel's engine. */
-static int xdp_magic_load(__u32 magic)
+/* Writes n words of metadata before the frame and passes it. */
+static int xdp_meta_load(const __u32 *word, int n)
 {
-	struct bpf_insn insns[] = {
+	struct bpf_insn insns[16] = {
 		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_6, .src_reg = BPF_REG_1},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = -4},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = -4 * n},
 		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_xdp_adjust_meta},
 		{.code = BPF_LDX | BPF_MEM | BPF_W,
 		 .dst_reg = BPF_REG_2,
@@ -120,18 +119,28 @@ static int xdp_magic_load(__u32 magic)
 		 .src_reg = BPF_REG_6,
 		 .off = offsetof(struct xdp_md, data)},
 		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_4, .src_reg = BPF_REG_2},
-		{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_4, .imm = 4},
+		{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_4, .imm = 4 * n},
 		{.code = BPF_JMP | BPF_JGT | BPF_X,
 		 .dst_reg = BPF_REG_4,
 		 .src_reg = BPF_REG_3,
-		 .off = 1},
-		{.code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = BPF_REG_2, .imm = magic},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
-		{.code = BPF_JMP | BPF_EXIT},
+		 .off = n},
 	};
+	int at = 8;
 
-	return bpf_prog_load(BPF_PROG_TYPE_XDP, "magic", "GPL", insns,
-			     sizeof(insns) / sizeof(insns[0]), NULL);
+	for (int i = 0; i < n; i++)
+		insns[at++] = (struct bpf_insn){.code = BPF_ST | BPF_MEM | BPF_W,
+						.dst_reg = BPF_REG_2,
+						.off = 4 * i,
+						.imm = word[i]};
+	insns[at++] = (struct bpf_insn){
+		.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS};
+	insns[at++] = (struct bpf_insn){.code = BPF_JMP | BPF_EXIT};
+	return bpf_prog_load(BPF_PROG_TYPE_XDP, "meta", "GPL", insns, at, NULL);
+}
+
+static int xdp_magic_load(__u32 magic)
+{
+	return xdp_meta_load(&magic, 1);
 }
 
 static void xdp_replace(__u32 ifindex, int prog_fd)
@@ -157,6 +166,10 @@ static int setup(void **state)
 	spd_set(rules, 2, 1);
 	tc_attach(harness.red, BPF_TC_INGRESS, bpf_program__fd(prog_of(PROG_REDTC)), 2);
 	tc_attach(harness.black, BPF_TC_EGRESS, bpf_program__fd(prog_of(PROG_GUARD)), 2);
+	tc_attach(harness.black, BPF_TC_INGRESS, bpf_program__fd(prog_of(PROG_BLACKTC)), 2);
+	/* so that the stack takes what is to PACKET_MAC */
+	shell("ip link set b0 address 02:00:00:00:00:01 && "
+	      "sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.b0.rp_filter=0");
 	/* The stack's own ND and MLD would be counted between ours. */
 	shell("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 && "
 	      "ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:22 dev b0");
@@ -164,8 +177,8 @@ static int setup(void **state)
 	return 0;
 }
 
-/* redtc: our magic without a meaning ends there; another program's metadata is not ours. The packet
- * is for a red neighbour's neighbour: the stack has no way for it, nothing else is counted. */
+/* redtc: our magic without a meaning ends there; another program's metadata is not ours, so its
+ * frame is judged. */
 static void test_metadata(void **state)
 {
 	const struct packet_spec spec = {
@@ -179,11 +192,127 @@ static void test_metadata(void **state)
 	xdp_replace(harness.red, xdp_magic_load(0x12345678));
 	settle();
 	frame_send("r1", &spec, &len);
-	usleep(200000);
-	assert_int_equal(
-		counter_sum(harness.skel->maps.reasons, XIPSEC_REASON_ENGINE_CLOSED).packets, 0);
+	assert_counted("another's magic", XIPSEC_REASON_NOT_OUTBOUND, len);
 	xdp_replace(harness.red, xdp_nothing_load());
 	settle();
+}
+
+/* How often a reason was counted, once nothing more comes. */
+static __u64 counted(__u32 reason)
+{
+	struct xipsec_counter sum;
+
+	usleep(200000);
+	sum = counter_sum(harness.skel->maps.reasons, reason);
+	counters_clear(harness.skel->maps.reasons);
+	return sum.packets;
+}
+
+static int stack_socket(__u16 port)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+/* Did a datagram come as far as this socket? */
+static bool stack_has(int fd)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	char data[64];
+
+	return poll(&pfd, 1, 200) > 0 && recv(fd, data, sizeof(data), 0) >= 0;
+}
+
+#define FROM_BYPASSED .src = "10.3.0.5", .dst = "192.0.2.1", .proto = IPPROTO_UDP, .sport = 5
+#define FROM_NOWHERE  .src = "10.8.0.5", .dst = "192.0.2.1", .proto = IPPROTO_UDP, .sport = 5
+
+/* The mark lives from XDP to TC, also under a tap and through the untagging of a VLAN: what passes
+ * is counted once, and arrives. What is dropped in XDP never comes to TC. */
+static void test_mark_lives(void **state)
+{
+	const struct packet_spec pass = {FROM_BYPASSED, .dport = 7777};
+	const struct packet_spec tagged = {FROM_BYPASSED, .dport = 7777, .vlans = 1};
+	const struct packet_spec drop = {FROM_NOWHERE, .dport = 7777};
+	int fd = stack_socket(7777), tap;
+	unsigned int len;
+
+	xdp_replace(harness.black, bpf_program__fd(prog_of(PROG_BLACK)));
+	settle();
+	frame_send("b1", &pass, &len);
+	assert_true(stack_has(fd));
+	assert_int_equal(counted(XIPSEC_REASON_BYPASS_IN), 1);
+	frame_send("b1", &tagged, &len);
+	assert_int_equal(counted(XIPSEC_REASON_BYPASS_IN), 1);
+	frame_send("b1", &drop, &len);
+	assert_false(stack_has(fd));
+	assert_int_equal(counted(XIPSEC_REASON_NO_POLICY), 1);
+	tap = frame_socket("b0");
+	frame_send("b1", &pass, &len);
+	assert_true(stack_has(fd));
+	assert_int_equal(counted(XIPSEC_REASON_BYPASS_IN), 1);
+	close(tap);
+	close(fd);
+	xdp_replace(harness.black, xdp_nothing_load());
+	settle();
+}
+
+/* With the program gone, or another in its place, TC judges. */
+static void test_no_xdp(void **state)
+{
+	const struct packet_spec pass = {FROM_BYPASSED, .dport = 7777};
+	const struct packet_spec drop = {FROM_NOWHERE, .dport = 7777};
+	const struct packet_spec tagged = {FROM_NOWHERE, .dport = 7777, .vlans = 2};
+	int fd = stack_socket(7777);
+	unsigned int len;
+
+	frame_send("b1", &pass, &len);
+	assert_true(stack_has(fd));
+	assert_int_equal(counted(XIPSEC_REASON_BYPASS_IN), 1);
+	frame_send("b1", &drop, &len);
+	assert_false(stack_has(fd));
+	assert_int_equal(counted(XIPSEC_REASON_NO_POLICY), 1);
+	frame_send("b1", &tagged, &len);
+	assert_int_equal(counted(XIPSEC_REASON_NO_POLICY), 1);
+	close(fd);
+}
+
+/* Metadata that is not the mark opens nothing; the mark itself does, which shows that it is what
+ * the others lack. */
+static void test_forged_mark(void **state)
+{
+	const struct packet_spec drop = {FROM_NOWHERE, .dport = 7777};
+	__u32 forged[3] = {pass_mark.word[0], pass_mark.word[1] ^ 1};
+	static const struct xipsec_passed none;
+	int fd = stack_socket(7777);
+	unsigned int len;
+
+	for (int n = 1; n <= 3; n++) {
+		xdp_replace(harness.black, xdp_meta_load(forged, n));
+		settle();
+		frame_send("b1", &drop, &len);
+		assert_false(stack_has(fd));
+		assert_int_equal(counted(XIPSEC_REASON_NO_POLICY), 1);
+	}
+	xdp_replace(harness.black, xdp_meta_load(pass_mark.word, 2));
+	settle();
+	frame_send("b1", &drop, &len);
+	assert_true(stack_has(fd));
+	assert_int_equal(counted(XIPSEC_REASON_NO_POLICY), 0);
+	/* A map that nobody filled trusts nobody, not even zeros. */
+	pass_mark_set(&none);
+	xdp_replace(harness.black, xdp_meta_load(none.word, 2));
+	settle();
+	frame_send("b1", &drop, &len);
+	assert_false(stack_has(fd));
+	assert_int_equal(counted(XIPSEC_REASON_NO_POLICY), 1);
+	pass_mark_set(&pass_mark);
+	xdp_replace(harness.black, xdp_nothing_load());
+	settle();
+	close(fd);
 }
 
 /* A tag beside the frame is a tag: with it and two more in the frame there are three. */
@@ -273,6 +402,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_metadata),
+		cmocka_unit_test(test_mark_lives),
+		cmocka_unit_test(test_no_xdp),
+		cmocka_unit_test(test_forged_mark),
 		cmocka_unit_test(test_tag_beside_the_frame),
 		cmocka_unit_test(test_own_traffic),
 		cmocka_unit_test(test_skb_in_pieces),

@@ -23,6 +23,7 @@
 #include "lib/log.h"
 #include "loader/attach.h"
 #include "loader/datapath.h"
+#include "loader/hook_tc.h"
 #include "loader/iflist.h"
 #include "xipsec/maps.h"
 
@@ -163,6 +164,25 @@ static void lost_a_program(void **state)
 	assert_int_equal(faults(), 1);
 	assert_int_equal(attach_repair(config), 1);
 	assert_int_equal(faults(), 0);
+}
+
+static void lost_the_one_behind_xdp(void **state)
+{
+	unsigned int ifindex = entry("blk0").ifindex;
+	struct tc_state now;
+	int fd;
+
+	assert_int_equal(tc_query_place(ifindex, &tc_place[TC_BLACKTC], &now), 0);
+	assert_int_not_equal(now.prog_id, 0);
+	fd = bpf_prog_get_fd_by_id(now.prog_id);
+	assert_true(fd >= 0);
+	assert_int_equal(tc_swap(ifindex, TC_INGRESS, now.kind, -1, fd), 0);
+	close(fd);
+	assert_int_equal(faults(), 1);
+	assert_int_equal(attach_repair(config), 1);
+	assert_int_equal(faults(), 0);
+	assert_int_equal(tc_query_place(ifindex, &tc_place[TC_BLACKTC], &now), 0);
+	assert_int_not_equal(now.prog_id, 0);
 }
 
 /* Programs live on without pins; a new generation takes all of them over. */
@@ -350,6 +370,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(made_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(made_anew_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(lost_a_program, setup, teardown),
+		cmocka_unit_test_setup_teardown(lost_the_one_behind_xdp, setup, teardown),
 		cmocka_unit_test_setup_teardown(pins_are_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(cannot_be_mended, setup, teardown),
 		cmocka_unit_test_setup_teardown(mac_changes, setup, teardown),

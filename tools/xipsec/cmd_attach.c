@@ -33,7 +33,16 @@ static int parse_seconds(const char *text, unsigned int *seconds)
 	return 0;
 }
 
-enum { OPT_ROLE = 1, OPT_CONFIRM, OPT_UPGRADE, OPT_GENERIC, OPT_DISPATCHER, OPT_ALL, OPT_CONFIG };
+enum {
+	OPT_ROLE = 1,
+	OPT_CONFIRM,
+	OPT_UPGRADE,
+	OPT_GENERIC,
+	OPT_DISPATCHER,
+	OPT_ALONE,
+	OPT_ALL,
+	OPT_CONFIG
+};
 
 static const struct option options[] = {
 	{"role", required_argument, NULL, OPT_ROLE},
@@ -41,6 +50,7 @@ static const struct option options[] = {
 	{"upgrade", no_argument, NULL, OPT_UPGRADE},
 	{"generic", no_argument, NULL, OPT_GENERIC},
 	{"dispatcher", no_argument, NULL, OPT_DISPATCHER},
+	{"no-dispatcher", no_argument, NULL, OPT_ALONE},
 	{"all", no_argument, NULL, OPT_ALL},
 	{"config", required_argument, NULL, OPT_CONFIG},
 	{0},
@@ -74,12 +84,18 @@ static int parse_args(int argc, char **argv, struct attach_args *args)
 			args->what.flags |= LOADER_GENERIC;
 		else if (opt == OPT_DISPATCHER)
 			args->what.flags |= LOADER_DISPATCHER;
+		else if (opt == OPT_ALONE)
+			args->what.flags |= LOADER_NO_DISPATCHER;
 		else if (opt == OPT_ALL)
 			args->all = 1;
 		else if (opt == OPT_CONFIG)
 			args->config_path = optarg;
 		else if (opt == '?')
 			return -EINVAL;
+	}
+	if ((args->what.flags & LOADER_DISPATCHER) && (args->what.flags & LOADER_NO_DISPATCHER)) {
+		log_error("attach: --dispatcher or --no-dispatcher, not both");
+		return -EINVAL;
 	}
 	if (optind < argc)
 		args->what.ifname = argv[optind++];
@@ -153,9 +169,11 @@ const struct command cmd_attach = {
 		"                     switch every attached interface to them (done unasked where\n"
 		"                     the pins are of another version)\n"
 		"  --generic          XDP in generic mode, for drivers without XDP metadata\n"
-		"  --dispatcher       XDP in libxdp's dispatcher, so that XDP programs of others\n"
-		"                     can come later; done unasked where such a dispatcher is\n"
-		"                     attached. Hangs on pins below /sys/fs/bpf/xdp\n"
+		"  --no-dispatcher    XDP as the only program of the interface. Default: in\n"
+		"                     libxdp's dispatcher, beside the XDP programs of others, "
+		"where\n"
+		"                     kernel and libxdp can do that; else alone, which is told\n"
+		"  --dispatcher       takes an earlier --no-dispatcher back: both are remembered\n"
 		"  --config FILE      as the global -c\n"
 		"\n"
 		"Exit: 0 attached, 1 failed, 2 usage, 3 config, 4 attached already.\n",

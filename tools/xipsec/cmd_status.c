@@ -84,6 +84,7 @@ static struct json_object *iface_json(const struct loader_iface *iface)
 	put_u64(to, "queues", iface->queues);
 	json_object_object_add(to, "xdp", hook_json(&iface->xdp));
 	json_object_object_add(to, "tc", hook_json(&iface->tc));
+	json_object_object_add(to, "tc_in", hook_json(&iface->tc_in));
 	put_text(to, "fault", iface->fault);
 	put_text(to, "note", iface->note);
 	return to;

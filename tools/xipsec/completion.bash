@@ -78,7 +78,7 @@ _xipsec()
 
 	case $command in
 	'') words="$commands --config --help --version" ;;
-	attach) words="$(_xipsec_interfaces) --role --all --confirm --upgrade --generic --dispatcher" ;;
+	attach) words="$(_xipsec_interfaces) --role --all --confirm --upgrade --generic --dispatcher --no-dispatcher" ;;
 	detach) words="$(_xipsec_interfaces) --all" ;;
 	status) words='--json --all' ;;
 	policy) words='--json' ;;

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The TC programs behind XDP, and the mark by which they know what XDP has judged.
+ *
+ * An XDP program can be gone while its interface is up: somebody takes it off, or its slot in
+ * libxdp's dispatcher dies with a pin. TC programs hang on no link (loader/hook_tc.h). So XDP
+ * leaves 8 bytes before each frame that it lets pass, and TC lets pass what carries them; what does
+ * not is judged by the same steps and the same maps, once more or for the first time. What only XDP
+ * can do, handing a frame to a worker, ends as no_xdp.
+ *
+ * The mark is a random number of this generation, which stands in the map pass_key. It opens
+ * nothing to who cannot read that map, so it does not matter who can put metadata before a frame (a
+ * veth's other end can), and a mark of another generation counts as none. A mark that gets lost on
+ * the way costs the frame a second look and a second count, not its passage: drivers and kernels
+ * may drop metadata, programs of others behind ours may push it away.
+ *
+ * Of one length and one value, it does not keep GRO from merging.
+ */
+#ifndef BPF_BEHIND_H
+#define BPF_BEHIND_H
+
+#include "bpf/count.h"
+#include "bpf/parse.h"
+#include "xipsec/meta.h"
+
+enum hook { HOOK_XDP, HOOK_TC };
+
+/* Headers are read from the linear part; this much is made linear where less is. Longer chains
+ * than that in scattered skbs are dropped as malformed. */
+#define TC_LINEAR 256U
+
+/* Direction of failure: closed, a pull that fails leaves the header short. */
+static __always_inline void tc_load(struct __sk_buff *skb, struct pkt *pkt)
+{
+	__u32 want = skb->len < TC_LINEAR ? skb->len : TC_LINEAR;
+
+	if (skb->data_end - skb->data < want)
+		bpf_skb_pull_data(skb, want);
+	__builtin_memset(pkt, 0, sizeof(*pkt));
+	pkt->data = (void *)(long)skb->data;
+	pkt->data_end = (void *)(long)skb->data_end;
+	pkt->len = skb->len;
+	pkt->ifindex = skb->ifindex;
+	/* The stack counts from 1; 0 is not known, which was queue 0 if there is but one. */
+	pkt->queue = skb->queue_mapping ? skb->queue_mapping - 1 : 0;
+}
+
+/* VLAN tags that the kernel has taken off the frame. */
+static __always_inline __u32 tags_taken(const struct __sk_buff *skb)
+{
+	return skb->vlan_present ? 1 : 0;
+}
+
+/* The mark in force; NULL: none was made. */
+static __always_inline const struct xipsec_passed *behind_key(void)
+{
+	__u32 zero = 0;
+	const struct xipsec_passed *key = bpf_map_lookup_elem(&pass_key, &zero);
+
+	return key && (key->word[0] | key->word[1]) ? key : NULL;
+}
+
+/* XDP, with every decision: what passes carries the mark and no other metadata. Moves packet
+ * pointers. Direction of failure: judged again. */
+static __always_inline void behind_mark(struct xdp_md *ctx, __u32 reason)
+{
+	const struct xipsec_passed *key;
+	struct xipsec_passed *mark;
+	long there;
+
+	if (!reason_passes(reason))
+		return;
+	key = behind_key();
+	if (!key)
+		return;
+	/* Read early, a half of a pointer would be spilled, which the verifier refuses. */
+	asm volatile("" ::: "memory");
+	there = (long)ctx->data - (long)ctx->data_meta;
+	if (bpf_xdp_adjust_meta(ctx, there - (long)sizeof(*mark)))
+		return;
+	mark = (void *)(long)ctx->data_meta;
+	if ((void *)(mark + 1) <= (void *)(long)ctx->data)
+		*mark = *key;
+}
+
+/* TC, before anything moves the skb's bytes: the kernel drops metadata then. */
+static __always_inline int behind_is_marked(const struct __sk_buff *skb)
+{
+	const struct xipsec_passed *mark = (void *)(long)skb->data_meta;
+	const struct xipsec_passed *key;
+
+	if ((void *)(mark + 1) > (void *)(long)skb->data)
+		return 0;
+	key = behind_key();
+	return key && mark->word[0] == key->word[0] && mark->word[1] == key->word[1];
+}
+
+/* A verdict for a worker before a frame that went to the stack. */
+static __always_inline int behind_is_verdict(const struct __sk_buff *skb)
+{
+	const __u32 *magic = (void *)(long)skb->data_meta;
+
+	return (void *)(magic + 1) <= (void *)(long)skb->data && *magic == XIPSEC_META_MAGIC;
+}
+
+/* Where XDP was not: what passes goes on to the programs of others at this hook. */
+static __always_inline int behind_finish(__u32 reason, __u32 bytes)
+{
+	int action = tc_finish(reason, bytes);
+
+	return action == TC_ACT_OK ? TC_ACT_UNSPEC : action;
+}
+
+#endif
