@@ -120,7 +120,9 @@ PROG := $(patsubst tests/prog/%.c,$(BUILD)/tests/prog/%,$(wildcard tests/prog/te
 TESTLIB_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/lib/*.c))
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TESTLIB_OBJS) $(BUILD)/libworker.a $(BUILD)/libloader.a \
 		     $(BUILD)/libiked.a $(BUILD)/libxipsec.a
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_TEST) -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS_TEST) -o $@
+# The engine's tests are two engines and a network.
+$(filter $(BUILD)/tests/unit/test_engine%,$(UNIT)): $(BUILD)/tests/unit/ike_sim.o
 $(BUILD)/tests/prog/%: $(BUILD)/tests/prog/%.o $(TESTLIB_OBJS) $(BUILD)/libloader.a $(BUILD)/libxipsec.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_TEST) -o $@
 $(BUILD)/tests/prog/%.o: | $(SKELS)

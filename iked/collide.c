@@ -32,7 +32,7 @@ enum collide_answer collide(enum collide_ask ask, enum collide_doing doing, bool
 	if (known || answer == ANSWER_TEMPORARY)
 		return answer;
 	if (ask == ASK_CHILD_REKEY)
-		return ANSWER_NOT_FOUND;
+		return doing == DOING_CHILD ? ANSWER_TEMPORARY : ANSWER_NOT_FOUND;
 	if (ask == ASK_CHILD_CLOSE)
 		return ANSWER_EMPTY;
 	return answer;

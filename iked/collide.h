@@ -40,8 +40,11 @@ enum collide_answer {
 	ANSWER_NOT_FOUND, /* CHILD_SA_NOT_FOUND */
 };
 
-/* `known`: is there the child that the request is about? Only counts for rekeys and closes of a
- * child. */
+/*
+ * `known`: is there the child that the request is about? Only counts for rekeys and closes of a
+ * child. While we make one ourselves, an unknown one may be that: its answer is still under way,
+ * and the peer will find us wiser later.
+ */
 enum collide_answer collide(enum collide_ask ask, enum collide_doing doing, bool known);
 
 /*

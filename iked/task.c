@@ -84,7 +84,10 @@ static bool may_begin(const struct ike_sa *ike, const struct task *task)
 {
 	if (task->not_before > ike_now(ike))
 		return false;
-	return task->kind != TASK_IKE_REKEY || !ike->peers;
+	if (!ike->peers)
+		return true;
+	/* Nor a child that the peer is rekeying: when that is done, it has another. */
+	return task->kind != TASK_IKE_REKEY && (!task->child || ike->peers->rekeys != task->child);
 }
 
 static bool begin(struct ike_sa *ike, struct task *task)

@@ -161,9 +161,15 @@ static void refused(struct xchg *x, const struct ike_notify *error)
  */
 static bool loses(const struct xchg *x)
 {
+	const struct engine *engine = x->ike->engine;
 	struct bytes rival = nonce_view(&x->rival_nonce);
 
-	return x->rival && child_by_id(x->ike->engine, x->rival) &&
+	if (!x->rival)
+		return false;
+	/* Who deletes what was rekeyed has won, and may have gone on to the next since then. */
+	if (!child_by_id(engine, x->rekeys))
+		return true;
+	return child_by_id(engine, x->rival) &&
 	       collide_loses(nonce_view(&x->nonce_i), nonce_view(&x->nonce_r), rival, rival);
 }
 
@@ -212,11 +218,26 @@ static void half_made(struct xchg *x, int err, const char *text)
 	xchg_done(x, err, text);
 }
 
+static bool doomed(const struct xchg *x)
+{
+	for (unsigned int i = 0; i < x->n_doomed; i++)
+		if (x->doomed[i] == x->child->spi_out)
+			return true;
+	return false;
+}
+
 static void installed(struct xchg *x, int err, const char *text)
 {
 	struct ike_sa *ike = x->ike;
+	struct child_sa *old = child_by_id(ike->engine, x->rekeys);
 
-	if (err)
+	if (doomed(x)) {
+		/* made and deleted before we heard of it, and not for the sake of the old one */
+		if (old)
+			ike_task_child(ike, TASK_CHILD_CLOSE, old);
+		err = -ECONNRESET;
+		text = "the peer has deleted it again";
+	} else if (err)
 		half_made(x, err, text);
 	else if (loses(x))
 		lost(x);
@@ -271,6 +292,8 @@ static void peers_installed(struct xchg *x, int err, const char *text)
 	struct ike_sa *ike = x->ike;
 	struct child_sa *old = child_by_id(ike->engine, x->rekeys), *fresh;
 	bool rival = ike->ours && ike->ours->rival == x->child->id;
+	/* Our own exchange has won while xipsecd was at work. */
+	bool redundant = x->child->state == CHILD_REPLACED;
 
 	if (err) {
 		ike_log(ike, LOG_LEVEL_ERROR, "child %s: xipsecd refused it: %s",
@@ -282,9 +305,11 @@ static void peers_installed(struct xchg *x, int err, const char *text)
 	xchg_open(x);
 	child_answer(x);
 	fresh = child_made(x);
+	if (redundant)
+		child_replaced(fresh, NULL);
 	if (!old)
 		old = unique_twin(ike, fresh->cfg);
-	if (old)
+	if (old && !redundant)
 		old->successor = fresh->id;
 	if (x->rekeys)
 		engine_count(ike->engine, ike->conn, ENGINE_CHILD_REKEY);
@@ -335,6 +360,8 @@ void x_child_request(struct xchg *x, const struct ike_msg *msg)
 	if (n && n->spi.len == sizeof(spi)) {
 		memcpy(&spi, n->spi.data, sizeof(spi));
 		old = child_by_spi_out(ike, spi);
+		if (old && old->state == CHILD_MAKING)
+			old = NULL;
 	}
 	answer = collide(n ? ASK_CHILD_REKEY : ASK_CHILD_NEW, ike_doing(ike, old), old);
 	if (answer == ANSWER_TEMPORARY) {

@@ -98,6 +98,15 @@ static void close_child(struct child_sa *child, struct closed *closed)
 	child_free(child, false);
 }
 
+/* The answer that tells us of it has not come yet: remember it, or it would live on here alone. */
+static void note_doomed(struct ike_sa *ike, __be32 spi)
+{
+	struct xchg *ours = ike->ours;
+
+	if (ours && ours->child && ours->n_doomed < XCHG_DOOMED_MAX)
+		ours->doomed[ours->n_doomed++] = spi;
+}
+
 /* One Delete payload of ours answers one of theirs, with the other halves (1.4.1). */
 static void close_children(struct xchg *x, const struct ike_delete *del, struct closed *closed)
 {
@@ -106,11 +115,15 @@ static void close_children(struct xchg *x, const struct ike_delete *del, struct 
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < del->n && n < IKE_CHILDREN_MAX; i++) {
-		struct child_sa *child = child_by_spi_out(ike, ike_delete_spi(del, i));
+		__be32 spi = ike_delete_spi(del, i);
+		struct child_sa *child = child_by_spi_out(ike, spi);
 		enum collide_answer answer = collide(ASK_CHILD_CLOSE, ike_doing(ike, child), child);
 
-		if (answer == ANSWER_EMPTY || child->state == CHILD_MAKING ||
-		    protocol_of(child) != del->protocol)
+		if (!child || child->state == CHILD_MAKING) {
+			note_doomed(ike, spi);
+			continue;
+		}
+		if (answer == ANSWER_EMPTY || protocol_of(child) != del->protocol)
 			continue;
 		spis[n++] = child->spi_in;
 		close_child(child, closed);

@@ -132,8 +132,10 @@ static void settle(struct xchg *x)
 	struct ike_sa *old = x->ike, *fresh = x->fresh;
 	struct ike_sa *rival = x->rival ? ike_by_id(old->engine, x->rival) : NULL;
 	struct bytes lower = nonce_view(&x->rival_nonce);
-	bool loses = rival &&
-		     collide_loses(nonce_view(&x->nonce_i), nonce_view(&x->nonce_r), lower, lower);
+	/* Replaced meanwhile: the peer has used its own. */
+	bool replaced = old->state == IKE_REPLACED;
+	bool loses = replaced || (rival && collide_loses(nonce_view(&x->nonce_i),
+							 nonce_view(&x->nonce_r), lower, lower));
 
 	x->fresh = NULL;
 	ike_up(fresh);
@@ -141,7 +143,8 @@ static void settle(struct xchg *x)
 	xchg_free(x);
 	engine_count(old->engine, old->conn, ENGINE_IKE_REKEY_INIT);
 	if (loses) {
-		ike_inherit(old, rival);
+		if (!replaced)
+			ike_inherit(old, rival);
 		ike_log(fresh, LOG_LEVEL_INFO,
 			"one too many, for the peer rekeyed at the same time");
 		fresh->from = 0;
@@ -175,15 +178,20 @@ static bool wants_group(struct xchg *x, const struct ike_notify *n)
 static void refused(struct xchg *x, const struct ike_notify *error)
 {
 	struct ike_sa *ike = x->ike;
+	struct ike_sa *rival = x->rival ? ike_by_id(ike->engine, x->rival) : NULL;
 	const char *name = ike_notify_name(error->type);
 
-	if (error->type == IKE_N_INVALID_KE_PAYLOAD && wants_group(x, error)) {
-		x_again(x, 0);
-		xchg_free(x);
-	} else if (x->rival) {
-		/* The peer has rekeyed it, and is about to close it: its delete decides. */
+	if (ike->state != IKE_UP) {
 		xchg_done(x, 0, "");
 		xchg_free(x);
+	} else if (error->type == IKE_N_INVALID_KE_PAYLOAD && !rival && wants_group(x, error)) {
+		x_again(x, 0);
+		xchg_free(x);
+	} else if (rival) {
+		/* The peer rekeyed it without having seen that we do, and is about to close it. */
+		xchg_done(x, 0, "");
+		xchg_free(x);
+		ike_inherit(ike, rival);
 	} else if (error->type == IKE_N_TEMPORARY_FAILURE) {
 		x_temporary(x);
 		xchg_free(x);

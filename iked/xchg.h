@@ -13,6 +13,8 @@
 #include "iked/dh.h"
 #include "iked/ike_sa.h"
 
+#define XCHG_DOOMED_MAX 8
+
 struct nonce {
 	__u16 len;
 	__u8 data[IKE_NONCE_MAX];
@@ -52,6 +54,10 @@ struct xchg {
 	 * its two nonces. */
 	__u32 rival;
 	struct nonce rival_nonce;
+
+	/* What the peer deleted while we waited for its answer: one of them may be what it made. */
+	__be32 doomed[XCHG_DOOMED_MAX];
+	unsigned int n_doomed;
 
 	struct ike_out out; /* what it sends, as far as it is */
 	/* After child_install(). */

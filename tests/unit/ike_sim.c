@@ -1,0 +1,787 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/unit/ike_sim.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "iked/auth.h"
+#include "lib/alg.h"
+
+enum kind {
+	EV_MESSAGE,
+	EV_SADB,
+	EV_SA_ANSWER,
+	EV_AUTH,
+	EV_PSK,
+	EV_PATHS,
+	EV_ESP,
+	EV_USED,
+	EV_PROBE
+};
+
+struct sim_event {
+	__u64 due, seq;
+	enum kind kind;
+	int to;
+	struct ike_path path;
+	__u64 id;
+	int err;
+	__u8 method;
+	size_t len;
+	__u8 *data; /* owned */
+};
+
+/* ------------------------------------------------------------------ chance and time */
+
+__u64 sim_random(struct sim *sim)
+{
+	/* splitmix64 */
+	__u64 z = (sim->random += 0x9e3779b97f4a7c15ULL);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+unsigned int sim_dice(struct sim *sim, unsigned int n)
+{
+	return sim_random(sim) % n;
+}
+
+void sim_fail(struct sim *sim, const char *fmt, ...)
+{
+	va_list args;
+	int n;
+
+	if (*sim->fail)
+		return;
+	n = snprintf(sim->fail, sizeof(sim->fail),
+		     "seed %llu, %llu ms: ", (unsigned long long)sim->seed,
+		     (unsigned long long)sim->now);
+	va_start(args, fmt);
+	vsnprintf(sim->fail + n, sizeof(sim->fail) - n, fmt, args);
+	va_end(args);
+}
+
+static bool before(const struct sim_event *a, const struct sim_event *b)
+{
+	return a->due != b->due ? a->due < b->due : a->seq < b->seq;
+}
+
+static void push(struct sim *sim, struct sim_event *event, __u64 due)
+{
+	unsigned int at = sim->n_events++;
+
+	event->due = due;
+	event->seq = sim->seq++;
+	if (sim->n_events > sim->size) {
+		sim->size = sim->size ? 2 * sim->size : 256;
+		sim->heap = realloc(sim->heap, sim->size * sizeof(*sim->heap));
+		if (!sim->heap)
+			abort();
+	}
+	for (; at && before(event, &sim->heap[(at - 1) / 2]); at = (at - 1) / 2)
+		sim->heap[at] = sim->heap[(at - 1) / 2];
+	sim->heap[at] = *event;
+}
+
+static struct sim_event pop(struct sim *sim)
+{
+	struct sim_event top = sim->heap[0], last = sim->heap[--sim->n_events];
+	unsigned int at = 0, child;
+
+	while ((child = 2 * at + 1) < sim->n_events) {
+		if (child + 1 < sim->n_events && before(&sim->heap[child + 1], &sim->heap[child]))
+			child++;
+		if (!before(&sim->heap[child], &last))
+			break;
+		sim->heap[at] = sim->heap[child];
+		at = child;
+	}
+	sim->heap[at] = last;
+	return top;
+}
+
+static __u8 *copy(const void *data, size_t len)
+{
+	__u8 *to = malloc(len ? len : 1);
+
+	if (!to)
+		abort();
+	memcpy(to, data, len);
+	return to;
+}
+
+/* ------------------------------------------------------------------ the network */
+
+static const struct xipsec_addr nat_addr = {.byte = {203, 0, 113, 9}};
+
+static struct xipsec_addr addr_of(int side)
+{
+	struct xipsec_addr addr = {.byte = {192, 0, 2, 1 + side}};
+
+	return addr;
+}
+
+struct ike_path sim_path(const struct sim *sim, int to, __u16 from_port, __u16 to_port)
+{
+	struct ike_path path = {.local = addr_of(to),
+				.remote = addr_of(!to),
+				.local_port = htons(to_port),
+				.remote_port = htons(from_port),
+				.family = XIPSEC_FAMILY_IP4,
+				.natt = to_port == 4500};
+
+	if (sim->nat && to == 1) {
+		path.remote = nat_addr;
+		path.remote_port = htons(from_port + 10000);
+	}
+	return path;
+}
+
+static __u64 delay(struct sim *sim)
+{
+	return sim->net.delay_min + sim_dice(sim, sim->net.delay_max - sim->net.delay_min + 1);
+}
+
+static void deliver(struct sim *sim, int from, const struct ike_path *path, const __u8 *data,
+		    size_t len)
+{
+	struct sim_event event = {.kind = EV_MESSAGE, .to = !from, .len = len};
+	__u16 from_port = ntohs(path->local_port), to_port = ntohs(path->remote_port);
+
+	if (sim->nat && from == 1) {
+		if (memcmp(&path->remote, &nat_addr, sizeof(nat_addr)))
+			return; /* nobody has that address out here */
+		to_port -= 10000;
+	}
+	event.path = sim_path(sim, !from, from_port, to_port);
+	event.data = copy(data, len);
+	push(sim, &event, sim->now + delay(sim));
+}
+
+static void env_send(void *ctx, const struct ike_path *path, const __u8 *data, size_t len)
+{
+	struct side *side = ctx;
+	struct sim *sim = side->sim;
+
+	sim->sent[msg_exchange(data) & 63][msg_response(data)]++;
+	if (sim->talk)
+		fprintf(stderr, "%6llu %d > %02x%02x %s %s %u\n", (unsigned long long)sim->now,
+			side->n, data[0], data[8], ike_exchange_name(msg_exchange(data)),
+			msg_response(data) ? "response" : "request", data[23]);
+	if (len > sim->longest)
+		sim->longest = len;
+	if (sim->lose && sim->lose(sim, side->n, data, len)) {
+		sim->lost++;
+		return;
+	}
+	if (sim_dice(sim, 1000) < sim->net.drop)
+		return;
+	deliver(sim, side->n, path, data, len);
+	if (sim_dice(sim, 1000) < sim->net.twice)
+		deliver(sim, side->n, path, data, len);
+}
+
+void sim_inject(struct sim *sim, int to, const __u8 *data, size_t len)
+{
+	struct sim_event event = {.kind = EV_MESSAGE,
+				  .to = to,
+				  .len = len,
+				  .path = sim_path(sim, to, 500, 500),
+				  .data = copy(data, len)};
+
+	push(sim, &event, sim->now);
+}
+
+/* ------------------------------------------------------------------ xipsecd */
+
+static struct xipsec_sa *newest_out(struct side *side, const char *child)
+{
+	for (unsigned int i = side->n_sas; i--;)
+		if (side->sa[i].dir == XIPSEC_DIR_OUT && !strcmp(side->sa[i].child, child))
+			return &side->sa[i];
+	return NULL;
+}
+
+static int find_in(const struct side *side, __be32 spi)
+{
+	for (unsigned int i = 0; i < side->n_sas; i++)
+		if (side->sa[i].dir == XIPSEC_DIR_IN && side->sa[i].spi == spi)
+			return i;
+	return -1;
+}
+
+/* Never a moment without: what once went out by an SA always has one, and the other end has its
+ * half. */
+static void watch(struct sim *sim, struct side *side)
+{
+	for (unsigned int i = 0; i < side->n_watched && !sim->may_close; i++) {
+		const struct xipsec_sa *out = newest_out(side, side->watched[i]);
+
+		if (!out)
+			sim_fail(sim, "side %d: child %s has no outbound SA", side->n,
+				 side->watched[i]);
+		else if (find_in(&sim->side[!side->n], out->spi) < 0)
+			sim_fail(sim, "side %d: child %s sends by %s, which the other end has not",
+				 side->n, side->watched[i], out->name);
+	}
+}
+
+static void watch_child(struct side *side, const char *child)
+{
+	for (unsigned int i = 0; i < side->n_watched; i++)
+		if (!strcmp(side->watched[i], child))
+			return;
+	if (side->n_watched < SIM_CHILDREN_MAX)
+		strcpy(side->watched[side->n_watched++], child);
+}
+
+/* From the moment that both halves are there. */
+static void watch_whole(struct sim *sim, struct side *side)
+{
+	for (unsigned int i = 0; i < side->n_sas; i++)
+		if (side->sa[i].dir == XIPSEC_DIR_OUT &&
+		    find_in(&sim->side[!side->n], side->sa[i].spi) >= 0)
+			watch_child(side, side->sa[i].child);
+}
+
+static int apply_add(struct sim *sim, struct side *side, const struct xipsec_sa *sa)
+{
+	if (side->refuse_adds) {
+		side->refuse_adds--;
+		return -EINVAL;
+	}
+	if (side->n_sas == SIM_SAS_MAX)
+		return -ENOSPC;
+	for (unsigned int i = 0; i < side->n_sas; i++) {
+		if (!strcmp(side->sa[i].name, sa->name))
+			sim_fail(sim, "side %d: %s is installed twice", side->n, sa->name);
+		if (!memcmp(side->sa[i].key, sa->key, sa->key_len))
+			sim_fail(sim, "side %d: %s has the key of %s", side->n, sa->name,
+				 side->sa[i].name);
+	}
+	side->used[side->n_sas] = false;
+	side->sa[side->n_sas++] = *sa;
+	return 0;
+}
+
+static void apply_delete(struct side *side, const char *name)
+{
+	for (unsigned int i = 0; i < side->n_sas; i++)
+		if (!strcmp(side->sa[i].name, name)) {
+			side->n_sas--;
+			memmove(&side->sa[i], &side->sa[i + 1],
+				(side->n_sas - i) * sizeof(side->sa[0]));
+			memmove(&side->used[i], &side->used[i + 1],
+				(side->n_sas - i) * sizeof(side->used[0]));
+			return;
+		}
+}
+
+/* Requests are done in order, each takes a moment. */
+static __u64 sadb_due(struct sim *sim, struct side *side)
+{
+	__u64 due = sim->now + sim_dice(sim, 4);
+
+	if (due < side->sadb_busy)
+		due = side->sadb_busy;
+	side->sadb_busy = due;
+	return due;
+}
+
+static void env_sa_add(void *ctx, __u64 id, const struct xipsec_sa *sa)
+{
+	struct side *side = ctx;
+	struct sim_event event = {.kind = EV_SADB, .to = side->n, .id = id, .len = sizeof(*sa)};
+
+	event.data = copy(sa, sizeof(*sa));
+	push(side->sim, &event, sadb_due(side->sim, side));
+}
+
+static void env_sa_delete(void *ctx, const char *name)
+{
+	struct side *side = ctx;
+	struct sim_event event = {.kind = EV_SADB, .to = side->n, .len = XIPSEC_NAME_LEN};
+
+	event.data = copy(name, XIPSEC_NAME_LEN);
+	push(side->sim, &event, sadb_due(side->sim, side));
+}
+
+static void do_sadb(struct sim *sim, struct sim_event *event)
+{
+	struct side *side = &sim->side[event->to];
+	struct sim_event answer = {.kind = EV_SA_ANSWER, .to = event->to, .id = event->id};
+
+	if (event->len == XIPSEC_NAME_LEN) {
+		apply_delete(side, (const char *)event->data);
+	} else {
+		answer.err = apply_add(sim, side, (const struct xipsec_sa *)event->data);
+		push(sim, &answer, sim->now + sim_dice(sim, 3));
+	}
+	for (int i = 0; i < 2; i++) {
+		watch_whole(sim, &sim->side[i]);
+		watch(sim, &sim->side[i]);
+	}
+}
+
+/* ------------------------------------------------------------------ ESP */
+
+static void probe(struct sim *sim)
+{
+	struct sim_event next = {.kind = EV_PROBE};
+
+	for (int s = 0; s < 2 && sim->traffic; s++)
+		for (unsigned int i = 0; i < sim->side[s].n_watched; i++) {
+			struct side *side = &sim->side[s];
+			const struct xipsec_sa *out = newest_out(side, side->watched[i]);
+			struct sim_event event = {.kind = EV_ESP, .to = !s, .len = sizeof(*out)};
+
+			if (!out)
+				continue;
+			sim->esp_sent++;
+			event.data = copy(out, sizeof(*out));
+			push(sim, &event, sim->now + delay(sim));
+		}
+	push(sim, &next, sim->now + 20 + sim_dice(sim, 80));
+}
+
+static void esp(struct sim *sim, const struct sim_event *event)
+{
+	const struct xipsec_sa *out = (const struct xipsec_sa *)event->data;
+	struct side *side = &sim->side[event->to];
+	struct sim_event used = {.kind = EV_USED, .to = event->to, .len = XIPSEC_NAME_LEN};
+	int i = find_in(side, out->spi);
+
+	if (i < 0) {
+		sim->esp_lost++;
+		if (!sim->may_close)
+			sim_fail(sim, "side %d: a packet by %s is lost", !side->n, out->name);
+		return;
+	}
+	if (side->sa[i].key_len != out->key_len || side->sa[i].alg != out->alg ||
+	    memcmp(side->sa[i].key, out->key, out->key_len))
+		sim_fail(sim, "side %d: %s has another key than %s", side->n, side->sa[i].name,
+			 out->name);
+	if (side->used[i])
+		return;
+	side->used[i] = true;
+	used.data = copy(side->sa[i].name, XIPSEC_NAME_LEN);
+	push(sim, &used, sim->now + sim_dice(sim, 3));
+}
+
+/* ------------------------------------------------------------------ the parent */
+
+static struct bytes secret_of(const struct side *side)
+{
+	return BYTES(side->psk, strlen(side->psk));
+}
+
+static struct auth_in inputs(const struct ike_auth_ask *ask, struct bytes id)
+{
+	return (struct auth_in){.initiator = ask->initiator,
+				.init = BYTES(ask->message, ask->message_len),
+				.nonce = BYTES(ask->nonce, ask->nonce_len),
+				.prf = ask->prf,
+				.sk_p = BYTES(ask->sk_p, ask->sk_p_len),
+				.id = id};
+}
+
+/* The identity that the connection names, or our address. */
+static void own_id(const struct side *side, const struct ike_auth_ask *ask, struct writer *to)
+{
+	struct ike_conn *conn = ike_conn_find(side->engine, ask->conn);
+	struct ident *id = conn && conn->local_id
+				   ? ident_copy(conn->local_id)
+				   : ident_of_addr(ask->path->family, ask->path->local.byte);
+
+	auth_id_body(to, id->type, BYTES(id->data, id->len));
+	free(id);
+}
+
+static void env_auth_make(void *ctx, __u64 id, const struct ike_auth_ask *ask)
+{
+	struct side *side = ctx;
+	struct sim_event event = {.kind = EV_AUTH, .to = side->n, .id = id};
+	_cleanup_writer_ struct writer body = {0}, out = {0};
+	struct auth_in in;
+	__u32 hashes = 0;
+
+	own_id(side, ask, &body);
+	in = inputs(ask, writer_view(&body));
+	for (size_t i = 0; i < ask->n_hashes; i++)
+		hashes |= 1u << ask->hashes[i];
+	if (side->key) {
+		enum auth_scheme scheme = auth_scheme_choose(side->key, hashes);
+
+		event.method = auth_scheme_method(scheme);
+		event.err = auth_sign(&in, side->key, scheme, &out);
+	} else if (side->psk) {
+		event.method = IKE_AUTH_PSK;
+		event.err = auth_psk(&in, secret_of(side), writer_room(&out, prf_len(ask->prf)));
+	} else {
+		event.err = -ENOENT;
+	}
+	event.len = out.len;
+	event.data = copy(out.data ? out.data : (const __u8 *)"", out.len);
+	push(side->sim, &event, side->sim->now + sim_dice(side->sim, 5));
+}
+
+static void env_psk_verify(void *ctx, __u64 id, const struct ike_auth_ask *ask)
+{
+	struct side *side = ctx;
+	struct sim_event event = {.kind = EV_PSK, .to = side->n, .id = id, .err = -ENOENT};
+	struct auth_in in = inputs(ask, BYTES(ask->id, ask->id_len));
+
+	if (side->psk)
+		event.err = auth_psk_verify(&in, secret_of(side), BYTES(ask->auth, ask->auth_len));
+	push(side->sim, &event, side->sim->now + sim_dice(side->sim, 5));
+}
+
+static void env_find_paths(void *ctx, __u64 id, const char *conn)
+{
+	struct side *side = ctx;
+	struct sim_event event = {.kind = EV_PATHS, .to = side->n, .id = id};
+
+	event.path = (struct ike_path){.local = addr_of(side->n),
+				       .remote = addr_of(!side->n),
+				       .local_port = htons(500),
+				       .remote_port = htons(500),
+				       .family = XIPSEC_FAMILY_IP4};
+	push(side->sim, &event, side->sim->now + sim_dice(side->sim, 3));
+}
+
+/* ------------------------------------------------------------------ the rest of the world */
+
+static __u64 env_now(void *ctx)
+{
+	return ((struct side *)ctx)->sim->now;
+}
+
+static void env_random(void *ctx, void *out, size_t len)
+{
+	struct side *side = ctx;
+
+	for (size_t i = 0; i < len; i++)
+		((__u8 *)out)[i] = sim_random(side->sim) >> 17;
+}
+
+static void env_keepalive(void *ctx, const struct ike_path *path)
+{
+	((struct side *)ctx)->keepalives++;
+}
+
+static void env_event(void *ctx, const struct ike_event *event)
+{
+	((struct side *)ctx)->events[event->kind]++;
+}
+
+static void env_log(void *ctx, const struct ike_log *line)
+{
+	struct side *side = ctx;
+	size_t len = strlen(line->text);
+
+	if (side->sim->talk)
+		fprintf(stderr, "%6llu %d %s\n", (unsigned long long)side->sim->now, side->n,
+			line->text);
+	if (side->log_len + len + 2 > sizeof(side->log))
+		side->log_len = 0;
+	memcpy(side->log + side->log_len, line->text, len);
+	side->log_len += len;
+	side->log[side->log_len++] = '\n';
+	side->log[side->log_len] = 0;
+}
+
+static void env_keylog(void *ctx, const struct ike_keylog *line)
+{
+}
+
+static void env_done(void *ctx, __u64 ref, int err, const char *text)
+{
+	struct side *side = ctx;
+
+	for (unsigned int i = 0; i < side->n_done; i++)
+		if (side->done[i].ref == ref)
+			sim_fail(side->sim, "side %d: command %llu ended twice", side->n,
+				 (unsigned long long)ref);
+	if (side->n_done < SIM_DONE_MAX) {
+		side->done[side->n_done].ref = ref;
+		side->done[side->n_done++].err = err;
+	}
+}
+
+int sim_done(const struct side *side, __u64 ref)
+{
+	for (unsigned int i = 0; i < side->n_done; i++)
+		if (side->done[i].ref == ref)
+			return side->done[i].err;
+	return 1;
+}
+
+bool sim_said(const struct side *side, const char *text)
+{
+	return strstr(side->log, text);
+}
+
+/* ------------------------------------------------------------------ begin and end */
+
+static struct config *load(const char *conn, int n)
+{
+	struct config *config = NULL;
+	char text[8192], body[4096], ends[256], path[64];
+	int fd = memfd_create("conn", 0);
+
+	snprintf(ends, sizeof(ends), "local_addrs = 192.0.2.%d\nremote_addrs = %s", 1 + n,
+		 strstr(conn, "NAT") ? "%any"
+		 : n                 ? "192.0.2.1"
+				     : "192.0.2.2");
+	snprintf(body, sizeof(body), conn, ends);
+	snprintf(text, sizeof(text), "connections {\n%s\n}\n", body);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		abort();
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (config_load(path, &config, stderr)) {
+		fprintf(stderr, "%s", text);
+		abort();
+	}
+	close(fd);
+	return config;
+}
+
+static void begin(struct sim *sim, int n, const char *conn)
+{
+	struct side *side = &sim->side[n];
+	struct ike_env env = {.ctx = side,
+			      .now = env_now,
+			      .random = env_random,
+			      .send = env_send,
+			      .keepalive = env_keepalive,
+			      .find_paths = env_find_paths,
+			      .auth_make = env_auth_make,
+			      .psk_verify = env_psk_verify,
+			      .sa_add = env_sa_add,
+			      .sa_delete = env_sa_delete,
+			      .event = env_event,
+			      .log = env_log,
+			      .keylog = env_keylog,
+			      .done = env_done};
+
+	side->sim = sim;
+	side->n = n;
+	side->psk = "correct horse battery staple";
+	side->engine = engine_new(&env);
+	side->config = load(conn, n);
+	for (unsigned int i = 0; i < side->config->n_conns; i++)
+		if (engine_conn_load(side->engine, &side->config->conns[i]))
+			abort();
+}
+
+struct sim *sim_new(__u64 seed, const char *conn_0, const char *conn_1)
+{
+	struct sim *sim = calloc(1, sizeof(*sim));
+	struct sim_event first = {.kind = EV_PROBE};
+
+	if (!sim)
+		abort();
+	sim->seed = seed;
+	sim->random = seed * 0x2545f4914f6cdd1dULL + 1;
+	sim->now = 1000;
+	sim->net = (struct sim_net){.delay_min = 5, .delay_max = 15};
+	sim->traffic = true;
+	sim->talk = getenv("SIM_TALK");
+	begin(sim, 0, conn_0);
+	begin(sim, 1, conn_1);
+	push(sim, &first, sim->now);
+	return sim;
+}
+
+void sim_free(struct sim *sim)
+{
+	for (int i = 0; i < 2; i++) {
+		engine_free(sim->side[i].engine);
+		config_free(sim->side[i].config);
+		EVP_PKEY_free(sim->side[i].key);
+	}
+	while (sim->n_events) {
+		struct sim_event event = pop(sim);
+
+		free(event.data);
+	}
+	free(sim->heap);
+	free(sim);
+}
+
+static void happen(struct sim *sim, struct sim_event *event)
+{
+	struct side *side = &sim->side[event->to];
+	struct engine *engine = side->engine;
+
+	switch (event->kind) {
+	case EV_MESSAGE:
+		if (!side->deaf)
+			engine_datagram(engine, &event->path, event->data, event->len);
+		break;
+	case EV_SADB: do_sadb(sim, event); break;
+	case EV_SA_ANSWER:
+		engine_answer_sa(engine, event->id, event->err, event->err ? "no" : "");
+		break;
+	case EV_AUTH:
+		engine_answer_auth(engine, event->id, event->err, event->method, event->data,
+				   event->len);
+		break;
+	case EV_PSK: engine_answer_psk(engine, event->id, event->err); break;
+	case EV_PATHS: engine_answer_paths(engine, event->id, 0, &event->path, 1); break;
+	case EV_ESP: esp(sim, event); break;
+	case EV_USED: engine_sa_used(engine, (const char *)event->data); break;
+	case EV_PROBE: probe(sim); break;
+	}
+	free(event->data);
+}
+
+void sim_run(struct sim *sim, __u64 ms)
+{
+	__u64 end = sim->now + ms;
+
+	while (!*sim->fail) {
+		__u64 due[2] = {engine_due(sim->side[0].engine), engine_due(sim->side[1].engine)};
+		__u64 next = due[0] < due[1] ? due[0] : due[1];
+		struct sim_event event;
+
+		if (sim->n_events && sim->heap[0].due < next)
+			next = sim->heap[0].due;
+		if (next > end)
+			break;
+		if (next > sim->now)
+			sim->now = next;
+		for (int i = 0; i < 2; i++)
+			if (due[i] <= sim->now)
+				engine_run(sim->side[i].engine);
+		if (!sim->n_events || sim->heap[0].due > sim->now)
+			continue;
+		event = pop(sim);
+		happen(sim, &event);
+	}
+	if (!*sim->fail)
+		sim->now = end;
+}
+
+bool sim_up(struct sim *sim, __u64 ms)
+{
+	for (__u64 end = sim->now + ms; sim->now < end && !*sim->fail; sim_run(sim, 10))
+		if (sim_children(&sim->side[0], CHILD_UP) &&
+		    sim_children(&sim->side[1], CHILD_UP) && sim_ikes(&sim->side[0], IKE_UP) &&
+		    sim_ikes(&sim->side[1], IKE_UP))
+			return true;
+	return false;
+}
+
+/* ------------------------------------------------------------------ looking */
+
+unsigned int sim_ikes(const struct side *side, int state)
+{
+	unsigned int n = 0;
+
+	for (const struct ike_sa *ike = side->engine->first; ike; ike = ike->next)
+		n += state < 0 || ike->state == state;
+	return n;
+}
+
+struct ike_sa *sim_ike(const struct side *side)
+{
+	struct ike_sa *found = NULL;
+
+	for (struct ike_sa *ike = side->engine->first; ike; ike = ike->next) {
+		if (ike->state != IKE_UP)
+			continue;
+		if (found)
+			return NULL;
+		found = ike;
+	}
+	return found;
+}
+
+unsigned int sim_children(const struct side *side, int state)
+{
+	unsigned int n = 0;
+
+	for (const struct ike_sa *ike = side->engine->first; ike; ike = ike->next)
+		for (const struct child_sa *child = ike->children; child; child = child->next)
+			n += state < 0 || child->state == state;
+	return n;
+}
+
+struct child_sa *sim_child(const struct side *side, const char *name)
+{
+	struct child_sa *found = NULL;
+
+	for (const struct ike_sa *ike = side->engine->first; ike; ike = ike->next)
+		for (struct child_sa *child = ike->children; child; child = child->next) {
+			if (child->state != CHILD_UP || strcmp(child->cfg->name, name))
+				continue;
+			if (found)
+				return NULL;
+			found = child;
+		}
+	return found;
+}
+
+static void same_half(struct sim *sim, const struct xipsec_sa *out, const struct side *other)
+{
+	int i = find_in(other, out->spi);
+	const struct xipsec_sa *in = i < 0 ? NULL : &other->sa[i];
+
+	if (!in) {
+		sim_fail(sim, "%s has no other half", out->name);
+		return;
+	}
+	if (in->alg != out->alg || in->key_len != out->key_len || in->mode != out->mode ||
+	    memcmp(in->key, out->key, out->key_len) || in->flags != out->flags)
+		sim_fail(sim, "%s and %s are not the same SA", out->name, in->name);
+	if (out->n_selectors != in->n_selectors)
+		sim_fail(sim, "%s and %s have other selectors", out->name, in->name);
+	for (unsigned int k = 0; k < out->n_selectors; k++)
+		if (memcmp(&out->selector[k].local, &in->selector[k].remote,
+			   2 * sizeof(struct xipsec_addr)) ||
+		    memcmp(&out->selector[k].remote, &in->selector[k].local,
+			   2 * sizeof(struct xipsec_addr)))
+			sim_fail(sim, "%s and %s have other selectors", out->name, in->name);
+}
+
+static void same_side(struct sim *sim, struct side *side, unsigned int n_ikes,
+		      unsigned int n_children)
+{
+	struct side *other = &sim->side[!side->n];
+	unsigned int n = sim_ikes(side, -1);
+
+	if (n != n_ikes || sim_ikes(side, IKE_UP) != n_ikes)
+		sim_fail(sim, "side %d: %u IKE SAs, %u of them up; expected %u", side->n, n,
+			 sim_ikes(side, IKE_UP), n_ikes);
+	for (const struct ike_sa *ike = side->engine->first; ike; ike = ike->next) {
+		const struct ike_sa *twin =
+			ike_by_spi(other->engine, ike->initiator ? ike->spi_r : ike->spi_i);
+
+		if (!twin || memcmp(ike->keys.sk_d, twin->keys.sk_d, ike->keys.len) ||
+		    ike->w.out_id != twin->w.in_id)
+			sim_fail(sim, "side %d: IKE SA %u has no twin", side->n, ike->id);
+		if (ike->n_children != n_children ||
+		    sim_children(side, CHILD_UP) != n_ikes * n_children)
+			sim_fail(sim, "side %d: IKE SA %u has %u children, %u in all are up",
+				 side->n, ike->id, ike->n_children, sim_children(side, CHILD_UP));
+		if (ike->ours || ike->peers || ike->tasks || ike->setup || ike->from)
+			sim_fail(sim, "side %d: IKE SA %u is not at rest", side->n, ike->id);
+	}
+	if (side->n_sas != 2 * n_ikes * n_children)
+		sim_fail(sim, "side %d: xipsecd has %u SAs, expected %u", side->n, side->n_sas,
+			 2 * n_ikes * n_children);
+	for (unsigned int i = 0; i < side->n_sas; i++)
+		if (side->sa[i].dir == XIPSEC_DIR_OUT)
+			same_half(sim, &side->sa[i], other);
+}
+
+void sim_same(struct sim *sim, unsigned int n_ikes, unsigned int n_children)
+{
+	same_side(sim, &sim->side[0], n_ikes, n_children);
+	same_side(sim, &sim->side[1], n_ikes, n_children);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Two engines and what is between them: a network that delays, drops, doubles and reorders, a NAT,
+ *two xipsecds that record what they are told, two parents that know the secrets. Time is a number,
+ *and all chance comes from one seed: the same seed does the same.
+ *
+ *	side 0, 192.0.2.1 ─ [NAT 203.0.113.9] ─ network ─ 192.0.2.2, side 1
+ *
+ * ESP packets are sent all the while over what each xipsecd would use, the newest outbound SA of a
+ * child: one that finds no SA with the same key at the other end is a lost packet, and a moment
+ *without outbound SA a hole. Both are failures, unless the test says otherwise.
+ */
+#ifndef TESTS_UNIT_IKE_SIM_H
+#define TESTS_UNIT_IKE_SIM_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iked/engine.h"
+#include "iked/engine_state.h"
+#include "iked/ike_sa.h"
+#include "iked/wire.h"
+#include "lib/config.h"
+
+#define SIM_SAS_MAX      256
+#define SIM_CHILDREN_MAX 8
+#define SIM_LOG_MAX      (64 * 1024)
+#define SIM_DONE_MAX     64
+
+struct sim;
+
+struct side {
+	struct sim *sim;
+	int n; /* 0 or 1 */
+	struct engine *engine;
+	struct config *config;
+	struct xipsec_sa sa[SIM_SAS_MAX]; /* xipsecd: in the order of adds */
+	unsigned int n_sas;
+	bool used[SIM_SAS_MAX];
+	char watched[SIM_CHILDREN_MAX][XIPSEC_NAME_LEN]; /* children that were up */
+	unsigned int n_watched;
+	__u64 sadb_busy;          /* its answers come in order */
+	unsigned int refuse_adds; /* the next so many fail */
+	const char *psk;          /* of everybody; NULL: there is none */
+	bool deaf;                /* nothing arrives */
+	unsigned int events[IKE_EVENT_COUNT];
+	struct {
+		__u64 ref;
+		int err;
+	} done[SIM_DONE_MAX];
+	unsigned int n_done;
+	unsigned int keepalives;
+	char log[SIM_LOG_MAX]; /* lines, behind each other */
+	size_t log_len;
+	EVP_PKEY *key; /* signs */
+};
+
+/* What the network does, in permille; delays in ms. */
+struct sim_net {
+	unsigned int delay_min, delay_max;
+	unsigned int drop, twice;
+};
+
+struct sim {
+	__u64 now, seed, random, seq;
+	struct sim_net net;
+	struct side side[2];
+	struct sim_event *heap;
+	unsigned int n_events, size;
+	bool nat;
+	bool traffic;   /* ESP flows */
+	bool may_close; /* children may go: holes and lost packets are no failure */
+	bool talk;      /* logs to stderr as well */
+	char fail[512]; /* the first failure; "": none */
+	/* Looks at each message before the network does; true: it is lost. */
+	bool (*lose)(struct sim *sim, int from, const __u8 *data, size_t len);
+	unsigned int lost, script; /* of `lose` */
+	unsigned int sent[64][2];  /* messages by exchange and response flag */
+	unsigned int esp_sent, esp_lost;
+	size_t longest; /* message */
+};
+
+/* `conn`: the text of both ends' connection, %s is replaced by "local_addrs = … remote_addrs = …"
+ * of that end. A test's failure to make it is the end of the test. */
+struct sim *sim_new(__u64 seed, const char *conn_0, const char *conn_1);
+void sim_free(struct sim *sim);
+
+__u64 sim_random(struct sim *sim);
+/* 0 to n - 1 */
+unsigned int sim_dice(struct sim *sim, unsigned int n);
+void sim_fail(struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Until nothing is to do before that time, or a failure. */
+void sim_run(struct sim *sim, __u64 ms);
+/* Until both have an IKE SA with a child, at most that long. */
+bool sim_up(struct sim *sim, __u64 ms);
+
+/* How many IKE SAs, of that state if it is not -1. */
+unsigned int sim_ikes(const struct side *side, int state);
+struct ike_sa *sim_ike(const struct side *side); /* the only one that is up, else NULL */
+struct child_sa *sim_child(const struct side *side, const char *name); /* the only one, UP */
+unsigned int sim_children(const struct side *side, int state);
+
+/* Both ends have `n_ikes` IKE SAs, up, pairwise the same, each with `n_children`, and xipsecd has
+ * what they say and nothing else, with the same keys crosswise. Fails the sim else. */
+void sim_same(struct sim *sim, unsigned int n_ikes, unsigned int n_children);
+
+/* Was that said? */
+bool sim_said(const struct side *side, const char *text);
+/* 1: no such command has ended; else its err. */
+int sim_done(const struct side *side, __u64 ref);
+
+/* Of a message: exchange type, response flag, message ID. */
+static inline unsigned int msg_exchange(const __u8 *data)
+{
+	return data[18];
+}
+static inline bool msg_response(const __u8 *data)
+{
+	return data[19] & IKE_FLAG_RESPONSE;
+}
+
+/* A datagram by hand, to side `to`, from the other one's address. */
+void sim_inject(struct sim *sim, int to, const __u8 *data, size_t len);
+/* The path that side `to` sees of what the other sends from its port (host order). */
+struct ike_path sim_path(const struct sim *sim, int to, __u16 from_port, __u16 to_port);
+
+#endif
