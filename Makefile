@@ -125,7 +125,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TESTLIB_OBJS) $(BUILD)/libworke
 $(filter $(BUILD)/tests/unit/test_engine%,$(UNIT)): $(BUILD)/tests/unit/ike_sim.o
 $(BUILD)/tests/prog/%: $(BUILD)/tests/prog/%.o $(TESTLIB_OBJS) $(BUILD)/libloader.a $(BUILD)/libxipsec.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_TEST) -o $@
-$(BUILD)/tests/prog/%.o: | $(SKELS)
+$(addsuffix .o,$(PROG)): | $(SKELS)
 unit-build: $(UNIT)
 prog-build: $(PROG)
 

@@ -13,6 +13,7 @@
 #define BPF_FRAGS_H
 
 #include "bpf/esp.h"
+#include "bpf/flow_cache.h"
 #include "bpf/maps.h"
 #include "bpf/meta.h"
 #include "bpf/spd.h"
@@ -57,8 +58,8 @@ static __always_inline const struct xipsec_frag *frag_find(const struct xipsec_s
 	return frag;
 }
 
-static __always_inline void frag_keep(const struct xipsec_spd *rules, const struct pkt *pkt,
-				      __u32 ifindex, __u32 dir, __u32 verdict, __u32 child)
+static __always_inline void frag_keep(const struct pkt *pkt, __u32 ifindex, __u32 dir,
+				      const struct spd_found *told)
 {
 	struct xipsec_frag_key key;
 	struct xipsec_frag frag;
@@ -66,33 +67,33 @@ static __always_inline void frag_keep(const struct xipsec_spd *rules, const stru
 	frag_key(pkt, ifindex, dir, &key);
 	__builtin_memset(&frag, 0, sizeof(frag));
 	frag.seen = bpf_ktime_get_ns();
-	frag.spd_generation = rules->generation;
-	frag.verdict = verdict;
-	frag.child = child;
+	frag.spd_generation = told->generation;
+	frag.verdict = told->verdict;
+	frag.child = told->child;
 	bpf_map_update_elem(&frags, &key, &frag, BPF_ANY);
 }
 
 /* spd_lookup(), and for a later fragment what its first one was told. */
 static __always_inline enum spd_verdict frag_lookup(const struct xipsec_spd *rules,
 						    const struct pkt *pkt, __u32 ifindex, __u32 dir,
-						    __u32 *child)
+						    struct spd_found *found)
 {
 	const struct xipsec_frag *frag = frag_find(rules, pkt, ifindex, dir);
 	enum spd_verdict verdict;
 
-	if (frag && frag->verdict == SPD_BYPASS)
-		return SPD_BYPASS;
-	if (frag && frag->verdict == SPD_PROTECT) {
-		*child = frag->child;
-		return SPD_PROTECT;
+	if (frag && (frag->verdict == SPD_BYPASS || frag->verdict == SPD_PROTECT)) {
+		__builtin_memset(found, 0, sizeof(*found));
+		found->generation = frag->spd_generation;
+		found->verdict = frag->verdict;
+		found->child = frag->verdict == SPD_PROTECT ? frag->child : 0;
+		found->rule = SPD_NO_RULE;
+		return found->verdict;
 	}
-	verdict = spd_lookup(rules, pkt, dir, child);
+	verdict = spd_lookup(rules, pkt, dir, found);
 	if (!frag_is_first(pkt))
 		return verdict;
-	if (verdict == SPD_BYPASS)
-		frag_keep(rules, pkt, ifindex, dir, SPD_BYPASS, 0);
-	if (verdict == SPD_PROTECT && dir == XIPSEC_DIR_OUT)
-		frag_keep(rules, pkt, ifindex, dir, SPD_PROTECT, *child);
+	if (verdict == SPD_BYPASS || (verdict == SPD_PROTECT && dir == XIPSEC_DIR_OUT))
+		frag_keep(pkt, ifindex, dir, found);
 	return verdict;
 }
 
@@ -133,6 +134,8 @@ static __always_inline enum xipsec_reason frag_ipsec(const struct pkt *pkt,
 						     const struct xipsec_spd *rules,
 						     const struct esp_seen *seen)
 {
+	struct spd_found told = {.generation = rules->generation,
+				 .verdict = XIPSEC_FRAG_REASSEMBLE};
 	const struct xipsec_frag *frag;
 	enum xipsec_reason reason;
 
@@ -143,8 +146,7 @@ static __always_inline enum xipsec_reason frag_ipsec(const struct pkt *pkt,
 		if (reason == XIPSEC_REASON_REASSEMBLE) {
 			if (!frag_is_awaited(pkt, iface))
 				return XIPSEC_REASON_NO_WORKER;
-			frag_keep(rules, pkt, pkt->ifindex, XIPSEC_DIR_IN, XIPSEC_FRAG_REASSEMBLE,
-				  0);
+			frag_keep(pkt, pkt->ifindex, XIPSEC_DIR_IN, &told);
 		}
 		return reason;
 	}

@@ -95,14 +95,14 @@ static __always_inline enum xipsec_reason guard_policy(struct __sk_buff *skb,
 						       const struct pkt *pkt, int own)
 {
 	enum spd_verdict verdict;
-	__u32 child = 0;
+	struct spd_found found;
 
-	verdict = frag_lookup(rules, pkt, skb->ifindex, XIPSEC_DIR_OUT, &child);
+	verdict = frag_lookup(rules, pkt, skb->ifindex, XIPSEC_DIR_OUT, &found);
 	if (verdict == SPD_BYPASS)
 		return XIPSEC_REASON_BYPASS_OUT;
 	if (verdict != SPD_PROTECT)
 		return spd_drop_reason(verdict);
-	return own ? guard_protect(skb, pkt, rules->generation, child)
+	return own ? guard_protect(skb, pkt, found.generation, found.child)
 		   : XIPSEC_REASON_PLAINTEXT_OUT;
 }
 

@@ -37,26 +37,69 @@ struct {
 	__type(value, struct xipsec_iface);
 } ifaces SEC(".maps");
 
+/*
+ * One SPD is three maps of its own, as large as it needs: so these are only the patterns of what
+ * the outer maps take (BPF_F_INNER_MAP: any number of entries).
+ */
+struct spd_head {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct xipsec_spd);
+} spd_head SEC(".maps");
+
+struct spd_buckets {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+	__type(key, __u32);
+	__type(value, struct xipsec_spd_bucket);
+} spd_buckets SEC(".maps");
+
 struct spd_rules {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
 	__type(key, __u32);
-	__type(value, struct xipsec_spd);
+	__type(value, struct xipsec_spd_rule);
 } spd_rules SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__array(values, struct spd_rules);
-} spd SEC(".maps") = {.values = {[0] = &spd_rules}};
+	__array(values, struct spd_head);
+} spd SEC(".maps") = {.values = {[0] = &spd_head}};
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__array(values, struct spd_buckets);
+} spd_buckets_of SEC(".maps") = {.values = {[0] = &spd_buckets}};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__array(values, struct spd_rules);
+} spd_rules_of SEC(".maps") = {.values = {[0] = &spd_rules}};
+
+/* As many as max_rules says. */
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, XIPSEC_RULES_MAX);
+	__uint(max_entries, XIPSEC_RULES_DEFAULT);
 	__type(key, __u32);
 	__type(value, struct xipsec_counter);
 } spd_hits SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, XIPSEC_CACHED_SETS);
+	__type(key, __u32);
+	__type(value, struct xipsec_cached_set);
+} flow_cache SEC(".maps");
 
 struct child_name {
 	char name[XIPSEC_NAME_LEN];

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The policy look-up: rules in order, the first that matches wins, whatever its prefixes. A faster
- * classifier may take the place of spd_lookup(); its answer must be the same.
+ * The policy look-up: rules in order, the first that matches wins, whatever its prefixes and
+ * whichever table it stands in. docs/classifier.md tells how the tables are made and changed.
  *
  * Fragments (RFC 4301 7.4): a packet that hides its ports or protocol may match a rule without it
  * being certain. It passes only if every rule that it could belong to, down to the first certain
  * one, says the same; else it is FRAG_OPAQUE.
  *
- * Direction of failure: closed. No SPD, no rule, an unknown action: drop.
+ * Direction of failure: closed. No SPD, no rule, an unknown action, a search that does not end:
+ * drop.
  */
 #ifndef BPF_SPD_H
 #define BPF_SPD_H
@@ -23,73 +24,174 @@ enum spd_verdict {
 	SPD_OPAQUE,
 };
 
+#define SPD_NO_RULE (~0U)
+
+/* The answer, and how it was found. */
+struct spd_found {
+	__u32 generation; /* that it is right for */
+	__u32 verdict;    /* enum spd_verdict */
+	__u32 child;      /* with SPD_PROTECT */
+	__u32 rule;       /* number of the certain rule, SPD_NO_RULE: none was */
+	__u32 tables;     /* looked at: so many entries of list `list`, from its first */
+	__u32 list;
+};
+
+/* Where search words stand says what a walk may cost: buckets looked at and candidates matched. The
+ * writer refuses SPDs that could need more (XIPSEC_BUCKET_MORE). */
+#define SPD_STEPS_MAX (XIPSEC_TABLES_MAX * (XIPSEC_BUCKET_MORE + 1) * XIPSEC_BUCKET_SLOTS)
+
 struct spd_walk {
-	const struct xipsec_spd *rules;
-	struct xipsec_flow flow;
-	__u32 dir;
-	__u32 frame_bytes;
-	__u32 verdict; /* enum spd_verdict, of the certain rule */
-	__u32 child;   /* with SPD_PROTECT */
-	__u32 maybe;   /* the first uncertain rule's verdict, SPD_NONE: there was none */
-	__u32 maybe_child;
-	__u32 pad;
+	const struct xipsec_spd *head;
+	const struct xipsec_spd_list *list;
+	void *buckets;
+	void *rules;
+	const struct xipsec_flow *flow;
+	struct xipsec_key key;
+	__u32 generation;
+	__u32 pos;      /* tables looked at so far */
+	__u32 bucket;   /* being looked at; with `from` above 0 or a chain to follow */
+	__u32 from;     /* slot to go on with; 0: the next bucket */
+	__u32 more;     /* bucket that the chain goes on with, 0: the next table */
+	__u32 finger;   /* of the key in this table */
+	__u32 priority; /* of the first certain rule so far */
+	__u32 said;     /* by that rule: verdict | child << 3 */
+	__u32 rule;
+	/* The first uncertain rule of all, and the first that says something else. */
+	__u32 maybe_priority;
+	__u32 maybe_said;
+	__u32 other_priority;
+	__u32 ended;
 };
 
 /* The SPD that is current, or NULL: none was loaded yet (generation 0). */
 static __always_inline const struct xipsec_spd *spd_current(void)
 {
-	const struct xipsec_spd *rules;
+	const struct xipsec_spd *head;
 	__u32 zero = 0;
 	void *inner;
 
 	inner = bpf_map_lookup_elem(&spd, &zero);
 	if (!inner)
 		return NULL;
-	rules = bpf_map_lookup_elem(inner, &zero);
-	if (!rules || rules->generation == 0)
+	head = bpf_map_lookup_elem(inner, &zero);
+	if (!head || head->generation == 0)
 		return NULL;
-	return rules;
+	return head;
 }
 
-static __always_inline __u32 spd_rule_verdict(const struct xipsec_spd_rule *rule)
+static __always_inline __u32 spd_rule_says(const struct xipsec_spd_rule *rule)
 {
 	if (rule->action == XIPSEC_ACTION_BYPASS)
 		return SPD_BYPASS;
 	if (rule->action == XIPSEC_ACTION_PROTECT)
-		return SPD_PROTECT;
+		return SPD_PROTECT | rule->child << 3;
 	return SPD_DISCARD;
 }
 
-/* One rule; 1 ends the walk. Called by bpf_loop(). */
-static int spd_step(__u32 index, struct spd_walk *walk)
+/* Part of the SPD as it was at `generation`. */
+static __always_inline int spd_rule_lives(const struct xipsec_spd_rule *rule, __u32 generation)
+{
+	if (rule->born && (__s32)(generation - rule->born) < 0)
+		return 0;
+	return !rule->dies || (__s32)(generation - rule->dies) < 0;
+}
+
+/* An uncertain rule. Kept are the first, and the first that says something else than that one. */
+static __always_inline void spd_maybe(struct spd_walk *walk, __u32 priority, __u32 said)
+{
+	if (said == walk->maybe_said) {
+		if (priority < walk->maybe_priority)
+			walk->maybe_priority = priority;
+	} else if (priority < walk->maybe_priority) {
+		walk->other_priority = walk->maybe_priority;
+		walk->maybe_priority = priority;
+		walk->maybe_said = said;
+	} else if (priority < walk->other_priority) {
+		walk->other_priority = priority;
+	}
+}
+
+static __always_inline void spd_candidate(struct spd_walk *walk, __u64 slot)
 {
 	const struct xipsec_spd_rule *rule;
+	__u32 number = (__u32)slot & (XIPSEC_RULES_LIMIT - 1);
 	enum xipsec_match match;
-	__u32 verdict, child;
 
-	if (index >= XIPSEC_RULES_MAX)
-		return 1;
-	rule = &walk->rules->rule[index];
-	if (!(rule->dirs & walk->dir))
-		return 0;
-	match = xipsec_selector_match(&rule->sel, &walk->flow);
+	rule = bpf_map_lookup_elem(walk->rules, &number);
+	if (!rule || !(rule->dirs & walk->flow->dir) || !spd_rule_lives(rule, walk->generation))
+		return;
+	match = xipsec_selector_match(&rule->sel, walk->flow);
 	if (match == XIPSEC_MATCH_NO)
+		return;
+	if (match == XIPSEC_MATCH_MAYBE) {
+		spd_maybe(walk, slot >> 32, spd_rule_says(rule));
+		return;
+	}
+	walk->priority = slot >> 32;
+	walk->said = spd_rule_says(rule);
+	walk->rule = number;
+}
+
+/* The bucket to look at next; 1: the search is over. */
+static __always_inline int spd_advance(struct spd_walk *walk)
+{
+	const struct xipsec_spd_table *table;
+	__u32 pos = walk->pos, number;
+	__u64 hash;
+
+	if (walk->more) {
+		walk->bucket = walk->more;
 		return 0;
-	verdict = spd_rule_verdict(rule);
-	child = verdict == SPD_PROTECT ? rule->child : 0;
-	if (walk->maybe != SPD_NONE && (walk->maybe != verdict || walk->maybe_child != child)) {
-		walk->verdict = SPD_OPAQUE;
+	}
+	if (pos >= XIPSEC_TABLES_MAX || pos >= walk->list->n ||
+	    walk->list->entry[pos].bound >= walk->priority) {
+		walk->ended = 1;
 		return 1;
 	}
-	if (match == XIPSEC_MATCH_MAYBE) {
-		walk->maybe = verdict;
-		walk->maybe_child = child;
+	number = walk->list->entry[pos].table;
+	walk->pos = pos + 1;
+	if (number >= XIPSEC_TABLES_MAX)
+		return 1;
+	table = &walk->head->table[number];
+	hash = xipsec_key_hash(table, &walk->key, walk->flow->family == XIPSEC_FAMILY_IP6);
+	walk->finger = xipsec_hash_finger(hash);
+	walk->bucket = xipsec_hash_bucket(hash, walk->head->bucket_mask);
+	return 0;
+}
+
+/* One bucket, as far as its first candidate, or one candidate more of it; 1 ends the walk. Called
+ * by bpf_loop(). */
+static int spd_step(__u32 index, struct spd_walk *walk)
+{
+	const struct xipsec_spd_bucket *bucket;
+	__u32 from = walk->from, best = walk->priority - 1, finger = walk->finger;
+	__u32 next = 0;
+	__u64 found = 0;
+
+	if (!from && spd_advance(walk))
+		return 1;
+	finger = walk->finger;
+	bucket = bpf_map_lookup_elem(walk->buckets, &walk->bucket);
+	if (!bucket)
+		return 1;
+		/* The first slot from `from` on with this fingerprint and an earlier rule than was
+		 * found. */
+#pragma clang loop unroll(full)
+	for (__u32 i = XIPSEC_BUCKET_SLOTS; i-- > 0;) {
+		__u64 slot = bucket->slot[i];
+
+		if (((__u32)slot >> 20) == finger && (__u32)(slot >> 32) - 1 < best && i >= from) {
+			found = slot;
+			next = i + 1;
+		}
+	}
+	walk->from = next;
+	if (!next) {
+		walk->more = bucket->more;
 		return 0;
 	}
-	walk->verdict = verdict;
-	walk->child = child;
-	counter_add(bpf_map_lookup_elem(&spd_hits, &index), walk->frame_bytes);
-	return 1;
+	spd_candidate(walk, found);
+	return 0;
 }
 
 /* The packet turned so that `local` is our side. */
@@ -97,6 +199,7 @@ static __always_inline void spd_flow(const struct pkt *pkt, __u32 dir, struct xi
 {
 	int out = dir == XIPSEC_DIR_OUT;
 
+	__builtin_memset(flow, 0, sizeof(*flow));
 	flow->local = out ? pkt->src : pkt->dst;
 	flow->remote = out ? pkt->dst : pkt->src;
 	flow->local_port = out ? pkt->sport : pkt->dport;
@@ -105,6 +208,7 @@ static __always_inline void spd_flow(const struct pkt *pkt, __u32 dir, struct xi
 	flow->family = pkt->family;
 	flow->l4_proto = pkt->l4_proto;
 	flow->opaque = pkt->opaque;
+	flow->dir = dir;
 }
 
 /*
@@ -112,6 +216,8 @@ static __always_inline void spd_flow(const struct pkt *pkt, __u32 dir, struct xi
  * from the state that the caller left on the stack, and then removes as dead the branches that only
  * a second call would take: a walk that starts from a known zero would never see that a rule before
  * was uncertain. tests/prog/test_spd.c fails on 6.1 without this.
+ *
+ * Nor does the CPU: what is read at an address made with it is read after `unknown`.
  */
 static __always_inline __u32 spd_blind_zero(__u32 unknown)
 {
@@ -119,39 +225,77 @@ static __always_inline __u32 spd_blind_zero(__u32 unknown)
 	return unknown;
 }
 
-static __always_inline void spd_walk_start(struct spd_walk *walk, const struct xipsec_spd *rules,
-					   const struct pkt *pkt, __u32 dir)
+/* 0, or -1: there are no tables. */
+static __always_inline int spd_walk_start(struct spd_walk *walk, const struct xipsec_spd *head)
 {
-	__u32 zero = spd_blind_zero(rules->generation);
+	__u32 generation = *(volatile const __u32 *)&head->generation;
+	__u32 zero = spd_blind_zero(generation);
+	__u32 place = head->place + zero, list;
 
-	__builtin_memset(walk, 0, sizeof(*walk));
-	walk->rules = rules;
-	walk->dir = dir;
-	walk->frame_bytes = pkt->len;
-	walk->verdict = zero;
-	walk->child = zero;
-	walk->maybe = zero;
-	walk->maybe_child = zero;
-	spd_flow(pkt, dir, &walk->flow);
+	walk->head = head;
+	walk->generation = generation;
+	walk->buckets = bpf_map_lookup_elem(&spd_buckets_of, &place);
+	walk->rules = bpf_map_lookup_elem(&spd_rules_of, &place);
+	list = xipsec_spd_list_of(walk->flow->dir, walk->flow->family, walk->flow->opaque ? 1 : 0);
+	list += zero;
+	if (list >= XIPSEC_LISTS)
+		return -1;
+	walk->list = &head->list[list];
+	walk->pos = zero;
+	walk->bucket = zero;
+	walk->from = zero;
+	walk->more = zero;
+	walk->finger = zero;
+	walk->priority = ~zero;
+	walk->said = zero;
+	walk->rule = SPD_NO_RULE ^ zero;
+	walk->maybe_priority = ~zero;
+	walk->maybe_said = zero;
+	walk->other_priority = ~zero;
+	walk->ended = zero;
+	xipsec_key_of(walk->flow, &walk->key);
+	return walk->buckets && walk->rules ? 0 : -1;
 }
 
-/* Verdict of `rules` on the packet in direction `dir`; *child is written with SPD_PROTECT alone. */
-static __always_inline enum spd_verdict spd_lookup(const struct xipsec_spd *rules,
-						   const struct pkt *pkt, __u32 dir, __u32 *child)
+/* What the rules found come to. */
+static __always_inline __u32 spd_said(const struct spd_walk *walk)
+{
+	/* No certain rule is the default, discard: an uncertain one that says else contradicts. */
+	__u32 said = walk->said ? walk->said : SPD_DISCARD;
+
+	if (!walk->ended)
+		return SPD_OPAQUE;
+	if (walk->maybe_priority < walk->priority &&
+	    (walk->maybe_said != said || walk->other_priority < walk->priority))
+		return SPD_OPAQUE;
+	return walk->said;
+}
+
+/* Verdict of the SPD on the packet that `flow` tells; *found is written in any case. A global
+ * function: the verifier follows it once, not once for each way that leads here. */
+__noinline int spd_classify(const struct xipsec_spd *head, const struct xipsec_flow *flow,
+			    struct spd_found *found)
 {
 	struct spd_walk walk;
-	__u32 n_rules = rules->n_rules;
+	__u32 said;
 
-	spd_walk_start(&walk, rules, pkt, dir);
-	if (n_rules > XIPSEC_RULES_MAX)
-		n_rules = XIPSEC_RULES_MAX;
-	bpf_loop(n_rules, spd_step, &walk, 0);
-	/* No certain rule is the default, discard: an uncertain one that says else contradicts. */
-	if (walk.verdict == SPD_NONE && walk.maybe > SPD_DISCARD)
-		return SPD_OPAQUE;
-	if (walk.verdict == SPD_PROTECT)
-		*child = walk.child;
-	return walk.verdict;
+	if (!head || !flow || !found)
+		return SPD_NONE;
+	walk.flow = flow;
+	if (spd_walk_start(&walk, head)) {
+		__builtin_memset(found, 0, sizeof(*found));
+		found->rule = SPD_NO_RULE;
+		return SPD_NONE;
+	}
+	bpf_loop(SPD_STEPS_MAX, spd_step, &walk, 0);
+	said = spd_said(&walk);
+	found->generation = walk.generation;
+	found->verdict = said & 7;
+	found->child = said >> 3;
+	found->rule = said == SPD_OPAQUE ? SPD_NO_RULE : walk.rule;
+	found->tables = walk.pos;
+	found->list = xipsec_spd_list_of(flow->dir, flow->family, flow->opaque ? 1 : 0);
+	return found->verdict;
 }
 
 /* The drop that belongs to a verdict that is neither BYPASS nor PROTECT. */
@@ -164,12 +308,12 @@ static __always_inline enum xipsec_reason spd_drop_reason(enum spd_verdict verdi
 	return XIPSEC_REASON_NO_POLICY;
 }
 
-static __always_inline int spd_ethertype_named(const struct xipsec_spd *rules, __u16 eth_type)
+static __always_inline int spd_ethertype_named(const struct xipsec_spd *head, __u16 eth_type)
 {
 	int named = 0;
 
 	for (__u32 i = 0; i < XIPSEC_ALLOW_ETHERTYPES; i++)
-		named |= i < rules->n_ethertypes && rules->ethertype[i] == eth_type;
+		named |= i < head->n_ethertypes && head->ethertype[i] == eth_type;
 	return named;
 }
 

@@ -99,9 +99,9 @@ static __always_inline enum xipsec_reason red_reason(void *ctx, enum hook hook, 
 	const struct xipsec_iface *iface = iface_of(pkt->ifindex, XIPSEC_ROLE_PROTECTED);
 	const struct xipsec_spd *rules;
 	enum xipsec_reason reason;
+	struct spd_found found;
 	enum spd_verdict verdict;
 	enum fib_way way;
-	__u32 child_id = 0;
 
 	if (!iface)
 		return XIPSEC_REASON_NO_IFACE;
@@ -123,7 +123,7 @@ static __always_inline enum xipsec_reason red_reason(void *ctx, enum hook hook, 
 	rules = spd_current();
 	if (!rules)
 		return XIPSEC_REASON_NO_SPD;
-	verdict = frag_lookup(rules, pkt, pkt->ifindex, XIPSEC_DIR_OUT, &child_id);
+	verdict = frag_lookup(rules, pkt, pkt->ifindex, XIPSEC_DIR_OUT, &found);
 	/* No guard stands there: what a rule says must be ESP or must not go does not go; what no
 	 * rule speaks of is between the networks that have no role. */
 	if (way == FIB_UNKNOWN && verdict == SPD_PROTECT)
@@ -133,7 +133,7 @@ static __always_inline enum xipsec_reason red_reason(void *ctx, enum hook hook, 
 	if (verdict == SPD_BYPASS)
 		return XIPSEC_REASON_BYPASS_OUT;
 	if (verdict == SPD_PROTECT)
-		return red_protect(ctx, hook, pkt, iface, rules->generation, child_id);
+		return red_protect(ctx, hook, pkt, iface, found.generation, found.child);
 	return spd_drop_reason(verdict);
 }
 
@@ -220,9 +220,9 @@ static __always_inline enum xipsec_reason black_plaintext(const struct xipsec_sp
 							  const struct pkt *pkt, int local)
 {
 	enum spd_verdict verdict;
-	__u32 child = 0;
+	struct spd_found found;
 
-	verdict = frag_lookup(rules, pkt, pkt->ifindex, XIPSEC_DIR_IN, &child);
+	verdict = frag_lookup(rules, pkt, pkt->ifindex, XIPSEC_DIR_IN, &found);
 	if (verdict == SPD_BYPASS)
 		return XIPSEC_REASON_BYPASS_IN;
 	if (local && black_is_udp_part(pkt))

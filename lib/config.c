@@ -26,6 +26,7 @@ struct config *config_defaults(void)
 	config->backend = XIPSEC_BACKEND_AUTO;
 	config->worker_uid = WORKER_UID_DEFAULT;
 	config->max_sas = XIPSEC_SAS_DEFAULT;
+	config->max_rules = XIPSEC_RULES_DEFAULT;
 	strcpy(config->pin_dir, "/sys/fs/bpf/xipsec");
 	strcpy(config->run_dir, "/run/xipsec");
 	strcpy(config->state_dir, "/var/lib/xipsec");
@@ -111,6 +112,7 @@ static int config_check(struct config_diag *diag, const struct config_tree *tree
 	if (!diag->nomem)
 		config_conns_place(diag, draft);
 	if (!diag->nomem) {
+		config_policies_check(diag, draft);
 		config_tunnels_check(diag, draft);
 		config_sas_check(diag, draft);
 	}

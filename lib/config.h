@@ -45,6 +45,7 @@ struct config {
 	enum xipsec_backend backend;
 	unsigned int worker_uid; /* worker n runs as worker_uid + n */
 	unsigned int max_sas;
+	unsigned int max_rules;
 	char pin_dir[256];   /* default /sys/fs/bpf/xipsec */
 	char run_dir[256];   /* default /run/xipsec */
 	char state_dir[256]; /* default /var/lib/xipsec */

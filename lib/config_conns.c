@@ -160,20 +160,6 @@ static bool policies_open(struct config_draft *draft, unsigned int at, unsigned 
 	return true;
 }
 
-static void rules_count_check(struct config_diag *diag, const struct config_draft *draft)
-{
-	const struct config *config = draft->config;
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < config->n_policies; i++)
-		n += config->policies[i].n_rules;
-	if (n > XIPSEC_RULES_MAX)
-		config_error(diag, &draft->conn_place[0],
-			     "policies and children of connections make %u rules: expected at most "
-			     "%u",
-			     n, XIPSEC_RULES_MAX);
-}
-
 /* Returns how many policies were written. */
 static unsigned int conn_place(struct config_diag *diag, const struct config_place *place,
 			       struct config *config, struct conn *conn,
@@ -208,5 +194,4 @@ void config_conns_place(struct config_diag *diag, struct config_draft *draft)
 	for (unsigned int i = 0; i < config->n_conns; i++)
 		at += conn_place(diag, &draft->conn_place[i], config, &config->conns[i],
 				 &config->policies[at], &draft->policy_place[at]);
-	rules_count_check(diag, draft);
 }

@@ -57,6 +57,13 @@ static bool key_max_sas(struct config_diag *diag, const struct config_node *node
 	return parse_number(diag, node, 1, SAS_MAX, &draft->config->max_sas);
 }
 
+static bool key_max_rules(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	struct config_draft *draft = into;
+
+	return parse_number(diag, node, 1, XIPSEC_RULES_LIMIT, &draft->config->max_rules);
+}
+
 static bool key_pin_dir(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	struct config_draft *draft = into;
@@ -237,6 +244,7 @@ static const struct config_key datapath_keys[] = {
 	{"backend", key_backend, false, false},
 	{"worker_uid", key_worker_uid, false, false},
 	{"max_sas", key_max_sas, false, false},
+	{"max_rules", key_max_rules, false, false},
 	{"pin_dir", key_pin_dir, false, false},
 	{"run_dir", key_run_dir, false, false},
 	{"state_dir", key_state_dir, false, false},

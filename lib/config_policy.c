@@ -297,21 +297,11 @@ static void rule_add(const struct xipsec_selector *sel, void *into)
 	rule->sel = *sel;
 }
 
-static unsigned int rules_so_far(const struct config *config)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < config->n_policies; i++)
-		n += config->policies[i].n_rules;
-	return n;
-}
-
 static bool policy_rules(struct config_diag *diag, const struct config_node *node,
-			 const struct policy_draft *draft, const struct config *config,
-			 struct config_policy *policy)
+			 const struct policy_draft *draft, struct config_policy *policy)
 {
 	struct rule_template template = {.policy = policy};
-	unsigned int n = 0, before = rules_so_far(config);
+	unsigned int n = 0;
 
 	template.rule.sel = policy_selector(draft);
 	template.rule.action = draft->action;
@@ -323,12 +313,6 @@ static bool policy_rules(struct config_diag *diag, const struct config_node *nod
 			     "%s: no pair of its local and remote prefixes and its protocol is of "
 			     "one family: expected IPv4 with IPv4 or IPv6 with IPv6",
 			     node->name);
-		return false;
-	}
-	if (before + n > XIPSEC_RULES_MAX) {
-		config_error(diag, &node->place,
-			     "%s makes %u rules after %u before it: expected at most %u in all",
-			     node->name, n, before, XIPSEC_RULES_MAX);
 		return false;
 	}
 	policy->rules = calloc(n, sizeof(policy->rules[0]));
@@ -395,7 +379,7 @@ static bool section_policy(struct config_diag *diag, const struct config_node *n
 		return false;
 	if (policy.action == ACTION_CONNECTIONS)
 		return connections_place(diag, node, draft);
-	if (!policy_fits(diag, node, &policy) || !policy_rules(diag, node, &policy, config, out))
+	if (!policy_fits(diag, node, &policy) || !policy_rules(diag, node, &policy, out))
 		return false;
 	strcpy(out->name, node->name);
 	if (policy.action == XIPSEC_ACTION_PROTECT)
@@ -417,4 +401,23 @@ bool config_policies(struct config_diag *diag, const struct config_node *node, v
 	}
 	draft->policies_ok = config_walk_named(diag, node, XIPSEC_NAME_LEN, section_policy, draft);
 	return draft->policies_ok;
+}
+
+void config_policies_check(struct config_diag *diag, const struct config_draft *draft)
+{
+	const struct config *config = draft->config;
+	unsigned int before = 0;
+
+	for (unsigned int i = 0; i < config->n_policies; i++) {
+		const struct config_policy *policy = &config->policies[i];
+
+		if (policy->n_rules > config->max_rules - before) {
+			config_error(diag, &draft->policy_place[i],
+				     "%s makes %u rules after %u before it: expected at most "
+				     "max_rules = %u in all",
+				     policy->name, policy->n_rules, before, config->max_rules);
+			return;
+		}
+		before += policy->n_rules;
+	}
 }

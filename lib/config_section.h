@@ -40,6 +40,9 @@ bool config_clients(struct config_diag *diag, const struct config_node *first,
  * the policies, that of `action = connections`, else the last one. */
 void config_conns_place(struct config_diag *diag, struct config_draft *draft);
 
+/* After all sections: the number of rules. */
+void config_policies_check(struct config_diag *diag, const struct config_draft *draft);
+
 /* After all sections: SAs against policies, workers and each other. */
 void config_sas_check(struct config_diag *diag, struct config_draft *draft);
 

@@ -1,25 +1,32 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "lib/sa_selectors.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <openssl/crypto.h>
 
 #include "lib/config_policy.h"
 
-/* Before rules that nothing of the SA follows are taken out. */
-#define ENTRIES_MAX (XIPSEC_RULES_MAX + XIPSEC_SELECTORS_MAX)
-
 struct entry {
 	struct xipsec_selector sel;
 	bool refuse;
+	unsigned int rule; /* place in the SPD of the rule that it came from */
+};
+
+/* Ordered; of any number, for an SPD may have a hundred thousand rules. */
+struct entries {
+	unsigned int n, size;
+	struct entry *entry;
 };
 
 struct selectors {
 	const struct xipsec_sa *sa;
 	const struct xipsec_spd_rule *rule; /* the one being looked at */
-	unsigned int n_serving, n_accept, n;
+	unsigned int rule_number;           /* its place in the SPD */
+	unsigned int n_serving;
 	bool too_wide, too_many;
-	struct entry entry[ENTRIES_MAX]; /* in the order of the SPD */
+	struct entries accept; /* what rules of the child leave to the SA */
+	struct entries all;    /* that, and the earlier rules that take something from it */
 };
 
 /* The rules that lead packets of the SA's direction into its child. */
@@ -30,18 +37,32 @@ static bool rule_serves(const struct config_policy *policy, const struct xipsec_
 	       strcmp(policy->child, sa->child) == 0;
 }
 
-/* An entry inside an earlier one of its kind never decides. */
-static void entry_add(struct selectors *to, const struct xipsec_selector *sel, bool refuse)
+static bool entry_room(struct entries *to)
+{
+	unsigned int size = to->size ? to->size * 2 : 64;
+	struct entry *larger;
+
+	if (to->n < to->size)
+		return true;
+	larger = realloc(to->entry, size * sizeof(*larger));
+	if (!larger)
+		return false;
+	to->entry = larger;
+	to->size = size;
+	return true;
+}
+
+/* An entry inside an earlier one of its kind never decides. No memory is as too many: refused. */
+static bool entry_add(struct entries *to, const struct entry *entry)
 {
 	for (unsigned int i = 0; i < to->n; i++)
-		if (to->entry[i].refuse == refuse && selector_within(sel, &to->entry[i].sel))
-			return;
-	if (!refuse && to->n_accept == XIPSEC_SELECTORS_MAX) {
-		to->too_many = true;
-		return;
-	}
-	to->n_accept += !refuse;
-	to->entry[to->n++] = (struct entry){*sel, refuse};
+		if (to->entry[i].refuse == entry->refuse &&
+		    selector_within(&entry->sel, &to->entry[i].sel))
+			return true;
+	if (!entry_room(to))
+		return false;
+	to->entry[to->n++] = *entry;
+	return true;
 }
 
 /* What the SA's own selectors leave of the rule. */
@@ -50,8 +71,11 @@ static void accept_make(const struct xipsec_selector *ts, void *into)
 	struct selectors *to = into;
 	struct xipsec_selector both;
 
-	if (selector_meet(ts, &to->rule->sel, &both))
-		entry_add(to, &both, false);
+	if (!selector_meet(ts, &to->rule->sel, &both))
+		return;
+	if (to->accept.n > XIPSEC_SELECTORS_MAX ||
+	    !entry_add(&to->accept, &(struct entry){both, false, to->rule_number}))
+		to->too_many = true;
 }
 
 /* All packets between src and dst: what transport mode can carry. */
@@ -81,22 +105,64 @@ static void rule_accept(struct selectors *to, sa_selectors_each *each, void *ctx
 		each(ctx, accept_make, to);
 }
 
+/* Does the rule take something from what later rules leave to the SA? */
+static bool rule_takes(const struct selectors *to, unsigned int *next)
+{
+	struct xipsec_selector both;
+
+	while (*next < to->accept.n && to->accept.entry[*next].rule < to->rule_number)
+		(*next)++;
+	for (unsigned int i = *next; i < to->accept.n; i++)
+		if (selector_meet(&to->rule->sel, &to->accept.entry[i].sel, &both))
+			return true;
+	return false;
+}
+
+/* One pass over the SPD: what its child's rules leave to the SA. */
+static void accepts_make(struct selectors *to, const struct config *config, sa_selectors_each *each,
+			 void *ctx)
+{
+	to->rule_number = 0;
+	for (unsigned int i = 0; i < config->n_policies; i++) {
+		const struct config_policy *policy = &config->policies[i];
+
+		for (unsigned int k = 0; k < policy->n_rules; k++, to->rule_number++) {
+			to->rule = &policy->rules[k];
+			if (rule_serves(policy, to->rule, to->sa))
+				rule_accept(to, each, ctx);
+		}
+	}
+}
+
+static void accepts_before(struct selectors *to, unsigned int rule_number, unsigned int *copied)
+{
+	for (; *copied < to->accept.n && to->accept.entry[*copied].rule <= rule_number; (*copied)++)
+		to->too_many |= !entry_add(&to->all, &to->accept.entry[*copied]);
+}
+
 /* Nothing is checked as it leaves by an SA: the SPD sent it there, in order. */
 static void entries_make(struct selectors *to, const struct config *config, sa_selectors_each *each,
 			 void *ctx)
 {
+	unsigned int next = 0, copied = 0;
+
+	accepts_make(to, config, each, ctx);
+	to->rule_number = 0;
 	for (unsigned int i = 0; i < config->n_policies; i++) {
 		const struct config_policy *policy = &config->policies[i];
 
-		for (unsigned int k = 0; k < policy->n_rules; k++) {
+		for (unsigned int k = 0; k < policy->n_rules; k++, to->rule_number++) {
 			to->rule = &policy->rules[k];
-			if (rule_serves(policy, to->rule, to->sa)) {
-				rule_accept(to, each, ctx);
-			} else if (to->sa->dir & to->rule->dirs & XIPSEC_DIR_IN) {
-				entry_add(to, &to->rule->sel, true);
-			}
+			accepts_before(to, to->rule_number, &copied);
+			if ((to->sa->dir & to->rule->dirs & XIPSEC_DIR_IN) &&
+			    copied < to->accept.n && !rule_serves(policy, to->rule, to->sa) &&
+			    rule_takes(to, &next))
+				to->too_many |=
+					!entry_add(&to->all, &(struct entry){to->rule->sel, true,
+									     to->rule_number});
 		}
 	}
+	accepts_before(to, to->rule_number, &copied);
 }
 
 static void route_based_make(struct selectors *to, sa_selectors_each *each, void *ctx)
@@ -108,55 +174,40 @@ static void route_based_make(struct selectors *to, sa_selectors_each *each, void
 	to->rule = &all;
 	to->n_serving++;
 	each(ctx, accept_make, to);
+	for (unsigned int i = 0; i < to->accept.n; i++)
+		to->too_many |= !entry_add(&to->all, &to->accept.entry[i]);
 	to->rule = NULL;
 }
 
-/* A rule counts only if it takes something from a selector that follows. */
-static bool entry_counts(const struct selectors *from, unsigned int i)
+/* As many as fit. */
+static void entries_put(const struct entries *from, struct xipsec_sa *sa)
 {
-	struct xipsec_selector both;
-
-	if (!from->entry[i].refuse)
-		return true;
-	for (unsigned int k = i + 1; k < from->n; k++)
-		if (!from->entry[k].refuse &&
-		    selector_meet(&from->entry[i].sel, &from->entry[k].sel, &both))
-			return true;
-	return false;
-}
-
-/* Returns how many there are, of which as many as fit are written. */
-static unsigned int entries_put(const struct selectors *from, struct xipsec_sa *sa)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < from->n; i++) {
-		if (!entry_counts(from, i))
-			continue;
-		if (n < XIPSEC_SELECTORS_MAX) {
-			sa->selector[n] = from->entry[i].sel;
-			sa->refuse[n] = from->entry[i].refuse;
-			sa->n_selectors = n + 1;
-		}
-		n++;
+	for (unsigned int i = 0; i < from->n && i < XIPSEC_SELECTORS_MAX; i++) {
+		sa->selector[i] = from->entry[i].sel;
+		sa->refuse[i] = from->entry[i].refuse;
+		sa->n_selectors = i + 1;
 	}
-	return n;
 }
 
 struct sa_selectors sa_selectors_fill(const struct config *config, struct xipsec_sa *sa,
 				      sa_selectors_each *each, void *ctx)
 {
 	struct selectors to = {.sa = sa};
+	struct sa_selectors made;
 
 	if (sa->if_id)
 		route_based_make(&to, each, ctx);
 	else
 		entries_make(&to, config, each, ctx);
-	return (struct sa_selectors){.n_serving = to.n_serving,
-				     .n_accept = to.n_accept,
-				     .n = entries_put(&to, sa),
+	entries_put(&to.all, sa);
+	made = (struct sa_selectors){.n_serving = to.n_serving,
+				     .n_accept = to.accept.n,
+				     .n = to.all.n,
 				     .too_wide = to.too_wide,
-				     .too_many = to.too_many};
+				     .too_many = to.too_many || to.accept.n > XIPSEC_SELECTORS_MAX};
+	free(to.accept.entry);
+	free(to.all.entry);
+	return made;
 }
 
 bool sa_selectors_inside(const struct config *config, const struct xipsec_sa *sa,

@@ -19,6 +19,8 @@ static const struct {
 	{"globals", offsetof(struct datapath, globals)},
 	{"ifaces", offsetof(struct datapath, ifaces)},
 	{"spd", offsetof(struct datapath, spd)},
+	{"spd_buckets_of", offsetof(struct datapath, spd_buckets_of)},
+	{"spd_rules_of", offsetof(struct datapath, spd_rules_of)},
 	{"spd_hits", offsetof(struct datapath, spd_hits)},
 	{"child_ids", offsetof(struct datapath, child_ids)},
 	{"children", offsetof(struct datapath, children)},

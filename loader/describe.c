@@ -247,15 +247,19 @@ static int read_ifaces(const struct config *config, const struct generation *gen
 
 static int read_generation(const struct generation *gen, struct loader_status *status)
 {
-	_cleanup_free_ struct xipsec_spd *spd = calloc(1, sizeof(*spd));
+	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info);
 
-	if (!spd)
-		return -ENOMEM;
 	status->attached = 1;
-	if (!spd_read(&gen->dp, spd)) {
-		status->spd_generation = spd->generation;
-		status->n_rules = spd->n_rules;
+	if (!spd_memory_open(&gen->dp, &memory)) {
+		status->spd_generation = memory.c.head->generation;
+		status->n_rules = memory.c.head->n_rules;
+		status->n_tables = memory.c.head->n_tables;
+		status->spd_bytes = spd_memory_bytes(&memory);
 	}
+	if (!bpf_obj_get_info_by_fd(gen->dp.spd_hits, &info, &len))
+		status->max_rules = info.max_entries;
 	sum_percpu(gen->dp.reasons, XIPSEC_REASON_MAX, status->programs);
 	return read_workers(&gen->dp, status);
 }
@@ -331,6 +335,80 @@ static void read_children(const struct datapath *dp, char (*child)[XIPSEC_NAME_L
 	}
 }
 
+static int by_priority(const void *a, const void *b)
+{
+	__u32 x = ((const struct loader_rule *)a)->rule.priority;
+	__u32 y = ((const struct loader_rule *)b)->rule.priority;
+
+	return x < y ? -1 : x > y;
+}
+
+static void read_hits(const struct datapath *dp, struct loader_policy *policy)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ struct xipsec_counter *values = NULL;
+
+	values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
+	for (__u32 i = 0; values && i < policy->n_rules; i++) {
+		struct loader_rule *rule = &policy->rule[i];
+
+		if (bpf_map_lookup_elem(dp->spd_hits, &rule->number, values))
+			continue;
+		for (int cpu = 0; cpu < cpus; cpu++) {
+			rule->hits.packets += values[cpu].packets;
+			rule->hits.bytes += values[cpu].bytes;
+		}
+	}
+}
+
+static void read_names(const struct datapath *dp, const char *gen_dir, struct loader_policy *policy)
+{
+	struct xipsec_globals globals = {0};
+	_cleanup_free_ struct xipsec_spd_name *names = NULL;
+	__u32 zero = 0, n = 0;
+
+	bpf_map_lookup_elem(dp->globals, &zero, &globals);
+	names = spd_names_read(gen_dir, &n);
+	for (__u32 i = 0; i < policy->n_rules; i++) {
+		struct loader_rule *rule = &policy->rule[i];
+
+		if (rule->rule.policy < n &&
+		    names[rule->rule.policy].spd_generation == globals.spd_generation)
+			snprintf(rule->policy, sizeof(rule->policy), "%.63s",
+				 names[rule->rule.policy].policy);
+	}
+}
+
+/* The rules of the generation that was read first: changes that come meanwhile do not show. */
+static int read_rules(const struct datapath *dp, struct loader_policy *policy)
+{
+	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
+	int err = spd_memory_open(dp, &memory);
+	__u32 end;
+
+	if (err)
+		return err;
+	policy->generation = __atomic_load_n(&memory.c.head->generation, __ATOMIC_ACQUIRE);
+	policy->allow = memory.c.head->allow;
+	policy->n_ethertypes = memory.c.head->n_ethertypes;
+	memcpy(policy->ethertype, memory.c.head->ethertype, sizeof(policy->ethertype));
+	end = memory.c.head->rules_end;
+	policy->rule = calloc(end + 1, sizeof(policy->rule[0]));
+	if (!policy->rule)
+		return -ENOMEM;
+	for (__u32 i = 0; i < end; i++) {
+		struct loader_rule *to = &policy->rule[policy->n_rules];
+
+		if (!classifier_lives(&memory.c.rule[i], policy->generation))
+			continue;
+		to->rule = memory.c.rule[i];
+		to->number = i;
+		policy->n_rules++;
+	}
+	qsort(policy->rule, policy->n_rules, sizeof(policy->rule[0]), by_priority);
+	return 0;
+}
+
 int loader_policy(const struct config *config, struct loader_policy **out)
 {
 	struct loader_policy *policy = calloc(1, sizeof(*policy));
@@ -341,8 +419,7 @@ int loader_policy(const struct config *config, struct loader_policy **out)
 	if (!policy)
 		return -ENOMEM;
 	policy->child = calloc(XIPSEC_CHILDREN_MAX, sizeof(*policy->child));
-	policy->name = calloc(XIPSEC_RULES_MAX, sizeof(*policy->name));
-	err = policy->child && policy->name ? datapath_open(config->pin_dir, &dp) : -ENOMEM;
+	err = policy->child ? datapath_open(config->pin_dir, &dp) : -ENOMEM;
 	if (err == -ENOENT)
 		log_error("nothing is attached below %s: no policy is in force", config->pin_dir);
 	else if (err == -EPROTO)
@@ -353,12 +430,12 @@ int loader_policy(const struct config *config, struct loader_policy **out)
 		log_error("%s: %s", config->pin_dir, strerror(-err));
 	if (err)
 		goto failed;
-	err = spd_read(&dp, &policy->spd);
+	err = read_rules(&dp, policy);
 	if (!err) {
-		sum_percpu(dp.spd_hits, XIPSEC_RULES_MAX, policy->hits);
+		read_hits(&dp, policy);
 		read_children(&dp, policy->child);
 		snprintf(gen_dir, sizeof(gen_dir), "%s/%s", config->pin_dir, dp.generation);
-		spd_names_read(gen_dir, policy->spd.generation, policy->name);
+		read_names(&dp, gen_dir, policy);
 	} else {
 		log_error("reading the policies in force: %s", strerror(-err));
 	}
@@ -377,6 +454,6 @@ void loader_policy_free(struct loader_policy *policy)
 	if (!policy)
 		return;
 	free(policy->child);
-	free(policy->name);
+	free(policy->rule);
 	free(policy);
 }

@@ -24,9 +24,9 @@
 
 /* What people find right below PIN_DIR. */
 static const char *const links[] = {
-	"version",  "globals",   "ifaces",   "spd",          "spd_rules",
-	"spd_hits", "child_ids", "children", "sad",          "sa_state",
-	"frags",    "xsks",      "reasons",  "worker_stats", "events",
+	"version",     "globals",  "ifaces",     "spd",       "spd_head",     "spd_rules",
+	"spd_buckets", "spd_hits", "flow_cache", "child_ids", "children",     "sad",
+	"sa_state",    "frags",    "xsks",       "reasons",   "worker_stats", "events",
 };
 
 #define N_LINKS (sizeof(links) / sizeof(links[0]))
@@ -108,7 +108,12 @@ static int skel_load(const struct config *config, const struct heritage *heritag
 		     struct xipsec_bpf **out)
 {
 	_cleanup_skel_ struct xipsec_bpf *skel = xipsec_bpf__open();
-	static const char *const per_sa[] = {"sad", "sa_state"};
+	const struct {
+		const char *name;
+		__u32 entries;
+	} sized[] = {{"sad", config->max_sas},
+		     {"sa_state", config->max_sas},
+		     {"spd_hits", config->max_rules}};
 	unsigned int kernel = probe_kernel();
 	int err;
 
@@ -116,10 +121,10 @@ static int skel_load(const struct config *config, const struct heritage *heritag
 		log_error("the built-in BPF object cannot be read: %s", strerror(errno));
 		return -EINVAL;
 	}
-	for (size_t i = 0; i < 2; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, per_sa[i]);
+	for (size_t i = 0; i < sizeof(sized) / sizeof(sized[0]); i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, sized[i].name);
 
-		if (!map || bpf_map__set_max_entries(map, config->max_sas))
+		if (!map || bpf_map__set_max_entries(map, sized[i].entries))
 			return -EINVAL;
 	}
 	err = heritage_take(config, heritage, skel->obj);
@@ -140,6 +145,17 @@ static int skel_load(const struct config *config, const struct heritage *heritag
 	return 0;
 }
 
+/* Only the pattern of an inner map; spd.c makes and pins the real ones. */
+static bool is_pattern(const struct bpf_map *map)
+{
+	static const char *const patterns[] = {"spd_head", "spd_buckets", "spd_rules"};
+
+	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
+		if (!strcmp(bpf_map__name(map), patterns[i]))
+			return true;
+	return false;
+}
+
 static int pin_maps(struct xipsec_bpf *skel, const char *gen_dir)
 {
 	struct bpf_map *map;
@@ -147,8 +163,7 @@ static int pin_maps(struct xipsec_bpf *skel, const char *gen_dir)
 
 	bpf_object__for_each_map(map, skel->obj)
 	{
-		/* spd_rules here is only the pattern of the inner map; spd.c pins the real one. */
-		if (bpf_map__is_internal(map) || !strcmp(bpf_map__name(map), "spd_rules"))
+		if (bpf_map__is_internal(map) || is_pattern(map))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", gen_dir, bpf_map__name(map));
 		if (bpf_obj_pin(bpf_map__fd(map), path)) {
@@ -218,21 +233,16 @@ static int child_id_of(void *arg, const char *name)
 static int fill_spd(const struct config *config, struct xipsec_bpf *skel,
 		    const struct generation *gen)
 {
-	_cleanup_free_ struct xipsec_spd *spd = calloc(1, sizeof(*spd));
-	struct btf *btf = bpf_object__btf(skel->obj);
-	int key, value, err;
+	_cleanup_spd_source_ struct spd_source source = {0};
+	__u32 generation;
+	int err;
 
-	if (!spd)
-		return -ENOMEM;
-	err = spd_compile(config, child_id_of, (void *)&gen->dp, spd);
-	if (err)
-		return err;
-	key = btf ? btf__find_by_name_kind(btf, "__u32", BTF_KIND_TYPEDEF) : -1;
-	value = btf ? btf__find_by_name_kind(btf, "xipsec_spd", BTF_KIND_STRUCT) : -1;
-	err = spd_install(&gen->dp, gen->dir, key > 0 && value > 0 ? btf__fd(btf) : -1, (__u32)key,
-			  (__u32)value, spd);
+	err = spd_compile(config, child_id_of, (void *)&gen->dp, &source);
 	if (!err)
-		spd_names_write(gen->dir, config, spd->generation); /* for people only */
+		err = spd_install(&gen->dp, gen->dir, bpf_object__btf(skel->obj), &source,
+				  &generation);
+	if (!err)
+		spd_names_write(gen->dir, config, generation); /* for people only */
 	return err;
 }
 
@@ -373,8 +383,7 @@ static int reuse_maps(const struct generation *gen, struct bpf_object *obj)
 		_cleanup_close_ int fd = -1;
 		char path[512];
 
-		/* spd_rules is only the pattern of the inner map. */
-		if (bpf_map__is_internal(map) || !strcmp(bpf_map__name(map), "spd_rules"))
+		if (bpf_map__is_internal(map) || is_pattern(map))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", gen->dir, bpf_map__name(map));
 		fd = bpf_obj_get(path);

@@ -11,6 +11,7 @@
 #include "loader/enforce.h"
 #include "loader/hook_nft.h"
 #include "loader/probe.h"
+#include "loader/spd.h"
 #include "xipsec/loader.h"
 
 /* libbpf's own lines say less than ours and come beside them. */
@@ -163,22 +164,21 @@ static int adopt_all(struct session *s)
 static int ensure_generation(struct session *s)
 {
 	struct undo_step step = {.kind = UNDO_BUILT, .new_fd = -1, .old_fd = -1, .map_fd = -1};
-	struct xipsec_globals globals = {0};
-	__u32 zero = 0;
+	__u32 last = 0;
 	int err;
 
 	if (s->open && !(s->flags & LOADER_UPGRADE))
 		return 0;
 	/* Frames that wait with the old SPD's number must look old to the new one. */
 	if (s->open) {
-		bpf_map_lookup_elem(s->gen.dp.globals, &zero, &globals);
+		last = spd_last_generation(&s->gen.dp);
 		generation_close(&s->gen);
 		s->open = false;
 	}
 	err = adopt_all(s);
 	if (err)
 		return err;
-	err = generation_build(s->config, globals.spd_generation, &s->gen);
+	err = generation_build(s->config, last, &s->gen);
 	if (err)
 		return err;
 	s->open = true;

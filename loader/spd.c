@@ -10,24 +10,20 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
+/* ------------------------------------------------------------------ compiling */
+
 /* Rules of one policy: every local x remote pair that the config multiplied out. */
 static int compile_policy(const struct config_policy *policy, spd_child_fn child_id, void *arg,
-			  struct xipsec_spd *spd)
+			  __u32 number, struct spd_source *to)
 {
 	int child = 0;
 
 	for (unsigned int i = 0; i < policy->n_rules; i++) {
-		struct xipsec_spd_rule *rule;
+		struct xipsec_spd_rule *rule = &to->rule[to->n_rules++];
 
-		if (spd->n_rules == XIPSEC_RULES_MAX) {
-			log_error("policies {}: more than %d rules (policy %s: each pair of a "
-				  "local and a remote prefix is a rule of its own); join prefixes",
-				  XIPSEC_RULES_MAX, policy->name);
-			return -E2BIG;
-		}
-		rule = &spd->rule[spd->n_rules++];
 		*rule = policy->rules[i];
 		rule->child = 0;
+		rule->policy = number;
 		if (rule->action != XIPSEC_ACTION_PROTECT)
 			continue;
 		if (i == 0 || !child)
@@ -43,35 +39,124 @@ static int compile_policy(const struct config_policy *policy, spd_child_fn child
 }
 
 int spd_compile(const struct config *config, spd_child_fn child_id, void *arg,
-		struct xipsec_spd *out)
+		struct spd_source *out)
 {
-	_cleanup_free_ struct xipsec_spd *spd = calloc(1, sizeof(*spd));
+	_cleanup_spd_source_ struct spd_source made = {.allow = config->allow,
+						       .n_ethertypes = config->n_ethertypes};
+	__u64 n = 0;
 
-	if (!spd)
-		return -ENOMEM;
 	if (config->n_ethertypes > XIPSEC_ALLOW_ETHERTYPES)
 		return -E2BIG;
-	spd->allow = config->allow;
-	spd->n_ethertypes = config->n_ethertypes;
-	memcpy(spd->ethertype, config->ethertypes, config->n_ethertypes * sizeof(__u16));
+	for (unsigned int i = 0; i < config->n_policies; i++)
+		n += config->policies[i].n_rules;
+	if (n > config->max_rules) {
+		log_error(
+			"policies {}: %llu rules, but max_rules is %u (each pair of a local and a "
+			"remote prefix is a rule of its own): join prefixes, or raise max_rules "
+			"in datapath {} and attach anew",
+			(unsigned long long)n, config->max_rules);
+		return -E2BIG;
+	}
+	made.rule = calloc(n + 1, sizeof(made.rule[0]));
+	if (!made.rule)
+		return -ENOMEM;
+	memcpy(made.ethertype, config->ethertypes, config->n_ethertypes * sizeof(__u16));
 	for (unsigned int i = 0; i < config->n_policies; i++) {
-		int err = compile_policy(&config->policies[i], child_id, arg, spd);
+		int err = compile_policy(&config->policies[i], child_id, arg, i, &made);
 
 		if (err)
 			return err;
 	}
-	*out = *spd;
+	*out = made;
+	made.rule = NULL;
 	return 0;
+}
+
+int spd_fill(struct classifier *c, const struct spd_source *source)
+{
+	__u32 gap = 0xfffffff0U / (source->n_rules + 1);
+
+	gap = gap > SPD_PRIORITY_GAP ? SPD_PRIORITY_GAP : gap;
+	c->head->allow = source->allow;
+	c->head->n_ethertypes = source->n_ethertypes;
+	memcpy(c->head->ethertype, source->ethertype, sizeof(source->ethertype));
+	/* Rules that have their places first, so that new ones get none of those. */
+	for (__u32 i = 0; source->number && i < source->n_rules; i++)
+		if (source->number[i] != SPD_NEW && source->number[i] < c->head->max_rules)
+			c->rule[source->number[i]].used = 1;
+	for (__u32 i = 0; i < source->n_rules; i++) {
+		struct xipsec_spd_rule rule = source->rule[i];
+		__u32 number = source->number ? source->number[i] : CLASSIFIER_ANY;
+		int err;
+
+		rule.priority = (i + 1) * gap;
+		rule.born = rule.dies = 0;
+		err = classifier_put(c, &rule, &number);
+		if (err)
+			return err;
+		if (source->number)
+			source->number[i] = number;
+	}
+	c->head->n_rules = source->n_rules;
+	return 0;
+}
+
+#define BUILD_ATTEMPTS 4
+
+int spd_build(const struct btf *btf, const struct spd_source *source, struct spd_memory *out)
+{
+	int err = -ENOSPC;
+
+	for (unsigned int attempt = 0; err == -ENOSPC && attempt < BUILD_ATTEMPTS; attempt++) {
+		_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
+		struct classifier_size size =
+			classifier_size(source->rule, source->n_rules, attempt);
+
+		for (__u32 i = 0; source->number && i < source->n_rules; i++)
+			if (source->number[i] != SPD_NEW && source->number[i] >= size.rules)
+				size.rules = source->number[i] + 1;
+
+		err = spd_memory_make(btf, &size, &memory);
+		if (err) {
+			log_error("policies: the kernel refuses maps for %u rules: %s",
+				  source->n_rules, strerror(-err));
+			return err;
+		}
+		err = spd_fill(&memory.c, source);
+		if (err)
+			continue;
+		*out = memory;
+		memory = (struct spd_memory)SPD_MEMORY_NONE;
+	}
+	if (err)
+		log_error("policies: %u rules cannot be put into tables: %s", source->n_rules,
+			  err == -E2BIG ? "hundreds of them differ only in ranges of ports that "
+					  "overlap; join those"
+					: strerror(-err));
+	return err;
+}
+
+/* ------------------------------------------------------------------ switching */
+
+__u32 spd_last_generation(const struct datapath *dp)
+{
+	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
+	struct xipsec_globals globals = {0};
+	__u32 zero = 0, last;
+
+	bpf_map_lookup_elem(dp->globals, &zero, &globals);
+	last = globals.spd_generation;
+	if (!spd_memory_open(dp, &memory) && (__s32)(memory.c.head->generation - last) > 0)
+		last = memory.c.head->generation;
+	return last;
 }
 
 /* The generation after the one in force, never 0. */
 static __u32 next_generation(const struct datapath *dp)
 {
-	struct xipsec_globals globals = {0};
-	__u32 zero = 0;
+	__u32 last = spd_last_generation(dp);
 
-	bpf_map_lookup_elem(dp->globals, &zero, &globals);
-	return globals.spd_generation + 1 ? globals.spd_generation + 1 : 1;
+	return last + 1 ? last + 1 : 1;
 }
 
 /* Workers read this word without a system call; one aligned store, after the switch. */
@@ -89,7 +174,7 @@ static int publish_generation(const struct datapath *dp, __u32 generation)
 }
 
 /* Rules have moved to other numbers: their counts start anew. */
-static void clear_hits(const struct datapath *dp)
+static void clear_hits(const struct datapath *dp, __u32 n)
 {
 	int cpus = libbpf_num_possible_cpus();
 	_cleanup_free_ struct xipsec_counter *zero = NULL;
@@ -99,17 +184,72 @@ static void clear_hits(const struct datapath *dp)
 	zero = calloc((size_t)cpus, sizeof(*zero));
 	if (!zero)
 		return;
-	for (__u32 i = 0; i < XIPSEC_RULES_MAX; i++)
+	for (__u32 i = 0; i < n; i++)
 		bpf_map_update_elem(dp->spd_hits, &i, zero, BPF_ANY);
 }
 
-/* One rename: people with bpftool see either the old rules or the new ones. */
-static int pin_rules(int fd, const char *gen_dir)
+/* Where the maps of the SPD in force do not stand, and how many of its rules were counted. */
+static __u32 other_place(const struct datapath *dp, __u32 *n_counted)
+{
+	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
+
+	*n_counted = 0;
+	if (spd_memory_open(dp, &memory))
+		return 1;
+	*n_counted = memory.c.head->rules_end;
+	return !memory.c.head->place;
+}
+
+/* *counted: the rules before had numbers below this. */
+static int switch_maps(const struct datapath *dp, struct spd_memory *memory, __u32 *generation,
+		       __u32 *counted)
+{
+	__u32 zero = 0, next = next_generation(dp);
+	__u32 place = other_place(dp, counted);
+	int err;
+
+	memory->c.head->place = place;
+	classifier_log_forget(&memory->c, next);
+	memory->c.head->log_base = next;
+	classifier_publish(&memory->c, next);
+	/* No run searches the other place: the switch that left it waited for the last one. Each of
+	 * these updates waits too, and so does the switch, before this function returns. */
+	if (bpf_map_update_elem(dp->spd_buckets_of, &place, &memory->buckets, BPF_ANY) ||
+	    bpf_map_update_elem(dp->spd_rules_of, &place, &memory->rules, BPF_ANY) ||
+	    bpf_map_update_elem(dp->spd, &zero, &memory->head, BPF_ANY)) {
+		err = -errno;
+		log_error("policies: the switch to generation %u failed: %s; those before stay "
+			  "in force",
+			  next, strerror(-err));
+		return err;
+	}
+	err = publish_generation(dp, next);
+	if (err)
+		return err;
+	place = !place;
+	bpf_map_delete_elem(dp->spd_buckets_of, &place);
+	bpf_map_delete_elem(dp->spd_rules_of, &place);
+	*generation = next;
+	return 0;
+}
+
+int spd_switch(const struct datapath *dp, struct spd_memory *memory, __u32 *generation)
+{
+	__u32 counted, end = memory->c.head->rules_end;
+	int err = switch_maps(dp, memory, generation, &counted);
+
+	if (!err)
+		clear_hits(dp, counted > end ? counted : end);
+	return err;
+}
+
+/* One rename: people with bpftool see either the old map or the new one. */
+static int pin_map(int fd, const char *gen_dir, const char *name)
 {
 	char path[512], fresh[512];
 
-	snprintf(path, sizeof(path), "%s/spd_rules", gen_dir);
-	snprintf(fresh, sizeof(fresh), "%s/spd_rules_new", gen_dir);
+	snprintf(path, sizeof(path), "%s/%s", gen_dir, name);
+	snprintf(fresh, sizeof(fresh), "%s/%s_new", gen_dir, name);
 	unlink(fresh);
 	if (bpf_obj_pin(fd, fresh))
 		return -errno;
@@ -122,40 +262,33 @@ static int pin_rules(int fd, const char *gen_dir)
 	return 0;
 }
 
-int spd_install(const struct datapath *dp, const char *gen_dir, int btf_fd, __u32 btf_key,
-		__u32 btf_value, struct xipsec_spd *spd)
+static int pin_maps(const struct spd_memory *memory, const char *gen_dir)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts);
-	_cleanup_close_ int inner = -1;
-	__u32 zero = 0;
-	int err;
+	int err = pin_map(memory->head, gen_dir, "spd_head");
 
-	if (btf_fd >= 0) {
-		opts.btf_fd = (__u32)btf_fd;
-		opts.btf_key_type_id = btf_key;
-		opts.btf_value_type_id = btf_value;
-	}
-	spd->generation = next_generation(dp);
-	inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, "spd_rules", sizeof(__u32), sizeof(*spd), 1,
-			       &opts);
-	if (inner < 0) {
-		err = -errno;
-		log_error("policies: the kernel refuses the map spd_rules: %s", strerror(-err));
-		return err;
-	}
-	if (bpf_map_update_elem(inner, &zero, spd, BPF_ANY) ||
-	    bpf_map_update_elem(dp->spd, &zero, &inner, BPF_ANY)) {
-		err = -errno;
-		log_error("policies: the switch to generation %u failed: %s; those before stay "
-			  "in force",
-			  spd->generation, strerror(-err));
-		return err;
-	}
-	err = publish_generation(dp, spd->generation);
-	if (err)
-		return err;
-	clear_hits(dp);
-	return pin_rules(inner, gen_dir);
+	if (!err)
+		err = pin_map(memory->buckets, gen_dir, "spd_buckets");
+	return err ? err : pin_map(memory->rules, gen_dir, "spd_rules");
+}
+
+int spd_replace(const struct datapath *dp, struct spd_memory *memory, const char *gen_dir,
+		__u32 *generation)
+{
+	__u32 counted;
+	int err = switch_maps(dp, memory, generation, &counted);
+
+	return err || !gen_dir ? err : pin_maps(memory, gen_dir);
+}
+
+int spd_install(const struct datapath *dp, const char *gen_dir, const struct btf *btf,
+		const struct spd_source *source, __u32 *generation)
+{
+	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
+	int err = spd_build(btf, source, &memory);
+
+	if (!err)
+		err = spd_switch(dp, &memory, generation);
+	return err ? err : pin_maps(&memory, gen_dir);
 }
 
 static int child_id_of(void *arg, const char *name)
@@ -163,62 +296,36 @@ static int child_id_of(void *arg, const char *name)
 	return datapath_child_id(arg, name);
 }
 
-/* The rules in force, as a map: a descriptor or -errno. Not from their pin, which may be gone. */
-static int rules_map(const struct datapath *dp)
+struct btf *spd_btf(const struct datapath *dp)
 {
-	__u32 zero = 0, id = 0;
-	int fd;
-
-	if (bpf_map_lookup_elem(dp->spd, &zero, &id))
-		return -errno;
-	fd = bpf_map_get_fd_by_id(id);
-	return fd < 0 ? -errno : fd;
-}
-
-/* Type information of the rules in force: -1 where there is none. Older kernels (6.1) refuse a
- * successor with other types than its predecessor's. */
-static int rules_btf(const struct datapath *dp, __u32 *key, __u32 *value)
-{
+	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
 	struct bpf_map_info info = {0};
 	__u32 len = sizeof(info);
-	_cleanup_close_ int fd = rules_map(dp);
+	struct btf *btf;
+	int fd;
 
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) || !info.btf_id)
-		return -1;
-	*key = info.btf_key_type_id;
-	*value = info.btf_value_type_id;
-	return bpf_btf_get_fd_by_id(info.btf_id);
+	if (spd_memory_open(dp, &memory) || bpf_obj_get_info_by_fd(memory.rules, &info, &len) ||
+	    !info.btf_id)
+		return NULL;
+	btf = btf__load_from_kernel_by_id(info.btf_id);
+	fd = btf ? bpf_btf_get_fd_by_id(info.btf_id) : -1;
+	if (fd >= 0)
+		btf__set_fd(btf, fd); /* which libbpf does not keep by itself */
+	return btf;
 }
 
 int spd_load(const struct config *config, const struct datapath *dp, const char *pin_dir,
 	     __u32 *generation)
 {
-	_cleanup_free_ struct xipsec_spd *spd = calloc(1, sizeof(*spd));
-	_cleanup_close_ int btf_fd = -1;
-	__u32 key = 0, value = 0;
+	_cleanup_spd_source_ struct spd_source source = {0};
+	struct btf *btf = spd_btf(dp);
 	char gen_dir[320];
 	int err;
 
-	if (!spd)
-		return -ENOMEM;
-	err = spd_compile(config, child_id_of, (void *)dp, spd);
-	if (err)
-		return err;
+	err = spd_compile(config, child_id_of, (void *)dp, &source);
 	snprintf(gen_dir, sizeof(gen_dir), "%s/%s", pin_dir, dp->generation);
-	btf_fd = rules_btf(dp, &key, &value);
-	err = spd_install(dp, gen_dir, btf_fd, key, value, spd);
-	if (err)
-		return err;
-	*generation = spd->generation;
-	return 0;
-}
-
-int spd_read(const struct datapath *dp, struct xipsec_spd *out)
-{
-	_cleanup_close_ int inner = rules_map(dp);
-	__u32 zero = 0;
-
-	if (inner < 0)
-		return inner;
-	return bpf_map_lookup_elem(inner, &zero, out) ? -errno : 0;
+	if (!err)
+		err = spd_install(dp, gen_dir, btf, &source, generation);
+	btf__free(btf);
+	return err;
 }

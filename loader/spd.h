@@ -1,36 +1,80 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The SPD's way from the config into the programs, in two steps: spd_compile() makes the ordered
- * rules, the reference form that `xipsec policy` shows and every classifier must agree with;
- * spd_install() makes them current. A classifier faster than the walk over the rules builds its
- * tables in spd_install() and becomes current with the same switch.
+ * rules, the reference form that every classifier must agree with; spd_install() builds tables of
+ * them beside those in force and makes them current with one switch (docs/classifier.md).
  */
 #ifndef LOADER_SPD_H
 #define LOADER_SPD_H
 
+#include <stdlib.h>
+#include <bpf/btf.h>
 #include "lib/config.h"
 #include "loader/datapath.h"
+#include "loader/spd_memory.h"
+
+/* An SPD as an ordered list. */
+struct spd_source {
+	__u32 allow; /* XIPSEC_ALLOW_* */
+	__u32 n_ethertypes;
+	__u16 ethertype[XIPSEC_ALLOW_ETHERTYPES];
+	__u32 n_rules;
+	struct xipsec_spd_rule *rule; /* first wins; priority is given out by spd_fill() */
+	__u32 *number; /* that rules have, or SPD_NEW, which is filled in; NULL: all are new */
+};
+
+#define SPD_NEW (~0U)
+
+/* Between the priorities of neighbours, where there is room: for rules that come one by one. */
+#define SPD_PRIORITY_GAP 65536U
+
+static inline void spd_source_free(struct spd_source *source)
+{
+	free(source->rule);
+	free(source->number);
+	source->rule = NULL;
+	source->number = NULL;
+}
+#define _cleanup_spd_source_ __attribute__((cleanup(spd_source_free)))
 
 /* Gives out ids of child names: an id, or -errno. */
 typedef int (*spd_child_fn)(void *arg, const char *name);
 
-/* Policies of `config` in file order. generation stays 0: spd_install() sets it. -E2BIG: more than
- * XIPSEC_RULES_MAX rules; what child_id returned; *out is untouched on failure. Pure but for
- * child_id. */
+/* Policies of `config` in file order. -E2BIG: more than max_rules; what child_id returned; *out is
+ * untouched on failure. The caller frees. Pure but for child_id. */
 int spd_compile(const struct config *config, spd_child_fn child_id, void *arg,
-		struct xipsec_spd *out);
+		struct spd_source *out);
 
-/* Fills a new inner map beside the one in force, switches by one update of the outer map, then
- * publishes the generation in `globals` and pins the new map as spd_rules below `gen_dir`. Sets
- * spd->generation. Direction of failure: the SPD in force stays. */
-int spd_install(const struct datapath *dp, const char *gen_dir, int btf_fd, __u32 btf_key,
-		__u32 btf_value, struct xipsec_spd *spd);
+/* Gives priorities with room between them and puts all into an empty classifier. 0, -ENOSPC,
+ * -E2BIG as classifier_put(). Pure. */
+int spd_fill(struct classifier *c, const struct spd_source *source);
 
-/* Both steps on an open generation, with the type information of the map in force. */
+/* New maps, filled, of whatever size it takes; not in force yet. 0 or -errno, after a message. */
+int spd_build(const struct btf *btf, const struct spd_source *source, struct spd_memory *out);
+
+/* Builds beside the SPD in force, switches by one update of an outer map, then publishes the
+ * generation in `globals` and pins the maps below `gen_dir`. Direction of failure: the SPD in force
+ * stays. */
+int spd_install(const struct datapath *dp, const char *gen_dir, const struct btf *btf,
+		const struct spd_source *source, __u32 *generation);
+
+/* spd_switch() of an SPD whose rules kept their numbers, and the pins, unless gen_dir is NULL. */
+int spd_replace(const struct datapath *dp, struct spd_memory *memory, const char *gen_dir,
+		__u32 *generation);
+
+/* Makes what spd_build() made the SPD in force, and forgets the hits of the one before. 0 or
+ * -errno; then the one in force stays. Returns when no program run searches the old one any more.
+ */
+int spd_switch(const struct datapath *dp, struct spd_memory *memory, __u32 *generation);
+
+/* All steps on an open generation, with the type information of the maps in force. */
 int spd_load(const struct config *config, const struct datapath *dp, const char *pin_dir,
 	     __u32 *generation);
 
-/* The SPD in force. 0, -ENOENT: none yet, -errno. */
-int spd_read(const struct datapath *dp, struct xipsec_spd *out);
+/* The last generation of an SPD that was in force, 0: none was. */
+__u32 spd_last_generation(const struct datapath *dp);
+
+/* Types of the maps in force; NULL: there are none. The caller ends it with btf__free(). */
+struct btf *spd_btf(const struct datapath *dp);
 
 #endif

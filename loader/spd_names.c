@@ -3,72 +3,64 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/bpf.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "lib/cleanup.h"
 
-struct spd_name {
-	__u32 spd_generation;
-	char policy[XIPSEC_NAME_LEN];
-};
-
-static int open_names(const char *gen_dir)
-{
-	char path[512];
-
-	snprintf(path, sizeof(path), "%s/spd_names", gen_dir);
-	return bpf_obj_get(path);
-}
-
-static int make_names(const char *gen_dir)
+static int make_names(unsigned int n)
 {
 	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "spd_names", sizeof(__u32),
-				sizeof(struct spd_name), XIPSEC_RULES_MAX, NULL);
-	char path[512];
+				sizeof(struct xipsec_spd_name), n ? n : 1, NULL);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int pin_names(int fd, const char *gen_dir)
+{
+	char path[512], fresh[512];
 
 	snprintf(path, sizeof(path), "%s/spd_names", gen_dir);
-	if (fd >= 0 && bpf_obj_pin(fd, path)) {
-		int err = -errno;
-
-		close(fd);
-		return err;
-	}
-	return fd;
+	snprintf(fresh, sizeof(fresh), "%s/spd_names_new", gen_dir);
+	unlink(fresh);
+	if (bpf_obj_pin(fd, fresh))
+		return -errno;
+	return rename(fresh, path) ? -errno : 0;
 }
 
 int spd_names_write(const char *gen_dir, const struct config *config, __u32 spd_generation)
 {
-	_cleanup_close_ int fd = open_names(gen_dir);
-	__u32 rule = 0;
+	_cleanup_close_ int fd = make_names(config->n_policies);
 
-	if (fd < 0)
-		fd = make_names(gen_dir);
 	if (fd < 0)
 		return fd;
-	/* In the order of spd_compile(). */
 	for (unsigned int i = 0; i < config->n_policies; i++) {
-		const struct config_policy *policy = &config->policies[i];
-		struct spd_name name = {.spd_generation = spd_generation};
+		struct xipsec_spd_name name = {.spd_generation = spd_generation};
 
-		snprintf(name.policy, sizeof(name.policy), "%s", policy->name);
-		for (unsigned int k = 0; k < policy->n_rules; k++, rule++) {
-			if (bpf_map_update_elem(fd, &rule, &name, BPF_ANY))
-				return -errno;
-		}
+		snprintf(name.policy, sizeof(name.policy), "%s", config->policies[i].name);
+		if (bpf_map_update_elem(fd, &i, &name, BPF_ANY))
+			return -errno;
 	}
-	return 0;
+	return pin_names(fd, gen_dir);
 }
 
-void spd_names_read(const char *gen_dir, __u32 spd_generation, char (*names)[XIPSEC_NAME_LEN])
+struct xipsec_spd_name *spd_names_read(const char *gen_dir, __u32 *n)
 {
-	_cleanup_close_ int fd = open_names(gen_dir);
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info);
+	struct xipsec_spd_name *names;
+	_cleanup_close_ int fd = -1;
+	char path[512];
 
-	for (__u32 rule = 0; rule < XIPSEC_RULES_MAX; rule++) {
-		struct spd_name name = {0};
-
-		names[rule][0] = 0;
-		if (fd >= 0 && !bpf_map_lookup_elem(fd, &rule, &name) &&
-		    name.spd_generation == spd_generation)
-			snprintf(names[rule], sizeof(names[rule]), "%.63s", name.policy);
-	}
+	snprintf(path, sizeof(path), "%s/spd_names", gen_dir);
+	fd = bpf_obj_get(path);
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) || info.value_size != sizeof(*names))
+		return NULL;
+	names = calloc(info.max_entries, sizeof(*names));
+	for (__u32 i = 0; names && i < info.max_entries; i++)
+		if (bpf_map_lookup_elem(fd, &i, &names[i]))
+			names[i].spd_generation = 0;
+	*n = names ? info.max_entries : 0;
+	return names;
 }

@@ -11,10 +11,11 @@
 #include "lib/config.h"
 #include "xipsec/maps.h"
 
-/* After the SPD of this generation number was made from `config`. -errno: rules stay without. */
+/* After the SPD that began with this generation was made from `config`. -errno: rules stay without.
+ */
 int spd_names_write(const char *gen_dir, const struct config *config, __u32 spd_generation);
 
-/* XIPSEC_RULES_MAX names; "" where none is known. */
-void spd_names_read(const char *gen_dir, __u32 spd_generation, char (*names)[XIPSEC_NAME_LEN]);
+/* Names of the policies by their number, *n of them; the caller frees. NULL: none are known. */
+struct xipsec_spd_name *spd_names_read(const char *gen_dir, __u32 *n);
 
 #endif

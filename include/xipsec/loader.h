@@ -88,6 +88,9 @@ struct loader_status {
 	char generation[32];
 	__u32 spd_generation;
 	__u32 n_rules;
+	__u32 max_rules; /* that the generation has room for */
+	__u32 n_tables;  /* of the classifier */
+	__u64 spd_bytes; /* of the SPD's maps */
 	struct xipsec_counter programs[XIPSEC_REASON_MAX];
 	struct xipsec_counter workers[XIPSEC_REASON_MAX]; /* all workers together */
 	struct xipsec_worker_stats *worker;               /* of n_workers */
@@ -104,11 +107,21 @@ struct loader_status {
 int loader_status(const struct config *config, struct loader_status **out);
 void loader_status_free(struct loader_status *status);
 
+struct loader_rule {
+	struct xipsec_spd_rule rule;
+	__u32 number;                 /* its place in spd_rules and spd_hits */
+	struct xipsec_counter hits;   /* since the last reload */
+	char policy[XIPSEC_NAME_LEN]; /* that it came from, "" unknown */
+};
+
 struct loader_policy {
-	struct xipsec_spd spd;
-	struct xipsec_counter hits[XIPSEC_RULES_MAX];
+	__u32 generation;
+	__u32 allow; /* XIPSEC_ALLOW_* */
+	__u32 n_ethertypes;
+	__u16 ethertype[XIPSEC_ALLOW_ETHERTYPES];
+	__u32 n_rules;
+	struct loader_rule *rule;       /* in order: first match wins */
 	char (*child)[XIPSEC_NAME_LEN]; /* XIPSEC_CHILDREN_MAX names by id */
-	char (*name)[XIPSEC_NAME_LEN];  /* XIPSEC_RULES_MAX: the policy of each rule, "" unknown */
 };
 
 /* The policies in force, read from the kernel. Caller ends it with loader_policy_free(). */

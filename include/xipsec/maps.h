@@ -7,9 +7,15 @@
  *	globals       array, 1, mmapable    0            xipsec_globals             loader
  *	pass_key      array, 1              0            xipsec_passed              loader, once
  *	ifaces        hash                  ifindex      xipsec_iface               loader, xipsecd
- *	spd           array of maps, 1      0            -> spd_rules               loader, one
- *switch spd_rules     array, 1 (inner)      0            xipsec_spd                 loader, before
- *the switch spd_hits      per-CPU array         rule number  xipsec_counter             programs
+ *	spd           array of maps, 1      0            -> spd_head                loader, one
+ *switch spd_buckets_of array of maps, 2     place        -> spd_buckets             loader
+ *	spd_rules_of  array of maps, 2      place        -> spd_rules               loader
+ *	spd_head      array, 1, mmapable    0            xipsec_spd                 loader, xipsecd
+ *	spd_buckets   array, mmapable       hash         xipsec_spd_bucket          loader, xipsecd
+ *	spd_rules     array, mmapable       rule number  xipsec_spd_rule            loader, xipsecd
+ *	spd_hits      per-CPU array         rule number  xipsec_counter             programs
+ *	flow_cache    per-CPU array         hash of a flow xipsec_cached_set        programs
+ *	spd_names     array                 policy       xipsec_spd_name            loader
  *	child_ids     hash                  child name   child id                   loader
  *	children      array                 child id     xipsec_child               xipsecd
  *	sad           hash                  xipsec_sad_key xipsec_sad_entry         xipsecd
@@ -30,19 +36,19 @@
 #define XIPSEC_MAPS_H
 
 #include <linux/types.h>
+#include "xipsec/classifier.h"
 #include "xipsec/reason.h"
 #include "xipsec/selector.h"
 
 /* Raised by every change of a map's or the metadata's layout or meaning. The loader builds a new
  * generation beside pins of another ABI, and never reads or writes those. */
 #ifndef XIPSEC_ABI
-#define XIPSEC_ABI 2
+#define XIPSEC_ABI 3
 #endif
 
 #define XIPSEC_SLOTS_MAX    32  /* interfaces with a role */
 #define XIPSEC_IFACES_MAX   288 /* those, and VLANs on them */
 #define XIPSEC_QUEUES_MAX   64  /* receive queues of one interface */
-#define XIPSEC_RULES_MAX    256 /* rules of the SPD, each counted once a direction or not */
 #define XIPSEC_CHILDREN_MAX 1024
 #define XIPSEC_SAS_DEFAULT  1024 /* entries of sad and sa_state unless the config says more */
 #define XIPSEC_WORKERS_MAX  64
@@ -83,45 +89,19 @@ struct xipsec_iface {
 };
 
 /* Built-in passes that the config asked for. */
-#define XIPSEC_ALLOW_DHCP       1
-#define XIPSEC_ALLOW_MLD        2
-#define XIPSEC_ALLOW_ETHERTYPES 8 /* how many can be named */
+#define XIPSEC_ALLOW_DHCP 1
+#define XIPSEC_ALLOW_MLD  2
 
-/* ------------------------------------------------------------------ SPD */
-
-enum xipsec_action {
-	XIPSEC_ACTION_DISCARD = 0,
-	XIPSEC_ACTION_BYPASS = 1,
-	XIPSEC_ACTION_PROTECT = 2,
-};
-
-#define XIPSEC_DIR_OUT 1
-#define XIPSEC_DIR_IN  2
-
-struct xipsec_spd_rule {
-	struct xipsec_selector sel;
-	__u8 action; /* enum xipsec_action */
-	__u8 dirs;   /* XIPSEC_DIR_*, or both */
-	__u16 pad;
-	__u32 child; /* index into `children`, with PROTECT */
-	__u32 line;  /* of the config file, for people */
-	__u32 pad2;
-};
-
-/* The whole SPD is one value, so that a program run sees one SPD from its first rule to its last.
- */
-struct xipsec_spd {
-	__u32 generation; /* never 0 in use, grows with every switch */
-	__u32 n_rules;
-	__u32 allow; /* XIPSEC_ALLOW_* */
-	__u32 n_ethertypes;
-	__u16 ethertype[XIPSEC_ALLOW_ETHERTYPES]; /* host byte order */
-	struct xipsec_spd_rule rule[XIPSEC_RULES_MAX];
+/* A policy that rules came from, for people. */
+struct xipsec_spd_name {
+	__u32 spd_generation; /* that the SPD with it began with */
+	char policy[XIPSEC_NAME_LEN];
 };
 
 /* What workers and others must know without a system call. */
 struct xipsec_globals {
-	__u32 spd_generation; /* of the SPD that is current; written after the switch */
+	__u32 spd_generation; /* that the SPD which is current began with; written after the
+				 switch, untouched by changes of single rules */
 	__u32 tap_ifindex;    /* where the host's own packets go to be sealed; 0: nowhere */
 };
 
@@ -283,8 +263,6 @@ struct xipsec_gate {
 #define XIPSEC_MARK_XFRM 0x4a000000 /* TC ingress of red: the policy's choice was kernel XFRM */
 
 _Static_assert(sizeof(struct xipsec_iface) == 80, "ABI");
-_Static_assert(sizeof(struct xipsec_spd_rule) == 96, "ABI");
-_Static_assert(sizeof(struct xipsec_spd) == 32 + 96 * XIPSEC_RULES_MAX, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_key) == 24, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_entry) == 16, "ABI");
 _Static_assert(sizeof(struct xipsec_child) == 16, "ABI");

@@ -58,11 +58,12 @@ struct xipsec_flow {
 	__u8 family;
 	__u8 l4_proto;
 	__u8 opaque; /* XIPSEC_OPAQUE_* */
-	__u8 pad[3];
+	__u8 dir;    /* XIPSEC_DIR_*; no selector looks at it */
+	__u8 pad[6];
 };
 
 _Static_assert(sizeof(struct xipsec_selector) == 80, "ABI");
-_Static_assert(sizeof(struct xipsec_flow) == 44, "ABI");
+_Static_assert(sizeof(struct xipsec_flow) == 48, "ABI");
 
 enum xipsec_match {
 	XIPSEC_MATCH_NO,

@@ -50,7 +50,7 @@ static void config_must(const struct config *config)
 			MUST(policy->rules[r].action <= XIPSEC_ACTION_PROTECT);
 		n_rules += policy->n_rules;
 	}
-	MUST(n_rules <= XIPSEC_RULES_MAX);
+	MUST(n_rules <= config->max_rules);
 	for (unsigned int i = 0; i < config->n_sas; i++)
 		sa_must(&config->sas[i].sa);
 }

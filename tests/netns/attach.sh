@@ -148,7 +148,7 @@ ns ip link set big0 xdp off
 # ---------------------------------------------------------------- attach
 check "attach black" expect 0 "attached as unprotected" attach black0 --role unprotected
 check "the policies are there, with field names" \
-	grep -q '"n_rules": 2' <(bpftool map dump pinned "$WORK/bpffs/pins/spd_rules")
+	grep -q '"n_rules": 2' <(bpftool map dump pinned "$WORK/bpffs/pins/spd_head")
 check "native XDP" [ "$(xipsec status --json; jq -r '.interfaces[] | select(.name == "black0").xdp.kind' "$WORK/out")" = native ]
 check "VLAN stripping is off" [ "$(vlan_strip black0)" = off ]
 check "attaching twice" expect 4 "attached already" attach black0 --role unprotected

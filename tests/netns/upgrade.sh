@@ -117,13 +117,14 @@ broken_policies()
 	sed 's/remote = .*/&\n\t}\n\tp2 {\n\t\taction = perhaps/' "$WORK/conf" >"$WORK/conf.bad"
 	! ns "$NEW" -c "$WORK/conf.bad" attach --all --upgrade >"$WORK/out" 2>&1
 }
-# 17 x 17 pairs are 289 rules: the config may say so, the compile step refuses.
+# 17 x 17 pairs are 289 rules.
 too_many_rules()
 {
 	local nets
 
 	nets=$(seq -s, -f '10.%.0f.0.0/16' 1 17)
-	sed "s|local = .*|local = $nets|; s|remote = .*|remote = $nets|" "$WORK/conf" >"$WORK/conf.bad"
+	sed "s|local = .*|local = $nets|; s|remote = .*|remote = $nets|; s|datapath {|&\n\tmax_rules = 288|" \
+		"$WORK/conf" >"$WORK/conf.bad"
 	! ns "$NEW" -c "$WORK/conf.bad" attach --all --upgrade >"$WORK/out" 2>&1
 }
 check "an upgrade with a broken config is refused" broken_policies

@@ -37,6 +37,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include "lib/reason.h"
+#include "loader/spd.h"
 #include "tests/lib/packet_build.h"
 #include "xipsec/maps.h"
 #include "xipsec/meta.h"
@@ -56,7 +57,8 @@ struct harness {
 	__u32 red; /* interface indices */
 	__u32 black;
 	int n_cpus;
-	struct xipsec_spd spd;
+	struct spd_source spd; /* without rules: what spd_set() adds to them */
+	struct spd_memory memory;
 	struct xipsec_counter *percpu;
 };
 
@@ -139,18 +141,43 @@ static inline struct xipsec_spd_rule rule_make(const struct rule_spec *spec)
 	return rule;
 }
 
-/* Makes these rules the SPD, in the inner map that is current. */
-static inline void spd_set(const struct rule_spec *rules, unsigned int n_rules, __u32 generation)
+/* The maps of an SPD, in the place that no program searches. */
+static inline void spd_build_next(const struct rule_spec *rules, unsigned int n_rules,
+				  __u32 generation, struct spd_memory *memory)
+{
+	struct spd_source source = harness.spd;
+	__u32 place = harness.memory.c.head ? !harness.memory.c.head->place : 1;
+
+	source.rule = calloc(n_rules + 1, sizeof(source.rule[0]));
+	source.n_rules = n_rules;
+	for (unsigned int i = 0; i < n_rules; i++)
+		source.rule[i] = rule_make(&rules[i]);
+	assert_int_equal(spd_build(bpf_object__btf(harness.skel->obj), &source, memory), 0);
+	free(source.rule);
+	memory->c.head->generation = generation;
+	memory->c.head->log_base = generation;
+	memory->c.head->place = place;
+	map_set(harness.skel->maps.spd_buckets_of, &place, &memory->buckets);
+	map_set(harness.skel->maps.spd_rules_of, &place, &memory->rules);
+}
+
+/* The switch; takes over `memory`. */
+static inline void spd_switch_to(struct spd_memory *memory)
 {
 	__u32 zero = 0;
 
-	assert_true(n_rules <= XIPSEC_RULES_MAX);
-	memset(harness.spd.rule, 0, sizeof(harness.spd.rule));
-	for (unsigned int i = 0; i < n_rules; i++)
-		harness.spd.rule[i] = rule_make(&rules[i]);
-	harness.spd.n_rules = n_rules;
-	harness.spd.generation = generation;
-	map_set(harness.skel->maps.spd_rules, &zero, &harness.spd);
+	map_set(harness.skel->maps.spd, &zero, &memory->head);
+	spd_memory_close(&harness.memory);
+	harness.memory = *memory;
+}
+
+/* Makes these rules the SPD. */
+static inline void spd_set(const struct rule_spec *rules, unsigned int n_rules, __u32 generation)
+{
+	struct spd_memory memory;
+
+	spd_build_next(rules, n_rules, generation, &memory);
+	spd_switch_to(&memory);
 }
 
 /* ------------------------------------------------------------------ counters */
@@ -428,6 +455,7 @@ static inline int harness_setup(void **state)
 	harness.skel = xipsec_bpf__open_and_load();
 	if (!harness.skel)
 		fail_msg("the programs do not load (run as root)");
+	harness.memory = (struct spd_memory)SPD_MEMORY_NONE;
 	harness.n_cpus = libbpf_num_possible_cpus();
 	harness.percpu = calloc(harness.n_cpus, sizeof(*harness.percpu));
 	namespace_make();
@@ -442,6 +470,7 @@ static inline int harness_setup(void **state)
 /* The namespace goes with the process. */
 static inline int harness_teardown(void **state)
 {
+	spd_memory_close(&harness.memory);
 	xipsec_bpf__destroy(harness.skel);
 	free(harness.percpu);
 	return 0;

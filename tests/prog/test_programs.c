@@ -493,12 +493,7 @@ static int setup(void **state)
 
 static void spd_generation_set(__u32 generation)
 {
-	__u32 zero = 0;
-
-	if (harness.spd.generation == generation)
-		return;
-	harness.spd.generation = generation;
-	map_set(harness.skel->maps.spd_rules, &zero, &harness.spd);
+	classifier_publish(&harness.memory.c, generation);
 }
 
 static void tap_set(__u32 ifindex)

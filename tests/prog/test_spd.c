@@ -30,6 +30,9 @@ static int setup(void **state)
 	return 0;
 }
 
+/* A generation of its own for each SPD: flows are remembered by it. */
+static __u32 fresh;
+
 static struct packet packet;
 static struct run run;
 
@@ -103,97 +106,105 @@ static void test_order(void **state)
 	for (size_t i = 0; i < sizeof(order_rows) / sizeof(order_rows[0]); i++) {
 		const struct order_row *row = &order_rows[i];
 
-		spd_set(row->rule, row->n_rules, 1);
+		spd_set(row->rule, row->n_rules, ++fresh);
 		counters_clear(harness.skel->maps.spd_hits);
 		assert_reason(row->name, red_reason(row->name, &row->packet), row->reason);
 		assert_hits(row);
 	}
 }
 
-static struct rule_spec many[XIPSEC_RULES_MAX];
+#define MANY 1000
+
+static struct rule_spec many[MANY];
 
 /* Rule n says something else to every packet from it on: the first match is visible. */
-static void test_first_of_256(void **state)
+static void test_first_of_many(void **state)
 {
-	static const unsigned int first[] = {0, 1, 127, 254, 255};
+	static const unsigned int first[] = {0, 1, 127, MANY - 2, MANY - 1};
 	const struct packet_spec spec = {UDP_TO(53)};
 
 	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
-		for (unsigned int n = 0; n < XIPSEC_RULES_MAX; n++)
+		for (unsigned int n = 0; n < MANY; n++)
 			many[n] = (struct rule_spec){.action = n > first[i] ? DISCARD : BYPASS,
-						     .remote = n < first[i] ? "10.77.0.0/16"
-									    : "10.2.0.0/16"};
-		spd_set(many, XIPSEC_RULES_MAX, 1);
+						     .remote = n < first[i] || n > first[i] + 200
+								       ? "10.77.0.0/16"
+								       : "10.2.0.0/16",
+						     .proto = n % 250 ? (int)(n % 250) : 17};
+		many[first[i]].proto = 0;
+		spd_set(many, MANY, ++fresh);
 		counters_clear(harness.skel->maps.spd_hits);
-		assert_reason("first of 256", red_reason("first of 256", &spec), R(BYPASS_OUT));
+		assert_reason("first of many", red_reason("first of many", &spec), R(BYPASS_OUT));
 		assert_int_equal(counter_sum(harness.skel->maps.spd_hits, first[i]).packets, 1);
 	}
-	many[255].remote = "10.77.0.0/16";
-	spd_set(many, XIPSEC_RULES_MAX, 1);
-	assert_reason("none of 256", red_reason("none of 256", &spec), R(NO_POLICY));
+	many[MANY - 1].remote = "10.77.0.0/16";
+	spd_set(many, MANY, ++fresh);
+	assert_reason("none of many", red_reason("none of many", &spec), R(NO_POLICY));
 }
 
-/* Rules behind n_rules are no rules; n_rules beyond the array reads nothing beyond it. */
-static void test_number_of_rules(void **state)
+static void flows_forget(void)
+{
+	struct classifier *c = &harness.memory.c;
+
+	classifier_log_forget(c, ++fresh);
+	classifier_publish(c, fresh);
+}
+
+/* Memory that lies ends closed: a rule that is not there, a table that is not there, no maps. */
+static void test_broken_memory(void **state)
 {
 	const struct packet_spec spec = {UDP_TO(53)};
-	const struct rule_spec rules[] = {{DISCARD, .remote = "10.77.0.0/16"}, {BYPASS}};
-	__u32 zero = 0;
+	const struct rule_spec rules[] = {{BYPASS}};
+	struct xipsec_spd *head;
+	__u32 place;
 
-	spd_set(rules, 2, 1);
-	harness.spd.n_rules = 1;
-	map_set(harness.skel->maps.spd_rules, &zero, &harness.spd);
-	assert_reason("behind the end", red_reason("behind the end", &spec), R(NO_POLICY));
-	memset(harness.spd.rule, 0, sizeof(harness.spd.rule));
-	harness.spd.n_rules = 100000;
-	map_set(harness.skel->maps.spd_rules, &zero, &harness.spd);
-	assert_reason("zeros", red_reason("zeros", &spec), R(NO_POLICY));
+	spd_set(rules, 1, ++fresh);
+	head = harness.memory.c.head;
+	assert_reason("whole", red_reason("whole", &spec), R(BYPASS_OUT));
+	harness.memory.c.rule[0].dirs = 0;
+	flows_forget();
+	assert_reason("no direction", red_reason("no direction", &spec), R(NO_POLICY));
+	for (__u32 i = 0; i < XIPSEC_LISTS; i++)
+		head->list[i].entry[0].table = 100000;
+	flows_forget();
+	assert_reason("no table", red_reason("no table", &spec), R(FRAG_OPAQUE));
+	for (__u32 i = 0; i < XIPSEC_LISTS; i++)
+		head->list[i].n = 0xffffffff;
+	flows_forget();
+	assert_reason("endless", red_reason("endless", &spec), R(FRAG_OPAQUE));
+	spd_set(rules, 1, ++fresh);
+	place = harness.memory.c.head->place;
+	bpf_map_delete_elem(bpf_map__fd(harness.skel->maps.spd_rules_of), &place);
+	assert_reason("no rules", red_reason("no rules", &spec), R(NO_POLICY));
 }
 
 /* ------------------------------------------------------------------ switch */
 
-/* With the BTF of the first: Linux 6.1 refuses an inner map that differs in having none. */
-static int inner_map_make(void)
-{
-	const struct bpf_map *first = harness.skel->maps.spd_rules;
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .btf_fd = bpf_object__btf_fd(harness.skel->obj),
-		    .btf_key_type_id = bpf_map__btf_key_type_id(first),
-		    .btf_value_type_id = bpf_map__btf_value_type_id(first));
-
-	return bpf_map_create(BPF_MAP_TYPE_ARRAY, "spd_rules", sizeof(__u32),
-			      sizeof(struct xipsec_spd), 1, &opts);
-}
-
-/* A new SPD in a new inner map rules from one update of the outer map on, and its generation is
- * what workers are told. */
+/* A new SPD in new maps rules from one update of the outer map on, and its generation is what
+ * workers are told. */
 static void test_switch(void **state)
 {
 	const struct rule_spec old_rules[] = {{PROTECT, .child = 1}};
 	const struct rule_spec new_rules[] = {{PROTECT, .child = 2}};
 	const struct packet_spec spec = {UDP_TO(53)};
 	struct xipsec_meta *meta = (struct xipsec_meta *)run.out;
-	int fd = inner_map_make();
-	int old_fd = bpf_map__fd(harness.skel->maps.spd_rules);
+	struct spd_memory memory;
 	__u32 zero = 0;
 
-	assert_true(fd >= 0);
-	spd_set(old_rules, 1, 4);
+	spd_set(old_rules, 1, 1004);
 	assert_reason("before", red_reason("before", &spec), R(STEER_OUT));
-	assert_int_equal(meta->spd_generation, 4);
+	assert_int_equal(meta->spd_generation, 1004);
 	assert_int_equal(meta->sa_index, child_sa[1]);
-	harness.spd.rule[0] = rule_make(&new_rules[0]);
-	harness.spd.generation = 5;
-	assert_int_equal(bpf_map_update_elem(fd, &zero, &harness.spd, BPF_ANY), 0);
+	spd_build_next(new_rules, 1, 1005, &memory);
 	assert_reason("built", red_reason("built", &spec), R(STEER_OUT));
-	assert_int_equal(meta->spd_generation, 4);
-	map_set(harness.skel->maps.spd, &zero, &fd);
+	assert_int_equal(meta->spd_generation, 1004);
+	spd_switch_to(&memory);
 	assert_reason("switched", red_reason("switched", &spec), R(STEER_OUT));
-	assert_int_equal(meta->spd_generation, 5);
+	assert_int_equal(meta->spd_generation, 1005);
 	assert_int_equal(meta->sa_index, child_sa[2]);
 	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(harness.skel->maps.spd), &zero), 0);
 	assert_reason("no SPD", red_reason("no SPD", &spec), R(NO_SPD));
-	map_set(harness.skel->maps.spd, &zero, &old_fd);
-	close(fd);
+	spd_set(new_rules, 1, 1006);
+	assert_reason("again", red_reason("again", &spec), R(STEER_OUT));
 }
 
 /* ------------------------------------------------------------------ fragments */
@@ -251,7 +262,7 @@ static void test_fragments(void **state)
 						 .payload_len = 40};
 		struct xipsec_meta *meta = (struct xipsec_meta *)run.out;
 
-		spd_set(row->rule, row->n_rules, 1);
+		spd_set(row->rule, row->n_rules, ++fresh);
 		assert_reason(row->name, red_reason(row->name, &spec), row->reason);
 		if (row->reason == R(STEER_OUT))
 			assert_int_equal(meta->sa_index, row->sa);
@@ -265,7 +276,7 @@ static void test_first_fragment_is_certain(void **state)
 	const struct packet_spec dns = {UDP_TO(53), .more = true, .payload_len = 40};
 	const struct packet_spec other = {UDP_TO(54), .more = true, .payload_len = 40};
 
-	spd_set(rules, 2, 1);
+	spd_set(rules, 2, ++fresh);
 	assert_reason("first, 53", red_reason("first, 53", &dns), R(BYPASS_OUT));
 	assert_reason("first, 54", red_reason("first, 54", &other), R(STEER_OUT));
 }
@@ -299,7 +310,7 @@ static __u32 run_cost(const struct packet_spec *spec)
  * that the run changes nothing. */
 static void test_cost(void **state)
 {
-	static const unsigned int n_rules[] = {1, 16, 256};
+	static const unsigned int n_rules[] = {1, 16, 256, 1000};
 	const struct packet_spec spec = {UDP_TO(53), .payload_len = 18};
 
 	for (size_t i = 0; i < sizeof(n_rules) / sizeof(n_rules[0]); i++) {
@@ -307,7 +318,7 @@ static void test_cost(void **state)
 			many[n] = (struct rule_spec){.action = BYPASS,
 						     .remote = n + 1 < n_rules[i] ? "10.77.0.0/16"
 										  : "10.2.0.0/16"};
-		spd_set(many, n_rules[i], 1);
+		spd_set(many, n_rules[i], ++fresh);
 		print_message("  xipsec_red, 60 bytes, rule %u of %u: %u ns a packet\n", n_rules[i],
 			      n_rules[i], run_cost(&spec));
 	}
@@ -318,8 +329,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_first_of_256),
-		cmocka_unit_test(test_number_of_rules),
+		cmocka_unit_test(test_first_of_many),
+		cmocka_unit_test(test_broken_memory),
 		cmocka_unit_test(test_switch),
 		cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_first_fragment_is_certain),

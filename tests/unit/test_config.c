@@ -161,16 +161,17 @@ static void test_include_loop(void **state)
 
 static void test_too_many_rules(void **state)
 {
-	char text[16384] = "policies {\n\tmany {\n\t\taction = discard\n\t\tlocal = ";
+	char text[16384] = "datapath { max_rules = 256 }\npolicies {\n\tmany {\n\t\taction = "
+			   "discard\n\t\tlocal = ";
 	size_t len = strlen(text);
 
 	for (unsigned int i = 0; i < 100; i++)
 		len += snprintf(text + len, sizeof(text) - len, "10.0.%u.0/24,", i);
 	snprintf(text + len, sizeof(text) - len,
 		 "10.1.0.0/16\n\t\tremote = 10.0.0.0/8, 11.0.0.0/8, 12.0.0.0/8\n\t}\n}\n");
-	load_bad(text,
-		 "xipsec.conf:2:2: many makes 303 rules after 0 before it: expected at most 256 in "
-		 "all\n");
+	load_bad(text, "xipsec.conf:3:2: many makes 303 rules after 0 before it: expected at most "
+		       "max_rules = "
+		       "256 in all\n");
 }
 
 static void test_exposed_keys(void **state)

@@ -60,9 +60,9 @@ static void order_is_kept(void **state)
 		{.name = "p3", .rules = third, .n_rules = 1},
 		{.name = "p4", .child = "a", .rules = fourth, .n_rules = 1},
 	};
-	struct config config = {.policies = policies, .n_policies = 4};
+	struct config config = {.policies = policies, .n_policies = 4, .max_rules = 5};
 	struct children children = {.name = {"a"}, .n = 1};
-	struct xipsec_spd spd;
+	struct spd_source spd;
 
 	/* A wide prefix before a narrow one, a later one with the longer mask: still file order. */
 	second[0].sel.local_mask.word[0] = 0xffffffff;
@@ -79,7 +79,7 @@ static void order_is_kept(void **state)
 	assert_int_equal(spd.rule[3].action, XIPSEC_ACTION_BYPASS);
 	assert_int_equal(spd.rule[2].sel.local_mask.word[0], 0xffffffff);
 	assert_int_equal(children.asked, 2);
-	assert_int_equal(spd.generation, 0);
+	spd_source_free(&spd);
 }
 
 static void allow_is_copied(void **state)
@@ -88,7 +88,7 @@ static void allow_is_copied(void **state)
 				.ethertypes = {0x88cc, 0x8863},
 				.n_ethertypes = 2};
 	struct children children = {0};
-	struct xipsec_spd spd;
+	struct spd_source spd;
 
 	assert_int_equal(spd_compile(&config, child_id, &children, &spd), 0);
 	assert_int_equal(spd.n_rules, 0);
@@ -97,20 +97,22 @@ static void allow_is_copied(void **state)
 	assert_int_equal(spd.ethertype[0], 0x88cc);
 	assert_int_equal(spd.ethertype[1], 0x8863);
 	assert_int_equal(spd.ethertype[2], 0);
+	spd_source_free(&spd);
 }
 
-/* 256 rules fit, one more does not, and then nothing is given out. */
+/* max_rules fit, one more does not, and then nothing is given out. */
 static void too_many_rules(void **state)
 {
-	struct xipsec_spd_rule *rules = calloc(XIPSEC_RULES_MAX + 1, sizeof(*rules));
-	struct config_policy policy = {.name = "p", .rules = rules, .n_rules = XIPSEC_RULES_MAX};
-	struct config config = {.policies = &policy, .n_policies = 1};
+	struct xipsec_spd_rule *rules = calloc(257, sizeof(*rules));
+	struct config_policy policy = {.name = "p", .rules = rules, .n_rules = 256};
+	struct config config = {.policies = &policy, .n_policies = 1, .max_rules = 256};
 	struct children children = {0};
-	struct xipsec_spd spd;
+	struct spd_source spd;
 
 	assert_non_null(rules);
 	assert_int_equal(spd_compile(&config, child_id, &children, &spd), 0);
-	assert_int_equal(spd.n_rules, XIPSEC_RULES_MAX);
+	assert_int_equal(spd.n_rules, 256);
+	spd_source_free(&spd);
 	memset(&spd, 0x5a, sizeof(spd));
 	policy.n_rules++;
 	assert_int_equal(spd_compile(&config, child_id, &children, &spd), -E2BIG);
@@ -124,9 +126,9 @@ static void child_that_gets_no_id(void **state)
 	struct xipsec_spd_rule rules[] = {rule(XIPSEC_ACTION_BYPASS, 1),
 					  rule(XIPSEC_ACTION_PROTECT, 2)};
 	struct config_policy policy = {.name = "p", .child = "c", .rules = rules, .n_rules = 2};
-	struct config config = {.policies = &policy, .n_policies = 1};
+	struct config config = {.policies = &policy, .n_policies = 1, .max_rules = 9};
 	struct children children = {.fail = -ENOSPC};
-	struct xipsec_spd spd = {.n_rules = 9};
+	struct spd_source spd = {.n_rules = 9};
 
 	assert_int_equal(spd_compile(&config, child_id, &children, &spd), -ENOSPC);
 	assert_int_equal(spd.n_rules, 9);

@@ -107,7 +107,7 @@ struct builtin {
 
 #define BUILTINS_MAX (8 + XIPSEC_ALLOW_ETHERTYPES)
 
-static unsigned int list_builtins(const struct xipsec_spd *spd, struct builtin *list)
+static unsigned int list_builtins(const struct loader_policy *policy, struct builtin *list)
 {
 	unsigned int n = 0;
 
@@ -122,12 +122,12 @@ static unsigned int list_builtins(const struct xipsec_spd *spd, struct builtin *
 	BUILTIN("ike_in", "UDP 500 to this host; 4500 with the non-ESP marker");
 	BUILTIN("ike_out", "UDP 500, 4500 from sockets that xipsecd opened");
 	BUILTIN("esp_own", "ESP of an outbound SA of ours, from this host");
-	if (spd->allow & XIPSEC_ALLOW_DHCP)
+	if (policy->allow & XIPSEC_ALLOW_DHCP)
 		BUILTIN("dhcp", "DHCP (allow)");
-	if (spd->allow & XIPSEC_ALLOW_MLD)
+	if (policy->allow & XIPSEC_ALLOW_MLD)
 		BUILTIN("mld", "MLD (allow)");
-	for (__u32 i = 0; i < spd->n_ethertypes && i < XIPSEC_ALLOW_ETHERTYPES; i++)
-		BUILTIN("ethertype_pass", "ethertype 0x%04x (allow)", spd->ethertype[i]);
+	for (__u32 i = 0; i < policy->n_ethertypes && i < XIPSEC_ALLOW_ETHERTYPES; i++)
+		BUILTIN("ethertype_pass", "ethertype 0x%04x (allow)", policy->ethertype[i]);
 #undef BUILTIN
 	return n;
 }
@@ -144,15 +144,16 @@ static void put_u64(struct json_object *to, const char *name, __u64 value)
 	json_object_object_add(to, name, json_object_new_uint64(value));
 }
 
-static struct json_object *rule_json(const struct loader_policy *policy, __u32 number)
+static struct json_object *rule_json(const struct loader_policy *policy, __u32 at)
 {
-	const struct xipsec_spd_rule *rule = &policy->spd.rule[number];
+	const struct loader_rule *known = &policy->rule[at];
+	const struct xipsec_spd_rule *rule = &known->rule;
 	const struct xipsec_selector *sel = &rule->sel;
 	struct json_object *to = json_object_new_object();
 	char text[TEXT_MAX];
 
-	put_u64(to, "rule", number);
-	put_text(to, "policy", policy->name[number]);
+	put_u64(to, "rule", known->number);
+	put_text(to, "policy", known->policy);
 	put_text(to, "action", action_text(rule->action));
 	if (rule->action == XIPSEC_ACTION_PROTECT)
 		put_text(to, "child", policy->child[rule->child % XIPSEC_CHILDREN_MAX]);
@@ -165,8 +166,8 @@ static struct json_object *rule_json(const struct loader_policy *policy, __u32 n
 	put_text(to, "remote_port", range_text(text, sel->remote_port_lo, sel->remote_port_hi));
 	put_text(to, "icmp", icmp_text(text, sel));
 	put_u64(to, "line", rule->line);
-	put_u64(to, "packets", policy->hits[number].packets);
-	put_u64(to, "bytes", policy->hits[number].bytes);
+	put_u64(to, "packets", known->hits.packets);
+	put_u64(to, "bytes", known->hits.bytes);
 	return to;
 }
 
@@ -174,9 +175,9 @@ static void print_json(const struct loader_policy *policy)
 {
 	struct json_object *top = json_object_new_object(), *list;
 	struct builtin builtin[BUILTINS_MAX];
-	unsigned int n = list_builtins(&policy->spd, builtin);
+	unsigned int n = list_builtins(policy, builtin);
 
-	put_u64(top, "spd_generation", policy->spd.generation);
+	put_u64(top, "spd_generation", policy->generation);
 	list = json_object_new_array();
 	for (unsigned int i = 0; i < n; i++) {
 		struct json_object *to = json_object_new_object();
@@ -187,7 +188,7 @@ static void print_json(const struct loader_policy *policy)
 	}
 	json_object_object_add(top, "builtin", list);
 	list = json_object_new_array();
-	for (__u32 i = 0; i < policy->spd.n_rules && i < XIPSEC_RULES_MAX; i++)
+	for (__u32 i = 0; i < policy->n_rules; i++)
 		json_object_array_add(list, rule_json(policy, i));
 	json_object_object_add(top, "rules", list);
 	put_text(top, "default", "discard");
@@ -215,20 +216,21 @@ static void print_selector(const struct xipsec_selector *sel)
 static void print_text(const struct loader_policy *policy)
 {
 	struct builtin builtin[BUILTINS_MAX];
-	unsigned int n = list_builtins(&policy->spd, builtin);
+	unsigned int n = list_builtins(policy, builtin);
 
 	printf("policies in force: generation %u, first match wins, no match: discard\n",
-	       policy->spd.generation);
+	       policy->generation);
 	for (unsigned int i = 0; i < n; i++)
 		printf("   - pass     %s (%s)\n", builtin[i].selector, builtin[i].reason);
 	printf("\n%4s %-12s %-8s %-4s %-12s %-12s %-22s %-22s %s\n", "rule", "policy", "action",
 	       "dir", "packets", "child", "local", "remote", "protocol");
-	for (__u32 i = 0; i < policy->spd.n_rules && i < XIPSEC_RULES_MAX; i++) {
-		const struct xipsec_spd_rule *rule = &policy->spd.rule[i];
+	for (__u32 i = 0; i < policy->n_rules; i++) {
+		const struct loader_rule *known = &policy->rule[i];
+		const struct xipsec_spd_rule *rule = &known->rule;
 
-		printf("%4u %-12s %-8s %-4s %-12llu %-12s ", i,
-		       policy->name[i][0] ? policy->name[i] : "-", action_text(rule->action),
-		       dirs_text(rule->dirs), (unsigned long long)policy->hits[i].packets,
+		printf("%4u %-12s %-8s %-4s %-12llu %-12s ", known->number,
+		       known->policy[0] ? known->policy : "-", action_text(rule->action),
+		       dirs_text(rule->dirs), (unsigned long long)known->hits.packets,
 		       rule->action == XIPSEC_ACTION_PROTECT
 			       ? policy->child[rule->child % XIPSEC_CHILDREN_MAX]
 			       : "-");

@@ -143,6 +143,9 @@ static void print_json(const struct config *config, const struct loader_status *
 	put_bool(top, "xipsecd", daemon_answers(config));
 	put_u64(top, "spd_generation", status->spd_generation);
 	put_u64(top, "rules", status->n_rules);
+	put_u64(top, "max_rules", status->max_rules);
+	put_u64(top, "tables", status->n_tables);
+	put_u64(top, "spd_bytes", status->spd_bytes);
 	put_bool(top, "safe", !status->unsafe);
 	put_text(top, "confirm", confirm_text(status->confirm));
 	put_u64(top, "confirm_seconds", status->confirm_seconds);
@@ -169,9 +172,11 @@ static void print_head(const struct config *config, const struct loader_status *
 {
 	printf("xipsec %s, ABI %u\n", XIPSEC_VERSION, XIPSEC_ABI);
 	if (status->attached)
-		printf("data path: %s below %s (version %s), policies: generation %u, %u rules\n",
+		printf("data path: %s below %s (version %s), policies: generation %u, "
+		       "%u of %u rules, %u tables, %.1f MB\n",
 		       status->generation, config->pin_dir, status->release, status->spd_generation,
-		       status->n_rules);
+		       status->n_rules, status->max_rules, status->n_tables,
+		       (double)status->spd_bytes / 1e6);
 	else if (status->abi && status->abi != XIPSEC_ABI)
 		printf("data path: %s is of another version (%s, ABI %u): it goes on as it is; "
 		       "`xipsec attach --all --upgrade` switches to this one\n",

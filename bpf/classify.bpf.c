@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The classifier of bpf/spd.h without a packet around it, for tests and benchmarks: each run of the
+ * program takes the next flow of a table. Never attached, never pinned.
+ */
+#include "bpf/maps.h"
+#include "bpf/count.h"
+#include "bpf/parse.h"
+#include "bpf/flow_cache.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* A power of 2: so many flows of the table are used, over and over. */
+const volatile __u32 opt_flows = 1;
+/* 1: nothing is looked up, for what the run itself costs. */
+const volatile __u32 opt_empty;
+
+#define FLOWS_MAX 65536
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FLOWS_MAX);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct xipsec_flow);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FLOWS_MAX);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct spd_found);
+} answers SEC(".maps");
+
+__u32 run_number;
+
+SEC("tc")
+int classify(struct __sk_buff *skb)
+{
+	__u32 at = run_number++ & (opt_flows - 1);
+	const struct xipsec_flow *flow;
+	const struct xipsec_spd *head;
+	struct xipsec_flow copy;
+	struct spd_found *answer, found;
+
+	flow = bpf_map_lookup_elem(&flows, &at);
+	answer = bpf_map_lookup_elem(&answers, &at);
+	if (!flow || !answer)
+		return -1;
+	copy = *flow;
+	if (opt_empty)
+		return copy.dir + answer->rule;
+	head = spd_current();
+	if (!head) {
+		answer->rule = SPD_NO_RULE;
+		answer->verdict = SPD_NONE;
+		return 0;
+	}
+	if (flow_classify(head, &copy, &found) > SPD_OPAQUE)
+		return -1;
+	*answer = found;
+	return 1;
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the SPD said about flows that this CPU saw (docs/classifier.md, "The flow cache"): sets of
+ * four flows, in which a newcomer only ever takes the place of another newcomer.
+ *
+ * An entry is right for the generation that it was looked up at, and for later ones as long as no
+ * rule that could match its flow came or went since; the SPD's change log says so.
+ *
+ * Direction of failure: closed, and towards looking up anew. An entry that another run on this CPU
+ * has half written (programs may be preempted where softirqs are threads) fails its check.
+ */
+#ifndef BPF_FLOW_CACHE_H
+#define BPF_FLOW_CACHE_H
+
+#include "bpf/spd.h"
+
+/* 1: nothing is read from or written to the cache. */
+const volatile __u32 opt_no_cache;
+
+struct flow_words {
+	__u64 word[6];
+};
+
+_Static_assert(sizeof(struct flow_words) == sizeof(struct xipsec_flow), "compared as words");
+
+static __always_inline __u64 flow_hash(const struct xipsec_flow *flow)
+{
+	const struct flow_words *f = (const void *)flow;
+	__u64 hash = 0x51afd7ed558ccd17ULL;
+
+	hash = xipsec_hash_step(hash, f->word[0]);
+	hash = xipsec_hash_step(hash, f->word[2]);
+	if (flow->family == XIPSEC_FAMILY_IP6) {
+		hash = xipsec_hash_step(hash, f->word[1]);
+		hash = xipsec_hash_step(hash, f->word[3]);
+	}
+	hash = xipsec_hash_step(hash, f->word[4]);
+	return xipsec_hash_step(hash, f->word[5]);
+}
+
+static __always_inline int flow_same(const struct xipsec_flow *a, const struct xipsec_flow *b)
+{
+	const struct flow_words *x = (const void *)a, *y = (const void *)b;
+
+	/* One after another: most differ in the first. */
+	return x->word[0] == y->word[0] && x->word[2] == y->word[2] && x->word[4] == y->word[4] &&
+	       x->word[1] == y->word[1] && x->word[3] == y->word[3] && x->word[5] == y->word[5];
+}
+
+static __always_inline __u32 cached_check(__u64 hash, __u32 generation, __u32 said, __u32 rule)
+{
+	return (__u32)hash ^ generation * 0x9e3779b1U ^ said * 0x85ebca6bU ^ rule * 0xc2b2ae35U;
+}
+
+/* ------------------------------------------------------------------ what changed since */
+
+struct change_walk {
+	const struct xipsec_spd *head;
+	void *rules;
+	const struct xipsec_flow *flow;
+	__u32 last;    /* number of the newest change in the log */
+	__u32 since;   /* generation that the entry is right for */
+	__u32 now;     /* generation of this run */
+	__u32 touched; /* 1: the flow must be looked up anew */
+};
+
+/* One change, newest first; 1 ends the walk. Called by bpf_loop(). */
+static int change_step(__u32 index, struct change_walk *walk)
+{
+	const struct xipsec_spd_change *change;
+	const struct xipsec_spd_rule *rule;
+	__u32 number, generation;
+
+	change = &walk->head->change[(walk->last - index) & (XIPSEC_CHANGES - 1)];
+	generation = *(volatile const __u32 *)&change->generation;
+	number = *(volatile const __u32 *)&change->rule;
+	if (generation && (__s32)(generation - walk->since) <= 0)
+		return 1;
+	if (!generation || (__s32)(generation - walk->now) > 0)
+		return 0;
+	rule = bpf_map_lookup_elem(walk->rules, &number);
+	if (rule && (!(rule->dirs & walk->flow->dir) ||
+		     xipsec_selector_match(&rule->sel, walk->flow) == XIPSEC_MATCH_NO))
+		return 0;
+	walk->touched = 1;
+	return 1;
+}
+
+/*
+ * Is what was looked up at `since` right at `now`, too? If no rule that could match the flow came
+ * or went in between, the rules that match are the same ones. log_base is read last: who overwrites
+ * a change, or gives a rule's place to another, raises it before.
+ */
+static __always_inline int flow_holds(const struct xipsec_spd *head, const struct xipsec_flow *flow,
+				      __u32 since, __u32 now)
+{
+	struct change_walk walk;
+	__u32 place = head->place, zero = spd_blind_zero(now);
+
+	if (now - since > now - head->log_base)
+		return 0;
+	walk.head = head;
+	walk.rules = bpf_map_lookup_elem(&spd_rules_of, &place);
+	walk.flow = flow;
+	walk.last = *(volatile const __u32 *)&head->n_changes + zero - 1;
+	walk.since = since;
+	walk.now = now;
+	walk.touched = zero;
+	if (!walk.rules)
+		return 0;
+	bpf_loop(XIPSEC_CHANGES, change_step, &walk, 0);
+	zero = spd_blind_zero(walk.touched);
+	if (walk.touched || zero)
+		return 0;
+	return now - since <= now - *(volatile const __u32 *)(&head->log_base + zero);
+}
+
+/* ------------------------------------------------------------------ the sets */
+
+static __always_inline void cached_write(struct xipsec_cached *to, const struct xipsec_flow *flow,
+					 __u64 hash, const struct spd_found *found)
+{
+	__u32 said = found->verdict | found->child << 3;
+
+	to->check = 0;
+	to->flow = *flow;
+	to->generation = found->generation;
+	to->said = said;
+	to->rule = found->rule;
+	to->check = cached_check(hash, found->generation, said, found->rule);
+}
+
+/* From an entry of this flow. 0: it says nothing that is right now. */
+static __always_inline int cached_read(const struct xipsec_spd *head, struct xipsec_cached *cached,
+				       const struct xipsec_flow *flow, __u64 hash,
+				       struct spd_found *found)
+{
+	__u32 now = *(volatile const __u32 *)&head->generation;
+	__u32 since, said, rule, check;
+
+	since = cached->generation;
+	said = cached->said;
+	rule = cached->rule;
+	check = cached->check;
+	if (!since || check != cached_check(hash, since, said, rule))
+		return 0;
+	if (since != now && !flow_holds(head, flow, since, now))
+		return 0;
+	found->generation = now;
+	found->verdict = said & 7;
+	found->child = said >> 3;
+	found->rule = rule;
+	found->tables = 0;
+	found->list = XIPSEC_LISTS;
+	if (since != now) {
+		cached->generation = now;
+		cached->check = cached_check(hash, now, said, rule);
+	}
+	return 1;
+}
+
+/* A kept place that was not met since the SPD changed, else any. */
+static __always_inline struct xipsec_cached *cached_kept(struct xipsec_cached_set *set,
+							 __u32 random, __u32 now)
+{
+	if (set->kept[0].generation != now)
+		return &set->kept[0];
+	if (set->kept[1].generation != now)
+		return &set->kept[1];
+	if (set->kept[2].generation != now)
+		return &set->kept[2];
+	random &= 3;
+	return &set->kept[random < XIPSEC_CACHED_KEPT ? random : 0];
+}
+
+/* A newcomer that passes and is met again is kept; who had the place may come back the same way. */
+static __always_inline void cached_keep(struct xipsec_cached_set *set, __u64 hash, __u32 now)
+{
+	struct xipsec_cached *to = cached_kept(set, hash >> 20, now), was = *to;
+
+	*to = set->newcomer;
+	set->newcomer = was;
+}
+
+static __always_inline int found_passes(const struct spd_found *found)
+{
+	return found->verdict == SPD_BYPASS || found->verdict == SPD_PROTECT;
+}
+
+static __always_inline struct xipsec_cached_set *cached_set(__u64 hash)
+{
+	__u32 at = (__u32)(hash >> 40) & (XIPSEC_CACHED_SETS - 1);
+
+	return opt_no_cache ? NULL : bpf_map_lookup_elem(&flow_cache, &at);
+}
+
+/* The flow's place: its own, or the newcomer's. */
+static __always_inline struct xipsec_cached *cached_place(struct xipsec_cached_set *set,
+							  const struct xipsec_flow *flow)
+{
+	if (flow_same(&set->kept[0].flow, flow))
+		return &set->kept[0];
+	if (flow_same(&set->kept[1].flow, flow))
+		return &set->kept[1];
+	if (flow_same(&set->kept[2].flow, flow))
+		return &set->kept[2];
+	return &set->newcomer;
+}
+
+/* 1: *found is what is known of the flow, and right. Global, as spd_classify() is. */
+__noinline int flow_known(const struct xipsec_spd *head, const struct xipsec_flow *flow,
+			  struct spd_found *found)
+{
+	struct xipsec_cached_set *set;
+	struct xipsec_cached *mine;
+	__u64 hash;
+
+	if (!head || !flow || !found)
+		return 0;
+	hash = flow_hash(flow);
+	set = cached_set(hash);
+	if (!set)
+		return 0;
+	mine = cached_place(set, flow);
+	if (!flow_same(&mine->flow, flow) || !cached_read(head, mine, flow, hash, found))
+		return 0;
+	if (mine == &set->newcomer && found_passes(found))
+		cached_keep(set, hash, found->generation);
+	return 1;
+}
+
+/* A newcomer is kept at once where a place is free; else once in eight times, or two that take
+ * turns would never be. What does not pass is never kept. */
+__noinline int flow_keep(const struct xipsec_flow *flow, const struct spd_found *found)
+{
+	struct xipsec_cached_set *set;
+	struct xipsec_cached *to;
+	__u32 random;
+	__u64 hash;
+
+	if (!flow || !found)
+		return 0;
+	hash = flow_hash(flow);
+	set = cached_set(hash);
+	if (!set)
+		return 0;
+	to = cached_place(set, flow);
+	if (to == &set->newcomer && found_passes(found)) {
+		random = bpf_get_prandom_u32();
+		if (set->kept[0].generation != found->generation ||
+		    set->kept[1].generation != found->generation ||
+		    set->kept[2].generation != found->generation || (random & 0x700) == 0)
+			to = cached_kept(set, random, found->generation);
+	}
+	cached_write(to, flow, hash, found);
+	return 0;
+}
+
+/* spd_classify(), by what is known of the flow where that is right. */
+static __always_inline int flow_classify(const struct xipsec_spd *head,
+					 const struct xipsec_flow *flow, struct spd_found *found)
+{
+	int verdict;
+
+	if (flow_known(head, flow, found))
+		return found->verdict;
+	verdict = spd_classify(head, flow, found);
+	flow_keep(flow, found);
+	return verdict;
+}
+
+/* The verdict on a packet, and the hit is counted. */
+static __always_inline enum spd_verdict spd_lookup(const struct xipsec_spd *head,
+						   const struct pkt *pkt, __u32 dir,
+						   struct spd_found *found)
+{
+	struct xipsec_flow flow;
+	enum spd_verdict verdict;
+
+	spd_flow(pkt, dir, &flow);
+	verdict = flow_classify(head, &flow, found);
+	if (found->rule != SPD_NO_RULE)
+		counter_add(bpf_map_lookup_elem(&spd_hits, &found->rule), pkt->len);
+	return verdict;
+}
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The SPD as programs search it: what stands in the three maps of one SPD, and the hash that writer
+ * and programs share. docs/classifier.md tells how they work together and why it is right.
+ *
+ *	spd_head     array, 1   xipsec_spd         generation, tables and their order, change log
+ *	spd_buckets  array      xipsec_spd_bucket  one hash over all tables: keys to candidates
+ *	spd_rules    array      xipsec_spd_rule    the rules; a rule keeps its number while it lives
+ *
+ * A table is a tuple of masks. Hashing only ever proposes rules: each candidate is matched whole by
+ * xipsec_selector_match(), so a collision costs time and never an answer.
+ *
+ * All words that change while programs read are aligned and written by single stores, in an order
+ * that each reader may stop at: see loader/classifier.h.
+ */
+#ifndef XIPSEC_CLASSIFIER_H
+#define XIPSEC_CLASSIFIER_H
+
+#include <linux/types.h>
+#include "xipsec/selector.h"
+
+#define XIPSEC_RULES_DEFAULT 131072     /* max_rules unless the config says more or less */
+#define XIPSEC_RULES_LIMIT   (1U << 20) /* a slot has 20 bits for a rule's number */
+#define XIPSEC_TABLES_MAX    256
+#define XIPSEC_KEYS_MAX      16 /* entries of one rule in one table */
+#define XIPSEC_CHANGES       64 /* rules that the change log remembers */
+
+#define XIPSEC_ALLOW_ETHERTYPES 8 /* how many can be named */
+
+enum xipsec_action {
+	XIPSEC_ACTION_DISCARD = 0,
+	XIPSEC_ACTION_BYPASS = 1,
+	XIPSEC_ACTION_PROTECT = 2,
+};
+
+#define XIPSEC_DIR_OUT 1
+#define XIPSEC_DIR_IN  2
+
+/* The number of a rule is its place in the array; which of two rules comes first says `priority`.
+ */
+struct xipsec_spd_rule {
+	struct xipsec_selector sel;
+	__u8 action; /* enum xipsec_action */
+	__u8 dirs;   /* XIPSEC_DIR_*, or both */
+	__u16 pad;
+	__u32 child;    /* index into `children`, with PROTECT */
+	__u32 line;     /* of the config file, for people */
+	__u32 priority; /* lower is earlier, never 0, unique */
+	__u32 born;     /* generation that it appeared in; 0: with the SPD, or long ago */
+	__u32 dies;     /* generation that does not have it any more; 0: none yet */
+	__u32 policy;   /* index into `spd_names`, for people */
+	__u32 used;     /* 0: this place is free */
+	/* the writer's own */
+	__u32 stands_for; /* later rules that are left out where this one says the same */
+	__u32 pad2[3];
+};
+
+/* Candidates of one hash value. A slot is priority << 32 | fingerprint << 20 | rule; 0 is free. */
+#define XIPSEC_BUCKET_SLOTS 7
+#define XIPSEC_BUCKET_MORE  255 /* buckets chained to one, at most: more are refused */
+struct xipsec_spd_bucket {
+	__u64 slot[XIPSEC_BUCKET_SLOTS];
+	__u32 more; /* bucket that goes on, 0: none */
+	__u32 pad;
+};
+
+/* What of a packet a table's key is made of. IPv4 addresses stand together in mask[0]; IPv6 has the
+ * local address in 0 and 1, the remote one in 2 and 3. mask[4] is next layer protocol << 32 | local
+ * port << 16 | remote port or ICMP type and code. */
+#define XIPSEC_KEY_WORDS 5
+struct xipsec_spd_table {
+	__u64 mask[XIPSEC_KEY_WORDS];
+	__u32 n_entries;
+	__u32 salt; /* unlike for every table; 0: there is no such table */
+	__u8 family;
+	__u8 local_bits; /* the masks again, for people */
+	__u8 remote_bits;
+	__u8 proto_bits; /* 0 or 8 */
+	__u8 local_port_bits;
+	__u8 remote_port_bits; /* or of ICMP type and code */
+	__u8 view;             /* enum xipsec_view: the lists it stands in */
+	__u8 pad[9];
+};
+
+/* Packets that show all: VIEW_WHOLE. Packets that hide ports or protocol are searched for by their
+ * addresses alone, among all rules that could be theirs. Tables without protocol serve both. */
+enum xipsec_view {
+	XIPSEC_VIEW_WHOLE = 0,
+	XIPSEC_VIEW_HIDDEN = 1,
+	XIPSEC_VIEW_BOTH = 2, /* of a table */
+};
+
+/* Tables in the order of search. No rule of this direction in entry i or behind it has a priority
+ * below entry[i].bound: that is where a search may stop. */
+struct xipsec_spd_list {
+	__u32 n;
+	__u32 pad;
+	struct {
+		__u32 bound;
+		__u32 table;
+	} entry[XIPSEC_TABLES_MAX];
+};
+
+/* direction x family x view */
+#define XIPSEC_LISTS 8
+static inline __attribute__((always_inline)) __u32 xipsec_spd_list_of(__u32 dir, __u32 family,
+								      __u32 view)
+{
+	return (dir == XIPSEC_DIR_IN ? 4 : 0) + (family == XIPSEC_FAMILY_IP6 ? 2 : 0) + view;
+}
+
+/* A rule that came or went with this generation. */
+struct xipsec_spd_change {
+	__u32 generation;
+	__u32 rule;
+};
+
+struct xipsec_spd {
+	__u32 generation; /* never 0 in use, grows with every change */
+	__u32 log_base;   /* `change` tells all that changed after this generation */
+	__u32 n_rules;
+	__u32 allow; /* XIPSEC_ALLOW_* */
+	__u32 n_ethertypes;
+	__u16 ethertype[XIPSEC_ALLOW_ETHERTYPES]; /* host byte order */
+	__u32 place;       /* of this SPD's maps in spd_buckets_of and spd_rules_of */
+	__u32 bucket_mask; /* buckets that keys hash to, less one; a power of 2 */
+	__u32 rules_end;   /* no rule has this number or a higher one */
+	__u32 n_tables;
+	__u32 n_changes; /* ever logged: the next goes to n_changes % XIPSEC_CHANGES */
+	/* the writer's own */
+	__u32 n_buckets;    /* entries of spd_buckets */
+	__u32 buckets_used; /* of those; behind bucket_mask stand the chained ones */
+	__u32 max_rules;    /* entries of spd_rules */
+	__u32 pad[2];
+	struct xipsec_spd_change change[XIPSEC_CHANGES];
+	struct xipsec_spd_list list[XIPSEC_LISTS];
+	struct xipsec_spd_table table[XIPSEC_TABLES_MAX];
+};
+
+_Static_assert(sizeof(struct xipsec_spd_rule) == 128, "ABI");
+_Static_assert(sizeof(struct xipsec_spd_bucket) == 64, "ABI: one cache line");
+_Static_assert(sizeof(struct xipsec_spd_table) == 64, "ABI: one cache line");
+_Static_assert(sizeof(struct xipsec_spd_list) == 8 + 8 * XIPSEC_TABLES_MAX, "ABI");
+
+/* A flow that a CPU has looked up. `check` is made from all the rest. */
+struct xipsec_cached {
+	struct xipsec_flow flow;
+	__u32 generation; /* that the answer is right for; 0: none */
+	__u32 said;       /* the programs' enum spd_verdict | child << 3 */
+	__u32 rule;
+	__u32 check;
+};
+
+#define XIPSEC_CACHED_KEPT 3
+#define XIPSEC_CACHED_SETS 8192 /* of each CPU */
+struct xipsec_cached_set {
+	struct xipsec_cached kept[XIPSEC_CACHED_KEPT]; /* met more than once, and passed */
+	struct xipsec_cached newcomer;
+};
+
+_Static_assert(sizeof(struct xipsec_cached) == 64, "ABI: one cache line");
+
+/* A packet, or a rule's masked selector, as words that masks apply to. */
+struct xipsec_key {
+	__u64 word[XIPSEC_KEY_WORDS];
+};
+
+static inline __attribute__((always_inline)) void xipsec_key_of(const struct xipsec_flow *flow,
+								struct xipsec_key *key)
+{
+	if (flow->family == XIPSEC_FAMILY_IP6) {
+		key->word[0] = (__u64)flow->local.word[0] << 32 | flow->local.word[1];
+		key->word[1] = (__u64)flow->local.word[2] << 32 | flow->local.word[3];
+		key->word[2] = (__u64)flow->remote.word[0] << 32 | flow->remote.word[1];
+		key->word[3] = (__u64)flow->remote.word[2] << 32 | flow->remote.word[3];
+	} else {
+		key->word[0] = (__u64)flow->local.word[0] << 32 | flow->remote.word[0];
+		key->word[1] = key->word[2] = key->word[3] = 0;
+	}
+	/* ICMP has no ports, and what has ports no ICMP type. */
+	key->word[4] = (__u64)flow->l4_proto << 32 | (__u32)flow->local_port << 16 |
+		       (flow->remote_port | flow->icmp);
+}
+
+static inline __attribute__((always_inline)) __u64 xipsec_hash_step(__u64 hash, __u64 word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+	return hash ^ hash >> 32;
+}
+
+/* Bits 32 and up choose the bucket, bits 20 to 31 are the fingerprint. */
+static inline __attribute__((always_inline)) __u64 xipsec_key_hash(
+	const struct xipsec_spd_table *table, const struct xipsec_key *key, int ip6)
+{
+	__u64 hash = (__u64)table->salt * 0xd6e8feb86659fd93ULL;
+
+	hash = xipsec_hash_step(hash, key->word[0] & table->mask[0]);
+	if (ip6) {
+		hash = xipsec_hash_step(hash, key->word[1] & table->mask[1]);
+		hash = xipsec_hash_step(hash, key->word[2] & table->mask[2]);
+		hash = xipsec_hash_step(hash, key->word[3] & table->mask[3]);
+	}
+	hash = xipsec_hash_step(hash, key->word[4] & table->mask[4]);
+	return hash * 0xc2b2ae3d27d4eb4fULL;
+}
+
+static inline __attribute__((always_inline)) __u32 xipsec_hash_bucket(__u64 hash, __u32 bucket_mask)
+{
+	return (__u32)(hash >> 40) & bucket_mask;
+}
+
+static inline __attribute__((always_inline)) __u32 xipsec_hash_finger(__u64 hash)
+{
+	return (__u32)(hash >> 28) & 0xfff;
+}
+
+static inline __attribute__((always_inline)) __u64 xipsec_slot(__u32 priority, __u32 finger,
+							       __u32 rule)
+{
+	return (__u64)priority << 32 | finger << 20 | rule;
+}
+
+#endif

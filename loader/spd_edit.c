@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/spd_edit.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#define NONE (~0U)
+
+/* Gone, or born, since the last spd_editor_tidy(). */
+#define PENDING_MAX 512
+
+struct order {
+	__u32 before, after; /* neighbours' numbers, NONE */
+};
+
+struct spd_editor {
+	const struct datapath *dp;
+	char *run_dir, *gen_dir; /* NULL: none */
+	__u32 max_rules;
+	__u32 head_id; /* of the map that is edited */
+	struct spd_memory memory;
+	struct order *order; /* by number */
+	__u32 first, last;
+	__u32 pending[PENDING_MAX];
+	unsigned int n_pending;
+};
+
+/* ------------------------------------------------------------------ order */
+
+static void order_insert(struct spd_editor *e, __u32 number, __u32 before)
+{
+	__u32 after = before == NONE ? e->last : e->order[before].before;
+
+	e->order[number] = (struct order){.before = after, .after = before};
+	if (after == NONE)
+		e->first = number;
+	else
+		e->order[after].after = number;
+	if (before == NONE)
+		e->last = number;
+	else
+		e->order[before].before = number;
+}
+
+static void order_remove(struct spd_editor *e, __u32 number)
+{
+	struct order *at = &e->order[number];
+
+	if (at->before == NONE)
+		e->first = at->after;
+	else
+		e->order[at->before].after = at->after;
+	if (at->after == NONE)
+		e->last = at->before;
+	else
+		e->order[at->after].before = at->before;
+}
+
+/* Room behind the new rule is what later ones before the same neighbour need. 0: there is none. */
+static __u32 priority_between(const struct spd_editor *e, __u32 before)
+{
+	__u32 after = before == NONE ? e->last : e->order[before].before;
+	__u32 low = after == NONE ? 0 : e->memory.c.rule[after].priority;
+	__u32 high = before == NONE ? 0xfffffff0U : e->memory.c.rule[before].priority;
+	__u32 room = high - low;
+
+	if (room < 2)
+		return 0;
+	if (before == NONE)
+		return low + (room > 2 * SPD_PRIORITY_GAP ? SPD_PRIORITY_GAP : 1);
+	return low + (room / 64 ? room / 64 : 1);
+}
+
+struct numbered {
+	__u32 priority, number;
+};
+
+static int by_priority(const void *a, const void *b)
+{
+	__u32 x = ((const struct numbered *)a)->priority,
+	      y = ((const struct numbered *)b)->priority;
+
+	return x < y ? -1 : x > y;
+}
+
+/* From what is in the memory: the live ones in order, those in between to `pending`. */
+static int order_read(struct spd_editor *e)
+{
+	const struct xipsec_spd *head = e->memory.c.head;
+	_cleanup_free_ struct numbered *list = calloc(head->rules_end + 1, sizeof(*list));
+	__u32 n = 0;
+
+	free(e->order);
+	e->order = calloc(head->max_rules, sizeof(e->order[0]));
+	if (!list || !e->order)
+		return -ENOMEM;
+	e->first = e->last = NONE;
+	e->n_pending = 0;
+	for (__u32 i = 0; i < head->rules_end; i++) {
+		struct xipsec_spd_rule *rule = &e->memory.c.rule[i];
+
+		if (!rule->used)
+			continue;
+		/* Put in by somebody who died before it was published. */
+		if (rule->born && (__s32)(rule->born - head->generation) > 0)
+			classifier_undo(&e->memory.c, i);
+		if ((rule->born || rule->dies) && e->n_pending < PENDING_MAX)
+			e->pending[e->n_pending++] = i;
+		if (!rule->dies)
+			list[n++] = (struct numbered){rule->priority, i};
+	}
+	qsort(list, n, sizeof(list[0]), by_priority);
+	for (__u32 i = 0; i < n; i++)
+		order_insert(e, list[i].number, NONE);
+	return 0;
+}
+
+__u32 *spd_editor_order(const struct spd_editor *e, __u32 *n)
+{
+	__u32 *list = calloc(e->memory.c.head->n_rules + 1, sizeof(*list));
+
+	*n = 0;
+	for (__u32 at = e->first; list && at != NONE; at = e->order[at].after)
+		list[(*n)++] = at;
+	return list;
+}
+
+const struct classifier *spd_editor_classifier(const struct spd_editor *e)
+{
+	return &e->memory.c;
+}
+
+/* ------------------------------------------------------------------ opening */
+
+static __u32 head_in_force(const struct spd_editor *e)
+{
+	__u32 zero = 0, id = 0;
+
+	return bpf_map_lookup_elem(e->dp->spd, &zero, &id) ? 0 : id;
+}
+
+static int editor_read(struct spd_editor *e)
+{
+	int err;
+
+	spd_memory_close(&e->memory);
+	e->head_id = head_in_force(e);
+	err = spd_memory_open(e->dp, &e->memory);
+	return err ? err : order_read(e);
+}
+
+int spd_editor_open(const struct datapath *dp, const char *run_dir, const char *gen_dir,
+		    __u32 max_rules, struct spd_editor **out)
+{
+	struct spd_editor *e = calloc(1, sizeof(*e));
+	int err = 0;
+
+	if (!e)
+		return -ENOMEM;
+	e->memory = (struct spd_memory)SPD_MEMORY_NONE;
+	e->dp = dp;
+	e->max_rules = max_rules;
+	e->run_dir = run_dir ? strdup(run_dir) : NULL;
+	e->gen_dir = gen_dir ? strdup(gen_dir) : NULL;
+	if ((run_dir && !e->run_dir) || (gen_dir && !e->gen_dir))
+		err = -ENOMEM;
+	if (!err)
+		err = editor_read(e);
+	if (err) {
+		spd_editor_close(e);
+		return err;
+	}
+	*out = e;
+	return 0;
+}
+
+void spd_editor_close(struct spd_editor *e)
+{
+	if (!e)
+		return;
+	spd_memory_close(&e->memory);
+	free(e->order);
+	free(e->run_dir);
+	free(e->gen_dir);
+	free(e);
+}
+
+/* ------------------------------------------------------------------ tidying */
+
+/* An update of an outer map returns when all program runs that began before have ended. */
+static int wait_for_programs(const struct spd_editor *e)
+{
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(e->dp->spd, &zero, &e->memory.head, BPF_ANY) ? -errno : 0;
+}
+
+static int tidy(struct spd_editor *e)
+{
+	struct classifier *c = &e->memory.c;
+	int err;
+
+	if (!e->n_pending)
+		return 0;
+	/* The log names rules by their place, which will be another's. */
+	for (unsigned int i = 0; i < e->n_pending; i++)
+		if (c->rule[e->pending[i]].dies)
+			classifier_log_forget(c, c->rule[e->pending[i]].dies);
+	err = wait_for_programs(e);
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < e->n_pending; i++) {
+		struct xipsec_spd_rule *rule = &c->rule[e->pending[i]];
+
+		if (rule->dies)
+			classifier_forget(c, e->pending[i]);
+		else /* everybody who searches now began after its birth */
+			__atomic_store_n(&rule->born, 0, __ATOMIC_RELEASE);
+	}
+	e->n_pending = 0;
+	return 0;
+}
+
+static int editor_lock(const struct spd_editor *e)
+{
+	return e->run_dir ? datapath_lock(e->run_dir) : -1;
+}
+
+int spd_editor_tidy(struct spd_editor *e)
+{
+	_cleanup_close_ int lock = editor_lock(e);
+
+	if (e->run_dir && lock < 0)
+		return lock;
+	if (head_in_force(e) != e->head_id)
+		return editor_read(e);
+	return tidy(e);
+}
+
+/* ------------------------------------------------------------------ building anew */
+
+struct change {
+	struct spd_add *add;
+	unsigned int n_add;
+	const __u32 *remove;
+	unsigned int n_remove;
+};
+
+static bool removed(const struct change *change, __u32 number)
+{
+	for (unsigned int i = 0; i < change->n_remove; i++)
+		if (change->remove[i] == number)
+			return true;
+	return false;
+}
+
+static void source_add(struct spd_source *to, const struct xipsec_spd_rule *rule, __u32 number)
+{
+	to->rule[to->n_rules] = *rule;
+	to->number[to->n_rules++] = number;
+}
+
+static void source_add_before(struct spd_source *to, const struct change *change, __u32 before)
+{
+	for (unsigned int i = 0; i < change->n_add; i++)
+		if (change->add[i].before == before) {
+			change->add[i].number = to->n_rules; /* its place, for now */
+			source_add(to, &change->add[i].rule, SPD_NEW);
+		}
+}
+
+/* The rules with the change, in order. */
+static int source_make(const struct spd_editor *e, const struct change *change,
+		       struct spd_source *out)
+{
+	const struct xipsec_spd *head = e->memory.c.head;
+	__u32 most = head->n_rules + change->n_add + 1;
+	struct spd_source to = {.allow = head->allow,
+				.n_ethertypes = head->n_ethertypes,
+				.rule = calloc(most, sizeof(to.rule[0])),
+				.number = calloc(most, sizeof(to.number[0]))};
+
+	if (!to.rule || !to.number) {
+		spd_source_free(&to);
+		return -ENOMEM;
+	}
+	memcpy(to.ethertype, head->ethertype, sizeof(to.ethertype));
+	for (__u32 at = e->first; at != NONE; at = e->order[at].after) {
+		source_add_before(&to, change, at);
+		if (!removed(change, at))
+			source_add(&to, &e->memory.c.rule[at], at);
+	}
+	source_add_before(&to, change, SPD_AT_END);
+	*out = to;
+	return 0;
+}
+
+static int rebuild(struct spd_editor *e, const struct change *change, __u32 *generation)
+{
+	_cleanup_spd_source_ struct spd_source source = {0};
+	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
+	struct btf *btf = spd_btf(e->dp);
+	int err = source_make(e, change, &source);
+
+	if (!err)
+		err = spd_build(btf, &source, &memory);
+	if (!err)
+		err = spd_replace(e->dp, &memory, e->gen_dir, generation);
+	btf__free(btf);
+	if (err)
+		return err;
+	for (unsigned int k = 0; k < change->n_add; k++)
+		change->add[k].number = source.number[change->add[k].number];
+	return editor_read(e);
+}
+
+/* ------------------------------------------------------------------ in place */
+
+/* Neither programs nor the next change ever see them. */
+static void take_back(struct spd_editor *e, const struct change *change, unsigned int n)
+{
+	while (n--) {
+		order_remove(e, change->add[n].number);
+		classifier_undo(&e->memory.c, change->add[n].number);
+		e->pending[e->n_pending++] = change->add[n].number;
+	}
+}
+
+/* -EAGAIN: it must be built anew. */
+static int add_one(struct spd_editor *e, struct spd_add *add, __u32 next)
+{
+	struct xipsec_spd_rule rule = add->rule;
+	int err;
+
+	rule.priority = priority_between(e, add->before);
+	rule.born = next;
+	add->number = CLASSIFIER_ANY;
+	rule.dies = 0;
+	if (!rule.priority)
+		return -EAGAIN;
+	err = classifier_put(&e->memory.c, &rule, &add->number);
+	if (err)
+		return -EAGAIN;
+	order_insert(e, add->number, add->before);
+	return 0;
+}
+
+static int edit_in_place(struct spd_editor *e, const struct change *change, __u32 *generation)
+{
+	struct classifier *c = &e->memory.c;
+	__u32 next = c->head->generation + 1 ? c->head->generation + 1 : 1;
+	unsigned int n = change->n_add + change->n_remove;
+
+	if (n > PENDING_MAX / 2)
+		return -EAGAIN;
+	if (e->n_pending + n > PENDING_MAX && tidy(e))
+		return -EAGAIN;
+	for (unsigned int i = 0; i < change->n_remove; i++)
+		if (classifier_stands_for_others(c, change->remove[i]))
+			return -EAGAIN;
+	for (unsigned int i = 0; i < change->n_add; i++) {
+		if (add_one(e, &change->add[i], next)) {
+			take_back(e, change, i);
+			return -EAGAIN;
+		}
+	}
+	for (unsigned int i = 0; i < change->n_add; i++)
+		classifier_log(c, change->add[i].number, next);
+	for (unsigned int i = 0; i < change->n_remove; i++) {
+		__atomic_store_n(&c->rule[change->remove[i]].dies, next, __ATOMIC_RELEASE);
+		classifier_log(c, change->remove[i], next);
+		order_remove(e, change->remove[i]);
+	}
+	c->head->n_rules += change->n_add - change->n_remove;
+	classifier_publish(c, next);
+	for (unsigned int i = 0; i < change->n_add; i++)
+		e->pending[e->n_pending++] = change->add[i].number;
+	for (unsigned int i = 0; i < change->n_remove; i++)
+		e->pending[e->n_pending++] = change->remove[i];
+	*generation = next;
+	return 0;
+}
+
+static bool lives(const struct spd_editor *e, __u32 number)
+{
+	const struct xipsec_spd *head = e->memory.c.head;
+
+	return number < head->rules_end &&
+	       classifier_lives(&e->memory.c.rule[number], head->generation);
+}
+
+static int change_check(const struct spd_editor *e, const struct change *change)
+{
+	for (unsigned int i = 0; i < change->n_add; i++)
+		if (change->add[i].before != SPD_AT_END && !lives(e, change->add[i].before))
+			return -ENOENT;
+	for (unsigned int i = 0; i < change->n_remove; i++) {
+		if (!lives(e, change->remove[i]))
+			return -ENOENT;
+		for (unsigned int k = 0; k < i; k++)
+			if (change->remove[k] == change->remove[i])
+				return -EINVAL;
+	}
+	if ((__u64)e->memory.c.head->n_rules + change->n_add >
+	    (__u64)e->max_rules + change->n_remove)
+		return -E2BIG;
+	return 0;
+}
+
+int spd_edit(struct spd_editor *e, struct spd_add *add, unsigned int n_add, const __u32 *remove,
+	     unsigned int n_remove, __u32 *generation)
+{
+	struct change change = {add, n_add, remove, n_remove};
+	_cleanup_close_ int lock = editor_lock(e);
+	int err;
+
+	if (e->run_dir && lock < 0)
+		return lock;
+	if (head_in_force(e) != e->head_id) {
+		err = editor_read(e);
+		return err ? err : -ESTALE;
+	}
+	err = change_check(e, &change);
+	if (!err)
+		err = edit_in_place(e, &change, generation);
+	return err == -EAGAIN ? rebuild(e, &change, generation) : err;
+}

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The SPD while it changes: rules added and removed one by one, whole SPDs swapped, packets all the
+ * while. Each answer names the generation that it is right for, and must be the list's answer of
+ * that generation: never a third.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+#include "loader/spd_edit.h"
+#include "tests/lib/spd_generate.h"
+#include "tests/lib/spd_reference.h"
+#include "tests/prog/classify.h"
+
+/* Lists are kept whole, so that each generation can be asked afterwards. */
+#define LIVE  300 /* rules at a time, about */
+#define KEPT  4096
+#define FLOWS 1024
+
+struct kept {
+	struct xipsec_spd_rule *rule;
+	__u32 *number;
+	__u32 n;
+};
+
+static struct classify c;
+static struct kept kept[KEPT];
+static __u64 seed;
+static __u32 base; /* generation of kept[0] */
+
+static int setup(void **state)
+{
+	const char *text = getenv("XIPSEC_SEED");
+
+	seed = text ? strtoull(text, NULL, 0) : (__u64)time(NULL);
+	print_message("  XIPSEC_SEED=%llu\n", (unsigned long long)seed);
+	classify_load(&c, FLOWS, 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	classify_end(&c);
+	return 0;
+}
+
+static void keep(const struct spd_editor *editor, __u32 generation)
+{
+	struct kept *to = &kept[generation - base];
+	const struct classifier *memory = spd_editor_classifier(editor);
+
+	assert_true(generation - base < KEPT);
+	to->number = spd_editor_order(editor, &to->n);
+	to->rule = calloc(to->n + 1, sizeof(to->rule[0]));
+	assert_non_null(to->rule);
+	for (__u32 i = 0; i < to->n; i++)
+		to->rule[i] = memory->rule[to->number[i]];
+}
+
+static void forget_all(void)
+{
+	for (unsigned int i = 0; i < KEPT; i++) {
+		free(kept[i].rule);
+		free(kept[i].number);
+	}
+	memset(kept, 0, sizeof(kept));
+}
+
+static const char *judge(const struct xipsec_flow *flow, const struct spd_found *found)
+{
+	const struct kept *list = &kept[found->generation - base];
+	struct reference_answer want;
+
+	if (found->generation - base >= KEPT || !list->rule)
+		return "an SPD that never was";
+	want = reference_search(list->rule, list->n, flow);
+	if (found->verdict != want.verdict || found->child != want.child)
+		return "another verdict than the list's";
+	if (found->rule != (want.rule == ~0U ? ~0U : list->number[want.rule]))
+		return "another rule than the list's";
+	return NULL;
+}
+
+static struct spd_editor *editor_start(enum spd_shape shape)
+{
+	static struct xipsec_spd_rule rule[LIVE];
+	struct spd_editor *editor;
+
+	spd_generate(shape, &seed, rule, LIVE);
+	classify_spd(&c, rule, LIVE);
+	assert_int_equal(spd_editor_open(&c.dp, NULL, NULL, 100000, &editor), 0);
+	base = c.memory.c.head->generation;
+	keep(editor, base);
+	return editor;
+}
+
+static void edit_one(struct spd_editor *editor, enum spd_shape shape, __u64 *random)
+{
+	struct xipsec_spd_rule rule[4];
+	struct spd_add add[4];
+	__u32 *number, n, generation, gone[3];
+	unsigned int n_add = (unsigned int)(random_next(random) % 5), n_gone = 0;
+
+	number = spd_editor_order(editor, &n);
+	spd_generate(shape, random, rule, 4);
+	for (unsigned int i = 0; i < n_add; i++) {
+		__u32 at = (__u32)(random_next(random) % (n + 1));
+
+		add[i] = (struct spd_add){.rule = rule[i],
+					  .before = at < n ? number[at] : SPD_AT_END};
+	}
+	while (n_gone < 3 && n > LIVE / 2 && random_next(random) % 3) {
+		__u32 at = number[random_next(random) % n];
+		unsigned int k = 0;
+
+		while (k < n_gone && gone[k] != at)
+			k++;
+		if (k == n_gone)
+			gone[n_gone++] = at;
+	}
+	free(number);
+	assert_int_equal(spd_edit(editor, add, n_add, gone, n_gone, &generation), 0);
+	keep(editor, generation);
+}
+
+/* ------------------------------------------------------------------ one after another */
+
+static void run_flows(const struct kept *list)
+{
+	for (unsigned int i = 0; i < FLOWS; i++)
+		flow_generate(list->rule, list->n, &seed, &c.flow[i]);
+	classify_run(&c, FLOWS);
+	for (unsigned int i = 0; i < FLOWS; i++) {
+		const char *fault = judge(&c.flow[i], &c.answer[i]);
+
+		if (fault)
+			fail_msg("generation %u, flow %u: %s", c.answer[i].generation, i, fault);
+	}
+}
+
+/* After each change the program and the list agree, and the program is at the new generation. */
+static void test_change_by_change(void **state)
+{
+	static const enum spd_shape shapes[] = {SHAPE_CHAIN, SHAPE_NESTED, SHAPE_PORTS, SHAPE_BITS};
+
+	for (unsigned int s = 0; s < 4; s++) {
+		struct spd_editor *editor = editor_start(shapes[s]);
+
+		for (unsigned int i = 0; i < 200; i++) {
+			__u32 *number, n;
+
+			edit_one(editor, shapes[s], &seed);
+			if (i % 16 == 15)
+				assert_int_equal(spd_editor_tidy(editor), 0);
+			number = spd_editor_order(editor, &n);
+			free(number);
+			run_flows(&kept[i + 1]);
+			assert_int_equal(c.answer[0].generation, base + i + 1);
+		}
+		spd_editor_close(editor);
+		forget_all();
+	}
+}
+
+/* Who opens the SPD after an editor that died goes on where that one stopped. */
+static void test_open_again(void **state)
+{
+	struct spd_editor *editor = editor_start(SHAPE_CHAIN);
+	__u32 *before, *after, n, m;
+
+	for (unsigned int i = 0; i < 40; i++) {
+		edit_one(editor, SHAPE_CHAIN, &seed);
+		before = spd_editor_order(editor, &n);
+		spd_editor_close(editor);
+		assert_int_equal(spd_editor_open(&c.dp, NULL, NULL, 100000, &editor), 0);
+		after = spd_editor_order(editor, &m);
+		assert_int_equal(n, m);
+		assert_memory_equal(before, after, n * sizeof(*before));
+		free(before);
+		free(after);
+		run_flows(&kept[i + 1]);
+	}
+	spd_editor_close(editor);
+	forget_all();
+}
+
+/* A change that cannot be is none: same generation, same rules. */
+static void test_refusals(void **state)
+{
+	struct spd_editor *editor = editor_start(SHAPE_ACL), *small;
+	struct spd_add add = {.before = 77777};
+	__u32 generation = 12345, gone[2] = {99999, 0}, *order, n;
+
+	spd_generate(SHAPE_ACL, &seed, &add.rule, 1);
+	assert_int_equal(spd_edit(editor, &add, 1, NULL, 0, &generation), -ENOENT);
+	assert_int_equal(spd_edit(editor, NULL, 0, gone, 1, &generation), -ENOENT);
+	gone[0] = 0;
+	assert_int_equal(spd_edit(editor, NULL, 0, gone, 2, &generation), -EINVAL);
+	add.before = SPD_AT_END;
+	assert_int_equal(spd_editor_open(&c.dp, NULL, NULL, LIVE, &small), 0);
+	assert_int_equal(spd_edit(small, &add, 1, NULL, 0, &generation), -E2BIG);
+	assert_int_equal(generation, 12345);
+	assert_int_equal(c.memory.c.head->generation, base);
+	order = spd_editor_order(editor, &n);
+	assert_int_equal(n, LIVE);
+	free(order);
+	run_flows(&kept[0]);
+	/* one in, one out fits */
+	assert_int_equal(spd_edit(small, &add, 1, gone, 1, &generation), 0);
+	assert_int_equal(generation, base + 1);
+	spd_editor_close(small);
+	spd_editor_close(editor);
+	forget_all();
+}
+
+/* Another SPD was loaded: the numbers that the editor gave out mean nothing any more. */
+static void test_stale_editor(void **state)
+{
+	struct spd_editor *editor = editor_start(SHAPE_ACL);
+	static struct xipsec_spd_rule rule[LIVE];
+	__u32 generation, gone = 0;
+
+	spd_generate(SHAPE_FW, &seed, rule, LIVE);
+	classify_spd(&c, rule, LIVE);
+	assert_int_equal(spd_edit(editor, NULL, 0, &gone, 1, &generation), -ESTALE);
+	assert_int_equal(spd_edit(editor, NULL, 0, &gone, 1, &generation), 0);
+	assert_int_equal(generation, c.memory.c.head->generation);
+	spd_editor_close(editor);
+	forget_all();
+}
+
+/* ------------------------------------------------------------------ at the same time */
+
+struct seen {
+	struct xipsec_flow flow;
+	struct spd_found found;
+};
+
+#define SEEN_MAX 1000000
+#define AT_ONCE  256 /* flows a run */
+
+static struct {
+	struct seen *seen;
+	size_t n;
+	atomic_bool end;
+} watcher;
+
+/* The flows change as well, so that all rules are met. */
+static void *watch(void *arg)
+{
+	__u64 random = 4711;
+
+	while (!atomic_load(&watcher.end) && watcher.n + AT_ONCE <= SEEN_MAX) {
+		classify_run(&c, AT_ONCE);
+		for (unsigned int i = 0; i < AT_ONCE; i++)
+			watcher.seen[watcher.n++] = (struct seen){c.flow[i], c.answer[i]};
+		for (unsigned int i = 0; i < 64; i++)
+			flow_generate(kept[0].rule, kept[0].n, &random,
+				      &c.flow[random_next(&random) % AT_ONCE]);
+		usleep(500);
+	}
+	return NULL;
+}
+
+static void judge_all(void)
+{
+	__u32 generations = 0, last = 0;
+
+	for (size_t i = 0; i < watcher.n; i++) {
+		const char *fault = judge(&watcher.seen[i].flow, &watcher.seen[i].found);
+
+		if (fault)
+			fail_msg("packet %zu, generation %u: %s", i,
+				 watcher.seen[i].found.generation, fault);
+		/* one thread: time goes forward only */
+		assert_true((__s32)(watcher.seen[i].found.generation - last) >= 0 || !last);
+		generations += watcher.seen[i].found.generation != last;
+		last = watcher.seen[i].found.generation;
+	}
+	print_message("  %zu packets saw %u generations\n", watcher.n, generations);
+	assert_true(watcher.n > FLOWS && generations > 100);
+}
+
+/* Another SPD altogether, as a reload brings it. */
+static void swap_all(struct spd_editor *editor, __u64 *random)
+{
+	static struct xipsec_spd_rule rule[LIVE];
+	__u32 generation;
+
+	spd_generate(SHAPE_NESTED, random, rule, LIVE);
+	classify_spd(&c, rule, LIVE);
+	assert_int_equal(spd_edit(editor, NULL, 0, NULL, 0, &generation), -ESTALE);
+	keep(editor, c.memory.c.head->generation);
+}
+
+static void test_while_packets_come(void **state)
+{
+	struct spd_editor *editor = editor_start(SHAPE_NESTED);
+	__u64 random = seed;
+	struct timespec start, now;
+	pthread_t thread;
+	__u32 edits = 0;
+
+	watcher.seen = calloc(SEEN_MAX, sizeof(watcher.seen[0]));
+	assert_non_null(watcher.seen);
+	for (unsigned int i = 0; i < FLOWS; i++)
+		flow_generate(kept[0].rule, kept[0].n, &random, &c.flow[i]);
+	assert_int_equal(pthread_create(&thread, NULL, watch, NULL), 0);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		edit_one(editor, SHAPE_NESTED, &random);
+		if (++edits % 50 == 0)
+			spd_editor_tidy(editor);
+		if (edits % 80 == 0)
+			swap_all(editor, &random);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - start.tv_sec < 4 && edits < KEPT - 2);
+	atomic_store(&watcher.end, true);
+	pthread_join(thread, NULL);
+	print_message("  %u changes\n", edits);
+	judge_all();
+	free(watcher.seen);
+	spd_editor_close(editor);
+	forget_all();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_change_by_change),   cmocka_unit_test(test_open_again),
+		cmocka_unit_test(test_refusals),           cmocka_unit_test(test_stale_editor),
+		cmocka_unit_test(test_while_packets_come),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The classifier against the list: generated SPDs, packets at the borders of their rules, the real
+ * BPF code and the reference of tests/lib; not one difference.
+ *
+ * XIPSEC_COMPARE=N: so many comparisons in all (500000). XIPSEC_SEED=N: the run that printed it.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <time.h>
+#include "tests/lib/spd_generate.h"
+#include "tests/lib/spd_reference.h"
+#include "tests/prog/classify.h"
+
+static struct classify c;
+static __u64 seed;
+static __u64 wanted, compared;
+
+struct row {
+	enum spd_shape shape;
+	__u32 n;
+	__u32 share; /* of the comparisons, per thousand */
+};
+
+/* A long list takes the reference long: those get fewer packets. */
+static const struct row rows[] = {
+	{SHAPE_ACL, 10, 120},    {SHAPE_FW, 10, 120},      {SHAPE_CHAIN, 10, 100},
+	{SHAPE_MESH, 10, 60},    {SHAPE_NESTED, 10, 100},  {SHAPE_NESTED, 300, 120},
+	{SHAPE_PORTS, 100, 80},  {SHAPE_PORTS, 2000, 20},  {SHAPE_BITS, 150, 80},
+	{SHAPE_ACL, 1000, 50},   {SHAPE_FW, 1000, 50},     {SHAPE_CHAIN, 1000, 50},
+	{SHAPE_MESH, 1000, 30},  {SHAPE_ACL, 10000, 4},    {SHAPE_FW, 10000, 4},
+	{SHAPE_CHAIN, 10000, 4}, {SHAPE_NESTED, 3000, 4},  {SHAPE_ACL, 100000, 1},
+	{SHAPE_FW, 100000, 1},   {SHAPE_CHAIN, 100000, 1}, {SHAPE_MESH, 100000, 1},
+};
+
+static __u64 number_of(const char *name, __u64 otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+static int setup(void **state)
+{
+	wanted = number_of("XIPSEC_COMPARE", getenv("XIPSEC_SLOW") ? 20000 : 500000);
+	seed = number_of("XIPSEC_SEED", (__u64)time(NULL));
+	print_message("  XIPSEC_SEED=%llu\n", (unsigned long long)seed);
+	classify_load(&c, CLASSIFY_FLOWS, 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	print_message("  %llu comparisons\n", (unsigned long long)compared);
+	classify_end(&c);
+	return 0;
+}
+
+static void flow_print(const struct xipsec_flow *flow)
+{
+	print_message("  dir %u family %u local %08x %08x remote %08x %08x proto %u ports %u %u "
+		      "icmp %04x opaque %u\n",
+		      flow->dir, flow->family, ntohl(flow->local.word[0]),
+		      ntohl(flow->local.word[3]), ntohl(flow->remote.word[0]),
+		      ntohl(flow->remote.word[3]), flow->l4_proto, flow->local_port,
+		      flow->remote_port, flow->icmp, flow->opaque);
+}
+
+/* Rules keep their order of numbers in a fresh SPD, so the number is the place in the list. */
+static void compare(const char *name, const struct xipsec_spd_rule *rule, __u32 n,
+		    const struct xipsec_flow *flow, const struct spd_found *found)
+{
+	struct reference_answer want = reference_search(rule, n, flow);
+
+	compared++;
+	if (found->verdict == want.verdict && found->child == want.child &&
+	    found->rule == want.rule)
+		return;
+	flow_print(flow);
+	fail_msg("%s, %u rules: verdict %u child %u rule %d, the list says %u, %u, %d", name, n,
+		 found->verdict, found->child, (int)found->rule, want.verdict, want.child,
+		 (int)want.rule);
+}
+
+static void run_row(const struct row *row)
+{
+	struct xipsec_spd_rule *rule = calloc(row->n, sizeof(*rule));
+	__u64 left = wanted * row->share / 1000;
+	__u64 tables = 0, n = left;
+
+	assert_non_null(rule);
+	spd_generate(row->shape, &seed, rule, row->n);
+	classify_spd(&c, rule, row->n);
+	while (left) {
+		__u32 batch = left < CLASSIFY_FLOWS ? (__u32)left : CLASSIFY_FLOWS;
+
+		for (__u32 i = 0; i < batch; i++)
+			flow_generate(rule, row->n, &seed, &c.flow[i]);
+		memset(c.answer, 0xff, batch * sizeof(*c.answer));
+		classify_run(&c, batch);
+		for (__u32 i = 0; i < batch; i++) {
+			compare(spd_shape_name[row->shape], rule, row->n, &c.flow[i], &c.answer[i]);
+			tables += c.answer[i].tables;
+		}
+		left -= batch;
+	}
+	print_message("  %-6s %6u rules, %3u tables, %5.1f looked at, %llu packets\n",
+		      spd_shape_name[row->shape], row->n, c.memory.c.head->n_tables,
+		      n ? (double)tables / (double)n : 0, (unsigned long long)n);
+	free(rule);
+}
+
+static void test_against_the_list(void **state)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		run_row(&rows[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_against_the_list),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
