@@ -109,10 +109,16 @@ static const char *const others[] = {
 	"ke1_",        "ke2_",        "ke3_",        "prfcamellia", "camelliaxcbc",
 };
 
+/* A peer's protocol can be any byte. */
+static bool goes_with(const struct proposal_name *name, unsigned int protocol)
+{
+	return protocol <= PROPOSAL_ESP && (name->where & 1u << protocol);
+}
+
 const struct proposal_name *proposal_name_find(const char *name, enum proposal_protocol protocol)
 {
 	for (size_t i = 0; i < COUNT(names); i++)
-		if ((names[i].where & 1 << protocol) && !strcasecmp(names[i].name, name))
+		if (goes_with(&names[i], protocol) && !strcasecmp(names[i].name, name))
 			return &names[i];
 	return NULL;
 }
@@ -122,7 +128,7 @@ const struct proposal_name *proposal_name_of(const struct transform *t, unsigned
 	for (size_t i = 0; i < COUNT(names); i++)
 		if (names[i].type == t->type && names[i].id == t->id &&
 		    names[i].key_bits == t->key_bits &&
-		    (!protocol || (names[i].where & 1 << protocol)))
+		    (!protocol || goes_with(&names[i], protocol)))
 			return &names[i];
 	return NULL;
 }
@@ -143,7 +149,7 @@ size_t proposal_names(enum proposal_protocol protocol, const char **to, size_t m
 	size_t n = 0;
 
 	for (size_t i = 0; i < COUNT(names) && n < max; i++)
-		if (names[i].where & 1 << protocol)
+		if (goes_with(&names[i], protocol))
 			to[n++] = names[i].name;
 	return n;
 }

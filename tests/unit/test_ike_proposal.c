@@ -172,10 +172,14 @@ static void unknown_is_printed(void **state)
 		      {9, 0, 1, 0},
 		      {TRANSFORM_ENCR, 1, ENCR_AES_CBC, 128}},
 	};
+	struct proposal other = {.n = 1, .t = {{TRANSFORM_ENCR, 0, ENCR_AES_CBC, 128}}};
 	char text[100];
 
 	proposal_print(&p, text, sizeof(text));
 	assert_string_equal(text, "encr_3-encr_12_192-integ_none-9_1-encr_12_128?");
+	other.protocol = 40; /* a peer's may be any */
+	proposal_print(&other, text, sizeof(text));
+	assert_string_equal(text, "encr_12_128");
 	assert_string_equal(ke_name(KE_X25519), "x25519");
 	assert_string_equal(ke_name(5), "ke_5");
 	assert_string_equal(ke_name(0), "modpnone");
