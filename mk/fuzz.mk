@@ -8,6 +8,8 @@ FUZZ_CC   ?= clang
 
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_COMMON  := $(BUILD)/tests/fuzz/harness.o
+# Those of iked/ have a judge of their own.
+FUZZ_IKE     := $(BUILD)/tests/fuzz/ike_must.o $(BUILD)/libiked.a
 # The two variants, each with everything instrumented, in build folders of their own.
 FUZZ_MAKE     = $(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=$(FUZZ_CC) SAN=1 \
 		EXTRA_CPPFLAGS=-fsanitize=fuzzer-no-link FUZZ_LINK=-fsanitize=fuzzer
@@ -18,6 +20,9 @@ FUZZ_COV_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz-coverage CC=$(F
 
 .PHONY: fuzz fuzz-build fuzz-targets fuzz-coverage
 
+$(BUILD)/tests/fuzz/fuzz_ike_%: $(BUILD)/tests/fuzz/fuzz_ike_%.o $(FUZZ_COMMON) $(FUZZ_IKE) \
+				$(BUILD)/libworker.a $(BUILD)/libxipsec.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $(FUZZ_LINK) $^ $(LIBS_WORKER) -lmnl -o $@
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_COMMON) $(BUILD)/libworker.a \
 			    $(BUILD)/libxipsec.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $(FUZZ_LINK) $^ $(LIBS_WORKER) -lmnl -o $@

@@ -11,6 +11,8 @@ from scapy.all import (ICMP, IP, TCP, UDP, IPv6, ICMPv6EchoRequest, ICMPv6Packet
                        IPOption_RR, IPOption_Router_Alert, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
                        IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN, Raw, RouterAlert, SCTP)
 
+from ike_seeds import ike_cert, ike_plain, ike_sealed
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 A4, B4, A6, B6 = '10.1.0.5', '10.2.0.9', 'fd00:1::5', 'fd00:2::9'
@@ -206,7 +208,7 @@ sas {
 
 def main():
     base = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, 'corpus')
-    for target in (esp_in, esp_out, ah, inner, cut, config):
+    for target in (esp_in, esp_out, ah, inner, cut, config, ike_plain, ike_sealed, ike_cert):
         folder = os.path.join(base, target.__name__)
         os.makedirs(folder, exist_ok=True)
         for name, content in target():
