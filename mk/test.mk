@@ -22,12 +22,18 @@ $(ESPBOX): $(BUILD)/tests/interop/espbox.o $(BUILD)/libworker.a $(BUILD)/libxips
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_WORKER) -o $@
 
+# iked's messages, for the same.
+IKEBOX := $(BUILD)/tests/tools/ikebox
+$(IKEBOX): $(BUILD)/tests/interop/ikebox.o $(BUILD)/libiked.a $(BUILD)/libxipsec.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ -lcrypto -lmnl -o $@
+
 # Another ABI (for upgrades) and the build that can run hostile code in a worker.
 variants:
 	@$(MAKE) --no-print-directory BUILD=$(VARIANT_NEXT) EXTRA_CPPFLAGS=-DXIPSEC_ABI=1000 all
 	@$(MAKE) --no-print-directory BUILD=$(VARIANT_HOSTILE) EXTRA_CPPFLAGS=-DXIPSEC_HOSTILE all
 
-test-build: all unit-build prog-build test-tools $(ESPBOX)
+test-build: all unit-build prog-build test-tools $(ESPBOX) $(IKEBOX)
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=1 unit-build
 	@$(MAKE) --no-print-directory variants
 	@$(MAKE) --no-print-directory fuzz-build
@@ -47,7 +53,7 @@ prog: prog-build
 	@$(TEST_RUN) prog; status=$$?; $(GIVE_BACK); exit $$status
 netns: all test-tools variants
 	@$(TEST_RUN) netns; status=$$?; $(GIVE_BACK); exit $$status
-interop: all test-tools $(ESPBOX)
+interop: all test-tools $(ESPBOX) $(IKEBOX)
 	@$(TEST_RUN) interop; status=$$?; $(GIVE_BACK); exit $$status
 # KERNEL=6.1 or 6.12 (both without), ONLY=PATTERN. The guests run what is built here.
 test-vm:
