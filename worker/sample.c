@@ -65,7 +65,9 @@ static void describe_sa(struct xipsec_sample *sample, const struct sa *sa, const
 		describe(sample, p->data, p->len);
 		return;
 	}
-	if (sample->reason == XIPSEC_REASON_SELECTOR && !sa->transport && skip < p->len) {
+	if ((sample->reason == XIPSEC_REASON_SELECTOR ||
+	     sample->reason == XIPSEC_REASON_ICMP_QUOTE) &&
+	    !sa->transport && skip < p->len) {
 		describe(sample, p->data + skip, p->len - skip);
 		sample->inner = 1;
 	} else if (!sa->transport) {

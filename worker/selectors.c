@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "worker/selectors.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+#include "worker/quote.h"
 
 void selectors_init(struct sa *sa)
 {
@@ -46,22 +49,62 @@ static inline enum xipsec_match match_nets(const struct xipsec_selector *sel, co
 
 /* RFC 4301 5.2, which takes a decorrelated SPD (4.4.1) for granted: this list keeps the order
  * instead. What a fragment hides counts against it: it may match what refuses, and must match for
- * certain what accepts. */
-enum xipsec_reason selectors_check(const struct sa *sa, const __u8 *data, const struct inner *inner)
+ * certain what accepts. The selector that decides, NULL: none. */
+static const struct xipsec_selector *find(const struct sa *sa, const struct xipsec_flow *flow)
 {
+	for (__u32 i = 0; i < sa->n_selectors; i++) {
+		enum xipsec_match match = xipsec_selector_match(&sa->selector[i], flow);
+
+		if (match == XIPSEC_MATCH_YES || (sa->refuse[i] && match != XIPSEC_MATCH_NO))
+			return &sa->selector[i];
+	}
+	return NULL;
+}
+
+static bool refuses(const struct sa *sa, const struct xipsec_selector *sel)
+{
+	return sa->refuse[sel - sa->selector];
+}
+
+static enum xipsec_reason check_nets(const struct sa *sa, const __u8 *data, __u8 family)
+{
+	for (__u32 i = 0; i < sa->n_selectors; i++)
+		if (match_nets(&sa->selector[i], data, family) == XIPSEC_MATCH_YES)
+			return sa->refuse[i] ? XIPSEC_REASON_SELECTOR : XIPSEC_REASON_UNSPEC;
+	return XIPSEC_REASON_SELECTOR;
+}
+
+/* RFC 4301 6.2: a policy that names ICMP lets errors through whatever they quote. Else the quoted
+ * packet must be one that this SA answers, wherever the error comes from: a peer could tell our
+ * hosts lies about their traffic with others. */
+static enum xipsec_reason check_error(const struct sa *sa, const __u8 *data,
+				      const struct inner *inner)
+{
+	const struct xipsec_selector *sel, *quoted;
 	struct xipsec_flow flow;
 
-	if (!sa->nets_alone)
-		inner_flow(data, inner, XIPSEC_DIR_IN, &flow);
-	for (__u32 i = 0; i < sa->n_selectors; i++) {
-		const struct xipsec_selector *sel = &sa->selector[i];
-		enum xipsec_match match = sa->nets_alone ? match_nets(sel, data, inner->family)
-							 : xipsec_selector_match(sel, &flow);
+	inner_flow(data, inner, XIPSEC_DIR_IN, &flow);
+	sel = find(sa, &flow);
+	if (sel && refuses(sa, sel))
+		return XIPSEC_REASON_SELECTOR;
+	if (sel && !sel->any_proto)
+		return XIPSEC_REASON_UNSPEC;
+	quoted = quote_flow(data, inner, &flow) ? NULL : find(sa, &flow);
+	if (quoted && !refuses(sa, quoted))
+		return XIPSEC_REASON_UNSPEC;
+	return sel ? XIPSEC_REASON_ICMP_QUOTE : XIPSEC_REASON_SELECTOR;
+}
 
-		if (sa->refuse[i] && match != XIPSEC_MATCH_NO)
-			return XIPSEC_REASON_SELECTOR;
-		if (match == XIPSEC_MATCH_YES)
-			return XIPSEC_REASON_UNSPEC;
-	}
-	return XIPSEC_REASON_SELECTOR;
+enum xipsec_reason selectors_check(const struct sa *sa, const __u8 *data, const struct inner *inner)
+{
+	const struct xipsec_selector *sel;
+	struct xipsec_flow flow;
+
+	if (__builtin_expect(quote_is_error(data, inner), 0))
+		return check_error(sa, data, inner);
+	if (sa->nets_alone)
+		return check_nets(sa, data, inner->family);
+	inner_flow(data, inner, XIPSEC_DIR_IN, &flow);
+	sel = find(sa, &flow);
+	return sel && !refuses(sa, sel) ? XIPSEC_REASON_UNSPEC : XIPSEC_REASON_SELECTOR;
 }

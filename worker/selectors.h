@@ -11,7 +11,8 @@
 /* Fills what sa.h says of an SA's selectors, after they were copied. */
 void selectors_init(struct sa *sa);
 
-/* UNSPEC, or SELECTOR: closed. `data` is a whole packet that inner_parse() took. */
+/* UNSPEC, SELECTOR, or ICMP_QUOTE (an error about a packet that this SA would not answer, RFC 4301
+ * 6.2): closed. `data` is a whole packet that inner_parse() took. */
 enum xipsec_reason selectors_check(const struct sa *sa, const __u8 *data,
 				   const struct inner *inner);
 

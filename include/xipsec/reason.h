@@ -119,7 +119,9 @@
 	  "fragment of this host's own: put together with the others")                             \
 	X(FRAG_LOST, "frag_lost", DROP, "fragment of this host's own that contradicts the others") \
 	/* drops, in the programs behind XDP */                                                    \
-	X(NO_XDP, "no_xdp", DROP, "for a worker, and the XDP program that hands over is gone")
+	X(NO_XDP, "no_xdp", DROP, "for a worker, and the XDP program that hands over is gone")     \
+	X(ICMP_QUOTE, "icmp_quote", DROP,                                                          \
+	  "decrypted ICMP error about a packet that is outside its SA's selectors")
 
 enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,

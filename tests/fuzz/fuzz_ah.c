@@ -162,6 +162,7 @@ static void opened_must(const struct parcel *c, int sealed, int allowed)
 	MUST(seen.family == p->family);
 	if (ends.shape & SHAPE_NARROW)
 		MUST(narrow_allows(&seen, p->data));
+	MUST(quote_allows(&seen, p->data));
 	if (ends.shape & SHAPE_TRANSPORT) {
 		MUST(p->len == c->front + c->text_len && packet_sum_fits(p->data));
 		MUST(!memcmp(p->data + c->front, c->text, c->text_len));
@@ -208,6 +209,7 @@ static void in_run(struct parcel *c, struct input *in, __u8 kind, __u64 base)
 	case XIPSEC_REASON_NEXT_HEADER:
 	case XIPSEC_REASON_INNER_MALFORMED:
 	case XIPSEC_REASON_SELECTOR:
+	case XIPSEC_REASON_ICMP_QUOTE:
 	case XIPSEC_REASON_ECN:
 		MUST(sealed && allowed && !c->wild && !was_taken(c->seq));
 		taken[n_taken++] = c->seq;
@@ -251,6 +253,10 @@ static void back_must(struct parcel *c, __u32 path_mtu)
 	packet_must_fit(p, c->frame, c->size);
 	if (ends.shape & SHAPE_NARROW && p->reason == XIPSEC_REASON_SELECTOR)
 		return;
+	if (!packet_see(expected, len, &seen) || !quote_allows(&seen, expected)) {
+		MUST_END(p, XIPSEC_REASON_ICMP_QUOTE);
+		return;
+	}
 	MUST_END(p, XIPSEC_REASON_OPENED);
 	MUST(p->len == len && !memcmp(p->data, expected, len));
 }

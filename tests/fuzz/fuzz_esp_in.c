@@ -257,6 +257,7 @@ static void opened_must(const struct parcel *c)
 	MUST(c->p.l4_off == (seen.later ? 0 : seen.l4_off));
 	if (ends.shape & SHAPE_NARROW)
 		MUST(narrow_allows(&seen, c->p.data));
+	MUST(quote_allows(&seen, c->p.data));
 	if (ends.shape & SHAPE_TRANSPORT)
 		transport_must(c, &seen);
 	else
@@ -285,6 +286,7 @@ static void dropped_must(const struct parcel *c)
 	case XIPSEC_REASON_NEXT_HEADER:
 	case XIPSEC_REASON_INNER_MALFORMED:
 	case XIPSEC_REASON_SELECTOR:
+	case XIPSEC_REASON_ICMP_QUOTE:
 	case XIPSEC_REASON_ECN: number_taken(c); break;
 	case XIPSEC_REASON_ESP_SHORT: MUST(c->poked || c->wild); break;
 	case XIPSEC_REASON_REPLAY: MUST(damaged || c->p.seq != c->seq || was_taken(c->seq)); break;

@@ -118,6 +118,7 @@ static void opens_must(struct parcel *c)
 	__u8 expected[TEXT_MAX];
 	__u32 front = p->l4_off - (ends.shape & SHAPE_UDP ? 8u : 0u), len, inner_max;
 	struct inner inner;
+	struct seen seen;
 
 	inner_max = ends.shape & SHAPE_TRANSPORT ? sa_transport_max(ends.out, path_mtu, front)
 						 : sa_inner_max(ends.out, path_mtu);
@@ -133,6 +134,11 @@ static void opens_must(struct parcel *c)
 	packet_must_fit(p, c->frame, c->size);
 	if (ends.shape & SHAPE_NARROW && p->reason == XIPSEC_REASON_SELECTOR)
 		return;
+	MUST(packet_see(expected, len, &seen));
+	if (!quote_allows(&seen, expected)) {
+		MUST_END(p, XIPSEC_REASON_ICMP_QUOTE);
+		return;
+	}
 	/* RFC 4303 2.6: IPv6 with nothing behind its headers cannot be told from a dummy, unless
 	 * ESP stands before the last of them. */
 	if (ends.shape & SHAPE_TRANSPORT && inner.l4_proto == IPPROTO_NONE &&

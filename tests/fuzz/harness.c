@@ -265,13 +265,78 @@ __u16 transport_sum(const struct seen *seen, const __u8 *data, __u8 proto)
 	return sum_fold(sum_bytes(sum, data + seen->l4_off, len));
 }
 
+/* RFC 4301 6.2, for errors: who may be told what is decided by the packet that they quote. */
+static int seen_error(const struct seen *seen, const __u8 *data)
+{
+	__u8 type;
+
+	if (seen->later || seen->len < seen->l4_off + 8)
+		return 0;
+	type = data[seen->l4_off];
+	if (seen->family == 6)
+		return seen->proto == 58 && type < 128;
+	return seen->proto == 1 &&
+	       (type == 3 || type == 4 || type == 5 || type == 11 || type == 12);
+}
+
+/* Whether it goes to the sender of a packet that it quotes, which is seen as far as the quote goes:
+ * `later` if that is not to the ports. */
+static int quote_see(const struct seen *seen, const __u8 *data, struct seen *quote)
+{
+	const __u8 *at = data + seen->l4_off + 8;
+	__u32 len = seen->len - seen->l4_off - 8, off, size;
+	int ip4 = seen->family == 4;
+
+	if (len < (ip4 ? 20 : 40) || at[0] / 16 != seen->family || (ip4 && (at[0] & 15) < 5))
+		return 0;
+	*quote = (struct seen){.family = seen->family,
+			       .proto = at[ip4 ? 9 : 6],
+			       .src = at + (ip4 ? 12 : 8),
+			       .dst = at + (ip4 ? 16 : 24),
+			       .later = ip4 && (at[6] * 256u + at[7]) % 8192};
+	off = ip4 ? (at[0] & 15) * 4u : 40;
+	while (!ip4 && !quote->later &&
+	       (quote->proto == 0 || quote->proto == 43 || quote->proto == 44 ||
+		quote->proto == 60)) {
+		if (off + 8 > len)
+			break;
+		size = quote->proto == 44 ? 8 : 8 + at[off + 1] * 8u;
+		quote->later = quote->proto == 44 && at[off + 2] * 256u + at[off + 3] >= 8;
+		quote->proto = at[off];
+		off += size;
+	}
+	quote->l4_off = seen->l4_off + 8 + off;
+	quote->later |= off + 4 > len;
+	return !memcmp(quote->src, seen->dst, seen->addr_len);
+}
+
+int quote_allows(const struct seen *seen, const __u8 *data)
+{
+	struct seen quote;
+
+	return !seen_error(seen, data) || quote_see(seen, data, &quote);
+}
+
 /* What cannot be seen must not be allowed: a refused port may hide in it. */
+static int narrow_quote(const struct seen *seen, const __u8 *data)
+{
+	struct seen quote;
+
+	if (!quote_see(seen, data, &quote) || quote.later)
+		return 0;
+	return (quote.proto == 6 || quote.proto == 17) &&
+	       data[quote.l4_off] * 256u + data[quote.l4_off + 1] != 23 &&
+	       quote.dst[0] == (quote.family == 4 ? 10 : 0xfd);
+}
+
 int narrow_allows(const struct seen *seen, const __u8 *data)
 {
 	__u32 port;
 
 	if (seen->later || seen->len < seen->l4_off + 8)
 		return 0;
+	if (seen_error(seen, data))
+		return narrow_quote(seen, data);
 	port = data[seen->l4_off + 2] * 256u + data[seen->l4_off + 3];
 	return (seen->proto == 6 || seen->proto == 17) && port != 23 &&
 	       seen->src[0] == (seen->family == 4 ? 10 : 0xfd);

@@ -166,8 +166,11 @@ __u16 sum_fold(__u32 sum);
 /* The sum of what stands behind the IP headers with its pseudo-header. */
 __u16 transport_sum(const struct seen *seen, const __u8 *data, __u8 proto);
 
+/* Whether it is no ICMP error, or one that goes to the sender of a packet that it quotes. */
+int quote_allows(const struct seen *seen, const __u8 *data);
+
 /* Whether the selectors of SHAPE_NARROW allow it: UDP and TCP from 10/8 or fd00::/8, but not to
- * local port 23. */
+ * local port 23; or an error about what was sent so. */
 int narrow_allows(const struct seen *seen, const __u8 *data);
 
 /* Makes the lengths in an IP header fit `len` bytes, and the IPv4 checksum: mutations of what

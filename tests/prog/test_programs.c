@@ -758,6 +758,7 @@ static bool reason_is_workers(__u32 reason)
 	case XIPSEC_REASON_AH_SHORT:
 	case XIPSEC_REASON_AH_FRONT:
 	case XIPSEC_REASON_FRAG_LOST:
+	case XIPSEC_REASON_ICMP_QUOTE:
 	case XIPSEC_REASON_IKE_CLOSED:
 	case XIPSEC_REASON_ECN: return true;
 	case XIPSEC_REASON_PMTU_LEARNED: return true; /* the programs': test_pmtu.c */

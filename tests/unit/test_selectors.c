@@ -121,11 +121,267 @@ static void test_more_than_nets(void **unused)
 	}
 }
 
+/* ---------------------------------------------------------------- what ICMP errors quote */
+
+/* An ICMP error from 10.1.0.5 to 10.2.0.9 (fd00:1::5, fd00:2::9) that quotes `quote_len` bytes at
+ * `quote`; bytes in all. */
+static __u32 error_write(__u8 *ip, int family, __u8 type, const __u8 *quote, __u32 quote_len)
+{
+	__u32 off =
+		ip_write(ip, family, family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, 8 + quote_len);
+
+	memset(ip + off, 0, 8);
+	ip[off] = type;
+	memcpy(ip + off + 8, quote, quote_len);
+	return off + 8 + quote_len;
+}
+
+/* What 10.2.0.9 sent to 10.1.0.5 (ip_write() goes the other way), from port 5000 to 4000. */
+static __u32 sent_write(__u8 *ip, int family)
+{
+	__u32 len = udp_write(ip, family, 20), off = family == 4 ? 20 : 40;
+	__u32 addr = family == 4 ? 12 : 8, addr_len = family == 4 ? 4 : 16;
+	__u8 swap[16];
+
+	memcpy(swap, ip + addr, addr_len);
+	memcpy(ip + addr, ip + addr + addr_len, addr_len);
+	memcpy(ip + addr + addr_len, swap, addr_len);
+	put16(ip + off, 5000);
+	put16(ip + off + 2, 4000);
+	return len;
+}
+
+/* In memory of just its length, which sanitizers watch. */
+static enum xipsec_reason judged(const struct sa *sa, const __u8 *ip, __u32 len)
+{
+	__u8 *copy = malloc(len);
+	enum xipsec_reason reason;
+	struct inner inner;
+
+	memcpy(copy, ip, len);
+	assert_int_equal(inner_parse(copy, len, &inner), 0);
+	reason = selectors_check(sa, copy, &inner);
+	free(copy);
+	return reason;
+}
+
+/* Local 10.2.0.0/24 or fd00:2::/32, remote 10.1.0.5 or fd00:1::5. */
+static struct xipsec_selector here_to_there(int family)
+{
+	struct xipsec_selector sel = any_selector();
+
+	sel.family = (__u8)family;
+	if (family == 4) {
+		sel.local.word[0] = htonl(0x0a020000);
+		sel.local_mask = mask_of(24);
+		sel.remote.word[0] = htonl(0x0a010005);
+		sel.remote_mask = mask_of(32);
+		return sel;
+	}
+	memcpy(sel.local.byte, "\xfd\0\0\2", 4);
+	sel.local_mask = mask_of(32);
+	memcpy(sel.remote.byte, "\xfd\0\0\1\0\0\0\0\0\0\0\0\0\0\0\5", 16);
+	sel.remote_mask = mask_of(128);
+	return sel;
+}
+
+static struct sa *sa_of(const struct xipsec_selector *sel)
+{
+	struct xipsec_sa config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_IN);
+
+	config.selector[0] = *sel;
+	return sa_make(&config, &state, XIPSEC_BACKEND_OPENSSL);
+}
+
+/* RFC 4301 6.2, nets alone: the header fits, so all depends on the quote. */
+static void test_error_quotes(void **unused)
+{
+	static const __u8 types[2][5] = {{3, 4, 5, 11, 12}, {1, 2, 3, 4, 127}};
+
+	for (int f = 0; f < 2; f++) {
+		int family = f ? 6 : 4;
+		__u32 ip_len = family == 4 ? 20 : 40, len, quote_len, off = ip_len + 8;
+		struct xipsec_selector sel = here_to_there(family);
+		struct sa *sa = sa_of(&sel);
+		__u8 quote[128], ip[256];
+
+		quote_len = sent_write(quote, family);
+		for (int i = 0; i < 5; i++) {
+			len = error_write(ip, family, types[f][i], quote, quote_len);
+			assert_int_equal(judged(sa, ip, len), XIPSEC_REASON_UNSPEC);
+		}
+		/* all that is left of it: the IP header, and less */
+		assert_int_equal(judged(sa, ip, error_write(ip, family, 3, quote, ip_len)),
+				 XIPSEC_REASON_UNSPEC);
+		assert_int_equal(judged(sa, ip, error_write(ip, family, 3, quote, ip_len - 1)),
+				 XIPSEC_REASON_ICMP_QUOTE);
+		assert_int_equal(judged(sa, ip, error_write(ip, family, 3, quote, 0)),
+				 XIPSEC_REASON_ICMP_QUOTE);
+		/* sent to another peer: the lie that 6.2 is about */
+		len = error_write(ip, family, 3, quote, quote_len);
+		ip[off + (family == 4 ? 19 : 39)] ^= 1;
+		assert_int_equal(judged(sa, ip, len), XIPSEC_REASON_ICMP_QUOTE);
+		/* sent by another host than the one that is told */
+		len = error_write(ip, family, 3, quote, quote_len);
+		ip[off + (family == 4 ? 15 : 23)] ^= 1;
+		assert_int_equal(judged(sa, ip, len), XIPSEC_REASON_ICMP_QUOTE);
+		/* no packet of this family */
+		len = error_write(ip, family, 3, quote, quote_len);
+		ip[off] = family == 4 ? 0x60 : 0x45;
+		assert_int_equal(judged(sa, ip, len), XIPSEC_REASON_ICMP_QUOTE);
+		/* no errors: whatever follows is data */
+		len = error_write(ip, family, family == 4 ? 0 : 129, quote, 0);
+		assert_int_equal(judged(sa, ip, len), XIPSEC_REASON_UNSPEC);
+		sa_free(sa);
+	}
+}
+
+/* A router behind the peer, whose address no policy names, tells what became of our packet. */
+static void test_error_from_elsewhere(void **unused)
+{
+	struct xipsec_selector sel = here_to_there(4);
+	struct sa *sa = sa_of(&sel);
+	__u8 quote[128], ip[256];
+	__u32 len = sent_write(quote, 4);
+
+	len = error_write(ip, 4, 11, quote, len);
+	ip[12] = 192;
+	assert_int_equal(judged(sa, ip, len), XIPSEC_REASON_UNSPEC);
+	ip[20] = 8; /* no error any more */
+	assert_int_equal(judged(sa, ip, len), XIPSEC_REASON_SELECTOR);
+	ip[20] = 11;
+	ip[28 + 19] ^= 1;
+	assert_int_equal(judged(sa, ip, len), XIPSEC_REASON_SELECTOR);
+	sa_free(sa);
+}
+
+/* With ports: those of the quote, turned round; what it is too short for does not fit. */
+static void test_error_ports(void **unused)
+{
+	struct xipsec_selector sel = here_to_there(4);
+	__u8 quote[128], ip[256];
+	__u32 len = sent_write(quote, 4);
+	struct sa *sa;
+
+	sel.any_proto = 0;
+	sel.l4_proto = IPPROTO_UDP;
+	sel.local_port_lo = sel.local_port_hi = 5000;
+	sel.remote_port_lo = sel.remote_port_hi = 4000;
+	sa = sa_of(&sel);
+	assert_int_equal(judged(sa, ip, error_write(ip, 4, 3, quote, len)), XIPSEC_REASON_UNSPEC);
+	assert_int_equal(judged(sa, ip, error_write(ip, 4, 3, quote, 24)), XIPSEC_REASON_UNSPEC);
+	assert_int_equal(judged(sa, ip, error_write(ip, 4, 3, quote, 23)), XIPSEC_REASON_SELECTOR);
+	put16(quote + 20, 5001);
+	assert_int_equal(judged(sa, ip, error_write(ip, 4, 3, quote, len)), XIPSEC_REASON_SELECTOR);
+	put16(quote + 20, 5000);
+	put16(quote + 22, 4001);
+	assert_int_equal(judged(sa, ip, error_write(ip, 4, 3, quote, len)), XIPSEC_REASON_SELECTOR);
+	put16(quote + 22, 4000);
+	quote[9] = IPPROTO_UDPLITE;
+	assert_int_equal(judged(sa, ip, error_write(ip, 4, 3, quote, len)), XIPSEC_REASON_SELECTOR);
+	quote[9] = IPPROTO_UDP;
+	put16(quote + 6, 1); /* a later fragment hides them */
+	assert_int_equal(judged(sa, ip, error_write(ip, 4, 3, quote, len)), XIPSEC_REASON_SELECTOR);
+	sa_free(sa);
+}
+
+/* The convention of 6.2: who wants no look at quotes names ICMP in a policy. What refuses ICMP
+ * refuses errors, whatever they quote. */
+static void test_error_policies(void **unused)
+{
+	struct xipsec_sa config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_IN);
+	struct xipsec_selector icmp = here_to_there(4);
+	__u8 quote[128], ip[256];
+	__u32 len = sent_write(quote, 4);
+	struct sa *sa;
+
+	icmp.any_proto = 0;
+	icmp.l4_proto = IPPROTO_ICMP;
+	len = error_write(ip, 4, 3, quote, len);
+	sa = sa_of(&icmp);
+	ip[28 + 19] ^= 1;
+	assert_int_equal(judged(sa, ip, len), XIPSEC_REASON_UNSPEC);
+	sa_free(sa);
+
+	ip[28 + 19] ^= 1;
+	config.n_selectors = 2;
+	config.selector[0] = icmp;
+	config.selector[1] = here_to_there(4);
+	config.refuse[0] = 1;
+	sa = sa_make(&config, &state, XIPSEC_BACKEND_OPENSSL);
+	assert_int_equal(judged(sa, ip, len), XIPSEC_REASON_SELECTOR);
+	sa_free(sa);
+	/* … and what refuses the quoted packet */
+	config.selector[0].l4_proto = IPPROTO_UDP;
+	sa = sa_make(&config, &state, XIPSEC_BACKEND_OPENSSL);
+	assert_int_equal(judged(sa, ip, len), XIPSEC_REASON_ICMP_QUOTE);
+	sa_free(sa);
+}
+
+/* IPv6: behind extension headers, and where the quote ends among them. */
+static void test_error_chain(void **unused)
+{
+	static const __u8 ext[] = {IPPROTO_DSTOPTS,
+				   0,
+				   1,
+				   4,
+				   0,
+				   0,
+				   0,
+				   0,
+				   IPPROTO_UDP,
+				   1,
+				   1,
+				   12,
+				   0,
+				   0,
+				   0,
+				   0,
+				   0,
+				   0,
+				   0,
+				   0,
+				   0,
+				   0,
+				   0,
+				   0};
+	struct xipsec_selector sel = here_to_there(6);
+	__u8 quote[160], ip[256];
+	__u32 len = sent_write(quote, 6), cut;
+	struct sa *sa;
+
+	sel.any_proto = 0;
+	sel.l4_proto = IPPROTO_UDP;
+	sel.local_port_lo = sel.local_port_hi = 5000;
+	memmove(quote + 40 + sizeof(ext), quote + 40, len - 40);
+	memcpy(quote + 40, ext, sizeof(ext));
+	quote[6] = IPPROTO_HOPOPTS;
+	sa = sa_of(&sel);
+	cut = 40 + sizeof(ext) + 4;
+	assert_int_equal(judged(sa, ip, error_write(ip, 6, 3, quote, cut)), XIPSEC_REASON_UNSPEC);
+	for (cut--; cut > 0; cut--)
+		assert_int_equal(judged(sa, ip, error_write(ip, 6, 3, quote, cut)),
+				 XIPSEC_REASON_SELECTOR);
+	put16(quote + 40 + sizeof(ext), 5001);
+	cut = 40 + sizeof(ext) + 8;
+	assert_int_equal(judged(sa, ip, error_write(ip, 6, 3, quote, cut)), XIPSEC_REASON_SELECTOR);
+	put16(quote + 40 + sizeof(ext), 5000);
+	/* a fragment header in place of the first: the first fragment, then a later one */
+	memcpy(quote + 40, "\x3c\0\0\1\0\0\0\7", 8);
+	quote[6] = IPPROTO_FRAGMENT;
+	assert_int_equal(judged(sa, ip, error_write(ip, 6, 3, quote, cut)), XIPSEC_REASON_UNSPEC);
+	quote[43] = 9;
+	assert_int_equal(judged(sa, ip, error_write(ip, 6, 3, quote, cut)), XIPSEC_REASON_SELECTOR);
+	sa_free(sa);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nets_alone),
-		cmocka_unit_test(test_more_than_nets),
+		cmocka_unit_test(test_nets_alone),   cmocka_unit_test(test_more_than_nets),
+		cmocka_unit_test(test_error_quotes), cmocka_unit_test(test_error_from_elsewhere),
+		cmocka_unit_test(test_error_ports),  cmocka_unit_test(test_error_policies),
+		cmocka_unit_test(test_error_chain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
