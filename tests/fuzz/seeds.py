@@ -134,6 +134,23 @@ def cut():
         yield 'join-' + name, struct.pack('>BBBHH', 6, 1, 0, 40, 0).ljust(12, b'\0') + bytes(PACKETS[name])
 
 
+def reassembly():
+    # three datagrams, of 300, 77 and 2000 bytes; IPv4, IPv6 and IPv6 with a header more
+    made = struct.pack('>BHBHBH', 2 * 5, 299, 1 + 2 * 3, 76, 0x41 + 2 * 15, 1999)
+    piece = lambda datagram, at, how=0, more=b'': bytes([datagram | how, at]) + more
+    yield 'order', b'\0' + made + b''.join(piece(0, at) for at in range(7)) + b''.join(
+        piece(1, at) for at in (2, 1, 0)) + b''.join(piece(2, at) for at in range(16))
+    yield 'mixed', b'\0' + made + b''.join(piece(n, at) for at in (3, 0, 2, 1, 4, 6, 5) for n in (0, 1))
+    yield 'again', b'\0' + made + b''.join(piece(0, at) * 2 for at in range(7))
+    yield 'overlap', b'\0' + made + piece(0, 0) + piece(0, 0, 8, b'\0\x08') + piece(0, 1)
+    yield 'changed', b'\0' + made + piece(1, 0) + piece(1, 0, 0x20, b'\5') + piece(1, 1)
+    yield 'ends', b'\0' + made + piece(1, 2) + piece(1, 1, 0x40) + piece(1, 0, 4) + piece(1, 2, 4, b'')
+    yield 'late', b'\0' + made + piece(1, 0) + bytes([0x81, 250]) + bytes([1]) + piece(1, 2)
+    for name in ('first4', 'later4', 'frag6', 'atomic6'):
+        raw = bytes(PACKETS[name])
+        yield 'raw-' + name, b'\x80' + made + bytes([3]) + struct.pack('>H', len(raw)) + raw
+
+
 def config():
     for path in ('deploy/xipsec.conf', 'docs/examples/gateway.conf', 'docs/examples/ipv6.conf',
                  'docs/examples/closed.conf', 'tests/unit/config/good.conf'):
@@ -208,7 +225,7 @@ sas {
 
 def main():
     base = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, 'corpus')
-    for target in (esp_in, esp_out, ah, inner, cut, config, ike_plain, ike_sealed, ike_cert):
+    for target in (esp_in, esp_out, ah, inner, cut, reassembly, config, ike_plain, ike_sealed, ike_cert):
         folder = os.path.join(base, target.__name__)
         os.makedirs(folder, exist_ok=True)
         for name, content in target():
