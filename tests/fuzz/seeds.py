@@ -151,6 +151,22 @@ def reassembly():
         yield 'raw-' + name, b'\x80' + made + bytes([3]) + struct.pack('>H', len(raw)) + raw
 
 
+def ctl():
+    DEV, DEV_GONE, XSK, SA, SA_GONE, NEXTHOP, GO, BOUND, TAP, TAP_GONE, TAP_SA, SLOW = range(2, 14)
+    patched, long, fds = 0x80, 0x40, 0x20
+    yield 'start', bytes([DEV, 0, DEV, 1, SA, 1, 0, SA, 2, 9, SA, 7, 0x80 | 25, NEXTHOP, 1, 1, 0, GO,
+                          TAP, 0, TAP, 1, SLOW, 0, SLOW, 4])
+    yield 'rekey', bytes([SA, 3, 0, GO, SA, 11, 0, SA_GONE, 3, 1, SA_GONE, 3, 2])
+    yield 'tunnel', bytes([TAP, 1, SA, 0, 6, TAP_SA, 1, 0, TAP_GONE, 1, TAP_SA, 1, 0])
+    yield 'dev', bytes([DEV, 3, DEV_GONE, 3, DEV | patched, 3, 1, 0, 20, 255])
+    yield 'sockets', bytes([XSK])
+    yield 'bound', bytes([BOUND])
+    yield 'slow', bytes([SLOW, 5, SLOW, 5, SLOW | patched, 0, 1, 0, 8, 9])
+    yield 'cut', bytes([DEV, 0, DEV | long, 0, 0, 20])
+    yield 'descriptors', bytes([SLOW, 1, DEV | fds, 0, 3])
+    yield 'selectors', bytes([SA | patched, 3, 0, 2, 0, 180, 65, 0, 181, 1])
+
+
 def config():
     for path in ('deploy/xipsec.conf', 'docs/examples/gateway.conf', 'docs/examples/ipv6.conf',
                  'docs/examples/closed.conf', 'tests/unit/config/good.conf'):
@@ -225,7 +241,7 @@ sas {
 
 def main():
     base = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, 'corpus')
-    for target in (esp_in, esp_out, ah, inner, cut, reassembly, config, ike_plain, ike_sealed, ike_cert):
+    for target in (esp_in, esp_out, ah, inner, cut, reassembly, ctl, config, ike_plain, ike_sealed, ike_cert):
         folder = os.path.join(base, target.__name__)
         os.makedirs(folder, exist_ok=True)
         for name, content in target():

@@ -203,7 +203,7 @@ static void test_error_quotes(void **unused)
 		__u32 ip_len = family == 4 ? 20 : 40, len, quote_len, off = ip_len + 8;
 		struct xipsec_selector sel = here_to_there(family);
 		struct sa *sa = sa_of(&sel);
-		__u8 quote[128], ip[256];
+		__u8 quote[128] = {0}, ip[256] = {0};
 
 		quote_len = sent_write(quote, family);
 		for (int i = 0; i < 5; i++) {
@@ -241,7 +241,7 @@ static void test_error_from_elsewhere(void **unused)
 {
 	struct xipsec_selector sel = here_to_there(4);
 	struct sa *sa = sa_of(&sel);
-	__u8 quote[128], ip[256];
+	__u8 quote[128] = {0}, ip[256] = {0};
 	__u32 len = sent_write(quote, 4);
 
 	len = error_write(ip, 4, 11, quote, len);
@@ -259,7 +259,7 @@ static void test_error_from_elsewhere(void **unused)
 static void test_error_ports(void **unused)
 {
 	struct xipsec_selector sel = here_to_there(4);
-	__u8 quote[128], ip[256];
+	__u8 quote[128] = {0}, ip[256] = {0};
 	__u32 len = sent_write(quote, 4);
 	struct sa *sa;
 
@@ -291,7 +291,7 @@ static void test_error_policies(void **unused)
 {
 	struct xipsec_sa config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_IN);
 	struct xipsec_selector icmp = here_to_there(4);
-	__u8 quote[128], ip[256];
+	__u8 quote[128] = {0}, ip[256] = {0};
 	__u32 len = sent_write(quote, 4);
 	struct sa *sa;
 
@@ -346,7 +346,7 @@ static void test_error_chain(void **unused)
 				   0,
 				   0};
 	struct xipsec_selector sel = here_to_there(6);
-	__u8 quote[160], ip[256];
+	__u8 quote[160] = {0}, ip[256] = {0};
 	__u32 len = sent_write(quote, 6), cut;
 	struct sa *sa;
 
