@@ -36,6 +36,7 @@ struct child_sa {
 	bool esn, udp;
 	bool in_added, out_added; /* xipsecd was asked to install it */
 	bool used;                /* a packet came in */
+	bool unwanted;            /* somebody closes it: what rekeys it at that moment goes, too */
 	bool up_told;             /* an event said that it is up */
 	bool rekey_failed;
 	struct ts *ts; /* own memory: n_local of ours, then n_remote of the peer's */

@@ -162,6 +162,7 @@ static void close_child(struct todo *todo, struct child_sa *child, bool force)
 
 	if (child->state != CHILD_UP && child->state != CHILD_REPLACED)
 		return;
+	child->unwanted = true;
 	give_ref(todo, ike_task_child(ike, TASK_CHILD_CLOSE, child));
 	if (force && todo->n) {
 		engine_done(todo->engine, todo->ref, 0, "");
@@ -307,6 +308,7 @@ void engine_sa_idle(struct engine *engine, const char *sa)
 	if (child && child->state == CHILD_UP) {
 		ike_log(child->ike, LOG_LEVEL_INFO, "child %s-%u: no traffic for %u s: deleted",
 			child->cfg->name, child->id, child->cfg->inactivity);
+		child->unwanted = true;
 		ike_task_child(child->ike, TASK_CHILD_CLOSE, child);
 		ike_work(child->ike);
 	}

@@ -275,14 +275,20 @@ static void init_message(struct engine *engine, const struct ike_path *path,
 		x_init_response(ike, path, msg);
 }
 
+/* By the SPI that we chose (2.6). */
 static struct ike_sa *find(const struct engine *engine, const struct ike_header *h)
 {
 	bool by_initiator = h->flags & IKE_FLAG_INITIATOR;
-	struct ike_sa *ike = ike_by_spi(engine, by_initiator ? h->spi_r : h->spi_i);
 
-	if (!ike || ike->initiator == by_initiator)
-		return NULL;
-	return ike->spi_i == h->spi_i && ike->spi_r == h->spi_r ? ike : NULL;
+	return ike_by_spi(engine, by_initiator ? h->spi_r : h->spi_i);
+}
+
+/* The rest must fit as well. A new one that rekeys another has no SPI of the peer until we have its
+ * answer: what comes for it before that is early, and will come again. */
+static bool fits(const struct ike_sa *ike, const struct ike_header *h)
+{
+	return ike->initiator == !(h->flags & IKE_FLAG_INITIATOR) && ike->spi_i == h->spi_i &&
+	       ike->spi_r == h->spi_r;
 }
 
 static void receive(struct engine *engine, const struct ike_path *path, struct bytes data)
@@ -305,6 +311,8 @@ static void receive(struct engine *engine, const struct ike_path *path, struct b
 		unknown_spi(engine, path, &h);
 		return;
 	}
+	if (ike && !fits(ike, &h))
+		return;
 	msg = malloc(sizeof(*msg));
 	if (!msg)
 		return;

@@ -182,6 +182,12 @@ void engine_timers_give(struct engine *engine, unsigned int n)
 	engine->n_timers -= n;
 }
 
+void engine_ids_behind(struct engine *engine, __u32 id)
+{
+	if (engine->next_id < id)
+		engine->next_id = id;
+}
+
 __u32 engine_new_id(struct engine *engine)
 {
 	do {

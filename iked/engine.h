@@ -21,6 +21,10 @@ struct engine *engine_new(const struct ike_env *env);
  * Wipes all keys. */
 void engine_free(struct engine *engine);
 
+/* Unique ids of IKE SAs and children count from behind `id`. SAs at xipsecd are called by them: who
+ * finds some of before its time there ("net-7-i") begins behind theirs. */
+void engine_ids_behind(struct engine *engine, __u32 id);
+
 /* ------------------------------------------------------------------ connections */
 
 /*

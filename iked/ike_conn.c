@@ -140,16 +140,16 @@ static struct ike_conn *make(struct engine *engine, struct conn *model)
 	return conn;
 }
 
-/* The same but for the children? */
-static bool same_ends(const struct conn *a, const struct conn *b)
+/* Ends and children. */
+static bool all_same(const struct conn *a, const struct conn *b)
 {
-	struct conn x = *a, y = *b;
-
-	x.children = NULL;
-	y.children = NULL;
-	x.n_children = 0;
-	y.n_children = 0;
-	return conn_same(&x, &y);
+	if (!conn_same(a, b) || a->n_children != b->n_children)
+		return false;
+	for (unsigned int i = 0; i < a->n_children; i++)
+		if (strcmp(a->children[i].name, b->children[i].name) ||
+		    !conn_child_same(&a->children[i], &b->children[i]))
+			return false;
+	return true;
 }
 
 /* IKE SAs whose ends are described as before make their next children by the new text. */
@@ -157,7 +157,7 @@ static void take_place(struct engine *engine, struct ike_conn *old, struct ike_c
 {
 	memcpy(fresh->counter, old->counter, sizeof(fresh->counter));
 	fresh->orphans = old->orphans;
-	if (!same_ends(&old->model, &fresh->model))
+	if (!conn_same(&old->model, &fresh->model))
 		return;
 	for (struct ike_sa *ike = engine->first; ike; ike = ike->next)
 		if (ike->conn == old) {
@@ -188,7 +188,7 @@ int engine_conn_load(struct engine *engine, struct conn *model)
 	conn = make(engine, model);
 	if (!conn)
 		return -ENOMEM;
-	if (old && conn_same(&old->model, &conn->model))
+	if (old && all_same(&old->model, &conn->model))
 		return 0;
 	err = check_proposals(engine, &conn->model);
 	if (!err)

@@ -148,6 +148,8 @@ void setup_complete(struct ike_sa *ike)
 	for (struct task *task = ike->tasks; task; task = task->next)
 		if (task->kind == TASK_CHILD)
 			return;
+	if (ike->ours && ike->ours->task && ike->ours->task->kind == TASK_CHILD)
+		return;
 	ike->reauth_of = 0;
 	if (!old || !ike->n_children)
 		return;

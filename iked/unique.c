@@ -75,15 +75,16 @@ void unique_check(struct ike_sa *ike, bool initial_contact)
 	}
 }
 
-struct child_sa *unique_twin(const struct ike_sa *ike, const struct conn_child *cfg)
+struct child_sa *unique_twin(const struct ike_sa *ike, const struct conn_child *cfg,
+			     const struct child_sa *but)
 {
 	const struct ike_sa *other = ike_of_peer(ike->engine, ike->remote_id);
 
 	for (; other; other = ike_same_peer(other)) {
-		if (!same(ike, other))
+		if (other != ike && !same(ike, other))
 			continue;
 		for (struct child_sa *child = other->children; child; child = child->next)
-			if (child->state == CHILD_UP &&
+			if (child != but && child->state == CHILD_UP &&
 			    !strcmp(child->cfg->sadb_name, cfg->sadb_name))
 				return child;
 	}

@@ -13,10 +13,11 @@ bool unique_first(const struct ike_sa *ike);
 /* Responder: does `unique = keep` refuse it, since there is one? `why` says so. */
 bool unique_refuses(const struct ike_sa *ike, char *why, size_t size);
 
-/* The child of that name on another IKE SA with the same peer, up; NULL: none. Who authenticates
- * anew makes a second one beside it: the responder goes on sending on the first until the second is
- * used, as with a rekey. */
-struct child_sa *unique_twin(const struct ike_sa *ike, const struct conn_child *cfg);
+/* A child of that name on an IKE SA with the same peer, this one or another, up; NULL: none. Who
+ * authenticates anew makes a second one beside it: the responder goes on sending on the first until
+ * the second is used, as with a rekey. */
+struct child_sa *unique_twin(const struct ike_sa *ike, const struct conn_child *cfg,
+			     const struct child_sa *but);
 
 /* It is established: others go. With INITIAL_CONTACT at once and in silence, for the peer does not
  * know them any more; by `unique = replace` a little later, so that who authenticates anew can take

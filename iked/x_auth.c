@@ -279,7 +279,7 @@ struct later {
 /* We go on sending on what it had before until it uses the new one. */
 static void note_successor(struct child_sa *fresh)
 {
-	struct child_sa *old = unique_twin(fresh->ike, fresh->cfg);
+	struct child_sa *old = unique_twin(fresh->ike, fresh->cfg, fresh);
 
 	if (old && !fresh->out_added)
 		old->successor = fresh->id;
@@ -329,7 +329,7 @@ static void own_auth_made(struct xchg *x, const struct answer *answer)
 	l->auth_len = answer->data.len;
 	memcpy(l->auth, answer->data.data, answer->data.len);
 	if (x->child)
-		child_install(x, !unique_twin(x->ike, x->child->cfg), responder_up);
+		child_install(x, !unique_twin(x->ike, x->child->cfg, x->child), responder_up);
 	else
 		responder_up(x, 0, "");
 }

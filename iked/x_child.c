@@ -184,6 +184,8 @@ static void rekeyed(struct xchg *x)
 		engine_count(ike->engine, ike->conn, ENGINE_CHILD_REKEY);
 	if (old) {
 		ike_event(ike, IKE_EVENT_CHILD_REKEYED, NULL, fresh, old);
+		if (old->unwanted)
+			ike_task_child(ike, TASK_CHILD_CLOSE, fresh);
 		ike_task_child(ike, TASK_CHILD_CLOSE, old);
 	}
 	child_replaced(rival, NULL); /* the peer deletes it */
@@ -307,8 +309,10 @@ static void peers_installed(struct xchg *x, int err, const char *text)
 	fresh = child_made(x);
 	if (redundant)
 		child_replaced(fresh, NULL);
+	else if (old && old->unwanted)
+		ike_task_child(ike, TASK_CHILD_CLOSE, fresh);
 	if (!old)
-		old = unique_twin(ike, fresh->cfg);
+		old = unique_twin(ike, fresh->cfg, fresh);
 	if (old && !redundant)
 		old->successor = fresh->id;
 	if (x->rekeys)
@@ -376,7 +380,8 @@ void x_child_request(struct xchg *x, const struct ike_msg *msg)
 		x->rekeys = old ? old->id : 0;
 		if (answer == ANSWER_RIVAL)
 			note_rival(x);
-		child_install(x, !old && !unique_twin(ike, x->child->cfg), peers_installed);
+		child_install(x, !old && !unique_twin(ike, x->child->cfg, x->child),
+			      peers_installed);
 		return;
 	}
 	ike_work(ike);

@@ -151,12 +151,17 @@ static void deliver(struct sim *sim, int from, const struct ike_path *path, cons
 {
 	struct sim_event event = {.kind = EV_MESSAGE, .to = !from, .len = len};
 	__u16 from_port = ntohs(path->local_port), to_port = ntohs(path->remote_port);
+	struct xipsec_addr there = addr_of(!from);
 
+	if (!sim->nat && memcmp(&path->remote, &there, sizeof(there)))
+		return; /* to nobody */
 	if (sim->nat && from == 1) {
 		if (memcmp(&path->remote, &nat_addr, sizeof(nat_addr)))
 			return; /* nobody has that address out here */
 		to_port -= 10000;
 	}
+	if (sim->float_anyway && msg_exchange(data) != IKE_SA_INIT)
+		from_port = to_port = 4500;
 	event.path = sim_path(sim, !from, from_port, to_port);
 	event.data = copy(data, len);
 	push(sim, &event, sim->now + delay(sim));
@@ -250,10 +255,14 @@ static void watch_whole(struct sim *sim, struct side *side)
 
 static int apply_add(struct sim *sim, struct side *side, const struct xipsec_sa *sa)
 {
-	if (side->refuse_adds) {
+	if (side->skip_adds) {
+		side->skip_adds--;
+	} else if (side->refuse_adds) {
 		side->refuse_adds--;
 		return -EINVAL;
 	}
+	if (side->forgetful)
+		return 0;
 	if (side->n_sas == SIM_SAS_MAX)
 		return -ENOSPC;
 	for (unsigned int i = 0; i < side->n_sas; i++) {
@@ -576,6 +585,20 @@ static void begin(struct sim *sim, int n, const char *conn)
 	for (unsigned int i = 0; i < side->config->n_conns; i++)
 		if (engine_conn_load(side->engine, &side->config->conns[i]))
 			abort();
+}
+
+void sim_crash(struct sim *sim, int n, const char *conn)
+{
+	struct side *side = &sim->side[n];
+
+	engine_free(side->engine);
+	config_free(side->config);
+	for (unsigned int i = 0; i < sim->n_events; i++)
+		if (sim->heap[i].to == n && sim->heap[i].kind != EV_MESSAGE &&
+		    sim->heap[i].kind != EV_ESP && sim->heap[i].kind != EV_PROBE)
+			sim->heap[i].id = 0;
+	begin(sim, n, conn);
+	engine_ids_behind(sim->side[n].engine, 1000);
 }
 
 struct sim *sim_new(__u64 seed, const char *conn_0, const char *conn_1)

@@ -27,6 +27,15 @@
 #include "iked/wire.h"
 #include "lib/config.h"
 
+/* A connection named c, with a pre-shared key: IKE proposals, more keys of it, children. */
+#define SIM_CONN(ike, more, children)                                    \
+	"c {\n%s\nproposals = " ike "\n" more "\nlocal { auth = psk }\n" \
+	"remote { auth = psk }\nchildren {\n" children "\n} }"
+#define SIM_CHILD(name, local, remote, more) \
+	name " {\nlocal_ts = " local "\nremote_ts = " remote "\n" more "\n}\n"
+#define SIM_FAST "aes128gcm16-prfsha256-x25519"
+#define SIM_NET  SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8", "esp_proposals = aes128gcm16")
+
 #define SIM_SAS_MAX      256
 #define SIM_CHILDREN_MAX 8
 #define SIM_LOG_MAX      (64 * 1024)
@@ -44,9 +53,11 @@ struct side {
 	bool used[SIM_SAS_MAX];
 	char watched[SIM_CHILDREN_MAX][XIPSEC_NAME_LEN]; /* children that were up */
 	unsigned int n_watched;
-	__u64 sadb_busy;          /* its answers come in order */
+	__u64 sadb_busy; /* its answers come in order */
+	unsigned int skip_adds;
 	unsigned int refuse_adds; /* the next so many fail */
 	const char *psk;          /* of everybody; NULL: there is none */
+	bool forgetful;           /* its xipsecd says yes and keeps nothing */
 	bool deaf;                /* nothing arrives */
 	unsigned int events[IKE_EVENT_COUNT];
 	struct {
@@ -73,10 +84,11 @@ struct sim {
 	struct sim_event *heap;
 	unsigned int n_events, size;
 	bool nat;
-	bool traffic;   /* ESP flows */
-	bool may_close; /* children may go: holes and lost packets are no failure */
-	bool talk;      /* logs to stderr as well */
-	char fail[512]; /* the first failure; "": none */
+	bool float_anyway; /* IKE_AUTH and later come by 4500, without a NAT */
+	bool traffic;      /* ESP flows */
+	bool may_close;    /* children may go: holes and lost packets are no failure */
+	bool talk;         /* logs to stderr as well */
+	char fail[512];    /* the first failure; "": none */
 	/* Looks at each message before the network does; true: it is lost. */
 	bool (*lose)(struct sim *sim, int from, const __u8 *data, size_t len);
 	unsigned int lost, script; /* of `lose` */
@@ -89,11 +101,21 @@ struct sim {
  * of that end. A test's failure to make it is the end of the test. */
 struct sim *sim_new(__u64 seed, const char *conn_0, const char *conn_1);
 void sim_free(struct sim *sim);
+/* One side's daemon dies and is started again: it knows nothing, xipsecd keeps what it had. */
+void sim_crash(struct sim *sim, int side, const char *conn);
 
 __u64 sim_random(struct sim *sim);
 /* 0 to n - 1 */
 unsigned int sim_dice(struct sim *sim, unsigned int n);
 void sim_fail(struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Fails the running test, with both logs, if the sim has failed. */
+#define sim_good(sim)                                                              \
+	do {                                                                       \
+		if (*(sim)->fail)                                                  \
+			fail_msg("%s\n%s---\n%s", (sim)->fail, (sim)->side[0].log, \
+				 (sim)->side[1].log);                              \
+	} while (0)
 
 /* Until nothing is to do before that time, or a failure. */
 void sim_run(struct sim *sim, __u64 ms);

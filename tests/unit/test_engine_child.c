@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Two engines that are up: CREATE_CHILD_SA, INFORMATIONAL, what xipsecd tells, what people want. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+
+#include "tests/unit/ike_sim.h"
+
+static const char fast[] = SIM_CONN(SIM_FAST, "", SIM_NET);
+
+static struct sim *up(const char *conn_0, const char *conn_1)
+{
+	struct sim *sim = sim_new(3, conn_0, conn_1);
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	if (!sim_up(sim, 3000))
+		fail_msg("%s\n%s\n%s", sim->fail, sim->side[0].log, sim->side[1].log);
+	sim_run(sim, 500);
+	return sim;
+}
+
+static void end_well(struct sim *sim, unsigned int n_ikes, unsigned int n_children)
+{
+	sim->traffic = false;
+	sim_run(sim, 10000);
+	sim_same(sim, n_ikes, n_children);
+	sim_good(sim);
+	sim_free(sim);
+}
+
+static void rekey_child(struct side *side, __u64 ref)
+{
+	engine_rekey(side->engine, &(struct engine_match){.child = "net"}, ref);
+}
+
+/* ------------------------------------------------------------------ rekeying */
+
+/* With and without a key exchange, by either side; other keys, nothing lost. */
+static void rekey(const char *conn, __u16 ke)
+{
+	struct sim *sim = up(conn, conn);
+
+	for (int i = 0; i < 2; i++) {
+		struct child_sa *old = sim_child(&sim->side[i], "net"), *fresh;
+		__be32 spi = old->spi_in;
+
+		rekey_child(&sim->side[i], 10 + i);
+		sim_run(sim, 1000);
+		sim_good(sim);
+		assert_int_equal(sim_done(&sim->side[i], 10 + i), 0);
+		fresh = sim_child(&sim->side[i], "net");
+		assert_non_null(fresh);
+		assert_true(fresh->spi_in != spi);
+		assert_int_equal(fresh->ke, ke);
+		/* the old inbound SA lives on for a while, the old outbound one is gone */
+		assert_int_equal(sim->side[i].n_sas, 3 + i);
+	}
+	assert_int_equal(sim->esp_lost, 0);
+	end_well(sim, 1, 1);
+}
+
+static void test_child_rekey(void **state)
+{
+	rekey(fast, 0);
+	rekey(SIM_CONN(SIM_FAST, "",
+		       SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8",
+				 "esp_proposals = aes256gcm16-x25519-esn")),
+	      KE_X25519);
+}
+
+/* The responder sends on the old SA until a packet comes on the new one, or the delete (2.8). */
+static bool lose_deletes(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	return msg_exchange(data) == INFORMATIONAL && from == 0;
+}
+
+static const struct xipsec_sa *newest_out(const struct side *side)
+{
+	for (unsigned int i = side->n_sas; i--;)
+		if (side->sa[i].dir == XIPSEC_DIR_OUT)
+			return &side->sa[i];
+	return NULL;
+}
+
+static void test_responder_waits(void **state)
+{
+	struct sim *sim = up(fast, fast);
+	__be32 before = newest_out(&sim->side[1])->spi;
+
+	sim->traffic = false; /* no packet, no delete: it stays with the old one … */
+	sim_run(sim, 500);
+	sim->lose = lose_deletes;
+	rekey_child(&sim->side[0], 0);
+	sim_run(sim, 2000);
+	assert_int_equal(newest_out(&sim->side[1])->spi, before);
+	assert_int_equal(sim_children(&sim->side[1], CHILD_REPLACED), 1);
+	sim->traffic = true; /* … until a packet comes */
+	sim_run(sim, 500);
+	assert_true(newest_out(&sim->side[1])->spi != before);
+	sim->lose = NULL;
+	end_well(sim, 1, 1);
+
+	sim = up(fast, fast);
+	sim->traffic = false; /* or the delete */
+	sim_run(sim, 500);
+	before = newest_out(&sim->side[1])->spi;
+	rekey_child(&sim->side[0], 0);
+	sim_run(sim, 2000);
+	assert_true(newest_out(&sim->side[1])->spi != before);
+	end_well(sim, 1, 1);
+
+	sim = up(fast, fast);
+	sim->traffic = false; /* or half a minute */
+	sim_run(sim, 500);
+	before = newest_out(&sim->side[1])->spi;
+	sim->lose = lose_deletes;
+	rekey_child(&sim->side[0], 0);
+	sim_run(sim, 35000);
+	assert_true(newest_out(&sim->side[1])->spi != before);
+	sim->lose = NULL;
+	sim_run(sim, 60000);
+	end_well(sim, 1, 1);
+}
+
+static void test_child_group(void **state)
+{
+	static const char both[] = SIM_CONN(SIM_FAST, "",
+					    SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8",
+						      "esp_proposals = aes128gcm16-x25519-ecp256"));
+	static const char ecp[] = SIM_CONN(
+		SIM_FAST, "",
+		SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8", "esp_proposals = aes128gcm16-ecp256"));
+	struct sim *sim = up(both, ecp);
+
+	rekey_child(&sim->side[0], 9);
+	sim_run(sim, 1000);
+	assert_int_equal(sim_done(&sim->side[0], 9), 0);
+	assert_int_equal(sim->sent[CREATE_CHILD_SA][0], 2); /* INVALID_KE_PAYLOAD, and again */
+	assert_int_equal(sim_child(&sim->side[0], "net")->ke, KE_ECP_256);
+	end_well(sim, 1, 1);
+}
+
+static void test_ike_rekey(void **state)
+{
+	struct sim *sim = up(fast, fast);
+
+	for (int i = 0; i < 2; i++) {
+		struct ike_keys keys = sim_ike(&sim->side[i])->keys;
+
+		engine_rekey(sim->side[i].engine, &(struct engine_match){.ike = "c"}, 20 + i);
+		sim_run(sim, 1000);
+		assert_int_equal(sim_done(&sim->side[i], 20 + i), 0);
+		assert_memory_not_equal(sim_ike(&sim->side[i])->keys.sk_d, keys.sk_d, keys.len);
+		assert_true(sim_ike(&sim->side[i])->initiator); /* who rekeys is that, anew */
+		assert_int_equal(sim_ike(&sim->side[i])->w.out_id, 0);
+		rekey_child(&sim->side[!i], 30 + i); /* children go on, on the new one */
+		sim_run(sim, 1000);
+		assert_int_equal(sim_done(&sim->side[!i], 30 + i), 0);
+	}
+	assert_int_equal(sim->esp_lost, 0);
+	assert_int_equal(sim->side[0].events[IKE_EVENT_IKE_REKEYED], 2);
+	assert_int_equal(sim->side[0].events[IKE_EVENT_IKE_UP], 1);
+	assert_int_equal(sim->side[0].events[IKE_EVENT_IKE_DOWN], 0);
+	end_well(sim, 1, 1);
+}
+
+/* By the clock: hundreds of rekeys of both kinds, both ends with the same times, nothing lost. */
+static void test_by_the_clock(void **state)
+{
+	static const char conn[] =
+		SIM_CONN(SIM_FAST, "rekey_time = 67\nrand_time = 7\ndpd_delay = 10",
+			 SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8",
+				   "esp_proposals = aes128gcm16\nrekey_time = 20\n"
+				   "life_time = 40\nrand_time = 4"));
+	struct sim *sim = up(conn, conn);
+
+	sim->net.drop = 50;
+	sim->net.twice = 50;
+	sim_run(sim, 2000000);
+	sim_good(sim);
+	assert_true(sim->side[0].engine->counter[ENGINE_CHILD_REKEY] > 100);
+	assert_int_equal(sim->esp_lost, 0);
+	sim->net.drop = 0;
+	sim_run(sim, 9000);
+	sim_good(sim);
+	assert_int_equal(sim_ikes(&sim->side[0], IKE_UP), 1);
+	assert_int_equal(sim_children(&sim->side[0], CHILD_UP), 1);
+	sim_free(sim);
+}
+
+/* ------------------------------------------------------------------ several, new ones, deletes */
+
+static void test_several(void **state)
+{
+	static const char conn[] =
+		SIM_CONN(SIM_FAST, "",
+			 SIM_NET SIM_CHILD("lan", "172.16.0.0/12", "172.16.0.0/12",
+					   "esp_proposals = chacha20poly1305\n"));
+	struct sim *sim = up(conn, conn);
+
+	engine_initiate(sim->side[1].engine, "c", "lan", 4);
+	sim_run(sim, 1000);
+	assert_int_equal(sim_done(&sim->side[1], 4), 0);
+	assert_int_equal(sim_ikes(&sim->side[1], -1), 1); /* on the same IKE SA */
+	sim_same(sim, 1, 2);
+	sim_good(sim);
+	sim->may_close = true;
+	engine_terminate(sim->side[0].engine, &(struct engine_match){.child = "net"}, false, 5);
+	sim_run(sim, 8000);
+	assert_int_equal(sim_done(&sim->side[0], 5), 0);
+	end_well(sim, 1, 1);
+}
+
+static void test_terminate(void **state)
+{
+	struct sim *sim = up(fast, fast);
+
+	sim->may_close = true;
+	engine_terminate(sim->side[1].engine, &(struct engine_match){.ike = "c"}, false, 6);
+	sim_run(sim, 10000);
+	assert_int_equal(sim_done(&sim->side[1], 6), 0);
+	assert_int_equal(sim->side[0].events[IKE_EVENT_IKE_DOWN], 1);
+	assert_int_equal(sim->side[1].events[IKE_EVENT_CHILD_DOWN], 1);
+	end_well(sim, 0, 0);
+
+	sim = up(fast, fast);
+	sim->may_close = true;
+	sim->side[0].deaf = true; /* forced: nobody is waited for */
+	engine_terminate(sim->side[1].engine, &(struct engine_match){.ike = "c"}, true, 6);
+	assert_int_equal(sim_done(&sim->side[1], 6), 0);
+	assert_int_equal(sim_ikes(&sim->side[1], -1), 0);
+	sim_free(sim);
+
+	sim = sim_new(1, fast, fast);
+	engine_terminate(sim->side[0].engine, &(struct engine_match){.ike = "c"}, false, 1);
+	engine_initiate(sim->side[0].engine, "x", NULL, 2);
+	engine_initiate(sim->side[0].engine, "c", "x", 3);
+	for (int i = 1; i <= 3; i++)
+		assert_int_equal(sim_done(&sim->side[0], i), -ENOENT);
+	sim_free(sim);
+}
+
+static void test_close_action(void **state)
+{
+	static const char conn[] = SIM_CONN(SIM_FAST, "",
+					    SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8",
+						      "esp_proposals = aes128gcm16\n"
+						      "close_action = start"));
+	struct sim *sim = up(fast, conn);
+
+	sim->may_close = true;
+	engine_terminate(sim->side[0].engine, &(struct engine_match){.child = "net"}, false, 0);
+	sim_run(sim, 8000);
+	sim_same(sim, 1, 1); /* begun again by who wants it */
+	sim_good(sim);
+	engine_terminate(sim->side[0].engine, &(struct engine_match){.ike = "c"}, false, 0);
+	sim_run(sim, 8000);
+	end_well(sim, 1, 1);
+}
+
+/* ------------------------------------------------------------------ is it alive */
+
+static void test_dpd(void **state)
+{
+	static const char conn[] = SIM_CONN(SIM_FAST, "dpd_delay = 30",
+					    SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8",
+						      "esp_proposals = aes128gcm16\n"
+						      "dpd_action = restart"));
+	struct sim *sim = up(conn, fast);
+
+	sim_run(sim, 100000); /* asked, answered, nothing else */
+	assert_in_range(sim->sent[INFORMATIONAL][0], 2, 4);
+	sim_same(sim, 1, 1);
+	sim_good(sim);
+	sim->may_close = true;
+	sim->side[1].deaf = true;
+	sim_run(sim, 300000);
+	assert_true(sim_said(&sim->side[0], "the peer does not answer: no answer to 12 tries of "
+					    "INFORMATIONAL request"));
+	assert_int_equal(sim_ikes(&sim->side[0], IKE_UP), 0);
+	assert_int_equal(sim_ikes(&sim->side[0], IKE_INIT), 1); /* it is begun again */
+	assert_int_equal(sim->side[0].n_sas, 0);
+	sim->side[1].deaf = false;
+	sim_run(sim, 40000);
+	/* INITIAL_CONTACT takes what the other end still had */
+	end_well(sim, 1, 1);
+}
+
+/* ------------------------------------------------------------------ reauthentication */
+
+static void test_reauth(void **state)
+{
+	static const char conn[] =
+		SIM_CONN(SIM_FAST, "",
+			 SIM_NET SIM_CHILD("lan", "172.16.0.0/12", "172.16.0.0/12",
+					   "esp_proposals = aes128gcm16\n"));
+	struct sim *sim = up(conn, conn);
+
+	engine_initiate(sim->side[0].engine, "c", "lan", 0);
+	sim_run(sim, 1000);
+	for (int i = 0; i < 2; i++) {
+		__u32 old = sim_ike(&sim->side[i])->id;
+
+		engine_reauth(sim->side[i].engine, &(struct engine_match){.ike = "c"}, 40 + i);
+		sim_run(sim, 10000);
+		sim_good(sim);
+		assert_int_equal(sim_done(&sim->side[i], 40 + i), 0);
+		assert_non_null(sim_ike(&sim->side[i]));
+		assert_true(sim_ike(&sim->side[i])->id != old);
+	}
+	assert_int_equal(sim->esp_lost, 0);
+	end_well(sim, 1, 2);
+}
+
+/* ------------------------------------------------------------------ xipsecd */
+
+static void test_acquire(void **state)
+{
+	struct sim *sim = sim_new(1, fast, fast);
+
+	for (int i = 0; i < 100; i++)
+		engine_acquire(sim->side[0].engine, "c/net");
+	engine_acquire(sim->side[0].engine, "c/unknown");
+	assert_int_equal(sim_ikes(&sim->side[0], -1), 1);
+	assert_true(sim_up(sim, 2000));
+	engine_acquire(sim->side[0].engine, "c/net");
+	end_well(sim, 1, 1);
+}
+
+static void test_sadb_refuses(void **state)
+{
+	struct sim *sim;
+
+	for (int which = 0; which < 4; which++) {
+		sim = sim_new(which, fast, fast);
+		sim->may_close = true;
+		sim->side[which / 2].refuse_adds = 1;
+		if (which % 2)
+			sim->side[which / 2].skip_adds = 1;
+		engine_initiate(sim->side[0].engine, "c", "net", 7);
+		sim_run(sim, 10000);
+		assert_true(sim_done(&sim->side[0], 7) < 0);
+		end_well(sim, 1, 0);
+	}
+	/* while rekeying: the old one stays */
+	sim = up(fast, fast);
+	sim->side[1].refuse_adds = 1;
+	rekey_child(&sim->side[0], 8);
+	sim_run(sim, 5000);
+	assert_true(sim_done(&sim->side[0], 8) < 0);
+	end_well(sim, 1, 1);
+	sim = up(fast, fast);
+	sim->side[0].refuse_adds = 1;
+	rekey_child(&sim->side[0], 8);
+	sim_run(sim, 5000);
+	sim_good(sim);
+	assert_true(sim_done(&sim->side[0], 8) < 0);
+	assert_int_equal(sim->esp_lost, 0);
+	sim_free(sim);
+}
+
+static void test_events(void **state)
+{
+	struct sim *sim = up(fast, fast);
+	struct child_sa *child = sim_child(&sim->side[0], "net");
+	struct xipsec_addr other = {.byte = {198, 51, 100, 7}};
+	char name[XIPSEC_NAME_LEN];
+	__u32 id = child->id;
+
+	child_sa_name(child, XIPSEC_DIR_OUT, name);
+	engine_sa_soft(sim->side[0].engine, "net-99-o"); /* unknown names, of any form */
+	engine_sa_soft(sim->side[0].engine, "net");
+	engine_sa_soft(sim->side[0].engine, "-");
+	engine_sa_soft(sim->side[0].engine, "");
+	engine_sa_soft(sim->side[0].engine, name); /* twice is once */
+	engine_sa_soft(sim->side[0].engine, name);
+	sim_run(sim, 1000);
+	assert_int_equal(sim->sent[CREATE_CHILD_SA][0], 1);
+	child = sim_child(&sim->side[0], "net");
+	assert_true(child->id != id);
+	/* who is not behind a NAT is followed nowhere */
+	child_sa_name(child, XIPSEC_DIR_IN, name);
+	engine_sa_mapping(sim->side[0].engine, name, &other, 9);
+	assert_int_equal(sim_ike(&sim->side[0])->path.remote.byte[0], 192);
+	/* the peer hears of ESP that we cannot place, not too often */
+	for (int i = 0; i < 10; i++)
+		engine_spi_unknown(sim->side[0].engine, &sim_ike(&sim->side[0])->path.remote,
+				   XIPSEC_FAMILY_IP4, htobe32(0x1234));
+	sim_run(sim, 1000);
+	assert_true(sim_said(&sim->side[1], "the peer says: INVALID_SPI (11)"));
+	assert_int_equal(sim->sent[INFORMATIONAL][0], 2); /* with the delete */
+	sim->may_close = true;
+	engine_sa_hard(sim->side[0].engine, name);
+	sim_run(sim, 10000);
+	end_well(sim, 1, 0);
+}
+
+/* xipsecd is another one: keys are made anew, none is installed twice. */
+static void test_epoch(void **state)
+{
+	struct sim *sim = up(fast, fast);
+
+	sim->may_close = true;
+	sim->side[0].n_sas = 0;
+	engine_sadb_lost(sim->side[0].engine);
+	sim_run(sim, 2000);
+	sim_good(sim);
+	assert_int_equal(sim->sent[CREATE_CHILD_SA][0], 1);
+	end_well(sim, 1, 1);
+}
+
+/* ------------------------------------------------------------------ reload */
+
+static void load(struct sim *sim, int side, const char *conn)
+{
+	struct sim *other = sim_new(9, conn, conn);
+	struct ike_conn *from = ike_conn_find(other->side[side].engine, "c");
+	struct conn model = from->model;
+
+	memset(&from->model, 0, sizeof(from->model));
+	strcpy(from->model.name, "c");
+	assert_int_equal(engine_conn_load(sim->side[side].engine, &model), 0);
+	sim_free(other);
+}
+
+static void test_reload(void **state)
+{
+	static const char more[] =
+		SIM_CONN(SIM_FAST, "",
+			 SIM_NET SIM_CHILD("lan", "172.16.0.0/12", "172.16.0.0/12",
+					   "esp_proposals = aes128gcm16\n"));
+	struct sim *sim = up(fast, fast);
+	struct ike_conn *before = ike_conn_find(sim->side[0].engine, "c");
+
+	load(sim, 0, fast); /* the same: nothing notices */
+	assert_ptr_equal(ike_conn_find(sim->side[0].engine, "c"), before);
+	load(sim, 0, more);
+	load(sim, 1, more);
+	sim_run(sim, 1000);
+	assert_int_equal(sim->sent[INFORMATIONAL][0], 0);
+	engine_initiate(sim->side[1].engine, "c", "lan", 5);
+	sim_run(sim, 1000);
+	assert_int_equal(sim_done(&sim->side[1], 5), 0);
+	rekey_child(&sim->side[0], 6); /* the old child goes on as it was */
+	sim_run(sim, 1000);
+	assert_int_equal(sim_done(&sim->side[0], 6), 0);
+	assert_int_equal(engine_conn_unload(sim->side[0].engine, "c"), 0);
+	assert_int_equal(engine_conn_unload(sim->side[0].engine, "c"), -ENOENT);
+	sim_run(sim, 1000);
+	end_well(sim, 1, 2);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_child_rekey),  cmocka_unit_test(test_responder_waits),
+		cmocka_unit_test(test_child_group),  cmocka_unit_test(test_ike_rekey),
+		cmocka_unit_test(test_by_the_clock), cmocka_unit_test(test_several),
+		cmocka_unit_test(test_terminate),    cmocka_unit_test(test_close_action),
+		cmocka_unit_test(test_dpd),          cmocka_unit_test(test_reauth),
+		cmocka_unit_test(test_acquire),      cmocka_unit_test(test_sadb_refuses),
+		cmocka_unit_test(test_events),       cmocka_unit_test(test_epoch),
+		cmocka_unit_test(test_reload),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
