@@ -46,7 +46,11 @@ static __always_inline void counter_add(struct xipsec_counter *counter, __u32 by
 
 static __always_inline void count_reason(__u32 reason, __u32 bytes)
 {
-	counter_add(bpf_map_lookup_elem(&reasons, &reason), bytes);
+	__u32 zero = 0;
+	struct xipsec_counter *counter = bpf_map_lookup_elem(&reasons, &zero);
+
+	if (counter && reason < XIPSEC_REASON_MAX)
+		counter_add(counter + reason, bytes);
 }
 
 /* A STEER reason is only given after bpf_redirect_map() or bpf_redirect() said yes. */

@@ -150,9 +150,9 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, XIPSEC_REASON_MAX);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct xipsec_counter);
+	__type(value, struct xipsec_reasons);
 } reasons SEC(".maps");
 
 struct {

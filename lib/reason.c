@@ -8,7 +8,7 @@ static const struct {
 	const char *text;
 	enum xipsec_reason_kind kind;
 } reasons[XIPSEC_REASON_COUNT] = {
-#define REASON_ROW(sym, name, kind, text) {name, text, XIPSEC_KIND_##kind},
+#define REASON_ROW(sym, name, kind, text) {#name, text, XIPSEC_KIND_##kind},
 	XIPSEC_REASONS(REASON_ROW)
 #undef REASON_ROW
 };

@@ -19,23 +19,21 @@
 #include "loader/taps.h"
 #include "xipsec/loader.h"
 
-static void sum_percpu(int map, __u32 max, struct xipsec_counter *out)
+/* The programs' counters of reasons, of all CPUs. */
+static void sum_reasons(int map, struct xipsec_counter *out)
 {
 	int cpus = libbpf_num_possible_cpus();
 	_cleanup_free_ struct xipsec_counter *values = NULL;
+	__u32 zero = 0;
 
 	if (cpus <= 0)
 		return;
-	values = calloc((size_t)cpus, sizeof(*values));
-	if (!values)
+	values = calloc((size_t)cpus, sizeof(struct xipsec_reasons));
+	if (!values || bpf_map_lookup_elem(map, &zero, values))
 		return;
-	for (__u32 i = 0; i < max; i++) {
-		if (bpf_map_lookup_elem(map, &i, values))
-			continue;
-		for (int cpu = 0; cpu < cpus; cpu++) {
-			out[i].packets += values[cpu].packets;
-			out[i].bytes += values[cpu].bytes;
-		}
+	for (int i = 0; i < cpus * XIPSEC_REASON_MAX; i++) {
+		out[i % XIPSEC_REASON_MAX].packets += values[i].packets;
+		out[i % XIPSEC_REASON_MAX].bytes += values[i].bytes;
 	}
 }
 
@@ -260,7 +258,7 @@ static int read_generation(const struct generation *gen, struct loader_status *s
 	}
 	if (!bpf_obj_get_info_by_fd(gen->dp.spd_hits, &info, &len))
 		status->max_rules = info.max_entries;
-	sum_percpu(gen->dp.reasons, XIPSEC_REASON_MAX, status->programs);
+	sum_reasons(gen->dp.reasons, status->programs);
 	return read_workers(&gen->dp, status);
 }
 

@@ -22,7 +22,7 @@
  *	sa_state      array, mmapable       SA index     xipsec_sa_state            workers, xipsecd
  *	frags         LRU hash              xipsec_frag_key xipsec_frag        programs
  *	xsks          XSKMAP                slot * XIPSEC_QUEUES_MAX + queue        xipsecd
- *	reasons       per-CPU array         xipsec_reason xipsec_counter            programs
+ *	reasons       per-CPU array, 1      0            xipsec_reasons             programs
  *	worker_stats  array, mmapable       worker       xipsec_worker_stats        worker (own
  *entry), xipsecd
  *	events        ring buffer                        xipsec_sample              programs
@@ -43,7 +43,7 @@
 /* Raised by every change of a map's or the metadata's layout or meaning. The loader builds a new
  * generation beside pins of another ABI, and never reads or writes those. */
 #ifndef XIPSEC_ABI
-#define XIPSEC_ABI 3
+#define XIPSEC_ABI 4
 #endif
 
 #define XIPSEC_SLOTS_MAX    32  /* interfaces with a role */
@@ -64,6 +64,15 @@ struct xipsec_counter {
 	__u64 packets;
 	__u64 bytes; /* frame bytes, Ethernet header included, in the programs and at a worker's
 			entry */
+};
+
+/* A counter of each reason, in the order of enum xipsec_reason. One value with names, so that
+ * bpftool prints them: it knows none for the keys of an array. */
+struct xipsec_reasons {
+#define XIPSEC_REASON_MEMBER(sym, name, kind, text) struct xipsec_counter name;
+	XIPSEC_REASONS(XIPSEC_REASON_MEMBER)
+#undef XIPSEC_REASON_MEMBER
+	struct xipsec_counter later[XIPSEC_REASON_MAX - XIPSEC_REASON_COUNT];
 };
 
 /* ------------------------------------------------------------------ interfaces */
@@ -262,6 +271,7 @@ struct xipsec_gate {
 #define XIPSEC_MARK_OWN  0x49000000 /* a socket that xipsecd opened */
 #define XIPSEC_MARK_XFRM 0x4a000000 /* TC ingress of red: the policy's choice was kernel XFRM */
 
+_Static_assert(sizeof(struct xipsec_reasons) == 16 * XIPSEC_REASON_MAX, "as an array");
 _Static_assert(sizeof(struct xipsec_iface) == 80, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_key) == 24, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_entry) == 16, "ABI");

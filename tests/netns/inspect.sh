@@ -32,7 +32,7 @@ check "config check: line 2 with its column" grep -Eq 'bad\.conf:2:[0-9]+' "$WOR
 check "config check: line 6 too, not just the first" grep -Eq 'bad\.conf:6:[0-9]+' "$WORK/bad.txt"
 check "config check of a good file" in_ns gw-a "$XIPSEC" config check "$WORK/gw-a.conf"
 
-fields='abi release packets bytes spd_generation role slot n_rules generation sa_index engine action child status'
+fields='abi release packets bytes spd_generation role slot n_rules generation sa_index engine action child status word'
 for pin in /sys/fs/bpf/"$TOPO"-a/*; do
 	name=$(basename "$pin")
 	[ -f "$pin" ] || continue
@@ -57,6 +57,10 @@ for pin in /sys/fs/bpf/"$TOPO"-a/*; do
 		not_ok "bpftool map dump: $name prints no field names"
 	fi
 done
+
+check_eq "bpftool map dump: reasons have their names" \
+	"$(bpftool -j map dump pinned "/sys/fs/bpf/$TOPO-a/reasons" | jq -c '.[0].formatted.values[0].value | keys_unsorted - ["later"]')" \
+	"$(gw a status --json | jq -c '[.reasons[].name]')"
 
 for listing in 'status' 'status --json' 'policy' 'policy --json' 'sa list' 'sa list --json'; do
 	# shellcheck disable=SC2086

@@ -59,7 +59,7 @@ struct harness {
 	int n_cpus;
 	struct spd_source spd; /* without rules: what spd_set() adds to them */
 	struct spd_memory memory;
-	struct xipsec_counter *percpu;
+	struct xipsec_counter *percpu; /* room for one value of `reasons` */
 };
 
 static struct harness harness;
@@ -182,14 +182,20 @@ static inline void spd_set(const struct rule_spec *rules, unsigned int n_rules, 
 
 /* ------------------------------------------------------------------ counters */
 
+/* Of a reason, all of which stand in one value, or of a key of another map. */
 static inline struct xipsec_counter counter_sum(struct bpf_map *map, __u32 key)
 {
+	bool is_reasons = map == harness.skel->maps.reasons;
+	unsigned int a_cpu = is_reasons ? XIPSEC_REASON_MAX : 1, at = is_reasons ? key : 0;
 	struct xipsec_counter sum = {0};
+	__u32 zero = 0;
 
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(map), &key, harness.percpu), 0);
+	assert_int_equal(
+		bpf_map_lookup_elem(bpf_map__fd(map), is_reasons ? &zero : &key, harness.percpu),
+		0);
 	for (int cpu = 0; cpu < harness.n_cpus; cpu++) {
-		sum.packets += harness.percpu[cpu].packets;
-		sum.bytes += harness.percpu[cpu].bytes;
+		sum.packets += harness.percpu[cpu * a_cpu + at].packets;
+		sum.bytes += harness.percpu[cpu * a_cpu + at].bytes;
 	}
 	return sum;
 }
@@ -206,7 +212,7 @@ static inline void frags_clear(void)
 
 static inline void counters_clear(struct bpf_map *map)
 {
-	memset(harness.percpu, 0, harness.n_cpus * sizeof(*harness.percpu));
+	memset(harness.percpu, 0, harness.n_cpus * sizeof(struct xipsec_reasons));
 	for (__u32 key = 0; key < bpf_map__max_entries(map); key++)
 		map_set(map, &key, harness.percpu);
 }
@@ -228,11 +234,10 @@ static inline __u32 reason_counted(const char *name, unsigned int bytes)
 			fail_msg("%s: %s counted %llu packets, %llu bytes, not 1 and %u", name,
 				 reason_name(reason), sum.packets, sum.bytes, bytes);
 		found = reason;
-		memset(harness.percpu, 0, harness.n_cpus * sizeof(*harness.percpu));
-		map_set(harness.skel->maps.reasons, &reason, harness.percpu);
 	}
 	if (found == XIPSEC_REASON_COUNT)
 		fail_msg("%s: no reason was counted", name);
+	counters_clear(harness.skel->maps.reasons);
 	return found;
 }
 
@@ -457,7 +462,7 @@ static inline int harness_setup(void **state)
 		fail_msg("the programs do not load (run as root)");
 	harness.memory = (struct spd_memory)SPD_MEMORY_NONE;
 	harness.n_cpus = libbpf_num_possible_cpus();
-	harness.percpu = calloc(harness.n_cpus, sizeof(*harness.percpu));
+	harness.percpu = calloc(harness.n_cpus, sizeof(struct xipsec_reasons));
 	namespace_make();
 	sockets_place();
 	iface_set(harness.red, XIPSEC_ROLE_PROTECTED, RED_SLOT);

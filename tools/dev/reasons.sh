@@ -25,7 +25,7 @@ Made by `tools/dev/reasons.sh` from `include/xipsec/reason.h`: change that, not 
 | ---: | --- | --- | --- |
 PAGE
 	printf '#include "xipsec/reason.h"\n%s\n%s\n' \
-		'#define ROW(sym, name, kind, text) ROW name ~ kind ~ text END' \
+		'#define ROW(sym, name, kind, text) ROW #name ~ kind ~ text END' \
 		'XIPSEC_REASONS(ROW)' |
 		"$cc" -E -P -I"$here/include" -xc - |
 		tr '\n' ' ' | sed 's/ END */\n/g' |
