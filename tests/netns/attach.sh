@@ -94,9 +94,12 @@ ns ip link add br0 type bridge
 for dev in lo red0 red1 black0 black1; do ns ip link set "$dev" up; done
 
 # ---------------------------------------------------------------- refusals
+grep_status() { ns "$XIPSEC" -c "$WORK/conf" status --json | tee "$WORK/out" | jq -e "$1" >/dev/null; }
 check "status: an up interface without a role is unsafe" expect 6 "has no role" status
 check "missing interface" expect 1 "there is no such interface" attach nope0 --role protected
 check "the loopback takes no role" expect 1 "loopback" attach lo --role protected
+check "help of a command" expect 0 "Exit: 0 attached" help attach
+check "the same by --help" expect 0 "Exit: 0 attached" attach --help
 check "no role said" expect 2 "--role" attach big0
 check "a wrong role" expect 2 "expected protected" attach red0 --role pink
 printf 'include %s/none-*.conf\n' "$WORK" >"$WORK/empty"
@@ -149,7 +152,7 @@ ns ip link set big0 xdp off
 check "attach black" expect 0 "attached as unprotected" attach black0 --role unprotected
 check "the policies are there, with field names" \
 	grep -q '"n_rules": 2' <(bpftool map dump pinned "$WORK/bpffs/pins/spd_head")
-check "native XDP" [ "$(xipsec status --json; jq -r '.interfaces[] | select(.name == "black0").xdp.kind' "$WORK/out")" = native ]
+check "native XDP" grep_status '.interfaces[] | select(.name == "black0") | .xdp.kind == "native" or .xdp.kind == "dispatcher"'
 check "VLAN stripping is off" [ "$(vlan_strip black0)" = off ]
 check "attaching twice" expect 4 "attached already" attach black0 --role unprotected
 check "another role" expect 1 "xipsec detach black0" attach black0 --role protected
@@ -189,7 +192,6 @@ check "and the listing shows them" expect 0 "login        bypass" policy
 
 # ---------------------------------------------------------------- confirm
 ids() { xdp_of red0; xdp_of black0; }
-grep_status() { ns "$XIPSEC" -c "$WORK/conf" status --json | tee "$WORK/out" | jq -e "$1" >/dev/null; }
 was=$(ids)
 check "status: nothing waits" grep_status '.confirm == "none" and .confirm_seconds == 0'
 check "attach --confirm" expect 0 "taken back in 2 s" attach --all --upgrade --confirm 2

@@ -81,6 +81,9 @@ int main(int argc, char **argv)
 	command = command_find(argv[0]);
 	if (!command)
 		return command_unknown(argv[0]);
+	/* As people try it first; no command has other use for these words alone. */
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+		return finish(cmd_help.run(&opts, 2, (char *[]){"help", argv[0], NULL}));
 	optind = 0; /* glibc: start anew, for the subcommand's own options */
 	return finish(command->run(&opts, argc, argv));
 }
