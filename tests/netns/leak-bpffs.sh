@@ -38,6 +38,7 @@ as_after_reboot()
 }
 
 leak_begin || exit 1
+note <<<"XDP hooks of gw-a and gw-b: $(for x in a b; do gw $x status --json | jq -r '.interfaces[] | .xdp.kind | select(. != "none")'; done | sort | uniq -c | xargs)"
 check "pins of gw-a cleared: done" clear_pins a
 sleep 1
 note <<<"after clearing: $(load_field ab received) and $(load_field ba received) datagrams so far"
