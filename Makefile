@@ -42,6 +42,7 @@ BPFFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -Wno-unused-parame
 
 LIBS_LOADER := -lxdp -lbpf -lmnl -lnftables -ljson-c -levent -lcrypto -lcap-ng -lseccomp
 LIBS_WORKER := -lIPSec_MB -lcrypto -lseccomp -lcap-ng
+LIBS_IKED   := -levent -lcrypto -lcap-ng -lseccomp
 LIBS_TOOL   := -lxdp -lbpf -lmnl -lnftables -ljson-c -lcrypto
 LIBS_TEST   := -lcmocka $(LIBS_LOADER) -lIPSec_MB -ljson-c
 
@@ -54,7 +55,7 @@ WORKER_OBJS  := $(call objs,worker)
 IKED_OBJS    := $(call objs,iked)
 TOOL_OBJS    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/xipsec/*.c))
 SKELS        := $(patsubst bpf/%.bpf.c,$(BUILD)/gen/%.skel.h,$(wildcard bpf/*.bpf.c))
-BINARIES     := $(BUILD)/xipsec $(BUILD)/xipsecd $(BUILD)/xipsec-worker
+BINARIES     := $(BUILD)/xipsec $(BUILD)/xipsecd $(BUILD)/xipsec-worker $(BUILD)/xipsec-iked
 
 .PHONY: all help deps demo test bench check install clean unit unit-asan prog netns format
 all: $(BINARIES)
@@ -111,6 +112,8 @@ $(BUILD)/xipsecd: $(BUILD)/loader/main.o $(BUILD)/libloader.a $(BUILD)/libxipsec
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_LOADER) -o $@
 $(BUILD)/xipsec-worker: $(BUILD)/worker/main.o $(BUILD)/libworker.a $(BUILD)/libxipsec.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $(LTO) $^ $(LIBS_WORKER) -o $@
+$(BUILD)/xipsec-iked: $(BUILD)/iked/main.o $(BUILD)/libiked.a $(BUILD)/libxipsec.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_IKED) -o $@
 $(BUILD)/xipsec: $(TOOL_OBJS) $(BUILD)/libloader.a $(BUILD)/libxipsec.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_TOOL) -o $@
 

@@ -230,7 +230,7 @@ static void fill_limits(const struct child_sa *child, struct xipsec_limits *limi
 	limits->idle = cfg->inactivity;
 }
 
-static __u16 flags_of(const struct child_sa *child)
+static __u16 flags_of(const struct child_sa *child, bool in)
 {
 	__u16 flags = 0;
 
@@ -238,6 +238,8 @@ static __u16 flags_of(const struct child_sa *child)
 		flags |= XIPSEC_SA_ESN;
 	if (child->udp)
 		flags |= XIPSEC_SA_UDP;
+	if (in)
+		return flags; /* the rest is done where packets are sealed */
 	if (!child->cfg->copy_ecn)
 		flags |= XIPSEC_SA_NO_ECN;
 	if (child->cfg->copy_dscp == CONN_DSCP_NO || child->cfg->copy_dscp == CONN_DSCP_IN)
@@ -269,9 +271,9 @@ int child_describe(const struct child_sa *child, __u8 dir, struct xipsec_sa *sa)
 	sa->dir = dir;
 	sa->mode = child->mode;
 	sa->alg = child->alg;
-	sa->flags = flags_of(child);
+	sa->flags = flags_of(child, in);
 	sa->window = child->cfg->replay_window;
-	sa->df = child->cfg->df;
+	sa->df = in ? XIPSEC_DF_SET : child->cfg->df;
 	sa->if_id = child->cfg->if_id;
 	sa->tfc_size = in ? 0 : child->cfg->tfc_size;
 	fill_limits(child, &sa->limits);

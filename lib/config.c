@@ -10,11 +10,16 @@
 #include "lib/config_section.h"
 
 #define WORKER_UID_DEFAULT 61500
+#define IKED_UID_DEFAULT   61400
 
 static const struct config_key top_keys[] = {
-	{"datapath", config_datapath, true, false}, {"policies", config_policies, true, false},
-	{"sas", config_sas, true, false},           {"connections", config_conns, true, false},
-	{"secrets", config_secrets, true, false},   {0},
+	{"datapath", config_datapath, true, false},
+	{"policies", config_policies, true, false},
+	{"sas", config_sas, true, false},
+	{"connections", config_conns, true, false},
+	{"secrets", config_secrets, true, false},
+	{"iked", config_iked, true, false},
+	{0},
 };
 
 struct config *config_defaults(void)
@@ -30,6 +35,8 @@ struct config *config_defaults(void)
 	strcpy(config->pin_dir, "/sys/fs/bpf/xipsec");
 	strcpy(config->run_dir, "/run/xipsec");
 	strcpy(config->state_dir, "/var/lib/xipsec");
+	config->iked.uid = IKED_UID_DEFAULT;
+	strcpy(config->iked.credentials, "/etc/xipsec");
 	return config;
 }
 

@@ -34,6 +34,14 @@ struct config_policy {
 	unsigned int n_rules;
 };
 
+/* iked {} */
+struct config_iked {
+	unsigned int uid; /* of the process that reads the network; the resolver's is the next */
+	char credentials[256]; /* x509ca/, x509crl/; names of certificates and keys start here */
+	char vici_socket[108]; /* "": charon.vici in run_dir */
+	char save_keys[256];   /* of IKE, for Wireshark; "": not written */
+};
+
 struct config_sa {
 	struct xipsec_sa sa; /* selectors: filled from the policies of its child unless given */
 	unsigned int line;
@@ -58,6 +66,7 @@ struct config {
 	unsigned int n_tunnels;
 	char (*exempt)[16]; /* interfaces that need no role */
 	unsigned int n_exempt;
+	struct config_iked iked;
 	/* policies {}, in file order */
 	struct config_policy *policies;
 	unsigned int n_policies;

@@ -28,6 +28,7 @@ bool config_policies(struct config_diag *diag, const struct config_node *node, v
 bool config_sas(struct config_diag *diag, const struct config_node *node, void *into);
 bool config_conns(struct config_diag *diag, const struct config_node *node, void *into);
 bool config_secrets(struct config_diag *diag, const struct config_node *node, void *into);
+bool config_iked(struct config_diag *diag, const struct config_node *node, void *into);
 
 /* Inside datapath {}. */
 bool config_tunnels(struct config_diag *diag, const struct config_node *node, void *into);

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -16,6 +17,7 @@
 
 #define IKE_PORT  500
 #define NATT_PORT 4500
+#define PATIENCE  20 /* times 50 ms, in all */
 
 /* Places in a group of sockets that share a port: in the order in which they are bound. */
 enum { PLACE_IKE, PLACE_NATT };
@@ -111,6 +113,20 @@ static int open_wanted(struct ike_ports *ports, int i)
 	return 0;
 }
 
+/* Those of an xipsecd that was killed live as long as whoever had borrowed them: a moment. */
+static int open_patiently(struct ike_ports *ports, int i, int *patience)
+{
+	static const struct timespec moment = {.tv_nsec = 50000000};
+	int err = open_wanted(ports, i);
+
+	while (err == -EADDRINUSE && *patience > 0) {
+		*patience -= 1;
+		nanosleep(&moment, NULL);
+		err = open_wanted(ports, i);
+	}
+	return err;
+}
+
 static void drain(evutil_socket_t fd, short what, void *ctx)
 {
 	char byte;
@@ -123,8 +139,10 @@ static void drain(evutil_socket_t fd, short what, void *ctx)
 
 void ike_ports_open(struct event_base *base, struct ike_ports *ports)
 {
+	int patience = PATIENCE;
+
 	for (int i = 0; i < XIPSEC_IKE_SOCKETS; i++) {
-		int err = open_wanted(ports, i);
+		int err = open_patiently(ports, i, &patience);
 
 		if (err) {
 			log_warn("UDP %u (IPv%d) cannot be held: %s%s", wanted[i].port,

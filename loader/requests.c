@@ -86,6 +86,8 @@ int request_reload(void *ctx, const char *path, char *text)
 	follow_ports(d);
 	follow_taps(d);
 	log_info("reload: %u SAs", sas_count(d->sas));
+	if (d->server)
+		sadb_server_event(d->server, &(struct sadb_event){.event = XIPSEC_EVENT_RELOAD});
 	return err;
 }
 

@@ -13,6 +13,7 @@
 #include <openssl/crypto.h>
 
 #include "lib/cleanup.h"
+#include "lib/fdpass.h"
 #include "lib/log.h"
 #include "lib/sa_selectors.h"
 #include "loader/sadb_rights.h"
@@ -243,33 +244,13 @@ static void on_subscribe(struct client *client, const struct sadb_subscribe *req
 	reply(client, &req->hdr, 0, "");
 }
 
-static bool send_with(struct client *client, const void *data, size_t len, const int *fds, size_t n)
-{
-	union {
-		char buf[CMSG_SPACE(XIPSEC_IKE_SOCKETS * sizeof(int))];
-		struct cmsghdr align;
-	} control = {0};
-	struct iovec iov = {(void *)data, len};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-	struct cmsghdr *c = &control.align;
-
-	if (n) {
-		mh.msg_control = &control;
-		mh.msg_controllen = CMSG_SPACE(n * sizeof(int));
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(n * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
-	}
-	return sendmsg(client->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
-}
-
 /* What has to wait for its turn cannot carry descriptors. */
 static void on_ike_sockets(struct client *client, const struct sadb_hdr *req)
 {
 	struct sadb_server *server = client->server;
 	struct sadb_ike_sockets answer = {0};
-	int fds[XIPSEC_IKE_SOCKETS], n = 0;
+	int fds[XIPSEC_IKE_SOCKETS];
+	unsigned int n = 0;
 	const struct ike_ports *ports = server->hooks->ike_lend(server->ctx);
 
 	head(&answer.hdr, req, sizeof(answer), 0);
@@ -279,7 +260,7 @@ static void on_ike_sockets(struct client *client, const struct sadb_hdr *req)
 		answer.have |= 1U << i;
 		fds[n++] = ports->ike[i];
 	}
-	if (client->first || !send_with(client, &answer, sizeof(answer), fds, n)) {
+	if (client->first || fdpass_send(client->fd, &answer, sizeof(answer), fds, n)) {
 		if (!server->ike)
 			server->hooks->ike_back(server->ctx);
 		reply(client, req, -EAGAIN, "read what was sent before you borrow the sockets");

@@ -2,7 +2,6 @@
 #include "loader/worker_exec.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,6 +13,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "lib/spawn.h"
 #include "loader/workers.h"
 
 #ifndef LIBEXECDIR
@@ -24,18 +24,6 @@
 #define STOP_PATIENCE 500 /* ms */
 
 /* ------------------------------------------------------------------ the executable */
-
-/* High, so that it is in nobody's way when the child puts its channel at its number. */
-static int open_high(const char *path)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int high;
-
-	if (fd < 0)
-		return -errno;
-	high = fcntl(fd, F_DUPFD_CLOEXEC, 100);
-	return high < 0 ? -errno : high;
-}
 
 int worker_exec_open(void)
 {
@@ -48,10 +36,10 @@ int worker_exec_open(void)
 	slash = strrchr(path, '/');
 	if (slash) {
 		strcpy(slash + 1, WORKER_NAME);
-		fd = open_high(path);
+		fd = spawn_open(path);
 	}
 	if (fd < 0)
-		fd = open_high(LIBEXECDIR "/" WORKER_NAME);
+		fd = spawn_open(LIBEXECDIR "/" WORKER_NAME);
 	if (fd < 0)
 		log_error("%s is neither beside xipsecd nor in %s: install it", WORKER_NAME,
 			  LIBEXECDIR);
@@ -60,33 +48,10 @@ int worker_exec_open(void)
 
 void worker_exec(int binary, int ctl, unsigned int number)
 {
-	static const char *const keep[] = {"JOURNAL_STREAM", "ASAN_OPTIONS", "UBSAN_OPTIONS"};
-	char name[16], vars[3][256], *argv[] = {(char *)WORKER_NAME, name, NULL}, *envp[4];
-	int n = 0, null = open("/dev/null", O_RDONLY);
-	sigset_t none;
+	char name[16];
 
 	snprintf(name, sizeof(name), "%u", number);
-	for (size_t i = 0; i < sizeof(keep) / sizeof(keep[0]); i++) {
-		const char *value = getenv(keep[i]);
-
-		if (value && snprintf(vars[n], sizeof(vars[n]), "%s=%s", keep[i], value) <
-				     (int)sizeof(vars[n])) {
-			envp[n] = vars[n];
-			n++;
-		}
-	}
-	envp[n] = NULL;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (int sig = 1; sig < NSIG; sig++)
-		signal(sig, SIG_DFL);
-	if (null >= 0)
-		dup2(null, 0);
-	dup2(ctl, XIPSEC_CTL_FD);
-	/* Nothing else of the parent's, whoever forgot to mark it. */
-	syscall(SYS_close_range, XIPSEC_CTL_FD + 1, UINT_MAX, 4U /* CLOSE_RANGE_CLOEXEC */);
-	fexecve(binary, argv, envp);
-	_exit(127);
+	spawn_exec(binary, WORKER_NAME, name, ctl, XIPSEC_CTL_FD);
 }
 
 /* ------------------------------------------------------------------ orphans */

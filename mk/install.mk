@@ -10,7 +10,7 @@ UNITDIR     ?= $(PREFIX)/lib/systemd/system
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 COMPDIR     ?= $(PREFIX)/share/bash-completion/completions
 
-UNITS      := xipsec-attach.service xipsecd.service
+UNITS      := xipsec-attach.service xipsecd.service xipsec-iked.service
 COMPLETION := $(firstword $(wildcard tools/xipsec/completion/xipsec tools/xipsec/xipsec.bash \
 	      tools/xipsec/completion.bash))
 MAN_PAGES  := $(wildcard docs/man/*.[1-9])
@@ -30,7 +30,7 @@ FORCE:
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(TMPFILESDIR)
-	install -m 0755 $(BUILD)/xipsec $(BUILD)/xipsecd $(DESTDIR)$(SBINDIR)/
+	install -m 0755 $(BUILD)/xipsec $(BUILD)/xipsecd $(BUILD)/xipsec-iked $(DESTDIR)$(SBINDIR)/
 	install -m 0755 $(BUILD)/xipsec-worker $(DESTDIR)$(LIBEXECDIR)/
 	$(foreach page,$(MAN_PAGES),install -D -m 0644 $(page) $(call man_path,$(page)) &&) true
 	$(if $(COMPLETION),install -D -m 0644 $(COMPLETION) $(DESTDIR)$(COMPDIR)/xipsec)
@@ -46,7 +46,7 @@ install: all
 # Leaves the config and /var/lib/xipsec, whose records keep used keys from being used again, and
 # leaves attached programs where they are: `xipsec detach --all` first, if that is wanted.
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/xipsec $(DESTDIR)$(SBINDIR)/xipsecd
+	rm -f $(DESTDIR)$(SBINDIR)/xipsec $(DESTDIR)$(SBINDIR)/xipsecd $(DESTDIR)$(SBINDIR)/xipsec-iked
 	rm -f $(DESTDIR)$(LIBEXECDIR)/xipsec-worker
 	$(foreach page,$(MAN_PAGES),rm -f $(call man_path,$(page)) &&) true
 	rm -f $(DESTDIR)$(COMPDIR)/xipsec $(UNITS:%=$(DESTDIR)$(UNITDIR)/%)

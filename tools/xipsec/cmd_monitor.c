@@ -77,6 +77,7 @@ static const char *event_name(__u32 event)
 		[XIPSEC_EVENT_MAPPING] = "mapping",
 		[XIPSEC_EVENT_SAMPLE] = "drop",
 		[XIPSEC_EVENT_USED] = "used",
+		[XIPSEC_EVENT_RELOAD] = "reload",
 	};
 
 	return event < XIPSEC_EVENT_COUNT && names[event] ? names[event] : "unknown";
@@ -156,6 +157,7 @@ static void print_event(const struct sadb_event *event)
 	switch (event->event) {
 	case XIPSEC_EVENT_SAMPLE: add_sample(line, event); break;
 	case XIPSEC_EVENT_ACQUIRE: add_packet(line, &event->sample); break;
+	case XIPSEC_EVENT_RELOAD: break;
 	default: add_sa(line, event);
 	}
 	add_number(line, "lost", event->lost);
@@ -285,7 +287,7 @@ const struct command cmd_monitor = {
 		"               `missed` says how many were not told, the counters count all\n"
 		"--events       what happens to SAs alone: acquire, expire_soft, expire_hard, "
 		"idle,\n"
-		"               mapping, used. Without either: both\n"
+		"               mapping, used, reload. Without either: both\n"
 		"--reason NAME  drops of this reason alone (docs/reasons.md)\n"
 		"--sa NAME      what is about this SA alone\n"
 		"--count N      ends after N lines; else it goes on until it is interrupted\n"

@@ -3,11 +3,13 @@
  * The verdict on a capture of the black link: how many ESP packets, how many in the clear, and
  * whether a nonce was ever used twice.
  *
- *	pcapcheck [-m MARKER] [-k SPI,SPI...]... FILE...
+ *	pcapcheck [-i] [-m MARKER] [-k SPI,SPI...]... FILE...
  *
  * -m: packets that hold this text anywhere count as `marker` (and are in the clear for certain).
  * -k: these SPIs use one key, so their IVs are compared with each other; other SPIs are taken to
  *     have a key each. SPIs are compared per outer destination unless named by -k.
+ *
+ * -i: messages of IKEv2 are `other`; without it they are in the clear like anything else.
  *
  * ESP in UDP is ESP; a NAT keepalive is `other`.
  *
@@ -68,6 +70,7 @@ struct group {
 static struct group groups[GROUPS];
 static unsigned int n_groups;
 static const char *marker;
+static bool with_ike;
 
 static void tell_clear(const struct verdict *v, const unsigned char *frame, size_t len,
 		       const char *what)
@@ -144,7 +147,24 @@ static const unsigned char *natt(const unsigned char *udp, const unsigned char *
 	return udp + 8;
 }
 
-/* ESP of IPv4 or IPv6, plain or in UDP; or a NAT keepalive. */
+/* A message of IKEv2 (RFC 7296 3.1), on port 500 or behind the non-ESP marker on 4500. */
+static bool is_ike(const unsigned char *udp, const unsigned char *end)
+{
+	const unsigned char *ike = udp + 8;
+
+	if (end - udp < 8)
+		return false;
+	if (natt(udp, end)) {
+		if (end - ike < 4 || memcmp(ike, "\0\0\0", 4))
+			return false;
+		ike += 4;
+	} else if (memcmp(udp, "\x01\xf4", 2) && memcmp(udp + 2, "\x01\xf4", 2)) {
+		return false;
+	}
+	return end - ike >= 28 && ike[17] == 0x20;
+}
+
+/* ESP of IPv4 or IPv6, plain or in UDP; or a NAT keepalive; with -i, IKE. */
 static bool take_ipsec(struct verdict *v, const unsigned char *l3, const unsigned char *end,
 		       bool ip6)
 {
@@ -154,6 +174,10 @@ static bool take_ipsec(struct verdict *v, const unsigned char *l3, const unsigne
 
 	if (next == IPPROTO_ESP) {
 		take_esp(v, l4, end, dst, ip6 ? 16 : 4);
+		return true;
+	}
+	if (with_ike && next == IPPROTO_UDP && is_ike(l4, end)) {
+		v->other++;
 		return true;
 	}
 	l4 = next == IPPROTO_UDP ? natt(l4, end) : NULL;
@@ -266,12 +290,14 @@ int main(int argc, char **argv)
 	struct verdict v = {0};
 	int opt;
 
-	while ((opt = getopt(argc, argv, "m:k:")) != -1) {
+	while ((opt = getopt(argc, argv, "im:k:")) != -1) {
 		if (opt == 'm') {
 			marker = optarg;
+		} else if (opt == 'i') {
+			with_ike = true;
 		} else if (opt != 'k' || take_group(optarg)) {
 			fprintf(stderr,
-				"usage: pcapcheck [-m MARKER] [-k SPI,SPI...]... FILE...\n");
+				"usage: pcapcheck [-i] [-m MARKER] [-k SPI,SPI...]... FILE...\n");
 			return 2;
 		}
 	}

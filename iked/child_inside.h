@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The inside of the child, for the files that make it up (child.h tells which). */
+#ifndef IKED_CHILD_INSIDE_H
+#define IKED_CHILD_INSIDE_H
+
+#include "iked/cert.h"
+#include "iked/chan.h"
+#include "iked/engine.h"
+#include "iked/sadb_link.h"
+
+struct orphan;
+
+struct child {
+	struct event_base *base;
+	struct chan *chan;
+	struct engine *engine;
+	struct event *due;     /* engine_run() */
+	struct event *linger;  /* orphans whose time is over */
+	struct event *restart; /* connections of orphans begin again */
+	/* xipsecd */
+	struct sadb_link *link; /* NULL: it does not run, or the parent has not lent one yet */
+	__u64 epoch;            /* 0: not known yet */
+	struct refusal *refusals;
+	struct event *refuse;
+	struct orphan *orphans;
+	bool listed; /* what was there when we began is known */
+	/* the network */
+	int fd[XIPSEC_IKE_SOCKETS]; /* -1: none */
+	struct event *readable[XIPSEC_IKE_SOCKETS];
+	/* certificates of peers */
+	struct cert_store *trust, *next_trust;
+	int keylog; /* -1: none */
+	__u32 hostile;
+	bool hostile_done;
+	int status;
+	bool finished; /* it is the last word */
+};
+
+/* ------------------------------------------------------------------ child.c */
+
+/* Ends the loop; `status` is what the process returns. */
+void child_finish(struct child *c, int status);
+/* After each call into the engine: the next engine_run() may be due at another time. */
+void child_plan(struct child *c);
+/* CLOCK_BOOTTIME, ms. */
+__u64 child_now(void);
+/* Somebody may have set the time of day: certificates have dates. */
+void child_set_clock(struct child *c);
+
+/* ------------------------------------------------------------------ child_sandbox.c */
+
+int child_sandbox(const struct chan_setup *setup);
+
+/* ------------------------------------------------------------------ child_udp.c */
+
+/* Takes the descriptors over (each -1 afterwards), in the order of the bits; what was there goes.
+ */
+void child_udp_sockets(struct child *c, __u32 have, int *fds, unsigned int n);
+void child_udp_close(struct child *c);
+void child_udp_send(void *ctx, const struct ike_path *path, const __u8 *data, size_t len);
+void child_udp_keepalive(void *ctx, const struct ike_path *path);
+
+/* ------------------------------------------------------------------ child_sadb.c */
+
+/* -1: it is gone. */
+void child_sadb_link(struct child *c, int fd);
+void child_sadb_add(void *ctx, __u64 id, const struct xipsec_sa *sa);
+void child_sadb_delete(void *ctx, const char *name);
+void child_sadb_free(struct child *c);
+
+/* ------------------------------------------------------------------ child_orphans.c */
+
+/* One SA that is there; the list has ended. */
+void child_orphans_see(struct child *c, const struct xipsec_sa *sa);
+void child_orphans_seen(struct child *c);
+/* Its child (as xipsecd calls it) is up, by SAs of this process. */
+void child_orphans_replaced(struct child *c, const char *sadb_child);
+/* The connection is (there again): has it some? */
+void child_orphans_tell(struct child *c, const char *conn);
+/* xipsecd has a new epoch: they are gone with the old one. */
+void child_orphans_free(struct child *c);
+void child_orphans_linger(evutil_socket_t fd, short what, void *ctx);
+void child_orphans_restart(evutil_socket_t fd, short what, void *ctx);
+
+/* ------------------------------------------------------------------ child_parent.c */
+
+void child_parent_message(void *ctx, const struct chan_hdr *hdr, int *fds, unsigned int n);
+void child_parent_paths(void *ctx, __u64 id, const char *conn);
+void child_parent_auth_make(void *ctx, __u64 id, const struct ike_auth_ask *ask);
+void child_parent_psk_verify(void *ctx, __u64 id, const struct ike_auth_ask *ask);
+void child_parent_keylog(void *ctx, const struct ike_keylog *line);
+void child_parent_free(struct child *c);
+
+#endif

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What the process before this one left at xipsecd: SAs that carry traffic, of IKE SAs that nobody
+ * knows any more. They go on carrying it until their child is up by SAs of ours; the outbound ones
+ * end then, the inbound ones some seconds later, for packets are under way. Their connections begin
+ * again within JITTER_MS, each at a time of its own, so that a hundred peers are not asked at once.
+ */
+#include "iked/child_inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <openssl/rand.h>
+
+#include "lib/log.h"
+
+#define JITTER_MS 3000
+
+struct orphan {
+	struct orphan *next;
+	char sa[XIPSEC_NAME_LEN];
+	char child[XIPSEC_NAME_LEN]; /* CONN/CHILD */
+	bool out;
+	__u64 restart; /* ms: its child begins again then; 0: it has */
+	__u64 end;     /* ms: it is deleted then; 0: not yet */
+};
+
+/* The connection in "CONN/CHILD": CONN_NAME_LEN bytes. false: it is none of a connection's. */
+static bool conn_of(const char *child, char *conn)
+{
+	const char *slash = strchr(child, '/');
+
+	if (!slash || slash - child >= CONN_NAME_LEN)
+		return false;
+	memcpy(conn, child, (size_t)(slash - child));
+	conn[slash - child] = 0;
+	return true;
+}
+
+static __u64 jitter(void)
+{
+	__u16 r = 0;
+
+	RAND_bytes((unsigned char *)&r, sizeof(r));
+	return child_now() + r % JITTER_MS + 1;
+}
+
+void child_orphans_see(struct child *c, const struct xipsec_sa *sa)
+{
+	struct orphan *o;
+
+	if (!memchr(sa->name, 0, sizeof(sa->name)) || !memchr(sa->child, 0, sizeof(sa->child)))
+		return;
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return;
+	memcpy(o->sa, sa->name, sizeof(o->sa));
+	memcpy(o->child, sa->child, sizeof(o->child));
+	o->out = sa->dir == XIPSEC_DIR_OUT;
+	o->restart = jitter();
+	o->next = c->orphans;
+	c->orphans = o;
+}
+
+/* ------------------------------------------------------------------ timers */
+
+static void timer_at(struct event *event, __u64 at)
+{
+	__u64 now = child_now(), wait = at > now ? at - now : 0;
+	struct timeval tv = {(time_t)(wait / 1000), (suseconds_t)(wait % 1000 * 1000)};
+
+	event_add(event, &tv);
+}
+
+static void plan(struct child *c)
+{
+	__u64 restart = 0, end = 0;
+
+	for (const struct orphan *o = c->orphans; o; o = o->next) {
+		if (o->restart && (!restart || o->restart < restart))
+			restart = o->restart;
+		if (o->end && (!end || o->end < end))
+			end = o->end;
+	}
+	if (restart)
+		timer_at(c->restart, restart);
+	if (end)
+		timer_at(c->linger, end);
+}
+
+/* ------------------------------------------------------------------ begin again */
+
+static void tell(struct child *c, const char *child)
+{
+	char conn[CONN_NAME_LEN];
+
+	if (conn_of(child, conn))
+		child_orphans_tell(c, conn);
+}
+
+void child_orphans_tell(struct child *c, const char *conn)
+{
+	bool any = false;
+	char name[CONN_NAME_LEN];
+
+	for (const struct orphan *o = c->orphans; o && !any; o = o->next)
+		any = !o->end && conn_of(o->child, name) && strcmp(name, conn) == 0;
+	engine_conn_orphans(c->engine, conn, any);
+}
+
+void child_orphans_seen(struct child *c)
+{
+	unsigned int n = 0;
+
+	for (const struct orphan *o = c->orphans; o; o = o->next, n++)
+		tell(c, o->child);
+	if (n)
+		log_info("%u SAs of the process before this one carry traffic until others take "
+			 "their place",
+			 n);
+	plan(c);
+}
+
+/* Once for each child, however many SAs of it there are. */
+static void begin(struct child *c, const char *child)
+{
+	char conn[CONN_NAME_LEN];
+
+	for (struct orphan *o = c->orphans; o; o = o->next)
+		if (strcmp(o->child, child) == 0)
+			o->restart = 0;
+	if (conn_of(child, conn))
+		engine_initiate(c->engine, conn, strchr(child, '/') + 1, 0);
+}
+
+void child_orphans_restart(evutil_socket_t fd, short what, void *ctx)
+{
+	struct child *c = ctx;
+	__u64 now = child_now();
+
+	for (struct orphan *o = c->orphans; o; o = o->next)
+		if (o->restart && o->restart <= now)
+			begin(c, o->child);
+	plan(c);
+	child_plan(c);
+}
+
+/* ------------------------------------------------------------------ the end */
+
+/* `event` is called from inside the engine: nothing may call it back here. */
+void child_orphans_replaced(struct child *c, const char *sadb_child)
+{
+	__u64 now = child_now();
+
+	for (struct orphan *o = c->orphans; o; o = o->next) {
+		if (strcmp(o->child, sadb_child) != 0)
+			continue;
+		o->restart = 0;
+		if (!o->end)
+			o->end = o->out ? now : now + OLD_INBOUND_MS;
+	}
+	plan(c);
+}
+
+void child_orphans_linger(evutil_socket_t fd, short what, void *ctx)
+{
+	struct child *c = ctx;
+	struct orphan **link = &c->orphans;
+	__u64 now = child_now();
+
+	while (*link) {
+		struct orphan *o = *link;
+
+		if (!o->end || o->end > now) {
+			link = &o->next;
+			continue;
+		}
+		*link = o->next;
+		child_sadb_delete(c, o->sa);
+		tell(c, o->child);
+		free(o);
+	}
+	plan(c);
+	child_plan(c);
+}
+
+void child_orphans_free(struct child *c)
+{
+	while (c->orphans) {
+		struct orphan *o = c->orphans;
+
+		c->orphans = o->next;
+		free(o);
+	}
+}

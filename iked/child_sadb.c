@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* xipsecd, by a connection that is restricted to the children of the config. */
+#include "iked/child_inside.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <openssl/crypto.h>
+
+#include "lib/log.h"
+
+#define EVENTS                                                                                 \
+	(XIPSEC_EVENT_BIT(XIPSEC_EVENT_ACQUIRE) | XIPSEC_EVENT_BIT(XIPSEC_EVENT_EXPIRE_HARD) | \
+	 XIPSEC_EVENT_BIT(XIPSEC_EVENT_EXPIRE_SOFT) | XIPSEC_EVENT_BIT(XIPSEC_EVENT_IDLE) |    \
+	 XIPSEC_EVENT_BIT(XIPSEC_EVENT_MAPPING) | XIPSEC_EVENT_BIT(XIPSEC_EVENT_USED))
+
+/* ------------------------------------------------------------------ answers that nobody gives */
+
+/* The engine must not be answered while it asks. */
+struct refusal {
+	struct refusal *next;
+	__u64 id;
+};
+
+static void on_refuse(evutil_socket_t fd, short what, void *ctx)
+{
+	struct child *c = ctx;
+
+	while (c->refusals) {
+		struct refusal *r = c->refusals;
+
+		c->refusals = r->next;
+		engine_answer_sa(c->engine, r->id, -ENOTCONN, "xipsecd does not run");
+		free(r);
+	}
+	child_plan(c);
+}
+
+/* Direction of failure: without memory the question stays open, and ends with its exchange. */
+static void refuse_later(struct child *c, __u64 id)
+{
+	struct refusal *r = malloc(sizeof(*r));
+
+	if (!c->refuse)
+		c->refuse = event_new(c->base, -1, 0, on_refuse, c);
+	if (!r || !c->refuse) {
+		free(r);
+		return;
+	}
+	*r = (struct refusal){.next = c->refusals, .id = id};
+	c->refusals = r;
+	event_active(c->refuse, EV_TIMEOUT, 0);
+}
+
+/* ------------------------------------------------------------------ requests */
+
+static void on_added(void *ctx, __u64 id, const struct sadb_hdr *answer, size_t len, int *fds,
+		     unsigned int n)
+{
+	struct child *c = ctx;
+
+	if (answer)
+		engine_answer_sa(c->engine, id, answer->err, sadb_answer_text(answer, len));
+	else
+		engine_answer_sa(c->engine, id, -ECONNRESET, "xipsecd has ended");
+	child_plan(c);
+}
+
+void child_sadb_add(void *ctx, __u64 id, const struct xipsec_sa *sa)
+{
+	struct child *c = ctx;
+	struct sadb_sa_add req = {.hdr.type = XIPSEC_SADB_SA_ADD, .sa = *sa};
+
+	if (c->link)
+		sadb_link_ask(c->link, &req.hdr, sizeof(req), on_added, id);
+	else
+		refuse_later(c, id);
+	OPENSSL_cleanse(&req, sizeof(req));
+}
+
+void child_sadb_delete(void *ctx, const char *name)
+{
+	struct child *c = ctx;
+	struct sadb_name req = {.hdr.type = XIPSEC_SADB_SA_DELETE};
+
+	memcpy(req.name, name, strnlen(name, sizeof(req.name) - 1));
+	if (c->link)
+		sadb_link_ask(c->link, &req.hdr, sizeof(req), NULL, 0);
+}
+
+/* ------------------------------------------------------------------ events */
+
+static bool texts_end(const struct sadb_event *event)
+{
+	return memchr(event->sa, 0, sizeof(event->sa)) &&
+	       memchr(event->child, 0, sizeof(event->child));
+}
+
+static void on_event(void *ctx, const struct sadb_event *event)
+{
+	struct child *c = ctx;
+
+	if (!texts_end(event))
+		return;
+	switch (event->event) {
+	case XIPSEC_EVENT_ACQUIRE: engine_acquire(c->engine, event->child); break;
+	case XIPSEC_EVENT_EXPIRE_HARD: engine_sa_hard(c->engine, event->sa); break;
+	case XIPSEC_EVENT_EXPIRE_SOFT: engine_sa_soft(c->engine, event->sa); break;
+	case XIPSEC_EVENT_IDLE: engine_sa_idle(c->engine, event->sa); break;
+	case XIPSEC_EVENT_USED: engine_sa_used(c->engine, event->sa); break;
+	case XIPSEC_EVENT_MAPPING:
+		engine_sa_mapping(c->engine, event->sa, &event->src, event->src_port);
+		break;
+	default: return;
+	}
+	child_plan(c);
+}
+
+/* The parent will lend another one, and the sockets of the next xipsecd: these here would keep it
+ * from binding its own. */
+static void on_gone(void *ctx)
+{
+	struct child *c = ctx;
+
+	log_warn("xipsecd has ended: no SA can be made until it is there again");
+	sadb_link_free(c->link);
+	c->link = NULL;
+	child_udp_close(c);
+}
+
+static const struct sadb_link_hooks hooks = {on_event, on_gone};
+
+/* ------------------------------------------------------------------ a new connection */
+
+static void on_listed(void *ctx, __u64 arg, const struct sadb_hdr *answer, size_t len, int *fds,
+		      unsigned int n)
+{
+	const struct sadb_sa_info *info = (const void *)answer;
+	struct child *c = ctx;
+
+	if (!answer)
+		return;
+	if (!(answer->flags & XIPSEC_SADB_MORE)) {
+		c->listed = true;
+		child_orphans_seen(c);
+	} else if (len == sizeof(*info)) {
+		child_orphans_see(c, &info->sa);
+	}
+	child_plan(c);
+}
+
+static void on_hello(void *ctx, __u64 arg, const struct sadb_hdr *answer, size_t len, int *fds,
+		     unsigned int n)
+{
+	const struct sadb_hello *hello = (const void *)answer;
+	struct child *c = ctx;
+
+	if (!answer || len != sizeof(*hello) || hello->epoch == c->epoch)
+		return;
+	if (c->epoch) {
+		log_warn("xipsecd is a new one: every child SA is made anew");
+		child_orphans_free(c);
+		engine_sadb_lost(c->engine);
+		child_plan(c);
+	} else if (!c->listed) {
+		sadb_link_ask_plain(c->link, XIPSEC_SADB_SA_LIST, on_listed, 0);
+	}
+	c->epoch = hello->epoch;
+}
+
+void child_sadb_link(struct child *c, int fd)
+{
+	struct sadb_subscribe req = {.hdr.type = XIPSEC_SADB_SUBSCRIBE, .events = EVENTS};
+	struct sadb_link *old = c->link;
+
+	c->link = fd < 0 ? NULL : sadb_link_new(c->base, fd, &hooks, c);
+	sadb_link_free(old);
+	if (!c->link)
+		return;
+	sadb_link_ask(c->link, &req.hdr, sizeof(req), NULL, 0);
+	sadb_link_ask_plain(c->link, XIPSEC_SADB_HELLO, on_hello, 0);
+}
+
+void child_sadb_free(struct child *c)
+{
+	sadb_link_free(c->link);
+	c->link = NULL;
+	while (c->refusals) {
+		struct refusal *r = c->refusals;
+
+		c->refusals = r->next;
+		free(r);
+	}
+	if (c->refuse)
+		event_free(c->refuse);
+}

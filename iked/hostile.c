@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "iked/hostile.h"
+
+#ifdef XIPSEC_HOSTILE
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "iked/child_inside.h"
+#include "lib/proposal.h"
+
+/* Each returns >= 0 if it got what it wanted, else -1 with errno. */
+
+/* ------------------------------------------------------------------ the kernel */
+
+static long act_open(struct child *c)
+{
+	return open("/etc/xipsec/xipsec.conf", O_RDONLY);
+}
+
+static long act_open_any(struct child *c)
+{
+	return syscall(SYS_openat, AT_FDCWD, ".", O_RDONLY);
+}
+
+static long act_socket(struct child *c)
+{
+	return socket(AF_INET, SOCK_DGRAM, 0);
+}
+
+static long act_connect(struct child *c)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = "/run/xipsec/sadb.sock"};
+
+	return connect(CHAN_FD, (struct sockaddr *)&to, sizeof(to));
+}
+
+static long act_execve(struct child *c)
+{
+	char *const argv[] = {"/bin/true", NULL};
+
+	return execve(argv[0], argv, NULL);
+}
+
+static long act_fork(struct child *c)
+{
+	return fork();
+}
+
+static long act_kill_parent(struct child *c)
+{
+	return kill(getppid(), SIGKILL);
+}
+
+static long act_ptrace_parent(struct child *c)
+{
+	return ptrace(PTRACE_ATTACH, getppid(), NULL, NULL);
+}
+
+static long act_readv_parent(struct child *c)
+{
+	char here[16];
+	struct iovec local = {here, sizeof(here)};
+	struct iovec remote = {(void *)&act_readv_parent, sizeof(here)};
+
+	return syscall(SYS_process_vm_readv, getppid(), &local, 1, &remote, 1, 0);
+}
+
+static long act_exec_memory(struct child *c)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+			       MAP_FAILED
+		       ? -1
+		       : 0;
+}
+
+/* Files that the parent left open: whatever can be read at an offset is one. */
+static long act_fd_table(struct child *c)
+{
+	char byte;
+
+	for (int fd = 4; fd < 1024; fd++)
+		if (pread(fd, &byte, 1, 0) > 0)
+			return fd;
+	errno = EPERM;
+	return -1;
+}
+
+/* ------------------------------------------------------------------ xipsecd */
+
+/* The descriptor of the connection: the highest one that is a SEQPACKET socket. All messages are
+ * read by us from here on: the process is ours. */
+static int sadb_fd(void)
+{
+	struct msghdr mh = {0};
+
+	for (int fd = 1023; fd > CHAN_FD; fd--)
+		if (recvmsg(fd, &mh, MSG_DONTWAIT | MSG_PEEK) >= 0 || errno == EAGAIN)
+			return fd;
+	return -1;
+}
+
+static long answer(int fd)
+{
+	struct {
+		struct sadb_hdr hdr;
+		char rest[16384];
+	} got;
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	struct iovec iov = {&got, sizeof(got)};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	while (poll(&pfd, 1, 2000) > 0) {
+		if (recvmsg(fd, &mh, MSG_DONTWAIT) < (ssize_t)sizeof(got.hdr))
+			return -1;
+		if (got.hdr.seq != 0x4711)
+			continue;
+		errno = -got.hdr.err;
+		return got.hdr.err ? -1 : 0;
+	}
+	errno = ETIMEDOUT;
+	return -1;
+}
+
+static long ask(struct child *c, struct sadb_hdr *hdr, __u16 type, size_t len)
+{
+	struct iovec iov = {hdr, len};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	int fd = sadb_fd();
+
+	hdr->type = type;
+	hdr->abi = XIPSEC_ABI;
+	hdr->len = (__u32)len;
+	hdr->seq = 0x4711;
+	if (fd < 0 || sendmsg(fd, &mh, MSG_NOSIGNAL) < 0)
+		return -1;
+	return answer(fd);
+}
+
+/* A config of its own, in which everything is BYPASS. */
+static long act_bypass(struct child *c)
+{
+	struct sadb_path req = {.path = "/tmp/hostile.conf"};
+
+	return ask(c, &req.hdr, XIPSEC_SADB_RELOAD, sizeof(req));
+}
+
+static long add(struct child *c, const char *name)
+{
+	struct sadb_sa_add req = {.sa = {.name = "hostile",
+					 .spi = htonl(0x6666),
+					 .outer_family = XIPSEC_FAMILY_IP4,
+					 .l4_proto = IPPROTO_ESP,
+					 .dir = XIPSEC_DIR_OUT,
+					 .mode = XIPSEC_MODE_TUNNEL,
+					 .alg = XIPSEC_ALG_AES128GCM16,
+					 .window = 1024,
+					 .key_len = 20}};
+
+	req.sa.src.byte[0] = req.sa.dst.byte[0] = 192;
+	req.sa.dst.byte[3] = 66;
+	strcpy(req.sa.child, name);
+	memset(req.sa.key, 0x66, 20);
+	return ask(c, &req.hdr, XIPSEC_SADB_SA_ADD, sizeof(req));
+}
+
+/* For policies that are no connection's. */
+static long act_foreign_sa(struct child *c)
+{
+	return add(c, "net4");
+}
+
+static long act_delete_manual(struct child *c)
+{
+	struct sadb_name req = {.name = "ab4"};
+
+	return ask(c, &req.hdr, XIPSEC_SADB_SA_DELETE, sizeof(req));
+}
+
+static long act_widen(struct child *c)
+{
+	struct sadb_name req = {.name = "net4"};
+
+	return ask(c, &req.hdr, XIPSEC_SADB_RESTRICT, sizeof(req));
+}
+
+static long act_borrow(struct child *c)
+{
+	struct sadb_hdr req = {0};
+
+	return ask(c, &req, XIPSEC_SADB_IKE_SOCKETS, sizeof(req));
+}
+
+/* ------------------------------------------------------------------ the parent */
+
+/* A signature, or a MAC by the PSK, of what is no IKE_SA_INIT: something of the attacker's choice,
+ * to be used elsewhere. */
+static long act_sign_any(struct child *c)
+{
+	static const char text[] = "I owe the bearer all that is mine, and my heirs owe the rest.";
+	struct {
+		struct chan_auth m;
+		__u8 data[256];
+	} req = {.m = {.id = 0x4711, .name = "peer", .path.family = XIPSEC_FAMILY_IP4}};
+	struct {
+		struct chan_auth_answer m;
+		__u8 room[IKE_AUTH_MAX];
+	} got;
+	struct pollfd pfd = {.fd = CHAN_FD, .events = POLLIN};
+	struct iovec iov = {&got, sizeof(got)};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	size_t len = sizeof(req.m) + sizeof(text) + 32 + 32;
+
+	req.m.prf = PRF_HMAC_SHA2_256;
+	req.m.initiator = 1;
+	req.m.message_len = sizeof(text);
+	req.m.nonce_len = req.m.sk_p_len = 32;
+	memcpy(req.m.data, text, sizeof(text));
+	chan_send(c->chan, CHAN_AUTH, &req, len, NULL, 0);
+	chan_flush(c->chan);
+	while (poll(&pfd, 1, 2000) > 0) {
+		if (recvmsg(CHAN_FD, &mh, MSG_DONTWAIT) < 0)
+			return -1;
+		if (got.m.hdr.type != CHAN_AUTH_ANSWER || got.m.id != 0x4711)
+			continue;
+		errno = -got.m.err;
+		return got.m.err ? -1 : 0;
+	}
+	errno = ETIMEDOUT;
+	return -1;
+}
+
+static const struct {
+	const char *name;
+	long (*act)(struct child *c);
+} acts[HOSTILE_ACTS] = {
+	{"open", act_open},
+	{"open_any", act_open_any},
+	{"socket", act_socket},
+	{"connect", act_connect},
+	{"execve", act_execve},
+	{"fork", act_fork},
+	{"kill_parent", act_kill_parent},
+	{"ptrace_parent", act_ptrace_parent},
+	{"readv_parent", act_readv_parent},
+	{"exec_memory", act_exec_memory},
+	{"fd_table", act_fd_table},
+	{"bypass", act_bypass},
+	{"foreign_sa", act_foreign_sa},
+	{"delete_manual", act_delete_manual},
+	{"widen", act_widen},
+	{"borrow", act_borrow},
+	{"sign_any", act_sign_any},
+};
+
+void child_hostile(__u32 n, struct child *c)
+{
+	long got;
+
+	if (!n || n > HOSTILE_ACTS)
+		return;
+	fprintf(stderr, "hostile %u %s: trying\n", n, acts[n - 1].name);
+	got = acts[n - 1].act(c);
+	if (got >= 0)
+		fprintf(stderr, "hostile %u %s: SUCCEEDED\n", n, acts[n - 1].name);
+	else
+		fprintf(stderr, "hostile %u %s: got %s\n", n, acts[n - 1].name,
+			strerrorname_np(errno));
+}
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The inside of the parent, for the files that make it up (parent.h tells which). */
+#ifndef IKED_PARENT_INSIDE_H
+#define IKED_PARENT_INSIDE_H
+
+#include "iked/creds.h"
+#include "iked/parent.h"
+#include "iked/proc.h"
+#include "iked/sadb_link.h"
+#include "lib/config.h"
+
+struct parent {
+	const struct parent_options *options;
+	struct config *config; /* without secrets: `creds` has them */
+	struct creds *creds;
+	struct event_base *base;
+	int lock;   /* of run_dir/iked.lock */
+	int binary; /* our own executable */
+	struct proc_slot *child, *resolver;
+	bool child_ready; /* the sandbox is closed */
+	/* xipsecd */
+	struct sadb_link *link; /* NULL: it does not run */
+	struct event *again;    /* the next try to connect */
+	bool said_waiting;
+	struct lending *lending; /* a restricted connection on its way */
+	/* where peers are */
+	struct search *searches;
+	unsigned int n_searches;
+	struct event *signals[5];
+	int status;
+	bool leave; /* SAs stay when it ends */
+};
+
+/* ------------------------------------------------------------------ parent.c */
+
+/* Reads config and credentials anew and applies what is different. 0 or -errno, after log lines:
+ * then nothing changes. */
+int parent_reload(struct parent *p);
+
+const struct conn *parent_conn(const struct parent *p, const char *name);
+
+/* ------------------------------------------------------------------ parent_load.c */
+
+/* Everything, to a child that has just begun. */
+void parent_load_all(struct parent *p);
+/* What differs between `old` and the config now. */
+void parent_load_changes(struct parent *p, const struct config *old);
+
+/* ------------------------------------------------------------------ parent_sadb.c */
+
+int parent_sadb_start(struct parent *p);
+void parent_sadb_stop(struct parent *p);
+/* Lends a new child what the old one had; also after the set of children has changed. */
+void parent_sadb_lend(struct parent *p);
+void parent_sadb_lend_sockets(struct parent *p);
+
+/* ------------------------------------------------------------------ parent_auth.c */
+
+void parent_auth(struct parent *p, const struct chan_auth *ask);
+
+/* ------------------------------------------------------------------ parent_paths.c */
+
+void parent_paths(struct parent *p, const struct chan_paths *ask);
+void parent_paths_resolved(struct parent *p, const struct chan_resolved *answer);
+/* The resolver has died: what it was asked gets no answer. */
+void parent_paths_fail(struct parent *p);
+void parent_paths_free(struct parent *p);
+
+#endif

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What the child is told of the config: connections, certificates, the key log. */
+#include "iked/parent_inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "iked/conn_pack.h"
+#include "lib/cleanup.h"
+
+static struct chan *child(const struct parent *p)
+{
+	return p->child_ready ? proc_chan(p->child) : NULL;
+}
+
+static void send_trust(const struct parent *p)
+{
+	chan_say(child(p), CHAN_TRUST_BEGIN, NULL, 0);
+	for (unsigned int i = 0; i < creds_cas(p->creds); i++) {
+		struct bytes ca = creds_ca(p->creds, i);
+
+		chan_say_blob(child(p), CHAN_CA, ca.data, ca.len);
+	}
+	for (unsigned int i = 0; i < creds_crls(p->creds); i++) {
+		const char *path = creds_crl(p->creds, i);
+		_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+		if (fd < 0)
+			log_error("%s: %s", path, strerror(errno));
+		else
+			chan_say(child(p), CHAN_CRL, &fd, 1);
+	}
+	chan_say(child(p), CHAN_TRUST_END, NULL, 0);
+}
+
+/* The certificates of the local end are those that are to be sent: the chain, as it was found. */
+static void use_chain(const struct parent *p, struct conn *conn,
+		      struct conn_blob blobs[CREDS_CHAIN_MAX])
+{
+	struct bytes chain[CREDS_CHAIN_MAX];
+	unsigned int n = creds_chain(p->creds, conn, chain);
+
+	if (conn->local.kind == CONN_AUTH_PUBKEY && !n)
+		log_error("%s: its local end has no certificate (certs): it cannot authenticate",
+			  conn->name);
+	else if (conn->local.kind == CONN_AUTH_PUBKEY && !creds_key(p->creds, chain[0]))
+		log_error("%s: no private key belongs to the certificate of its local end",
+			  conn->name);
+	for (unsigned int i = 0; i < n; i++)
+		blobs[i] = (struct conn_blob){.data = (__u8 *)chain[i].data, .len = chain[i].len};
+	conn->local.certs = (struct conn_blobs){.n = n, .blob = blobs};
+}
+
+static void send_conn(const struct parent *p, const struct conn *conn)
+{
+	struct conn_blob blobs[CREDS_CHAIN_MAX] = {0};
+	struct conn shown = *conn; /* nothing of it is owned */
+	_cleanup_close_ int fd = -1;
+
+	use_chain(p, &shown, blobs);
+	fd = conn_pack(&shown);
+	if (fd < 0)
+		log_error("%s cannot be given to the child: %s", conn->name, strerror(-fd));
+	else
+		chan_say(child(p), CHAN_CONN, &fd, 1);
+}
+
+/* ------------------------------------------------------------------ the key log */
+
+/* Only as a file of its own that nobody else reads: never by a link, never what others own. */
+static int open_keylog(const char *path)
+{
+	_cleanup_close_ int fd = open(
+		path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 077)
+		return -EPERM;
+	return take_fd(&fd);
+}
+
+static void send_keylog(const struct parent *p)
+{
+	const char *path = p->config->iked.save_keys;
+	_cleanup_close_ int fd = path[0] ? open_keylog(path) : -1;
+
+	if (path[0] && fd < 0)
+		log_error("save_keys = %s: %s: expected a file of root's with mode 0600, or none",
+			  path, strerror(-fd));
+	if (fd >= 0)
+		log_warn("KEYS OF IKE ARE WRITTEN to %s (iked { save_keys }): who reads it reads "
+			 "everything",
+			 path);
+	chan_say(child(p), CHAN_KEYLOG, &fd, fd >= 0 ? 1 : 0);
+}
+
+/* ------------------------------------------------------------------ all, or what differs */
+
+void parent_load_all(struct parent *p)
+{
+	if (!child(p))
+		return;
+	send_trust(p);
+	send_keylog(p);
+	for (unsigned int i = 0; i < p->config->n_conns; i++)
+		send_conn(p, &p->config->conns[i]);
+	for (unsigned int i = 0; i < p->config->n_conns; i++)
+		chan_say_name(child(p), CHAN_CONN_START, p->config->conns[i].name);
+}
+
+static const struct conn *find(const struct config *config, const char *name)
+{
+	for (unsigned int i = 0; i < config->n_conns; i++)
+		if (strcmp(config->conns[i].name, name) == 0)
+			return &config->conns[i];
+	return NULL;
+}
+
+static bool same(const struct conn *a, const struct conn *b)
+{
+	if (!conn_same(a, b) || a->n_children != b->n_children)
+		return false;
+	for (unsigned int i = 0; i < a->n_children; i++)
+		if (strcmp(a->children[i].name, b->children[i].name) != 0 ||
+		    !conn_child_same(&a->children[i], &b->children[i]))
+			return false;
+	return true;
+}
+
+void parent_load_changes(struct parent *p, const struct config *old)
+{
+	unsigned int added = 0, changed = 0, gone = 0;
+
+	for (unsigned int i = 0; i < old->n_conns; i++) {
+		if (find(p->config, old->conns[i].name))
+			continue;
+		log_info("reload: connection %s is gone", old->conns[i].name);
+		gone++;
+		if (child(p))
+			chan_say_name(child(p), CHAN_CONN_GONE, old->conns[i].name);
+	}
+	if (child(p)) {
+		send_trust(p);
+		send_keylog(p);
+	}
+	/* The list of children may be another one: what the child may speak for comes first. */
+	parent_sadb_lend(p);
+	for (unsigned int i = 0; i < p->config->n_conns; i++) {
+		const struct conn *conn = &p->config->conns[i], *was = find(old, conn->name);
+
+		if (was && same(was, conn)) {
+			/* The files that it names may have changed. */
+			if (child(p))
+				send_conn(p, conn);
+			continue;
+		}
+		log_info("reload: connection %s is %s", conn->name, was ? "changed" : "new");
+		added += !was;
+		changed += !!was;
+		if (child(p)) {
+			send_conn(p, conn);
+			chan_say_name(child(p), CHAN_CONN_START, conn->name);
+		}
+	}
+	log_info("reload: %u connections new, %u changed, %u gone, %u as they were", added, changed,
+		 gone, p->config->n_conns - added - changed);
+}

@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034,SC2154 # settings that the sourced files read
+# Two gateways, keyed by IKE with a preshared key: a packet that policy protects starts it (trap), both
+# children come up in one IKE SA, traffic flows both ways as ESP, over IPv4 and IPv6; a wrong key gives
+# nothing; an end tells the other side.
+#
+#	red-a --- gw-a ===[capture]=== gw-b --- red-b
+. "$(dirname "$0")/../lib/scenario.sh"
+. "$LIB/ike.sh"
+
+esp_out() { gw "$1" sa list --json | jq '[.[] | select(.direction == "out") | .packets] | add // 0'; }
+
+both_up() { [ "$(ike_sas a)" = 4 ] && [ "$(ike_sas b)" = 4 ]; }
+
+check "positive control: plaintext on the link is seen" capture_positive_control || exit 1
+capture_start "$WORK/psk.pcap" 0 || exit 1
+check "gateways and daemons come up" ike_up || exit 1
+check_eq "no SA before there is traffic" "$(ike_sas a)" 0
+check "the first packet starts it: IPv4" until_true 5 ping4 a 1
+check "IPv6, by a child of its own" until_true 5 ping6 a 1
+check "two children, an SA each way, on both sides" until_true 3 both_up
+check "and back" ping4 b 3
+check "both IPv6" ping6 b 3
+check_eq "one IKE SA: one IKE_SA_INIT was answered" \
+	"$(tshark -r "$WORK/psk.pcap" -Y 'isakmp.exchangetype == 34 && isakmp.flag_r == 1' 2>/dev/null | wc -l)" 1
+check_gt "it went as ESP" "$(esp_out a)" 5
+
+kill_and_wait()
+{
+	ike_stop a
+	until_true 10 gone
+}
+gone() { [ "$(ike_sas a)" = 0 ] && [ "$(ike_sas b)" = 0 ]; }
+check "an orderly end takes the SAs of both sides along" kill_and_wait
+ping4 a 2 >/dev/null 2>&1 && not_ok "traffic without an SA"
+check "the next one starts anew" ike_start a
+check "and the tunnel works" until_true 5 ping4 a 1
+
+kill_and_wait
+sed -i "s/secret = .*/secret = \"wrong\"/" "$WORK/gw-a.conf"
+check "gw-a with another key" ike_start a
+ping4 a 3 >/dev/null 2>&1 && not_ok "a wrong key carries traffic"
+check_eq "no SA by a wrong key" "$(ike_sas a)$(ike_sas b)" 00
+refused() { ike_said b 'pre-shared key is another' && ike_said a 'AUTHENTICATION_FAILED'; }
+check "both logs say so" until_true 3 refused
+
+check "capture: lost nothing" capture_stop
+capture_verdict -i
+check_eq "0 packets in the clear (of $VERDICT)" "$((CLEAR + MARKED))" 0
+check_eq "no nonce was used twice" "$REPEATED" 0
+malformed=$(tshark -r "$WORK/psk.pcap" -Y 'isakmp && _ws.malformed' 2>/dev/null | wc -l)
+check_eq "no message of ours is malformed to tshark" "$malformed" 0
