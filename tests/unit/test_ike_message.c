@@ -372,6 +372,33 @@ static void notify_data(void **state)
 	assert_int_equal(ike_notify_hashes(&n), 0);
 }
 
+/* RFC 7296 3.10.1: below 16384 it is an error, whether we know it or not. */
+static void errors(void **state)
+{
+	static const struct {
+		__u16 first, second, error;
+	} rows[] = {{16384, 16390, 0}, {16384, 14, 14}, {16383, 14, 16383}, {40000, 5000, 5000}};
+
+	for (int i = 0; i < 4; i++) {
+		struct ike_header h = ike_test_header(IKE_SA_INIT, IKE_FLAG_RESPONSE, 0);
+		struct ike_packets *packets;
+		struct ike_out m = {0};
+		struct ike_msg msg;
+
+		ike_out_open(&m, &h);
+		ike_out_status(&m, rows[i].first);
+		ike_out_status(&m, rows[i].second);
+		assert_int_equal(ike_out_plain(&m, &packets), 0);
+		assert_int_equal(ike_msg_parse(ike_packet(packets, 0), &msg, NULL), 0);
+		if (rows[i].error)
+			assert_int_equal(ike_msg_error(&msg)->type, rows[i].error);
+		else
+			assert_null(ike_msg_error(&msg));
+		free(packets);
+		ike_out_free(&m);
+	}
+}
+
 /* RFC 7296 2.23: SHA-1 of SPIs, address and port; the digest was computed by another hand (Python's
  * hashlib). */
 static void nat_hash(void **state)
@@ -498,6 +525,7 @@ int main(void)
 		cmocka_unit_test(bounded),
 		cmocka_unit_test(notify_data),
 		cmocka_unit_test(nat_hash),
+		cmocka_unit_test(errors),
 		cmocka_unit_test(sa_payload),
 		cmocka_unit_test(sa_payload_is_strict),
 		cmocka_unit_test(sa_payload_numbers),

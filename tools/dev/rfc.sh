@@ -21,7 +21,7 @@ for place in $(grep -o '`[^` ]*`' "$doc" | tr -d '`' | sort -u); do
 	[ "$name" != "$place" ] || name=''
 	file=${place%%:*}
 	case $file in
-	bpf/* | include/* | lib/* | loader/* | tools/* | worker/*) ;;
+	bpf/* | iked/* | include/* | lib/* | loader/* | tools/* | worker/*) ;;
 	unit/* | prog/*) file=tests/$file.c ;;
 	netns/* | interop/*) file=tests/$file.sh ;;
 	fuzz/*) file=tests/fuzz/fuzz_${file#fuzz/}.c ;;
