@@ -49,8 +49,8 @@ struct spd_walk {
 	struct xipsec_key key;
 	__u32 generation;
 	__u32 pos;      /* tables looked at so far */
-	__u32 bucket;   /* being looked at; with `from` above 0 or a chain to follow */
-	__u32 from;     /* slot to go on with; 0: the next bucket */
+	__u32 bucket;   /* being looked at */
+	__u32 tried;    /* priority of its last candidate that did not match; 0: the next bucket */
 	__u32 more;     /* bucket that the chain goes on with, 0: the next table */
 	__u32 finger;   /* of the key in this table */
 	__u32 priority; /* of the first certain rule so far */
@@ -60,6 +60,7 @@ struct spd_walk {
 	__u32 maybe_priority;
 	__u32 maybe_said;
 	__u32 other_priority;
+	__u32 skip; /* the filter says that there is nothing in this table */
 	__u32 ended;
 };
 
@@ -132,6 +133,15 @@ static __always_inline void spd_candidate(struct spd_walk *walk, __u64 slot)
 	walk->rule = number;
 }
 
+/* 0: no entry has this hash. */
+static __always_inline int spd_filter_has(const struct spd_walk *walk, __u64 hash)
+{
+	struct xipsec_filter_bit at = xipsec_filter_bit(walk->head, hash);
+	const __u64 *word = bpf_map_lookup_elem(walk->buckets, &at.bucket);
+
+	return !word || (word[at.word & 7] & at.bit);
+}
+
 /* The bucket to look at next; 1: the search is over. */
 static __always_inline int spd_advance(struct spd_walk *walk)
 {
@@ -156,37 +166,38 @@ static __always_inline int spd_advance(struct spd_walk *walk)
 	hash = xipsec_key_hash(table, &walk->key, walk->flow->family == XIPSEC_FAMILY_IP6);
 	walk->finger = xipsec_hash_finger(hash);
 	walk->bucket = xipsec_hash_bucket(hash, walk->head->bucket_mask);
+	walk->skip = !spd_filter_has(walk, hash);
 	return 0;
 }
 
-/* One bucket, as far as its first candidate, or one candidate more of it; 1 ends the walk. Called
- * by bpf_loop(). */
+/* One candidate of a bucket, the earliest first, or the way to the next bucket; 1 ends the walk.
+ * Called by bpf_loop(). */
 static int spd_step(__u32 index, struct spd_walk *walk)
 {
 	const struct xipsec_spd_bucket *bucket;
-	__u32 from = walk->from, best = walk->priority - 1, finger = walk->finger;
-	__u32 next = 0;
+	__u32 tried = walk->tried, best = walk->priority, finger;
 	__u64 found = 0;
 
-	if (!from && spd_advance(walk))
+	if (!tried && spd_advance(walk))
 		return 1;
+	if (walk->skip)
+		return 0;
 	finger = walk->finger;
 	bucket = bpf_map_lookup_elem(walk->buckets, &walk->bucket);
 	if (!bucket)
 		return 1;
-		/* The first slot from `from` on with this fingerprint and an earlier rule than was
-		 * found. */
 #pragma clang loop unroll(full)
-	for (__u32 i = XIPSEC_BUCKET_SLOTS; i-- > 0;) {
+	for (__u32 i = 0; i < XIPSEC_BUCKET_SLOTS; i++) {
 		__u64 slot = bucket->slot[i];
+		__u32 priority = slot >> 32;
 
-		if (((__u32)slot >> 20) == finger && (__u32)(slot >> 32) - 1 < best && i >= from) {
+		if (((__u32)slot >> 20) == finger && priority > tried && priority < best) {
 			found = slot;
-			next = i + 1;
+			best = priority;
 		}
 	}
-	walk->from = next;
-	if (!next) {
+	walk->tried = found >> 32;
+	if (!found) {
 		walk->more = bucket->more;
 		return 0;
 	}
@@ -243,7 +254,7 @@ static __always_inline int spd_walk_start(struct spd_walk *walk, const struct xi
 	walk->list = &head->list[list];
 	walk->pos = zero;
 	walk->bucket = zero;
-	walk->from = zero;
+	walk->tried = zero;
 	walk->more = zero;
 	walk->finger = zero;
 	walk->priority = ~zero;
@@ -252,6 +263,7 @@ static __always_inline int spd_walk_start(struct spd_walk *walk, const struct xi
 	walk->maybe_priority = ~zero;
 	walk->maybe_said = zero;
 	walk->other_priority = ~zero;
+	walk->skip = zero;
 	walk->ended = zero;
 	xipsec_key_of(walk->flow, &walk->key);
 	return walk->buckets && walk->rules ? 0 : -1;

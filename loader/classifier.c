@@ -25,7 +25,7 @@ struct classifier_size classifier_size(const struct xipsec_spd_rule *rule, __u32
 	for (__u32 i = 0; i < n; i++)
 		entries += !rule[i].sel.any_proto;
 	size.hashed = power_above((entries / 4) << attempt);
-	size.buckets = size.hashed + (size.hashed / 4 << attempt) + 64;
+	size.buckets = size.hashed + size.hashed / 8 + (size.hashed / 4 << attempt) + 64;
 	size.rules = n + n / 4 + 256;
 	if (size.rules > XIPSEC_RULES_LIMIT)
 		size.rules = XIPSEC_RULES_LIMIT;
@@ -36,7 +36,9 @@ void classifier_init(struct classifier *c, const struct classifier_size *size)
 {
 	c->head->n_buckets = size->buckets;
 	c->head->bucket_mask = size->hashed - 1;
-	c->head->buckets_used = size->hashed;
+	c->head->filter_at = size->hashed;
+	c->head->filter_mask = size->hashed * 64 - 1;
+	c->head->buckets_used = size->hashed + size->hashed / 8;
 	c->head->max_rules = size->rules;
 	c->free_from = 0;
 }
@@ -212,6 +214,15 @@ static __u32 slots_count(const struct classifier *c, __u64 hash)
 	return n;
 }
 
+/* Bits are never cleared: one too many costs a search a bucket. */
+static void filter_set(struct classifier *c, __u64 hash)
+{
+	struct xipsec_filter_bit at = xipsec_filter_bit(c->head, hash);
+	__u64 *word = (__u64 *)&c->bucket[at.bucket] + at.word;
+
+	__atomic_store_n(word, *word | at.bit, __ATOMIC_RELEASE);
+}
+
 /* 0, -ENOSPC, -E2BIG. */
 static int slot_put(struct classifier *c, __u64 hash, __u32 priority, __u32 number)
 {
@@ -219,6 +230,7 @@ static int slot_put(struct classifier *c, __u64 hash, __u32 priority, __u32 numb
 	__u64 slot = xipsec_slot(priority, xipsec_hash_finger(hash), number);
 	struct xipsec_spd_bucket *bucket, *fresh;
 
+	filter_set(c, hash);
 	for (;;) {
 		bucket = &c->bucket[at];
 		for (unsigned int i = 0; i < XIPSEC_BUCKET_SLOTS; i++) {
@@ -310,7 +322,7 @@ static __u32 crowd(__u32 n_tables, const struct xipsec_spd_table *table)
 		return 8;
 	if (bits < 16)
 		return 1; /* nearly every packet would meet it */
-	return n_tables < 8 ? 1 : n_tables < 16 ? 2 : n_tables < 32 ? 4 : 8;
+	return n_tables < 16 ? 1 : n_tables < 48 ? 2 : n_tables < 96 ? 4 : 8;
 }
 
 static __u8 step_down(__u8 bits, const __u8 *steps, unsigned int n)
@@ -661,6 +673,32 @@ void classifier_forget(struct classifier *c, __u32 number)
 	memset(rule, 0, sizeof(*rule));
 	if (number < c->free_from)
 		c->free_from = number;
+}
+
+void classifier_candidates(const struct classifier *c, const struct xipsec_flow *flow,
+			   void (*visit)(void *arg, __u32 number), void *arg)
+{
+	const struct xipsec_spd_list *list =
+		&c->head->list[xipsec_spd_list_of(flow->dir, flow->family, XIPSEC_VIEW_WHOLE)];
+	struct xipsec_key key;
+
+	xipsec_key_of(flow, &key);
+	for (__u32 i = 0; i < list->n; i++) {
+		__u64 hash = xipsec_key_hash(&c->head->table[list->entry[i].table], &key,
+					     flow->family == XIPSEC_FAMILY_IP6);
+		__u32 at = xipsec_hash_bucket(hash, c->head->bucket_mask);
+
+		do {
+			const struct xipsec_spd_bucket *bucket = &c->bucket[at];
+
+			for (unsigned int k = 0; k < XIPSEC_BUCKET_SLOTS; k++)
+				if (bucket->slot[k] &&
+				    (__u32)bucket->slot[k] >> 20 == xipsec_hash_finger(hash))
+					visit(arg,
+					      (__u32)bucket->slot[k] & (XIPSEC_RULES_LIMIT - 1));
+			at = bucket->more;
+		} while (at);
+	}
 }
 
 bool classifier_lives(const struct xipsec_spd_rule *rule, __u32 generation)

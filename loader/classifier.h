@@ -26,7 +26,7 @@ struct classifier {
 /* Entries of the two arrays that `n` rules are likely to need, with room for a quarter more.
  * `attempt`: 0, and one more each time that it was not enough. */
 struct classifier_size {
-	__u32 hashed; /* a power of 2 */
+	__u32 hashed; /* a power of 2; the filter has 64 bits for each */
 	__u32 buckets;
 	__u32 rules;
 };
@@ -57,6 +57,11 @@ void classifier_publish(struct classifier *c, __u32 generation);
 
 /* Takes a rule that nobody can see any more out of all tables; its place is free. */
 void classifier_forget(struct classifier *c, __u32 number);
+
+/* Calls `visit` with each rule that a search for this flow, which hides nothing, could propose:
+ * those that match, except rules that an earlier one shadows, and some that do not. */
+void classifier_candidates(const struct classifier *c, const struct xipsec_flow *flow,
+			   void (*visit)(void *arg, __u32 number), void *arg);
 
 /* Part of the SPD of that generation? */
 bool classifier_lives(const struct xipsec_spd_rule *rule, __u32 generation);

@@ -127,6 +127,9 @@ struct xipsec_spd {
 	__u32 rules_end;   /* no rule has this number or a higher one */
 	__u32 n_tables;
 	__u32 n_changes; /* ever logged: the next goes to n_changes % XIPSEC_CHANGES */
+	/* A bit for each hash that any entry has, among the buckets: see xipsec_filter_word(). */
+	__u32 filter_at;   /* first bucket of it */
+	__u32 filter_mask; /* its bits, less one; a power of 2 */
 	/* the writer's own */
 	__u32 n_buckets;    /* entries of spd_buckets */
 	__u32 buckets_used; /* of those; behind bucket_mask stand the chained ones */
@@ -212,6 +215,23 @@ static inline __attribute__((always_inline)) __u32 xipsec_hash_bucket(__u64 hash
 static inline __attribute__((always_inline)) __u32 xipsec_hash_finger(__u64 hash)
 {
 	return (__u32)(hash >> 28) & 0xfff;
+}
+
+/* Most probes find nothing; this tells so from memory that fits a cache: the word of 64 bits, as
+ * number of a bucket and place in it, and the bit of a hash. */
+struct xipsec_filter_bit {
+	__u32 bucket;
+	__u32 word;
+	__u64 bit;
+};
+
+static inline __attribute__((always_inline)) struct xipsec_filter_bit xipsec_filter_bit(
+	const struct xipsec_spd *head, __u64 hash)
+{
+	__u32 at = (__u32)(hash >> 24) & head->filter_mask;
+
+	return (struct xipsec_filter_bit){head->filter_at + (at >> 9), at >> 6 & 7,
+					  1ULL << (at & 63)};
 }
 
 static inline __attribute__((always_inline)) __u64 xipsec_slot(__u32 priority, __u32 finger,

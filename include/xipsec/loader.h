@@ -124,6 +124,25 @@ struct loader_policy {
 	char (*child)[XIPSEC_NAME_LEN]; /* XIPSEC_CHILDREN_MAX names by id */
 };
 
+/* Rule `rule` stands behind rule `by`, counted from 0 in the order of the config. */
+struct loader_overlap {
+	__u32 rule, by;
+	__u32 line, by_line;
+	const char *policy, *by_policy;
+	__u32 never; /* `by` takes all of it: it can never match. Else only a part */
+	__u32 same;  /* both do the same with a packet */
+};
+
+/* More rules are not compared pair by pair: only those that never match are found then. */
+#define LOADER_OVERLAPS_MAX 4096
+
+typedef void (*loader_overlap_fn)(void *arg, const struct loader_overlap *overlap);
+
+/* Calls `fn` for each rule of the config that can never match because of one earlier rule, and for
+ * each of which an earlier one takes a part and does something else with it: the first such. Reads
+ * no kernel. 0 or -errno. */
+int loader_policy_check(const struct config *config, loader_overlap_fn fn, void *arg);
+
 /* The policies in force, read from the kernel. Caller ends it with loader_policy_free(). */
 int loader_policy(const struct config *config, struct loader_policy **out);
 void loader_policy_free(struct loader_policy *policy);

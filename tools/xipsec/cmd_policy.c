@@ -239,17 +239,59 @@ static void print_text(const struct loader_policy *policy)
 	}
 }
 
+/* ------------------------------------------------------------------ check */
+
+static void print_overlap(void *arg, const struct loader_overlap *overlap)
+{
+	unsigned int *never = arg;
+
+	printf("rule %u (%s, line %u) ", overlap->rule, overlap->policy, overlap->line);
+	if (overlap->never)
+		printf("can never match, because of rule %u (%s, line %u)%s\n", overlap->by,
+		       overlap->by_policy, overlap->by_line,
+		       overlap->same ? ", which does the same" : "");
+	else
+		printf("matches less than it says: rule %u (%s, line %u) comes first and does "
+		       "something else\n",
+		       overlap->by, overlap->by_policy, overlap->by_line);
+	*never += overlap->never;
+}
+
+static int check(const char *path)
+{
+	_cleanup_config_ struct config *config = NULL;
+	unsigned int never = 0, n = 0;
+	int err = config_load(path, &config, stderr);
+
+	if (!err)
+		err = loader_policy_check(config, print_overlap, &never);
+	if (err) {
+		log_error("policy check: %s: %s", path, strerror(-err));
+		return EXIT_CONFIG;
+	}
+	for (unsigned int i = 0; i < config->n_policies; i++)
+		n += config->policies[i].n_rules;
+	if (n > LOADER_OVERLAPS_MAX)
+		printf("more than %u rules: what overlaps in part was not looked for\n",
+		       LOADER_OVERLAPS_MAX);
+	printf("%s: %u of %u rules can never match\n", path, never, n);
+	return never ? EXIT_FAILED : EXIT_OK;
+}
+
 static int run(const struct global_options *opts, int argc, char **argv)
 {
 	_cleanup_config_ struct config *config = NULL;
 	struct loader_policy *policy = NULL;
 	bool json = argc == 2 && !strcmp(argv[1], "--json");
+	const char *path = opts->config_path ? opts->config_path : CONFIG_DEFAULT_PATH;
 
+	if (argc > 1 && argc < 4 && !strcmp(argv[1], "check"))
+		return check(argc == 3 ? argv[2] : path);
 	if (argc > 1 && !json) {
-		log_error("policy: %s is not known; expected --json", argv[1]);
+		log_error("policy: %s is not known; expected check or --json", argv[1]);
 		return EXIT_USAGE;
 	}
-	config = config_paths(opts->config_path ? opts->config_path : CONFIG_DEFAULT_PATH);
+	config = config_paths(path);
 	if (!config || loader_policy(config, &policy))
 		return EXIT_FAILED;
 	if (json)
@@ -262,13 +304,16 @@ static int run(const struct global_options *opts, int argc, char **argv)
 
 const struct command cmd_policy = {
 	.name = "policy",
-	.args = "[--json]",
+	.args = "[--json] | check [FILE]",
 	.summary = "the policies in force, in order, with their hits",
 	.details = "Read from the kernel, not from the config. Built-in passes stand first. Hits\n"
 		   "count since the last reload.\n"
 		   "\n"
-		   "  --json  one object, names as in docs/json.md\n"
+		   "  --json        one object, names as in docs/json.md\n"
+		   "  check [FILE]  says which rules of a config can never match, and which an\n"
+		   "                earlier rule with another action cuts short\n"
 		   "\n"
-		   "Exit: 0, 1 nothing is attached or reading failed, 2 usage.\n",
+		   "Exit: 0, 1 nothing is attached, reading failed or a rule can never match,\n"
+		   "2 usage, 3 FILE has errors.\n",
 	.run = run,
 };

@@ -81,7 +81,7 @@ _xipsec()
 	attach) words="$(_xipsec_interfaces) --role --all --confirm --upgrade --generic --dispatcher --no-dispatcher" ;;
 	detach) words="$(_xipsec_interfaces) --all" ;;
 	status) words='--json --all' ;;
-	policy) words='--json' ;;
+	policy) words='check --json' ;;
 	conn | log) words='--json' ;;
 	up) words="$(_xipsec_conns "$config") --timeout --quiet" ;;
 	down) words="$(_xipsec_conns "$config") --timeout --force --quiet" ;;
