@@ -128,7 +128,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TESTLIB_OBJS) $(BUILD)/libworke
 $(filter $(BUILD)/tests/unit/test_engine%,$(UNIT)): $(BUILD)/tests/unit/ike_sim.o
 $(BUILD)/tests/prog/%: $(BUILD)/tests/prog/%.o $(TESTLIB_OBJS) $(BUILD)/libloader.a $(BUILD)/libxipsec.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_TEST) -o $@
-$(addsuffix .o,$(PROG)): | $(SKELS)
+$(addsuffix .o,$(PROG) $(BUILD)/tests/prog/bench_spd): | $(SKELS)
 unit-build: $(UNIT)
 prog-build: $(PROG)
 

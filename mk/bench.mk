@@ -32,7 +32,8 @@ $(BENCH_NULL)/%: $(BUILD)/%
 	@mkdir -p $(@D)
 	@cp -f $< $@
 
-bench-build: all $(BUILD)/bench/xipsec-bench $(BUILD)/bench/xipsec-bench-esp $(BENCH_NULL)/xipsec-worker $(BENCH_NULL)/xipsecd
+bench-build: all $(BUILD)/bench/xipsec-bench $(BUILD)/bench/xipsec-bench-esp $(BENCH_NULL)/xipsec-worker $(BENCH_NULL)/xipsecd \
+	     $(BUILD)/tests/prog/bench_spd
 bench:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory bench-build && BUILD='$(BUILD)' tools/bench/bench.sh; \

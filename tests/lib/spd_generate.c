@@ -2,6 +2,7 @@
 #include "tests/lib/spd_generate.h"
 
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *const spd_shape_name[SHAPE_COUNT] = {"acl",    "fw",    "chain", "mesh",
@@ -266,6 +267,37 @@ static void rule_bits(__u64 *seed, struct xipsec_spd_rule *rule)
 	}
 }
 
+static int by_priority(const void *a, const void *b)
+{
+	const struct xipsec_spd_rule *x = a, *y = b;
+
+	if (x->priority != y->priority)
+		return x->priority < y->priority ? -1 : 1;
+	return x->line < y->line ? -1 : x->line > y->line;
+}
+
+/* People write the narrow before the wide, roughly. */
+static void narrow_first(__u64 *seed, struct xipsec_spd_rule *rule, __u32 n)
+{
+	for (__u32 i = 0; i < n; i++) {
+		const struct xipsec_selector *sel = &rule[i].sel;
+		__u32 bits = sel->any_proto ? 0 : 8;
+
+		for (unsigned int k = 0; k < 4; k++)
+			bits += (__u32)(__builtin_popcount(sel->local_mask.word[k]) +
+					__builtin_popcount(sel->remote_mask.word[k]));
+		if (sel->family == XIPSEC_FAMILY_IP6)
+			bits /= 2;
+		bits += sel->remote_port_lo == sel->remote_port_hi ? 8 : 0;
+		rule[i].priority = 100 - bits + below(seed, 16);
+	}
+	qsort(rule, n, sizeof(*rule), by_priority);
+	for (__u32 i = 0; i < n; i++) {
+		rule[i].priority = 0;
+		rule[i].line = i + 1;
+	}
+}
+
 void spd_generate(enum spd_shape shape, __u64 *seed, struct xipsec_spd_rule *rule, __u32 n)
 {
 	for (__u32 i = 0; i < n; i++) {
@@ -278,6 +310,8 @@ void spd_generate(enum spd_shape shape, __u64 *seed, struct xipsec_spd_rule *rul
 		default: rule_classbench(seed, shape, n, &rule[i]);
 		}
 	}
+	if (shape == SHAPE_ACL || shape == SHAPE_FW || shape == SHAPE_CHAIN)
+		narrow_first(seed, rule, n);
 }
 
 /* ------------------------------------------------------------------ packets */

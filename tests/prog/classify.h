@@ -39,7 +39,9 @@ static inline void classify_fail(const char *what)
 	exit(1);
 }
 
-static inline void classify_load(struct classify *c, __u32 flows, __u32 empty)
+enum classify_how { CLASSIFY_CACHED, CLASSIFY_TABLES, CLASSIFY_NOTHING };
+
+static inline void classify_load(struct classify *c, __u32 flows, enum classify_how how)
 {
 	size_t size, stride;
 
@@ -48,7 +50,8 @@ static inline void classify_load(struct classify *c, __u32 flows, __u32 empty)
 	if (!c->skel)
 		classify_fail("open");
 	c->skel->rodata->opt_flows = flows;
-	c->skel->rodata->opt_empty = empty;
+	c->skel->rodata->opt_empty = how == CLASSIFY_NOTHING;
+	c->skel->rodata->opt_no_cache = how == CLASSIFY_TABLES;
 	if (classify_bpf__load(c->skel))
 		classify_fail("the program does not load (run as root)");
 	c->dp.globals = bpf_map__fd(c->skel->maps.globals);

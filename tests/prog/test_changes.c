@@ -40,7 +40,7 @@ static int setup(void **state)
 
 	seed = text ? strtoull(text, NULL, 0) : (__u64)time(NULL);
 	print_message("  XIPSEC_SEED=%llu\n", (unsigned long long)seed);
-	classify_load(&c, FLOWS, 0);
+	classify_load(&c, FLOWS, CLASSIFY_CACHED);
 	return 0;
 }
 
@@ -284,7 +284,7 @@ static void judge_all(void)
 		last = watcher.seen[i].found.generation;
 	}
 	print_message("  %zu packets saw %u generations\n", watcher.n, generations);
-	assert_true(watcher.n > FLOWS && generations > 100);
+	assert_true(watcher.n > FLOWS && generations > (getenv("XIPSEC_SLOW") ? 10 : 100));
 }
 
 /* Another SPD altogether, as a reload brings it. */

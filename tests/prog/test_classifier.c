@@ -49,7 +49,7 @@ static int setup(void **state)
 	wanted = number_of("XIPSEC_COMPARE", getenv("XIPSEC_SLOW") ? 20000 : 500000);
 	seed = number_of("XIPSEC_SEED", (__u64)time(NULL));
 	print_message("  XIPSEC_SEED=%llu\n", (unsigned long long)seed);
-	classify_load(&c, CLASSIFY_FLOWS, 0);
+	classify_load(&c, CLASSIFY_FLOWS, CLASSIFY_CACHED);
 	return 0;
 }
 

@@ -44,7 +44,7 @@ static int setup(void **state)
 	CPU_ZERO(&one);
 	CPU_SET(0, &one);
 	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0); /* a CPU, a cache */
-	classify_load(&c, CLASSIFY_FLOWS, 0);
+	classify_load(&c, CLASSIFY_FLOWS, CLASSIFY_CACHED);
 	for (__u32 i = 0; i < RULES; i++)
 		rule_net(&rule[i], 0x0a000000 + (i << 16),
 			 i == 2 ? XIPSEC_ACTION_DISCARD : XIPSEC_ACTION_BYPASS);

@@ -188,5 +188,8 @@ printf '%-20s %7s %7s %6s  %7s %6s %6s\n' '' Mpps other ratio 'CPU ns' other rat
 } >"$WORK/rows" || fail 'no report: a turn gave no number'
 printf '\n%-38s %7s %7s %6s   ns a packet, one core, memory to memory\n' '' ESP bare ratio >&2
 taskset -c $WORKER_CORE "$BENCH-esp" >"$WORK/esp-rows" || fail 'ESP in memory'
-jq -s '.[:-1] + .[-1]' "$WORK/rows" "$WORK/esp-rows" >"$BUILD/bench/report.json" || fail 'no report'
+echo >&2
+echo '# The classifier, ns above an empty program (docs/performance.md)' >&2
+taskset -c $WORKER_CORE "$BUILD/tests/prog/bench_spd" >"$WORK/spd-rows" || fail 'the classifier'
+jq -s '.[0] + .[1] + .[2]' <(jq -s . "$WORK/rows") "$WORK/esp-rows" <(jq -s . "$WORK/spd-rows") >"$BUILD/bench/report.json" || fail 'no report'
 echo "# written: $BUILD/bench/report.json" >&2
