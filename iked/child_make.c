@@ -335,10 +335,10 @@ static int answer_ke(struct xchg *x, const struct ike_msg *msg)
 	return err ? err : nonce_set(&x->nonce_i, msg->nonce);
 }
 
-static int make_child(struct xchg *x, const struct ike_msg *msg, const struct conn_child *cfg,
-		      bool transport, struct work *w)
+static int make_child(struct xchg *x, const struct ike_msg *msg, struct ike_conn *conn,
+		      const struct conn_child *cfg, bool transport, struct work *w)
 {
-	int err = child_new(x->ike, x->ike->conn, cfg, &x->child);
+	int err = child_new(x->ike, conn, cfg, &x->child);
 
 	if (!err)
 		err = describe_child(x, &w->chosen,
@@ -362,9 +362,10 @@ static int make_child(struct xchg *x, const struct ike_msg *msg, const struct co
 	return 0;
 }
 
-static int choose(struct xchg *x, const struct ike_msg *msg, const struct conn_child *cfg,
+static int choose(struct xchg *x, const struct ike_msg *msg, const struct child_sa *old,
 		  struct work *w, struct refusal *why)
 {
+	const struct conn_child *only = old ? old->cfg : NULL, *cfg;
 	bool transport = ike_msg_notify(msg, IKE_N_USE_TRANSPORT_MODE);
 	struct proposal_choice how = {.ke_group = msg->ke.group, .no_ke = x->initial};
 	struct ike_fault fault = {0};
@@ -377,8 +378,6 @@ static int choose(struct xchg *x, const struct ike_msg *msg, const struct conn_c
 		return refuse_internal(x, -EBADMSG, why);
 	through_nat(x->ike, transport ? XIPSEC_MODE_TRANSPORT : XIPSEC_MODE_TUNNEL, &w->ts_local,
 		    &w->ts_remote);
-	const struct conn_child *only = cfg;
-
 	cfg = choose_cfg(x, only, transport, w);
 	/* What would be transport mode is tunnel mode if only that fits (1.3.1: the responder
 	 * declines by silence). */
@@ -397,15 +396,15 @@ static int choose(struct xchg *x, const struct ike_msg *msg, const struct conn_c
 		why->group = htons(proposal_id(&w->chosen, TRANSFORM_KE));
 		return -EACCES;
 	}
-	err = make_child(x, msg, cfg, transport, w);
+	err = make_child(x, msg, old ? old->conn : x->ike->conn, cfg, transport, w);
 	return err ? refuse_internal(x, err, why) : 0;
 }
 
-int child_choose(struct xchg *x, const struct ike_msg *msg, const struct conn_child *cfg,
+int child_choose(struct xchg *x, const struct ike_msg *msg, const struct child_sa *old,
 		 struct refusal *why)
 {
 	_cleanup_free_ struct work *w = calloc(1, sizeof(*w));
-	int err = w ? choose(x, msg, cfg, w, why) : refuse_internal(x, -ENOMEM, why);
+	int err = w ? choose(x, msg, old, w, why) : refuse_internal(x, -ENOMEM, why);
 
 	if (err && x->child) {
 		child_free(x->child, true);

@@ -22,9 +22,11 @@ int child_offer(struct xchg *x, struct ike_conn *conn, const struct conn_child *
  * offered, or cannot be read (logged). */
 int child_take(struct xchg *x, const struct ike_msg *msg);
 
-/* Responder: one of the connection's children (`cfg` NULL) or that one, an algorithm, selectors,
- * and keys; x->child is made. 0; -EACCES: `why` says what answers it (logged). */
-int child_choose(struct xchg *x, const struct ike_msg *msg, const struct conn_child *cfg,
+/* Responder: one of the connection's children, or that of `old`, which it rekeys (NULL: none); an
+ * algorithm, selectors, and keys; x->child is made. 0; -EACCES: `why` says what answers it
+ * (logged).
+ */
+int child_choose(struct xchg *x, const struct ike_msg *msg, const struct child_sa *old,
 		 struct refusal *why);
 /* Responder: the payloads that say what was chosen. */
 void child_answer(struct xchg *x);

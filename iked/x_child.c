@@ -374,7 +374,7 @@ void x_child_request(struct xchg *x, const struct ike_msg *msg)
 		xchg_open(x);
 		ike_out_notify(&x->out, n->protocol, n->spi, IKE_N_CHILD_SA_NOT_FOUND, BYTES_NONE);
 		xchg_respond(x);
-	} else if (child_choose(x, msg, old ? old->cfg : NULL, &why)) {
+	} else if (child_choose(x, msg, old, &why)) {
 		refuse(x, &why);
 	} else {
 		x->rekeys = old ? old->id : 0;

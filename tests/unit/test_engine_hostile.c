@@ -246,7 +246,7 @@ static void test_flood(void **state)
 	assert_true(sim_ike(&sim->side[0])->since < 1000 + HALFOPEN_MS + 6000);
 	assert_in_range(engine->halfopen.n, 1, HALFOPEN_COOKIES);
 	assert_true(engine->counter[ENGINE_COOKIE_SENT] > 90000);
-	assert_in_range(most - before, 1, 4 << 20);
+	assert_in_range(most - before, 0, 4 << 20);
 	sim_run(sim, HALFOPEN_MS + 1000);
 	assert_int_equal(engine->halfopen.n, 0);
 	unharmed(sim);
