@@ -24,7 +24,8 @@
 #define IKE_AUTH_MAX     2048  /* octets of AUTH data of ours */
 #define FRAGMENT_LEN     1228  /* of an IKE message: 1280 less IPv6, UDP and the non-ESP marker */
 
-#define INIT_RETRIES_MAX 5 /* answers COOKIE or INVALID_KE_PAYLOAD to one IKE_SA_INIT of ours */
+#define INIT_CONNS_MAX   64 /* connections whose proposals one IKE_SA_INIT makes us read */
+#define INIT_RETRIES_MAX 5  /* answers COOKIE or INVALID_KE_PAYLOAD to one IKE_SA_INIT of ours */
 
 /* Answers to what nobody proved to have sent: so many at once, then one each ERRORS_MS. */
 #define ERRORS_BURST 64

@@ -113,7 +113,8 @@ void engine_sa_mapping(struct engine *engine, const char *sa, const struct xipse
 void engine_spi_unknown(struct engine *engine, const struct xipsec_addr *remote, __u8 family,
 			__be32 spi);
 /* xipsecd has a new epoch: every SA there is gone. All children are made anew (CREATE_CHILD_SA)
- * and the old ones deleted; keys are never installed twice. */
+ * and the old ones deleted; keys are never installed twice. What was asked of the old one and not
+ * answered is answered with an error before this. */
 void engine_sadb_lost(struct engine *engine);
 
 /* ------------------------------------------------------------------ answers */

@@ -335,32 +335,10 @@ static int hosts_say(const struct conn_hosts *hosts, const struct xipsec_addr *a
 	return best;
 }
 
-static int conn_says(const struct ike_conn *conn, const struct ike_path *path)
+int ike_conn_says(const struct ike_conn *conn, const struct ike_path *path)
 {
 	int local = hosts_say(&conn->model.local_addrs, &path->local, path->family);
 	int remote = hosts_say(&conn->model.remote_addrs, &path->remote, path->family);
 
 	return local && remote ? 4 * remote + local : 0;
-}
-
-struct ike_conn *ike_conn_match(const struct engine *engine, const struct ike_path *path,
-				const struct ike_conn *after)
-{
-	int limit = after ? conn_says(after, path) : 1 << 30, best_says = 0;
-	struct ike_conn *best = NULL;
-	bool behind = false;
-
-	for (struct ike_conn *conn = engine->conns; conn; conn = conn->next) {
-		int says = conn_says(conn, path);
-
-		if (conn == after) {
-			behind = true;
-			continue;
-		}
-		if (says > limit || (says == limit && !behind) || says <= best_says)
-			continue;
-		best = conn;
-		best_says = says;
-	}
-	return best;
 }

@@ -50,10 +50,10 @@ void ike_child_ts(const struct conn_child *child, const struct ike_path *path,
 		  struct ts_list *local, struct ts_list *remote);
 
 /*
- * Which connection may a peer at that path use? The one whose addresses say the most about it; with
- * `after` the next best of the same kind (NULL: none). Of equals in the order of loading.
+ * How much do a connection's addresses say of a peer at that path? 0: it is not for it; else the
+ * more, the more exact they are, the peer's before ours. Below IKE_CONN_SAYS.
  */
-struct ike_conn *ike_conn_match(const struct engine *engine, const struct ike_path *path,
-				const struct ike_conn *after);
+#define IKE_CONN_SAYS 16
+int ike_conn_says(const struct ike_conn *conn, const struct ike_path *path);
 
 #endif

@@ -56,20 +56,23 @@ static int says_of(const struct ike_conn *conn, const struct ike_path *path,
 	return conn->remote_id ? ident_match(conn->remote_id, id_i) : 1;
 }
 
+/* One walk: identities count first, then addresses, then the order of loading. */
 struct ike_conn *peer_auth_choose(const struct ike_sa *ike, const struct ident *id_i,
 				  const struct ident *id_r, __u8 method)
 {
-	struct ike_conn *conn = NULL, *best = NULL;
+	struct ike_conn *best = NULL;
 	int best_says = 0;
 
-	while ((conn = ike_conn_match(ike->engine, &ike->path, conn))) {
-		int says = says_of(conn, &ike->path, id_i, id_r);
+	for (struct ike_conn *conn = ike->engine->conns; conn; conn = conn->next) {
+		int addrs = ike_conn_says(conn, &ike->path), says;
 
-		if (says <= best_says || !kind_fits(&conn->model.remote, method) ||
-		    !suite_fits(conn, &ike->suite))
+		if (!addrs || !kind_fits(&conn->model.remote, method))
+			continue;
+		says = says_of(conn, &ike->path, id_i, id_r) * IKE_CONN_SAYS;
+		if (!says || says + addrs <= best_says || !suite_fits(conn, &ike->suite))
 			continue;
 		best = conn;
-		best_says = says;
+		best_says = says + addrs;
 	}
 	return best;
 }

@@ -357,15 +357,61 @@ static int admit(struct engine *engine, const struct ike_path *path, const struc
 	return -EAGAIN;
 }
 
+static void refuse_proposals(struct engine *engine, const struct ike_path *path,
+			     const struct ike_msg *msg, const struct proposals *ours,
+			     const struct proposals *theirs)
+{
+	char text[2][512];
+
+	if (!engine_error_allowed(engine))
+		return;
+	proposals_print(theirs, text[0], sizeof(text[0]));
+	proposals_print(ours, text[1], sizeof(text[1]));
+	if (ours->n)
+		engine_log(
+			engine, path, LOG_LEVEL_WARN,
+			"we refuse its IKE_SA_INIT: no proposal chosen; it offers %s; we take %s",
+			text[0], text[1]);
+	else
+		engine_log(engine, path, LOG_LEVEL_WARN,
+			   "we refuse its IKE_SA_INIT: no connection is for that address");
+	reply(engine, path, msg, IKE_N_NO_PROPOSAL_CHOSEN, BYTES_NONE);
+}
+
+/* Of those whose proposals fit the one whose addresses say most. A stranger makes us look into so
+ * many at the most. */
+static struct ike_conn *best_of(struct engine *engine, const struct ike_path *path,
+				const struct ike_msg *msg, struct proposals *list,
+				struct proposal *chosen)
+{
+	struct proposal_choice how = {.ke_group = msg->ke.group};
+	struct ike_conn *best = NULL;
+	unsigned int tries = 0;
+	int best_says = 0;
+
+	for (struct ike_conn *conn = engine->conns; conn; conn = conn->next) {
+		int says = ike_conn_says(conn, path);
+
+		if (says <= best_says)
+			continue;
+		if (++tries > INIT_CONNS_MAX)
+			break;
+		ike_conn_proposals(conn, &list[0]);
+		if (proposal_choose(&list[0], &list[1], &how, chosen))
+			continue;
+		best = conn;
+		best_says = says;
+	}
+	return best;
+}
+
 /* The connection for that address and proposal; NULL: none, it was answered. */
 static struct ike_conn *choose(struct engine *engine, const struct ike_path *path,
 			       const struct ike_msg *msg, struct proposal *chosen)
 {
-	_cleanup_free_ struct proposals *list = malloc(2 * sizeof(*list));
-	struct proposal_choice how = {.ke_group = msg->ke.group};
-	struct ike_conn *conn = NULL, *any = NULL;
-	char ours[512] = "", theirs[512] = "";
+	_cleanup_free_ struct proposals *list = calloc(2, sizeof(*list));
 	struct ike_fault fault = {0};
+	struct ike_conn *conn;
 
 	if (!list)
 		return NULL;
@@ -374,26 +420,10 @@ static struct ike_conn *choose(struct engine *engine, const struct ike_path *pat
 			reply(engine, path, msg, IKE_N_INVALID_SYNTAX, BYTES_NONE);
 		return NULL;
 	}
-	while ((conn = ike_conn_match(engine, path, conn))) {
-		any = conn;
-		ike_conn_proposals(conn, &list[0]);
-		if (!proposal_choose(&list[0], &list[1], &how, chosen))
-			return conn;
-		proposals_print(&list[0], ours, sizeof(ours));
-	}
-	if (!engine_error_allowed(engine))
-		return NULL;
-	proposals_print(&list[1], theirs, sizeof(theirs));
-	if (any)
-		engine_log(
-			engine, path, LOG_LEVEL_WARN,
-			"we refuse its IKE_SA_INIT: no proposal chosen; it offers %s; we take %s",
-			theirs, ours);
-	else
-		engine_log(engine, path, LOG_LEVEL_WARN,
-			   "we refuse its IKE_SA_INIT: no connection is for that address");
-	reply(engine, path, msg, IKE_N_NO_PROPOSAL_CHOSEN, BYTES_NONE);
-	return NULL;
+	conn = best_of(engine, path, msg, list, chosen);
+	if (!conn)
+		refuse_proposals(engine, path, msg, &list[0], &list[1]);
+	return conn;
 }
 
 /* ------------------------------------------------------------------ responder, with state */
