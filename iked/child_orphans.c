@@ -44,6 +44,16 @@ static __u64 jitter(void)
 	return child_now() + r % JITTER_MS + 1;
 }
 
+/* The number in "net-7-i"; 0: it has none. */
+static __u32 id_of(const char *sa)
+{
+	const char *way = strrchr(sa, '-'), *id = way;
+
+	while (id && id > sa && id[-1] >= '0' && id[-1] <= '9')
+		id--;
+	return id != way ? (__u32)strtoul(id, NULL, 10) : 0;
+}
+
 void child_orphans_see(struct child *c, const struct xipsec_sa *sa)
 {
 	struct orphan *o;
@@ -56,6 +66,7 @@ void child_orphans_see(struct child *c, const struct xipsec_sa *sa)
 	memcpy(o->sa, sa->name, sizeof(o->sa));
 	memcpy(o->child, sa->child, sizeof(o->child));
 	o->out = sa->dir == XIPSEC_DIR_OUT;
+	engine_ids_behind(c->engine, id_of(o->sa)); /* or new ones would have the same names */
 	o->restart = jitter();
 	o->next = c->orphans;
 	c->orphans = o;
