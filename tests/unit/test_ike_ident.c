@@ -119,6 +119,8 @@ static const struct {
 	{"C=CH, O=x, CN=*", "C=CH, O=x, CN=moon", 1},
 	{"C=*, O=*, CN=*", "C=CH, O=x, CN=moon", 1},
 	{"C=CH, O=x, CN=*", "C=CH, O=x", 0},
+	{"C=CH, O=x", "C=CH, O=x, CN=moon", 0}, /* not its beginning either */
+	{"C=*", "C=CH, O=x, CN=moon", 0},
 	{"C=CH, O=x, CN=*", "C=CH, O=x, OU=y, CN=moon", 0},
 	{"C=CH, O=x, CN=*", "C=CH, O=y, CN=moon", 0},
 	{"C=CH, O=x, CN=m*", "C=CH, O=x, CN=moon", 0}, /* a whole value or nothing */
