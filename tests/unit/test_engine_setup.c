@@ -165,6 +165,72 @@ static void test_other_group(void **state)
 	end_well(sim, 1, 1);
 }
 
+/* 2.6.1: the cookie goes into the retry with the other group as well, first of all payloads. */
+static __u8 first_payload;
+
+static bool see_first(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	if (from == 0 && msg_exchange(data) == IKE_SA_INIT && len > 60)
+		first_payload = data[16];
+	return false;
+}
+
+static void test_cookie_and_group(void **state)
+{
+	static const char both[] = SIM_CONN("aes128gcm16-prfsha256-x25519-ecp256", "", SIM_NET);
+	static const char ecp[] = SIM_CONN("aes128gcm16-prfsha256-ecp256", "", SIM_NET);
+	struct sim *sim = begin(both, ecp);
+
+	sim->lose = see_first;
+	sim->side[1].engine->halfopen.n += HALFOPEN_COOKIES; /* as if there were many */
+	assert_true(sim_up(sim, 2000));
+	sim->side[1].engine->halfopen.n -= HALFOPEN_COOKIES;
+	assert_int_equal(sim->sent[IKE_SA_INIT][0], 3); /* the shorter exchange */
+	assert_int_equal(first_payload, IKE_PL_NOTIFY);
+	assert_int_equal(sim->side[1].engine->counter[ENGINE_COOKIE_SENT], 1);
+	end_well(sim, 1, 1);
+}
+
+/* Who asks for cookies without an end is not followed without an end. */
+static void test_cookies_for_ever(void **state)
+{
+	struct sim *sim = sim_new(1, fast, fast);
+	static const __u8 cookie[] = {[16] = IKE_PL_NOTIFY,
+				      0x20,
+				      IKE_SA_INIT,
+				      IKE_FLAG_RESPONSE,
+				      0,
+				      0,
+				      0,
+				      0,
+				      0,
+				      0,
+				      0,
+				      37,
+				      0,
+				      0,
+				      0,
+				      9,
+				      0,
+				      0,
+				      0x40,
+				      0x06,
+				      7};
+	__u8 m[sizeof(cookie)];
+
+	sim->side[1].deaf = true;
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	sim_run(sim, 100);
+	for (int i = 0; i < 100; i++) {
+		memcpy(m, cookie, sizeof(m));
+		memcpy(m, &sim->side[0].engine->first->spi_i, 8);
+		sim_inject(sim, 0, m, sizeof(m));
+		sim_run(sim, 1);
+	}
+	assert_int_equal(sim->sent[IKE_SA_INIT][0], 1 + INIT_RETRIES_MAX);
+	sim_free(sim);
+}
+
 static void test_no_proposal(void **state)
 {
 	static const char other[] = SIM_CONN("aes256gcm16-prfsha384-ecp384", "", SIM_NET);
@@ -333,6 +399,10 @@ static void test_nat(void **state)
 	assert_int_equal(sim->side[1].sa[0].flags & XIPSEC_SA_UDP, XIPSEC_SA_UDP);
 	assert_int_equal(be16toh(sim->side[1].sa[0].src_port), 14500);
 	assert_int_equal(be16toh(sim->side[0].sa[1].dst_port), 4500);
+	/* the NAT has another port for it now: IKE follows, by what xipsecd says */
+	engine_sa_mapping(sim->side[1].engine, "net-2-i", &ike->path.remote, htobe16(14501));
+	assert_int_equal(be16toh(ike->path.remote_port), 14501);
+	engine_sa_mapping(sim->side[1].engine, "net-2-i", &ike->path.remote, htobe16(14500));
 	sim_run(sim, 60000);
 	assert_in_range(sim->side[0].keepalives, 2, 4); /* every 20 s, by who is behind it */
 	assert_int_equal(sim->side[1].keepalives, 0);
@@ -440,6 +510,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_each_lost),
 		cmocka_unit_test(test_repeated),
 		cmocka_unit_test(test_other_group),
+		cmocka_unit_test(test_cookie_and_group),
+		cmocka_unit_test(test_cookies_for_ever),
 		cmocka_unit_test(test_no_proposal),
 		cmocka_unit_test(test_no_child),
 		cmocka_unit_test(test_narrowing),
