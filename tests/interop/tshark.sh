@@ -6,39 +6,7 @@
 #	red-a --- gw-a ===[capture]=== gw-b --- red-b
 # shellcheck disable=SC2034 # settings that the sourced files read
 . "$(dirname "$0")/../lib/scenario.sh"
-
-# uat FAMILY SRC DST SPI KEY: one row of Wireshark's table of SAs.
-uat()
-{
-	printf 'uat:esp_sa:"%s","%s","%s","0x%08x","AES-GCM with 16 octet ICV [RFC4106]","0x%s","NULL",""' "$@"
-}
-
-# judge FILE SPI FIELD...: of the packets of that SPI.
-judge()
-{
-	local file=$1 spi=$2 field args=()
-	shift 2
-	for field; do args+=(-e "$field"); done
-	tshark -r "$file" -Y "esp.spi == $spi" -T fields -E occurrence=a \
-		-o esp.enable_encryption_decode:TRUE -o esp.enable_authentication_check:TRUE \
-		-o "$(uat IPv4 192.0.2.1 192.0.2.2 "$SPI_AB4" "$KEY_AB4")" \
-		-o "$(uat IPv4 192.0.2.2 192.0.2.1 "$SPI_BA4" "$KEY_BA4")" \
-		-o "$(uat IPv6 2001:db8::1 2001:db8::2 "$SPI_AB6" "$KEY_AB6")" \
-		-o "$(uat IPv6 2001:db8::2 2001:db8::1 "$SPI_BA6" "$KEY_BA6")" "${args[@]}" 2>/dev/null
-}
-
-# direction WHAT SPI INNER-FIELD INNER-DST: every packet decrypts, verifies, and holds what was sent.
-direction()
-{
-	local what=$1 spi=$2 inner=$3 dst=$4 all good
-
-	all=$(judge "$WORK/esp.pcap" "$spi" esp.icv_good | wc -l)
-	good=$(judge "$WORK/esp.pcap" "$spi" esp.icv_good | grep -c '^1$')
-	check_gt "$what: packets were seen" "$all" 4
-	check_eq "$what: tshark verifies every ICV" "$good" "$all"
-	check_eq "$what: every inner packet is for $dst" \
-		"$(judge "$WORK/esp.pcap" "$spi" "$inner" | grep -c "$dst\$")" "$all"
-}
+. "$LIB/tshark.sh"
 
 # One bit of the last ICV byte of every packet.
 turn_a_bit()
@@ -66,10 +34,10 @@ round()
 		in_ns red-a ping -n -c 1 -W 1 -s $size fd02::2 >/dev/null
 	done
 	check "$what: capture lost nothing" capture_stop
-	direction "$what, IPv4 a to b" "$SPI_AB4" ip.dst 10.2.0.2
-	direction "$what, IPv4 b to a" "$SPI_BA4" ip.dst 10.1.0.2
-	direction "$what, IPv6 a to b" "$SPI_AB6" ipv6.dst fd02::2
-	direction "$what, IPv6 b to a" "$SPI_BA6" ipv6.dst fd01::2
+	direction "$what, IPv4 a to b" "$WORK/esp.pcap" "$SPI_AB4" ip.dst 10.2.0.2
+	direction "$what, IPv4 b to a" "$WORK/esp.pcap" "$SPI_BA4" ip.dst 10.1.0.2
+	direction "$what, IPv6 a to b" "$WORK/esp.pcap" "$SPI_AB6" ipv6.dst fd02::2
+	direction "$what, IPv6 b to a" "$WORK/esp.pcap" "$SPI_BA6" ipv6.dst fd01::2
 }
 
 if ! command -v tshark >/dev/null; then
