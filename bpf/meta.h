@@ -7,6 +7,9 @@
 #include "bpf/parse.h"
 #include "xipsec/meta.h"
 
+/* Set before the load: AF_XDP of this kernel takes packets in several frames. */
+const volatile __u32 multi_buffer = 0;
+
 /*
  * Makes the 32 bytes before the frame ours, whatever metadata stood there, and fills them. 0 or -1.
  * Moves packet pointers: pkt->data and data_end are dead afterwards.
@@ -29,9 +32,9 @@ static __always_inline int meta_write(struct xdp_md *ctx, const struct xipsec_me
 
 /*
  * Gives the frame to the worker of (slot, receive queue); the caller has filled in what the verdict
- * is about. Returns verdict->reason, or the drop that came instead. Direction of failure: closed. A
- * frame in several buffers is dropped here, where it is counted: a socket without scatter-gather
- * would drop it silently.
+ * is about. Returns verdict->reason, or the drop that came instead. Direction of failure: closed.
+ * The verdict stands before the first buffer. Where sockets take packets in one frame alone, those
+ * in several buffers are dropped here, where it is counted: the kernel would drop them silently.
  */
 static __always_inline enum xipsec_reason steer(struct xdp_md *ctx, const struct pkt *pkt,
 						const struct xipsec_iface *iface,
@@ -40,7 +43,7 @@ static __always_inline enum xipsec_reason steer(struct xdp_md *ctx, const struct
 	__u32 queue = ctx->rx_queue_index;
 	__u32 linear = pkt->data_end - pkt->data;
 
-	if (linear != pkt->len)
+	if (!multi_buffer && linear != pkt->len)
 		return XIPSEC_REASON_ENGINE_CLOSED;
 	if (queue >= XIPSEC_QUEUES_MAX || iface->slot >= XIPSEC_SLOTS_MAX)
 		return XIPSEC_REASON_NO_WORKER;

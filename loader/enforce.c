@@ -9,6 +9,7 @@
 #include "lib/ethtool.h"
 #include "lib/log.h"
 #include "loader/dispatcher.h"
+#include "loader/ports.h"
 #include "loader/probe.h"
 #include "xipsec/loader.h"
 
@@ -92,6 +93,30 @@ static void tell_foreign(const struct iflist_entry *link, const struct xdp_state
 		  xdp->dispatcher ? "--all" : "xdp off");
 }
 
+/* A link that is wider than one frame needs packets in several, which AF_XDP has since Linux 6.6.
+ */
+static int check_mtu(const struct iflist_entry *link)
+{
+	unsigned int kernel = probe_kernel();
+
+	if (link->mtu <= PORTS_FRAME_MTU)
+		return 0;
+	if (!probe_multi_buffer()) {
+		log_error("%s: MTU %u is over %d, the most that fits one frame; packets in several "
+			  "frames need Linux 6.6 (this is %u.%u): `ip link set %s mtu %d` first",
+			  link->name, link->mtu, PORTS_FRAME_MTU, kernel >> 16, kernel >> 8 & 255,
+			  link->name, PORTS_FRAME_MTU);
+		return -EMSGSIZE;
+	}
+	if (link->mtu > XIPSEC_MTU_MAX) {
+		log_error("%s: MTU %u is over %d, the most that a worker puts together: "
+			  "`ip link set %s mtu %d` first",
+			  link->name, link->mtu, XIPSEC_MTU_MAX, link->name, XIPSEC_MTU_MAX);
+		return -EMSGSIZE;
+	}
+	return 0;
+}
+
 int enforce_check(struct session *s, const struct target *target)
 {
 	const struct iflist_entry *link = &target->link;
@@ -110,12 +135,9 @@ int enforce_check(struct session *s, const struct target *target)
 			  link->name, link->type);
 		return -EINVAL;
 	}
-	if (!target->adopted && link->mtu > ENFORCE_MTU_MAX) {
-		log_error("%s: MTU %u is over %d; frames in several buffers are not supported: "
-			  "`ip link set %s mtu %d` first",
-			  link->name, link->mtu, ENFORCE_MTU_MAX, link->name, ENFORCE_MTU_MAX);
-		return -EMSGSIZE;
-	}
+	err = target->adopted ? 0 : check_mtu(link);
+	if (err)
+		return err;
 	err = xdp_query(link->ifindex, &xdp);
 	if (err) {
 		log_error("%s: asking for its XDP program: %s", link->name, strerror(-err));

@@ -5,10 +5,6 @@
 
 #include "loader/session.h"
 
-/* MTU that a no-frags program takes: a page without XDP's headroom and the skb's tail room, and
- * what a driver needs beside the frame. */
-#define ENFORCE_MTU_MAX 3498
-
 /* Descriptor of the XDP program of a role; it stays the generation's. */
 int enforce_program(const struct generation *gen, enum xipsec_role role);
 

@@ -152,8 +152,7 @@ static int hook_alone(struct session *s, const struct target *target, const stru
 	if (err)
 		log_error("%s: attaching %s to XDP: %s%s", name, xdp_prog_name(target->role),
 			  strerror(-err),
-			  err == -ERANGE ? "; its MTU is too large for a program without frags"
-					 : "");
+			  err == -ERANGE ? "; its driver takes no XDP program at this MTU" : "");
 	return err;
 }
 

@@ -54,8 +54,8 @@ static void start_workers(struct daemon *d, const struct attach_iface *list, uns
 				    .memory = wiring_lend_memory};
 	int err;
 
-	err = ports_open(d->ports, d->plan.n, d->plan.frame_size, d->plan.sockets, d->home.stats,
-			 d->home.stats_stride);
+	err = ports_open(d->ports, d->plan.n, d->plan.frame_size, d->plan.multi, d->plan.sockets,
+			 d->home.stats, d->home.stats_stride);
 	if (err) {
 		log_error("no memory for packets: %s", strerror(-err));
 		d->plan.n = 0;
@@ -65,6 +65,13 @@ static void start_workers(struct daemon *d, const struct attach_iface *list, uns
 	taps_open(d->taps, d->config, d->plan.n);
 	publish_tap(d);
 	workers_start(d->workers, &config, &lend);
+}
+
+/* Does what there is not do any more? */
+static bool outgrown(const struct plan *old, const struct plan *plan)
+{
+	return plan->n && (!old->n || plan->n < old->n || plan->frame_size > old->frame_size ||
+			   plan->multi > old->multi);
 }
 
 void follow_ports(struct daemon *d)
@@ -77,12 +84,12 @@ void follow_ports(struct daemon *d)
 	if (!d->open || attach_ifaces(d->config, &list, &n))
 		return;
 	plan = plan_make(d->config, list, n, &why);
-	if (plan.n && (!d->plan.n || plan.n < d->plan.n || plan.frame_size > d->plan.frame_size)) {
+	if (outgrown(&d->plan, &plan)) {
 		workers_stop(d->workers);
 		ports_close(d->ports, &d->home.dp);
 		d->plan = plan;
-		log_info("%u worker%s (%s), frames of %u bytes", plan.n, plan.n == 1 ? "" : "s",
-			 why, plan.frame_size);
+		log_info("%u worker%s (%s), frames of %u bytes%s", plan.n, plan.n == 1 ? "" : "s",
+			 why, plan.frame_size, plan.multi ? ", several a packet" : "");
 		start_workers(d, list, n);
 		route_renew(d->route);
 		return;

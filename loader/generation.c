@@ -127,6 +127,7 @@ static int skel_load(const struct config *config, const struct heritage *heritag
 		if (!map || bpf_map__set_max_entries(map, sized[i].entries))
 			return -EINVAL;
 	}
+	skel->rodata->multi_buffer = probe_multi_buffer();
 	err = heritage_take(config, heritage, skel->obj);
 	if (err)
 		return err;

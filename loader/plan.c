@@ -4,6 +4,8 @@
 #include <sched.h>
 #include <stddef.h>
 
+#include "loader/ports.h"
+#include "loader/probe.h"
 #include "loader/sas.h"
 
 #define PLAIN_MTU 1500 /* up to here a frame with its headroom fits 2048 bytes */
@@ -50,6 +52,8 @@ struct plan plan_make(const struct config *config, const struct attach_iface *li
 		}
 		if (list[i].mtu > PLAIN_MTU)
 			plan.frame_size = 4096;
+		if (list[i].mtu > PORTS_FRAME_MTU)
+			plan.multi = probe_multi_buffer();
 	}
 	for (unsigned int i = 0; i < n && plan.n; i++)
 		plan.sockets += (list[i].queues + plan.n - 1) / plan.n;

@@ -10,6 +10,7 @@
 struct plan {
 	unsigned int n;       /* workers, 0: no interface yet */
 	__u32 frame_size;     /* bytes */
+	bool multi;           /* some packets do not fit one frame, and the kernel cuts them up */
 	unsigned int sockets; /* of one worker */
 };
 

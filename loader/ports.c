@@ -37,6 +37,7 @@ struct ports {
 	void *ctx;
 	unsigned int n; /* workers */
 	__u32 frame_size, n_frames;
+	bool multi;                        /* packets in several frames */
 	struct xipsec_worker_stats *stats; /* stats_stride bytes apart */
 	size_t stats_stride;
 	struct xsk_umem umem[XIPSEC_WORKERS_MAX];
@@ -74,8 +75,8 @@ void ports_free(struct ports *ports)
 	free(ports);
 }
 
-int ports_open(struct ports *ports, unsigned int n, __u32 frame_size, unsigned int sockets,
-	       struct xipsec_worker_stats *stats, size_t stride)
+int ports_open(struct ports *ports, unsigned int n, __u32 frame_size, bool multi,
+	       unsigned int sockets, struct xipsec_worker_stats *stats, size_t stride)
 {
 	__u32 frames = XSK_RING_SIZE * 2;
 	int err;
@@ -84,6 +85,7 @@ int ports_open(struct ports *ports, unsigned int n, __u32 frame_size, unsigned i
 	while (frames < (sockets + 2) * FRAMES_PER_SOCKET && frames < FRAMES_MAX)
 		frames *= 2;
 	ports->frame_size = frame_size;
+	ports->multi = multi;
 	ports->n_frames = frames;
 	ports->stats = stats;
 	ports->stats_stride = stride;
@@ -233,7 +235,7 @@ static int make_ready(struct ports *ports, const struct datapath *dp, unsigned i
 
 	if (!at->xsk.bound)
 		err = xsk_bind(&at->xsk, &ports->umem[worker], shared_socket(ports, worker),
-			       iface->ifindex, queue, iface->generic);
+			       iface->ifindex, queue, iface->generic, ports->multi);
 	if (err)
 		return err;
 	probe_remap(ports, &at->xsk);
@@ -368,13 +370,23 @@ void ports_worker_died(struct ports *ports, const struct datapath *dp, unsigned 
 
 /* ------------------------------------------------------------------ keeping up */
 
-static struct ctl_dev describe(const struct attach_iface *iface, const struct route_link *link)
+/* Workers never meet a packet that their sockets cannot carry: its sender is told of a smaller MTU.
+ */
+static __u32 usable_mtu(const struct ports *ports, __u32 mtu)
+{
+	__u32 max = ports->multi ? XIPSEC_MTU_MAX : PORTS_FRAME_MTU;
+
+	return mtu < max ? mtu : max;
+}
+
+static struct ctl_dev describe(const struct ports *ports, const struct attach_iface *iface,
+			       const struct route_link *link)
 {
 	struct ctl_dev dev = {.hdr = {XIPSEC_CTL_DEV, XIPSEC_ABI, sizeof(dev)},
 			      .slot = iface->slot,
 			      .ifindex = iface->ifindex,
 			      .role = iface->role,
-			      .mtu = link->mtu,
+			      .mtu = usable_mtu(ports, link->mtu),
 			      .up = link->up,
 			      .ip4 = link->ip4,
 			      .ip6 = link->ip6};
@@ -387,7 +399,7 @@ static void sync_one(struct ports *ports, const struct datapath *dp,
 		     const struct attach_iface *iface, const struct route_link *link)
 {
 	struct port *port = &ports->port[iface->slot];
-	struct ctl_dev dev = describe(iface, link);
+	struct ctl_dev dev = describe(ports, iface, link);
 
 	if (port->used && port->dev.ifindex != iface->ifindex)
 		port_gone(ports, dp, iface->slot);
@@ -454,6 +466,7 @@ int ports_memory(struct ports *ports, unsigned int worker, int *umem, int *table
 	*table = mine->table;
 	hello->frame_size = mine->frame_size;
 	hello->n_frames = mine->n_frames;
+	hello->multi_buffer = ports->multi;
 	return 0;
 }
 

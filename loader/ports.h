@@ -16,6 +16,10 @@
 #include "loader/route.h"
 #include "loader/xsk.h"
 
+/* Up to here every packet lies in one frame: drivers receive it into one page, beside XDP's
+ * headroom and an skb's tail room, and a frame of 4096 bytes has room to seal it. */
+#define PORTS_FRAME_MTU 3498
+
 struct ports_hooks {
 	void (*send)(void *ctx, unsigned int worker, const void *msg, size_t len, const int *fds,
 		     unsigned int n_fds);
@@ -27,11 +31,12 @@ struct ports;
 struct ports *ports_new(const struct ports_hooks *hooks, void *ctx, bool no_remap);
 void ports_free(struct ports *ports);
 
-/* Makes the memory of `n` workers, for `sockets` sockets each. What sockets drop is counted in
- * `stats`, `stride` bytes apart, which stays the caller's and stays until ports_close(). 0 or
- * -errno. */
-int ports_open(struct ports *ports, unsigned int n, __u32 frame_size, unsigned int sockets,
-	       struct xipsec_worker_stats *stats, size_t stride);
+/* Makes the memory of `n` workers, for `sockets` sockets each; with `multi` they take packets in
+ * several frames, else links count as no wider than one frame's PORTS_FRAME_MTU. What sockets drop
+ * is counted in `stats`, `stride` bytes apart, which stays the caller's and stays until
+ * ports_close(). 0 or -errno. */
+int ports_open(struct ports *ports, unsigned int n, __u32 frame_size, bool multi,
+	       unsigned int sockets, struct xipsec_worker_stats *stats, size_t stride);
 /* Closes everything and takes it out of the XSKMAP. */
 void ports_close(struct ports *ports, const struct datapath *dp);
 

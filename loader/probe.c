@@ -9,10 +9,12 @@
 #include <linux/magic.h>
 #include <linux/version.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include "lib/cleanup.h"
+#include "lib/if_xdp.h"
 #include "lib/log.h"
 #include "loader/hook_tc.h"
 #include "stub.skel.h"
@@ -71,6 +73,15 @@ int probe_bpffs(const char *dir)
 bool probe_tcx(unsigned int ifindex)
 {
 	return tcx_query(ifindex, TC_EGRESS, NULL, 0) >= 0;
+}
+
+/* Flags are judged before anything else, then no interface has index 0. */
+bool probe_multi_buffer(void)
+{
+	struct sockaddr_xdp addr = {.sxdp_family = AF_XDP, .sxdp_flags = XDP_USE_SG};
+	_cleanup_close_ int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 && errno == ENODEV;
 }
 
 static void stub_freep(struct stub_bpf **stub)

@@ -35,6 +35,10 @@ enum probe_extension probe_extension(void);
 #define PROBE_HOST "xipsec_loud"
 int probe_extension_host(void);
 
+/* Do AF_XDP sockets take packets in several frames (XDP_USE_SG, Linux 6.6)? Asked of a socket that
+ * is bound to nothing. */
+bool probe_multi_buffer(void);
+
 /* Has this driver's native XDP a metadata area, on a Linux of this version (KERNEL_VERSION)? */
 bool probe_driver_metadata(const char *driver, unsigned int kernel);
 unsigned int probe_kernel(void);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_xdp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/if_xdp.h"
 
 static int sealed_memfd(const char *name, size_t size)
 {
@@ -117,15 +117,16 @@ static int bind_with(int fd, int shared, unsigned int ifindex, __u32 queue, __u1
 }
 
 static int bind_owner(struct xsk *xsk, const struct xsk_umem *umem, unsigned int ifindex,
-		      __u32 queue, bool copy)
+		      __u32 queue, bool copy, bool multi)
 {
+	__u16 flags = XDP_USE_NEED_WAKEUP | (copy ? XDP_COPY : 0) | (multi ? XDP_USE_SG : 0);
 	int err = xsk->owner ? 0 : register_memory(xsk->fd, umem);
 
 	if (err)
 		return err;
 	/* A socket registers once, whatever becomes of the bind. */
 	xsk->owner = true;
-	return bind_with(xsk->fd, 0, ifindex, queue, XDP_USE_NEED_WAKEUP | (copy ? XDP_COPY : 0));
+	return bind_with(xsk->fd, 0, ifindex, queue, flags);
 }
 
 /* The other's mode (zero-copy) does not suit this device, or that socket's device has just gone. */
@@ -135,7 +136,7 @@ static bool cannot_share(int err)
 }
 
 int xsk_bind(struct xsk *xsk, const struct xsk_umem *umem, int shared, unsigned int ifindex,
-	     __u32 queue, bool copy)
+	     __u32 queue, bool copy, bool multi)
 {
 	struct xdp_options options = {0};
 	socklen_t len = sizeof(options);
@@ -144,7 +145,7 @@ int xsk_bind(struct xsk *xsk, const struct xsk_umem *umem, int shared, unsigned 
 	if (shared >= 0 && !xsk->owner)
 		err = bind_with(xsk->fd, shared, ifindex, queue, XDP_SHARED_UMEM);
 	if (cannot_share(err))
-		err = bind_owner(xsk, umem, ifindex, queue, copy);
+		err = bind_owner(xsk, umem, ifindex, queue, copy, multi);
 	if (err)
 		return err;
 	xsk->bound = true;

@@ -42,11 +42,12 @@ void xsk_umem_free(struct xsk_umem *umem);
 int xsk_new(struct xsk *out);
 
 /* Binds it to a queue. `shared` is any bound socket of the same umem, or -1: then this one
- * registers the memory. `copy` forces copy mode. 0 or -errno, and it may be tried again; -EBUSY:
- * another has the queue, or its last owner has just left it and the kernel has not noticed (about
- * 0.1 s). */
+ * registers the memory. `copy` forces copy mode. With `multi` it takes packets in several frames,
+ * if the one that registered the memory does (Linux 6.6). 0 or -errno, and it may be tried again;
+ * -EBUSY: another has the queue, or its last owner has just left it and the kernel has not noticed
+ * (about 0.1 s). */
 int xsk_bind(struct xsk *xsk, const struct xsk_umem *umem, int shared, unsigned int ifindex,
-	     __u32 queue, bool copy);
+	     __u32 queue, bool copy, bool multi);
 
 /* Whether a second process can still map the rings of a bound socket: since Linux 6.4 ("xsk: allow
  * remap of fill and/or completion rings"). Tried for real on a socket that is bound. */

@@ -137,6 +137,7 @@ static int worker_fill(struct worker *w, const struct ctl_hello *h, const int *f
 	err = frames_open(&w->frames, fd[0], fd[1], h->n_frames, h->frame_size);
 	if (err)
 		return err;
+	w->frames.multi = h->multi_buffer;
 	err = map_maps(w, h, fd);
 	if (err)
 		return err;

@@ -10,6 +10,10 @@
  * So a frame that says WORKER and stands in no RX or completion ring is free for the next worker.
  * One that says FILL or TX comes back by itself through those rings, unless death struck between
  * the two steps of giving: those are lost, at most one burst a death.
+ *
+ * Beside them a worker has jumbo frames: memory of its own, for packets that no frame holds. Their
+ * addresses follow those of the UMEM, so that who only holds a packet need not ask which it lies
+ * in; no ring ever sees one, and they die with the worker.
  */
 #ifndef WORKER_FRAMES_H
 #define WORKER_FRAMES_H
@@ -29,6 +33,10 @@ enum frame_owner {
 
 #define FRAME_REST_MS 10000
 
+#define FRAME_LEAD  256u   /* bytes of a frame before a packet, as XDP leaves them */
+#define FRAME_JUMBO 16384u /* bytes of a jumbo frame */
+#define JUMBOS      256u   /* how many there are; memory is spent on those in use */
+
 #define FRAME_OWNER_MASK 3
 #define FRAME_SLOT_SHIFT 2
 
@@ -39,8 +47,12 @@ struct frames {
 	__u32 size; /* bytes of a frame, a power of two */
 	__u32 shift;
 	__u32 n_free;
-	__u32 *free;      /* numbers of free frames, a stack: the warmest is used first */
-	__u64 rest_until; /* ms; 0: no frame rests */
+	__u32 *free;         /* numbers of free frames, a stack: the warmest is used first */
+	__u64 rest_until;    /* ms; 0: no frame rests */
+	__u64 end;           /* of the UMEM: jumbo frames begin here */
+	__u32 n_jumbos;      /* free */
+	__u16 jumbo[JUMBOS]; /* their numbers, a stack */
+	bool multi;          /* sockets take packets in several frames */
 };
 
 /* Maps UMEM and table (both memfds, at least n * size and n bytes). Nothing is free before
@@ -93,8 +105,34 @@ static inline __u64 frame_take(struct frames *frames)
 	return (__u64)frames->free[--frames->n_free] << frames->shift;
 }
 
+static inline bool frame_is_jumbo(const struct frames *frames, __u64 addr)
+{
+	return __builtin_expect(addr >= frames->end, 0);
+}
+
+/* Bytes of the frame, whichever kind. */
+static inline __u32 frame_bytes(const struct frames *frames, __u64 addr)
+{
+	return frame_is_jumbo(frames, addr) ? FRAME_JUMBO : frames->size;
+}
+
+/* Only with n_jumbos > 0. */
+static inline __u64 jumbo_take(struct frames *frames)
+{
+	return frames->end + (__u64)frames->jumbo[--frames->n_jumbos] * FRAME_JUMBO;
+}
+
+static inline __u32 jumbo_number(const struct frames *frames, __u64 addr)
+{
+	return (__u32)((addr - frames->end) / FRAME_JUMBO);
+}
+
 static inline void frame_free(struct frames *frames, __u64 addr)
 {
+	if (frame_is_jumbo(frames, addr)) {
+		frames->jumbo[frames->n_jumbos++] = (__u16)jumbo_number(frames, addr);
+		return;
+	}
 	frames->free[frames->n_free++] = frame_number(frames, addr);
 }
 
@@ -112,7 +150,7 @@ static inline enum frame_owner frame_owner(const struct frames *frames, __u64 ad
 	       FRAME_OWNER_MASK;
 }
 
-/* The invariant: every frame is in the pool, in `held` (addresses in the worker's hands), or given
+/* The invariant: every frame is in its pool, in `held` (addresses in the worker's hands), or given
  * away, and only once. 0, or -EIO after a log line that names the frame. For tests and debugging;
  * costs a pass over all frames. */
 int frames_check(const struct frames *frames, const __u64 *held, size_t n_held);

@@ -9,25 +9,29 @@
 #include "worker/fragment.h"
 #include "worker/icmp.h"
 #include "worker/inner.h"
+#include "worker/jumbo.h"
 #include "worker/reassembly.h"
 #include "worker/slow.h"
 
-#define PIECES     16  /* that are sealed in one go */
-#define PIECE_ROOM 256 /* before a piece: headers, IV, Ethernet */
-#define PIECE_TAIL 128 /* behind it: padding, trailer, ICV */
-#define SCAN_MS    10  /* between two searches for the SA of the other direction */
+#define PIECES     16         /* that are sealed in one go */
+#define PIECE_ROOM FRAME_LEAD /* before a piece: headers, IV, Ethernet */
+#define PIECE_TAIL JUMBO_TAIL /* behind it: padding, trailer, ICV */
+#define SCAN_MS    10         /* between two searches for the SA of the other direction */
 
 /* ------------------------------------------------------------------ pieces */
 
-static __u32 piece_max(const struct worker *w)
-{
-	return w->frames.size - PIECE_ROOM - PIECE_TAIL;
-}
+#define PIECE_MAX (FRAME_JUMBO - PIECE_ROOM - PIECE_TAIL)
 
-/* Ends the packet unless all its pieces can have a frame. */
+/* Ends the packet unless all its pieces can have a frame: those that fit none get a jumbo frame
+ * each, PIECES at a time, and then as many as they are sent in. */
 static bool cut_ready(struct worker *w, struct work *work, const struct fragment_cut *cut, int err)
 {
-	if (!err && fragment_count(cut) <= w->frames.n_free)
+	const __u32 room = w->frames.size - PIECE_ROOM;
+	__u32 n = err ? 0 : fragment_count(cut), jumbos = n < PIECES ? n : PIECES;
+
+	if (!err && cut->max + PIECE_TAIL <= room && n <= w->frames.n_free)
+		return true;
+	if (!err && jumbos <= w->frames.n_jumbos && n * (cut->max / room + 1) <= w->frames.n_free)
 		return true;
 	pipeline_drop(w, work, err ? XIPSEC_REASON_TOO_BIG : XIPSEC_REASON_TX_FULL);
 	return false;
@@ -38,15 +42,16 @@ static bool piece_take(struct worker *w, const struct work *from, struct fragmen
 		       struct work *piece)
 {
 	struct packet *p = &piece->p;
+	__u64 frame;
 
-	if (!w->frames.n_free || !fragment_count(cut))
+	if (!fragment_count(cut) || !frame_take_for(&w->frames, cut->max, PIECE_TAIL, &frame))
 		return false;
 	*piece = *from;
-	p->frame = frame_take(&w->frames);
+	p->frame = frame;
 	p->data = frame_at(&w->frames, p->frame) + PIECE_ROOM;
 	p->len = fragment_next(cut, p->data);
 	p->headroom = PIECE_ROOM - PACKET_L2_MAX;
-	p->tailroom = w->frames.size - PIECE_ROOM - p->len;
+	p->tailroom = frame_bytes(&w->frames, frame) - PIECE_ROOM - p->len;
 	p->l4_off = 0;
 	p->flags &= (__u8)~PACKET_OUTSIDE;
 	piece->bytes = p->len + p->l2_len;
@@ -70,8 +75,8 @@ static void cut_before(struct worker *w, struct sa_place *place, struct work *wo
 	struct fragment_cut cut;
 	unsigned int n;
 
-	if (max > piece_max(w))
-		max = piece_max(w);
+	if (max > PIECE_MAX)
+		max = PIECE_MAX;
 	inner_complete(work->p.data, inner);
 	if (!cut_ready(w, work, &cut, fragment_ip4(&cut, work->p.data, inner->len, max)))
 		return;
@@ -190,8 +195,8 @@ void oversize_sealed(struct worker *w, struct work *work, const struct nexthop *
 	struct work piece;
 	int err;
 
-	if (mtu > piece_max(w))
-		mtu = piece_max(w);
+	if (mtu > PIECE_MAX)
+		mtu = PIECE_MAX;
 	err = p->family == XIPSEC_FAMILY_IP4
 		      ? fragment_ip4(&cut, p->data, p->len, mtu)
 		      : fragment_ip6(&cut, p->data, p->len, off, mtu, next_id(w));
@@ -225,8 +230,8 @@ void oversize_opened(struct worker *w, struct work *work, const struct nexthop *
 		oversize_answer(w, work, nh->slot);
 		return;
 	}
-	if (mtu > piece_max(w))
-		mtu = piece_max(w);
+	if (mtu > PIECE_MAX)
+		mtu = PIECE_MAX;
 	if (!cut_ready(w, work, &cut, fragment_ip4(&cut, p->data, p->len, mtu)))
 		return;
 	while (piece_take(w, work, &cut, &piece)) {

@@ -6,6 +6,7 @@
  */
 #include "worker/loop.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <arpa/inet.h>
@@ -13,11 +14,13 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 
+#include "lib/if_xdp.h"
 #include "worker/ah.h"
 #include "worker/esp_in.h"
 #include "worker/esp_out.h"
 #include "worker/icmp.h"
 #include "worker/inner.h"
+#include "worker/jumbo.h"
 #include "worker/oversize.h"
 #include "worker/sa.h"
 #include "worker/slow.h"
@@ -44,6 +47,7 @@ void pipeline_transmit(struct worker *w, struct work *work, __u32 slot, __u16 re
 {
 	struct xsk *xsk = w->tx_of[slot][work->p.queue];
 	__u64 addr = work->p.data - w->frames.umem;
+	int err;
 
 	if (unlikely(work->p.flags & PACKET_OUTSIDE)) {
 		pipeline_drop(w, work, XIPSEC_REASON_TOO_BIG);
@@ -53,8 +57,16 @@ void pipeline_transmit(struct worker *w, struct work *work, __u32 slot, __u16 re
 		pipeline_drop(w, work, XIPSEC_REASON_NO_ROUTE);
 		return;
 	}
-	if (unlikely(tx_send(xsk, &w->frames, addr, work->p.len))) {
-		pipeline_drop(w, work, XIPSEC_REASON_TX_FULL);
+	if (frame_is_jumbo(&w->frames, work->p.frame)) {
+		err = tx_send_jumbo(xsk, &w->frames, work->p.data, work->p.len);
+		if (!err)
+			frame_free(&w->frames, work->p.frame);
+	} else {
+		err = tx_send(xsk, &w->frames, addr, work->p.len);
+	}
+	if (unlikely(err)) {
+		pipeline_drop(w, work,
+			      err == -EMSGSIZE ? XIPSEC_REASON_TOO_BIG : XIPSEC_REASON_TX_FULL);
 		return;
 	}
 	worker_count(w, reason, work->bytes);
@@ -87,13 +99,19 @@ static __u16 nexthop_reason(const struct nexthop *nh, __u8 dir)
 	}
 }
 
+/* Jumbo frames are few: those that wait leave enough for a burst. */
+static bool may_be_held(const struct worker *w, const struct work *work)
+{
+	return !frame_is_jumbo(&w->frames, work->p.frame) || w->frames.n_jumbos > JUMBOS / 2;
+}
+
 /* 1: the packet waits or was dropped; 0: nh is good. */
 static int waits_for(struct worker *w, struct nexthop *nh, struct work *work)
 {
 	if (nh->status == XIPSEC_NEXTHOP_OK)
 		return 0;
 	if (nh->status == XIPSEC_NEXTHOP_UNKNOWN && !(work->p.flags & PACKET_OUTSIDE) &&
-	    !nexthop_hold(w->nhs, nh, work))
+	    may_be_held(w, work) && !nexthop_hold(w->nhs, nh, work))
 		return 1;
 	pipeline_drop(w, work, nexthop_reason(nh, work->dir));
 	return 1;
@@ -203,20 +221,32 @@ static void tell_stopped(struct worker *w, struct sa_place *place)
 	worker_owe(w, XIPSEC_CTL_SA_STOPPED, place - w->sas, place->generation);
 }
 
+/* Sealing writes behind the packet: trailer and ICV, and zeroes that hide its length. */
+static void make_room(struct worker *w, const struct sa *sa, struct packet *p, __u32 hidden)
+{
+	__u32 end = p->len > hidden ? p->len : hidden;
+
+	if (p->len + p->tailroom < end + sa->tail_room && !p->reason)
+		jumbo_move(w, p);
+}
+
 /* Takes those out that have to be cut. Returns how many are left. */
 static unsigned int cut_oversize(struct worker *w, struct sa_place *place, struct packet **pkts,
 				 unsigned int n, const struct nexthop *nh, __u32 mtu)
 {
 	__u32 from = oversize_from(place->sa, mtu);
 	const bool own_whole = place->sa->transport;
+	__u32 hidden = place->sa->tfc_size < from ? place->sa->tfc_size : from;
 	unsigned int left = 0;
 
-	for (unsigned int i = 0; i < n; i++)
+	for (unsigned int i = 0; i < n; i++) {
+		make_room(w, place->sa, pkts[i], hidden);
 		if (!(own_whole && pkts[i]->flags & PACKET_LOCAL &&
 		      oversize_fragment(w, place, work_of(pkts[i]), nh, mtu)) &&
 		    !(unlikely(pkts[i]->len > from) &&
 		      oversize_out(w, place, work_of(pkts[i]), nh, mtu)))
 			pkts[left++] = pkts[i];
+	}
 	return left;
 }
 
@@ -409,7 +439,7 @@ static __u16 classify(const struct worker *w, struct work *work, __u64 addr, __u
 	p->len = len - meta->l3_off;
 	/* ESP may not write where the Ethernet header will stand. */
 	p->headroom = p->data - frame - PACKET_L2_MAX;
-	p->tailroom = frame + w->frames.size - (p->data + p->len);
+	p->tailroom = frame + frame_bytes(&w->frames, p->frame) - (p->data + p->len);
 	p->l4_off = meta->l4_off ? meta->l4_off - meta->l3_off : 0;
 	p->family = meta->family;
 	reason = trim(p);
@@ -503,6 +533,33 @@ static void fetch_ahead(const struct worker *w, struct xsk *xsk)
 		fetch_frame(w, xsk);
 }
 
+/* Half a packet stays in the ring until the rest has come. It never comes if the ring was full just
+ * then and nothing followed: after so many rounds it ends. */
+#define TORN_ROUNDS 1024
+
+static unsigned int take_jumbo(struct worker *w, struct xsk *xsk, __u32 index, unsigned int n,
+			       struct xdp_desc *out)
+{
+	unsigned int parts = jumbo_receive(w, xsk, index, n, out);
+
+	if (parts || (n < BURST_MAX && ++xsk->rx_torn < TORN_ROUNDS)) {
+		xsk->rx_torn = parts ? 0 : xsk->rx_torn;
+		return parts;
+	}
+	xsk->rx_torn = 0;
+	jumbo_torn(w, xsk, index, n);
+	return n;
+}
+
+/* What was peeked at from `at` on is still to come; by then there may be more of it than was seen.
+ */
+static void leave_half(struct xsk *xsk, __u32 at)
+{
+	xsk->rx.cached_cons = at;
+	xsk->rx.cached_prod = at;
+	xsk->rx_fetched = at;
+}
+
 /* Takes up to BURST_MAX frames off the RX ring: ours from here on. */
 static unsigned int take_frames(struct worker *w, struct xsk *xsk, struct xdp_desc *descs)
 {
@@ -518,6 +575,17 @@ static unsigned int take_frames(struct worker *w, struct xsk *xsk, struct xdp_de
 		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&xsk->rx, index + i);
 		__u64 base = frame_base(&w->frames, desc->addr);
 
+		if (unlikely(desc->options & XDP_PKT_CONTD)) {
+			unsigned int parts = take_jumbo(w, xsk, index + i, got - i, &descs[n]);
+
+			n += descs[n].len != 0;
+			if (!parts) {
+				got = i;
+				break;
+			}
+			i += parts - 1;
+			continue;
+		}
 		/* The ring outlives workers: do not trust it with our memory. */
 		if (unlikely(frame_number(&w->frames, base) >= w->frames.n ||
 			     desc->addr - base + desc->len > w->frames.size))
@@ -526,6 +594,8 @@ static unsigned int take_frames(struct worker *w, struct xsk *xsk, struct xdp_de
 		frame_set(&w->frames, base, FRAME_WORKER, 0);
 	}
 	xsk_ring_cons__release(&xsk->rx, got);
+	if (unlikely(xsk->rx.cached_cons != index + got))
+		leave_half(xsk, index + got);
 	return n;
 }
 

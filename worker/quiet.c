@@ -13,6 +13,7 @@
 
 #include "worker/crypto.h"
 #include "worker/esp_out.h"
+#include "worker/jumbo.h"
 #include "worker/outer.h"
 #include "worker/sa.h"
 
@@ -87,14 +88,19 @@ static struct nexthop *way_out(struct worker *w, const struct sa_place *place)
 	return nh;
 }
 
-static void work_new(struct worker *w, struct work *work, const struct sa_place *place)
+/* In a frame that has room for `len` bytes of packet; way_out() has seen to it that there is one of
+ * the UMEM. False: no other. */
+static bool work_new(struct worker *w, struct work *work, const struct sa_place *place, __u32 len)
 {
-	__u64 frame = frame_take(&w->frames);
+	__u64 frame;
+
+	if (!frame_take_for(&w->frames, len, JUMBO_TAIL, &frame))
+		return false;
 
 	*work = (struct work){
 		.p = {.data = frame_at(&w->frames, frame) + FRAME_OFF,
 		      .headroom = FRAME_OFF - PACKET_L2_MAX,
-		      .tailroom = w->frames.size - FRAME_OFF,
+		      .tailroom = frame_bytes(&w->frames, frame) - FRAME_OFF,
 		      .flags = PACKET_LOCAL,
 		      .family = place->outer_family,
 		      .frame = frame},
@@ -102,6 +108,7 @@ static void work_new(struct worker *w, struct work *work, const struct sa_place 
 		.sa_generation = place->generation,
 		.dir = XIPSEC_DIR_OUT,
 	};
+	return true;
 }
 
 static void work_send(struct worker *w, struct work *work, const struct nexthop *nh, __u16 reason)
@@ -127,7 +134,7 @@ static __u32 dummy_len(const struct sa *sa, __u32 max)
 static void send_dummy(struct worker *w, struct sa_place *place, const struct nexthop *nh)
 {
 	const struct sa *sa = place->sa;
-	__u32 room = w->frames.size - FRAME_OFF - sa->tail_room;
+	__u32 room = FRAME_JUMBO - FRAME_OFF - JUMBO_TAIL, len;
 	__u32 mtu = nh->mtu && nh->mtu < w->dev[nh->slot].ctl.mtu ? nh->mtu
 								  : w->dev[nh->slot].ctl.mtu;
 	__u32 max = sa_inner_max(sa, sa_path_mtu(sa, mtu, w->now_ms / 1000));
@@ -138,8 +145,10 @@ static void send_dummy(struct worker *w, struct sa_place *place, const struct ne
 		max = room;
 	if (max < DUMMY_MIN)
 		return;
-	work_new(w, &work, place);
-	reason = esp_out_dummy(place->sa, &work.p, dummy_len(sa, max));
+	len = dummy_len(sa, max);
+	if (!work_new(w, &work, place, len))
+		return;
+	reason = esp_out_dummy(place->sa, &work.p, len);
 	if (reason)
 		pipeline_drop(w, &work, reason);
 	else
@@ -154,7 +163,8 @@ static void send_keepalive(struct worker *w, const struct sa_place *place,
 	struct work work;
 	struct packet *p = &work.p;
 
-	work_new(w, &work, place);
+	if (!work_new(w, &work, place, outer->len + 1))
+		return;
 	p->len = outer->len + 1;
 	p->data[outer->len] = 0xff;
 	outer->write(outer, p->data, p->len, &inner, 0);

@@ -23,6 +23,7 @@ struct xsk {
 	struct xsk_ring_prod tx;
 	struct xsk_ring_prod fill;
 	struct xsk_ring_cons comp;
+	__u32 rx_torn;     /* rounds in which the RX ring began with half a packet */
 	__u32 rx_fetched;  /* RX index up to which the pipeline has prefetched frames */
 	__u32 fill_target; /* how many frames its fill ring is kept filled with */
 	__u32 tx_unsent;   /* descriptors written since the last kick */

@@ -12,6 +12,7 @@
 
 #include "lib/log.h"
 #include "worker/checksum.h"
+#include "worker/jumbo.h"
 #include "worker/pipeline_inside.h"
 #include "worker/sa.h"
 
@@ -271,7 +272,7 @@ bool slow_settle(struct worker *w, struct packet *p)
 	__u8 *frame = frame_at(&w->frames, p->frame);
 
 	if (p->len > w->frames.size - ROOM)
-		return false;
+		return jumbo_move(w, p);
 	memcpy(frame + ROOM, p->data, p->len);
 	p->data = frame + ROOM;
 	p->headroom = ROOM - PACKET_L2_MAX;

@@ -13,11 +13,12 @@
 #include <linux/virtio_net.h>
 #include <sys/uio.h>
 
+#include "worker/jumbo.h"
 #include "worker/sa.h"
 #include "worker/segment.h"
 #include "xipsec/meta.h"
 
-#define HEADROOM  256 /* as XDP has it: outer headers find their room */
+#define HEADROOM  FRAME_LEAD /* outer headers find their room */
 #define TAGS_MAX  2
 #define ASK_EVERY 8 /* rounds: asking an empty queue costs 0.2 us */
 
@@ -162,7 +163,7 @@ static void put(struct worker *w, struct batch *batch, const struct tap_frame *f
 	work->p.len = len;
 	/* ESP may not write where the Ethernet header will stand. */
 	work->p.headroom = (__u32)(data - start) - PACKET_L2_MAX;
-	work->p.tailroom = (__u32)(start + w->frames.size - (data + len));
+	work->p.tailroom = (__u32)(start + frame_bytes(&w->frames, frame) - (data + len));
 	work->p.family = f->inner.family;
 	work->p.l4_off = f->inner.opaque ? 0 : f->inner.l4_off;
 	batch->works[batch->n++] = work;
@@ -176,32 +177,43 @@ static __u32 packet_max(struct worker *w, const struct tap_frame *f)
 {
 	const struct sa_place *place = &w->sas[f->work.sa_index];
 	const struct sa *sa = place->sa;
-	__u32 room = w->frames.size - HEADROOM - sa->tail_room, max;
+	__u32 room = FRAME_JUMBO - HEADROOM - sa->tail_room, max;
 	__u32 mtu = sa_path_mtu(sa, pipeline_out_mtu(w, place), w->now_ms / 1000);
 
 	max = sa->transport ? sa_transport_max(sa, mtu, f->inner.l4_off) : sa_inner_max(sa, mtu);
 	return max < room ? max : room;
 }
 
+/* A frame for a packet of `len` bytes, even if those in hand must go first. */
+static bool room_for(struct worker *w, struct batch *batch, const struct tap_frame *f, __u32 len,
+		     __u64 *frame)
+{
+	__u32 tail = w->sas[f->work.sa_index].sa->tail_room;
+
+	if (frame_take_for(&w->frames, len, tail, frame))
+		return true;
+	flush(w, batch);
+	return frame_take_for(&w->frames, len, tail, frame);
+}
+
 static void cut(struct worker *w, struct batch *batch, struct tap_frame *f, struct segments *s)
 {
+	const __u32 longest = segments_longest(s);
 	__u32 len;
 
-	if (segments_longest(s) > w->frames.size - HEADROOM) {
+	if (longest > FRAME_JUMBO - HEADROOM - JUMBO_TAIL) {
 		worker_count(w, XIPSEC_REASON_TOO_BIG, f->len);
 		return;
 	}
-	f->work.bytes = segments_longest(s) + f->l3_off;
+	f->work.bytes = longest + f->l3_off;
 	for (;;) {
 		__u64 frame;
 		__u8 *data;
 
-		if (!w->frames.n_free) {
-			flush(w, batch);
+		if (!room_for(w, batch, f, longest, &frame)) {
 			worker_count(w, XIPSEC_REASON_TX_FULL, f->len);
 			return;
 		}
-		frame = frame_take(&w->frames);
 		data = frame_at(&w->frames, frame) + HEADROOM;
 		len = segments_next(s, data);
 		if (!len) {
@@ -210,6 +222,23 @@ static void cut(struct worker *w, struct batch *batch, struct tap_frame *f, stru
 		}
 		put(w, batch, f, frame, data, len);
 	}
+}
+
+/* One packet that did not go into the frame that it was read to. */
+static __u16 carry_jumbo(struct worker *w, struct batch *batch, const struct tap_frame *f,
+			 const __u8 *l3)
+{
+	__u8 *data;
+	__u64 frame;
+
+	if (f->inner.len > FRAME_JUMBO - HEADROOM - JUMBO_TAIL)
+		return XIPSEC_REASON_TOO_BIG;
+	if (!room_for(w, batch, f, f->inner.len, &frame))
+		return XIPSEC_REASON_TX_FULL;
+	data = frame_at(&w->frames, frame) + HEADROOM;
+	memcpy(data, l3, f->inner.len);
+	put(w, batch, f, frame, data, f->inner.len);
+	return XIPSEC_REASON_COUNT;
 }
 
 /* Makes packets of a frame. 0: its UMEM frame has become one's; else the reason that ends it, or
@@ -229,7 +258,7 @@ static __u16 carry(struct worker *w, struct batch *batch, struct tap_frame *f)
 		return XIPSEC_REASON_COUNT;
 	}
 	if (!f->whole)
-		return XIPSEC_REASON_TOO_BIG;
+		return carry_jumbo(w, batch, f, l3);
 	put(w, batch, f, f->frame, l3, f->inner.len);
 	return 0;
 }

@@ -2,7 +2,10 @@
 #include "worker/tx.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
+
+#include "lib/if_xdp.h"
 
 #define REAP_STEP 256
 
@@ -41,24 +44,60 @@ static void kick(struct xsk *xsk)
 	xsk->tx_unsent = *xsk->tx.producer - __atomic_load_n(xsk->tx.consumer, __ATOMIC_ACQUIRE);
 }
 
-int tx_send(struct xsk *xsk, struct frames *frames, __u64 addr, __u32 len)
+static int reserve(struct xsk *xsk, struct frames *frames, __u32 n, __u32 *index)
 {
-	struct xdp_desc *desc;
-	__u32 index;
+	if (xsk_ring_prod__reserve(&xsk->tx, n, index))
+		return 0;
+	tx_reap(xsk, frames);
+	tx_flush(xsk);
+	return xsk_ring_prod__reserve(&xsk->tx, n, index) ? 0 : -ENOBUFS;
+}
 
-	if (!xsk_ring_prod__reserve(&xsk->tx, 1, &index)) {
-		tx_reap(xsk, frames);
-		tx_flush(xsk);
-		if (!xsk_ring_prod__reserve(&xsk->tx, 1, &index))
-			return -ENOBUFS;
-	}
+static void give(struct xsk *xsk, struct frames *frames, __u32 index, __u64 addr, __u32 len,
+		 __u32 options)
+{
+	struct xdp_desc *desc = xsk_ring_prod__tx_desc(&xsk->tx, index);
+
 	frame_set(frames, addr, FRAME_TX, xsk->slot);
-	desc = xsk_ring_prod__tx_desc(&xsk->tx, index);
 	desc->addr = addr;
 	desc->len = len;
-	desc->options = 0;
+	desc->options = options;
 	xsk->tx_unsent++;
 	xsk->tx_flying++;
+}
+
+int tx_send(struct xsk *xsk, struct frames *frames, __u64 addr, __u32 len)
+{
+	__u32 index;
+
+	if (reserve(xsk, frames, 1, &index))
+		return -ENOBUFS;
+	give(xsk, frames, index, addr, len, 0);
+	if (unpublished(xsk) >= PUBLISH_STEP)
+		publish(xsk);
+	return 0;
+}
+
+int tx_send_jumbo(struct xsk *xsk, struct frames *frames, const __u8 *data, __u32 len)
+{
+	__u32 room = frames->size - FRAME_LEAD, n = (len + room - 1) / room, index;
+
+	if (n > 1 && !frames->multi)
+		return -EMSGSIZE;
+	if (frames->n_free < n)
+		tx_reap(xsk, frames);
+	if (frames->n_free < n || reserve(xsk, frames, n, &index))
+		return -ENOBUFS;
+	for (__u32 i = 0; i < n; i++) {
+		__u32 part = len < room ? len : room;
+		__u64 addr = frame_take(frames) + FRAME_LEAD;
+
+		memcpy(frame_at(frames, addr), data, part);
+		len -= part;
+		give(xsk, frames, index + i, addr, part, len ? XDP_PKT_CONTD : 0);
+		data += part;
+	}
+	/* All of it is there: the index moves past whole packets alone. */
 	if (unpublished(xsk) >= PUBLISH_STEP)
 		publish(xsk);
 	return 0;

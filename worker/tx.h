@@ -13,6 +13,11 @@
  * 0, or -ENOBUFS when the ring is full after one reap and one kick: the frame is still ours. */
 int tx_send(struct xsk *xsk, struct frames *frames, __u64 addr, __u32 len);
 
+/* The same for len bytes anywhere, for which frames are taken from the pool: as many as they need,
+ * one after the other in the ring, seen by the kernel together or not at all. -ENOBUFS: there are
+ * not so many; -EMSGSIZE: the sockets take packets in one frame alone. */
+int tx_send_jumbo(struct xsk *xsk, struct frames *frames, const __u8 *data, __u32 len);
+
 /* Makes the kernel see and send what was handed over; once a round. */
 void tx_flush(struct xsk *xsk);
 

@@ -74,14 +74,18 @@ struct ctl_hello {
 	__u64 stats_size;
 	__u32 sa_state_stride; /* bytes from one entry to the next */
 	__u32 stats_stride;
+	__u32 multi_buffer; /* 1: its sockets take packets in several frames */
+	__u32 pad;
 };
+
+#define XIPSEC_MTU_MAX 15872 /* of the widest link: what a worker puts together in one piece */
 
 struct ctl_dev {
 	struct ctl_hdr hdr;
 	__u32 slot;
 	__u32 ifindex;
 	__u32 role; /* enum xipsec_role */
-	__u32 mtu;  /* bytes of IP */
+	__u32 mtu;  /* bytes of IP, XIPSEC_MTU_MAX at most */
 	__u32 up;
 	__u8 mac[6];
 	__u16 pad;

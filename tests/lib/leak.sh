@@ -3,7 +3,8 @@
 # The frame of every leak test: a capture between the gateways, a load in both directions that never
 # stops, then acts of violence; at the end nothing was in the clear and no nonce was used twice.
 
-# Brings everything up. Fails (and has said so) if there is nothing to test.
+# Brings everything up. Fails (and has said so) if there is nothing to test. LOAD_PPS and LOAD_SIZE, if
+# set, are the load's.
 leak_begin()
 {
 	check "positive control: plaintext on the link is seen" capture_positive_control || return
@@ -13,7 +14,7 @@ leak_begin()
 		not_ok "capture: does not start"
 		return 1
 	}
-	load_start 3000 200
+	load_start "${LOAD_PPS:-3000}" "${LOAD_SIZE:-200}"
 	check "load flows in both directions" load_moves
 }
 

@@ -12,6 +12,7 @@ NS=xat$$
 WORK=$(mktemp -d /tmp/xipsec-attach-XXXXXX)
 
 . tests/lib/check.sh
+. tests/lib/kernel.sh
 
 daemon=
 # shellcheck disable=SC2317
@@ -109,7 +110,13 @@ check "a device is no config, and that is told" expect 3 "/dev/null: is neither 
 ns "$XIPSEC" help >/dev/full 2>"$WORK/out"
 check "lost output is a failure" [ $? -eq 1 ]
 check "and is told" grep -qF "No space left on device" "$WORK/out"
-check "MTU too large" expect 1 "MTU 9000 is over 3498" attach big0 --role protected
+if multi_buffer; then
+	ns ip link set big0 mtu 16000
+	check "MTU too large" expect 1 "MTU 16000 is over 15872" attach big0 --role protected
+else
+	check "MTU too large" expect 1 "MTU 9000 is over 3498" attach big0 --role protected
+	check "which kernel it needs is told" grep -q "need Linux 6.6" "$WORK/out"
+fi
 check "nothing is left of a refused attach" clean big0
 cp "$WORK/conf" "$WORK/conf.good"
 conf "$WORK/plain/pins" >"$WORK/conf"

@@ -64,6 +64,9 @@ struct harness {
 
 static struct harness harness;
 
+/* Whether the programs take AF_XDP to take packets in several frames; set before the setup. */
+static __u32 harness_multi_buffer;
+
 static inline void shell(const char *command)
 {
 	if (system(command) != 0)
@@ -457,8 +460,10 @@ static inline void sockets_place(void)
 /* cmocka's group setup: programs loaded, namespace made, sockets on queue 0 of both. */
 static inline int harness_setup(void **state)
 {
-	harness.skel = xipsec_bpf__open_and_load();
-	if (!harness.skel)
+	harness.skel = xipsec_bpf__open();
+	assert_non_null(harness.skel);
+	harness.skel->rodata->multi_buffer = harness_multi_buffer;
+	if (xipsec_bpf__load(harness.skel))
 		fail_msg("the programs do not load (run as root)");
 	harness.memory = (struct spd_memory)SPD_MEMORY_NONE;
 	harness.n_cpus = libbpf_num_possible_cpus();

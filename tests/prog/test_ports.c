@@ -37,6 +37,7 @@ static struct {
 	struct ports *ports;
 	struct ctl_xsk lent;
 	int fd;      /* of the socket that was lent last */
+	__u32 mtu;   /* of the interface, as workers were told */
 	int n_lent;  /* XSK */
 	int n_bound; /* XSK_BOUND */
 	struct xipsec_worker_stats stats;
@@ -85,7 +86,10 @@ static void on_send(void *ctx, unsigned int worker, const void *msg, size_t len,
 		assert_int_equal(ref->queue, 0);
 		t.n_bound++;
 	} else {
+		const struct ctl_dev *dev = msg;
+
 		assert_int_equal(hdr->type, XIPSEC_CTL_DEV);
+		t.mtu = dev->mtu;
 	}
 }
 
@@ -127,7 +131,7 @@ static void start(bool no_remap)
 	t.n_lent = t.n_bound = 0;
 	t.ports = ports_new(&hooks, NULL, no_remap);
 	assert_non_null(t.ports);
-	assert_int_equal(ports_open(t.ports, 1, 2048, 1, &t.stats, sizeof(t.stats)), 0);
+	assert_int_equal(ports_open(t.ports, 1, 2048, false, 1, &t.stats, sizeof(t.stats)), 0);
 	ports_sync(t.ports, &t.dp, t.route, &t.iface, 1);
 	assert_int_equal(t.n_lent, 1);
 	assert_int_equal(t.n_bound, 0);
@@ -308,6 +312,40 @@ static void drops_are_counted_once(void **state)
 	close(packet);
 }
 
+/* Workers are told of no wider link than their sockets can carry. */
+static void wide_links(void **state)
+{
+	static const struct {
+		const char *command;
+		__u32 one, several; /* MTUs: with one frame a packet, with several */
+	} links[] = {
+		{"ip link set red0 mtu 3498", 3498, 3498},
+		{"ip link set red0 mtu 3499", 3498, 3499},
+		{"ip link set red0 mtu 9000", 3498, 9000},
+		{"ip link set red0 mtu 20000", 3498, XIPSEC_MTU_MAX},
+	};
+	struct ctl_hello hello;
+	int umem, table;
+
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		assert_int_equal(system(links[i].command), 0);
+		assert_int_equal(route_links_read(t.route), 0);
+		for (int several = 0; several < 2; several++) {
+			t.ports = ports_new(&hooks, NULL, false);
+			assert_int_equal(
+				ports_open(t.ports, 1, 4096, several, 1, &t.stats, sizeof(t.stats)),
+				0);
+			ports_sync(t.ports, &t.dp, t.route, &t.iface, 1);
+			assert_int_equal(t.mtu, several ? links[i].several : links[i].one);
+			assert_int_equal(ports_memory(t.ports, 0, &umem, &table, &hello), 0);
+			assert_int_equal(hello.multi_buffer, several);
+			stop();
+		}
+	}
+	assert_int_equal(system("ip link set red0 mtu 1500"), 0);
+	assert_int_equal(route_links_read(t.route), 0);
+}
+
 static int setup(void **state)
 {
 	if (geteuid() || unshare(CLONE_NEWNET) ||
@@ -349,6 +387,7 @@ int main(void)
 		cmocka_unit_test(death_where_it_cannot_map_again),
 		cmocka_unit_test(death_as_this_kernel_has_it),
 		cmocka_unit_test(drops_are_counted_once),
+		cmocka_unit_test(wide_links),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

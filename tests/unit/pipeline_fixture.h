@@ -18,10 +18,10 @@
 #include <string.h>
 #include <unistd.h>
 #include <arpa/inet.h>
-#include <linux/if_xdp.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "lib/if_xdp.h"
 #include "worker/crypto.h"
 #include "worker/loop.h"
 #include "xipsec/meta.h"
@@ -57,7 +57,8 @@ static struct {
 	struct xipsec_sa_state *sas;
 	struct xipsec_globals *globals;
 	struct port red, black;
-	__u8 sent[2048]; /* the last frame that tx() gave */
+	__u8 sent[FRAME_JUMBO]; /* the last packet that tx() gave */
+	__u32 parts;            /* frames that it lay in */
 } t;
 
 /* ------------------------------------------------------------------ a kernel of one's own */
@@ -109,10 +110,13 @@ static inline struct xipsec_meta meta_of(__u8 dir)
 	};
 }
 
+/* Bytes that the kernel puts into one frame. */
+#define FRAME_ROOM (SIZE - 256u)
+
 /* A frame arrives: out of the fill ring, into the RX ring. Without `meta` no program has written a
  * verdict before it. */
-static inline void rx(struct port *port, const void *frame, __u32 len,
-		      const struct xipsec_meta *meta)
+static inline void rx_part(struct port *port, const void *frame, __u32 len,
+			   const struct xipsec_meta *meta, __u32 options)
 {
 	struct xdp_desc *desc = (struct xdp_desc *)port->rx.desc + (*port->rx.producer % RING);
 	__u64 addr;
@@ -123,25 +127,43 @@ static inline void rx(struct port *port, const void *frame, __u32 len,
 	memcpy(t.w->frames.umem + addr + 256, frame, len);
 	if (meta)
 		memcpy(t.w->frames.umem + addr + 256 - sizeof(*meta), meta, sizeof(*meta));
-	*desc = (struct xdp_desc){.addr = addr + 256, .len = len};
+	*desc = (struct xdp_desc){.addr = addr + 256, .len = len, .options = options};
 	++*port->rx.producer;
 }
 
-/* Sends what stands in the TX ring; gives the length of the last frame, 0: none. */
+/* A packet arrives, in as many frames as it needs. */
+static inline void rx(struct port *port, const void *packet, __u32 len,
+		      const struct xipsec_meta *meta)
+{
+	const __u8 *at = packet;
+
+	for (; len > FRAME_ROOM; at += FRAME_ROOM, len -= FRAME_ROOM, meta = NULL)
+		rx_part(port, at, FRAME_ROOM, meta, XDP_PKT_CONTD);
+	rx_part(port, at, len, meta, 0);
+}
+
+/* Sends what stands in the TX ring; gives the length of the last packet, 0: none. */
 static inline __u32 tx(struct port *port)
 {
 	__u32 len = 0;
+	bool goes_on = false;
 
 	while (*port->tx.consumer != *port->tx.producer) {
 		const struct xdp_desc *desc =
 			(struct xdp_desc *)port->tx.desc + (*port->tx.consumer % RING);
 
-		len = desc->len;
-		memcpy(t.sent, t.w->frames.umem + desc->addr, len);
+		if (!goes_on)
+			len = t.parts = 0;
+		assert_true(desc->len > 0 && len + desc->len <= sizeof(t.sent));
+		memcpy(t.sent + len, t.w->frames.umem + desc->addr, desc->len);
+		len += desc->len;
+		t.parts++;
+		goes_on = desc->options & XDP_PKT_CONTD;
 		((__u64 *)port->comp.desc)[*port->comp.producer % RING] = desc->addr;
 		++*port->comp.producer;
 		++*port->tx.consumer;
 	}
+	assert_false(goes_on);
 	return len;
 }
 
@@ -173,16 +195,24 @@ static inline int memory(size_t size, void **map)
 	return fd;
 }
 
-static inline void tell_dev(__u32 slot, __u32 role)
+/* Of the interfaces and routes that are told. */
+static __u32 fixture_mtu = 1500;
+
+static inline void tell_dev_mtu(__u32 slot, __u32 role, __u32 mtu)
 {
 	struct ctl_in in = {.msg.dev = {.hdr.type = XIPSEC_CTL_DEV,
 					.slot = slot,
 					.role = role,
-					.mtu = 1500,
+					.mtu = mtu,
 					.up = 1,
 					.ip4.word[0] = inet_addr("10.1.0.254")}};
 
 	assert_int_equal(worker_message(t.w, &in), 0);
+}
+
+static inline void tell_dev(__u32 slot, __u32 role)
+{
+	tell_dev_mtu(slot, role, fixture_mtu);
 }
 
 /* Of the next SAs that are told; 0 but for those of a tunnel. */
@@ -237,7 +267,7 @@ static inline void tell_hop(const char *dst, __u32 status, __u32 slot)
 					    .family = XIPSEC_FAMILY_IP4,
 					    .status = status,
 					    .slot = slot,
-					    .mtu = 1500,
+					    .mtu = fixture_mtu,
 					    .src_mac = {2, 0, 0, 0, 0, slot},
 					    .dst_mac = {2, 0, 0, 0, 1, slot},
 					    .lifetime = 60}};
@@ -260,6 +290,7 @@ static inline int setup(void **state)
 		.n_sas = N_SAS,
 		.frame_size = SIZE,
 		.n_frames = N_FRAMES,
+		.multi_buffer = 1,
 		.sa_state_size = N_SAS * sizeof(struct xipsec_sa_state),
 		.sa_state_stride = sizeof(struct xipsec_sa_state),
 		.stats_size = sizeof(struct xipsec_worker_stats),

@@ -176,6 +176,48 @@ static void checker_sees_lies(void **state)
 	assert_int_equal(frames_check(&f->frames, held, 1), -EIO); /* outside */
 }
 
+/* A worker's own: each once, apart from the others, and back to where they came from. */
+static void jumbo_frames(void **state)
+{
+	struct fixture *f = *state;
+	__u8 seen[JUMBOS] = {0};
+	__u64 addr[JUMBOS], frame;
+
+	frames_adopt(&f->frames, f->in_ring, 1u << SLOT_A, NOW);
+	frame = frame_take(&f->frames);
+	assert_false(frame_is_jumbo(&f->frames, frame + SIZE - 1));
+	assert_int_equal(frame_bytes(&f->frames, frame), SIZE);
+	for (__u32 i = 0; i < JUMBOS; i++) {
+		addr[i] = jumbo_take(&f->frames);
+		assert_true(addr[i] >= N * SIZE && (addr[i] - N * SIZE) % FRAME_JUMBO == 0);
+		assert_int_equal(seen[jumbo_number(&f->frames, addr[i])]++, 0);
+		assert_int_equal(frame_base(&f->frames, addr[i] + 256), addr[i]);
+		assert_true(frame_is_jumbo(&f->frames, addr[i]));
+		assert_int_equal(frame_bytes(&f->frames, addr[i]), FRAME_JUMBO);
+		memset(frame_at(&f->frames, addr[i]), (int)i, FRAME_JUMBO);
+	}
+	assert_int_equal(f->frames.n_jumbos, 0);
+	assert_int_equal(*frame_at(&f->frames, addr[7]), 7);
+	assert_int_equal(*frame_at(&f->frames, addr[7] + FRAME_JUMBO - 1), 7);
+	frame_free(&f->frames, frame);
+	assert_int_equal(f->frames.n_free, N);
+	for (__u32 i = 1; i < JUMBOS; i++)
+		frame_free(&f->frames, addr[i]);
+	assert_int_equal(f->frames.n_free, N);
+	assert_int_equal(f->frames.n_jumbos, JUMBOS - 1);
+	/* one is missing, held, or there twice */
+	assert_int_equal(frames_check(&f->frames, NULL, 0), -EIO);
+	assert_int_equal(frames_check(&f->frames, &addr[0], 1), 0);
+	assert_int_equal(frames_check(&f->frames, &addr[1], 1), -EIO);
+	frame = f->frames.end + (__u64)JUMBOS * FRAME_JUMBO;
+	assert_int_equal(frames_check(&f->frames, &frame, 1), -EIO);
+	/* with the worker go its jumbo frames: the next one has them all */
+	reborn(f, 1u << SLOT_A);
+	assert_int_equal(f->frames.n_jumbos, JUMBOS);
+	assert_int_equal(*frame_at(&f->frames, addr[7]), 0);
+	assert_int_equal(frames_check(&f->frames, NULL, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +228,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(frames_of_closed_sockets_rest, setup, teardown),
 		cmocka_unit_test_setup_teardown(rest_survives_death, setup, teardown),
 		cmocka_unit_test_setup_teardown(checker_sees_lies, setup, teardown),
+		cmocka_unit_test_setup_teardown(jumbo_frames, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

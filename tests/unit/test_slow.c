@@ -10,8 +10,8 @@
 #include "worker/slow.h"
 
 static int to, from; /* the worker's socket, and one that sends to it */
-static __u8 sealed[4096];
-static __u8 packet[4096];
+static __u8 sealed[32768];
+static __u8 packet[32768];
 
 static void remake(__u32 index, __u8 dir, __u32 spi)
 {
@@ -85,7 +85,7 @@ static void say(const void *data, __u32 len)
 /* Seals a packet whose payload is `payload` bytes, of whatever length; its ESP in `sealed`. */
 static __u32 seal_long(__u32 payload, bool df)
 {
-	static __u8 buffer[8192];
+	static __u8 buffer[32768];
 	struct packet p = {.data = buffer + 256, .headroom = 256, .family = XIPSEC_FAMILY_IP4};
 	struct packet *pkts = &p;
 
@@ -120,7 +120,7 @@ static void opens(void **state)
 	assert_int_equal(count(XIPSEC_REASON_OPENED), 15);
 }
 
-/* What no frame holds is cut, or its sender is told; it never waits. */
+/* What no frame holds is cut, or its sender is told; it waits where a jumbo frame holds it. */
 static void longer_than_a_frame(void **state)
 {
 	__u32 len = seal_long(3000, false);
@@ -135,14 +135,17 @@ static void longer_than_a_frame(void **state)
 	go_round();
 	assert_int_equal(tx(&t.red), 0);
 	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 1);
-	/* a next hop that is not known holds what fits a frame and nothing else */
+	/* a next hop that is not known holds what fits one, and nothing else */
 	nexthops_forget_slot(t.w->nhs, RED);
 	len = seal_long(100, false);
 	say(sealed, len);
 	assert_int_equal(nexthops_held(t.w->nhs), 1);
 	len = seal_long(3000, false);
 	say(sealed, len);
-	assert_int_equal(nexthops_held(t.w->nhs), 1);
+	assert_int_equal(nexthops_held(t.w->nhs), 2);
+	len = seal_long(20000, false);
+	say(sealed, len);
+	assert_int_equal(nexthops_held(t.w->nhs), 2);
 	assert_int_equal(count(XIPSEC_REASON_NO_NEIGH), 1);
 }
 
