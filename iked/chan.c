@@ -162,6 +162,29 @@ static void on_writable(evutil_socket_t fd, short what, void *ctx)
 		break_off(chan);
 }
 
+void chan_say_vici(struct chan *chan, enum chan_type type, __u64 id, __u32 event,
+		   const char *command, struct bytes message)
+{
+	char room[CHAN_MAX] __attribute__((aligned(8)));
+	struct chan_vici *m = (void *)room;
+	size_t at = 0;
+
+	do {
+		size_t part = message.len - at < CHAN_VICI_MAX ? message.len - at : CHAN_VICI_MAX;
+
+		memset(m, 0, sizeof(*m));
+		m->id = id;
+		m->event = event;
+		m->more = at + part < message.len;
+		m->data_len = part;
+		if (command)
+			memcpy(m->command, command, strnlen(command, sizeof(m->command) - 1));
+		memcpy(m->data, message.data + at, part);
+		chan_send(chan, type, m, sizeof(*m) + part, NULL, 0);
+		at += part;
+	} while (at < message.len);
+}
+
 void chan_flush(struct chan *chan)
 {
 	struct pollfd pfd = {.fd = chan->fd, .events = POLLOUT};

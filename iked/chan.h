@@ -13,6 +13,7 @@
 #include <event2/event.h>
 #include "iked/bounds.h"
 #include "iked/env.h"
+#include "lib/buf.h"
 #include "lib/conn.h"
 #include "lib/fdpass.h"
 #include "xipsec/sadb.h"
@@ -44,6 +45,11 @@ enum chan_type {
 	CHAN_AUTH_ANSWER, /* chan_auth_answer; to a PSK that was to be verified without data */
 	CHAN_RESOLVE,     /* parent -> resolver: chan_resolve -> RESOLVED */
 	CHAN_RESOLVED,
+	CHAN_VICI, /* parent -> child: chan_vici, a client's command -> STREAM..., VICI_ANSWER */
+	CHAN_VICI_STREAM, /* child -> parent: chan_vici, an event by which the answer comes */
+	CHAN_VICI_ANSWER, /* child -> parent: chan_vici */
+	CHAN_VICI_EVENT,  /* child -> parent: chan_vici, for all clients that want it */
+	CHAN_VICI_WANTED, /* parent -> child: chan_wanted */
 	CHAN_TYPES
 };
 
@@ -147,6 +153,28 @@ struct chan_resolved {
 	struct chan_address address[CHAN_ANSWERS_MAX];
 };
 
+/* A VICI message (lib/vici_msg.h), or a part of one: the parts of a message follow each other
+ * without another one between. The parent validates what the child wrote before clients see it. */
+struct chan_vici {
+	struct chan_hdr hdr;
+	__u64 id;    /* of the request; 0: VICI_EVENT */
+	__u32 event; /* enum vici_event, with STREAM and EVENT */
+	__u32 more;  /* 1: another part follows */
+	__u32 data_len;
+	__u32 pad;
+	char command[CONN_NAME_LEN]; /* with CHAN_VICI */
+	__u8 data[];
+};
+
+#define CHAN_VICI_MAX (CHAN_MAX - sizeof(struct chan_vici)) /* bytes of a part */
+
+/* Which events somebody wants: others need not be told. */
+struct chan_wanted {
+	struct chan_hdr hdr;
+	__u32 events; /* 1 << enum vici_event */
+	__u32 pad;
+};
+
 /* Is that a message, whole and of a form that its type has, with `n` descriptors? Texts have an
  * end, counts are within their arrays, parts add up to the length. Pure. */
 bool chan_check(const void *data, size_t len, unsigned int n);
@@ -175,6 +203,10 @@ void chan_send(struct chan *chan, enum chan_type type, void *message, size_t len
 void chan_say(struct chan *chan, enum chan_type type, const int *fds, unsigned int n);
 void chan_say_name(struct chan *chan, enum chan_type type, const char *name);
 void chan_say_blob(struct chan *chan, enum chan_type type, const void *data, size_t len);
+
+/* A VICI message, in as many parts as it takes. `command` may be NULL. */
+void chan_say_vici(struct chan *chan, enum chan_type type, __u64 id, __u32 event,
+		   const char *command, struct bytes message);
 
 /* Writes what waits, blocking, two seconds at most: before the end of a process. */
 void chan_flush(struct chan *chan);

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "iked/vici_server.h"
+
 static bool text_ends(const char *text, size_t size)
 {
 	return memchr(text, 0, size) != NULL;
@@ -98,6 +100,14 @@ static bool check_resolved(const void *data, size_t len)
 	return true;
 }
 
+static bool check_vici(const void *data, size_t len)
+{
+	const struct chan_vici *m = data;
+
+	return len - sizeof(*m) == m->data_len && text_ends(m->command, sizeof(m->command)) &&
+	       m->event < VICI_EVENT_COUNT && m->more <= 1;
+}
+
 #define PLAIN sizeof(struct chan_hdr)
 
 /* `tail`: it may be longer than its struct. Descriptors: from min to max of them. */
@@ -126,6 +136,11 @@ static const struct {
 	[CHAN_AUTH_ANSWER] = {sizeof(struct chan_auth_answer), true, 0, 0, check_auth_answer},
 	[CHAN_RESOLVE] = {sizeof(struct chan_resolve), false, 0, 0, check_resolve},
 	[CHAN_RESOLVED] = {sizeof(struct chan_resolved), false, 0, 0, check_resolved},
+	[CHAN_VICI] = {sizeof(struct chan_vici), true, 0, 0, check_vici},
+	[CHAN_VICI_STREAM] = {sizeof(struct chan_vici), true, 0, 0, check_vici},
+	[CHAN_VICI_ANSWER] = {sizeof(struct chan_vici), true, 0, 0, check_vici},
+	[CHAN_VICI_EVENT] = {sizeof(struct chan_vici), true, 0, 0, check_vici},
+	[CHAN_VICI_WANTED] = {sizeof(struct chan_wanted), false, 0, 0, NULL},
 };
 
 bool chan_check(const void *data, size_t len, unsigned int n)

@@ -82,15 +82,18 @@ static void env_event(void *ctx, const struct ike_event *event)
 
 	if (event->kind == IKE_EVENT_CHILD_UP)
 		child_orphans_replaced(c, event->child->cfg->sadb_name);
+	child_vici_event(c, event);
 }
 
 static void env_log(void *ctx, const struct ike_log *line)
 {
+	child_vici_log(ctx, line);
 	log_line(line->level, "%s", line->text);
 }
 
 static void env_done(void *ctx, __u64 ref, int err, const char *text)
 {
+	child_vici_done(ctx, ref, err, text);
 }
 
 static int make_engine(struct child *c)
@@ -156,6 +159,7 @@ static void stop(struct child *c)
 	child_sadb_free(c);
 	child_udp_close(c);
 	child_orphans_free(c);
+	child_vici_free(c);
 	child_parent_free(c);
 	engine_free(c->engine);
 	cert_store_free(c->trust);

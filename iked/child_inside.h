@@ -30,6 +30,10 @@ struct child {
 	/* certificates of peers */
 	struct cert_store *trust, *next_trust;
 	int keylog; /* -1: none */
+	/* clients of VICI */
+	__u32 vici_wanted; /* events: 1 << enum vici_event */
+	struct vici_wait *vici_waits;
+	unsigned int n_vici_waits;
 	__u32 hostile;
 	bool hostile_done;
 	int status;
@@ -81,6 +85,17 @@ void child_orphans_tell(struct child *c, const char *conn);
 void child_orphans_free(struct child *c);
 void child_orphans_linger(evutil_socket_t fd, short what, void *ctx);
 void child_orphans_restart(evutil_socket_t fd, short what, void *ctx);
+
+/* ------------------------------------------------------------------ child_vici.c */
+
+/* A client's command, which the parent passed on. */
+void child_vici_command(struct child *c, const struct chan_vici *m);
+/* The end of one that the engine was given. */
+void child_vici_done(struct child *c, __u64 ref, int err, const char *text);
+/* What the engine tells, to who wants to hear it. */
+void child_vici_event(struct child *c, const struct ike_event *event);
+void child_vici_log(struct child *c, const struct ike_log *line);
+void child_vici_free(struct child *c);
 
 /* ------------------------------------------------------------------ child_parent.c */
 

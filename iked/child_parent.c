@@ -149,6 +149,8 @@ void child_parent_message(void *ctx, const struct chan_hdr *hdr, int *fds, unsig
 	case CHAN_CRL: on_crl(c, fds[0]); break;
 	case CHAN_TRUST_END: on_trust_end(c); break;
 	case CHAN_KEYLOG: on_keylog(c, fds, n); break;
+	case CHAN_VICI: child_vici_command(c, m); break;
+	case CHAN_VICI_WANTED: c->vici_wanted = ((const struct chan_wanted *)m)->events; break;
 	case CHAN_STOP: on_stop(c, m); return;
 	case CHAN_PATHS_ANSWER: on_paths(c, m); break;
 	case CHAN_AUTH_ANSWER: on_auth(c, m); break;

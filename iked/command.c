@@ -111,7 +111,9 @@ void engine_acquire(struct engine *engine, const char *sadb_child)
 	const struct conn_child *child;
 	struct ike_conn *conn = ike_conn_of_child(engine, sadb_child, &child);
 
-	if (conn && !engine_has_child(engine, conn, child))
+	/* `none` means that nobody negotiates: its rules are there all the same. */
+	if (conn && child->start_action != CONN_ACTION_NONE &&
+	    !engine_has_child(engine, conn, child))
 		engine_begin(engine, conn, child, 0);
 	engine_reap(engine);
 }

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <openssl/crypto.h>
@@ -33,6 +34,13 @@ struct psk {
 	size_t len;
 };
 
+/* In a file, or as bytes that a client brought. */
+struct crl {
+	char *path; /* NULL: data */
+	__u8 *data;
+	size_t len;
+};
+
 struct creds {
 	struct psk *psks;
 	unsigned int n_psks;
@@ -42,7 +50,7 @@ struct creds {
 	struct bytes *ders;
 	bool *is_ca;
 	unsigned int n_certs;
-	char **crls;
+	struct crl *crls;
 	unsigned int n_crls;
 	char dir[256];
 };
@@ -141,12 +149,20 @@ static bool psk_owner(struct psk *psk, const char *name, const char *text)
 }
 
 /* A secret that lost an owner must not become one for everybody. */
-static void load_psk(struct creds *creds, const struct conn_secret *secret)
+void creds_add_psk(struct creds *creds, const struct conn_secret *secret)
 {
-	struct psk *psk = &creds->psks[creds->n_psks];
+	struct psk *psks, *psk;
 
 	if (!secret->data || !secret->len)
 		return;
+	psks = realloc(creds->psks, (creds->n_psks + 1) * sizeof(*psks));
+	if (!psks) {
+		log_error("secret %s: no memory", secret->name);
+		return;
+	}
+	creds->psks = psks;
+	psk = &psks[creds->n_psks];
+	memset(psk, 0, sizeof(*psk));
 	psk->owners = calloc(secret->owners.n + 1, sizeof(*psk->owners));
 	psk->data = OPENSSL_secure_malloc(secret->len);
 	if (!psk->owners || !psk->data) {
@@ -251,6 +267,33 @@ static void load_key(struct creds *creds, const char *name, const struct conn_se
 	creds->keys[creds->n_keys++] = key;
 }
 
+bool creds_add_key(struct creds *creds, const char *name, struct bytes data)
+{
+	EVP_PKEY *key = parse_key(data.data, data.len, NULL);
+
+	if (key && key_usable(key) && creds->n_keys < KEYS_MAX) {
+		creds->keys[creds->n_keys++] = key;
+		return true;
+	}
+	log_error("%s private key cannot be used", name);
+	EVP_PKEY_free(key);
+	return false;
+}
+
+bool creds_key_id(struct bytes data, char id[CREDS_KEY_ID_LEN])
+{
+	EVP_PKEY *key = parse_key(data.data, data.len, NULL);
+	unsigned char *der = NULL, hash[20];
+	int len = key && key_usable(key) ? i2d_PUBKEY(key, &der) : -1;
+	bool ok = len > 0 && EVP_Digest(der, len, hash, NULL, EVP_sha1(), NULL) == 1;
+
+	for (unsigned int i = 0; ok && i < sizeof(hash); i++)
+		snprintf(id + 2 * i, 3, "%02x", hash[i]);
+	OPENSSL_free(der);
+	EVP_PKEY_free(key);
+	return ok;
+}
+
 static void load_private(struct creds *creds, const char *path)
 {
 	load_key(creds, path, NULL);
@@ -318,6 +361,23 @@ static int add_certs(struct creds *creds, const char *name, const __u8 *data, si
 	return first;
 }
 
+bool creds_add_cert(struct creds *creds, const char *name, struct bytes data, bool ca)
+{
+	return add_certs(creds, name, data.data, data.len, ca) >= 0;
+}
+
+unsigned int creds_certs(const struct creds *creds)
+{
+	return creds->n_certs;
+}
+
+struct bytes creds_cert(const struct creds *creds, unsigned int i, bool *ca, bool *has_key)
+{
+	*ca = creds->is_ca[i];
+	*has_key = creds_key(creds, creds->ders[i]);
+	return creds->ders[i];
+}
+
 static void load_ca(struct creds *creds, const char *path)
 {
 	_cleanup_free_ __u8 *data = NULL;
@@ -327,12 +387,28 @@ static void load_ca(struct creds *creds, const char *path)
 		add_certs(creds, path, data, len, true);
 }
 
+static struct crl *crl_new(struct creds *creds)
+{
+	return creds->n_crls < CRLS_MAX ? &creds->crls[creds->n_crls] : NULL;
+}
+
 static void load_crl(struct creds *creds, const char *path)
 {
-	char *copy = creds->n_crls < CRLS_MAX ? strdup(path) : NULL;
+	struct crl *crl = crl_new(creds);
 
-	if (copy)
-		creds->crls[creds->n_crls++] = copy;
+	if (crl && (crl->path = strdup(path)))
+		creds->n_crls++;
+}
+
+void creds_add_crl(struct creds *creds, struct bytes data)
+{
+	struct crl *crl = crl_new(creds);
+
+	if (!crl || !(crl->data = malloc(data.len + 1)))
+		return;
+	memcpy(crl->data, data.data, data.len);
+	crl->len = data.len;
+	creds->n_crls++;
 }
 
 /* Reads files in, so that the child gets bytes. */
@@ -429,9 +505,25 @@ unsigned int creds_crls(const struct creds *creds)
 	return creds->n_crls;
 }
 
-const char *creds_crl(const struct creds *creds, unsigned int i)
+static int crl_memory(const struct crl *crl)
 {
-	return creds->crls[i];
+	_cleanup_close_ int fd = memfd_create("crl", MFD_CLOEXEC);
+
+	if (fd >= 0 && write(fd, crl->data, crl->len) == (ssize_t)crl->len)
+		return take_fd(&fd);
+	return fd < 0 ? -errno : -ENOSPC;
+}
+
+int creds_crl_open(const struct creds *creds, unsigned int i)
+{
+	const struct crl *crl = &creds->crls[i];
+	int fd = crl->path ? open(crl->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : crl_memory(crl);
+
+	if (fd < 0) {
+		fd = crl->path ? -errno : fd;
+		log_error("%s: %s", crl->path ? crl->path : "a client's CRL", strerror(-fd));
+	}
+	return fd;
 }
 
 /* ------------------------------------------------------------------ all of it */
@@ -442,7 +534,7 @@ static void load_secrets(struct creds *creds, const struct config *config)
 		const struct conn_secret *secret = &config->secrets[i];
 
 		if (secret->kind == CONN_SECRET_IKE)
-			load_psk(creds, secret);
+			creds_add_psk(creds, secret);
 		else if (secret->file)
 			load_key(creds, secret->file, secret);
 	}
@@ -467,14 +559,12 @@ struct creds *creds_load(struct config *config)
 	if (!creds)
 		return NULL;
 	snprintf(creds->dir, sizeof(creds->dir), "%s", config->iked.credentials);
-	creds->psks = calloc(config->n_secrets + 1, sizeof(*creds->psks));
 	creds->keys = calloc(KEYS_MAX, sizeof(*creds->keys));
 	creds->certs = calloc(CAS_MAX, sizeof(*creds->certs));
 	creds->ders = calloc(CAS_MAX, sizeof(*creds->ders));
 	creds->is_ca = calloc(CAS_MAX, sizeof(*creds->is_ca));
 	creds->crls = calloc(CRLS_MAX, sizeof(*creds->crls));
-	if (!creds->psks || !creds->keys || !creds->certs || !creds->ders || !creds->is_ca ||
-	    !creds->crls) {
+	if (!creds->keys || !creds->certs || !creds->ders || !creds->is_ca || !creds->crls) {
 		creds_free(creds);
 		return NULL;
 	}
@@ -501,8 +591,10 @@ void creds_free(struct creds *creds)
 		X509_free(creds->certs[i]);
 		OPENSSL_free((void *)creds->ders[i].data);
 	}
-	for (unsigned int i = 0; i < creds->n_crls; i++)
-		free(creds->crls[i]);
+	for (unsigned int i = 0; i < creds->n_crls; i++) {
+		free(creds->crls[i].path);
+		free(creds->crls[i].data);
+	}
 	free(creds->psks);
 	free(creds->keys);
 	free(creds->certs);

@@ -29,6 +29,22 @@ int creds_init(void);
 struct creds *creds_load(struct config *config);
 void creds_free(struct creds *creds);
 
+/* More of them, for as long as `creds` lives: what clients loaded. What cannot be used is a log
+ * line. `name` is for people. */
+void creds_add_psk(struct creds *creds, const struct conn_secret *secret);
+bool creds_add_key(struct creds *creds, const char *name, struct bytes data);
+bool creds_add_cert(struct creds *creds, const char *name, struct bytes data, bool ca);
+void creds_add_crl(struct creds *creds, struct bytes data);
+
+/* The SHA-1 of a private key's SubjectPublicKeyInfo in hex, which is how clients call keys: 40
+ * digits and a 0. False: it is no key that can be used. */
+#define CREDS_KEY_ID_LEN 41
+bool creds_key_id(struct bytes data, char id[CREDS_KEY_ID_LEN]);
+
+/* Every certificate: DER, is it a CA's, have we its key? */
+unsigned int creds_certs(const struct creds *creds);
+struct bytes creds_cert(const struct creds *creds, unsigned int i, bool *ca, bool *has_key);
+
 /* The preshared key between `me` and `other` (either may be NULL: not known). The one whose owners
  * fit `other` best, then `me`; one without owners is for everybody. BYTES_NONE: there is none. */
 struct bytes creds_psk(const struct creds *creds, const struct ident *me,
@@ -46,6 +62,7 @@ unsigned int creds_chain(const struct creds *creds, const struct conn *conn,
 unsigned int creds_cas(const struct creds *creds);
 struct bytes creds_ca(const struct creds *creds, unsigned int i);
 unsigned int creds_crls(const struct creds *creds);
-const char *creds_crl(const struct creds *creds, unsigned int i);
+/* A descriptor for reading, or -errno after a log line. */
+int creds_crl_open(const struct creds *creds, unsigned int i);
 
 #endif

@@ -39,10 +39,13 @@ static int read_config(const struct parent *p, struct config **config, struct cr
 			  err == -EINVAL ? "has errors" : strerror(-err));
 		return err;
 	}
+	if (clients_fill_in(&p->clients, c))
+		return -ENOMEM;
 	*creds = creds_load(c);
 	config_forget_sas(c); /* keys and secrets: they are in `creds`, or nobody's business here */
 	if (!*creds)
 		return -ENOMEM;
+	clients_creds_add(&p->clients, *creds);
 	*config = take_ptr(c);
 	return 0;
 }
@@ -64,8 +67,12 @@ int parent_reload(struct parent *p)
 	parent_load_changes(p, old);
 	config_free(old);
 	creds_free(old_creds);
-	proc_renew(p->resolver); /* resolv.conf may be another one */
 	return 0;
+}
+
+int parent_creds_renew(struct parent *p)
+{
+	return parent_reload(p);
 }
 
 /* ------------------------------------------------------------------ child and resolver */
@@ -101,12 +108,14 @@ static void child_died(void *ctx)
 	struct parent *p = ctx;
 
 	p->child_ready = false;
+	parent_vici_child_died(p);
 }
 
 /* Nothing that is worth anything is sent before the sandbox is closed. */
 static void child_is_ready(struct parent *p)
 {
 	p->child_ready = true;
+	parent_vici_child_ready(p);
 	parent_load_all(p);
 	parent_sadb_lend(p);
 	parent_sadb_lend_sockets(p);
@@ -121,6 +130,9 @@ static void child_message(void *ctx, const struct chan_hdr *hdr, int *fds, unsig
 	case CHAN_READY: child_is_ready(p); break;
 	case CHAN_PATHS: parent_paths(p, m); break;
 	case CHAN_AUTH: parent_auth(p, m); break;
+	case CHAN_VICI_STREAM:
+	case CHAN_VICI_ANSWER:
+	case CHAN_VICI_EVENT: parent_vici_message(p, m); break;
 	default: log_error("the child says what is not for the parent (%u)", hdr->type);
 	}
 }
@@ -158,7 +170,10 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 		proc_reap(p->child);
 		proc_reap(p->resolver);
 		return;
-	case SIGHUP: parent_reload(p); return;
+	case SIGHUP:
+		if (!parent_reload(p))
+			proc_renew(p->resolver); /* resolv.conf may be another one */
+		return;
 	case SIGUSR2:
 		log_info("ends; its SAs go on carrying traffic until the next one takes over");
 		p->leave = true;
@@ -242,6 +257,8 @@ static int start(struct parent *p)
 	err = make_events(p);
 	if (!err)
 		err = parent_sadb_start(p);
+	if (!err)
+		err = parent_vici_start(p);
 	if (err)
 		return err;
 	p->child = proc_start(p->base, PROC_CHILD, p->binary, &child_hooks, p);
@@ -259,6 +276,7 @@ static void stop(struct parent *p)
 	proc_stop(p->resolver, 0);
 	parent_paths_free(p);
 	parent_sadb_stop(p);
+	parent_vici_stop(p);
 	for (int i = 0; i < 5; i++)
 		if (p->signals[i])
 			event_free(p->signals[i]);

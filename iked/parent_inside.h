@@ -3,11 +3,13 @@
 #ifndef IKED_PARENT_INSIDE_H
 #define IKED_PARENT_INSIDE_H
 
+#include "iked/clients.h"
 #include "iked/creds.h"
 #include "iked/parent.h"
 #include "iked/proc.h"
 #include "iked/sadb_link.h"
 #include "lib/config.h"
+#include "lib/vici_msg.h"
 
 struct parent {
 	const struct parent_options *options;
@@ -26,6 +28,12 @@ struct parent {
 	/* where peers are */
 	struct search *searches;
 	unsigned int n_searches;
+	/* VICI */
+	struct vici_server *vici;
+	struct vici_writer vici_part;  /* a message of the child's that is not whole yet */
+	struct vici_change *vici_held; /* answered when the child may speak for new children */
+	struct clients clients;
+	__s64 began; /* CLOCK_BOOTTIME, seconds */
 	struct event *signals[5];
 	int status;
 	bool leave; /* SAs stay when it ends */
@@ -36,6 +44,10 @@ struct parent {
 /* Reads config and credentials anew and applies what is different. 0 or -errno, after log lines:
  * then nothing changes. */
 int parent_reload(struct parent *p);
+
+/* After the credentials of clients are others: the same, for those of the config are read with it.
+ */
+int parent_creds_renew(struct parent *p);
 
 const struct conn *parent_conn(const struct parent *p, const char *name);
 
@@ -53,6 +65,16 @@ void parent_sadb_stop(struct parent *p);
 /* Lends a new child what the old one had; also after the set of children has changed. */
 void parent_sadb_lend(struct parent *p);
 void parent_sadb_lend_sockets(struct parent *p);
+
+/* ------------------------------------------------------------------ parent_vici.c */
+
+int parent_vici_start(struct parent *p);
+void parent_vici_stop(struct parent *p);
+void parent_vici_message(struct parent *p, const struct chan_vici *m);
+void parent_vici_child_ready(struct parent *p);
+void parent_vici_child_died(struct parent *p);
+/* The child has a connection to xipsecd with the rights of now, or gets none. */
+void parent_vici_lent(struct parent *p);
 
 /* ------------------------------------------------------------------ parent_auth.c */
 

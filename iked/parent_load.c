@@ -25,12 +25,9 @@ static void send_trust(const struct parent *p)
 		chan_say_blob(child(p), CHAN_CA, ca.data, ca.len);
 	}
 	for (unsigned int i = 0; i < creds_crls(p->creds); i++) {
-		const char *path = creds_crl(p->creds, i);
-		_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		_cleanup_close_ int fd = creds_crl_open(p->creds, i);
 
-		if (fd < 0)
-			log_error("%s: %s", path, strerror(errno));
-		else
+		if (fd >= 0)
 			chan_say(child(p), CHAN_CRL, &fd, 1);
 	}
 	chan_say(child(p), CHAN_TRUST_END, NULL, 0);

@@ -37,6 +37,7 @@ static void lending_free(struct parent *p)
 	if (l->fd >= 0)
 		close(l->fd);
 	free(l);
+	parent_vici_lent(p);
 }
 
 /* The last answer has come, so nothing is on its way to us that would be the child's. */

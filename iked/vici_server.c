@@ -37,7 +37,9 @@ struct vici_server {
 	struct evconnlistener *listener;
 	char path[108];
 	const struct vici_command *commands;
+	void (*on_events)(void *ctx, __u32 events);
 	void *ctx;
+	__u32 events_told;
 	struct vici_client *clients;
 	unsigned int n_clients;
 	__u64 last_id;
@@ -81,8 +83,28 @@ static void request_free(struct vici_request *request)
 	free(request);
 }
 
+__u32 vici_server_events(const struct vici_server *server)
+{
+	__u32 events = 0;
+
+	for (const struct vici_client *client = server->clients; client; client = client->next)
+		events |= client->events;
+	return events;
+}
+
+static void tell_events(struct vici_server *server)
+{
+	__u32 events = vici_server_events(server);
+
+	if (events == server->events_told || !server->on_events)
+		return;
+	server->events_told = events;
+	server->on_events(server->ctx, events);
+}
+
 static void client_free(struct vici_client *client)
 {
+	struct vici_server *server = client->server;
 	struct vici_client **at = &client->server->clients;
 
 	while (*at != client)
@@ -92,6 +114,7 @@ static void client_free(struct vici_client *client)
 	request_free(client->request);
 	bufferevent_free(client->bev);
 	free(client);
+	tell_events(server);
 }
 
 /* A packet: length, type, name if it has one, message. A client that lets too much wait is
@@ -168,6 +191,7 @@ static void on_register(struct vici_client *client, const char *name, bool on)
 		return;
 	}
 	client->events = on ? client->events | bit : client->events & ~bit;
+	tell_events(client->server);
 	send_packet(client, VICI_EVENT_CONFIRM, NULL, BYTES("", 0));
 }
 
@@ -307,7 +331,7 @@ static int socket_listen(const char *path, int *out)
 }
 
 int vici_server_new(struct event_base *base, const char *path, const struct vici_command *commands,
-		    void *ctx, struct vici_server **out)
+		    void (*on_events)(void *ctx, __u32 events), void *ctx, struct vici_server **out)
 {
 	struct vici_server *server = calloc(1, sizeof(*server));
 	int err = server ? 0 : -ENOMEM, fd = -1;
@@ -332,6 +356,7 @@ int vici_server_new(struct event_base *base, const char *path, const struct vici
 	}
 	server->base = base;
 	server->commands = commands;
+	server->on_events = on_events;
 	server->ctx = ctx;
 	strcpy(server->path, path);
 	*out = server;
@@ -342,6 +367,7 @@ void vici_server_free(struct vici_server *server)
 {
 	if (!server)
 		return;
+	server->on_events = NULL;
 	while (server->clients)
 		client_free(server->clients);
 	evconnlistener_free(server->listener);
@@ -363,6 +389,13 @@ bool vici_server_wanted(const struct vici_server *server, enum vici_event event)
 		if (client->events & 1U << event)
 			return true;
 	return false;
+}
+
+void vici_server_fail(struct vici_server *server, const char *text)
+{
+	for (struct vici_client *client = server->clients; client; client = client->next)
+		if (client->request)
+			vici_answer_error(client->request, "%s", text);
 }
 
 /* ------------------------------------------------------------------ requests */

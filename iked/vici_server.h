@@ -51,10 +51,13 @@ enum vici_event vici_event_find(const char *name);
 
 /*
  * Listens on `path`, mode 0600; a socket that a dead server left there is replaced, a live one's is
- * not (-EADDRINUSE). Clients must be root or of our own uid. 0 or -errno after a log line.
+ * not (-EADDRINUSE). Clients must be root or of our own uid. `on_events` (may be NULL) is told when
+ * the events that somebody wants are others than before: 1 << enum vici_event each. 0 or -errno
+ * after a log line.
  */
 int vici_server_new(struct event_base *base, const char *path, const struct vici_command *commands,
-		    void *ctx, struct vici_server **out);
+		    void (*on_events)(void *ctx, __u32 events), void *ctx,
+		    struct vici_server **out);
 /* Disconnects all and removes the socket. Requests under way end unanswered. NULL is fine. */
 void vici_server_free(struct vici_server *server);
 
@@ -62,6 +65,11 @@ void vici_server_free(struct vici_server *server);
 void vici_server_event(struct vici_server *server, enum vici_event event,
 		       const struct vici_writer *w);
 bool vici_server_wanted(const struct vici_server *server, enum vici_event event);
+
+/* Those that somebody wants. */
+__u32 vici_server_events(const struct vici_server *server);
+/* Every request under way is answered so. */
+void vici_server_fail(struct vici_server *server, const char *text);
 
 /* ------------------------------------------------------------------ a request */
 

@@ -33,12 +33,13 @@ bool vici_next(struct reader *r, struct vici_element *out)
 	return !r->failed;
 }
 
-static bool name_good(struct bytes name)
+/* strongSwan's get-counters has a section without a name: what counts for all connections. */
+static bool name_good(enum vici_kind kind, struct bytes name)
 {
 	for (size_t i = 0; i < name.len; i++)
 		if (!isprint(name.data[i]))
 			return false;
-	return name.len > 0;
+	return name.len > 0 || kind == VICI_SECTION_START;
 }
 
 static bool has_name(enum vici_kind kind)
@@ -71,7 +72,7 @@ int vici_validate(struct bytes message)
 		return -EINVAL;
 	while (vici_next(&r, &element)) {
 		if (!element_fits(&element, depth, in_list) ||
-		    (has_name(element.kind) && !name_good(element.name)))
+		    (has_name(element.kind) && !name_good(element.kind, element.name)))
 			return -EINVAL;
 		depth += (element.kind == VICI_SECTION_START) - (element.kind == VICI_SECTION_END);
 		in_list = element.kind == VICI_LIST_START ||

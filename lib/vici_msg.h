@@ -42,8 +42,8 @@ struct vici_element {
 	struct bytes value; /* of KEY_VALUE, LIST_ITEM */
 };
 
-/* 0: sections and lists balance, names are printable, nothing is cut off, no deeper than
- * VICI_DEPTH_MAX. Else -EINVAL. */
+/* 0: sections and lists balance, names are printable and of values and lists not empty, nothing is
+ * cut off, no deeper than VICI_DEPTH_MAX. Else -EINVAL. */
 int vici_validate(struct bytes message);
 
 /* The next element of a valid message; false: there is none. */

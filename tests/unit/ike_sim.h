@@ -34,7 +34,9 @@
 #define SIM_CHILD(name, local, remote, more) \
 	name " {\nlocal_ts = " local "\nremote_ts = " remote "\n" more "\n}\n"
 #define SIM_FAST "aes128gcm16-prfsha256-x25519"
-#define SIM_NET  SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8", "esp_proposals = aes128gcm16")
+#define SIM_NET                                      \
+	SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8", \
+		  "esp_proposals = aes128gcm16\nstart_action = trap")
 
 #define SIM_SAS_MAX      256
 #define SIM_CHILDREN_MAX 8

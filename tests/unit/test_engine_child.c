@@ -330,6 +330,22 @@ static void test_acquire(void **state)
 	end_well(sim, 1, 1);
 }
 
+/* start_action = none: nobody negotiates, whatever traffic wants; what was asked for by name is. */
+static void test_acquire_of_none(void **state)
+{
+	static const char conn[] = SIM_CONN(
+		SIM_FAST, "",
+		SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8", "esp_proposals = aes128gcm16"));
+	struct sim *sim = sim_new(1, conn, conn);
+
+	engine_acquire(sim->side[0].engine, "c/net");
+	sim_run(sim, 1000);
+	assert_int_equal(sim_ikes(&sim->side[0], -1), 0);
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 2000));
+	end_well(sim, 1, 1);
+}
+
 static void test_sadb_refuses(void **state)
 {
 	struct sim *sim;
@@ -461,9 +477,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_by_the_clock), cmocka_unit_test(test_several),
 		cmocka_unit_test(test_terminate),    cmocka_unit_test(test_close_action),
 		cmocka_unit_test(test_dpd),          cmocka_unit_test(test_reauth),
-		cmocka_unit_test(test_acquire),      cmocka_unit_test(test_sadb_refuses),
-		cmocka_unit_test(test_events),       cmocka_unit_test(test_epoch),
-		cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_acquire),      cmocka_unit_test(test_acquire_of_none),
+		cmocka_unit_test(test_sadb_refuses), cmocka_unit_test(test_events),
+		cmocka_unit_test(test_epoch),        cmocka_unit_test(test_reload),
 	};
 
 	if (argc > 1)

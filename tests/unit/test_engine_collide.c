@@ -12,9 +12,10 @@
 
 #include "tests/unit/ike_sim.h"
 
-static const char conn[] = SIM_CONN(SIM_FAST, "",
-				    SIM_NET SIM_CHILD("lan", "172.16.0.0/12", "172.16.0.0/12",
-						      "esp_proposals = aes128gcm16\n"));
+static const char conn[] =
+	SIM_CONN(SIM_FAST, "",
+		 SIM_NET SIM_CHILD("lan", "172.16.0.0/12", "172.16.0.0/12",
+				   "esp_proposals = aes128gcm16\nstart_action = trap"));
 
 enum act { NOTHING, CHILD_REKEY, CHILD_CLOSE, CHILD_NEW, IKE_REKEY, IKE_CLOSE, ACTS };
 

@@ -229,6 +229,7 @@ static void test_tree_refuses(void **state)
 /* ------------------------------------------------------------------ the server */
 
 struct fixture {
+	__u32 events;
 	struct event_base *base;
 	struct vici_server *server;
 	struct vici_request *held;
@@ -260,6 +261,11 @@ static void run_fail(void *ctx, struct vici_request *request)
 static const struct vici_command commands[] = {
 	{"version", run_version}, {"hold", run_hold}, {"fail", run_fail}, {NULL, NULL}};
 
+static void on_events(void *ctx, __u32 events)
+{
+	((struct fixture *)ctx)->events = events;
+}
+
 static int client_new(struct fixture *f)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -279,7 +285,7 @@ static int setup(void **state)
 		return -1;
 	snprintf(f->path, sizeof(f->path), "%s/charon.vici", f->dir);
 	f->base = event_base_new();
-	if (vici_server_new(f->base, f->path, commands, f, &f->server))
+	if (vici_server_new(f->base, f->path, commands, on_events, f, &f->server))
 		return -1;
 	f->client = client_new(f);
 	*state = f;
@@ -362,6 +368,7 @@ static void test_events(void **state)
 	SAY("\x03\x07list-sa");
 	HEAR("\x05");
 	assert_true(vici_server_wanted(f->server, VICI_EVENT_LIST_SA));
+	assert_int_equal(f->events, 1 << VICI_EVENT_LIST_SA);
 	vici_server_event(f->server, VICI_EVENT_LIST_SA, &w);
 	vici_server_event(f->server, VICI_EVENT_LOG, &w);
 	turn(f);
@@ -370,8 +377,15 @@ static void test_events(void **state)
 	HEAR("\x05");
 	SAY("\x04\x07list-sa");
 	HEAR("\x06");
+	assert_int_equal(f->events, 0);
 	SAY("\x03\x05other");
 	HEAR("\x06");
+	SAY("\x03\x03log");
+	assert_int_equal(f->events, 1 << VICI_EVENT_LOG);
+	close(f->client);
+	turn(f);
+	assert_int_equal(f->events, 0);
+	f->client = client_new(f);
 }
 
 static void test_later(void **state)
@@ -441,7 +455,8 @@ static void test_second_server(void **state)
 	struct fixture *f = *state;
 	struct vici_server *other = NULL;
 
-	assert_int_equal(vici_server_new(f->base, f->path, commands, f, &other), -EADDRINUSE);
+	assert_int_equal(vici_server_new(f->base, f->path, commands, on_events, f, &other),
+			 -EADDRINUSE);
 	assert_null(other);
 	SAY("\x00\x07version");
 	HEAR("\x01\x03\x06"

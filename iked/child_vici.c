@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Commands of VICI's clients that are the engine's: the parent passes them on with names completed
+ * (a child's connection is always there), and relays what this end writes.
+ */
+#include "iked/child_inside.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iked/ike_sa.h"
+#include "iked/vici_sas.h"
+#include "iked/vici_server.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#define WAITS_MAX 256
+
+/* A command that is not answered yet. */
+struct vici_wait {
+	struct vici_wait *next;
+	struct child *child;
+	__u64 id; /* of the request; what the engine calls `ref` */
+	char conn[CONN_NAME_LEN];
+	struct event *timeout; /* NULL: none */
+	/* list-sas: what it asked for, and what xipsecd has told of its SAs so far */
+	struct engine_match match;
+	char child_name[CONN_NAME_LEN];
+	struct usage *usages;
+	size_t n_usages;
+};
+
+/* ------------------------------------------------------------------ answers */
+
+static void answer(struct child *c, __u64 id, const struct vici_writer *w)
+{
+	chan_say_vici(c->chan, CHAN_VICI_ANSWER, id, 0, NULL, vici_view(w));
+}
+
+static void answer_error(struct child *c, __u64 id, const char *text)
+{
+	_cleanup_vici_ struct vici_writer w = {0};
+
+	vici_failure(&w, "%s", text);
+	answer(c, id, &w);
+}
+
+static void answer_ok(struct child *c, __u64 id)
+{
+	_cleanup_vici_ struct vici_writer w = {0};
+
+	vici_success(&w);
+	answer(c, id, &w);
+}
+
+/* ------------------------------------------------------------------ what waits */
+
+static struct vici_wait *wait_new(struct child *c, __u64 id, const char *conn)
+{
+	struct vici_wait *wait = c->n_vici_waits < WAITS_MAX ? calloc(1, sizeof(*wait)) : NULL;
+
+	if (!wait) {
+		answer_error(c, id, "too many commands are under way");
+		return NULL;
+	}
+	wait->child = c;
+	wait->id = id;
+	memcpy(wait->conn, conn, strnlen(conn, sizeof(wait->conn) - 1));
+	wait->next = c->vici_waits;
+	c->vici_waits = wait;
+	c->n_vici_waits++;
+	return wait;
+}
+
+static void wait_free(struct vici_wait *wait)
+{
+	struct vici_wait **at = &wait->child->vici_waits;
+
+	while (*at != wait)
+		at = &(*at)->next;
+	*at = wait->next;
+	wait->child->n_vici_waits--;
+	if (wait->timeout)
+		event_free(wait->timeout);
+	free(wait->usages);
+	free(wait);
+}
+
+static struct vici_wait *wait_find(struct child *c, __u64 id)
+{
+	struct vici_wait *wait = c->vici_waits;
+
+	while (wait && wait->id != id)
+		wait = wait->next;
+	return wait;
+}
+
+/* What was begun goes on; the client is told that it has not ended. */
+static void on_timeout(evutil_socket_t fd, short what, void *ctx)
+{
+	struct vici_wait *wait = ctx;
+
+	answer_error(wait->child, wait->id, "not done in time; it goes on");
+	wait_free(wait);
+}
+
+/* `ms` 0: as long as it takes. False: no memory, answered. */
+static bool wait_until(struct vici_wait *wait, long ms)
+{
+	struct timeval tv = {ms / 1000, ms % 1000 * 1000};
+
+	if (ms <= 0)
+		return true;
+	wait->timeout = event_new(wait->child->base, -1, 0, on_timeout, wait);
+	if (wait->timeout && !event_add(wait->timeout, &tv))
+		return true;
+	answer_error(wait->child, wait->id, "no memory");
+	wait_free(wait);
+	return false;
+}
+
+void child_vici_done(struct child *c, __u64 ref, int err, const char *text)
+{
+	struct vici_wait *wait = wait_find(c, ref);
+
+	if (!wait)
+		return;
+	if (err)
+		answer_error(c, ref, text && text[0] ? text : strerror(-err));
+	else
+		answer_ok(c, ref);
+	wait_free(wait);
+}
+
+void child_vici_free(struct child *c)
+{
+	while (c->vici_waits)
+		wait_free(c->vici_waits);
+}
+
+/* ------------------------------------------------------------------ initiate, terminate, rekey */
+
+struct names {
+	char ike[CONN_NAME_LEN], child[CONN_NAME_LEN];
+	struct engine_match match; /* looks at these */
+};
+
+static void read_names(struct bytes message, struct names *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (vici_get_text(message, "ike", out->ike, sizeof(out->ike)))
+		out->match.ike = out->ike;
+	if (vici_get_text(message, "child", out->child, sizeof(out->child)))
+		out->match.child = out->child;
+	out->match.ike_id = vici_get_number(message, "ike-id", 0);
+	out->match.child_id = vici_get_number(message, "child-id", 0);
+}
+
+/* VICI: timeout in ms, 0 waits, -1 does not. Returns the ref for the engine; ~0: answered. */
+static __u64 begin_wait(struct child *c, __u64 id, const struct names *names, long ms)
+{
+	struct vici_wait *wait;
+
+	if (ms < 0)
+		return 0;
+	wait = wait_new(c, id, names->ike);
+	return wait && wait_until(wait, ms) ? id : ~0ULL;
+}
+
+static void run_initiate(struct child *c, __u64 id, struct bytes message)
+{
+	long ms = vici_get_number(message, "timeout", 0);
+	struct names names;
+	__u64 ref;
+
+	read_names(message, &names);
+	if (!names.match.ike) {
+		answer_error(c, id, "which connection? Give ike or child");
+		return;
+	}
+	ref = begin_wait(c, id, &names, ms);
+	if (ref == ~0ULL)
+		return;
+	engine_initiate(c->engine, names.ike, names.match.child, ref);
+	if (ms < 0)
+		answer_ok(c, id);
+}
+
+static void run_terminate(struct child *c, __u64 id, struct bytes message)
+{
+	long ms = vici_get_number(message, "timeout", 0);
+	struct names names;
+	__u64 ref;
+
+	read_names(message, &names);
+	if (!names.match.ike && !names.match.child && !names.match.ike_id &&
+	    !names.match.child_id) {
+		answer_error(c, id, "which SA? Give ike, child, ike-id or child-id");
+		return;
+	}
+	ref = begin_wait(c, id, &names, ms);
+	if (ref == ~0ULL)
+		return;
+	engine_terminate(c->engine, &names.match, vici_get_bool(message, "force", false), ref);
+	if (ms < 0)
+		answer_ok(c, id);
+}
+
+struct count {
+	const struct engine_match *match;
+	unsigned int n;
+};
+
+static bool count_matches(void *arg, const struct ike_sa *ike)
+{
+	struct count *count = arg;
+
+	count->n += vici_match_ike(ike, count->match);
+	return true;
+}
+
+/* Answered at once, as strongSwan does: with how many it is about. */
+static void run_rekey(struct child *c, __u64 id, struct bytes message)
+{
+	_cleanup_vici_ struct vici_writer w = {0};
+	struct count count = {0};
+	struct names names;
+
+	read_names(message, &names);
+	count.match = &names.match;
+	engine_each(c->engine, count_matches, &count);
+	if (count.n && vici_get_bool(message, "reauth", false))
+		engine_reauth(c->engine, &names.match, 0);
+	else if (count.n)
+		engine_rekey(c->engine, &names.match, 0);
+	if (count.n)
+		vici_success(&w);
+	else
+		vici_failure(&w, "no matching SAs to rekey found");
+	vici_text(&w, "matches", "%u", count.n);
+	answer(c, id, &w);
+}
+
+/* ------------------------------------------------------------------ list-sas */
+
+struct usage {
+	char name[XIPSEC_NAME_LEN];
+	struct vici_usage is;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct usage *)a)->name, ((const struct usage *)b)->name);
+}
+
+static bool usage_find(void *ctx, const char *name, struct vici_usage *out)
+{
+	struct vici_wait *wait = ctx;
+	struct usage key = {0}, *found;
+
+	memcpy(key.name, name, strnlen(name, sizeof(key.name) - 1));
+	found = wait->n_usages ? bsearch(&key, wait->usages, wait->n_usages, sizeof(key), by_name)
+			       : NULL;
+	if (found)
+		*out = found->is;
+	return found;
+}
+
+/* Doubled as it grows. Direction of failure: counters are missing in the list. */
+static void usage_add(struct vici_wait *wait, const struct sadb_sa_info *info)
+{
+	size_t n = wait->n_usages;
+
+	if ((n & (n + 1)) == 0) {
+		struct usage *more = realloc(wait->usages, (2 * n + 2) * sizeof(*more));
+
+		if (!more)
+			return;
+		wait->usages = more;
+	}
+	wait->usages[n].is = (struct vici_usage){
+		.bytes = info->bytes, .packets = info->packets, .idle = info->idle};
+	memcpy(wait->usages[n].name, info->sa.name, XIPSEC_NAME_LEN);
+	wait->usages[n].name[XIPSEC_NAME_LEN - 1] = 0;
+	wait->n_usages++;
+}
+
+static bool list_one(void *arg, const struct ike_sa *ike)
+{
+	struct vici_wait *wait = arg;
+	const struct vici_usages usages = {usage_find, wait};
+	_cleanup_vici_ struct vici_writer w = {0};
+
+	if (!vici_match_ike(ike, &wait->match))
+		return true;
+	vici_put_ike(&w, ike, &wait->match, &usages);
+	if (w.err)
+		log_error("list-sas: an IKE SA does not fit into a message: %s", strerror(-w.err));
+	else
+		chan_say_vici(wait->child->chan, CHAN_VICI_STREAM, wait->id, VICI_EVENT_LIST_SA,
+			      NULL, vici_view(&w));
+	return true;
+}
+
+static void list_all(struct vici_wait *wait)
+{
+	_cleanup_vici_ struct vici_writer w = {0};
+	struct child *c = wait->child;
+
+	if (wait->n_usages)
+		qsort(wait->usages, wait->n_usages, sizeof(*wait->usages), by_name);
+	engine_each(c->engine, list_one, wait);
+	answer(c, wait->id, &w);
+	wait_free(wait);
+}
+
+static void on_usage(void *ctx, __u64 id, const struct sadb_hdr *item, size_t len, int *fds,
+		     unsigned int n)
+{
+	struct vici_wait *wait = wait_find(ctx, id);
+
+	if (!wait)
+		return;
+	if (item && item->flags & XIPSEC_SADB_MORE) {
+		if (len == sizeof(struct sadb_sa_info))
+			usage_add(wait, (const void *)item);
+		return;
+	}
+	list_all(wait);
+}
+
+static void run_list_sas(struct child *c, __u64 id, struct bytes message)
+{
+	struct vici_wait *wait;
+	struct names names;
+
+	read_names(message, &names);
+	wait = wait_new(c, id, names.ike);
+	if (!wait)
+		return;
+	wait->match = names.match;
+	memcpy(wait->child_name, names.child, sizeof(wait->child_name));
+	wait->match.ike = names.match.ike ? wait->conn : NULL;
+	wait->match.child = names.match.child ? wait->child_name : NULL;
+	if (c->link)
+		sadb_link_ask_plain(c->link, XIPSEC_SADB_SA_LIST, on_usage, id);
+	else
+		list_all(wait);
+}
+
+/* ------------------------------------------------------------------ counters, stats */
+
+static void run_get_counters(struct child *c, __u64 id, struct bytes message)
+{
+	_cleanup_vici_ struct vici_writer w = {0};
+	__u64 counter[ENGINE_COUNTER_MAX];
+	char name[CONN_NAME_LEN];
+	bool named = vici_get_text(message, "name", name, sizeof(name));
+
+	if (engine_counters(c->engine, named ? name : NULL, counter)) {
+		answer_error(c, id, "no such connection");
+		return;
+	}
+	vici_section(&w, "counters");
+	vici_section(&w, named ? name : "");
+	for (unsigned int i = 0; i < ENGINE_COUNTER_MAX; i++)
+		vici_text(&w, engine_counter_name(i), "%" PRIu64, (uint64_t)counter[i]);
+	vici_section_end(&w);
+	vici_section_end(&w);
+	vici_success(&w);
+	answer(c, id, &w);
+}
+
+struct totals {
+	unsigned int all, half_open;
+};
+
+static bool total(void *arg, const struct ike_sa *ike)
+{
+	struct totals *totals = arg;
+
+	totals->all++;
+	totals->half_open += ike->state < IKE_UP;
+	return true;
+}
+
+/* The parent adds what it knows itself. */
+static void run_stats(struct child *c, __u64 id, struct bytes message)
+{
+	_cleanup_vici_ struct vici_writer w = {0};
+	struct totals totals = {0};
+
+	engine_each(c->engine, total, &totals);
+	vici_section(&w, "ikesas");
+	vici_text(&w, "total", "%u", totals.all);
+	vici_text(&w, "half-open", "%u", totals.half_open);
+	vici_section_end(&w);
+	answer(c, id, &w);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct child *c, __u64 id, struct bytes message);
+} commands[] = {
+	{"initiate", run_initiate}, {"terminate", run_terminate},
+	{"rekey", run_rekey},       {"list-sas", run_list_sas},
+	{"stats", run_stats},       {"get-counters", run_get_counters},
+};
+
+void child_vici_command(struct child *c, const struct chan_vici *m)
+{
+	struct bytes message = BYTES(m->data, m->data_len);
+
+	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, m->command) == 0 && !m->more &&
+		    !vici_validate(message)) {
+			commands[i].run(c, m->id, message);
+			return;
+		}
+	}
+	answer_error(c, m->id, "not for this process");
+}
+
+/* ------------------------------------------------------------------ what is told */
+
+static bool wanted(const struct child *c, enum vici_event event)
+{
+	return c->vici_wanted & 1U << event;
+}
+
+static void tell(struct child *c, enum vici_event event, const struct vici_writer *w)
+{
+	if (!w->err)
+		chan_say_vici(c->chan, CHAN_VICI_EVENT, 0, event, NULL, vici_view(w));
+}
+
+void child_vici_event(struct child *c, const struct ike_event *event)
+{
+	static const enum vici_event kinds[IKE_EVENT_COUNT] = {
+		[IKE_EVENT_IKE_UP] = VICI_EVENT_IKE_UPDOWN,
+		[IKE_EVENT_IKE_DOWN] = VICI_EVENT_IKE_UPDOWN,
+		[IKE_EVENT_IKE_REKEYED] = VICI_EVENT_IKE_REKEY,
+		[IKE_EVENT_CHILD_UP] = VICI_EVENT_CHILD_UPDOWN,
+		[IKE_EVENT_CHILD_DOWN] = VICI_EVENT_CHILD_UPDOWN,
+		[IKE_EVENT_CHILD_REKEYED] = VICI_EVENT_CHILD_REKEY,
+	};
+	_cleanup_vici_ struct vici_writer w = {0};
+
+	if (!wanted(c, kinds[event->kind]))
+		return;
+	if (event->kind == IKE_EVENT_IKE_UP || event->kind == IKE_EVENT_CHILD_UP)
+		vici_bool(&w, "up", true);
+	if (event->kind == IKE_EVENT_IKE_REKEYED)
+		vici_put_ike_rekey(&w, event->old, event->ike);
+	else if (event->kind == IKE_EVENT_CHILD_REKEYED)
+		vici_put_child_rekey(&w, event->old_child, event->child);
+	else if (kinds[event->kind] == VICI_EVENT_IKE_UPDOWN)
+		vici_put_ike_brief(&w, event->ike);
+	else
+		vici_put_child_brief(&w, event->child);
+	tell(c, kinds[event->kind], &w);
+}
+
+static void put_log(struct vici_writer *w, const struct ike_log *line)
+{
+	vici_text(w, "group", "IKE");
+	vici_text(w, "level", "%d", line->level >= LOG_LEVEL_DEBUG ? 2 : 1);
+	vici_text(w, "thread", "1");
+	if (line->conn[0])
+		vici_text(w, "ikesa-name", "%s", line->conn);
+	if (line->ike_id)
+		vici_text(w, "ikesa-uniqueid", "%u", line->ike_id);
+	vici_text(w, "msg", "%s", line->text);
+}
+
+/* To who follows the log, and to who waits for a command about that connection. */
+void child_vici_log(struct child *c, const struct ike_log *line)
+{
+	_cleanup_vici_ struct vici_writer w = {0};
+
+	if (!wanted(c, VICI_EVENT_LOG) && !c->vici_waits)
+		return;
+	put_log(&w, line);
+	if (wanted(c, VICI_EVENT_LOG))
+		tell(c, VICI_EVENT_LOG, &w);
+	for (const struct vici_wait *wait = c->vici_waits; wait; wait = wait->next)
+		if (line->conn[0] && strcmp(wait->conn, line->conn) == 0 && !w.err)
+			chan_say_vici(c->chan, CHAN_VICI_STREAM, wait->id, VICI_EVENT_CONTROL_LOG,
+				      NULL, vici_view(&w));
+}

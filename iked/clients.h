@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What clients of VICI loaded, as they said it: connections, secrets, keys, certificates. It lives
+ * as long as the parent, and is put into every config and every store of credentials that is made.
+ */
+#ifndef IKED_CLIENTS_H
+#define IKED_CLIENTS_H
+
+#include "iked/creds.h"
+#include "lib/config.h"
+
+#define CLIENTS_CONNS_MAX  16384
+#define CLIENTS_CREDS_MAX  16384
+#define CLIENTS_CREDS_SIZE 65535 /* bytes of one */
+#define CLIENTS_ID_LEN     128
+
+enum client_cred_kind { CLIENT_PSK, CLIENT_KEY, CLIENT_CERT, CLIENT_CA, CLIENT_CRL };
+
+struct client_cred {
+	enum client_cred_kind kind;
+	char id[CLIENTS_ID_LEN]; /* the client's, of a secret; of a key its hash; else "" */
+	struct conn_texts owners;
+	__u8 *data; /* of libcrypto's secure heap if it is a secret */
+	size_t len;
+};
+
+/* All zero is an empty one. */
+struct clients {
+	struct conn **conns;
+	unsigned int n_conns;
+	struct client_cred *creds;
+	unsigned int n_creds;
+};
+
+/* Wipes and frees all; it is empty then. */
+void clients_clear(struct clients *clients);
+
+/* ------------------------------------------------------------------ connections */
+
+const struct conn *clients_conn(const struct clients *clients, const char *name);
+/* Takes *conn over (zero afterwards, also on failure), in place of one of that name, which *old
+ * gets (NULL: there was none) for conn_free(). 0, -ENOMEM, -E2BIG. */
+int clients_conn_put(struct clients *clients, struct conn *conn, struct conn **old);
+/* Takes it out; the caller frees it with conn_free(). NULL: there is none. */
+struct conn *clients_conn_take(struct clients *clients, const char *name);
+void conn_free(struct conn *conn);
+
+/* Of a config that was just read: the connections of clients, of which RUN_DIR/connections.conf
+ * knows no more than their rules, become what was loaded. Those that a client of an earlier daemon
+ * loaded go: their rules stay in force, closed, until somebody loads them again. 0 or -ENOMEM. */
+int clients_fill_in(const struct clients *clients, struct config *config);
+
+/* Writes RUN_DIR/connections.conf. 0 or -errno. */
+int clients_write(const struct clients *clients, const char *run_dir);
+
+/* ------------------------------------------------------------------ credentials */
+
+/* Copies `data`; a secret or key of the same kind and id is replaced. 0, -ENOMEM, -E2BIG. `owners`
+ * is taken over, and zero afterwards. */
+int clients_cred_put(struct clients *clients, enum client_cred_kind kind, const char *id,
+		     struct bytes data, struct conn_texts *owners);
+/* False: there is none. */
+bool clients_cred_remove(struct clients *clients, enum client_cred_kind kind, const char *id);
+/* All credentials, no connection. */
+void clients_creds_clear(struct clients *clients);
+/* Adds them to a store that was just loaded. */
+void clients_creds_add(const struct clients *clients, struct creds *creds);
+
+#endif

@@ -1,0 +1,163 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034,SC2154 # settings that the sourced files read
+# Debian's swanctl as the client: gw-a has no connection in its config, a client loads it; its rules are
+# in force then and stay, closed, when the daemon dies. Listings, events and commands as strongSwan's
+# users know them, and the same with our own client.
+#
+#	red-a --- gw-a [swanctl] ===[capture]=== gw-b --- red-b
+. "$(dirname "$0")/../lib/scenario.sh"
+. "$LIB/ike.sh"
+
+IKE_START=none
+SWANCTL=$(command -v swanctl)
+[ -n "$SWANCTL" ] || {
+	not_ok "swanctl is not installed: make deps"
+	exit 1
+}
+
+# sw COMMAND...: swanctl in gw-a; its words in $WORK/sw.out
+sw()
+{
+	in_ns gw-a "$SWANCTL" "$@" --uri "unix://$WORK/run-a/charon.vici" >"$WORK/sw.out" 2>&1
+}
+sw_says() { # PATTERN COMMAND...
+	local pattern=$1
+	shift
+	sw "$@" || return
+	grep -Eq "$pattern" "$WORK/sw.out" && return
+	cat "$WORK/sw.out"
+	return 1
+}
+sw_refuses() { # PATTERN COMMAND...
+	local pattern=$1
+	shift
+	sw "$@" && return 1
+	grep -Eq "$pattern" "$WORK/sw.out" && return
+	cat "$WORK/sw.out"
+	return 1
+}
+load_all() { sw --load-all --file "$WORK/swanctl.conf" --noprompt; }
+
+# What swanctl reads, from what the config would have said.
+write_swanctl()
+{
+	(
+		umask 077
+		ike_connections 1 2
+		printf 'secrets {\n\tike-peer {\n\t\tid-1 = gw1.example.org\n\t\tid-2 = gw2.example.org\n\t\tsecret = "%s"\n\t}\n}\n' \
+			"$IKE_PSK_a"
+	) >"$WORK/swanctl.conf"
+}
+without_connections()
+{
+	sed -i '/^connections {/,$d' "$WORK/gw-a.conf"
+}
+has_rule() { gw a policy --json | jq -e '.rules | any(.child == "peer/net4")' >/dev/null; }
+has_no_rule() { ! has_rule; }
+reason() { gw a status --json | jq -r --arg r "$1" '.reasons[] | select(.name == $r) | .packets'; }
+
+eval "$(declare -f gw_config | sed '1s/gw_config/gw_config_whole/')"
+gw_config()
+{
+	gw_config_whole "$1"
+	[ "$1" = b ] || without_connections
+}
+write_swanctl
+check "gateways come up" gateways_up || exit 1
+check "gw-a's daemon" ike_start a || exit 1
+check "gw-b's daemon" ike_start b || exit 1
+
+check "--version --daemon" sw_says 'xipsec-iked' --version --daemon
+check "nothing is loaded: no rule" has_no_rule
+check "--load-all" load_all
+check "it says what it loaded" grep -q "loaded connection 'peer'" "$WORK/sw.out"
+check "the rules of its children are in force" has_rule
+before=$(reason no_sa_out)
+ping4 a 2 >/dev/null 2>&1 && not_ok "traffic without an SA"
+check_gt "what they protect is dropped while nobody has made an SA" "$(reason no_sa_out)" "$before"
+
+check "--list-conns" sw_says 'net4: TUNNEL' --list-conns
+check "--list-pols" sw_says 'peer/net4' --list-pols
+check "--list-algs" sw_says 'AES_GCM_16' --list-algs
+check "--stats" sw_says 'uptime' --stats
+check "--load-all again changes nothing" load_all
+
+spawn gw-a "$WORK/monitor.out" stdbuf -oL "$SWANCTL" --monitor-sa --raw --uri "unix://$WORK/run-a/charon.vici"
+monitor=$PID
+spawn gw-a "$WORK/log.out" stdbuf -oL "$SWANCTL" --log --uri "unix://$WORK/run-a/charon.vici"
+log=$PID
+sleep 0.3
+check "--initiate" sw_says 'initiate completed successfully' --initiate --child net4
+check "the tunnel carries traffic" until_true 5 ping4 a 1
+check "--initiate of the second child" sw_says 'initiate completed' --initiate --child net6
+check "IPv6 too" until_true 5 ping6 a 1
+check "--list-sas" sw_says 'peer: #[0-9]+, ESTABLISHED, IKEv2' --list-sas
+check "with both children" grep -Eq 'net6: #[0-9]+.*INSTALLED, TUNNEL, ESP:AES_GCM_16-128' "$WORK/sw.out"
+check "with their counters" grep -Eq 'in +[0-9a-f]{8}, +[1-9][0-9]* bytes' "$WORK/sw.out"
+check "--list-sas --raw" sw_says 'local-id=gw1.example.org remote-host=192.0.2.2' --list-sas --raw
+check "--counters" sw_says 'ike-rekey-init' --counters
+same_spis()
+{
+	local spi
+	for spi in $(gw a sa list --json | jq -r '.[].spi[2:]'); do
+		grep -q "$spi" "$WORK/sw.out" || return 1
+	done
+}
+sw --list-sas
+check "xipsec sa shows the same SPIs" same_spis
+
+spis() { gw a sa list --json | jq -r '[.[] | select(.child == "peer/net4") | .spi] | sort | join(" ")'; }
+renewed()
+{
+	[ "$(wc -w <<<"$(spis)")" = 2 ] && [ "$(spis)" != "$1" ]
+}
+before=$(spis)
+check "--rekey --child" sw_says 'rekey completed' --rekey --child net4
+check "other SAs are there" until_true 15 renewed "$before"
+check "--rekey --ike" sw_says 'rekey completed' --rekey --ike peer
+check "traffic goes on" ping4 a 3
+check "--redirect says that it is not there" sw_refuses 'not supported' --redirect --ike peer --peer-ip 192.0.2.9
+check "--terminate --child" sw_says 'terminate completed' --terminate --child net6
+check "the other child lives" ping4 a 2
+check "--terminate --ike" sw_says 'terminate completed' --terminate --ike peer
+none_left() { [ "$(ike_sas a)" = 0 ] && [ "$(ike_sas b)" = 0 ]; }
+check "no SA is left on either side" until_true 5 none_left
+end_pid "$monitor"
+end_pid "$log"
+check "--monitor-sa told of both" grep -q 'child-updown' "$WORK/monitor.out"
+check "and of rekeying" grep -q 'child-rekey' "$WORK/monitor.out"
+check "--log told lines" grep -q 'peer' "$WORK/log.out"
+
+# ------------------------------------------------------------------ our own client
+check "xipsec conn: down" eval 'gw a conn | grep -q "net4: 10.1.0.0/16 === 10.2.0.0/16, down"'
+check "xipsec up" gw a up net4
+check "xipsec conn: up" eval 'gw a conn | grep -q "net4: .*, INSTALLED"'
+check "xipsec conn --json" eval 'gw a conn --json | jq -e ".peer.children.net4.mode == \"TUNNEL\"" >/dev/null'
+check "xipsec rekey" gw a rekey peer/net4
+check "xipsec down" gw a down peer
+gw a up nobody >"$WORK/up.out" 2>&1
+check_eq "xipsec up of an unknown name: 4" $? 4
+
+# ------------------------------------------------------------------ errors, death
+sed 's/esp_proposals = .*/esp_proposals = des-md5/' "$WORK/swanctl.conf" >"$WORK/bad.conf"
+check "a bad proposal is refused with its reason" \
+	sw_refuses "des" --load-conns --file "$WORK/bad.conf"
+check "and what was loaded stays" has_rule
+check "up again" sw_says 'initiate completed' --initiate --child net4
+ike_kill a
+check "kill -9 of the daemon: traffic goes on" ping4 a 2
+check "its rules stay" has_rule
+gw a reload >/dev/null 2>&1
+check "also over a reload by hand" has_rule
+check "the next daemon" ike_start a
+no_connection() { sw --list-conns && ! grep -q peer "$WORK/sw.out"; }
+check "knows no connection until it is loaded" no_connection
+check "--load-all" load_all
+check "and makes it anew" sw_says 'initiate completed' --initiate --child net4
+check "traffic" until_true 5 ping4 a 1
+printf 'connections { }\n' >"$WORK/none.conf"
+check "what the file has no more is unloaded" sw_says "unloaded connection 'peer'" --load-conns --file "$WORK/none.conf"
+check "with its rules" has_no_rule
+ping4 a 2 >/dev/null 2>&1 && not_ok "traffic without a policy"
+check "and its SAs" until_true 5 none_left
