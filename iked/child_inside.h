@@ -21,6 +21,7 @@ struct child {
 	struct sadb_link *link; /* NULL: it does not run, or the parent has not lent one yet */
 	__u64 epoch;            /* 0: not known yet */
 	struct refusal *refusals;
+	struct late *lates; /* outbound SAs that go in a moment */
 	struct event *refuse;
 	struct orphan *orphans;
 	bool listed; /* what was there when we began is known */
@@ -37,6 +38,7 @@ struct child {
 	__u32 hostile;
 	bool hostile_done;
 	int status;
+	bool stopping; /* what is deleted is deleted at once */
 	bool finished; /* it is the last word */
 };
 
@@ -70,6 +72,8 @@ void child_udp_keepalive(void *ctx, const struct ike_path *path);
 void child_sadb_link(struct child *c, int fd);
 void child_sadb_add(void *ctx, __u64 id, const struct xipsec_sa *sa);
 void child_sadb_delete(void *ctx, const char *name);
+/* Those that were to go in a moment go now. */
+void child_sadb_delete_late(struct child *c);
 void child_sadb_free(struct child *c);
 
 /* ------------------------------------------------------------------ child_orphans.c */

@@ -113,8 +113,11 @@ static void on_sadb(struct child *c, int *fds, unsigned int n)
 /* Deletes go out once; what was asked of xipsecd gets there, for the socket outlives us. */
 static void on_stop(struct child *c, const struct chan_stop *m)
 {
-	if (!m->leave)
+	c->stopping = true;
+	if (!m->leave) {
 		engine_terminate_all(c->engine);
+		child_sadb_delete_late(c);
+	}
 	child_finish(c, 0);
 }
 

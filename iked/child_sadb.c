@@ -10,6 +10,8 @@
 
 #include "lib/log.h"
 
+#define LATE_MS 200
+
 #define EVENTS                                                                                 \
 	(XIPSEC_EVENT_BIT(XIPSEC_EVENT_ACQUIRE) | XIPSEC_EVENT_BIT(XIPSEC_EVENT_EXPIRE_HARD) | \
 	 XIPSEC_EVENT_BIT(XIPSEC_EVENT_EXPIRE_SOFT) | XIPSEC_EVENT_BIT(XIPSEC_EVENT_IDLE) |    \
@@ -79,14 +81,73 @@ void child_sadb_add(void *ctx, __u64 id, const struct xipsec_sa *sa)
 	OPENSSL_cleanse(&req, sizeof(req));
 }
 
-void child_sadb_delete(void *ctx, const char *name)
+static void delete_now(struct child *c, const char *name)
 {
-	struct child *c = ctx;
 	struct sadb_name req = {.hdr.type = XIPSEC_SADB_SA_DELETE};
 
 	memcpy(req.name, name, strnlen(name, sizeof(req.name) - 1));
 	if (c->link)
 		sadb_link_ask(c->link, &req.hdr, sizeof(req), NULL, 0);
+}
+
+struct late {
+	struct late *next;
+	struct child *c;
+	struct event *due;
+	char name[XIPSEC_NAME_LEN];
+};
+
+static void late_end(struct late *late)
+{
+	struct late **link = &late->c->lates;
+
+	while (*link != late)
+		link = &(*link)->next;
+	*link = late->next;
+	delete_now(late->c, late->name);
+	event_free(late->due);
+	free(late);
+}
+
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+	late_end(arg);
+}
+
+static bool is_outbound(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 2 && strcmp(name + len - 2, "-o") == 0;
+}
+
+/* Frames with a verdict for an outbound SA may wait in rings still, though its heir of a rekey has
+ * taken its place: they would be lost (stale_meta). Should this process die meanwhile, the SA is an
+ * orphan of the next one. */
+void child_sadb_delete(void *ctx, const char *name)
+{
+	static const struct timeval wait = {.tv_usec = LATE_MS * 1000};
+	struct child *c = ctx;
+	struct late *late = c->stopping || !is_outbound(name) ? NULL : calloc(1, sizeof(*late));
+
+	if (late)
+		late->due = event_new(c->base, -1, 0, on_late, late);
+	if (!late || !late->due) {
+		free(late);
+		delete_now(c, name);
+		return;
+	}
+	late->c = c;
+	memcpy(late->name, name, strnlen(name, sizeof(late->name) - 1));
+	late->next = c->lates;
+	c->lates = late;
+	event_add(late->due, &wait);
+}
+
+void child_sadb_delete_late(struct child *c)
+{
+	while (c->lates)
+		late_end(c->lates);
 }
 
 /* ------------------------------------------------------------------ events */
@@ -184,6 +245,13 @@ void child_sadb_link(struct child *c, int fd)
 
 void child_sadb_free(struct child *c)
 {
+	while (c->lates) {
+		struct late *late = c->lates;
+
+		c->lates = late->next;
+		event_free(late->due);
+		free(late);
+	}
 	sadb_link_free(c->link);
 	c->link = NULL;
 	while (c->refusals) {

@@ -240,6 +240,7 @@ void engine_terminate_all(struct engine *engine)
 		say_goodbye(engine->first);
 		ike_gone(engine->first, true);
 	}
+	lingers_end(engine);
 	engine_reap(engine);
 }
 

@@ -55,6 +55,12 @@ void linger(struct engine *engine, const char *sa)
 	timer_set(&engine->timers, &l->timer, engine_now(engine) + OLD_INBOUND_MS);
 }
 
+void lingers_end(struct engine *engine)
+{
+	while (engine->lingers.first)
+		over(&engine->lingers.first->timer);
+}
+
 void lingers_free(struct engine *engine)
 {
 	while (engine->lingers.first)

@@ -21,7 +21,9 @@ struct lingers {
 
 /* Deletes the SA of that name at xipsecd in OLD_INBOUND_MS; at once if there is no room. */
 void linger(struct engine *engine, const char *sa);
-/* All of them at once: nothing is deleted at xipsecd. */
+/* All of them now. */
+void lingers_end(struct engine *engine);
+/* All of them are forgotten: nothing is deleted at xipsecd. */
 void lingers_free(struct engine *engine);
 
 #endif

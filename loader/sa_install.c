@@ -114,6 +114,7 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 	if (sa->sa.engine == XIPSEC_ENGINE_NONE)
 		sa->sa.engine = XIPSEC_ENGINE_AFXDP;
 	sa->born = sas_now();
+	sa->serial = ++sas->serial;
 	sa->given_src = want->src;
 	sa->given_dst = want->dst;
 	sa->given_src_port = want->src_port;
@@ -157,7 +158,7 @@ static const struct sa *other_outbound(struct sas *sas, const struct sa *gone, s
 
 		for (unsigned int i = 0; i < n && !going; i++)
 			going = list[i] == sa;
-		if (!going && (!best || sa->born >= best->born))
+		if (!going && (!best || sa->serial > best->serial))
 			best = sa;
 	}
 	return best;

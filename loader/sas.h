@@ -41,6 +41,7 @@ struct sa {
 	__u32 generation;
 	__u32 child;    /* id */
 	__u64 born;     /* CLOCK_BOOTTIME, seconds */
+	__u64 serial;   /* grows with each SA that is added: the newest has the highest */
 	__u64 seq_seen; /* highest ever read from the state: the state is in the workers' hands */
 	__u64 top_written;
 	__u8 backend;     /* enum xipsec_backend, as a worker said; AUTO: none has yet */

@@ -27,6 +27,7 @@ struct sas {
 	unsigned int n;
 	char where[RESERVE_WHERE_LEN];
 	__u32 cursor;
+	__u64 serial;  /* of the SA that was added last */
 	__u64 tops_at; /* when replay tops were last written, seconds */
 };
 

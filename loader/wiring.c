@@ -45,7 +45,7 @@ static const struct sa *tunnel_sa(struct daemon *d, __u32 if_id, const struct ct
 
 	for (struct sa *sa = sas_next(d->sas, NULL); sa; sa = sas_next(d->sas, sa))
 		if (sa->sa.if_id == if_id && sa->sa.dir == XIPSEC_DIR_OUT &&
-		    !is_going(sa, refs, n) && (!best || sa->born >= best->born))
+		    !is_going(sa, refs, n) && (!best || sa->serial > best->serial))
 			best = sa;
 	return best;
 }

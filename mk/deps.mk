@@ -7,7 +7,8 @@ DEPS_BUILD := build-essential clang llvm flex bison pkg-config bpftool linux-lib
 	      libcap-ng-dev libseccomp-dev libjson-c-dev
 DEPS_TEST  := libcmocka-dev iproute2 iputils-ping ethtool iperf3 tcpdump tshark jq procps \
 	      python3-minimal python3-scapy python3-cryptography python3-cryptography-vectors \
-	      xdp-tools nftables qemu-system-x86 busybox-static kmod xz-utils libclang-rt-14-dev
+	      xdp-tools nftables strongswan-swanctl charon-systemd libcharon-extra-plugins \
+	      libstrongswan-standard-plugins libstrongswan-extra-plugins qemu-system-x86 busybox-static kmod xz-utils libclang-rt-14-dev
 DEPS_CHECK := git clang-format cppcheck shellcheck mandoc systemd
 DEPS       := $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_CHECK)
 

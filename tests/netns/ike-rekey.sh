@@ -40,6 +40,7 @@ check "$WANTED rekeys and more" until_true 90 enough
 senders_stop
 load_stop
 echo "# $(rekeys) CREATE_CHILD_SA requests; load: $(cat "$WORK/load-ab") / $(cat "$WORK/load-ba")"
+for x in a b; do gw $x status | grep -E ' drop ' | sed "s/^/gw-$x /" | note; done
 check_eq "a to b: nothing was lost of $(sent a)" "$(load_field ab received)" "$(sent a)"
 check_eq "b to a: nothing was lost of $(sent b)" "$(load_field ba received)" "$(sent b)"
 check "both sides are up" test "$(ike_sas a net4)" -ge 2 -a "$(ike_sas b net4)" -ge 2
