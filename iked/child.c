@@ -133,6 +133,9 @@ static int start(struct child *c, int channel)
 		log_error("OpenSSL has no %s", what);
 		return -1;
 	}
+	/* The C library reads /etc/localtime when it is first asked for a date, and dates of
+	 * certificates are asked for in the sandbox. */
+	tzset();
 	c->base = event_base_new();
 	if (!c->base)
 		return -1;

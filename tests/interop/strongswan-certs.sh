@@ -1,0 +1,167 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034,SC2154 # settings that the sourced files read
+# Certificates between xipsec-iked and Debian's strongSwan: RSA, ECDSA, Ed25519 under one CA each, both
+# begin; a chain with an intermediate CA; a certificate that is expired, one of a stranger's CA, one that
+# a CRL revokes.
+#
+#	red-a --- gw-a: xipsec ===[capture]=== gw-b: strongSwan --- red-b
+. "$(dirname "$0")/../lib/scenario.sh"
+. "$LIB/ike.sh"
+. "$LIB/charon.sh"
+
+if swan_missing; then
+	skip "strongswan-certs: charon-systemd or swanctl is not installed: make deps"
+	exit 0
+fi
+IKE_LINES="encap = yes"
+IKE_AUTH=pubkey SWAN_AUTH=pubkey
+ike_cleanup()
+{
+	[ "$FAILED" -eq 0 ] || tail -n 40 "$SWAN/charon.log" | sed 's/^/# charon: /'
+}
+
+PKI=$WORK/pki
+mkdir -p "$PKI"
+
+# pki_key NAME rsa|ecdsa|ed25519
+pki_key()
+{
+	case $2 in
+	rsa) openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$PKI/$1.key" ;;
+	ecdsa) openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$PKI/$1.key" ;;
+	*) openssl genpkey -algorithm ed25519 -out "$PKI/$1.key" ;;
+	esac 2>/dev/null && chmod 600 "$PKI/$1.key"
+}
+
+# pki_ca NAME KIND
+pki_ca()
+{
+	pki_key "$1" "$2" && openssl req -x509 -new -key "$PKI/$1.key" -subj "/O=xipsec/CN=$1" -days 30 \
+		-addext 'basicConstraints=critical,CA:TRUE' -addext 'keyUsage=critical,keyCertSign,cRLSign' \
+		-out "$PKI/$1.pem" 2>/dev/null
+}
+
+# pki_cert NAME KIND CA SAN [DAYS [EXTENSIONS]]
+pki_cert()
+{
+	printf '%s\n' "${6:-basicConstraints=CA:FALSE
+keyUsage=digitalSignature
+subjectAltName=DNS:$4}" >"$PKI/$1.ext"
+	pki_key "$1" "$2" &&
+		openssl req -new -key "$PKI/$1.key" -subj "/O=xipsec/CN=$1" -out "$PKI/$1.csr" 2>/dev/null &&
+		openssl x509 -req -in "$PKI/$1.csr" -CA "$PKI/$3.pem" -CAkey "$PKI/$3.key" -CAcreateserial \
+			-days "${5:-30}" -extfile "$PKI/$1.ext" -out "$PKI/$1.pem" 2>/dev/null
+}
+
+# use NAME-OF-OURS NAME-OF-THEIRS CA...: both sides trust those CAs.
+use()
+{
+	local ours=$1 theirs=$2 ca
+	shift 2
+	rm -rf "$WORK/creds-a" && mkdir -p "$WORK"/creds-a/{x509,x509ca,x509crl,private} || return
+	cp "$PKI/$ours.pem" "$WORK/creds-a/x509/own.pem" && cp -p "$PKI/$ours.key" "$WORK/creds-a/private/" || return
+	for ca in "$@"; do cp "$PKI/$ca.pem" "$WORK/creds-a/x509ca/"; done
+	IKE_LOCAL="certs = own.pem"
+	SWAN_LOCAL="certs = $PKI/$theirs.pem"
+	SWAN_REMOTE="cacerts = $PKI/$1.pem"
+	rm -rf "$SWAN"/{x509ca,private}
+	mkdir -p "$SWAN"/{x509ca,private}
+	for ca in "$@"; do cp "$PKI/$ca.pem" "$SWAN/x509ca/"; done
+	cp -p "$PKI/$theirs.key" "$SWAN/private/"
+}
+
+ping_a() { in_ns red-a ping -n -c "${1:-3}" -i 0.2 -W 1 10.2.0.2; }
+ping_b() { in_ns red-b ping -n -c "${1:-3}" -i 0.2 -W 1 10.1.0.2; }
+up() { [ "$(ike_sas a net4)" = 2 ] && [ "$(swan_children)" = 1 ]; }
+down() { [ "$(ike_sas a)" = 0 ] && [ "$(swan_children)" = 0 ]; }
+both_ways() { until_true 5 up && ping_a 3 && ping_b 3; }
+
+# swanctl takes private keys and CAs from its folder.
+swan_load()
+{
+	swan_config
+	SWANCTL_DIR=$SWAN swanctl_ --load-all --clear --noprompt >"$SWAN/load" 2>&1 || {
+		note <"$SWAN/load"
+		return 1
+	}
+}
+
+anew()
+{
+	[ -z "${IKED_PID[a]:-}" ] || ike_stop a
+	swanctl_ --terminate --ike peer --force >/dev/null 2>&1
+	gw_config a
+	swan_load && ike_start a && until_true 5 down
+}
+
+we_begin() { anew && until_true 5 ping_a 1 && both_ways; }
+they_begin() { anew && swanctl_ --initiate --child net4 >/dev/null && both_ways; }
+nothing() { ! ping_a 3 >/dev/null 2>&1 && [ "$(ike_sas a)" = 0 ]; }
+
+check "positive control: plaintext on the link is seen" capture_positive_control || exit 1
+capture_start "$WORK/swan.pcap" 0
+IKE_AUTH=psk gw_config a
+gw_attach a >/dev/null
+check "xipsecd and charon start" eval 'gw_start a && swan_start' || exit 1
+
+for kind in rsa ecdsa ed25519; do
+	check "$kind: certificates are made" eval "pki_ca ca-$kind $kind &&
+		pki_cert ours-$kind $kind ca-$kind gw1.example.org && pki_cert theirs-$kind $kind ca-$kind gw2.example.org"
+	use ours-$kind theirs-$kind ca-$kind
+	check "$kind: we begin" we_begin
+	check "$kind: they begin" they_begin
+done
+
+CA_EXT='basicConstraints=critical,CA:TRUE,pathlen:0
+keyUsage=critical,keyCertSign,cRLSign'
+chain_made()
+{
+	pki_cert mid ecdsa ca-ecdsa mid.example.org 30 "$CA_EXT" && pki_cert ours-mid ecdsa mid gw1.example.org
+}
+check "a chain is made" chain_made
+use ours-mid theirs-ecdsa ca-ecdsa
+cat "$PKI/mid.pem" >>"$WORK/creds-a/x509/own.pem"
+check "ours has an intermediate CA: we send it along" we_begin
+
+check "a stranger's CA is made" eval 'pki_ca ca-other ecdsa && pki_cert theirs-other ecdsa ca-other gw2.example.org'
+use ours-ecdsa theirs-other ca-ecdsa
+cp "$PKI/ca-other.pem" "$SWAN/x509ca/"
+check "their certificate is of a CA that we do not know" anew
+check "nothing comes up" nothing
+check "our log says why" until_true 3 ike_said a 'certificate'
+
+use ours-ecdsa theirs-ecdsa ca-ecdsa
+check "a certificate that is expired is made" eval 'pki_cert theirs-old ecdsa ca-ecdsa gw2.example.org 0 && sleep 1'
+use ours-ecdsa theirs-old ca-ecdsa
+check "their certificate is expired" anew
+check "nothing comes up" nothing
+check "our log says so" until_true 3 ike_said a 'expired'
+
+# openssl ca keeps books of what it revokes.
+revoke()
+{
+	: >"$PKI/index.txt"
+	echo 01 >"$PKI/crlnumber"
+	cat >"$PKI/ca.conf" <<-END
+		[ca]
+		default_ca = c
+		[c]
+		database = $PKI/index.txt
+		crlnumber = $PKI/crlnumber
+		default_md = sha256
+		default_crl_days = 30
+	END
+	openssl ca -config "$PKI/ca.conf" -keyfile "$PKI/ca-ecdsa.key" -cert "$PKI/ca-ecdsa.pem" -revoke "$PKI/$1.pem" &&
+		openssl ca -config "$PKI/ca.conf" -keyfile "$PKI/ca-ecdsa.key" -cert "$PKI/ca-ecdsa.pem" -gencrl -out "$PKI/crl.pem"
+} 2>/dev/null
+check "a CRL revokes theirs" revoke theirs-ecdsa
+use ours-ecdsa theirs-ecdsa ca-ecdsa
+cp "$PKI/crl.pem" "$WORK/creds-a/x509crl/"
+check "their certificate is revoked" anew
+check "nothing comes up" nothing
+check "our log says so" until_true 3 ike_said a 'revoked'
+
+capture_stop
+capture_verdict -i
+check_eq "0 packets in the clear (of $VERDICT)" "$((CLEAR + MARKED))" 0
