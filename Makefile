@@ -64,6 +64,7 @@ help:
 	@echo "make            build into $(BUILD)/"
 	@echo "make deps       install the packages that build and tests need (Debian 12; root)"
 	@echo "make demo       two gateways in namespaces, traffic, a verdict (root)"
+	@echo "make demo-manual  the same with manual keys (root)"
 	@echo "make test       everything CI runs (root)"
 	@echo "make test-vm    the short list under Debian's kernels in qemu; KERNEL=6.1 ONLY=PATTERN (root)"
 	@echo "make fuzz       fuzz targets, FUZZ_TIME=$(FUZZ_TIME) seconds each; ONLY=PATTERN"

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # make demo: two gateways, the hosts behind them, traffic through the tunnel, and a capture in between
-# that says whether anything was in the clear. SECONDS_EACH: how long each load runs (4).
+# that says whether anything was in the clear. SECONDS_EACH: how long each load runs (4). KEYS=manual:
+# keys of the config instead of IKE.
 #
 #	red-a --- gw-a ===[capture]=== gw-b --- red-b
 set -u
@@ -27,6 +28,7 @@ done
 . "$LIB/tap.sh"
 . "$LIB/capture.sh"
 . "$LIB/gateway.sh"
+[ "${KEYS:-ike}" = manual ] || . "$LIB/ike.sh"
 
 WHY='it was interrupted'
 exec 3>&1
@@ -39,7 +41,7 @@ finish()
 	[ -z "$WHY" ] || for x in a b; do
 		[ -s "$WORK/xipsecd-$x.log.new" ] || continue
 		echo "--- last words of xipsecd in gw-$x"
-		tail -n 15 "$WORK/xipsecd-$x.log.new"
+		tail -n 15 "$WORK/xipsecd-$x.log.new" "$WORK/iked-$x.log.new" 2>/dev/null
 	done
 	topology_down
 	if [ -n "$WHY" ]; then
@@ -130,7 +132,7 @@ ESP_PID=$CAPTURE_PID
 capture_start "$WORK/clear.pcap" 128 not esp || fail "the capture does not start"
 CLEAR_PID=$CAPTURE_PID
 
-step "attach, policies and keys"
+step "attach, policies"
 for x in a b; do
 	gw_config $x
 	gw_attach $x >"$WORK/attach-$x.log" 2>&1 || {
@@ -139,6 +141,12 @@ for x in a b; do
 	}
 	gw_start $x || fail "xipsecd in gw-$x does not come up"
 done
+if [ "${KEYS:-ike}" != manual ]; then
+	step "IKE: a preshared key; the first packet makes the SAs"
+	for x in a b; do
+		ike_start $x || fail "xipsec-iked in gw-$x does not come up"
+	done
+fi
 
 step "ping through the tunnel, IPv4 and IPv6"
 until_true 5 ping4 a 1
@@ -159,7 +167,7 @@ table
 
 CAPTURE_PID=$CLEAR_PID
 capture_stop || fail "the capture of plaintext lost packets: no verdict"
-capture_verdict >"$WORK/verdict" || :
+capture_verdict -i >"$WORK/verdict" || :
 cat "$WORK/verdict"
 IN_CLEAR=$((CLEAR + MARKED))
 # shellcheck disable=SC2034
