@@ -31,7 +31,7 @@ trap 'exit 130' INT TERM
 ns() { nsenter --net=/run/netns/"$NS" "$@"; }
 xipsec() { ns "$XIPSEC" -c "$WORK/conf" "$@" >"$WORK/out" 2>&1; }
 exits() { local want=$1 got=0; shift; xipsec "$@" || got=$?; [ $got -eq "$want" ]; }
-soon() { for _ in $(seq 60); do "$@" && return 0; sleep 0.1; done; return 1; }
+soon() { for _ in $(seq 200); do "$@" && return 0; sleep 0.1; done; return 1; }
 
 xdp_on() { ns ip -j link show "$1" | grep -q '"xdp"'; }
 hooks() { ns "$XIPSEC" -c "$WORK/conf" status --json | jq ".interfaces[] | select(.name == \"$1\") | [.xdp.kind, .tc.kind] | map(select(. != \"none\")) | length"; }
@@ -76,11 +76,12 @@ daemon_stop()
 }
 
 # attach_half ARGS...: leaves attach --all, process $half, where it wants to tell that black0 is
-# attached, and cannot: its stderr is a full pipe.
+# attached, and cannot: its stderr is a full pipe. Without the dispatcher: a kernel that takes none would
+# be told of before that.
 attach_half()
 {
 	dd if=/dev/zero of="$WORK/full" bs=4096 count=64 oflag=nonblock 2>/dev/null
-	env "$signals" nsenter --net=/run/netns/"$NS" "$XIPSEC" -c "$WORK/conf" attach --all "$@" 2>&7 &
+	env "$signals" nsenter --net=/run/netns/"$NS" "$XIPSEC" -c "$WORK/conf" attach --all --no-dispatcher "$@" 2>&7 &
 	half=$!
 	soon xdp_on black0
 }
