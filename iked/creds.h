@@ -13,7 +13,7 @@
 
 #include <openssl/evp.h>
 
-#include "iked/buf.h"
+#include "lib/buf.h"
 #include "iked/ident.h"
 #include "lib/config.h"
 
