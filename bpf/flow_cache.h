@@ -262,10 +262,12 @@ static __always_inline int flow_classify(const struct xipsec_spd *head,
 {
 	int verdict;
 
-	if (flow_known(head, flow, found))
+	/* The twin looks into the tables: the cache that a packet would meet is another CPU's. */
+	if (!explain && flow_known(head, flow, found))
 		return found->verdict;
 	verdict = spd_classify(head, flow, found);
-	flow_keep(flow, found);
+	if (!explain)
+		flow_keep(flow, found);
 	return verdict;
 }
 
