@@ -10,6 +10,7 @@
 #include "loader/daemon.h"
 #include "loader/home.h"
 #include "loader/ike_ports.h"
+#include "loader/metrics_server.h"
 #include "loader/nft_watch.h"
 #include "loader/plan.h"
 #include "loader/ports.h"
@@ -35,6 +36,7 @@ struct daemon {
 	struct taps *taps;
 	struct workers *workers;
 	struct sadb_server *server;
+	struct metrics_server *metrics;
 	struct ike_ports ike;
 	struct slow_sockets slow;
 	struct event *tick, *watch, *sync, *signals[3];
@@ -94,6 +96,7 @@ void follow_links(void *ctx);
 /* ------------------------------------------------------------------ requests.c */
 
 extern const struct sadb_hooks requests_hooks;
+extern const struct metrics_server_hooks requests_metrics;
 
 /* Takes over a config: "" is the one of the start. 0, or -errno with `text`
  * (XIPSEC_SADB_ERR_TEXT). */
