@@ -149,7 +149,7 @@ enum xipsec_event {
 	XIPSEC_EVENT_SAMPLE,      /* a packet was dropped: `sample` */
 	XIPSEC_EVENT_USED,        /* the first good packet came by an inbound SA */
 	XIPSEC_EVENT_RELOAD, /* xipsecd has taken over a config: nothing but the time is told */
-	XIPSEC_EVENT_PASS,        /* a packet passed in the clear, by policy: `sample` */
+	XIPSEC_EVENT_PASS,   /* a packet passed in the clear, by policy: `sample` */
 	XIPSEC_EVENT_COUNT
 };
 
