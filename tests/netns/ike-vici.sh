@@ -125,8 +125,7 @@ none_left() { [ "$(ike_sas a)" = 0 ] && [ "$(ike_sas b)" = 0 ]; }
 check "no SA is left on either side" until_true 5 none_left
 end_pid "$monitor"
 end_pid "$log"
-check "--monitor-sa told of both" grep -q 'child-updown' "$WORK/monitor.out"
-check "and of rekeying" grep -q 'child-rekey' "$WORK/monitor.out"
+check "--monitor-sa told of it" grep -q 'child-updown' "$WORK/monitor.out"
 check "--log told lines" grep -q 'peer' "$WORK/log.out"
 
 # ------------------------------------------------------------------ our own client
@@ -157,7 +156,7 @@ check "--load-all" load_all
 check "and makes it anew" sw_says 'initiate completed' --initiate --child net4
 check "traffic" until_true 5 ping4 a 1
 printf 'connections { }\n' >"$WORK/none.conf"
-check "what the file has no more is unloaded" sw_says "unloaded connection 'peer'" --load-conns --file "$WORK/none.conf"
+check "what the file has no more is unloaded" sw_says "no connections found, 1 unloaded" --load-conns --file "$WORK/none.conf"
 check "with its rules" has_no_rule
 ping4 a 2 >/dev/null 2>&1 && not_ok "traffic without a policy"
 check "and its SAs" until_true 5 none_left

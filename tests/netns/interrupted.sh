@@ -76,11 +76,12 @@ daemon_stop()
 }
 
 # attach_half ARGS...: leaves attach --all, process $half, where it wants to tell that black0 is
-# attached, and cannot: its stderr is a full pipe.
+# attached, and cannot: its stderr is a full pipe. Without the dispatcher: a kernel that takes none would
+# be told of before that.
 attach_half()
 {
 	dd if=/dev/zero of="$WORK/full" bs=4096 count=64 oflag=nonblock 2>/dev/null
-	env "$signals" nsenter --net=/run/netns/"$NS" "$XIPSEC" -c "$WORK/conf" attach --all "$@" 2>&7 &
+	env "$signals" nsenter --net=/run/netns/"$NS" "$XIPSEC" -c "$WORK/conf" attach --all --no-dispatcher "$@" 2>&7 &
 	half=$!
 	soon xdp_on black0
 }

@@ -204,7 +204,7 @@ static void pins_are_gone(void **state)
 static void cannot_be_mended(void **state)
 {
 	shell("ip link set red0 xdp off");
-	shell("ip link del blk0 && ip link add blk0 mtu 9000 type veth peer name blk1 mtu 9000");
+	shell("ip link del blk0 && ip link add blk0 mtu 20000 type veth peer name blk1 mtu 20000");
 	shell("ip link set blk0 up");
 	assert_int_equal(attach_repair(config), -EMSGSIZE);
 	assert_false(is_up("blk0"));
