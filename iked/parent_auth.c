@@ -51,9 +51,10 @@ static int own_identity(const struct conn *conn, const struct ike_path *path, st
 	return *out ? 0 : -ENOMEM;
 }
 
-/* What the child says that the peer is; else what the config says. It chooses a PSK, nothing else.
- * NULL: anybody. */
-static struct ident *peer_identity(const struct conn *conn, struct bytes id)
+/* What the child says that the peer is; else what the config says; else where it is. It chooses a
+ * PSK, nothing else. NULL: anybody. */
+static struct ident *peer_identity(const struct conn *conn, const struct ike_path *path,
+				   struct bytes id)
 {
 	struct ident *out = NULL;
 	char why[160];
@@ -66,9 +67,9 @@ static struct ident *peer_identity(const struct conn *conn, struct bytes id)
 			return out;
 		return NULL;
 	}
-	if (conn->remote.id && !ident_parse(conn->remote.id, &out, why, sizeof(why)))
-		return out;
-	return NULL;
+	if (!conn->remote.id || !strcmp(conn->remote.id, "%any"))
+		return ident_of_addr(path->family, path->remote.byte);
+	return ident_parse(conn->remote.id, &out, why, sizeof(why)) ? NULL : out;
 }
 
 /* May that peer use this connection's PSK at all? The child has checked it; it may have been taken
@@ -193,7 +194,7 @@ static int make(const struct parent *p, const struct conn *conn, const struct ch
 		return id.err;
 	if (conn->local.kind == CONN_AUTH_PUBKEY)
 		return sign(p, conn, &in, hashes_of(ask), method, out);
-	peer = peer_identity(conn, parts.id);
+	peer = peer_identity(conn, &ask->path, parts.id);
 	psk = creds_psk(p->creds, me, peer);
 	if (!psk.data) {
 		log_error("%s: secrets {} has no ike secret for these identities", conn->name);
@@ -220,7 +221,7 @@ static int verify(const struct parent *p, const struct conn *conn, const struct 
 	err = own_identity(conn, &ask->path, &me);
 	if (err)
 		return err;
-	peer = peer_identity(conn, parts.id);
+	peer = peer_identity(conn, &ask->path, parts.id);
 	if (!peer || !peer_fits(conn, peer))
 		return -EACCES;
 	psk = creds_psk(p->creds, me, peer);
