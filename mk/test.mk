@@ -58,5 +58,5 @@ interop: all test-tools $(ESPBOX) $(IKEBOX)
 # KERNEL=6.1 or 6.12 (both without), ONLY=PATTERN. The guests run what is built here.
 test-vm:
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory all prog-build test-tools $(if $(ONLY),variants)
+	@$(MAKE) --no-print-directory all prog-build test-tools $(ESPBOX) $(if $(ONLY),$(IKEBOX) variants)
 	@KERNEL='$(KERNEL)' ONLY='$(ONLY)' $(TEST_RUN) vm; status=$$?; $(GIVE_BACK); exit $$status

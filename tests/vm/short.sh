@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# What `make test` and `make test-vm` run in the guest: what the verifier thinks, the programs on every
-# packet of their tables, and a tunnel from end to end. Each load takes a minute of the verifier here, so
-# what loads often (other program tests, the dispatcher, VLANs) is for ONLY=. With ONLY: the program and
-# namespace tests whose names hold it.
+# What `make test` and `make test-vm` run in the guest: kernel XFRM as the peer of our ESP, what the
+# verifier thinks, the programs on every packet of their tables, and a tunnel from end to end. Each load
+# takes a minute of the verifier here, so what loads often (other program tests, the dispatcher, VLANs) is
+# for ONLY=. With ONLY: the program, namespace and interop tests whose names hold it.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 [ -n "${XIPSEC_VM:-}" ] || {
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.." || exit 1
 	exit 1
 }
 export LOGS=$RESULTS/log
-[ -z "${ONLY:-}" ] || exec tests/run.sh prog netns
+[ -z "${ONLY:-}" ] || exec tests/run.sh prog netns interop
 
 status=0
 # part NAME COMMAND...: one line for what prints none.
@@ -29,6 +29,7 @@ part()
 }
 
 mkdir -p "$LOGS"
+ONLY=kernel tests/run.sh interop || status=1 # its XFRM as our peer: loads no program
 bash tests/vm/load.sh || exit 1 # none of the others could do anything
 ONLY=test_programs tests/run.sh prog || status=1
 ONLY=test_frags tests/run.sh prog || status=1

@@ -18,6 +18,13 @@ class Tally:
         else:
             self.wrong.setdefault(what, []).append(why)
 
+    def add_all(self, what, name, got, wanted):
+        """Packet by packet; one that is not there is none of those wanted."""
+        for i, packet in enumerate(wanted):
+            found = got[i] if i < len(got) else b""
+            self.add(what, found == packet, "%s, packet %d of %d (%d came)\n got    %s\n wanted %s" %
+                     (name, i, len(wanted), len(got), found.hex(), packet.hex()))
+
     def merge(self, other):
         self.good += other.good
         self.skipped += other.skipped
