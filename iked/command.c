@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What people and xipsecd want of the engine. */
+/* What people want of the engine. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "iked/engine_state.h"
+#include "iked/match.h"
 #include "iked/setup.h"
 #include "iked/xchg.h"
 
@@ -30,24 +31,26 @@ static bool ike_has_child(const struct ike_sa *ike, const struct conn_child *chi
 bool engine_has_child(const struct engine *engine, const struct ike_conn *conn,
 		      const struct conn_child *child)
 {
-	for (const struct ike_sa *ike = engine->first; ike; ike = ike->next)
-		if (ike->conn && ike->state <= IKE_UP &&
-		    !strcmp(ike->conn->model.name, conn->model.name) && ike_has_child(ike, child))
+	const struct ike_sa *ike = ike_of_conn(engine, conn->model.name);
+
+	for (; ike; ike = ike_same_conn(ike))
+		if (ike->state <= IKE_UP && ike_has_child(ike, child))
 			return true;
 	return false;
 }
 
-/* One that is up, or gets up by our doing; of a peer's that is half open nothing is known yet. */
+/* The newest that is up, or gets up by our doing; of a peer's that is half open nothing is known
+ * yet. */
 static struct ike_sa *find_ike(const struct engine *engine, const struct ike_conn *conn)
 {
-	struct ike_sa *best = NULL;
+	struct ike_sa *ike = ike_of_conn(engine, conn->model.name);
 
-	for (struct ike_sa *ike = engine->first; ike; ike = ike->next)
+	for (; ike; ike = ike_same_conn(ike))
 		if (ike->conn == conn && !ike->reauth_of &&
 		    ((ike->state == IKE_UP && !ike->from) ||
 		     (ike->state < IKE_UP && ike->initiator)))
-			best = ike;
-	return best;
+			return ike;
+	return NULL;
 }
 
 void engine_begin(struct engine *engine, struct ike_conn *conn, const struct conn_child *child,
@@ -106,31 +109,7 @@ void engine_initiate(struct engine *engine, const char *name, const char *child_
 	engine_reap(engine);
 }
 
-void engine_acquire(struct engine *engine, const char *sadb_child)
-{
-	const struct conn_child *child;
-	struct ike_conn *conn = ike_conn_of_child(engine, sadb_child, &child);
-
-	/* `none` means that nobody negotiates: its rules are there all the same. */
-	if (conn && child->start_action != CONN_ACTION_NONE &&
-	    !engine_has_child(engine, conn, child))
-		engine_begin(engine, conn, child, 0);
-	engine_reap(engine);
-}
-
 /* ------------------------------------------------------------------ those that match */
-
-static bool ike_matches(const struct ike_sa *ike, const struct engine_match *m)
-{
-	return (!m->ike || (ike->conn && !strcmp(ike->conn->model.name, m->ike))) &&
-	       (!m->ike_id || ike->id == m->ike_id);
-}
-
-static bool child_matches(const struct child_sa *child, const struct engine_match *m)
-{
-	return ike_matches(child->ike, m) && (!m->child || !strcmp(child->cfg->name, m->child)) &&
-	       (!m->child_id || child->id == m->child_id);
-}
 
 /* Several are asked for at once: done() is told when the last one has ended. So the first one bears
  * the ref, and it has to be one that will be the last: tasks of one IKE SA end in order. */
@@ -174,12 +153,20 @@ static void close_child(struct todo *todo, struct child_sa *child, bool force)
 
 static void close_children(struct todo *todo, const struct engine_match *m, bool force)
 {
-	for (struct ike_sa *ike = todo->engine->first; ike; ike = ike->next) {
-		for (struct child_sa *child = ike->children; child; child = child->next)
-			if (child_matches(child, m))
+	struct picked picked;
+
+	match_pick(todo->engine, m, &picked);
+	for (unsigned int i = 0; i < picked.n; i++) {
+		struct ike_sa *ike = ike_by_id(todo->engine, picked.id[i]);
+
+		for (struct child_sa *child = ike ? ike->children : NULL; child;
+		     child = child->next)
+			if (match_child(child, m))
 				close_child(todo, child, force);
-		ike_work(ike);
+		if (ike)
+			ike_work(ike);
 	}
+	free(picked.id);
 }
 
 /* The delete goes out once, ahead of everything. */
@@ -219,18 +206,21 @@ void engine_terminate(struct engine *engine, const struct engine_match *match, b
 		      __u64 ref)
 {
 	struct todo todo = {.engine = engine, .ref = ref};
-	struct ike_sa *ike, *next;
+	struct picked picked;
 
 	if (match->child || match->child_id) {
 		close_children(&todo, match, force);
 		finish(&todo, "no such child SA");
 		return;
 	}
-	for (ike = engine->first; ike; ike = next) {
-		next = ike->next;
-		if (ike_matches(ike, match))
+	match_pick(engine, match, &picked);
+	for (unsigned int i = 0; i < picked.n; i++) {
+		struct ike_sa *ike = ike_by_id(engine, picked.id[i]);
+
+		if (ike)
 			close_ike(&todo, ike, force);
 	}
+	free(picked.id);
 	finish(&todo, "no such IKE SA");
 }
 
@@ -244,138 +234,52 @@ void engine_terminate_all(struct engine *engine)
 	engine_reap(engine);
 }
 
+static void rekey_one(struct todo *todo, struct ike_sa *ike, const struct engine_match *match)
+{
+	bool children = match->child || match->child_id;
+
+	if (ike->state != IKE_UP || ike->from)
+		return;
+	for (struct child_sa *child = ike->children; children && child; child = child->next)
+		if (match_child(child, match) && child->state == CHILD_UP)
+			give_ref(todo, ike_task_child(ike, TASK_CHILD_REKEY, child));
+	if (!children)
+		give_ref(todo, ike_task(ike, TASK_IKE_REKEY));
+	ike_work(ike);
+}
+
 void engine_rekey(struct engine *engine, const struct engine_match *match, __u64 ref)
 {
 	struct todo todo = {.engine = engine, .ref = ref};
-	bool children = match->child || match->child_id;
+	struct picked picked;
 
-	for (struct ike_sa *ike = engine->first; ike; ike = ike->next) {
-		if (ike->state != IKE_UP || ike->from)
-			continue;
-		for (struct child_sa *child = ike->children; children && child; child = child->next)
-			if (child_matches(child, match) && child->state == CHILD_UP)
-				give_ref(&todo, ike_task_child(ike, TASK_CHILD_REKEY, child));
-		if (!children && ike_matches(ike, match))
-			give_ref(&todo, ike_task(ike, TASK_IKE_REKEY));
-		ike_work(ike);
+	match_pick(engine, match, &picked);
+	for (unsigned int i = 0; i < picked.n; i++) {
+		struct ike_sa *ike = ike_by_id(engine, picked.id[i]);
+
+		if (ike)
+			rekey_one(&todo, ike, match);
 	}
+	free(picked.id);
 	finish(&todo, "no such SA");
 }
 
 void engine_reauth(struct engine *engine, const struct engine_match *match, __u64 ref)
 {
-	__u32 last = engine->last ? engine->last->id : 0;
+	struct picked picked;
 	bool any = false;
 
-	for (struct ike_sa *ike = engine->first; ike && ike->id <= last; ike = ike->next)
-		if (ike->state == IKE_UP && !ike->from && ike_matches(ike, match)) {
-			setup_reauth(ike, any ? 0 : ref);
-			any = true;
-		}
+	match_pick(engine, match, &picked);
+	for (unsigned int i = 0; i < picked.n; i++) {
+		struct ike_sa *ike = ike_by_id(engine, picked.id[i]);
+
+		if (!ike || ike->state != IKE_UP || ike->from)
+			continue;
+		setup_reauth(ike, any ? 0 : ref);
+		any = true;
+	}
+	free(picked.id);
 	if (!any)
 		engine_done(engine, ref, -ENOENT, "no such IKE SA");
-	engine_reap(engine);
-}
-
-/* ------------------------------------------------------------------ news from xipsecd */
-
-void engine_sa_soft(struct engine *engine, const char *sa)
-{
-	struct child_sa *child = child_by_sa_name(engine, sa);
-
-	if (child && child->state == CHILD_UP) {
-		ike_task_child(child->ike, TASK_CHILD_REKEY, child);
-		ike_work(child->ike);
-	}
-	engine_reap(engine);
-}
-
-/* It has stopped: what is not replaced yet never will be in time. */
-void engine_sa_hard(struct engine *engine, const char *sa)
-{
-	struct child_sa *child = child_by_sa_name(engine, sa);
-
-	if (child && (child->state == CHILD_UP || child->state == CHILD_REPLACED)) {
-		ike_log(child->ike, LOG_LEVEL_WARN, "child %s-%u: %s has stopped: a hard limit",
-			child->cfg->name, child->id, sa);
-		ike_task_child(child->ike, TASK_CHILD_CLOSE, child);
-		ike_work(child->ike);
-	}
-	engine_reap(engine);
-}
-
-void engine_sa_idle(struct engine *engine, const char *sa)
-{
-	struct child_sa *child = child_by_sa_name(engine, sa);
-
-	if (child && child->state == CHILD_UP) {
-		ike_log(child->ike, LOG_LEVEL_INFO, "child %s-%u: no traffic for %u s: deleted",
-			child->cfg->name, child->id, child->cfg->inactivity);
-		child->unwanted = true;
-		ike_task_child(child->ike, TASK_CHILD_CLOSE, child);
-		ike_work(child->ike);
-	}
-	engine_reap(engine);
-}
-
-void engine_sa_used(struct engine *engine, const char *sa)
-{
-	struct child_sa *child = child_by_sa_name(engine, sa);
-
-	if (child) {
-		child->used = true;
-		child_switch(child);
-	}
-	engine_reap(engine);
-}
-
-void engine_sa_mapping(struct engine *engine, const char *sa, const struct xipsec_addr *remote,
-		       __be16 remote_port)
-{
-	struct child_sa *child = child_by_sa_name(engine, sa);
-	struct ike_sa *ike = child ? child->ike : NULL;
-
-	if (!ike || !ike->nat_remote || ike->nat_local)
-		return;
-	ike->path.remote = *remote;
-	ike->path.remote_port = remote_port;
-	ike_log(ike, LOG_LEVEL_INFO, "the peer's NAT has another address or port for it now");
-}
-
-void engine_spi_unknown(struct engine *engine, const struct xipsec_addr *remote, __u8 family,
-			__be32 spi)
-{
-	__u64 now = engine_now(engine);
-	struct task *task;
-
-	if (engine->spi_at && now - engine->spi_at < INVALID_SPI_MS)
-		return;
-	for (struct ike_sa *ike = engine->first; ike; ike = ike->next) {
-		if (ike->state != IKE_UP || ike->path.family != family ||
-		    memcmp(&ike->path.remote, remote, sizeof(*remote)))
-			continue;
-		engine->spi_at = now;
-		task = ike_task(ike, TASK_INVALID_SPI);
-		if (task)
-			task->spi = spi;
-		ike_work(ike);
-		break;
-	}
-	engine_reap(engine);
-}
-
-/* Children are made anew, and the old ones, which are nothing but names by now, are deleted:
- * rekeying does both, and the peer goes on receiving on its half until then. */
-void engine_sadb_lost(struct engine *engine)
-{
-	for (struct ike_sa *ike = engine->first; ike; ike = ike->next) {
-		for (struct child_sa *child = ike->children; child; child = child->next) {
-			child->in_added = child->out_added = false;
-			child_forget_key(child);
-			if (child->state == CHILD_UP)
-				ike_task_child(ike, TASK_CHILD_REKEY, child);
-		}
-		ike_work(ike);
-	}
 	engine_reap(engine);
 }

@@ -62,6 +62,8 @@ void engine_free(struct engine *engine)
 	table_free(&engine->by_spi);
 	table_free(&engine->by_id);
 	table_free(&engine->by_peer);
+	table_free(&engine->by_conn);
+	conn_index_free(&engine->index);
 	table_free(&engine->child_by_id);
 	table_free(&engine->child_by_spi);
 	table_free(&engine->setup_by_peer);

@@ -133,10 +133,14 @@ void engine_answer_sa(struct engine *engine, __u64 id, int err, const char *text
 
 /* ------------------------------------------------------------------ to look inside */
 
-/* In the order of their unique ids. The structs are told in ike_sa.h and child_sa.h. `each` returns
+/* The structs are told in ike_sa.h and child_sa.h. `each` returns
  * false to stop. It must not call the engine. */
 void engine_each(const struct engine *engine, bool (*each)(void *arg, const struct ike_sa *ike),
 		 void *arg);
+/* Those that what `m` says of IKE SAs fits (its child and child_id do not count, but child_id alone
+ * means the IKE SA that has it). */
+void engine_each_match(const struct engine *engine, const struct engine_match *m,
+		       bool (*each)(void *arg, const struct ike_sa *ike), void *arg);
 
 /* X(symbol, name): what is counted, by the names of VICI's get-counters, and ours after them. */
 #define ENGINE_COUNTERS(X)                          \

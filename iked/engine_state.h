@@ -17,12 +17,14 @@ struct engine {
 	struct timers timers;
 	unsigned int n_timers; /* of all owners together: room is reserved */
 
-	struct ike_conn *conns;
+	struct ike_conn *conns; /* the newest first */
 	unsigned int n_conns;
+	__u64 next_order;
+	struct conn_index index; /* of those */
 
 	struct ike_sa *first, *last; /* in the order of ids */
 	unsigned int n_ikes;
-	struct table by_spi, by_id, by_peer, child_by_id, child_by_spi;
+	struct table by_spi, by_id, by_peer, by_conn, child_by_id, child_by_spi;
 	struct table setup_by_peer; /* half-open ones, by the initiator's SPI */
 	struct ike_sa *graves;      /* gone: freed when the entry point returns */
 	__u32 next_id;              /* of IKE SAs and children: unique in both */

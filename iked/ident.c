@@ -114,6 +114,20 @@ bool ident_equal(const struct ident *a, const struct ident *b)
 	return bytes_equal(data_of(a), data_of(b));
 }
 
+/* FNV-1a */
+__u64 ident_hash(const struct ident *id)
+{
+	bool name = is_name(id->type);
+	__u64 hash = 0xcbf29ce484222325ULL ^ id->type;
+
+	if (id->type == IKE_ID_DN)
+		return hash ^ dn_hash(data_of(id));
+	for (unsigned int i = 0; i < id->len; i++)
+		hash = (hash ^ (__u64)(name ? tolower(id->data[i]) : id->data[i])) *
+		       0x100000001b3ULL;
+	return hash;
+}
+
 /* A `*` in front stands for anything; before a dot or an at sign, for something. */
 static int name_match(struct bytes pattern, struct bytes name)
 {

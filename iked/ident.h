@@ -39,6 +39,8 @@ struct ident *ident_copy(const struct ident *id);      /* of NULL: NULL */
 struct ident *ident_of_addr(__u8 family, const __u8 *addr);
 
 bool ident_equal(const struct ident *a, const struct ident *b);
+/* The same for equal ones. Of no use against who looks for collisions. */
+__u64 ident_hash(const struct ident *id);
 
 /*
  * Does `id`, a peer's, match `pattern`, from the config? 0: no; else the more, the more specific:

@@ -275,6 +275,21 @@ bool dn_is_pattern(struct bytes der)
 	return found;
 }
 
+__u64 dn_hash(struct bytes der)
+{
+	X509_NAME *name = name_of(der);
+	__u64 hash = 0xcbf29ce484222325ULL;
+
+	for (int i = 0; name && i < X509_NAME_entry_count(name); i++) {
+		struct bytes value = value_of(name, i);
+
+		for (size_t n = 0; n < value.len; n++)
+			hash = (hash ^ (__u64)tolower(value.data[n])) * 0x100000001b3ULL;
+	}
+	X509_NAME_free(name);
+	return hash;
+}
+
 /* ------------------------------------------------------------------ DER to text */
 
 static const char *attribute_name(const ASN1_OBJECT *object, char *dotted, int size)

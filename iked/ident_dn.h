@@ -15,6 +15,9 @@ bool dn_valid(struct bytes der);
 int dn_match(struct bytes pattern, struct bytes der);
 bool dn_is_pattern(struct bytes der);
 
+/* The same for DNs that match each other in full. */
+__u64 dn_hash(struct bytes der);
+
 size_t dn_print(struct bytes der, char *to, size_t size);
 
 #endif

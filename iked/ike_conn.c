@@ -155,30 +155,65 @@ static bool all_same(const struct conn *a, const struct conn *b)
 /* IKE SAs whose ends are described as before make their next children by the new text. */
 static void take_place(struct engine *engine, struct ike_conn *old, struct ike_conn *fresh)
 {
+	struct ike_sa *ike, *next;
+
 	memcpy(fresh->counter, old->counter, sizeof(fresh->counter));
 	fresh->orphans = old->orphans;
 	if (!conn_same(&old->model, &fresh->model))
 		return;
-	for (struct ike_sa *ike = engine->first; ike; ike = ike->next)
-		if (ike->conn == old) {
-			ike->conn = ike_conn_ref(fresh);
-			ike_conn_unref(old);
-		}
+	for (ike = ike_of_conn(engine, old->model.name); ike; ike = next) {
+		next = ike_same_conn(ike);
+		if (ike->conn == old)
+			ike_set_conn(ike, fresh);
+	}
 }
 
-static struct ike_conn **find_link(struct engine *engine, const char *name)
-{
-	struct ike_conn **at = &engine->conns;
+/* ------------------------------------------------------------------ in and out */
 
-	while (*at && strcmp((*at)->model.name, name))
-		at = &(*at)->next;
-	return at;
+static int enter(struct engine *engine, struct ike_conn *conn, const struct ike_conn *old)
+{
+	int err = conn_index_add(&engine->index, conn);
+
+	if (err)
+		return err;
+	conn->loaded = true;
+	conn->order = old ? old->order : ++engine->next_order;
+	conn->next = engine->conns;
+	if (conn->next)
+		conn->next->prev = conn;
+	engine->conns = conn;
+	engine->n_conns++;
+	return 0;
+}
+
+/* Its reference is the caller's. */
+static void leave(struct engine *engine, struct ike_conn *conn)
+{
+	conn_index_remove(&engine->index, conn);
+	*(conn->prev ? &conn->prev->next : &engine->conns) = conn->next;
+	if (conn->next)
+		conn->next->prev = conn->prev;
+	engine->n_conns--;
+	conn->loaded = false;
+	timer_stop(&engine->timers, &conn->retry);
+}
+
+/* What was made of its texts once. */
+static int understand(struct engine *engine, struct ike_conn *conn)
+{
+	int err = check_proposals(engine, &conn->model);
+
+	if (!err)
+		err = parse_id(conn, conn->model.local.id, &conn->local_id);
+	if (!err)
+		err = parse_id(conn, conn->model.remote.id, &conn->remote_id);
+	return err ? err : hash_cas(conn);
 }
 
 int engine_conn_load(struct engine *engine, struct conn *model)
 {
+	struct ike_conn *old = ike_conn_find(engine, model->name);
 	_cleanup_conn_ struct ike_conn *conn = NULL;
-	struct ike_conn **at = find_link(engine, model->name), *old = *at;
 	int err;
 
 	if (!old && engine->n_conns >= ENGINE_CONNS_MAX) {
@@ -190,39 +225,27 @@ int engine_conn_load(struct engine *engine, struct conn *model)
 		return -ENOMEM;
 	if (old && all_same(&old->model, &conn->model))
 		return 0;
-	err = check_proposals(engine, &conn->model);
-	if (!err)
-		err = parse_id(conn, conn->model.local.id, &conn->local_id);
-	if (!err)
-		err = parse_id(conn, conn->model.remote.id, &conn->remote_id);
-	if (!err)
-		err = hash_cas(conn);
+	err = understand(engine, conn);
 	if (err)
 		return err;
-	conn->loaded = true;
-	conn->next = old ? old->next : NULL;
-	*at = conn;
-	engine->n_conns += !old;
-	if (old) {
-		old->loaded = false;
-		timer_stop(&engine->timers, &old->retry);
+	if (old)
+		leave(engine, old);
+	err = enter(engine, conn, old);
+	if (old && !err)
 		take_place(engine, old, conn);
-		ike_conn_unref(old);
-	}
-	conn = NULL;
-	return 0;
+	ike_conn_unref(old);
+	if (!err)
+		conn = NULL;
+	return err;
 }
 
 int engine_conn_unload(struct engine *engine, const char *name)
 {
-	struct ike_conn **at = find_link(engine, name), *conn = *at;
+	struct ike_conn *conn = ike_conn_find(engine, name);
 
 	if (!conn)
 		return -ENOENT;
-	*at = conn->next;
-	engine->n_conns--;
-	conn->loaded = false;
-	timer_stop(&engine->timers, &conn->retry);
+	leave(engine, conn);
 	ike_conn_unref(conn);
 	return 0;
 }
@@ -241,23 +264,18 @@ int engine_conn_orphans(struct engine *engine, const char *name, bool there_are)
 
 struct ike_conn *ike_conn_find(const struct engine *engine, const char *name)
 {
-	struct ike_conn *conn = engine->conns;
-
-	while (conn && strcmp(conn->model.name, name))
-		conn = conn->next;
-	return conn;
+	return conn_index_name(&engine->index, name);
 }
 
 struct ike_conn *ike_conn_of_child(const struct engine *engine, const char *sadb_child,
 				   const struct conn_child **child)
 {
-	for (struct ike_conn *conn = engine->conns; conn; conn = conn->next)
-		for (unsigned int i = 0; i < conn->model.n_children; i++)
-			if (!strcmp(conn->model.children[i].sadb_name, sadb_child)) {
-				*child = &conn->model.children[i];
-				return conn;
-			}
-	return NULL;
+	struct ike_conn *conn = conn_index_child(&engine->index, sadb_child);
+
+	for (unsigned int i = 0; conn && i < conn->model.n_children; i++)
+		if (!strcmp(conn->model.children[i].sadb_name, sadb_child))
+			*child = &conn->model.children[i];
+	return conn;
 }
 
 static void parse_words(const struct conn_texts *words, enum proposal_protocol protocol,

@@ -6,6 +6,7 @@
 #ifndef IKED_IKE_CONN_H
 #define IKED_IKE_CONN_H
 
+#include "iked/conn_index.h"
 #include "iked/engine.h"
 #include "iked/ident.h"
 #include "iked/timer.h"
@@ -14,7 +15,9 @@
 
 struct ike_conn {
 	unsigned int refs;
-	struct ike_conn *next; /* of those that are loaded */
+	struct ike_conn *next, *prev; /* of those that are loaded, the newest first */
+	struct conn_place place;      /* in the index of those */
+	__u64 order;                  /* of loading: which one if all else is equal */
 	struct engine *engine;
 	bool loaded; /* false: there is a newer one of that name, or none */
 	bool orphans;

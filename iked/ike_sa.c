@@ -40,16 +40,6 @@ struct ike_sa *ike_by_spi(const struct engine *engine, __be64 own_spi)
 	return link ? table_entry(link, struct ike_sa, by_spi) : NULL;
 }
 
-/* FNV-1a: a peer that is authenticated gains nothing by a collision with another one. */
-static __u64 hash_id(const struct ident *id)
-{
-	__u64 hash = 0xcbf29ce484222325ULL ^ id->type;
-
-	for (unsigned int i = 0; i < id->len; i++)
-		hash = (hash ^ id->data[i]) * 0x100000001b3ULL;
-	return hash;
-}
-
 static struct ike_sa *of_link(struct table_link *link)
 {
 	return link ? table_entry(link, struct ike_sa, by_peer) : NULL;
@@ -57,12 +47,60 @@ static struct ike_sa *of_link(struct table_link *link)
 
 struct ike_sa *ike_of_peer(const struct engine *engine, const struct ident *remote_id)
 {
-	return remote_id ? of_link(table_find(&engine->by_peer, hash_id(remote_id))) : NULL;
+	return remote_id ? of_link(table_find(&engine->by_peer, ident_hash(remote_id))) : NULL;
 }
 
 struct ike_sa *ike_same_peer(const struct ike_sa *ike)
 {
 	return of_link(table_next(&ike->by_peer));
+}
+
+static __u64 hash_name(const char *name)
+{
+	__u64 hash = 0xcbf29ce484222325ULL; /* FNV-1a */
+
+	while (*name)
+		hash = (hash ^ (__u8)*name++) * 0x100000001b3ULL;
+	return hash;
+}
+
+static struct ike_sa *named(struct table_link *link, const char *name)
+{
+	for (; link; link = table_next(link)) {
+		struct ike_sa *ike = table_entry(link, struct ike_sa, by_conn);
+
+		if (!strcmp(ike->conn->model.name, name))
+			return ike;
+	}
+	return NULL;
+}
+
+struct ike_sa *ike_of_conn(const struct engine *engine, const char *name)
+{
+	return named(table_find(&engine->by_conn, hash_name(name)), name);
+}
+
+struct ike_sa *ike_same_conn(const struct ike_sa *ike)
+{
+	return named(table_next(&ike->by_conn), ike->conn->model.name);
+}
+
+int ike_set_conn(struct ike_sa *ike, struct ike_conn *conn)
+{
+	struct table *table = &ike->engine->by_conn;
+	struct ike_conn *old = ike->conn;
+
+	if (!conn || !old || strcmp(conn->model.name, old->model.name)) {
+		if (ike->in_by_conn)
+			table_remove(table, &ike->by_conn);
+		ike->in_by_conn = false;
+		if (conn && table_add(table, &ike->by_conn, hash_name(conn->model.name)))
+			return -ENOMEM;
+		ike->in_by_conn = conn;
+	}
+	ike->conn = ike_conn_ref(conn);
+	ike_conn_unref(old);
+	return 0;
 }
 
 /* ------------------------------------------------------------------ beginning */
@@ -118,9 +156,12 @@ int ike_new(struct engine *engine, struct ike_conn *conn, bool initiator,
 	ike->work.fire = work_due;
 	ike->w.again.fire = xchg_again;
 	ike->w.forget.fire = xchg_forget;
-	if (enter(engine, ike))
+	if (ike_set_conn(ike, conn))
 		goto no_memory;
-	ike->conn = ike_conn_ref(conn);
+	if (enter(engine, ike)) {
+		ike_set_conn(ike, NULL);
+		goto no_memory;
+	}
 	*out = ike;
 	return 0;
 
@@ -257,8 +298,8 @@ void ike_up(struct ike_sa *ike)
 	setup_free(ike);
 	ike_keys_wipe_auth(&ike->keys);
 	if (!ike->in_by_peer && ike->remote_id)
-		ike->in_by_peer =
-			!table_add(&ike->engine->by_peer, &ike->by_peer, hash_id(ike->remote_id));
+		ike->in_by_peer = !table_add(&ike->engine->by_peer, &ike->by_peer,
+					     ident_hash(ike->remote_id));
 	life_begin(ike, inherited);
 	ike_timers(ike);
 	if (inherited)
@@ -293,6 +334,17 @@ static void move_tasks(struct ike_sa *old, struct ike_sa *fresh)
 	}
 }
 
+/* Who was to take its place takes that of the new one. */
+static void move_reauth(struct ike_sa *old, struct ike_sa *fresh)
+{
+	struct ike_sa *other = old->reauth_by ? ike_by_id(old->engine, old->reauth_by) : NULL;
+
+	if (!other || other->reauth_of != old->id)
+		return;
+	other->reauth_of = fresh->id;
+	fresh->reauth_by = other->id;
+}
+
 void ike_inherit(struct ike_sa *old, struct ike_sa *fresh)
 {
 	struct child_sa **at = &fresh->children;
@@ -309,9 +361,7 @@ void ike_inherit(struct ike_sa *old, struct ike_sa *fresh)
 	fresh->reauth_of = old->reauth_of;
 	fresh->up_told = old->up_told;
 	old->up_told = false; /* it goes without a word: the other one took its place */
-	for (struct ike_sa *other = old->engine->first; other; other = other->next)
-		if (other->reauth_of == old->id)
-			other->reauth_of = fresh->id;
+	move_reauth(old, fresh);
 	move_tasks(old, fresh);
 	timer_stop(&old->engine->timers, &old->work);
 	ike_redundant(old);
@@ -340,6 +390,9 @@ static void unlink_ike(struct ike_sa *ike)
 	table_remove(&engine->by_id, &ike->by_id);
 	if (ike->in_by_peer)
 		table_remove(&engine->by_peer, &ike->by_peer);
+	if (ike->in_by_conn)
+		table_remove(&engine->by_conn, &ike->by_conn);
+	ike->in_by_conn = false;
 	timer_stop(&engine->timers, &ike->life);
 	timer_stop(&engine->timers, &ike->alive);
 	timer_stop(&engine->timers, &ike->work);

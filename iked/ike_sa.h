@@ -53,7 +53,8 @@ struct task {
 struct ike_sa {
 	struct table_link by_spi, by_id;
 	struct table_link by_peer; /* a hash of remote_id, once it is up */
-	bool in_by_peer;
+	struct table_link by_conn; /* a hash of the name of its connection */
+	bool in_by_peer, in_by_conn;
 	struct ike_sa *next, *prev; /* of all, in the order of ids */
 	struct engine *engine;
 	struct ike_conn *conn;      /* a reference; NULL: a responder's that has not chosen yet */
@@ -80,6 +81,7 @@ struct ike_sa {
 	struct ident *local_id, *remote_id;
 	__u32 from;      /* id of the IKE SA whose children it may take over; until then no work */
 	__u32 reauth_of; /* id of the one that goes when this one is complete; 0: none */
+	__u32 reauth_by; /* id of the one of which this one is reauth_of; 0: none */
 	__u64 since;     /* ms: established, or made */
 	__u64 heard;     /* ms: the last fresh message of the peer */
 	__u64 sent;      /* ms: our last datagram */
@@ -98,6 +100,9 @@ __be64 ike_own_spi(const struct ike_sa *ike);
 /* A new one with an SPI of its own; -E2BIG: ENGINE_IKE_SAS_MAX; -ENOMEM. `conn` may be NULL. */
 int ike_new(struct engine *engine, struct ike_conn *conn, bool initiator,
 	    const struct ike_path *path, struct ike_sa **out);
+/* It is of that connection from now on, in place of another one or of none. -ENOMEM: it goes on
+ * with the old one, and ike_of_conn() finds it no more. */
+int ike_set_conn(struct ike_sa *ike, struct ike_conn *conn);
 /* From AUTH to UP: timers run, and an event says so. */
 void ike_up(struct ike_sa *ike);
 /* It is out of all tables at once, its children with it; its memory goes when the engine's entry
@@ -119,6 +124,9 @@ void ike_timers(struct ike_sa *ike);
  * of that. Compare the identities: a hash found them. */
 struct ike_sa *ike_of_peer(const struct engine *engine, const struct ident *remote_id);
 struct ike_sa *ike_same_peer(const struct ike_sa *ike);
+/* Those of a connection, by its name, of all states: the newest, and the one before it. */
+struct ike_sa *ike_of_conn(const struct engine *engine, const char *name);
+struct ike_sa *ike_same_conn(const struct ike_sa *ike);
 struct ike_sa *ike_by_id(const struct engine *engine, __u32 id);
 struct ike_sa *ike_by_spi(const struct engine *engine, __be64 own_spi);
 

@@ -56,25 +56,40 @@ static int says_of(const struct ike_conn *conn, const struct ike_path *path,
 	return conn->remote_id ? ident_match(conn->remote_id, id_i) : 1;
 }
 
-/* One walk: identities count first, then addresses, then the order of loading. */
+struct best {
+	const struct ike_sa *ike;
+	const struct ident *id_i, *id_r;
+	__u8 method;
+	struct ike_conn *conn;
+	int says;
+};
+
+static bool try_conn(void *arg, struct ike_conn *conn)
+{
+	struct best *best = arg;
+	const struct ike_sa *ike = best->ike;
+	int addrs = ike_conn_says(conn, &ike->path), says;
+
+	if (!addrs || !kind_fits(&conn->model.remote, best->method))
+		return true;
+	says = says_of(conn, &ike->path, best->id_i, best->id_r) * IKE_CONN_SAYS;
+	if (!says || says + addrs < best->says ||
+	    (says + addrs == best->says && conn->order > best->conn->order) ||
+	    !suite_fits(conn, &ike->suite))
+		return true;
+	best->conn = conn;
+	best->says = says + addrs;
+	return true;
+}
+
+/* Identities count first, then addresses, then the order of loading. */
 struct ike_conn *peer_auth_choose(const struct ike_sa *ike, const struct ident *id_i,
 				  const struct ident *id_r, __u8 method)
 {
-	struct ike_conn *best = NULL;
-	int best_says = 0;
+	struct best best = {.ike = ike, .id_i = id_i, .id_r = id_r, .method = method};
 
-	for (struct ike_conn *conn = ike->engine->conns; conn; conn = conn->next) {
-		int addrs = ike_conn_says(conn, &ike->path), says;
-
-		if (!addrs || !kind_fits(&conn->model.remote, method))
-			continue;
-		says = says_of(conn, &ike->path, id_i, id_r) * IKE_CONN_SAYS;
-		if (!says || says + addrs <= best_says || !suite_fits(conn, &ike->suite))
-			continue;
-		best = conn;
-		best_says = says + addrs;
-	}
-	return best;
+	conn_index_peer(&ike->engine->index, &ike->path, id_i, try_conn, &best);
+	return best.conn;
 }
 
 /* ------------------------------------------------------------------ AUTH */

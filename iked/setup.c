@@ -136,6 +136,7 @@ void setup_reauth(struct ike_sa *old, __u64 ref)
 		return;
 	}
 	ike->reauth_of = old->id;
+	old->reauth_by = ike->id;
 	ike_log(old, LOG_LEVEL_INFO, "is authenticated anew, by IKE SA %u", ike->id);
 }
 

@@ -12,6 +12,15 @@ static struct table_link **bucket_of(const struct table *table, __u64 key)
 	return &table->bucket[(key * 0x9e3779b97f4a7c15ULL >> 32) & (table->size - 1)];
 }
 
+static void link_in(struct table_link **to, struct table_link *link)
+{
+	link->next = *to;
+	link->at = to;
+	if (link->next)
+		link->next->at = &link->next;
+	*to = link;
+}
+
 static int grow(struct table *table)
 {
 	struct table old = *table;
@@ -32,11 +41,8 @@ static int grow(struct table *table)
 			reversed = link;
 		}
 		for (link = reversed; link; link = next) {
-			struct table_link **to = bucket_of(table, link->key);
-
 			next = link->next;
-			link->next = *to;
-			*to = link;
+			link_in(bucket_of(table, link->key), link);
 		}
 	}
 	free(old.bucket);
@@ -45,26 +51,21 @@ static int grow(struct table *table)
 
 int table_add(struct table *table, struct table_link *link, __u64 key)
 {
-	struct table_link **to;
-
 	if (table->n >= table->size && grow(table))
 		return -ENOMEM;
-	to = bucket_of(table, key);
 	link->key = key;
-	link->next = *to;
-	*to = link;
+	link_in(bucket_of(table, key), link);
 	table->n++;
 	return 0;
 }
 
 void table_remove(struct table *table, struct table_link *link)
 {
-	struct table_link **at = bucket_of(table, link->key);
-
-	while (*at != link)
-		at = &(*at)->next;
-	*at = link->next;
+	*link->at = link->next;
+	if (link->next)
+		link->next->at = link->at;
 	link->next = NULL;
+	link->at = NULL;
 	table->n--;
 }
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 struct table_link {
-	struct table_link *next;
+	struct table_link *next, **at; /* at: what points here */
 	__u64 key;
 };
 
@@ -24,7 +24,7 @@ struct table {
 /* The same key may be there several times. 0 or -ENOMEM (only while it is empty: a table that
  * cannot grow goes on with longer chains). */
 int table_add(struct table *table, struct table_link *link, __u64 key);
-/* It must be in there. */
+/* It must be in there. As fast however many have its key. */
 void table_remove(struct table *table, struct table_link *link);
 /* The newest with this key, or NULL; table_next(): the one before it. */
 struct table_link *table_find(const struct table *table, __u64 key);

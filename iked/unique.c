@@ -24,8 +24,9 @@ bool unique_first(const struct ike_sa *ike)
 		return false;
 	if (conn->remote_id && !ident_is_pattern(conn->remote_id))
 		return !ike_of_peer(ike->engine, conn->remote_id);
-	for (const struct ike_sa *other = ike->engine->first; other; other = other->next)
-		if (other != ike && other->conn == conn && other->state != IKE_GONE)
+	for (const struct ike_sa *other = ike_of_conn(ike->engine, conn->model.name); other;
+	     other = ike_same_conn(other))
+		if (other != ike && other->conn == conn)
 			return false;
 	return true;
 }

@@ -363,9 +363,8 @@ static int choose_conn(struct xchg *x, const struct ike_msg *msg, char *why, siz
 			 msg->auth.method, text);
 		return -EACCES;
 	}
-	ike_conn_ref(conn);
-	ike_conn_unref(ike->conn);
-	ike->conn = conn;
+	if (ike_set_conn(ike, conn))
+		return -ENOMEM;
 	ike->local_id = peer_auth_own_id(conn, &ike->path);
 	return ike->local_id ? 0 : -ENOMEM;
 }

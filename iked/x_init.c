@@ -378,31 +378,46 @@ static void refuse_proposals(struct engine *engine, const struct ike_path *path,
 	reply(engine, path, msg, IKE_N_NO_PROPOSAL_CHOSEN, BYTES_NONE);
 }
 
-/* Of those whose proposals fit the one whose addresses say most. A stranger makes us look into so
- * many at the most. */
+struct best {
+	const struct ike_path *path;
+	struct proposals *list; /* ours, theirs */
+	struct proposal_choice how;
+	struct proposal *chosen;
+	struct ike_conn *conn;
+	int says;
+	unsigned int tries;
+};
+
+static bool try_conn(void *arg, struct ike_conn *conn)
+{
+	struct best *best = arg;
+	int says = ike_conn_says(conn, best->path);
+	struct proposal chosen;
+
+	if (says < best->says || !says || (says == best->says && conn->order > best->conn->order))
+		return true;
+	if (++best->tries > INIT_CONNS_MAX)
+		return false;
+	ike_conn_proposals(conn, &best->list[0]);
+	if (proposal_choose(&best->list[0], &best->list[1], &best->how, &chosen))
+		return true;
+	*best->chosen = chosen;
+	best->conn = conn;
+	best->says = says;
+	return true;
+}
+
+/* Of those whose proposals fit the one whose addresses say most, then the one that was loaded
+ * first. A stranger makes us look into so many at the most. */
 static struct ike_conn *best_of(struct engine *engine, const struct ike_path *path,
 				const struct ike_msg *msg, struct proposals *list,
 				struct proposal *chosen)
 {
-	struct proposal_choice how = {.ke_group = msg->ke.group};
-	struct ike_conn *best = NULL;
-	unsigned int tries = 0;
-	int best_says = 0;
+	struct best best = {
+		.path = path, .list = list, .how = {.ke_group = msg->ke.group}, .chosen = chosen};
 
-	for (struct ike_conn *conn = engine->conns; conn; conn = conn->next) {
-		int says = ike_conn_says(conn, path);
-
-		if (says <= best_says)
-			continue;
-		if (++tries > INIT_CONNS_MAX)
-			break;
-		ike_conn_proposals(conn, &list[0]);
-		if (proposal_choose(&list[0], &list[1], &how, chosen))
-			continue;
-		best = conn;
-		best_says = says;
-	}
-	return best;
+	conn_index_at(&engine->index, path, try_conn, &best);
+	return best.conn;
 }
 
 /* The connection for that address and proposal; NULL: none, it was answered. */

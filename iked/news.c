@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What xipsecd tells the engine. */
+#include <string.h>
+
+#include "iked/engine_state.h"
+#include "iked/xchg.h"
+
+void engine_acquire(struct engine *engine, const char *sadb_child)
+{
+	const struct conn_child *child;
+	struct ike_conn *conn = ike_conn_of_child(engine, sadb_child, &child);
+
+	/* `none` means that nobody negotiates: its rules are there all the same. */
+	if (conn && child->start_action != CONN_ACTION_NONE &&
+	    !engine_has_child(engine, conn, child))
+		engine_begin(engine, conn, child, 0);
+	engine_reap(engine);
+}
+
+void engine_sa_soft(struct engine *engine, const char *sa)
+{
+	struct child_sa *child = child_by_sa_name(engine, sa);
+
+	if (child && child->state == CHILD_UP) {
+		ike_task_child(child->ike, TASK_CHILD_REKEY, child);
+		ike_work(child->ike);
+	}
+	engine_reap(engine);
+}
+
+/* It has stopped: what is not replaced yet never will be in time. */
+void engine_sa_hard(struct engine *engine, const char *sa)
+{
+	struct child_sa *child = child_by_sa_name(engine, sa);
+
+	if (child && (child->state == CHILD_UP || child->state == CHILD_REPLACED)) {
+		ike_log(child->ike, LOG_LEVEL_WARN, "child %s-%u: %s has stopped: a hard limit",
+			child->cfg->name, child->id, sa);
+		ike_task_child(child->ike, TASK_CHILD_CLOSE, child);
+		ike_work(child->ike);
+	}
+	engine_reap(engine);
+}
+
+void engine_sa_idle(struct engine *engine, const char *sa)
+{
+	struct child_sa *child = child_by_sa_name(engine, sa);
+
+	if (child && child->state == CHILD_UP) {
+		ike_log(child->ike, LOG_LEVEL_INFO, "child %s-%u: no traffic for %u s: deleted",
+			child->cfg->name, child->id, child->cfg->inactivity);
+		child->unwanted = true;
+		ike_task_child(child->ike, TASK_CHILD_CLOSE, child);
+		ike_work(child->ike);
+	}
+	engine_reap(engine);
+}
+
+void engine_sa_used(struct engine *engine, const char *sa)
+{
+	struct child_sa *child = child_by_sa_name(engine, sa);
+
+	if (child) {
+		child->used = true;
+		child_switch(child);
+	}
+	engine_reap(engine);
+}
+
+void engine_sa_mapping(struct engine *engine, const char *sa, const struct xipsec_addr *remote,
+		       __be16 remote_port)
+{
+	struct child_sa *child = child_by_sa_name(engine, sa);
+	struct ike_sa *ike = child ? child->ike : NULL;
+
+	if (!ike || !ike->nat_remote || ike->nat_local)
+		return;
+	ike->path.remote = *remote;
+	ike->path.remote_port = remote_port;
+	ike_log(ike, LOG_LEVEL_INFO, "the peer's NAT has another address or port for it now");
+}
+
+void engine_spi_unknown(struct engine *engine, const struct xipsec_addr *remote, __u8 family,
+			__be32 spi)
+{
+	__u64 now = engine_now(engine);
+	struct task *task;
+
+	if (engine->spi_at && now - engine->spi_at < INVALID_SPI_MS)
+		return;
+	for (struct ike_sa *ike = engine->first; ike; ike = ike->next) {
+		if (ike->state != IKE_UP || ike->path.family != family ||
+		    memcmp(&ike->path.remote, remote, sizeof(*remote)))
+			continue;
+		engine->spi_at = now;
+		task = ike_task(ike, TASK_INVALID_SPI);
+		if (task)
+			task->spi = spi;
+		ike_work(ike);
+		break;
+	}
+	engine_reap(engine);
+}
+
+/* Children are made anew, and the old ones, which are nothing but names by now, are deleted:
+ * rekeying does both, and the peer goes on receiving on its half until then. */
+void engine_sadb_lost(struct engine *engine)
+{
+	for (struct ike_sa *ike = engine->first; ike; ike = ike->next) {
+		for (struct child_sa *child = ike->children; child; child = child->next) {
+			child->in_added = child->out_added = false;
+			child_forget_key(child);
+			if (child->state == CHILD_UP)
+				ike_task_child(ike, TASK_CHILD_REKEY, child);
+		}
+		ike_work(ike);
+	}
+	engine_reap(engine);
+}
