@@ -34,6 +34,7 @@ int sas_refuse(char *text, int err, const char *name, const char *why)
 
 int sas_check(struct sas *sas, const struct xipsec_sa *sa, char *text)
 {
+	const struct sa *other;
 	char why[FAULT_TEXT];
 	const char *fault = fault_of(sa, why, sizeof(why));
 
@@ -47,9 +48,8 @@ int sas_check(struct sas *sas, const struct xipsec_sa *sa, char *text)
 	if (sas_by_spi(sas, &sa->dst, sa->outer_family, sa->spi, sa->l4_proto))
 		return sas_refuse(text, -EEXIST, sa->name,
 				  "there is one with that destination, protocol and SPI already");
-	for (struct sa *other = sas_next(sas, NULL); other; other = sas_next(sas, other)) {
-		if (!sas_same_key(sas, other, sa))
-			continue;
+	other = sas_by_key(sas, sa);
+	if (other) {
 		snprintf(text, XIPSEC_SADB_ERR_TEXT,
 			 "SA %.40s: SA %.40s has the same key; every SA needs a key of its own",
 			 sa->name, other->sa.name);

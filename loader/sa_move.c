@@ -84,6 +84,7 @@ int sas_bind(struct sas *sas, void *states, size_t stride, unsigned int n, const
 		log_error("SA %s is lost with the old maps: %s", sa->sa.name, strerror(-err));
 		first = first ? first : err;
 		/* Nothing leads to it; its record keeps what was reserved. */
+		sas_find_drop(sas, sa);
 		OPENSSL_cleanse(sas_key(sas, i), SAS_KEY_STRIDE);
 		sas->table[i] = NULL;
 		sas->count--;

@@ -55,11 +55,11 @@ static int move_entry(struct sas *sas, struct sa *sa, const struct xipsec_addr *
 	if (other)
 		return other == sa ? 0 : -EEXIST;
 	sas->ops->sad_delete(sas->ctx, &old);
-	sa->sa.dst = *to;
+	sas_find_move(sas, sa, to);
 	err = sas_publish_entry(sas, sa);
 	if (!err)
 		return 0;
-	sa->sa.dst = was;
+	sas_find_move(sas, sa, &was);
 	sas_publish_entry(sas, sa);
 	return err;
 }

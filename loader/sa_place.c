@@ -99,6 +99,7 @@ void sa_place_put(struct sas *sas, struct sa *sa)
 {
 	sas->table[sa->index] = sa;
 	sas->count++;
+	sas_find_put(sas, sa);
 }
 
 void sa_place_release(struct sas *sas, struct sa *sa, bool keep_window)
@@ -106,6 +107,7 @@ void sa_place_release(struct sas *sas, struct sa *sa, bool keep_window)
 	if (!keep_window)
 		__atomic_store_n(&sas_state(sas, sa->index)->status, XIPSEC_SA_FREE,
 				 __ATOMIC_SEQ_CST);
+	sas_find_drop(sas, sa);
 	OPENSSL_cleanse(sas_key(sas, sa->index), SAS_KEY_STRIDE);
 	sas->table[sa->index] = NULL;
 	sas->count--;

@@ -39,9 +39,10 @@ struct sas *sas_new(unsigned int max, struct reserve *reserve, const struct sas_
 		return NULL;
 	sas->table = calloc(max, sizeof(struct sa *));
 	sas->keys = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (!sas->table || sas->keys == MAP_FAILED) {
+	if (!sas->table || sas->keys == MAP_FAILED || sas_find_new(sas, max)) {
 		if (sas->keys != MAP_FAILED)
 			munmap(sas->keys, size);
+		sas_find_free(sas);
 		free(sas->table);
 		free(sas);
 		return NULL;
@@ -67,6 +68,7 @@ void sas_free(struct sas *sas)
 		free(sas->table[i]);
 	OPENSSL_cleanse(sas->keys, (size_t)sas->max * SAS_KEY_STRIDE);
 	munmap(sas->keys, (size_t)sas->max * SAS_KEY_STRIDE);
+	sas_find_free(sas);
 	free(sas->table);
 	free(sas);
 }
@@ -78,24 +80,6 @@ struct sa *sas_next(struct sas *sas, const struct sa *after)
 	for (__u32 i = after ? after->index + 1 : 0; i < sas->max; i++)
 		if (sas->table[i])
 			return sas->table[i];
-	return NULL;
-}
-
-struct sa *sas_by_name(struct sas *sas, const char *name)
-{
-	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa))
-		if (strcmp(sa->sa.name, name) == 0)
-			return sa;
-	return NULL;
-}
-
-struct sa *sas_by_spi(struct sas *sas, const struct xipsec_addr *dst, __u8 family, __be32 spi,
-		      __u8 l4_proto)
-{
-	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa))
-		if (sa->sa.spi == spi && sa->sa.outer_family == family &&
-		    sa->sa.l4_proto == l4_proto && memcmp(&sa->sa.dst, dst, sizeof(*dst)) == 0)
-			return sa;
 	return NULL;
 }
 

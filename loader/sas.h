@@ -35,8 +35,13 @@ struct sas_ops {
 	unsigned int (*workers)(void *ctx);                 /* how many share an SA */
 };
 
+/* By what an SA is found. */
+enum sas_find_by { SAS_FIND_NAME, SAS_FIND_SPI, SAS_FIND_KEY, SAS_FIND_COUNT };
+
 struct sa {
 	struct xipsec_sa sa; /* its key is zero: it stands in the locked mapping */
+	struct sa *find_next[SAS_FIND_COUNT];
+	__u32 find_hash[SAS_FIND_COUNT];
 	__u32 index;
 	__u32 generation;
 	__u32 child;    /* id */

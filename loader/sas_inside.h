@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The inside of the SADB, for the files that make it up: sas.c (the table), sa_check.c (what is
- * refused), sa_place.c (where a state stands), sa_record.c (what is on disk), sa_limits.c (their
- * ends), sa_peer.c (where their peers are), sa_install.c and sa_move.c. Everybody else includes
- * sas.h.
+ * The inside of the SADB, for the files that make it up: sas.c (the table), sas_find.c (who is
+ * found how), sa_check.c (what is refused), sa_place.c (where a state stands), sa_record.c (what is
+ * on disk), sa_limits.c (their ends), sa_peer.c (where their peers are), sa_install.c and
+ * sa_move.c. Everybody else includes sas.h.
  */
 #ifndef LOADER_SAS_INSIDE_H
 #define LOADER_SAS_INSIDE_H
 
+#include "lib/siphash.h"
 #include "loader/sas.h"
 
 /* A key's room in the locked mapping, bytes. */
@@ -16,8 +17,11 @@
 struct sas {
 	unsigned int max;
 	unsigned int count;
-	struct sa **table; /* by index into sa_state */
-	__u8 *keys;        /* by index, SAS_KEY_STRIDE apart */
+	struct sa **table;                /* by index into sa_state */
+	__u8 *keys;                       /* by index, SAS_KEY_STRIDE apart */
+	struct sa **find[SAS_FIND_COUNT]; /* buckets */
+	unsigned int find_size;           /* a power of two */
+	struct siphash_key find_key;
 	struct reserve *reserve;
 	const struct sas_ops *ops;
 	void *ctx;
@@ -41,6 +45,22 @@ __u8 *sas_key(const struct sas *sas, __u32 index);
 
 /* In constant time. */
 bool sas_same_key(const struct sas *sas, const struct sa *have, const struct xipsec_sa *want);
+
+/* ------------------------------------------------------------------ sas_find.c */
+
+/* Room for `max` SAs. 0, -ENOMEM, -EIO (no random bytes): sas_find_free() in every case. */
+int sas_find_new(struct sas *sas, unsigned int max);
+void sas_find_free(struct sas *sas);
+
+/* Its index is set and its key stands there; before the key goes, it goes. */
+void sas_find_put(struct sas *sas, struct sa *sa);
+void sas_find_drop(struct sas *sas, struct sa *sa);
+
+/* Its destination is another from now on. */
+void sas_find_move(struct sas *sas, struct sa *sa, const struct xipsec_addr *dst);
+
+/* The one with the key of `want`, or NULL. */
+struct sa *sas_by_key(struct sas *sas, const struct xipsec_sa *want);
 
 /* ------------------------------------------------------------------ sa_check.c */
 
