@@ -23,6 +23,12 @@ $(BUILD)/bench/xipsec-bench-esp: $(addprefix $(BUILD)/tools/bench/,esp_memory.o 
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $(LTO) $^ $(LIBS_WORKER) -o $@
 
+# Many initiators of IKE.
+$(BUILD)/bench/xipsec-bench-ike: $(addprefix $(BUILD)/tools/bench/,ike_load.o ike_load_net.o ike_load_creds.o) \
+				 $(BUILD)/libiked.a $(BUILD)/libxipsec.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_IKED) -lmnl -o $@
+
 # The same worker with another table of backends, and an xipsecd that finds it beside itself.
 $(BENCH_NULL)/xipsec-worker: $(BUILD)/worker/main.o $(BUILD)/tools/bench/crypto_table_null.o \
 			     $(filter-out %/crypto_table.o,$(WORKER_OBJS)) $(BUILD)/libxipsec.a
@@ -32,7 +38,8 @@ $(BENCH_NULL)/%: $(BUILD)/%
 	@mkdir -p $(@D)
 	@cp -f $< $@
 
-bench-build: all $(BUILD)/bench/xipsec-bench $(BUILD)/bench/xipsec-bench-esp $(BENCH_NULL)/xipsec-worker $(BENCH_NULL)/xipsecd \
+bench-build: all $(BUILD)/bench/xipsec-bench $(BUILD)/bench/xipsec-bench-esp \
+	     $(BUILD)/bench/xipsec-bench-ike $(BENCH_NULL)/xipsec-worker $(BENCH_NULL)/xipsecd \
 	     $(BUILD)/tests/prog/bench_spd
 bench:
 	@$(MAKE) --no-print-directory deps

@@ -9,7 +9,7 @@ CHARON=/usr/sbin/charon-systemd
 
 swan_missing() { ! [ -x $CHARON ] || ! command -v swanctl >/dev/null; }
 
-# swan_start [LINES of charon-systemd {}]
+# swan_start [LINES of charon-systemd {}]; SWAN_LOG: what its log holds
 swan_start()
 {
 	local plugins='random nonce openssl pem pkcs1 pkcs8 x509 pubkey revocation constraints curve25519 gmp
@@ -25,10 +25,10 @@ swan_start()
 			filelog {
 				f {
 					path = $SWAN/charon.log
-					default = 1
+					${SWAN_LOG:-default = 1
 					ike = 2
 					cfg = 2
-					flush_line = yes
+					flush_line = yes}
 				}
 			}
 			plugins {

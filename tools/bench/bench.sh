@@ -191,5 +191,8 @@ taskset -c $WORKER_CORE "$BENCH-esp" >"$WORK/esp-rows" || fail 'ESP in memory'
 echo >&2
 echo '# The classifier, ns above an empty program (docs/performance.md)' >&2
 taskset -c $WORKER_CORE "$BUILD/tests/prog/bench_spd" >"$WORK/spd-rows" || fail 'the classifier'
-jq -s '.[0] + .[1] + .[2]' <(jq -s . "$WORK/rows") "$WORK/esp-rows" <(jq -s . "$WORK/spd-rows") >"$BUILD/bench/report.json" || fail 'no report'
+echo >&2
+BUILD=$BUILD tools/bench/ike.sh >"$WORK/ike-rows" || fail 'IKE'
+jq -s '.[0] + .[1] + .[2] + .[3]' <(jq -s . "$WORK/rows") "$WORK/esp-rows" <(jq -s . "$WORK/spd-rows") \
+	<(jq -s . "$WORK/ike-rows") >"$BUILD/bench/report.json" || fail 'no report'
 echo "# written: $BUILD/bench/report.json" >&2
