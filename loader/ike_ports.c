@@ -94,6 +94,9 @@ static int open_pair(int family, int *ike, int *natt)
 	second = open_one(family, NATT_PORT, true);
 	if (second < 0)
 		return second;
+	err = slow_sockets_tell_front(second, family);
+	if (err)
+		return err;
 	*ike = take_fd(&first);
 	*natt = take_fd(&second);
 	return 0;

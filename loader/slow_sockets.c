@@ -26,19 +26,34 @@ void slow_sockets_init(struct slow_sockets *sockets)
 	*sockets = (struct slow_sockets){.fd = {-1, -1, -1, -1}};
 }
 
+static int tell(int fd, int level, const int *options, size_t n)
+{
+	const int one = 1;
+
+	for (size_t i = 0; i < n; i++)
+		if (setsockopt(fd, level, options[i], &one, sizeof(one)) < 0)
+			return -errno;
+	return 0;
+}
+
 int slow_sockets_prepare(int fd, int family)
 {
-	const int held = HELD_MAX, one = 1, ip4 = family == AF_INET;
-	const int level = ip4 ? IPPROTO_IP : IPPROTO_IPV6;
+	static const int ip4[] = {IP_PKTINFO, IP_RECVTOS};
+	static const int ip6[] = {IPV6_RECVPKTINFO, IPV6_RECVTCLASS};
+	const int held = HELD_MAX;
 
 	/* Beyond what the system allows everybody, where that is less. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &held, sizeof(held)) < 0 &&
 	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &held, sizeof(held)) < 0)
 		return -errno;
-	if (setsockopt(fd, level, ip4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &one, sizeof(one)) < 0 ||
-	    setsockopt(fd, level, ip4 ? IP_RECVTOS : IPV6_RECVTCLASS, &one, sizeof(one)) < 0)
-		return -errno;
-	return 0;
+	return family == AF_INET ? tell(fd, IPPROTO_IP, ip4, 2) : tell(fd, IPPROTO_IPV6, ip6, 2);
+}
+
+int slow_sockets_tell_front(int fd, int family)
+{
+	static const int options[] = {IPV6_RECVHOPOPTS, IPV6_RECVRTHDR, IPV6_RECVDSTOPTS};
+
+	return family == AF_INET ? 0 : tell(fd, IPPROTO_IPV6, options, 3);
 }
 
 static int open_one(int family, int proto)
@@ -49,6 +64,8 @@ static int open_one(int family, int proto)
 	if (fd < 0)
 		return -errno;
 	err = slow_sockets_prepare(fd, family);
+	if (!err)
+		err = slow_sockets_tell_front(fd, family);
 	return err ? err : take_fd(&fd);
 }
 

@@ -23,6 +23,10 @@ void slow_sockets_close(struct slow_sockets *sockets);
 /* Makes a socket tell destination and TOS, and hold no more than it should. 0 or -errno. */
 int slow_sockets_prepare(int fd, int family);
 
+/* Makes it tell the IPv6 extension headers in front of what it delivers, too: AH covers them. 0 or
+ * -errno. */
+int slow_sockets_tell_front(int fd, int family);
+
 /* Lends them to the worker, and the two of UDP 4500 (-1: none) with them. */
 void slow_sockets_lend(const struct slow_sockets *sockets, int natt4, int natt6,
 		       struct workers *workers, unsigned int worker);

@@ -16,7 +16,9 @@
 #include "worker/pipeline_inside.h"
 #include "worker/sa.h"
 
-#define ROOM      256   /* before a datagram: its headers, as far as the socket keeps them */
+#define ROOM      256   /* before a packet in its frame */
+#define LEAD      1024  /* before a datagram: its headers, and what opening wants before those */
+#define EXT_MAX   512   /* bytes of IPv6 extension headers */
 #define READ_MAX  65536 /* bytes of a datagram; what is longer is no IP packet */
 #define TAIL      256
 #define HEADS     4096 /* of the hash table, a power of two */
@@ -33,7 +35,7 @@ struct slow {
 	int fd[XIPSEC_SLOW_KINDS]; /* -1: none */
 	__u32 head[HEADS];         /* inbound SAs by SPI */
 	__u32 *next;               /* by place */
-	__u8 buffer[ROOM + READ_MAX + TAIL];
+	__u8 buffer[LEAD + READ_MAX + TAIL];
 };
 
 /* One datagram as the kernel describes it. */
@@ -44,6 +46,13 @@ struct datagram {
 	struct xipsec_addr src, dst;
 	__be16 sport;
 	__u8 tos;
+	/* IPv6: the extension headers that stood between the IPv6 header and what was delivered,
+	 * the fragment header apart. */
+	bool ext_broken;
+	__u8 ext_first; /* protocol of the first one */
+	__u8 ext_next;  /* what the last one says it is followed by */
+	__u32 ext_len;
+	__u8 ext[EXT_MAX];
 };
 
 static bool kind_is_ip4(__u32 kind)
@@ -113,16 +122,47 @@ static struct sa_place *find_sa(struct worker *w, const struct datagram *d, __be
 
 /* ------------------------------------------------------------------ reading */
 
+/* They come in the order in which they stood. AH covers them, and in transport mode they go on. */
+static void read_ext(const struct cmsghdr *c, __u8 kind, struct datagram *d)
+{
+	const __u8 *ext = CMSG_DATA(c);
+	size_t len = c->cmsg_len - CMSG_LEN(0);
+
+	if (len < 8 || len != 8 + ext[1] * 8u || len > sizeof(d->ext) - d->ext_len ||
+	    (d->ext_len && d->ext_next != kind)) {
+		d->ext_broken = true;
+		return;
+	}
+	if (!d->ext_len)
+		d->ext_first = kind;
+	d->ext_next = ext[0];
+	memcpy(d->ext + d->ext_len, ext, len);
+	d->ext_len += (__u32)len;
+}
+
+static void read_cmsg6(const struct cmsghdr *c, struct datagram *d)
+{
+	switch (c->cmsg_type) {
+	case IPV6_PKTINFO:
+		memcpy(d->dst.byte,
+		       CMSG_DATA(c) + __builtin_offsetof(struct in6_pktinfo, ipi6_addr), 16);
+		break;
+	case IPV6_TCLASS: d->tos = *CMSG_DATA(c); break;
+	case IPV6_HOPOPTS: read_ext(c, IPPROTO_HOPOPTS, d); break;
+	case IPV6_RTHDR: read_ext(c, IPPROTO_ROUTING, d); break;
+	case IPV6_DSTOPTS: read_ext(c, IPPROTO_DSTOPTS, d); break;
+	default: break;
+	}
+}
+
 static void read_cmsg(const struct cmsghdr *c, struct datagram *d)
 {
+	if (c->cmsg_level == IPPROTO_IPV6)
+		read_cmsg6(c, d);
 	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
 		memcpy(d->dst.byte, CMSG_DATA(c) + __builtin_offsetof(struct in_pktinfo, ipi_addr),
 		       4);
-	if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
-		memcpy(d->dst.byte,
-		       CMSG_DATA(c) + __builtin_offsetof(struct in6_pktinfo, ipi6_addr), 16);
-	if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) ||
-	    (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS))
+	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
 		d->tos = *CMSG_DATA(c);
 }
 
@@ -144,11 +184,11 @@ static void read_name(const struct sockaddr_storage *name, struct datagram *d)
 static int read_datagram(struct slow *slow, __u32 kind, struct datagram *d)
 {
 	union {
-		char buf[256];
+		char buf[256 + 2 * EXT_MAX];
 		struct cmsghdr align;
 	} control;
 	struct sockaddr_storage name = {0};
-	struct iovec iov = {slow->buffer + ROOM, READ_MAX};
+	struct iovec iov = {slow->buffer + LEAD, READ_MAX};
 	struct msghdr mh = {.msg_name = &name,
 			    .msg_namelen = sizeof(name),
 			    .msg_iov = &iov,
@@ -159,7 +199,10 @@ static int read_datagram(struct slow *slow, __u32 kind, struct datagram *d)
 
 	if (got < 0)
 		return 0;
-	*d = (struct datagram){.kind = kind, .data = slow->buffer + ROOM, .len = (__u32)got};
+	memset(d, 0, __builtin_offsetof(struct datagram, ext));
+	d->kind = kind;
+	d->data = slow->buffer + LEAD;
+	d->len = (__u32)got;
 	if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
 		d->len = 0;
 	read_name(&name, d);
@@ -176,51 +219,72 @@ static void put16(__u8 *at, __u32 value)
 	at[1] = (__u8)value;
 }
 
-/* IPv4 over UDP, IPv6 over all of them: the socket has taken the headers off. Those that were there
- * are made again as far as SAs look at them. `proto` follows. */
-static void push_ip(struct datagram *d, __u8 proto)
+/* The socket has taken the headers off, those of IPv4 over UDP and all of IPv6: they are made
+ * again as far as SAs look at them. `proto` follows. */
+static void push_ip4(struct datagram *d, __u8 proto)
 {
-	__u8 *ip;
+	__u8 *ip = d->data - IP4_LEN;
 	__u16 check;
 
-	if (kind_is_ip4(d->kind)) {
-		d->data -= IP4_LEN;
-		d->len += IP4_LEN;
-		ip = d->data;
-		memset(ip, 0, IP4_LEN);
-		ip[0] = 0x45;
-		ip[1] = d->tos;
-		put16(ip + 2, d->len);
-		ip[8] = 64;
-		ip[9] = proto;
-		memcpy(ip + 12, d->src.byte, 4);
-		memcpy(ip + 16, d->dst.byte, 4);
-		check = (__u16)~csum_fold(csum_add(0, ip, IP4_LEN));
-		memcpy(ip + 10, &check, 2);
-		return;
-	}
-	ip = d->data - IP6_LEN;
+	d->data = ip;
+	d->len += IP4_LEN;
+	memset(ip, 0, IP4_LEN);
+	ip[0] = 0x45;
+	ip[1] = d->tos;
+	put16(ip + 2, d->len);
+	ip[8] = 64;
+	ip[9] = proto;
+	memcpy(ip + 12, d->src.byte, 4);
+	memcpy(ip + 16, d->dst.byte, 4);
+	check = (__u16)~csum_fold(csum_add(0, ip, IP4_LEN));
+	memcpy(ip + 10, &check, 2);
+}
+
+static void push_ip6(struct datagram *d, __u8 proto)
+{
+	__u8 *ip = d->data - d->ext_len - IP6_LEN;
+
 	memset(ip, 0, IP6_LEN);
 	ip[0] = (__u8)(0x60 | d->tos >> 4);
 	ip[1] = (__u8)(d->tos << 4);
-	put16(ip + 4, d->len);
-	ip[6] = proto;
+	put16(ip + 4, d->ext_len + d->len);
+	ip[6] = d->ext_len ? d->ext_first : proto;
 	ip[7] = 64;
 	memcpy(ip + 8, d->src.byte, 16);
 	memcpy(ip + 24, d->dst.byte, 16);
+	memcpy(ip + IP6_LEN, d->ext, d->ext_len);
 	d->data = ip;
-	d->len += IP6_LEN;
+	d->len += d->ext_len + IP6_LEN;
 }
 
-static void push_udp(struct datagram *d)
+/* 0, or the reason: there was a header that the socket did not tell of, or that has no room. */
+static __u16 push_ip(struct datagram *d, __u8 proto, __u32 *l4_off)
 {
+	if (kind_is_ip4(d->kind)) {
+		push_ip4(d, proto);
+		*l4_off = IP4_LEN;
+		return 0;
+	}
+	if (d->ext_broken || (d->ext_len && d->ext_next != proto))
+		return XIPSEC_REASON_IP6_CHAIN;
+	push_ip6(d, proto);
+	*l4_off = IP6_LEN + d->ext_len;
+	return 0;
+}
+
+static __u16 push_udp(struct datagram *d, __u32 *l4_off)
+{
+	__u16 reason;
+
 	d->data -= UDP_LEN;
 	d->len += UDP_LEN;
 	memcpy(d->data, &d->sport, 2);
 	put16(d->data + 2, NATT_PORT);
 	put16(d->data + 4, d->len);
 	put16(d->data + 6, 0);
-	push_ip(d, IPPROTO_UDP);
+	reason = push_ip(d, IPPROTO_UDP, l4_off);
+	*l4_off += UDP_LEN;
+	return reason;
 }
 
 /* What a datagram to port 4500 is: 0 for ESP, else the reason of its end. */
@@ -235,31 +299,39 @@ static __u16 natt_reason(const struct datagram *d)
 	return d->len < ESP_MIN ? XIPSEC_REASON_ESP_SHORT : 0;
 }
 
+/* Whole as it came, but for what routers changed. */
+static __u16 check_ip4(struct datagram *d, __u32 *l4_off)
+{
+	__u32 tot_len;
+
+	if (d->len < IP4_LEN || d->data[0] >> 4 != 4)
+		return XIPSEC_REASON_MALFORMED_IP4;
+	*l4_off = (d->data[0] & 0xf) * 4u;
+	tot_len = (__u32)(d->data[2] << 8 | d->data[3]);
+	if (*l4_off < IP4_LEN || tot_len != d->len)
+		return XIPSEC_REASON_MALFORMED_IP4;
+	memcpy(d->dst.byte, d->data + 16, 4);
+	return 0;
+}
+
 /* Makes a whole packet of it, as it was on the wire but for what nobody reads. The offset of the
  * ESP or AH header in *l4_off. 0 or a reason. */
 static __u16 rebuild(struct datagram *d, __u32 *l4_off)
 {
-	__u32 shortest = kind_is_ah(d->kind) ? AH_MIN : ESP_MIN, tot_len;
+	__u32 shortest = kind_is_ah(d->kind) ? AH_MIN : ESP_MIN;
+	__u16 reason;
 
 	if (kind_is_udp(d->kind)) {
-		__u16 reason = natt_reason(d);
-
-		if (reason)
-			return reason;
-		push_udp(d);
-		*l4_off = (kind_is_ip4(d->kind) ? IP4_LEN : IP6_LEN) + UDP_LEN;
+		reason = natt_reason(d);
+		if (!reason)
+			reason = push_udp(d, l4_off);
 	} else if (kind_is_ip4(d->kind)) {
-		if (d->len < IP4_LEN || d->data[0] >> 4 != 4)
-			return XIPSEC_REASON_MALFORMED_IP4;
-		*l4_off = (d->data[0] & 0xf) * 4u;
-		tot_len = (__u32)(d->data[2] << 8 | d->data[3]);
-		if (*l4_off < IP4_LEN || tot_len != d->len)
-			return XIPSEC_REASON_MALFORMED_IP4;
-		memcpy(d->dst.byte, d->data + 16, 4);
+		reason = check_ip4(d, l4_off);
 	} else {
-		*l4_off = IP6_LEN;
-		push_ip(d, kind_is_ah(d->kind) ? IPPROTO_AH : IPPROTO_ESP);
+		reason = push_ip(d, kind_is_ah(d->kind) ? IPPROTO_AH : IPPROTO_ESP, l4_off);
 	}
+	if (reason)
+		return reason;
 	if (d->len > 0xffff || d->len < *l4_off + shortest)
 		return XIPSEC_REASON_ESP_SHORT;
 	return 0;

@@ -3,7 +3,7 @@
 # Gateways of the topology: config with random keys, attach, start, kill, read. Sourced after
 # topology.sh; needs BUILD. What a scenario may set before gw_config:
 #
-#	GW_WORKERS GW_BACKEND GW_ALG GW_ESN GW_WINDOW GW_FRESH
+#	GW_WORKERS GW_BACKEND GW_ALG GW_KEY_BYTES GW_ESN GW_WINDOW GW_FRESH
 #	GW_POLICIES   text of policies that come before the tunnel's
 #	GW_SELECTORS  lines added to the tunnel's policies (proto = ..., remote_port = ...)
 #	GW_NO_SA      1: no sas {} at all
@@ -23,10 +23,10 @@ random_hex() { od -An -v -tx1 -N"$1" /dev/urandom | tr -d ' \n'; }
 
 new_keys()
 {
-	local name bytes=20
-	[ "${GW_ALG:-aes128gcm16}" = aes128gcm16 ] || bytes=36
+	local name bytes=${GW_KEY_BYTES:-20}
+	[ "${GW_ALG:-aes128gcm16}" = aes128gcm16 ] || bytes=${GW_KEY_BYTES:-36}
 	for name in $KEY_NAMES; do
-		printf -v "$name" %s "$(random_hex $bytes)"
+		printf -v "$name" %s "$(random_hex "$bytes")"
 	done
 }
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck disable=SC2034 # settings that the sourced files read
-# ESP that is cut on its way (by its sender, where the SA's DF is clear) is put together by the slow
-# path: plain and in UDP, IPv4 and IPv6. Nothing answers that it was unreachable, and what is no ESP
+# ESP and AH that are cut on their way (by their sender, where the SA's DF is clear) are put together by the slow
+# path: ESP plain and in UDP, IPv4 and IPv6. Nothing answers that it was unreachable, and what is no ESP
 # of ours does not come in that way.
 #
 #	red-a --- gw-a ===[capture, MTU 1500]=== gw-b --- red-b
@@ -30,9 +30,9 @@ fragments_in() { tcpdump -n -r "$1" '(ip[6:2] & 0x3fff != 0) or ip6 proto 44' 2>
 
 capture_on()
 {
-	spawn link "$WORK/tcpdump.log" tcpdump -i br0 -n -U -w "$WORK/$1.pcap"
+	spawn link "$WORK/tcpdump-$1.log" tcpdump -i br0 -n -U --immediate-mode -w "$WORK/$1.pcap"
 	capture=$PID
-	until_true 5 grep -q 'listening on' "$WORK/tcpdump.log"
+	until_true 5 grep -q 'listening on' "$WORK/tcpdump-$1.log"
 }
 
 capture_off()
@@ -90,7 +90,26 @@ check_eq "ESP: nothing in the clear" \
 	"$(tcpdump -n -r "$WORK/esp.pcap" 'net 10.0.0.0/8 or net fd00::/8' 2>/dev/null | wc -l)" 0
 check_eq "ESP: no frame longer than the link" "$(tcpdump -n -r "$WORK/esp.pcap" 'greater 1515' 2>/dev/null | wc -l)" 0
 
-# The same in UDP: the port's socket delivers.
+# AH in tunnel mode: the ICV covers the outer header, as it was before it was cut.
+for x in a b; do gw_stop $x; done
+GW_ALG=sha256 GW_KEY_BYTES=32
+new_keys
+check "gateways come up, AH" gateways_with 'df = clear' 'protocol = ah' || exit 1
+check "tunnel works by AH" tunnel_works || exit 1
+bad=$(gw_reason b icv)
+capture_on ah
+carries "AH"
+capture_off
+check_eq "AH: every ICV held" "$(gw_reason b icv)" "$bad"
+check_gt "AH: the capture saw fragments of AH, IPv4" \
+	"$(tcpdump -n -r "$WORK/ah.pcap" 'ip proto 51 and ip[6:2] & 0x3fff != 0' 2>/dev/null | wc -l)" 11
+check_gt "AH: and IPv6" \
+	"$(tcpdump -n -r "$WORK/ah.pcap" 'ip6 proto 44 and ip6[40] = 51' 2>/dev/null | wc -l)" 20
+check_eq "AH: nothing was unreachable" \
+	"$(tcpdump -n -r "$WORK/ah.pcap" 'icmp[0] == 3 or icmp6[0] == 1 or icmp6[0] == 4' 2>/dev/null | wc -l)" 0
+
+# ESP in UDP: the port's socket delivers.
+GW_ALG=aes128gcm16 GW_KEY_BYTES=20
 for x in a b; do gw_stop $x; done
 new_keys
 check "gateways come up, ESP in UDP" gateways_with 'df = clear' 'encap = yes' || exit 1
