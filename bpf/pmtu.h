@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ICMP errors that quote our own ESP, and what of them is believed (RFC 4301 6.1.1 and 8.2): they
- * come from anybody, so one that says "too big" lowers the path MTU of its SA only if it quotes
- * what was sent a moment ago, and bigger than the MTU it tells; within bounds, once a second, and
- * for XIPSEC_PMTU_AGE seconds. All other errors about our ESP end here.
+ * ICMP errors that quote our own ESP or AH, and what of them is believed (RFC 4301 6.1.1 and 8.2):
+ * they come from anybody, so one that says "too big" lowers the path MTU of its SA only if it
+ * quotes what was sent a moment ago, and bigger than the MTU it tells; within bounds, once a
+ * second, and for XIPSEC_PMTU_AGE seconds. All other errors about what we seal end here.
  */
 #ifndef BPF_PMTU_H
 #define BPF_PMTU_H
@@ -37,7 +37,20 @@ struct quote {
 	__u8 l4_proto;
 };
 
-/* Quoted extension headers are not walked: our own ESP has none. 0 or -1. */
+/* Behind IPv6's fragment header, where we have cut what we sealed: the first one shows the SPI.
+ * Other extension headers are not walked. 0 or -1. */
+static __always_inline int quote_read_frag(const struct pkt *pkt, struct quote *quote)
+{
+	struct ip6_ext *frag = pkt_l4_at(pkt, quote->l4_off, sizeof(*frag));
+
+	if (!frag || (frag->frag_off & bpf_htons(0xfff8)))
+		return -1;
+	quote->l4_proto = frag->next;
+	quote->l4_off += sizeof(*frag);
+	return 0;
+}
+
+/* 0 or -1. */
 static __always_inline int quote_read(const struct pkt *pkt, struct quote *quote)
 {
 	__builtin_memset(quote, 0, sizeof(*quote));
@@ -61,6 +74,8 @@ static __always_inline int quote_read(const struct pkt *pkt, struct quote *quote
 		quote->l4_proto = ip6->nexthdr;
 		quote->len = sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
 		quote->l4_off = 8 + sizeof(*ip6);
+		if (quote->l4_proto == IPPROTO_FRAGMENT)
+			return quote_read_frag(pkt, quote);
 	}
 	return 0;
 }
@@ -71,13 +86,14 @@ static __always_inline int addr_equal(const struct xipsec_addr *a, const struct 
 	       a->word[3] == b->word[3];
 }
 
-/* The outbound SA of ours whose ESP this ICMP error quotes, sent from the address that the error
- * comes to; NULL: none. quote->l4_off is the ESP header's then. A quote too short to show the SPI
- * is an error like any other. */
+/* The outbound SA of ours whose ESP or AH this ICMP error quotes, sent from the address that the
+ * error comes to; NULL: none. quote->l4_off is that of the SPI then, behind which the number stands
+ * in both. A quote too short to show the SPI is an error like any other. */
 static __always_inline const struct xipsec_sad_entry *quoted_sa(const struct pkt *pkt,
 								struct quote *quote)
 {
 	const struct xipsec_sad_entry *entry;
+	__u8 l4_proto = IPPROTO_ESP;
 	__be32 *spi;
 
 	if (!icmp_is_error(pkt) || quote_read(pkt, quote) || !addr_equal(&quote->src, &pkt->dst))
@@ -88,13 +104,16 @@ static __always_inline const struct xipsec_sad_entry *quoted_sa(const struct pkt
 		if (!port || (port[0] != bpf_htons(PMTU_NATT) && port[1] != bpf_htons(PMTU_NATT)))
 			return NULL;
 		quote->l4_off += 8;
+	} else if (quote->l4_proto == IPPROTO_AH) {
+		quote->l4_off += 4;
+		l4_proto = IPPROTO_AH;
 	} else if (quote->l4_proto != IPPROTO_ESP) {
 		return NULL;
 	}
 	spi = pkt_l4_at(pkt, quote->l4_off, 4);
 	if (!spi)
 		return NULL;
-	entry = sad_lookup(&quote->dst, pkt->family, *spi, IPPROTO_ESP);
+	entry = sad_lookup(&quote->dst, pkt->family, *spi, l4_proto);
 	return entry && entry->dir == XIPSEC_DIR_OUT ? entry : NULL;
 }
 
@@ -124,7 +143,7 @@ static __always_inline int pmtu_recent(const struct pkt *pkt, const struct quote
 	return seq && (__u32)state->seq - bpf_ntohl(*seq) < PMTU_RECENT;
 }
 
-/* For an error that quotes our ESP: the reason it ends with. */
+/* For an error that quotes our ESP or AH: the reason it ends with. */
 static __always_inline enum xipsec_reason pmtu_learn(const struct pkt *pkt,
 						     const struct quote *quote,
 						     const struct xipsec_sad_entry *entry)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* ICMP errors that quote our ESP: which of them lower the path MTU of an SA. */
+/* ICMP errors that quote our ESP or AH: which of them lower the path MTU of an SA. */
 #include "tests/prog/harness.h"
 
 #include <time.h>
@@ -10,12 +10,20 @@
 static const struct {
 	const char *src, *dst;
 	__u32 spi, index;
-	__u8 udp;
+	__u8 proto, spi_off; /* from the transport header */
+	const char *ext;
 } sas[] = {
-	{"192.0.2.1", "192.0.2.2", 0x2002, 5, 0},
-	{"192.0.2.1", "192.0.2.2", 0x2003, 6, 1},
-	{"2001:db8::1", "2001:db8::2", 0x2001, 7, 0},
+	{"192.0.2.1", "192.0.2.2", 0x2002, 5, IPPROTO_ESP, 0, ""},
+	{"192.0.2.1", "192.0.2.2", 0x2003, 6, IPPROTO_UDP, 8, ""},
+	{"2001:db8::1", "2001:db8::2", 0x2001, 7, IPPROTO_ESP, 0, ""},
+	{"192.0.2.1", "192.0.2.2", 0x2004, 8, IPPROTO_AH, 4, ""},
+	{"2001:db8::1", "2001:db8::2", 0x2004, 9, IPPROTO_AH, 4, ""},
+	/* sealed, then cut: the first fragment is quoted */
+	{"2001:db8::1", "2001:db8::2", 0x2005, 10, IPPROTO_ESP, 0, "F"},
+	{"2001:db8::1", "2001:db8::2", 0x2006, 11, IPPROTO_AH, 4, "F"},
 };
+
+#define SAS (int)(sizeof(sas) / sizeof(sas[0]))
 
 static int is_ip6(int i)
 {
@@ -51,13 +59,15 @@ static int setup(void **unused)
 {
 	harness_setup(unused);
 	spd_set(NULL, 0, 1);
-	for (int i = 0; i < 3; i++) {
-		struct xipsec_sad_key key = {.spi = htonl(sas[i].spi), .l4_proto = IPPROTO_ESP};
+	for (int i = 0; i < SAS; i++) {
+		struct xipsec_sad_key key = {.spi = htonl(sas[i].spi),
+					     .l4_proto = sas[i].proto == IPPROTO_AH ? IPPROTO_AH
+										    : IPPROTO_ESP};
 		struct xipsec_sad_entry entry = {.sa_index = sas[i].index,
 						 .sa_generation = GENERATION,
 						 .dir = XIPSEC_DIR_OUT,
 						 .engine = XIPSEC_ENGINE_AFXDP,
-						 .udp = sas[i].udp};
+						 .udp = sas[i].proto == IPPROTO_UDP};
 
 		key.family = is_ip6(i) ? XIPSEC_FAMILY_IP6 : XIPSEC_FAMILY_IP4;
 		inet_pton(is_ip6(i) ? AF_INET6 : AF_INET, sas[i].dst, &key.dst);
@@ -71,6 +81,7 @@ static int setup(void **unused)
 struct error {
 	__u32 mtu, quoted, seq, seen;
 	int type, code; /* 0: too big */
+	__u16 frag_off; /* of a fragment that is not the first */
 };
 
 static __u32 error_run(int i, const struct error *e)
@@ -81,11 +92,13 @@ static __u32 error_run(int i, const struct error *e)
 	__u8 payload[200] = {0};
 	struct packet_spec quote = {.src = sas[i].src,
 				    .dst = sas[i].dst,
-				    .proto = sas[i].udp ? IPPROTO_UDP : IPPROTO_ESP,
+				    .proto = sas[i].proto,
+				    .ext = sas[i].ext,
+				    .more = sas[i].ext[0] != 0,
 				    .sport = 4500,
 				    .dport = 4500,
 				    .spi = sas[i].spi,
-				    .payload_len = e->quoted - ip_len - (sas[i].udp ? 16 : 8)};
+				    .frag_off = e->frag_off};
 	struct packet_spec spec = {.src = is_ip6(i) ? "2001:db8::9" : "192.0.2.9",
 				   .dst = sas[i].src,
 				   .proto = is_ip6(i) ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
@@ -93,14 +106,17 @@ static __u32 error_run(int i, const struct error *e)
 				   .icmp_code = is_ip6(i) ? 0 : 4,
 				   .payload = payload,
 				   .payload_len = n};
-	__be32 seq = htonl(e->seq);
+	__be32 seq = htonl(e->seq), spi = htonl(sas[i].spi);
 
 	if (e->type) {
 		spec.icmp_type = (__u8)e->type;
 		spec.icmp_code = (__u8)e->code;
 	}
 	packet_build(&inside, &quote);
-	memcpy(inside.data + inside.l4_off + (sas[i].udp ? 12 : 4), &seq, 4);
+	quote.payload_len = e->quoted - (inside.len - inside.l3_off);
+	packet_build(&inside, &quote);
+	memcpy(inside.data + inside.l4_off + sas[i].spi_off, &spi, 4);
+	memcpy(inside.data + inside.l4_off + sas[i].spi_off + 4, &seq, 4);
 	assert_int_equal(inside.len - inside.l3_off, e->quoted);
 	memcpy(payload, inside.data + inside.l3_off, n);
 	packet_build(&packet, &spec);
@@ -134,7 +150,7 @@ static void assert_ignores(int i, const struct error *e)
 
 static void test_learn(void **unused)
 {
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < SAS; i++) {
 		struct error e = GOOD;
 
 		state_set(i, 0, 0);
@@ -156,11 +172,60 @@ static void test_short(void **unused)
 	assert_int_equal(state_get(1).pmtu, 0);
 }
 
+/* An AH header of which its number cannot be seen: ours, and not believed. */
+static void test_short_ah(void **unused)
+{
+	struct error e = GOOD;
+
+	state_set(3, 0, 0);
+	e.seen = 8;
+	assert_ignores(3, &e);
+	e.seen = 12;
+	assert_learns(3, 1400, &e);
+}
+
+/* What it shows at the SPI's place is text. */
+static void test_later_fragment(void **unused)
+{
+	for (int i = 5; i < 7; i++) {
+		struct error e = GOOD;
+
+		state_set(i, 0, 0);
+		e.frag_off = 1;
+		assert_int_equal(error_run(i, &e), XIPSEC_REASON_NO_POLICY);
+		assert_int_equal(state_get(i).pmtu, 0);
+	}
+}
+
+/* The SPI of an AH SA in ESP, and the other way round. */
+static void test_other_protocol(void **unused)
+{
+	struct error e = GOOD;
+
+	for (int i = 0; i < 4; i += 3) {
+		const struct xipsec_sad_entry entry = {.sa_index = sas[i].index,
+						       .sa_generation = GENERATION,
+						       .dir = XIPSEC_DIR_OUT,
+						       .engine = XIPSEC_ENGINE_AFXDP};
+		struct xipsec_sad_key key = {.spi = htonl(sas[i].spi),
+					     .family = XIPSEC_FAMILY_IP4,
+					     .l4_proto = sas[i].proto};
+
+		inet_pton(AF_INET, sas[i].dst, &key.dst);
+		assert_int_equal(bpf_map_delete_elem(bpf_map__fd(harness.skel->maps.sad), &key), 0);
+		key.l4_proto = sas[i].proto == IPPROTO_AH ? IPPROTO_ESP : IPPROTO_AH;
+		map_set(harness.skel->maps.sad, &key, &entry);
+		state_set(i, 0, 0);
+		assert_int_equal(error_run(i, &e), XIPSEC_REASON_NO_POLICY);
+		assert_int_equal(state_get(i).pmtu, 0);
+	}
+}
+
 static void test_not_recent(void **unused)
 {
 	const __u32 seqs[] = {SEQ + 1, SEQ - (1u << 20), 0, 0xffffffff};
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < SAS; i++)
 		for (int k = 0; k < 4; k++) {
 			struct error e = GOOD;
 
@@ -177,7 +242,7 @@ static void test_not_recent(void **unused)
 
 static void test_bounds(void **unused)
 {
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < SAS; i++) {
 		struct error e = GOOD;
 
 		state_set(i, 0, 0);
@@ -261,6 +326,9 @@ int main(void)
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_other_generation),
 		cmocka_unit_test(test_other_errors),
+		cmocka_unit_test(test_short_ah),
+		cmocka_unit_test(test_later_fragment),
+		cmocka_unit_test(test_other_protocol), /* last: it takes SAs away */
 	};
 
 	return cmocka_run_group_tests(tests, setup, harness_teardown);
