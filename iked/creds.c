@@ -299,16 +299,24 @@ static void load_private(struct creds *creds, const char *path)
 	load_key(creds, path, NULL);
 }
 
+/* The place of a certificate that we have; -1: we have it not. Reading one takes 85 us, most of it
+ * for the key in it, and this is asked with each AUTH. */
+static int place_of(const struct creds *creds, struct bytes der)
+{
+	for (unsigned int i = 0; i < creds->n_certs; i++)
+		if (bytes_equal(creds->ders[i], der))
+			return (int)i;
+	return -1;
+}
+
 EVP_PKEY *creds_key(const struct creds *creds, struct bytes cert)
 {
-	const unsigned char *at = cert.data;
-	X509 *x509 = d2i_X509(NULL, &at, (long)cert.len);
-	EVP_PKEY *public = x509 ? X509_get0_pubkey(x509) : NULL, *found = NULL;
+	int place = place_of(creds, cert);
+	EVP_PKEY *public = place < 0 ? NULL : X509_get0_pubkey(creds->certs[place]), *found = NULL;
 
 	for (unsigned int i = 0; i < creds->n_keys && public && !found; i++)
 		if (EVP_PKEY_eq(creds->keys[i], public) == 1)
 			found = creds->keys[i];
-	X509_free(x509);
 	ERR_clear_error();
 	return found;
 }
@@ -426,19 +434,21 @@ static void load_blobs(struct creds *creds, struct conn_blobs *blobs, const char
 	}
 }
 
+/* DER, or the first of PEM that we have. */
 static int own_cert(const struct creds *creds, const struct conn_blob *blob)
 {
-	BIO *bio = blob->data ? BIO_new_mem_buf(blob->data, (int)blob->len) : NULL;
-	X509 *x509 = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-	const unsigned char *at = blob->data;
-	int place = -1;
+	int place = blob->data ? place_of(creds, BYTES(blob->data, blob->len)) : -1;
+	BIO *bio = blob->data && place < 0 ? BIO_new_mem_buf(blob->data, (int)blob->len) : NULL;
+	unsigned char *der;
+	char *name, *header;
+	long len;
 
-	if (!x509 && blob->data)
-		x509 = d2i_X509(NULL, &at, (long)blob->len);
-	for (unsigned int i = 0; i < creds->n_certs && x509 && place < 0; i++)
-		if (X509_cmp(creds->certs[i], x509) == 0)
-			place = (int)i;
-	X509_free(x509);
+	while (bio && place < 0 && PEM_read_bio(bio, &name, &header, &der, &len)) {
+		place = place_of(creds, BYTES(der, (size_t)len));
+		OPENSSL_free(name);
+		OPENSSL_free(header);
+		OPENSSL_free(der);
+	}
 	BIO_free(bio);
 	ERR_clear_error();
 	return place;

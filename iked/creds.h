@@ -50,7 +50,7 @@ struct bytes creds_cert(const struct creds *creds, unsigned int i, bool *ca, boo
 struct bytes creds_psk(const struct creds *creds, const struct ident *me,
 		       const struct ident *other);
 
-/* The private key of a certificate (DER). NULL: there is none. It stays theirs. */
+/* The private key of one of the certificates above (DER). NULL: there is none. It stays theirs. */
 EVP_PKEY *creds_key(const struct creds *creds, struct bytes cert);
 
 /* The chain of a connection's own end, DER: its certificate, then what leads to a root, which is

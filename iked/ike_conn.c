@@ -115,6 +115,30 @@ static int hash_cas(struct ike_conn *conn)
 	return 0;
 }
 
+/* What is sent with each AUTH: DER, made once. */
+static int read_certs(struct ike_conn *conn)
+{
+	const struct conn_blobs *certs = &conn->model.local.certs;
+
+	for (unsigned int i = 0; i < certs->n; i++) {
+		struct conn_blob *blob = &certs->blob[i];
+		_cleanup_writer_ struct writer der = {0};
+		int err = blob->data ? cert_der(BYTES(blob->data, blob->len), &der) : 0;
+
+		if (!blob->data)
+			continue;
+		if (err == -ENOMEM)
+			return err;
+		if (err)
+			engine_log(conn->engine, NULL, LOG_LEVEL_ERROR,
+				   "%s: certs: no certificate can be read in it", conn->model.name);
+		free(blob->data);
+		blob->data = take_ptr(der.data);
+		blob->len = der.len;
+	}
+	return 0;
+}
+
 static void retry_due(struct timer *timer)
 {
 	struct ike_conn *conn =
@@ -207,6 +231,8 @@ static int understand(struct engine *engine, struct ike_conn *conn)
 		err = parse_id(conn, conn->model.local.id, &conn->local_id);
 	if (!err)
 		err = parse_id(conn, conn->model.remote.id, &conn->remote_id);
+	if (!err)
+		err = read_certs(conn);
 	return err ? err : hash_cas(conn);
 }
 

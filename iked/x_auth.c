@@ -55,10 +55,9 @@ static void add_certs(const struct ike_sa *ike, struct ike_out *out)
 		return;
 	for (unsigned int i = 0; i < model->local.certs.n && i < CERT_CHAIN_MAX; i++) {
 		const struct conn_blob *blob = &model->local.certs.blob[i];
-		_cleanup_writer_ struct writer der = {0};
 
-		if (blob->data && !cert_der(BYTES(blob->data, blob->len), &der))
-			ike_out_cert(out, IKE_CERT_X509_SIGNATURE, writer_view(&der));
+		if (blob->data)
+			ike_out_cert(out, IKE_CERT_X509_SIGNATURE, BYTES(blob->data, blob->len));
 	}
 }
 
