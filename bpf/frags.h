@@ -73,7 +73,20 @@ static __always_inline void frag_keep(const struct pkt *pkt, __u32 ifindex, __u3
 	bpf_map_update_elem(&frags, &key, &frag, BPF_ANY);
 }
 
-/* spd_lookup(), and for a later fragment what its first one was told. */
+/* Of a first fragment that passed. */
+static __always_inline enum spd_verdict frag_told(const struct xipsec_frag *frag,
+						  struct spd_found *found)
+{
+	__builtin_memset(found, 0, sizeof(*found));
+	found->generation = frag->spd_generation;
+	found->verdict = frag->verdict;
+	found->child = frag->verdict == SPD_PROTECT ? frag->child : 0;
+	found->rule = SPD_NO_RULE;
+	return found->verdict;
+}
+
+/* spd_lookup(), and for a later fragment what its first one was told. Where rules ask for what
+ * hides its ports, these come before that, in their order. */
 static __always_inline enum spd_verdict frag_lookup(const struct xipsec_spd *rules,
 						    const struct pkt *pkt, __u32 ifindex, __u32 dir,
 						    struct spd_found *found)
@@ -81,15 +94,13 @@ static __always_inline enum spd_verdict frag_lookup(const struct xipsec_spd *rul
 	const struct xipsec_frag *frag = frag_find(rules, pkt, ifindex, dir);
 	enum spd_verdict verdict;
 
-	if (frag && (frag->verdict == SPD_BYPASS || frag->verdict == SPD_PROTECT)) {
-		__builtin_memset(found, 0, sizeof(*found));
-		found->generation = frag->spd_generation;
-		found->verdict = frag->verdict;
-		found->child = frag->verdict == SPD_PROTECT ? frag->child : 0;
-		found->rule = SPD_NO_RULE;
-		return found->verdict;
-	}
+	if (frag && frag->verdict != SPD_BYPASS && frag->verdict != SPD_PROTECT)
+		frag = NULL;
+	if (frag && !rules->opaque)
+		return frag_told(frag, found);
 	verdict = spd_lookup(rules, pkt, dir, found);
+	if (frag && verdict == SPD_OPAQUE)
+		return frag_told(frag, found);
 	if (!frag_is_first(pkt))
 		return verdict;
 	if (verdict == SPD_BYPASS || (verdict == SPD_PROTECT && dir == XIPSEC_DIR_OUT))

@@ -51,7 +51,7 @@ struct pkt {
 	__u16 eth_type; /* host order, behind the VLAN tags */
 	__u16 sport;    /* host order; 0 where there is none */
 	__u16 dport;
-	__u16 icmp; /* type << 8 | code */
+	__u16 icmp; /* type << 8 | code; type << 8 of a Mobility Header */
 	__u8 family;
 	__u8 l4_proto;
 	__u8 hop_limit; /* TTL */
@@ -277,6 +277,7 @@ static __always_inline __u32 l4_header_min(const struct pkt *pkt)
 	case IPPROTO_UDPLITE:
 	case IPPROTO_ESP: return 8;
 	case IPPROTO_ICMP: return pkt->family == XIPSEC_FAMILY_IP4 ? 8 : 0;
+	case IPPROTO_MH:
 	case IPPROTO_ICMPV6: return pkt->family == XIPSEC_FAMILY_IP6 ? 8 : 0;
 	default: return 0;
 	}
@@ -324,6 +325,10 @@ static __always_inline enum xipsec_reason parse_l4(struct pkt *pkt)
 		return GO_ON;
 	if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6) {
 		pkt->icmp = bpf_ntohs(word[0]);
+		return GO_ON;
+	}
+	if (proto == IPPROTO_MH) { /* RFC 6275 6.1.1: next header, length, type */
+		pkt->icmp = bpf_ntohs(word[1]) & 0xff00;
 		return GO_ON;
 	}
 	pkt->sport = bpf_ntohs(word[0]);

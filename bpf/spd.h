@@ -220,6 +220,10 @@ static __always_inline void spd_flow(const struct pkt *pkt, __u32 dir, struct xi
 	flow->l4_proto = pkt->l4_proto;
 	flow->opaque = pkt->opaque;
 	flow->dir = dir;
+	flow->dscp =
+		(pkt->family == XIPSEC_FAMILY_IP6 ? bpf_ntohl(pkt->flowinfo) >> 20 : pkt->tos) >>
+			2 &
+		63;
 }
 
 /*

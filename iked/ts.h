@@ -78,8 +78,7 @@ void ts_of_selector(const struct xipsec_selector *sel, struct ts local[2], struc
 
 /*
  * What was negotiated as selectors of an SA: every local with every remote of its family and
- * protocol, a range that is no prefix as several. An OPAQUE one is left out (no rule can ask for
- * opaque alone). Returns 0 with *n, which can be 0; -E2BIG: more than `max`, *n is untouched.
+ * protocol. Returns 0 with *n, which can be 0; -E2BIG: more than `max`, *n is untouched.
  */
 int ts_selectors(const struct ts_list *local, const struct ts_list *remote,
 		 struct xipsec_selector *out, unsigned int max, unsigned int *n);

@@ -64,7 +64,8 @@ static int print_icmp(__u16 port, char *to, size_t size)
 
 static void print_ports(const struct ts *ts, char *to, size_t size)
 {
-	bool types = ts->proto == IPPROTO_ICMP || ts->proto == IPPROTO_ICMPV6;
+	bool types = ts->proto == IPPROTO_ICMP || ts->proto == IPPROTO_ICMPV6 ||
+		     ts->proto == PROTO_MH;
 	int n;
 
 	*to = 0;

@@ -5,58 +5,38 @@
 #include <string.h>
 
 #include "iked/ts.h"
-
-static unsigned int family_bits(__u8 family)
-{
-	return family == XIPSEC_FAMILY_IP4 ? 32 : 128;
-}
-
-/* The first `bits` bits are ones. */
-static struct xipsec_addr mask_of(unsigned int bits)
-{
-	struct xipsec_addr mask = {0};
-
-	for (unsigned int i = 0; i < bits; i++)
-		mask.byte[i / 8] |= (__u8)(0x80 >> i % 8);
-	return mask;
-}
+#include "lib/addr.h"
 
 struct ts ts_of_prefix(__u8 family, const struct xipsec_addr *addr, unsigned int bits)
 {
 	struct ts ts = {.family = family, .port_hi = XIPSEC_PORT_MAX};
-	struct xipsec_addr net = mask_of(bits), all = mask_of(family_bits(family));
 
-	for (int i = 0; i < 4; i++) {
-		ts.lo.word[i] = addr->word[i] & net.word[i];
-		ts.hi.word[i] = ts.lo.word[i] | (all.word[i] & ~net.word[i]);
-	}
+	ts.lo = addr_first(addr, bits);
+	ts.hi = addr_last(&ts.lo, family, bits);
 	return ts;
 }
 
 struct ts ts_of_addr(__u8 family, const struct xipsec_addr *addr)
 {
-	return ts_of_prefix(family, addr, family_bits(family));
+	return ts_of_prefix(family, addr, addr_bits(family));
 }
 
 /* ------------------------------------------------------------------ of a rule */
 
-static unsigned int mask_bits(const struct xipsec_addr *mask)
-{
-	unsigned int bits = 0;
-
-	while (bits < 128 && (mask->byte[bits / 8] & 0x80 >> bits % 8))
-		bits++;
-	return bits;
-}
-
+/* Has a type where others have ports. */
 static bool is_icmp(__u8 proto)
 {
-	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6 || proto == IPPROTO_MH;
 }
 
 static void ports_of(const struct xipsec_selector *sel, struct ts *local, struct ts *remote)
 {
 	local->proto = remote->proto = sel->any_proto ? 0 : sel->l4_proto;
+	if (sel->opaque) {
+		local->port_lo = remote->port_lo = XIPSEC_PORT_MAX;
+		local->port_hi = remote->port_hi = 0;
+		return;
+	}
 	if (!sel->any_proto && is_icmp(sel->l4_proto)) {
 		/* RFC 7296 3.13.1: type and code in place of ports, the same on both sides */
 		local->port_lo = remote->port_lo = sel->icmp_lo;
@@ -69,6 +49,16 @@ static void ports_of(const struct xipsec_selector *sel, struct ts *local, struct
 	remote->port_hi = sel->remote_port_hi;
 }
 
+static struct ts addrs_of(const struct xipsec_selector *sel, __u8 family,
+			  const struct xipsec_addr *lo, const struct xipsec_addr *hi)
+{
+	struct ts ts = {.family = family, .lo = *lo, .hi = *hi, .port_hi = XIPSEC_PORT_MAX};
+
+	if (sel->family == XIPSEC_FAMILY_ANY)
+		addr_any(family, &ts.lo, &ts.hi);
+	return ts;
+}
+
 void ts_of_selector(const struct xipsec_selector *sel, struct ts local[2], struct ts remote[2],
 		    unsigned int *out_n)
 {
@@ -78,8 +68,8 @@ void ts_of_selector(const struct xipsec_selector *sel, struct ts local[2], struc
 	for (unsigned int i = 0; i < 2; i++) {
 		if (sel->family != XIPSEC_FAMILY_ANY && sel->family != both[i])
 			continue;
-		local[n] = ts_of_prefix(both[i], &sel->local, mask_bits(&sel->local_mask));
-		remote[n] = ts_of_prefix(both[i], &sel->remote, mask_bits(&sel->remote_mask));
+		local[n] = addrs_of(sel, both[i], &sel->local_lo, &sel->local_hi);
+		remote[n] = addrs_of(sel, both[i], &sel->remote_lo, &sel->remote_hi);
 		ports_of(sel, &local[n], &remote[n]);
 		n++;
 	}
@@ -88,82 +78,34 @@ void ts_of_selector(const struct xipsec_selector *sel, struct ts local[2], struc
 
 /* ------------------------------------------------------------------ of what was negotiated */
 
-/* Are all bits behind the first `bits` zeros? */
-static bool is_first_of(const struct xipsec_addr *addr, unsigned int bits, unsigned int end)
+static bool is_opaque(const struct ts *ts)
 {
-	for (unsigned int i = bits; i < end; i++)
-		if (addr->byte[i / 8] & 0x80 >> i % 8)
-			return false;
-	return true;
+	return ts->port_lo > ts->port_hi;
 }
 
-/* Counts up from a prefix to the address behind it; false: there is none. */
-static bool next_prefix(struct xipsec_addr *addr, unsigned int bits)
+static bool is_any_port(const struct ts *ts)
 {
-	for (unsigned int i = bits; i-- > 0;) {
-		__u8 bit = (__u8)(0x80 >> i % 8);
-
-		addr->byte[i / 8] ^= bit;
-		if (addr->byte[i / 8] & bit)
-			return true;
-	}
-	return false;
+	return ts->port_lo == 0 && ts->port_hi == XIPSEC_PORT_MAX;
 }
 
-/* The prefix that begins at `at` and holds most, but nothing behind `hi`: its bits. */
-static unsigned int largest_prefix(const struct xipsec_addr *at, const struct xipsec_addr *hi,
-				   __u8 family)
+/* What hides its ports hides both: OPAQUE goes with OPAQUE, or with any. */
+static bool opaque_to(const struct ts *local, const struct ts *remote, struct xipsec_selector *sel)
 {
-	unsigned int bits = family_bits(family);
-
-	while (bits) {
-		struct ts wider = ts_of_prefix(family, at, bits - 1);
-
-		if (!is_first_of(at, bits - 1, family_bits(family)) ||
-		    memcmp(wider.hi.byte, hi->byte, sizeof(hi->byte)) > 0)
-			break;
-		bits--;
-	}
-	return bits;
+	sel->opaque = XIPSEC_OPAQUE_PORTS;
+	return (is_opaque(local) || is_any_port(local)) &&
+	       (is_opaque(remote) || is_any_port(remote));
 }
 
-/* Prefixes that make up a range, one after the other; false: the last was given. */
-struct prefixes {
-	struct xipsec_addr at, hi;
-	__u8 family;
-	bool done;
-};
-
-static struct prefixes prefixes_of(const struct ts *ts)
-{
-	return (struct prefixes){.at = ts->lo, .hi = ts->hi, .family = ts->family};
-}
-
-static bool prefixes_next(struct prefixes *p, struct xipsec_addr *net, struct xipsec_addr *mask)
-{
-	unsigned int bits;
-	struct ts ts;
-
-	if (p->done)
-		return false;
-	bits = largest_prefix(&p->at, &p->hi, p->family);
-	ts = ts_of_prefix(p->family, &p->at, bits);
-	*net = p->at;
-	*mask = mask_of(bits);
-	p->done = !memcmp(ts.hi.byte, p->hi.byte, sizeof(p->hi.byte)) || !next_prefix(&p->at, bits);
-	return true;
-}
-
-/* false: no packet can match (or OPAQUE is asked for). */
+/* false: no packet can match. */
 static bool ports_to(const struct ts *local, const struct ts *remote, struct xipsec_selector *sel)
 {
 	if (local->proto && remote->proto && local->proto != remote->proto)
 		return false;
-	if (local->port_lo > local->port_hi || remote->port_lo > remote->port_hi)
-		return false;
 	sel->l4_proto = local->proto ? local->proto : remote->proto;
 	sel->any_proto = !sel->l4_proto;
 	sel->local_port_hi = sel->remote_port_hi = sel->icmp_hi = XIPSEC_PORT_MAX;
+	if (is_opaque(local) || is_opaque(remote))
+		return opaque_to(local, remote, sel);
 	if (is_icmp(sel->l4_proto)) {
 		sel->icmp_lo = local->port_lo > remote->port_lo ? local->port_lo : remote->port_lo;
 		sel->icmp_hi = local->port_hi < remote->port_hi ? local->port_hi : remote->port_hi;
@@ -179,20 +121,17 @@ static bool ports_to(const struct ts *local, const struct ts *remote, struct xip
 static int pair_selectors(const struct ts *local, const struct ts *remote,
 			  struct xipsec_selector *out, unsigned int max, unsigned int *n)
 {
-	struct xipsec_selector sel = {.family = local->family};
-	struct prefixes near = prefixes_of(local);
+	struct xipsec_selector sel = {.family = local->family,
+				      .local_lo = local->lo,
+				      .local_hi = local->hi,
+				      .remote_lo = remote->lo,
+				      .remote_hi = remote->hi};
 
 	if (local->family != remote->family || !ports_to(local, remote, &sel))
 		return 0;
-	while (prefixes_next(&near, &sel.local, &sel.local_mask)) {
-		struct prefixes far = prefixes_of(remote);
-
-		while (prefixes_next(&far, &sel.remote, &sel.remote_mask)) {
-			if (*n == max)
-				return -E2BIG;
-			out[(*n)++] = sel;
-		}
-	}
+	if (*n == max)
+		return -E2BIG;
+	out[(*n)++] = sel;
 	return 0;
 }
 

@@ -43,8 +43,8 @@ static bool ts_ports(char *text, struct conn_ts *ts)
 
 static bool has_ports(const struct conn_ts *ts)
 {
-	static const __u8 protos[] = {IPPROTO_TCP,  IPPROTO_UDP,     IPPROTO_SCTP,  IPPROTO_DCCP,
-				      IPPROTO_ICMP, IPPROTO_UDPLITE, IPPROTO_ICMPV6};
+	static const __u8 protos[] = {IPPROTO_TCP,  IPPROTO_UDP,     IPPROTO_SCTP,   IPPROTO_DCCP,
+				      IPPROTO_ICMP, IPPROTO_UDPLITE, IPPROTO_ICMPV6, IPPROTO_MH};
 
 	return !ts->any_proto && memchr(protos, ts->l4_proto, sizeof(protos));
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/crypto.h>
+#include "lib/addr.h"
 #include "lib/alg.h"
 #include "lib/config_alg.h"
 #include "lib/config_sa.h"
@@ -77,14 +78,13 @@ static void faults_check(struct config_diag *diag, const struct config_node *nod
 }
 
 /* In transport mode the packets are those between src and dst, and no others. */
-static bool ts_is(const struct config_prefixes *ts, const struct xipsec_addr *addr, __u8 family)
+static bool ts_is(const struct config_nets *ts, const struct xipsec_addr *addr, __u8 family)
 {
 	for (unsigned int i = 0; i < ts->n; i++) {
-		const struct config_prefix *prefix = &ts->prefix[i];
+		const struct config_net *net = &ts->net[i];
 
-		if (prefix->family != family ||
-		    prefix->bits != (family == XIPSEC_FAMILY_IP4 ? 32 : 128) ||
-		    memcmp(&prefix->addr, addr, sizeof(*addr)) != 0)
+		if (net->family != family || addr_compare(&net->lo, addr) ||
+		    addr_compare(&net->hi, addr))
 			return false;
 	}
 	return true;
@@ -97,7 +97,7 @@ static void transport_check(struct config_diag *diag, const struct config_node *
 	bool out = sa->dir == XIPSEC_DIR_OUT;
 	const struct {
 		const char *name, *end;
-		const struct config_prefixes *ts;
+		const struct config_nets *ts;
 		const struct xipsec_addr *addr;
 	} sides[] = {
 		{"local_ts", out ? "src" : "dst", &draft->local_ts, out ? &sa->src : &sa->dst},

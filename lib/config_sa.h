@@ -12,7 +12,7 @@ struct config_sa_draft {
 	struct config_place place, key_place, window_place, if_id_place;
 	const struct config_node *algorithm; /* lives as long as the tree */
 	__u8 src_family;
-	struct config_prefixes local_ts, remote_ts;
+	struct config_nets local_ts, remote_ts;
 };
 
 /* What sas { NAME {} } knows; into struct config_sa_draft. */

@@ -171,14 +171,14 @@ static bool key_local_ts(struct config_diag *diag, const struct config_node *nod
 {
 	struct config_sa_draft *draft = into;
 
-	return parse_prefixes(diag, node, &draft->local_ts);
+	return parse_nets(diag, node, &draft->local_ts);
 }
 
 static bool key_remote_ts(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	struct config_sa_draft *draft = into;
 
-	return parse_prefixes(diag, node, &draft->remote_ts);
+	return parse_nets(diag, node, &draft->remote_ts);
 }
 
 static bool key_if_id(struct config_diag *diag, const struct config_node *node, void *into)

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include "lib/addr.h"
 #include "lib/config_key.h"
 #include "lib/config_value.h"
 
@@ -181,31 +182,8 @@ bool parse_address(struct config_diag *diag, const struct config_node *node,
 	return true;
 }
 
-static void mask_make(struct xipsec_addr *mask, unsigned int bits)
-{
-	memset(mask, 0, sizeof(*mask));
-	for (unsigned int i = 0; i < 16 && bits; i++) {
-		unsigned int here = bits < 8 ? bits : 8;
-
-		mask->byte[i] = 0xff << (8 - here);
-		bits -= here;
-	}
-}
-
-/* Clears the host bits of `addr`; true if there were any. */
-static bool mask_apply(struct xipsec_addr *addr, const struct xipsec_addr *mask)
-{
-	bool cleared = false;
-
-	for (unsigned int i = 0; i < 16; i++) {
-		cleared |= addr->byte[i] & ~mask->byte[i];
-		addr->byte[i] &= mask->byte[i];
-	}
-	return cleared;
-}
-
-static bool text_range_ends(const char *first, const char *last, struct xipsec_addr *lo,
-			    struct xipsec_addr *hi, __u8 *family)
+bool text_range_ends(const char *first, const char *last, struct xipsec_addr *lo,
+		     struct xipsec_addr *hi, __u8 *family)
 {
 	__u8 other;
 
@@ -216,8 +194,7 @@ static bool text_range_ends(const char *first, const char *last, struct xipsec_a
 bool text_addr_range(const char *text, struct xipsec_addr *lo, struct xipsec_addr *hi, __u8 *family)
 {
 	char copy[ITEM_MAX];
-	struct xipsec_addr mask;
-	unsigned int bits, max;
+	unsigned int bits;
 	char *cut;
 
 	if (strlen(text) >= sizeof(copy))
@@ -230,84 +207,12 @@ bool text_addr_range(const char *text, struct xipsec_addr *lo, struct xipsec_add
 	*cut = 0;
 	if (!bits)
 		return text_range_ends(copy, cut + 1, lo, hi, family);
-	if (!text_address(copy, lo, family) || !text_number(cut + 1, &bits))
+	if (!text_address(copy, lo, family) || !text_number(cut + 1, &bits) ||
+	    bits > addr_bits(*family))
 		return false;
-	max = *family == XIPSEC_FAMILY_IP4 ? 32 : 128;
-	if (bits > max)
-		return false;
-	mask_make(&mask, bits);
-	mask_apply(lo, &mask);
-	*hi = *lo;
-	for (unsigned int i = 0; i < max / 8; i++)
-		hi->byte[i] |= ~mask.byte[i];
+	*lo = addr_first(lo, bits);
+	*hi = addr_last(lo, *family, bits);
 	return true;
-}
-
-static bool parse_prefix(struct config_diag *diag, const struct config_node *node, const char *text,
-			 struct config_prefix *out)
-{
-	char addr[ITEM_MAX], right[INET6_ADDRSTRLEN];
-	struct config_prefix prefix;
-	unsigned int bits, max;
-	char *slash;
-
-	if (strcasecmp(text, "any") == 0) {
-		*out = (struct config_prefix){0};
-		return true;
-	}
-	strcpy(addr, text);
-	slash = strchr(addr, '/');
-	if (slash)
-		*slash = 0;
-	if (!text_address(addr, &prefix.addr, &prefix.family)) {
-		config_error(diag, &node->value_place,
-			     "%s: %s is no prefix: expected ADDRESS/LENGTH, an address, or any",
-			     node->name, config_shown(text));
-		return false;
-	}
-	max = prefix.family == XIPSEC_FAMILY_IP4 ? 32 : 128;
-	bits = max;
-	if (slash && (!text_number(slash + 1, &bits) || bits > max)) {
-		config_error(diag, &node->value_place,
-			     "%s: %s has a bad prefix length: expected 0 to %u", node->name,
-			     config_shown(text), max);
-		return false;
-	}
-	mask_make(&prefix.mask, bits);
-	if (mask_apply(&prefix.addr, &prefix.mask)) {
-		inet_ntop(max == 32 ? AF_INET : AF_INET6, prefix.addr.byte, right, sizeof(right));
-		config_error(diag, &node->value_place,
-			     "%s: %s has host bits set: expected %s/%u, or %s/%u for the one "
-			     "address",
-			     node->name, text, right, bits, addr, max);
-		return false;
-	}
-	prefix.bits = bits;
-	*out = prefix;
-	return true;
-}
-
-static bool prefixes_item(struct config_diag *diag, const struct config_node *node,
-			  const char *text, void *into)
-{
-	struct config_prefixes *out = into;
-
-	if (out->n == CONFIG_PREFIXES_MAX) {
-		config_error(diag, &node->value_place,
-			     "%s has too many prefixes: expected at most %u", node->name,
-			     CONFIG_PREFIXES_MAX);
-		return false;
-	}
-	if (!parse_prefix(diag, node, text, &out->prefix[out->n]))
-		return false;
-	out->n++;
-	return true;
-}
-
-bool parse_prefixes(struct config_diag *diag, const struct config_node *node,
-		    struct config_prefixes *out)
-{
-	return parse_list(diag, node, prefixes_item, out);
 }
 
 /* /etc/protocols would make the meaning of a policy depend on another file. */
@@ -328,6 +233,7 @@ static const struct config_word protocols[] = {
 	{"pim", IPPROTO_PIM},
 	{"vrrp", 112},
 	{"sctp", IPPROTO_SCTP},
+	{"mobility-header", IPPROTO_MH},
 	{"udplite", IPPROTO_UDPLITE},
 	{"any", 256},
 	{NULL, 0},

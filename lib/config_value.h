@@ -14,22 +14,28 @@ struct config_word {
 	unsigned int value;
 };
 
-struct config_prefix {
-	struct xipsec_addr addr; /* host bits are 0 */
-	struct xipsec_addr mask;
+struct config_net {
+	struct xipsec_addr lo, hi;
 	__u8 family; /* ANY: the value was `any` */
-	__u8 bits;   /* ones in mask */
 };
 
-#define CONFIG_PREFIXES_MAX 128
+#define CONFIG_NETS_MAX 128
 
-struct config_prefixes {
+struct config_nets {
 	unsigned int n; /* 0: not given, which means any */
-	struct config_prefix prefix[CONFIG_PREFIXES_MAX];
+	struct config_net net[CONFIG_NETS_MAX];
 };
 
 struct config_range {
 	unsigned int lo, hi;
+};
+
+#define CONFIG_RANGES_MAX 32
+
+struct config_ranges {
+	unsigned int n; /* 0: not given, which means any */
+	bool opaque;    /* the value was `opaque`; n is 0 */
+	struct config_range range[CONFIG_RANGES_MAX];
 };
 
 /* Decimal, or hexadecimal with 0x. */
@@ -47,9 +53,14 @@ bool parse_range(struct config_diag *diag, const struct config_node *node, unsig
 /* A unicast address. */
 bool parse_address(struct config_diag *diag, const struct config_node *node,
 		   struct xipsec_addr *out, __u8 *family);
-/* Prefixes, addresses or `any`, with commas between. */
-bool parse_prefixes(struct config_diag *diag, const struct config_node *node,
-		    struct config_prefixes *out);
+/* Ranges of numbers with commas between, or `any`, or `opaque`. */
+bool parse_ranges(struct config_diag *diag, const struct config_node *node, unsigned int max,
+		  struct config_ranges *out);
+/* DSCPs by name (RFC 2474, 2597, 3246, 5865, 8622) or number, with commas between, or `any`. A bit
+ * for each, 0: any. */
+bool parse_dscps(struct config_diag *diag, const struct config_node *node, __u64 *out);
+/* Prefixes, ranges, addresses or `any`, with commas between. */
+bool parse_nets(struct config_diag *diag, const struct config_node *node, struct config_nets *out);
 /* 1 with the number of a protocol; `any` sets *any. */
 bool parse_proto(struct config_diag *diag, const struct config_node *node, __u8 *out, bool *any);
 
@@ -67,6 +78,9 @@ bool text_address(const char *text, struct xipsec_addr *addr, __u8 *family);
 /* ADDRESS, ADDRESS/LENGTH (host bits do not count) or FIRST-LAST. */
 bool text_addr_range(const char *text, struct xipsec_addr *lo, struct xipsec_addr *hi,
 		     __u8 *family);
+/* Its two ends, of one family, the lower first. *lo, *hi and *family are written in every case. */
+bool text_range_ends(const char *first, const char *last, struct xipsec_addr *lo,
+		     struct xipsec_addr *hi, __u8 *family);
 /* The number of a protocol, by name or number; 256 is any. */
 bool text_proto(const char *text, unsigned int *out);
 

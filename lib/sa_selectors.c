@@ -65,7 +65,9 @@ static bool entry_add(struct entries *to, const struct entry *entry)
 	return true;
 }
 
-/* What the SA's own selectors leave of the rule. */
+/* What the SA's own selectors leave of the rule. Which DSCP goes by which SA is the sender's alone:
+ * the receiver takes what comes by any of them (RFC 4301 4.1). So no other child's rule takes a
+ * DSCP from it, either; one that discards does. */
 static void accept_make(const struct xipsec_selector *ts, void *into)
 {
 	struct selectors *to = into;
@@ -73,6 +75,7 @@ static void accept_make(const struct xipsec_selector *ts, void *into)
 
 	if (!selector_meet(ts, &to->rule->sel, &both))
 		return;
+	both.dscp = 0;
 	if (to->accept.n > XIPSEC_SELECTORS_MAX ||
 	    !entry_add(&to->accept, &(struct entry){both, false, to->rule_number}))
 		to->too_many = true;
@@ -83,14 +86,10 @@ static struct xipsec_selector between_ends(const struct xipsec_sa *sa)
 {
 	struct xipsec_selector sel = selector_any;
 	bool out = sa->dir == XIPSEC_DIR_OUT;
-	unsigned int words = sa->outer_family == XIPSEC_FAMILY_IP4 ? 1 : 4;
 
 	sel.family = sa->outer_family;
-	for (unsigned int i = 0; i < words; i++) {
-		sel.local.word[i] = out ? sa->src.word[i] : sa->dst.word[i];
-		sel.remote.word[i] = out ? sa->dst.word[i] : sa->src.word[i];
-		sel.local_mask.word[i] = sel.remote_mask.word[i] = ~(__be32)0;
-	}
+	sel.local_lo = sel.local_hi = out ? sa->src : sa->dst;
+	sel.remote_lo = sel.remote_hi = out ? sa->dst : sa->src;
 	return sel;
 }
 
@@ -110,6 +109,8 @@ static bool rule_takes(const struct selectors *to, unsigned int *next)
 {
 	struct xipsec_selector both;
 
+	if (to->rule->sel.dscp && to->rule->action == XIPSEC_ACTION_PROTECT)
+		return false;
 	while (*next < to->accept.n && to->accept.entry[*next].rule < to->rule_number)
 		(*next)++;
 	for (unsigned int i = *next; i < to->accept.n; i++)

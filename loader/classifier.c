@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include "lib/addr.h"
 #include "lib/config_policy.h"
 
 /* ------------------------------------------------------------------ sizes */
@@ -17,13 +18,19 @@ static __u32 power_above(__u64 n)
 	return power;
 }
 
+static bool sides_are_prefixes(const struct xipsec_selector *sel)
+{
+	return addr_prefix(&sel->local_lo, &sel->local_hi, sel->family) >= 0 &&
+	       addr_prefix(&sel->remote_lo, &sel->remote_hi, sel->family) >= 0;
+}
+
 struct classifier_size classifier_size(const struct xipsec_spd_rule *rule, __u32 n, __u32 attempt)
 {
 	struct classifier_size size;
 	__u64 entries = 64 + n + n / 4;
 
 	for (__u32 i = 0; i < n; i++)
-		entries += !rule[i].sel.any_proto;
+		entries += !rule[i].sel.any_proto + 3 * !sides_are_prefixes(&rule[i].sel);
 	size.hashed = power_above((entries / 4) << attempt);
 	size.buckets = size.hashed + size.hashed / 8 + (size.hashed / 4 << attempt) + 64;
 	size.rules = n + n / 4 + 256;
@@ -49,43 +56,118 @@ struct range {
 	__u32 lo, hi;
 };
 
-/* A rule as tables see it: how many bits of each axis all its packets have in common. */
+/* Addresses as numbers: IPv4 in the first 32 of 128 bits. */
+__extension__ typedef unsigned __int128 wide;
+
+struct net {
+	wide lo, hi;
+	__u8 bits; /* of a key: with so many leading bits few blocks cover the range */
+};
+
+/* A rule as tables see it: how many bits of each axis its packets have in common, or nearly. */
 struct shape {
-	const struct xipsec_selector *sel;
-	__u8 family;
-	__u8 local_bits, remote_bits;
+	__u8 family, l4_proto;
 	__u8 has_proto;
+	struct net local, remote;
 	struct range local_port;
 	struct range remote_port; /* or ICMP type and code */
 };
 
-static __u8 mask_bits(const struct xipsec_addr *mask)
+static wide wide_of(const struct xipsec_addr *addr, __u8 family)
 {
-	__u8 bits = 0;
+	wide number = 0;
 
-	for (unsigned int i = 0; i < 4; i++)
-		bits += (__u8)__builtin_popcount(mask->word[i]);
+	for (unsigned int i = 0; i < addr_bits(family) / 32; i++)
+		number |= (wide)ntohl(addr->word[i]) << (96 - 32 * i);
+	return number;
+}
+
+static struct xipsec_addr addr_of(wide number)
+{
+	struct xipsec_addr addr;
+
+	for (unsigned int i = 4; i-- > 0; number >>= 32)
+		addr.word[i] = htonl((__u32)number);
+	return addr;
+}
+
+static wide net_block(wide addr, __u8 bits)
+{
+	return bits ? addr >> (128 - bits) : 0;
+}
+
+static __u32 net_blocks(const struct net *net, __u8 bits)
+{
+	wide n = net_block(net->hi, bits) - net_block(net->lo, bits);
+
+	return n < XIPSEC_KEYS_MAX ? (__u32)n + 1 : XIPSEC_KEYS_MAX + 1;
+}
+
+/* The most leading bits with which at most `max` blocks cover the range. */
+static __u8 net_bits(const struct net *net, __u8 family, __u32 max)
+{
+	__u8 bits = addr_bits(family);
+
+	while (bits && net_blocks(net, bits) > max)
+		bits--;
 	return bits;
 }
 
-static bool proto_is_icmp(__u8 l4_proto)
+static struct net net_of(const struct xipsec_addr *lo, const struct xipsec_addr *hi, __u8 family)
 {
-	return l4_proto == IPPROTO_ICMP || l4_proto == IPPROTO_ICMPV6;
+	struct net net = {.lo = wide_of(lo, family), .hi = wide_of(hi, family)};
+
+	net.bits = net_bits(&net, family, 1);
+	return net;
+}
+
+#define NET_BLOCKS 4 /* of a range of addresses, on one side */
+
+/* Bits that a few blocks more would bring; a prefix has what it needs. */
+static __u8 net_gain(const struct net *net, __u8 family)
+{
+	wide ones = ~(wide)0, host = net->bits ? ones >> net->bits : ones;
+
+	if (family == XIPSEC_FAMILY_IP4)
+		host &= ~(ones >> 32);
+	if (!(net->lo & host) && (net->hi & host) == host)
+		return 0;
+	return net_bits(net, family, NET_BLOCKS) - net->bits;
+}
+
+/* A range that is no prefix has few bits in common where it crosses a round number: it is cut into
+ * blocks, on the side that gains most; the other is verified on the candidate. */
+static void shape_cut(struct shape *shape)
+{
+	__u8 local = net_gain(&shape->local, shape->family);
+	__u8 remote = net_gain(&shape->remote, shape->family);
+
+	if (local > remote)
+		shape->local.bits += local;
+	else
+		shape->remote.bits += remote;
+}
+
+/* Has a type where others have ports. */
+static bool proto_has_type(__u8 l4_proto)
+{
+	return l4_proto == IPPROTO_ICMP || l4_proto == IPPROTO_ICMPV6 || l4_proto == IPPROTO_MH;
 }
 
 static struct shape shape_of(const struct xipsec_selector *sel, __u8 family)
 {
-	struct shape shape = {.sel = sel,
-			      .family = family,
-			      .local_bits = mask_bits(&sel->local_mask),
-			      .remote_bits = mask_bits(&sel->remote_mask),
+	struct shape shape = {.family = family,
+			      .l4_proto = sel->l4_proto,
 			      .has_proto = !sel->any_proto,
+			      .local = net_of(&sel->local_lo, &sel->local_hi, family),
+			      .remote = net_of(&sel->remote_lo, &sel->remote_hi, family),
 			      .local_port = {0, XIPSEC_PORT_MAX},
 			      .remote_port = {0, XIPSEC_PORT_MAX}};
 
+	shape_cut(&shape);
 	if (sel->any_proto)
 		return shape;
-	if (proto_is_icmp(sel->l4_proto)) {
+	if (proto_has_type(sel->l4_proto)) {
 		shape.remote_port = (struct range){sel->icmp_lo, sel->icmp_hi};
 	} else {
 		shape.local_port = (struct range){sel->local_port_lo, sel->local_port_hi};
@@ -153,6 +235,12 @@ static void table_masks(struct xipsec_spd_table *table)
 	table->mask[4] = (table->proto_bits ? 0xffULL << 32 : 0) | ports;
 }
 
+/* An address in the n-th block of the range. */
+static struct xipsec_addr block_start(const struct net *net, __u8 bits, __u32 n)
+{
+	return addr_of(n ? (net_block(net->lo, bits) + n) << (128 - bits) : net->lo);
+}
+
 /* Hashes of the keys of a rule in a table. */
 struct keys {
 	unsigned int n;
@@ -162,26 +250,31 @@ struct keys {
 static void keys_of(const struct xipsec_spd_table *table, const struct shape *shape,
 		    struct keys *keys)
 {
-	struct xipsec_flow flow = {.local = shape->sel->local,
-				   .remote = shape->sel->remote,
-				   .family = shape->family,
-				   .l4_proto = shape->sel->l4_proto};
-	__u64 local_blocks = range_blocks(&shape->local_port, table->local_port_bits);
-	__u64 remote_blocks = range_blocks(&shape->remote_port, table->remote_port_bits);
+	__u32 blocks[4] = {net_blocks(&shape->local, table->local_bits),
+			   net_blocks(&shape->remote, table->remote_bits),
+			   (__u32)range_blocks(&shape->local_port, table->local_port_bits),
+			   (__u32)range_blocks(&shape->remote_port, table->remote_port_bits)};
+	__u32 n = blocks[0] * blocks[1] * blocks[2] * blocks[3];
 
 	keys->n = 0;
-	for (__u32 l = 0; l < local_blocks; l++) {
-		for (__u32 r = 0; r < remote_blocks && keys->n < XIPSEC_KEYS_MAX; r++) {
-			struct xipsec_key key;
+	for (__u32 i = 0; i < n && keys->n < XIPSEC_KEYS_MAX; i++) {
+		__u32 l = i % blocks[0], r = i / blocks[0] % blocks[1];
+		__u32 lp = i / (blocks[0] * blocks[1]) % blocks[2];
+		__u32 rp = i / (blocks[0] * blocks[1] * blocks[2]);
+		struct xipsec_flow flow = {
+			.local = block_start(&shape->local, table->local_bits, l),
+			.remote = block_start(&shape->remote, table->remote_bits, r),
+			.local_port = (__u16)(shape->local_port.lo +
+					      (lp << (16 - table->local_port_bits))),
+			.remote_port = (__u16)(shape->remote_port.lo +
+					       (rp << (16 - table->remote_port_bits))),
+			.family = shape->family,
+			.l4_proto = shape->l4_proto};
+		struct xipsec_key key;
 
-			flow.local_port = (__u16)(shape->local_port.lo +
-						  (l << (16 - table->local_port_bits)));
-			flow.remote_port = (__u16)(shape->remote_port.lo +
-						   (r << (16 - table->remote_port_bits)));
-			xipsec_key_of(&flow, &key);
-			keys->hash[keys->n++] =
-				xipsec_key_hash(table, &key, shape->family == XIPSEC_FAMILY_IP6);
-		}
+		xipsec_key_of(&flow, &key);
+		keys->hash[keys->n++] =
+			xipsec_key_hash(table, &key, shape->family == XIPSEC_FAMILY_IP6);
 	}
 }
 
@@ -189,9 +282,11 @@ static void keys_of(const struct xipsec_spd_table *table, const struct shape *sh
 static bool table_takes(const struct xipsec_spd_table *table, const struct shape *shape)
 {
 	return table->salt && table->family == shape->family &&
-	       table->local_bits <= shape->local_bits && table->remote_bits <= shape->remote_bits &&
+	       table->local_bits <= shape->local.bits && table->remote_bits <= shape->remote.bits &&
 	       (!table->proto_bits || shape->has_proto) &&
-	       range_blocks(&shape->local_port, table->local_port_bits) *
+	       net_blocks(&shape->local, table->local_bits) *
+			       net_blocks(&shape->remote, table->remote_bits) *
+			       range_blocks(&shape->local_port, table->local_port_bits) *
 			       range_blocks(&shape->remote_port, table->remote_port_bits) <=
 		       XIPSEC_KEYS_MAX;
 }
@@ -348,7 +443,7 @@ static struct xipsec_spd_table table_for(const struct shape *shape, enum xipsec_
 {
 	struct xipsec_spd_table t = {.family = shape->family, .view = view};
 	bool ip6 = shape->family == XIPSEC_FAMILY_IP6;
-	__u8 local = shape->local_bits, remote = shape->remote_bits;
+	__u8 local = shape->local.bits, remote = shape->remote.bits;
 
 	if (level == 0) {
 		t.local_bits = ip6 ? DOWN(local, coarse6) : DOWN(local, coarse4);
@@ -484,8 +579,9 @@ static bool rule_as_uncertain(const struct xipsec_spd_rule *a, const struct xips
 {
 	return a->priority < b->priority && a->dies == 0 && (a->dirs & b->dirs) == b->dirs &&
 	       a->sel.family == b->sel.family && a->sel.any_proto == b->sel.any_proto &&
-	       a->sel.l4_proto == b->sel.l4_proto &&
-	       !memcmp(&a->sel.local, &b->sel.local, 4 * sizeof(a->sel.local)) &&
+	       a->sel.l4_proto == b->sel.l4_proto && !(a->sel.opaque & ~b->sel.opaque) &&
+	       selector_dscp_within(b->sel.dscp, a->sel.dscp) &&
+	       !memcmp(&a->sel.local_lo, &b->sel.local_lo, 4 * sizeof(a->sel.local_lo)) &&
 	       (xipsec_selector_any_port(&a->sel) || !xipsec_selector_any_port(&b->sel));
 }
 
@@ -584,11 +680,13 @@ static int rule_enter(struct classifier *c, const struct xipsec_spd_rule *rule, 
 		      __u8 family)
 {
 	struct shape shape = shape_of(&rule->sel, family);
-	int table = table_choose(c, &shape, XIPSEC_VIEW_WHOLE);
 	struct stand_ins found = {.rule = rule};
 	struct keys keys;
-	int err;
+	int table, err;
 
+	if (rule->sel.opaque)
+		return rule_hide(c, &shape, rule, number);
+	table = table_choose(c, &shape, XIPSEC_VIEW_WHOLE);
 	if (table < 0)
 		return table;
 	keys_of(&c->head->table[table], &shape, &keys);
@@ -630,6 +728,8 @@ int classifier_put(struct classifier *c, const struct xipsec_spd_rule *rule, __u
 	c->rule[at] = *rule;
 	c->rule[at].used = 1;
 	c->rule[at].stands_for = 0;
+	if (rule->sel.opaque)
+		__atomic_store_n(&c->head->opaque, 1, __ATOMIC_RELEASE);
 	if (*number == CLASSIFIER_ANY)
 		c->free_from = at + 1;
 	if (c->head->rules_end <= at)
@@ -678,8 +778,8 @@ void classifier_forget(struct classifier *c, __u32 number)
 void classifier_candidates(const struct classifier *c, const struct xipsec_flow *flow,
 			   void (*visit)(void *arg, __u32 number), void *arg)
 {
-	const struct xipsec_spd_list *list =
-		&c->head->list[xipsec_spd_list_of(flow->dir, flow->family, XIPSEC_VIEW_WHOLE)];
+	const struct xipsec_spd_list *list = &c->head->list[xipsec_spd_list_of(
+		flow->dir, flow->family, flow->opaque ? XIPSEC_VIEW_HIDDEN : XIPSEC_VIEW_WHOLE)];
 	struct xipsec_key key;
 
 	xipsec_key_of(flow, &key);

@@ -58,7 +58,7 @@ void classifier_publish(struct classifier *c, __u32 generation);
 /* Takes a rule that nobody can see any more out of all tables; its place is free. */
 void classifier_forget(struct classifier *c, __u32 number);
 
-/* Calls `visit` with each rule that a search for this flow, which hides nothing, could propose:
+/* Calls `visit` with each rule that a search for this flow could propose:
  * those that match, except rules that an earlier one shadows, and some that do not. */
 void classifier_candidates(const struct classifier *c, const struct xipsec_flow *flow,
 			   void (*visit)(void *arg, __u32 number), void *arg);

@@ -49,14 +49,19 @@ static int scratch_fill(struct scratch *s, unsigned int attempt)
 static struct xipsec_flow corner_of(const struct xipsec_spd_rule *rule)
 {
 	const struct xipsec_selector *sel = &rule->sel;
-	struct xipsec_flow flow = {.local = sel->local,
-				   .remote = sel->remote,
+	struct xipsec_flow flow = {.local = sel->local_lo,
+				   .remote = sel->remote_lo,
+				   .opaque = sel->opaque,
+				   .dscp = sel->dscp ? (__u8)__builtin_ctzll(sel->dscp) : 0,
 				   .family = sel->family ? sel->family : XIPSEC_FAMILY_IP4,
 				   .dir = rule->dirs & XIPSEC_DIR_OUT ? XIPSEC_DIR_OUT
 								      : XIPSEC_DIR_IN,
 				   .l4_proto = sel->any_proto ? 255 : sel->l4_proto};
 
-	if (flow.l4_proto == IPPROTO_ICMP || flow.l4_proto == IPPROTO_ICMPV6) {
+	if (sel->opaque)
+		return flow;
+	if (flow.l4_proto == IPPROTO_ICMP || flow.l4_proto == IPPROTO_ICMPV6 ||
+	    flow.l4_proto == IPPROTO_MH) {
 		flow.icmp = sel->icmp_lo;
 	} else {
 		flow.local_port = sel->local_port_lo;

@@ -143,7 +143,7 @@ static const __u8 l4_min_ip4[256] = {
 static const __u8 l4_min_ip6[256] = {
 	[IPPROTO_TCP] = TCP_LEN,     [IPPROTO_SCTP] = 12,  [IPPROTO_DCCP] = 12,
 	[IPPROTO_AH] = 12,           [IPPROTO_ESP] = 8,    [IPPROTO_UDP] = UDP_LEN,
-	[IPPROTO_UDPLITE] = UDP_LEN, [IPPROTO_ICMPV6] = 8,
+	[IPPROTO_UDPLITE] = UDP_LEN, [IPPROTO_ICMPV6] = 8, [IPPROTO_MH] = 8,
 };
 
 static enum xipsec_reason parse_l4(const __u8 *data, struct inner *inner)
@@ -196,6 +196,7 @@ static void flow_l4(const __u8 *l4, const struct inner *inner, __u8 dir, struct 
 	case IPPROTO_ESP: return;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6: flow->icmp = be16_at(l4); return;
+	case IPPROTO_MH: flow->icmp = (__u16)(l4[2] << 8); return; /* RFC 6275 6.1.1 */
 	default: break;
 	}
 	flow->local_port = be16_at(l4 + (dir == XIPSEC_DIR_OUT ? 0 : 2));
@@ -231,6 +232,7 @@ void inner_flow(const __u8 *data, const struct inner *inner, __u8 dir, struct xi
 	flow->family = inner->family;
 	flow->l4_proto = inner->l4_proto;
 	flow->opaque = inner->opaque;
+	flow->dscp = inner->tos >> 2;
 	flow_l4(data + inner->l4_off, inner, dir, flow);
 }
 

@@ -47,6 +47,7 @@ static void flow_l4(const struct quote *quote, __u32 off, struct xipsec_flow *fl
 	case IPPROTO_DCCP:
 	case IPPROTO_UDPLITE:
 	case IPPROTO_ICMP:
+	case IPPROTO_MH:
 	case IPPROTO_ICMPV6: break;
 	default: return;
 	}
@@ -58,6 +59,10 @@ static void flow_l4(const struct quote *quote, __u32 off, struct xipsec_flow *fl
 	}
 	if (flow->l4_proto == IPPROTO_ICMP || flow->l4_proto == IPPROTO_ICMPV6) {
 		flow->icmp = be16_at(l4);
+		return;
+	}
+	if (flow->l4_proto == IPPROTO_MH) { /* RFC 6275 6.1.1 */
+		flow->icmp = (__u16)(l4[2] << 8);
 		return;
 	}
 	flow->local_port = be16_at(l4);
@@ -73,6 +78,7 @@ static int flow_ip4(const struct quote *quote, struct xipsec_flow *flow)
 	memcpy(&flow->local, quote->at + 12, 4);
 	memcpy(&flow->remote, quote->at + 16, 4);
 	flow->l4_proto = quote->at[9];
+	flow->dscp = quote->at[1] >> 2;
 	if (be16_at(quote->at + 6) & 0x1fff)
 		flow->opaque = XIPSEC_OPAQUE_PORTS;
 	flow_l4(quote, header_len, flow);
@@ -95,6 +101,7 @@ static int flow_ip6(const struct quote *quote, struct xipsec_flow *flow)
 	memcpy(&flow->local, quote->at + 8, 16);
 	memcpy(&flow->remote, quote->at + 24, 16);
 	flow->l4_proto = quote->at[6];
+	flow->dscp = be16_at(quote->at) >> 6 & 63;
 	for (int i = 0; is_ext(flow->l4_proto) && !flow->opaque; i++) {
 		const __u8 *ext = quote->at + off;
 		bool fragment = flow->l4_proto == IPPROTO_FRAGMENT;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "worker/selectors.h"
 
+#include <arpa/inet.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -10,7 +11,8 @@ void selectors_init(struct sa *sa)
 {
 	sa->nets_alone = 1;
 	for (__u32 i = 0; i < sa->n_selectors; i++)
-		sa->nets_alone &= sa->selector[i].any_proto &&
+		sa->nets_alone &= sa->selector[i].any_proto && !sa->selector[i].opaque &&
+				  !sa->selector[i].dscp &&
 				  xipsec_selector_any_port(&sa->selector[i]);
 }
 
@@ -20,6 +22,11 @@ static struct xipsec_addr addr_at(const __u8 *at, __u32 len)
 
 	memcpy(&addr, at, len);
 	return addr;
+}
+
+static inline bool within(__be32 addr, const struct xipsec_addr *lo, const struct xipsec_addr *hi)
+{
+	return ntohl(addr) - ntohl(lo->word[0]) <= ntohl(hi->word[0]) - ntohl(lo->word[0]);
 }
 
 /* Where selectors name nets alone, as those of most tunnels do, a packet's addresses are all there
@@ -34,15 +41,15 @@ static inline enum xipsec_match match_nets(const struct xipsec_selector *sel, co
 	if (family == XIPSEC_FAMILY_IP4) {
 		memcpy(&src, data + 12, 4);
 		memcpy(&dst, data + 16, 4);
-		return ((src ^ sel->remote.word[0]) & sel->remote_mask.word[0]) |
-				       ((dst ^ sel->local.word[0]) & sel->local_mask.word[0])
-			       ? XIPSEC_MATCH_NO
-			       : XIPSEC_MATCH_YES;
+		return within(src, &sel->remote_lo, &sel->remote_hi) &&
+				       within(dst, &sel->local_lo, &sel->local_hi)
+			       ? XIPSEC_MATCH_YES
+			       : XIPSEC_MATCH_NO;
 	}
 	const struct xipsec_addr remote = addr_at(data + 8, 16), local = addr_at(data + 24, 16);
 
-	return xipsec_addr_in(&remote, &sel->remote, &sel->remote_mask) &&
-			       xipsec_addr_in(&local, &sel->local, &sel->local_mask)
+	return xipsec_addr_in(&remote, &sel->remote_lo, &sel->remote_hi, 4) &&
+			       xipsec_addr_in(&local, &sel->local_lo, &sel->local_hi, 4)
 		       ? XIPSEC_MATCH_YES
 		       : XIPSEC_MATCH_NO;
 }

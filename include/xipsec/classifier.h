@@ -52,7 +52,7 @@ struct xipsec_spd_rule {
 	__u32 used;     /* 0: this place is free */
 	/* the writer's own */
 	__u32 stands_for; /* later rules that are left out where this one says the same */
-	__u32 pad2[3];
+	__u32 pad2;
 };
 
 /* Candidates of one hash value. A slot is priority << 32 | fingerprint << 20 | rule; 0 is free. */
@@ -134,7 +134,8 @@ struct xipsec_spd {
 	__u32 n_buckets;    /* entries of spd_buckets */
 	__u32 buckets_used; /* of those; behind bucket_mask stand the chained ones */
 	__u32 max_rules;    /* entries of spd_rules */
-	__u32 pad[2];
+	__u32 opaque;       /* 1: there is or was a rule for packets that hide something */
+	__u32 pad;
 	struct xipsec_spd_change change[XIPSEC_CHANGES];
 	struct xipsec_spd_list list[XIPSEC_LISTS];
 	struct xipsec_spd_table table[XIPSEC_TABLES_MAX];

@@ -26,27 +26,31 @@ enum {
 
 #define XIPSEC_PORT_MAX 65535
 
-struct xipsec_selector {
-	struct xipsec_addr local;
-	struct xipsec_addr local_mask; /* contiguous ones from the left */
-	struct xipsec_addr remote;
-	struct xipsec_addr remote_mask;
-	__u16 local_port_lo; /* any port: 0 to 65535 */
-	__u16 local_port_hi;
-	__u16 remote_port_lo;
-	__u16 remote_port_hi;
-	__u16 icmp_lo; /* type << 8 | code; any: 0 to 65535 */
-	__u16 icmp_hi;
-	__u8 family;    /* XIPSEC_FAMILY_*; ANY needs all-zero masks */
-	__u8 any_proto; /* 1: l4_proto does not count */
-	__u8 l4_proto;  /* IPPROTO_* */
-	__u8 pad;
-};
-
 /* What cannot be seen in this packet: a non-first fragment hides its ports, some hide the protocol.
  */
 #define XIPSEC_OPAQUE_PORTS 1
 #define XIPSEC_OPAQUE_PROTO 2
+
+#define XIPSEC_DSCPS 64 /* values of a DSCP */
+
+/* All ranges are inclusive. A prefix is a range of addresses like any other. */
+struct xipsec_selector {
+	struct xipsec_addr local_lo;
+	struct xipsec_addr local_hi;
+	struct xipsec_addr remote_lo;
+	struct xipsec_addr remote_hi;
+	__u64 dscp;          /* bit n: DSCP n; 0: any */
+	__u16 local_port_lo; /* any port: 0 to 65535 */
+	__u16 local_port_hi;
+	__u16 remote_port_lo;
+	__u16 remote_port_hi;
+	__u16 icmp_lo; /* type << 8 | code; any: 0 to 65535; so are types of the Mobility Header */
+	__u16 icmp_hi;
+	__u8 family;    /* XIPSEC_FAMILY_*; ANY: both addresses from all zeros to all ones */
+	__u8 any_proto; /* 1: l4_proto does not count */
+	__u8 l4_proto;  /* IPPROTO_* */
+	__u8 opaque;    /* XIPSEC_OPAQUE_*: only packets that hide this (RFC 4301 4.4.1.1) */
+};
 
 /* A packet as the SPD sees it, turned so that `local` is our side in either direction. */
 struct xipsec_flow {
@@ -54,15 +58,16 @@ struct xipsec_flow {
 	struct xipsec_addr remote;
 	__u16 local_port;
 	__u16 remote_port;
-	__u16 icmp; /* type << 8 | code, with ICMP and ICMPv6 */
+	__u16 icmp; /* type << 8 | code, with ICMP and ICMPv6; type << 8 of a Mobility Header */
 	__u8 family;
 	__u8 l4_proto;
 	__u8 opaque; /* XIPSEC_OPAQUE_* */
 	__u8 dir;    /* XIPSEC_DIR_*; no selector looks at it */
-	__u8 pad[6];
+	__u8 dscp;   /* 0 to 63 */
+	__u8 pad[5];
 };
 
-_Static_assert(sizeof(struct xipsec_selector) == 80, "ABI");
+_Static_assert(sizeof(struct xipsec_selector) == 88, "ABI");
 _Static_assert(sizeof(struct xipsec_flow) == 48, "ABI");
 
 enum xipsec_match {
@@ -71,15 +76,44 @@ enum xipsec_match {
 	XIPSEC_MATCH_YES,
 };
 
-static inline __attribute__((always_inline)) int xipsec_addr_in(const struct xipsec_addr *addr,
-								const struct xipsec_addr *net,
-								const struct xipsec_addr *mask)
+static inline __attribute__((always_inline)) __u64 xipsec_addr_word(const struct xipsec_addr *addr,
+								    int i)
 {
-	__u32 diff = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return __builtin_bswap32(addr->word[i]);
+#else
+	return addr->word[i];
+#endif
+}
 
-	for (int i = 0; i < 4; i++)
-		diff |= (addr->word[i] ^ net->word[i]) & mask->word[i];
-	return diff == 0;
+/* lo <= addr <= hi, as numbers, of the first `words` words: one subtraction a word, and what it
+ * borrows from the word before. */
+static inline __attribute__((always_inline)) int xipsec_addr_in(const struct xipsec_addr *addr,
+								const struct xipsec_addr *lo,
+								const struct xipsec_addr *hi,
+								int words)
+{
+	__u64 below = 0, above = 0;
+
+	for (int i = words - 1; i >= 0; i--) {
+		__u64 word = xipsec_addr_word(addr, i);
+
+		below = (word - xipsec_addr_word(lo, i) - below) >> 63;
+		above = (xipsec_addr_word(hi, i) - word - above) >> 63;
+	}
+	return !(below | above);
+}
+
+/* The addresses of a flow whose family is the selector's, or whose selector has none. */
+static inline __attribute__((always_inline)) int xipsec_selector_nets(
+	const struct xipsec_selector *sel, const struct xipsec_flow *flow)
+{
+	if (flow->family == XIPSEC_FAMILY_IP4) /* in the first word, whatever the selector's family
+						*/
+		return xipsec_addr_in(&flow->local, &sel->local_lo, &sel->local_hi, 1) &&
+		       xipsec_addr_in(&flow->remote, &sel->remote_lo, &sel->remote_hi, 1);
+	return xipsec_addr_in(&flow->local, &sel->local_lo, &sel->local_hi, 4) &&
+	       xipsec_addr_in(&flow->remote, &sel->remote_lo, &sel->remote_hi, 4);
 }
 
 static inline __attribute__((always_inline)) int xipsec_selector_any_port(
@@ -97,8 +131,8 @@ static inline __attribute__((always_inline)) enum xipsec_match xipsec_selector_m
 
 	if (sel->family && sel->family != flow->family)
 		return XIPSEC_MATCH_NO;
-	if (!xipsec_addr_in(&flow->local, &sel->local, &sel->local_mask) ||
-	    !xipsec_addr_in(&flow->remote, &sel->remote, &sel->remote_mask))
+	if ((sel->opaque & ~flow->opaque) || (sel->dscp && !(sel->dscp >> (flow->dscp & 63) & 1)) ||
+	    !xipsec_selector_nets(sel, flow))
 		return XIPSEC_MATCH_NO;
 	if (!sel->any_proto) {
 		if (flow->opaque & XIPSEC_OPAQUE_PROTO)

@@ -45,6 +45,8 @@ __u8 *frame_get(unsigned int n, __u32 size)
 static struct xipsec_selector any_selector(void)
 {
 	return (struct xipsec_selector){
+		.local_hi = {{.word = {~0U, ~0U, ~0U, ~0U}}},
+		.remote_hi = {{.word = {~0U, ~0U, ~0U, ~0U}}},
 		.local_port_hi = XIPSEC_PORT_MAX,
 		.remote_port_hi = XIPSEC_PORT_MAX,
 		.icmp_hi = XIPSEC_PORT_MAX,
@@ -57,8 +59,7 @@ static struct xipsec_selector from_prefix(int family, __u8 first, __u8 proto)
 	struct xipsec_selector sel = any_selector();
 
 	sel.family = (__u8)family;
-	sel.remote.byte[0] = first;
-	sel.remote_mask.byte[0] = 0xff;
+	sel.remote_lo.byte[0] = sel.remote_hi.byte[0] = first;
 	sel.any_proto = 0;
 	sel.l4_proto = proto;
 	return sel;

@@ -158,6 +158,8 @@ static const char *request_read(char *line, struct request *request)
 	request->sa.window = WINDOW;
 	request->sa.n_selectors = 1;
 	request->sa.selector[0] = (struct xipsec_selector){
+		.local_hi = {{.word = {~0U, ~0U, ~0U, ~0U}}},
+		.remote_hi = {{.word = {~0U, ~0U, ~0U, ~0U}}},
 		.local_port_hi = XIPSEC_PORT_MAX,
 		.remote_port_hi = XIPSEC_PORT_MAX,
 		.icmp_hi = XIPSEC_PORT_MAX,

@@ -72,7 +72,7 @@ static void put_eth(struct packet *packet, const struct packet_spec *spec)
 static void put_ip4(struct packet *packet, const struct packet_spec *spec)
 {
 	put8(packet, 0x45 + spec->options / 4);
-	put8(packet, 0);
+	put8(packet, spec->tos);
 	put16(packet, 0); /* total length: later */
 	put16(packet, 0x1234);
 	put16(packet, (spec->more ? 0x2000 : 0) | spec->frag_off);
@@ -102,7 +102,7 @@ static void put_ip6(struct packet *packet, const struct packet_spec *spec)
 {
 	const char *ext = spec->ext ? spec->ext : "";
 
-	put32(packet, 0x60000000);
+	put32(packet, 0x60000000 | (__u32)spec->tos << 20);
 	put16(packet, 0); /* payload length: later */
 	put8(packet, *ext ? ext_number(*ext) : spec->proto);
 	put8(packet, spec->ttl ? spec->ttl : 64);
@@ -147,6 +147,12 @@ static void put_l4(struct packet *packet, const struct packet_spec *spec)
 		put(packet, NULL, 4);
 		put32(packet, spec->spi);
 		put(packet, NULL, 4);
+		break;
+	case IPPROTO_MH:
+		put8(packet, IPPROTO_NONE);
+		put8(packet, 0);
+		put8(packet, spec->icmp_type);
+		put(packet, NULL, 5);
 		break;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:

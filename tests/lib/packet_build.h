@@ -32,6 +32,7 @@ struct packet_spec {
 	const char *src;
 	const char *dst;
 	__u8 ttl;             /* 0: 64 */
+	__u8 tos;             /* or traffic class */
 	unsigned int options; /* bytes of IPv4 options, no-ops */
 	const char *ext; /* IPv6 extension headers in order: H op-by-hop, R outing, D estination, F
 			    ragment, and L: destination options of 264 bytes */
@@ -41,7 +42,7 @@ struct packet_spec {
 	/* transport; a later fragment has payload alone */
 	__u16 sport;
 	__u16 dport;
-	__u8 icmp_type;
+	__u8 icmp_type; /* or that of a Mobility Header */
 	__u8 icmp_code;
 	__u32 spi; /* ESP and AH; with UDP: the first 8 bytes of the payload are an ESP header */
 	const void *payload; /* NULL: zeros */

@@ -17,6 +17,7 @@ enum spd_shape {
 	SHAPE_NESTED, /* prefixes inside one another, priorities crossed */
 	SHAPE_PORTS,  /* the same addresses, ranges of ports of every form */
 	SHAPE_BITS,   /* rules that differ in one bit */
+	SHAPE_RANGES, /* ranges of addresses, DSCPs, hidden ports, Mobility Headers */
 	SHAPE_COUNT,
 };
 
@@ -31,7 +32,7 @@ void spd_generate(enum spd_shape shape, __u64 *seed, struct xipsec_spd_rule *rul
 void flow_generate(const struct xipsec_spd_rule *rule, __u32 n, __u64 *seed,
 		   struct xipsec_flow *flow);
 
-/* A packet that a rule matches and that hides nothing. */
+/* A packet that a rule matches and that hides nothing, unless the rule asks for it. */
 void flow_inside(const struct xipsec_spd_rule *rule, __u64 *seed, struct xipsec_flow *flow);
 
 #endif

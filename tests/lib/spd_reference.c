@@ -2,15 +2,22 @@
 #include "tests/lib/spd_reference.h"
 
 #include <stdbool.h>
+#include <string.h>
 #include <netinet/in.h>
 
-static bool in_prefix(const struct xipsec_addr *addr, const struct xipsec_addr *net,
-		      const struct xipsec_addr *mask)
+/* Network byte order: as numbers, addresses compare as their bytes do. */
+static bool between(const struct xipsec_addr *addr, const struct xipsec_addr *lo,
+		    const struct xipsec_addr *hi)
 {
-	for (int i = 0; i < 16; i++)
-		if ((addr->byte[i] & mask->byte[i]) != (net->byte[i] & mask->byte[i]))
-			return false;
-	return true;
+	return memcmp(lo->byte, addr->byte, 16) <= 0 && memcmp(addr->byte, hi->byte, 16) <= 0;
+}
+
+static bool has_dscp(const struct xipsec_selector *sel, __u8 dscp)
+{
+	for (unsigned int i = 0; i < 64; i++)
+		if (i == dscp && (sel->dscp & 1ULL << i))
+			return true;
+	return sel->dscp == 0;
 }
 
 static bool in_range(__u16 value, __u16 lo, __u16 hi)
@@ -36,8 +43,14 @@ static enum fit fit(const struct xipsec_spd_rule *rule, const struct xipsec_flow
 		return FITS_NOT;
 	if (sel->family != XIPSEC_FAMILY_ANY && sel->family != flow->family)
 		return FITS_NOT;
-	if (!in_prefix(&flow->remote, &sel->remote, &sel->remote_mask) ||
-	    !in_prefix(&flow->local, &sel->local, &sel->local_mask))
+	if (!between(&flow->remote, &sel->remote_lo, &sel->remote_hi) ||
+	    !between(&flow->local, &sel->local_lo, &sel->local_hi))
+		return FITS_NOT;
+	if (!has_dscp(sel, flow->dscp))
+		return FITS_NOT;
+	if ((sel->opaque & XIPSEC_OPAQUE_PROTO) && !proto_hidden)
+		return FITS_NOT;
+	if ((sel->opaque & XIPSEC_OPAQUE_PORTS) && !ports_hidden)
 		return FITS_NOT;
 	if (!sel->any_proto && !proto_hidden && sel->l4_proto != flow->l4_proto)
 		return FITS_NOT;

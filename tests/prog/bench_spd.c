@@ -6,6 +6,8 @@
  */
 #include <arpa/inet.h>
 #include <time.h>
+#include "lib/addr.h"
+#include "lib/config_policy.h"
 #include "loader/spd_edit.h"
 #include "tests/lib/spd_generate.h"
 #include "tests/prog/classify.h"
@@ -207,7 +209,8 @@ static void add_rows(void)
 		double start;
 
 		add.rule = rule[0];
-		add.rule.sel.remote.word[0] = htonl(0x0b000000 + (i << 8));
+		add.rule.sel.remote_lo.word[0] = htonl(0x0b000000 + (i << 8));
+		add.rule.sel.remote_hi.word[0] = htonl(0x0b0000ff + (i << 8));
 		add.before = (__u32)(random_next(&seed) % MANY);
 		start = now();
 		if (spd_edit(editor, &add, 1, NULL, 0, &generation))
@@ -219,9 +222,9 @@ static void add_rows(void)
 		double start;
 
 		spd_generate(SHAPE_PORTS, &seed, &add.rule, 1);
-		add.rule.sel.family = XIPSEC_FAMILY_IP6;
-		memset(&add.rule.sel.local_mask, 0, sizeof(add.rule.sel.local_mask));
-		memset(add.rule.sel.local_mask.byte, 0xff, 2 * (i + 1));
+		selector_family(&add.rule.sel, XIPSEC_FAMILY_IP6);
+		add.rule.sel.local_hi =
+			addr_last(&add.rule.sel.local_lo, XIPSEC_FAMILY_IP6, 16 * (i + 1));
 		add.before = SPD_AT_END;
 		start = now();
 		if (spd_edit(editor, &add, 1, NULL, 0, &generation))

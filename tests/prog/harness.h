@@ -36,6 +36,7 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "lib/config_policy.h"
 #include "lib/reason.h"
 #include "loader/spd.h"
 #include "tests/lib/packet_build.h"
@@ -93,28 +94,17 @@ struct rule_spec {
 	__u16 local_port; /* 0: any */
 	__u16 remote_port;
 	__u16 remote_port_hi; /* 0: as remote_port */
-	int icmp_type;        /* -1 with any; only read with ICMP protocols */
+	int icmp_type;        /* -1 with any; or that of a Mobility Header */
+	__u64 dscp;           /* bit n: DSCP n; 0: any */
+	__u8 opaque;          /* XIPSEC_OPAQUE_* */
 };
 
-static inline void rule_prefix(struct xipsec_selector *sel, struct xipsec_addr *addr,
-			       struct xipsec_addr *mask, const char *text)
+/* ADDRESS/LENGTH or FIRST-LAST. */
+static inline void rule_net(struct xipsec_selector *sel, struct xipsec_addr *lo,
+			    struct xipsec_addr *hi, const char *text)
 {
-	char copy[64];
-	char *slash;
-	int bits;
-
-	if (!text)
-		return;
-	snprintf(copy, sizeof(copy), "%s", text);
-	slash = strchr(copy, '/');
-	assert_non_null(slash);
-	*slash = 0;
-	bits = atoi(slash + 1);
-	sel->family = strchr(copy, ':') ? XIPSEC_FAMILY_IP6 : XIPSEC_FAMILY_IP4;
-	assert_int_equal(
-		inet_pton(sel->family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET, copy, addr), 1);
-	for (int i = 0; i < bits; i++)
-		mask->byte[i / 8] |= 0x80 >> i % 8;
+	if (text)
+		assert_true(text_addr_range(text, lo, hi, &sel->family));
 }
 
 static inline struct xipsec_spd_rule rule_make(const struct rule_spec *spec)
@@ -125,11 +115,13 @@ static inline struct xipsec_spd_rule rule_make(const struct rule_spec *spec)
 				       .child = spec->child};
 	struct xipsec_selector *sel = &rule.sel;
 
-	rule_prefix(sel, &sel->local, &sel->local_mask, spec->local);
-	rule_prefix(sel, &sel->remote, &sel->remote_mask, spec->remote);
+	*sel = selector_any;
+	rule_net(sel, &sel->local_lo, &sel->local_hi, spec->local);
+	rule_net(sel, &sel->remote_lo, &sel->remote_hi, spec->remote);
+	sel->dscp = spec->dscp;
+	sel->opaque = spec->opaque;
 	sel->any_proto = spec->proto == 0;
 	sel->l4_proto = spec->proto;
-	sel->local_port_hi = sel->remote_port_hi = sel->icmp_hi = XIPSEC_PORT_MAX;
 	if (spec->local_port)
 		sel->local_port_lo = sel->local_port_hi = spec->local_port;
 	if (spec->remote_port) {

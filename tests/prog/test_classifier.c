@@ -28,13 +28,15 @@ struct row {
 
 /* A long list takes the reference long: those get fewer packets. */
 static const struct row rows[] = {
-	{SHAPE_ACL, 10, 120},    {SHAPE_FW, 10, 120},      {SHAPE_CHAIN, 10, 100},
-	{SHAPE_MESH, 10, 60},    {SHAPE_NESTED, 10, 100},  {SHAPE_NESTED, 300, 120},
-	{SHAPE_PORTS, 100, 80},  {SHAPE_PORTS, 2000, 20},  {SHAPE_BITS, 150, 80},
-	{SHAPE_ACL, 1000, 50},   {SHAPE_FW, 1000, 50},     {SHAPE_CHAIN, 1000, 50},
-	{SHAPE_MESH, 1000, 30},  {SHAPE_ACL, 10000, 4},    {SHAPE_FW, 10000, 4},
-	{SHAPE_CHAIN, 10000, 4}, {SHAPE_NESTED, 3000, 4},  {SHAPE_ACL, 100000, 1},
-	{SHAPE_FW, 100000, 1},   {SHAPE_CHAIN, 100000, 1}, {SHAPE_MESH, 100000, 1},
+	{SHAPE_ACL, 10, 80},       {SHAPE_FW, 10, 80},       {SHAPE_CHAIN, 10, 60},
+	{SHAPE_MESH, 10, 60},      {SHAPE_NESTED, 10, 100},  {SHAPE_NESTED, 300, 113},
+	{SHAPE_PORTS, 100, 80},    {SHAPE_PORTS, 2000, 20},  {SHAPE_BITS, 150, 80},
+	{SHAPE_ACL, 1000, 50},     {SHAPE_FW, 1000, 50},     {SHAPE_CHAIN, 1000, 50},
+	{SHAPE_MESH, 1000, 30},    {SHAPE_ACL, 10000, 4},    {SHAPE_FW, 10000, 4},
+	{SHAPE_RANGES, 10, 60},    {SHAPE_RANGES, 200, 60},  {SHAPE_RANGES, 3000, 6},
+	{SHAPE_CHAIN, 10000, 4},   {SHAPE_NESTED, 3000, 4},  {SHAPE_ACL, 100000, 1},
+	{SHAPE_FW, 100000, 1},     {SHAPE_CHAIN, 100000, 1}, {SHAPE_MESH, 100000, 1},
+	{SHAPE_RANGES, 100000, 1},
 };
 
 static __u64 number_of(const char *name, __u64 otherwise)
@@ -63,11 +65,11 @@ static int teardown(void **state)
 static void flow_print(const struct xipsec_flow *flow)
 {
 	print_message("  dir %u family %u local %08x %08x remote %08x %08x proto %u ports %u %u "
-		      "icmp %04x opaque %u\n",
+		      "icmp %04x opaque %u dscp %u\n",
 		      flow->dir, flow->family, ntohl(flow->local.word[0]),
 		      ntohl(flow->local.word[3]), ntohl(flow->remote.word[0]),
 		      ntohl(flow->remote.word[3]), flow->l4_proto, flow->local_port,
-		      flow->remote_port, flow->icmp, flow->opaque);
+		      flow->remote_port, flow->icmp, flow->opaque, flow->dscp);
 }
 
 /* Rules keep their order of numbers in a fresh SPD, so the number is the place in the list. */

@@ -32,8 +32,9 @@ static void rule_net(struct xipsec_spd_rule *to, __u32 remote, __u8 action)
 					   .local_port_hi = 65535,
 					   .remote_port_hi = 65535,
 					   .icmp_hi = 65535};
-	to->sel.remote.word[0] = htonl(remote);
-	to->sel.remote_mask.word[0] = htonl(0xffff0000);
+	to->sel.local_hi.word[0] = htonl(0xffffffff);
+	to->sel.remote_lo.word[0] = htonl(remote);
+	to->sel.remote_hi.word[0] = htonl(remote | 0xffff);
 }
 
 /* 10.0/16 and 10.1/16 pass, 10.2/16 is dropped, 10.3/16 passes. */
@@ -128,8 +129,7 @@ static void test_changes_of_others(void **state)
 	assert_int_equal(found.tables, 0);
 	assert_int_equal(found.generation, generation);
 	rule_net(&mine.rule, 0x0a000000, XIPSEC_ACTION_DISCARD);
-	mine.rule.sel.remote_mask.word[0] = htonl(0xffffffff);
-	mine.rule.sel.remote.word[0] = htonl(A);
+	mine.rule.sel.remote_lo.word[0] = mine.rule.sel.remote_hi.word[0] = htonl(A);
 	assert_int_equal(spd_edit(editor, &mine, 1, NULL, 0, &generation), 0);
 	found = ask(A);
 	assert_true(found.tables > 0);

@@ -136,6 +136,31 @@ static void later_follow_the_first(void **state)
 	}
 }
 
+/* A rule for fragments comes in its order: before what the first was told where it is certain. */
+static void opaque_rules_go_first(void **state)
+{
+	static const struct rule_spec first[] = {
+		{.action = XIPSEC_ACTION_DISCARD, .remote = "10.3.0.0/16", .opaque = 1},
+		{.action = XIPSEC_ACTION_BYPASS, .remote = "10.3.0.0/16"},
+	};
+	static const struct rule_spec behind[] = {
+		{.action = XIPSEC_ACTION_BYPASS,
+		 .remote = "10.3.0.0/16",
+		 .proto = IPPROTO_UDP,
+		 .remote_port = 53},
+		{.action = XIPSEC_ACTION_DISCARD, .remote = "10.3.0.0/16", .opaque = 1},
+	};
+
+	spd_set(first, 2, ++generation);
+	assert_int_equal(send_one(PROG_RED, RED4(FIRST(53)), 500), R(BYPASS_OUT));
+	assert_int_equal(send_one(PROG_RED, RED4(LATER), 500), R(DISCARD));
+	/* it could be the earlier rule's: the first fragment says so */
+	spd_set(behind, 2, ++generation);
+	assert_int_equal(send_one(PROG_RED, RED4(LATER), 501), R(FRAG_OPAQUE));
+	assert_int_equal(send_one(PROG_RED, RED4(FIRST(53)), 501), R(BYPASS_OUT));
+	assert_int_equal(send_one(PROG_RED, RED4(LATER), 501), R(BYPASS_OUT));
+}
+
 /* The verdict that a worker gets names the child's SA, as the first one's did. */
 static void later_carry_the_child(void **state)
 {
@@ -270,6 +295,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(later_follow_the_first),
+		TEST(opaque_rules_go_first),
 		TEST(later_carry_the_child),
 		TEST(nobody_else_follows),
 		TEST(the_guard_follows_too),

@@ -63,7 +63,8 @@ struct order_row {
 
 #define UDP_TO(port) \
 	.src = "10.1.0.5", .dst = "10.2.3.4", .proto = IPPROTO_UDP, .sport = 1000, .dport = (port)
-#define PING_OF(t) .src = "10.1.0.5", .dst = "10.2.3.4", .proto = IPPROTO_ICMP, .icmp_type = (t)
+#define MOBILE_OF(t) .src = "fd01::5", .dst = "fd02::4", .proto = IPPROTO_MH, .icmp_type = (t)
+#define PING_OF(t)   .src = "10.1.0.5", .dst = "10.2.3.4", .proto = IPPROTO_ICMP, .icmp_type = (t)
 
 /* clang-format off */
 static const struct order_row order_rows[] = {
@@ -86,6 +87,20 @@ static const struct order_row order_rows[] = {
 	{"protocol", {{BYPASS, .proto = IPPROTO_TCP}}, 1, {UDP_TO(53)}, R(NO_POLICY), -1},
 	{"ICMP type", {{BYPASS, .proto = IPPROTO_ICMP, .icmp_type = 8}}, 1, {PING_OF(8)}, R(BYPASS_OUT), 0},
 	{"another ICMP type", {{BYPASS, .proto = IPPROTO_ICMP, .icmp_type = 8}}, 1, {PING_OF(13)}, R(NO_POLICY), -1},
+	{"first of a range of addresses", {{BYPASS, .remote = "10.2.3.4-10.2.3.9"}}, 1, {UDP_TO(53)}, R(BYPASS_OUT), 0},
+	{"last of a range of addresses", {{BYPASS, .remote = "10.1.255.250-10.2.3.4"}}, 1, {UDP_TO(53)}, R(BYPASS_OUT), 0},
+	{"below a range of addresses", {{BYPASS, .remote = "10.2.3.5-10.2.3.9"}}, 1, {UDP_TO(53)}, R(NO_POLICY), -1},
+	{"above a range of addresses", {{BYPASS, .remote = "10.1.255.250-10.2.3.3"}}, 1, {UDP_TO(53)}, R(NO_POLICY), -1},
+	{"ranges on both sides", {{BYPASS, .local = "10.0.255.255-10.1.0.5", .remote = "9.255.255.255-10.2.3.4"}}, 1, {UDP_TO(53)}, R(BYPASS_OUT), 0},
+	{"a range of IPv6", {{BYPASS, .remote = "fd02::3-fd02::1:0"}}, 1, {.src = "fd01::5", .dst = "fd02::4", .proto = IPPROTO_TCP, .dport = 80}, R(BYPASS_OUT), 0},
+	{"above a range of IPv6", {{BYPASS, .remote = "fd01:ffff::-fd02::3"}}, 1, {.src = "fd01::5", .dst = "fd02::4", .proto = IPPROTO_TCP, .dport = 80}, R(NO_POLICY), -1},
+	{"DSCP", {{BYPASS, .dscp = 1ULL << 46 | 1}}, 1, {UDP_TO(53), .tos = 46 << 2 | 1}, R(BYPASS_OUT), 0},
+	{"another DSCP", {{BYPASS, .dscp = 1ULL << 46}}, 1, {UDP_TO(53), .tos = 45 << 2 | 3}, R(NO_POLICY), -1},
+	{"DSCP of IPv6", {{BYPASS, .dscp = 1ULL << 63}}, 1, {.src = "fd01::5", .dst = "fd02::4", .proto = IPPROTO_TCP, .dport = 80, .tos = 63 << 2}, R(BYPASS_OUT), 0},
+	{"no DSCP of IPv6", {{BYPASS, .dscp = 1ULL << 63}}, 1, {.src = "fd01::5", .dst = "fd02::4", .proto = IPPROTO_TCP, .dport = 80}, R(NO_POLICY), -1},
+	{"Mobility Header type", {{BYPASS, .proto = IPPROTO_MH, .icmp_type = 5}}, 1, {MOBILE_OF(5)}, R(BYPASS_OUT), 0},
+	{"another Mobility Header type", {{BYPASS, .proto = IPPROTO_MH, .icmp_type = 5}}, 1, {MOBILE_OF(6)}, R(NO_POLICY), -1},
+	{"opaque ports and a packet that shows them", {{BYPASS, .proto = IPPROTO_UDP, .opaque = XIPSEC_OPAQUE_PORTS}, {DISCARD}}, 2, {UDP_TO(53)}, R(DISCARD), 1},
 	{"an action that does not exist", {{9}}, 1, {UDP_TO(53)}, R(DISCARD), 0},
 };
 /* clang-format on */
@@ -242,6 +257,13 @@ static const struct frag_row frag_rows[] = {
 	{"certain first, what follows does not count", {{PROTECT, .child = 2}, {BYPASS, DNS}}, 2, false, R(STEER_OUT), 102},
 	{"a maybe of another protocol is none", {{BYPASS, .proto = IPPROTO_TCP, .remote_port = 53}, {PROTECT, .child = 1}}, 2, false, R(STEER_OUT), 101},
 	{"a maybe of another prefix is none", {{BYPASS, .remote = "fd03::/16", DNS}, {PROTECT, .child = 1}}, 2, false, R(STEER_OUT), 101},
+	{"opaque is certain", {{BYPASS, ANY_UDP, .opaque = XIPSEC_OPAQUE_PORTS}, {PROTECT, .child = 1}}, 2, false, R(BYPASS_OUT)},
+	{"opaque behind a maybe that says else", {{PROTECT, .child = 2, DNS}, {BYPASS, ANY_UDP, .opaque = XIPSEC_OPAQUE_PORTS}}, 2, false, R(FRAG_OPAQUE)},
+	{"opaque of another protocol", {{BYPASS, .proto = IPPROTO_TCP, .opaque = XIPSEC_OPAQUE_PORTS}, {PROTECT, .child = 1}}, 2, false, R(STEER_OUT), 101},
+	{"opaque protocol where it is shown", {{BYPASS, .opaque = XIPSEC_OPAQUE_PORTS | XIPSEC_OPAQUE_PROTO}, {PROTECT, .child = 1}}, 2, false, R(STEER_OUT), 101},
+	{"opaque protocol where it is hidden", {{BYPASS, .opaque = XIPSEC_OPAQUE_PORTS | XIPSEC_OPAQUE_PROTO}, {PROTECT, .child = 1}}, 2, true, R(BYPASS_OUT)},
+	{"opaque protocol does not stand in for opaque ports", {{BYPASS, .opaque = XIPSEC_OPAQUE_PORTS | XIPSEC_OPAQUE_PROTO}, {BYPASS, .opaque = XIPSEC_OPAQUE_PORTS}, {PROTECT, .child = 1}}, 3, false, R(BYPASS_OUT)},
+	{"opaque ports where the protocol is hidden, too", {{BYPASS, .opaque = XIPSEC_OPAQUE_PORTS}, {PROTECT, .child = 1}}, 2, true, R(BYPASS_OUT)},
 	{"hidden protocol, certain without one", {{PROTECT, .child = 1}}, 1, true, R(STEER_OUT), 101},
 	{"hidden protocol, maybe any UDP, then wide", {{BYPASS, ANY_UDP}, {PROTECT, .child = 1}}, 2, true, R(FRAG_OPAQUE)},
 	{"hidden protocol, maybe any UDP alone", {{BYPASS, ANY_UDP}}, 1, true, R(FRAG_OPAQUE)},

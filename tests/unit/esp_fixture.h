@@ -148,6 +148,8 @@ static inline __u32 udp_with_ext(__u8 *ip, int family, __u32 payload, const __u8
 static inline struct xipsec_selector any_selector(void)
 {
 	return (struct xipsec_selector){
+		.local_hi = {{.word = {~0U, ~0U, ~0U, ~0U}}},
+		.remote_hi = {{.word = {~0U, ~0U, ~0U, ~0U}}},
 		.local_port_hi = XIPSEC_PORT_MAX,
 		.remote_port_hi = XIPSEC_PORT_MAX,
 		.icmp_hi = XIPSEC_PORT_MAX,

@@ -765,9 +765,9 @@ static void same_half(struct sim *sim, const struct xipsec_sa *out, const struct
 	if (out->n_selectors != in->n_selectors)
 		sim_fail(sim, "%s and %s have other selectors", out->name, in->name);
 	for (unsigned int k = 0; k < out->n_selectors; k++)
-		if (memcmp(&out->selector[k].local, &in->selector[k].remote,
+		if (memcmp(&out->selector[k].local_lo, &in->selector[k].remote_lo,
 			   2 * sizeof(struct xipsec_addr)) ||
-		    memcmp(&out->selector[k].remote, &in->selector[k].local,
+		    memcmp(&out->selector[k].remote_lo, &in->selector[k].local_lo,
 			   2 * sizeof(struct xipsec_addr)))
 			sim_fail(sim, "%s and %s have other selectors", out->name, in->name);
 }

@@ -242,6 +242,8 @@ static inline struct ctl_in sa_message(__u32 index, __u8 dir)
 				       }}};
 	struct xipsec_selector *sel = &in.msg.sa.sa.selector[0];
 
+	memset(&sel->local_hi, 0xff, sizeof(sel->local_hi));
+	memset(&sel->remote_hi, 0xff, sizeof(sel->remote_hi));
 	sel->local_port_hi = sel->remote_port_hi = sel->icmp_hi = XIPSEC_PORT_MAX;
 	sel->any_proto = 1;
 	return in;

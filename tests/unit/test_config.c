@@ -61,10 +61,10 @@ static void test_policies(void **state)
 	assert_int_equal(rule->dirs, XIPSEC_DIR_IN);
 	assert_int_equal(rule->line, 21);
 	assert_int_equal(rule->sel.family, XIPSEC_FAMILY_IP4);
-	assert_ip4(&rule->sel.local, "192.0.2.1");
-	assert_ip4(&rule->sel.local_mask, "255.255.255.255");
-	assert_ip4(&rule->sel.remote, "198.51.100.0");
-	assert_ip4(&rule->sel.remote_mask, "255.255.255.0");
+	assert_ip4(&rule->sel.local_lo, "192.0.2.1");
+	assert_ip4(&rule->sel.local_hi, "192.0.2.1");
+	assert_ip4(&rule->sel.remote_lo, "198.51.100.0");
+	assert_ip4(&rule->sel.remote_hi, "198.51.100.255");
 	assert_int_equal(rule->sel.any_proto, 0);
 	assert_int_equal(rule->sel.l4_proto, 6);
 	assert_int_equal(rule->sel.local_port_lo, 22);
@@ -82,12 +82,61 @@ static void test_policies(void **state)
 	assert_int_equal(config->policies[2].n_rules, 2);
 	assert_int_equal(config->policies[2].rules[0].sel.family, XIPSEC_FAMILY_IP4);
 	assert_int_equal(config->policies[2].rules[1].sel.family, XIPSEC_FAMILY_IP6);
-	assert_int_equal(config->policies[2].rules[1].sel.local_mask.byte[5], 0xff);
-	assert_int_equal(config->policies[2].rules[1].sel.local_mask.byte[6], 0);
+	assert_int_equal(config->policies[2].rules[1].sel.local_hi.byte[5], 1);
+	assert_int_equal(config->policies[2].rules[1].sel.local_hi.byte[6], 0xff);
 	rule = &config->policies[3].rules[0];
 	assert_int_equal(rule->sel.family, XIPSEC_FAMILY_ANY);
 	assert_int_equal(rule->sel.any_proto, 1);
 	assert_int_equal(rule->action, XIPSEC_ACTION_DISCARD);
+}
+
+/* Lists multiply; a range is one rule. */
+static void test_selectors(void **state)
+{
+	static const char text[] =
+		"policies {\n"
+		"a { action = bypass\n local = 10.0.0.5-10.1.0.3, 10.9.0.0/16\n proto = udp\n"
+		"    local_port = 53, 67-68\n remote_port = 1024-65535\n dscp = ef, af41, 0x3f }\n"
+		"b { action = bypass\n proto = mobility-header\n mh_type = 5-6, 9 }\n"
+		"c { action = bypass\n proto = tcp\n remote_port = opaque }\n"
+		"d { action = bypass\n proto = opaque\n remote = fd00::1-fd00::1:5 }\n"
+		"e { action = bypass\n proto = icmp\n icmp_type = 0, 8-10 }\n"
+		"}\n";
+	_cleanup_config_ struct config *config = NULL;
+	const struct xipsec_selector *sel;
+
+	load_good(text, &config);
+	assert_int_equal(config->n_policies, 5);
+	assert_int_equal(config->policies[0].n_rules, 4);
+	sel = &config->policies[0].rules[2].sel;
+	assert_int_equal(sel->family, XIPSEC_FAMILY_IP4);
+	assert_ip4(&sel->local_lo, "10.0.0.5");
+	assert_ip4(&sel->local_hi, "10.1.0.3");
+	assert_ip4(&sel->remote_lo, "0.0.0.0");
+	assert_ip4(&sel->remote_hi, "255.255.255.255");
+	assert_int_equal(sel->local_port_lo, 67);
+	assert_int_equal(sel->local_port_hi, 68);
+	assert_int_equal(sel->remote_port_lo, 1024);
+	assert_true(sel->dscp == (1ULL << 46 | 1ULL << 34 | 1ULL << 63));
+	assert_int_equal(config->policies[1].n_rules, 2);
+	sel = &config->policies[1].rules[0].sel;
+	assert_int_equal(sel->family, XIPSEC_FAMILY_IP6);
+	assert_int_equal(sel->l4_proto, IPPROTO_MH);
+	assert_int_equal(sel->icmp_lo, 5 << 8);
+	assert_int_equal(sel->icmp_hi, 6 << 8 | 255);
+	assert_int_equal(config->policies[1].rules[1].sel.icmp_lo, 9 << 8);
+	sel = &config->policies[2].rules[0].sel;
+	assert_int_equal(sel->opaque, XIPSEC_OPAQUE_PORTS);
+	assert_int_equal(sel->any_proto, 0);
+	assert_true(xipsec_selector_any_port(sel));
+	sel = &config->policies[3].rules[0].sel;
+	assert_int_equal(sel->opaque, XIPSEC_OPAQUE_PORTS | XIPSEC_OPAQUE_PROTO);
+	assert_int_equal(sel->any_proto, 1);
+	assert_int_equal(sel->remote_hi.byte[13], 1);
+	assert_int_equal(sel->remote_hi.byte[15], 5);
+	assert_int_equal(config->policies[4].n_rules, 2);
+	assert_int_equal(config->policies[4].rules[1].sel.icmp_lo, 8 << 8);
+	assert_int_equal(config->policies[4].rules[1].sel.icmp_hi, 10 << 8 | 255);
 }
 
 static void test_syntax(void **state)
@@ -462,23 +511,15 @@ static void test_deep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_datapath),
-		cmocka_unit_test(test_policies),
-		cmocka_unit_test(test_syntax),
-		cmocka_unit_test(test_includes),
-		cmocka_unit_test(test_changes),
-		cmocka_unit_test(test_all_errors_at_once),
-		cmocka_unit_test(test_include_loop),
-		cmocka_unit_test(test_too_many_rules),
-		cmocka_unit_test(test_exposed_keys),
-		cmocka_unit_test(test_key_file_content),
-		cmocka_unit_test(test_unreadable),
-		cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_garbage),
-		cmocka_unit_test(test_deep),
-		cmocka_unit_test(test_keys_wiped),
+		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_datapath),
+		cmocka_unit_test(test_policies),     cmocka_unit_test(test_selectors),
+		cmocka_unit_test(test_syntax),       cmocka_unit_test(test_includes),
+		cmocka_unit_test(test_changes),      cmocka_unit_test(test_all_errors_at_once),
+		cmocka_unit_test(test_include_loop), cmocka_unit_test(test_too_many_rules),
+		cmocka_unit_test(test_exposed_keys), cmocka_unit_test(test_key_file_content),
+		cmocka_unit_test(test_unreadable),   cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_nearest),      cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_deep),         cmocka_unit_test(test_keys_wiped),
 		cmocka_unit_test(test_examples),
 	};
 

@@ -157,10 +157,10 @@ static void test_transport(void **state)
 
 		assert_int_equal(sa.mode, XIPSEC_MODE_TRANSPORT);
 		assert_int_equal(sa.n_selectors, 1);
-		assert_ip4(&sa.selector[0].local, "192.0.2.1");
-		assert_ip4(&sa.selector[0].local_mask, "255.255.255.255");
-		assert_ip4(&sa.selector[0].remote, "192.0.2.2");
-		assert_ip4(&sa.selector[0].remote_mask, "255.255.255.255");
+		assert_ip4(&sa.selector[0].local_lo, "192.0.2.1");
+		assert_ip4(&sa.selector[0].local_hi, "192.0.2.1");
+		assert_ip4(&sa.selector[0].remote_lo, "192.0.2.2");
+		assert_ip4(&sa.selector[0].remote_hi, "192.0.2.2");
 		assert_int_equal(sa.refuse[0], 0);
 	}
 }
@@ -178,7 +178,7 @@ static void test_if_id(void **state)
 	sa = sa_of("if_id = 0x7\nchild = ipsec7\nlocal_ts = 10.1.0.0/16, 2001:db8:1::/48\n"
 		   "direction = in\n" BACK GCM);
 	assert_int_equal(sa.n_selectors, 2);
-	assert_ip4(&sa.selector[0].local, "10.1.0.0");
+	assert_ip4(&sa.selector[0].local_lo, "10.1.0.0");
 	assert_int_equal(sa.selector[1].family, XIPSEC_FAMILY_IP6);
 }
 
@@ -461,7 +461,7 @@ static void test_client(void **state)
 	strcpy(sa.child, "host");
 	assert_null(sa_selectors_narrow(config, &sa));
 	assert_int_equal(sa.n_selectors, 1);
-	assert_ip4(&sa.selector[0].remote, "192.0.2.2");
+	assert_ip4(&sa.selector[0].remote_lo, "192.0.2.2");
 }
 
 int main(void)

@@ -90,8 +90,8 @@ static void test_sa_selectors(void **state)
 	assert_int_equal(in->n_selectors, 2);
 	assert_int_equal(in->refuse[0], 1); /* ping */
 	assert_int_equal(in->refuse[1], 0);
-	assert_ip4(&in->selector[1].local, "10.1.2.0");
-	assert_ip4(&in->selector[1].remote_mask, "255.255.0.0");
+	assert_ip4(&in->selector[1].local_lo, "10.1.2.0");
+	assert_ip4(&in->selector[1].remote_hi, "10.2.255.255");
 	assert_int_equal(in->selector[1].any_proto, 1);
 	assert_int_equal(in->selector[1].remote_port_hi, 65535);
 }
@@ -119,6 +119,12 @@ static void test_sa_order(void **state)
 		{"x { action = discard\n direction = out }\n", "", "net.0 net.1"},
 		{"x { action = discard\n direction = in\n remote = 2001:db8::/32 }\n", "",
 		 "-x.0 net.0 net.1"},
+		/* another child's DSCPs take nothing, those that are discarded do (RFC 4301 4.1) */
+		{"x { action = protect\n dscp = ef }\n", "", "net.0 net.1"},
+		{"x { action = discard\n dscp = ef }\n", "", "-x.0 net.0 net.1"},
+		/* ranges that meet, or do not */
+		{"x { action = discard\n local = 10.0.0.0-10.1.0.0 }\n", "", "-x.0 net.0 net.1"},
+		{"x { action = discard\n local = 10.0.0.0-10.0.255.255 }\n", "", "net.0 net.1"},
 		/* whatever is not its child's */
 		{"x { action = bypass\n proto = tcp }\n", "", "-x.0 net.0 net.1"},
 		{"x { action = protect\n remote = 10.2.3.0/24 }\n", "", "-x.0 net.0 net.1"},
@@ -158,10 +164,11 @@ static void test_sa_order_ts(void **state)
 	assert_int_equal(in->refuse[0], 1);
 	assert_int_equal(in->selector[0].local_port_lo, 7001);
 	assert_int_equal(in->refuse[1] + in->refuse[2], 0);
-	assert_ip4(&in->selector[1].local_mask, "255.255.255.240");
-	assert_ip4(&in->selector[1].remote, "10.2.0.0");
-	assert_ip4(&in->selector[2].remote, "10.3.0.0");
-	assert_ip4(&in->selector[2].remote_mask, "255.255.255.0");
+	assert_ip4(&in->selector[1].local_lo, "10.1.0.0");
+	assert_ip4(&in->selector[1].local_hi, "10.1.0.15");
+	assert_ip4(&in->selector[1].remote_lo, "10.2.0.0");
+	assert_ip4(&in->selector[2].remote_lo, "10.3.0.0");
+	assert_ip4(&in->selector[2].remote_hi, "10.3.0.255");
 }
 
 /* ------------------------------------------------------------------ too many */

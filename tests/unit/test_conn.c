@@ -3,6 +3,7 @@
  * ones. */
 #include "tests/unit/config_fixture.h"
 #include <netinet/in.h>
+#include "lib/addr.h"
 #include "lib/config_policy.h"
 
 #define ENDS "local { auth = psk }\nremote { auth = psk }\n"
@@ -186,15 +187,16 @@ static void test_secrets(void **state)
 
 /* ------------------------------------------------------------------ the SPD */
 
-static void assert_rule(const struct xipsec_spd_rule *rule, unsigned int action, const char *local,
-			const char *local_mask, const char *remote, const char *remote_mask)
+static void assert_rule(const struct xipsec_spd_rule *rule, unsigned int action,
+			const char *local_lo, const char *local_hi, const char *remote_lo,
+			const char *remote_hi)
 {
 	assert_int_equal(rule->action, action);
 	assert_int_equal(rule->dirs, XIPSEC_DIR_IN | XIPSEC_DIR_OUT);
-	assert_ip4(&rule->sel.local, local);
-	assert_ip4(&rule->sel.local_mask, local_mask);
-	assert_ip4(&rule->sel.remote, remote);
-	assert_ip4(&rule->sel.remote_mask, remote_mask);
+	assert_ip4(&rule->sel.local_lo, local_lo);
+	assert_ip4(&rule->sel.local_hi, local_hi);
+	assert_ip4(&rule->sel.remote_lo, remote_lo);
+	assert_ip4(&rule->sel.remote_hi, remote_hi);
 }
 
 static void test_rules_have_their_place(void **state)
@@ -210,29 +212,25 @@ static void test_rules_have_their_place(void **state)
 		assert_string_equal(config->policies[i].name, names[i]);
 	assert_string_equal(config->policies[1].child, "gw-gw/net-net");
 	assert_string_equal(config->policies[3].child, "");
-	/* 10.3.0.1-10.3.0.4 is .1/32, .2/31, .4/32 */
+	/* 10.3.0.1-10.3.0.4 is one rule, though no prefix */
 	rule = config->policies[1].rules;
-	assert_int_equal(config->policies[1].n_rules, 4);
-	assert_rule(&rule[0], XIPSEC_ACTION_PROTECT, "10.1.0.0", "255.255.0.0", "10.2.0.0",
-		    "255.255.0.0");
-	assert_rule(&rule[1], XIPSEC_ACTION_PROTECT, "10.1.0.0", "255.255.0.0", "10.3.0.1",
-		    "255.255.255.255");
-	assert_rule(&rule[2], XIPSEC_ACTION_PROTECT, "10.1.0.0", "255.255.0.0", "10.3.0.2",
-		    "255.255.255.254");
-	assert_rule(&rule[3], XIPSEC_ACTION_PROTECT, "10.1.0.0", "255.255.0.0", "10.3.0.4",
-		    "255.255.255.255");
+	assert_int_equal(config->policies[1].n_rules, 2);
+	assert_rule(&rule[0], XIPSEC_ACTION_PROTECT, "10.1.0.0", "10.1.255.255", "10.2.0.0",
+		    "10.2.255.255");
+	assert_rule(&rule[1], XIPSEC_ACTION_PROTECT, "10.1.0.0", "10.1.255.255", "10.3.0.1",
+		    "10.3.0.4");
 	/* dynamic is the one local address */
 	rule = config->policies[2].rules;
 	assert_int_equal(config->policies[2].n_rules, 1);
-	assert_rule(rule, XIPSEC_ACTION_PROTECT, "192.0.2.1", "255.255.255.255", "10.9.0.0",
-		    "255.255.255.0");
+	assert_rule(rule, XIPSEC_ACTION_PROTECT, "192.0.2.1", "192.0.2.1", "10.9.0.0",
+		    "10.9.0.255");
 	assert_int_equal(rule->sel.l4_proto, IPPROTO_TCP);
 	assert_int_equal(rule->sel.local_port_lo, 1024);
 	assert_int_equal(rule->sel.remote_port_lo, 443);
 	assert_int_equal(rule->sel.remote_port_hi, 443);
 	rule = config->policies[3].rules;
-	assert_rule(rule, XIPSEC_ACTION_BYPASS, "10.1.0.0", "255.255.0.0", "10.4.0.0",
-		    "255.255.0.0");
+	assert_rule(rule, XIPSEC_ACTION_BYPASS, "10.1.0.0", "10.1.255.255", "10.4.0.0",
+		    "10.4.255.255");
 	assert_int_equal(rule->sel.icmp_lo, 2048);
 	assert_int_equal(rule->sel.icmp_hi, 2048);
 	assert_int_equal(rule->sel.local_port_hi, XIPSEC_PORT_MAX);
@@ -250,11 +248,11 @@ static void test_rules_come_last_otherwise(void **state)
 	assert_string_equal(config->policies[1].name, "c/n");
 	/* whose address is not known: closed for every one, until an SA says more */
 	assert_int_equal(config->policies[1].n_rules, 1);
-	assert_rule(config->policies[1].rules, XIPSEC_ACTION_DISCARD, "0.0.0.0", "0.0.0.0",
-		    "10.0.0.0", "255.0.0.0");
+	assert_rule(config->policies[1].rules, XIPSEC_ACTION_DISCARD, "0.0.0.0", "255.255.255.255",
+		    "10.0.0.0", "10.255.255.255");
 }
 
-/* Every range is made of prefixes that touch, cover it and nothing else. */
+/* A range is one rule, whatever it crosses. */
 static void test_ranges(void **state)
 {
 	static const char *const ranges[] = {
@@ -272,30 +270,37 @@ static void test_ranges(void **state)
 		struct conn_child child = {.local_ts = {1, &ts[0]}, .remote_ts = {1, &ts[1]}};
 		struct conn conn = {0};
 		_cleanup_free_ struct xipsec_spd_rule *rule = NULL;
-		struct xipsec_addr at;
+		struct xipsec_addr first, last;
 		unsigned int n;
 
 		assert_true(text_addr_range(ranges[i], &ts[0].lo, &ts[0].hi, &ts[0].family));
-		at = ts[0].lo;
+		addr_any(ts[0].family, &first, &last);
 		assert_int_equal(conn_child_rules(&conn, &child, &rule, &n), 0);
-		assert_in_range(n, 1, 254);
-		for (unsigned int k = 0; k < n; k++) {
-			struct xipsec_addr last = rule[k].sel.local;
-			int byte = 15;
-
-			assert_memory_equal(&rule[k].sel.local, &at, sizeof(at));
-			for (unsigned int b = 0; b < 16; b++)
-				if (ts[0].family == XIPSEC_FAMILY_IP6 || b < 4)
-					last.byte[b] |= ~rule[k].sel.local_mask.byte[b];
-			if (k == n - 1)
-				assert_memory_equal(&last, &ts[0].hi, sizeof(last));
-			at = last;
-			if (ts[0].family == XIPSEC_FAMILY_IP4)
-				byte = 3;
-			while (byte >= 0 && ++at.byte[byte] == 0)
-				byte--;
-		}
+		assert_int_equal(n, 1);
+		assert_int_equal(rule->sel.family, ts[0].family);
+		assert_memory_equal(&rule->sel.local_lo, &ts[0].lo, sizeof(ts[0].lo));
+		assert_memory_equal(&rule->sel.local_hi, &ts[0].hi, sizeof(ts[0].hi));
+		assert_memory_equal(&rule->sel.remote_lo, &first, sizeof(first));
+		assert_memory_equal(&rule->sel.remote_hi, &last, sizeof(last));
 	}
+}
+
+/* OPAQUE is for packets that hide their ports, and no others. */
+static void test_opaque(void **state)
+{
+	struct conn_ts ts[2] = {{.l4_proto = IPPROTO_UDP, .opaque = true},
+				{.l4_proto = IPPROTO_UDP, .port_hi = XIPSEC_PORT_MAX}};
+	struct conn_child child = {.local_ts = {1, &ts[0]}, .remote_ts = {1, &ts[1]}};
+	struct conn conn = {0};
+	_cleanup_free_ struct xipsec_spd_rule *rule = NULL;
+	unsigned int n;
+
+	assert_true(text_addr_range("10.0.0.0/8", &ts[0].lo, &ts[0].hi, &ts[0].family));
+	assert_int_equal(conn_child_rules(&conn, &child, &rule, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(rule->sel.opaque, XIPSEC_OPAQUE_PORTS);
+	assert_int_equal(rule->sel.l4_proto, IPPROTO_UDP);
+	assert_true(xipsec_selector_any_port(&rule->sel));
 }
 
 /* ------------------------------------------------------------------ reload */
@@ -492,6 +497,7 @@ int main(void)
 		cmocka_unit_test(test_rules_have_their_place),
 		cmocka_unit_test(test_rules_come_last_otherwise),
 		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_opaque),
 		cmocka_unit_test(test_same),
 		cmocka_unit_test(test_hosts_match),
 		cmocka_unit_test(test_clients),

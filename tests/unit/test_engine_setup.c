@@ -291,9 +291,9 @@ static void test_narrowing(void **state)
 	assert_true(sim_up(sim, 2000));
 	out = &sim->side[0].sa[1];
 	assert_int_equal(out->dir, XIPSEC_DIR_OUT);
-	assert_memory_equal(out->selector[0].local.byte, ((__u8[]){10, 2, 0, 0}), 4);
-	assert_memory_equal(out->selector[0].remote.byte, ((__u8[]){10, 1, 0, 0}), 4);
-	assert_memory_equal(out->selector[0].remote_mask.byte, ((__u8[]){255, 255, 0, 0}), 4);
+	assert_memory_equal(out->selector[0].local_lo.byte, ((__u8[]){10, 2, 0, 0}), 4);
+	assert_memory_equal(out->selector[0].remote_lo.byte, ((__u8[]){10, 1, 0, 0}), 4);
+	assert_memory_equal(out->selector[0].remote_hi.byte, ((__u8[]){10, 1, 255, 255}), 4);
 	end_well(sim, 1, 1);
 }
 

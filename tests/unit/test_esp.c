@@ -371,10 +371,9 @@ static void test_selectors(void **unused)
 
 	/* local is the inner destination, 10.2.0.0/16, port 5000 */
 	sel->family = 4;
-	sel->local.word[0] = htonl(0x0a020000);
-	sel->local_mask.word[0] = htonl(0xffff0000);
-	sel->remote.word[0] = htonl(0x0a010005);
-	sel->remote_mask.word[0] = htonl(0xffffffff);
+	sel->local_lo.word[0] = htonl(0x0a020000);
+	sel->local_hi.word[0] = htonl(0x0a02ffff);
+	sel->remote_lo.word[0] = sel->remote_hi.word[0] = htonl(0x0a010005);
 	sel->any_proto = 0;
 	sel->l4_proto = IPPROTO_UDP;
 	sel->local_port_lo = sel->local_port_hi = 5000;

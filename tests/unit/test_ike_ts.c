@@ -289,10 +289,12 @@ static void to_selectors(void **state)
 	struct ts_list local = list_of("10.0.0.3-10.0.0.9 fd00::/64"),
 		       remote = list_of("10.9.0.0/16[6/443-443] fd09::1");
 	struct xipsec_selector sel[64];
+	struct xipsec_flow hidden;
+	struct ts back[2][2];
 	unsigned int n = 99;
 
 	assert_int_equal(ts_selectors(&local, &remote, sel, 64, &n), 0);
-	assert_int_equal(n, 3 + 1); /* .3, .4/30, .8/31; fd00::/64 */
+	assert_int_equal(n, 2); /* one of each family */
 	assert_true(any_match(sel, n, flow_of("10.0.0.3", 9, "10.9.1.1", 443, 6)));
 	assert_true(any_match(sel, n, flow_of("10.0.0.9", 9, "10.9.1.1", 443, 6)));
 	assert_false(any_match(sel, n, flow_of("10.0.0.2", 9, "10.9.1.1", 443, 6)));
@@ -302,40 +304,69 @@ static void to_selectors(void **state)
 	assert_true(any_match(sel, n, flow_of("fd00::5", 9, "fd09::1", 443, 17)));
 	assert_false(any_match(sel, n, flow_of("fd00:0:0:1::", 9, "fd09::1", 443, 17)));
 	n = 99;
-	assert_int_equal(ts_selectors(&local, &remote, sel, 3, &n), -E2BIG);
+	assert_int_equal(ts_selectors(&local, &remote, sel, 1, &n), -E2BIG);
 	assert_int_equal(n, 99);
 	remote = list_of("10.9.0.0/16[17/O]");
+	assert_int_equal(ts_selectors(&local, &remote, sel, 64, &n), 0);
+	assert_int_equal(n, 1); /* OPAQUE: what hides its ports, and nothing else */
+	assert_int_equal(sel[0].opaque, XIPSEC_OPAQUE_PORTS);
+	assert_int_equal(sel[0].l4_proto, IPPROTO_UDP);
+	assert_false(any_match(sel, n, flow_of("10.0.0.5", 9, "10.9.1.1", 443, 17)));
+	hidden = flow_of("10.0.0.5", 0, "10.9.1.1", 0, 17);
+	hidden.opaque = XIPSEC_OPAQUE_PORTS;
+	assert_true(any_match(sel, n, hidden));
+	ts_of_selector(&sel[0], back[0], back[1], &n);
+	assert_int_equal(n, 1);
+	assert_true(ts_equal(&back[1][0], &remote.ts[0]));
+	/* no packet hides one port and shows the other */
+	local = list_of("10.0.0.0/8[17/53-53]");
 	assert_int_equal(ts_selectors(&local, &remote, sel, 64, &n), 0);
 	assert_int_equal(n, 0);
 }
 
-/* The largest split, and ranges that end where the addresses end. */
+/* A range is one selector, wherever it begins and ends. */
 static void range_edges(void **state)
 {
-	static const struct {
-		const char *range;
-		unsigned int n;
-	} rows[] = {
-		{"0.0.0.1-255.255.255.254", 62},
-		{"0.0.0.0/0", 1},
-		{"0.0.0.1-255.255.255.255", 32},
-		{"255.255.255.255", 1},
-		{"::/0", 1},
-		{"::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 1},
-		{"ffff::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 1},
-		{"::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", 254},
+	static const char *const rows[] = {
+		"0.0.0.1-255.255.255.254",
+		"0.0.0.0/0",
+		"0.0.0.1-255.255.255.255",
+		"255.255.255.255",
+		"::/0",
+		"ffff::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+		"::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe",
 	};
-	static struct xipsec_selector sel[300];
+	struct xipsec_selector sel;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		bool six = strchr(rows[i].range, ':');
-		struct ts_list local = list_of(rows[i].range);
+		bool six = strchr(rows[i], ':');
+		struct ts_list local = list_of(rows[i]);
 		struct ts_list remote = list_of(six ? "fd00::1" : "10.0.0.1");
+		struct ts l[2], r[2];
 		unsigned int n;
 
-		assert_int_equal(ts_selectors(&local, &remote, sel, 300, &n), 0);
-		assert_int_equal(n, rows[i].n);
+		assert_int_equal(ts_selectors(&local, &remote, &sel, 1, &n), 0);
+		assert_int_equal(n, 1);
+		ts_of_selector(&sel, l, r, &n);
+		assert_int_equal(n, 1);
+		assert_true(ts_equal(&l[0], &local.ts[0]));
+		assert_true(ts_equal(&r[0], &remote.ts[0]));
 	}
+}
+
+/* A Mobility Header's type stands where others have ports (RFC 7296 3.13.1). */
+static void mobility(void **state)
+{
+	struct ts_list local = list_of("fd00::/8[135/1280-1535]"),
+		       remote = list_of("fd00::/8[135]");
+	struct xipsec_selector sel;
+	unsigned int n;
+
+	assert_int_equal(ts_selectors(&local, &remote, &sel, 1, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(sel.icmp_lo, 5 << 8);
+	assert_int_equal(sel.icmp_hi, 5 << 8 | 255);
+	assert_int_equal(sel.local_port_hi, XIPSEC_PORT_MAX);
 }
 
 static void icmp(void **state)
@@ -389,6 +420,7 @@ int main(void)
 		cmocka_unit_test(to_selectors),
 		cmocka_unit_test(range_edges),
 		cmocka_unit_test(icmp),
+		cmocka_unit_test(mobility),
 		cmocka_unit_test(of_selector),
 	};
 

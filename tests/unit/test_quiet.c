@@ -313,8 +313,8 @@ static void refused_packets_are_told(void **state)
 	struct xipsec_selector *sel = t.w->sas[SA_IN].sa->selector;
 
 	sel->family = XIPSEC_FAMILY_IP4;
-	sel->remote.word[0] = inet_addr("10.77.0.0");
-	sel->remote_mask.word[0] = inet_addr("255.255.0.0");
+	sel->remote_lo.word[0] = inet_addr("10.77.0.0");
+	sel->remote_hi.word[0] = inet_addr("10.77.255.255");
 	told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s));
 	rx_sealed(len);
 	assert_int_equal(count(XIPSEC_REASON_SELECTOR), 1);

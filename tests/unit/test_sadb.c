@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/addr.h"
 #include "loader/manual.h"
 #include "loader/sadb_server.h"
 
@@ -815,7 +816,7 @@ static struct config *policies(const char *body)
 	return read;
 }
 
-static struct xipsec_selector pair(const char *local, const char *remote, const char *mask)
+static struct xipsec_selector pair(const char *local, const char *remote, unsigned int bits)
 {
 	struct xipsec_selector sel = {.local_port_hi = 65535,
 				      .remote_port_hi = 65535,
@@ -823,10 +824,10 @@ static struct xipsec_selector pair(const char *local, const char *remote, const 
 				      .family = XIPSEC_FAMILY_IP4,
 				      .any_proto = 1};
 
-	inet_pton(AF_INET, local, &sel.local);
-	inet_pton(AF_INET, mask, &sel.local_mask);
-	inet_pton(AF_INET, remote, &sel.remote);
-	inet_pton(AF_INET, mask, &sel.remote_mask);
+	inet_pton(AF_INET, local, &sel.local_lo);
+	inet_pton(AF_INET, remote, &sel.remote_lo);
+	sel.local_hi = addr_last(&sel.local_lo, sel.family, bits);
+	sel.remote_hi = addr_last(&sel.remote_lo, sel.family, bits);
 	return sel;
 }
 
@@ -863,22 +864,22 @@ static void clients_get_the_list_of_the_policies(void **state)
 	assert_int_equal(sa->sa.n_selectors, 2);
 	assert_int_equal(sa->sa.refuse[0], 1);
 	assert_int_equal(sa->sa.refuse[1], 0);
-	sel = pair("10.1.0.0", "10.2.0.0", "255.255.0.0");
+	sel = pair("10.1.0.0", "10.2.0.0", 16);
 	assert_memory_equal(&sa->sa.selector[1], &sel, sizeof(sel));
-	inet_pton(AF_INET, "10.2.9.0", &sel.remote);
-	assert_memory_equal(&sa->sa.selector[0].remote, &sel.remote, sizeof(sel.remote));
+	inet_pton(AF_INET, "10.2.9.0", &sel.remote_lo);
+	assert_memory_equal(&sa->sa.selector[0].remote_lo, &sel.remote_lo, sizeof(sel.remote_lo));
 	delete (sa);
 
 	/* Narrower: what it brings of its own to refuse counts for nothing. */
 	want.n_selectors = 2;
-	want.selector[0] = pair("10.1.9.0", "10.2.8.0", "255.255.255.0");
-	want.selector[1] = pair("10.1.8.0", "10.2.9.0", "255.255.255.0");
+	want.selector[0] = pair("10.1.9.0", "10.2.8.0", 24);
+	want.selector[1] = pair("10.1.8.0", "10.2.9.0", 24);
 	want.refuse[0] = 1;
 	assert_int_equal(ask_add(&want), 0);
 	sa = sas_by_name(sas, "in");
 	assert_int_equal(sa->sa.n_selectors, 2);
 	assert_int_equal(sa->sa.refuse[0], 1);
-	assert_memory_equal(&sa->sa.selector[0].remote, &sel.remote, sizeof(sel.remote));
+	assert_memory_equal(&sa->sa.selector[0].remote_lo, &sel.remote_lo, sizeof(sel.remote_lo));
 	assert_int_equal(sa->sa.refuse[1], 0);
 	assert_memory_equal(&sa->sa.selector[1], &want.selector[1], sizeof(sel));
 	config_free(config);
@@ -889,10 +890,10 @@ static void clients_cannot_widen(void **state)
 	struct xipsec_sa want = make("in", XIPSEC_DIR_IN, 0x2001);
 
 	config = policies(DISCARD_9 POLICY_A "b { action = protect\n remote = 10.3.0.0/16 }\n");
-	want.selector[0] = pair("10.1.0.0", "10.2.0.0", "255.254.0.0");
+	want.selector[0] = pair("10.1.0.0", "10.2.0.0", 15);
 	assert_int_equal(ask_add(&want), -EPERM);
 	assert_non_null(strstr(text, "outside"));
-	want.selector[0] = pair("10.1.0.0", "10.3.0.0", "255.255.0.0"); /* of another child */
+	want.selector[0] = pair("10.1.0.0", "10.3.0.0", 16); /* of another child */
 	assert_int_equal(ask_add(&want), -EPERM);
 	want.n_selectors = XIPSEC_SELECTORS_MAX + 1;
 	assert_int_equal(ask_add(&want), -EPERM);
@@ -913,7 +914,7 @@ static void new_policies_end_clients_sas(void **state)
 
 	config = policies(DISCARD_9 POLICY_A);
 	want.n_selectors = 1;
-	want.selector[0] = pair("10.1.8.0", "10.2.8.0", "255.255.255.0");
+	want.selector[0] = pair("10.1.8.0", "10.2.8.0", 24);
 	assert_int_equal(ask_add(&want), 0);
 	said[0] = 0;
 	next = policies(DISCARD_9 POLICY_A "b { action = protect\n remote = 10.3.0.0/16 }\n");

@@ -2,6 +2,7 @@
 /* What may come out of an SA: the short way for nets alone answers as the whole one does. */
 #include "tests/unit/esp_fixture.h"
 
+#include "lib/addr.h"
 #include "worker/selectors.h"
 
 static struct xipsec_sa_state state;
@@ -17,23 +18,20 @@ static struct xipsec_addr addr_random(int family)
 	return addr;
 }
 
-static struct xipsec_addr mask_of(int len)
+/* A prefix, or any range. */
+static void net_random(struct xipsec_addr *lo, struct xipsec_addr *hi, int family)
 {
-	struct xipsec_addr mask = {0};
+	unsigned int bits = addr_bits((__u8)family);
+	unsigned int len = rand() % 8 ? bits - (unsigned int)rand() % 5 : 0;
+	struct xipsec_addr other = addr_random(family);
 
-	for (int bit = 0; bit < len; bit++)
-		mask.byte[bit / 8] |= (__u8)(0x80 >> bit % 8);
-	return mask;
-}
-
-static void net_random(struct xipsec_addr *net, struct xipsec_addr *mask, int family)
-{
-	int bits = family == 4 ? 32 : 128, len = rand() % 8 ? bits - rand() % 5 : 0;
-
-	*net = addr_random(family);
-	*mask = mask_of(len);
-	for (int i = 0; i < 4; i++)
-		net->word[i] &= mask->word[i];
+	*lo = addr_random(family);
+	*hi = addr_last(lo, (__u8)family, len);
+	*lo = addr_first(lo, len);
+	if (rand() % 3)
+		return;
+	*hi = addr_compare(lo, &other) < 0 ? other : *lo;
+	*lo = addr_compare(lo, &other) < 0 ? *lo : other;
 }
 
 static struct xipsec_selector selector_random(void)
@@ -43,8 +41,8 @@ static struct xipsec_selector selector_random(void)
 	sel.family = (__u8[]){XIPSEC_FAMILY_ANY, 4, 4, 6, 6}[rand() % 5];
 	if (!sel.family)
 		return sel;
-	net_random(&sel.local, &sel.local_mask, sel.family);
-	net_random(&sel.remote, &sel.remote_mask, sel.family);
+	net_random(&sel.local_lo, &sel.local_hi, sel.family);
+	net_random(&sel.remote_lo, &sel.remote_hi, sel.family);
 	return sel;
 }
 
@@ -172,16 +170,16 @@ static struct xipsec_selector here_to_there(int family)
 
 	sel.family = (__u8)family;
 	if (family == 4) {
-		sel.local.word[0] = htonl(0x0a020000);
-		sel.local_mask = mask_of(24);
-		sel.remote.word[0] = htonl(0x0a010005);
-		sel.remote_mask = mask_of(32);
+		sel.local_lo.word[0] = htonl(0x0a020000);
+		sel.local_hi = addr_last(&sel.local_lo, 4, 24);
+		sel.remote_lo.word[0] = htonl(0x0a010005);
+		sel.remote_hi = sel.remote_lo;
 		return sel;
 	}
-	memcpy(sel.local.byte, "\xfd\0\0\2", 4);
-	sel.local_mask = mask_of(32);
-	memcpy(sel.remote.byte, "\xfd\0\0\1\0\0\0\0\0\0\0\0\0\0\0\5", 16);
-	sel.remote_mask = mask_of(128);
+	memcpy(sel.local_lo.byte, "\xfd\0\0\2", 4);
+	sel.local_hi = addr_last(&sel.local_lo, 6, 32);
+	memcpy(sel.remote_lo.byte, "\xfd\0\0\1\0\0\0\0\0\0\0\0\0\0\0\5", 16);
+	sel.remote_hi = sel.remote_lo;
 	return sel;
 }
 

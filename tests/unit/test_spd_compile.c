@@ -65,7 +65,7 @@ static void order_is_kept(void **state)
 	struct spd_source spd;
 
 	/* A wide prefix before a narrow one, a later one with the longer mask: still file order. */
-	second[0].sel.local_mask.word[0] = 0xffffffff;
+	second[0].sel.local_hi.word[0] = 0xffffffff;
 	assert_int_equal(spd_compile(&config, child_id, &children, &spd), 0);
 	assert_int_equal(spd.n_rules, 5);
 	for (__u32 i = 0; i < 5; i++)
@@ -77,7 +77,7 @@ static void order_is_kept(void **state)
 	assert_int_equal(spd.rule[4].child, 0);
 	assert_int_equal(spd.rule[2].action, XIPSEC_ACTION_DISCARD);
 	assert_int_equal(spd.rule[3].action, XIPSEC_ACTION_BYPASS);
-	assert_int_equal(spd.rule[2].sel.local_mask.word[0], 0xffffffff);
+	assert_int_equal(spd.rule[2].sel.local_hi.word[0], 0xffffffff);
 	assert_int_equal(children.asked, 2);
 	spd_source_free(&spd);
 }

@@ -132,6 +132,8 @@ static struct sa *sa_make(const struct subject *s, __u8 dir, const __u8 *key,
 	int err;
 
 	memcpy(sa.key, key, sa.key_len);
+	memset(&sel->local_hi, 0xff, sizeof(sel->local_hi));
+	memset(&sel->remote_hi, 0xff, sizeof(sel->remote_hi));
 	sel->local_port_hi = sel->remote_port_hi = sel->icmp_hi = XIPSEC_PORT_MAX;
 	sel->any_proto = 1;
 	*state = (struct xipsec_sa_state){

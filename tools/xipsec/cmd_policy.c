@@ -2,8 +2,10 @@
 #include <arpa/inet.h>
 #include <json-c/json.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include "lib/addr.h"
 #include "lib/config.h"
 #include "lib/log.h"
 #include "tools/xipsec/command.h"
@@ -11,27 +13,23 @@
 
 #define TEXT_MAX 96
 
-static int mask_length(const struct xipsec_addr *mask)
+static const char *net_text(char text[TEXT_MAX], __u8 family, const struct xipsec_addr *lo,
+			    const struct xipsec_addr *hi)
 {
-	int length = 0;
+	int af = family == XIPSEC_FAMILY_IP4 ? AF_INET : AF_INET6;
+	char first[INET6_ADDRSTRLEN] = "", last[INET6_ADDRSTRLEN] = "";
+	int length = addr_prefix(lo, hi, family);
 
-	for (int i = 0; i < 16; i++)
-		length += __builtin_popcount(mask->byte[i]);
-	return length;
-}
-
-static const char *net_text(char text[TEXT_MAX], __u8 family, const struct xipsec_addr *addr,
-			    const struct xipsec_addr *mask)
-{
-	int length = mask_length(mask);
-	char ip[INET6_ADDRSTRLEN];
-
-	if (!family || (!length && family == XIPSEC_FAMILY_ANY)) {
+	if (!family) {
 		snprintf(text, TEXT_MAX, "any");
 		return text;
 	}
-	inet_ntop(family == XIPSEC_FAMILY_IP4 ? AF_INET : AF_INET6, addr, ip, sizeof(ip));
-	snprintf(text, TEXT_MAX, "%s/%d", ip, length);
+	inet_ntop(af, lo, first, sizeof(first));
+	inet_ntop(af, hi, last, sizeof(last));
+	if (length < 0)
+		snprintf(text, TEXT_MAX, "%s-%s", first, last);
+	else
+		snprintf(text, TEXT_MAX, "%s/%d", first, length);
 	return text;
 }
 
@@ -43,6 +41,33 @@ static const char *range_text(char text[TEXT_MAX], unsigned int lo, unsigned int
 		snprintf(text, TEXT_MAX, "%u", lo);
 	else
 		snprintf(text, TEXT_MAX, "%u-%u", lo, hi);
+	return text;
+}
+
+static const char *port_text(char text[TEXT_MAX], const struct xipsec_selector *sel,
+			     unsigned int lo, unsigned int hi)
+{
+	if (!(sel->opaque & XIPSEC_OPAQUE_PORTS))
+		return range_text(text, lo, hi);
+	snprintf(text, TEXT_MAX, "opaque");
+	return text;
+}
+
+/* Numbers with commas between, runs as N-M. */
+static const char *dscp_text(char text[TEXT_MAX], __u64 dscp)
+{
+	size_t len = 0;
+
+	snprintf(text, TEXT_MAX, "any");
+	for (unsigned int lo = 0, hi; lo < XIPSEC_DSCPS && len < TEXT_MAX; lo = hi + 1) {
+		for (hi = lo; hi < XIPSEC_DSCPS && (dscp >> hi & 1); hi++)
+			;
+		if (hi - lo == 1)
+			len += snprintf(text + len, TEXT_MAX - len, "%s%u", len ? "," : "", lo);
+		else if (hi != lo)
+			len += snprintf(text + len, TEXT_MAX - len, "%s%u-%u", len ? "," : "", lo,
+					hi - 1);
+	}
 	return text;
 }
 
@@ -70,8 +95,12 @@ static const char *proto_text(char text[TEXT_MAX], const struct xipsec_selector 
 {
 	const struct protoent *proto = sel->any_proto ? NULL : getprotobynumber(sel->l4_proto);
 
-	if (sel->any_proto)
+	if (sel->opaque & XIPSEC_OPAQUE_PROTO)
+		snprintf(text, TEXT_MAX, "opaque");
+	else if (sel->any_proto)
 		snprintf(text, TEXT_MAX, "any");
+	else if (!sel->any_proto && sel->l4_proto == IPPROTO_MH)
+		snprintf(text, TEXT_MAX, "mobility-header");
 	else if (proto)
 		snprintf(text, TEXT_MAX, "%s", proto->p_name);
 	else
@@ -159,12 +188,13 @@ static struct json_object *rule_json(const struct loader_policy *policy, __u32 a
 		put_text(to, "child", policy->child[rule->child % XIPSEC_CHILDREN_MAX]);
 	put_text(to, "direction", dirs_text(rule->dirs));
 	put_text(to, "family", family_text(sel->family));
-	put_text(to, "local", net_text(text, sel->family, &sel->local, &sel->local_mask));
-	put_text(to, "remote", net_text(text, sel->family, &sel->remote, &sel->remote_mask));
+	put_text(to, "local", net_text(text, sel->family, &sel->local_lo, &sel->local_hi));
+	put_text(to, "remote", net_text(text, sel->family, &sel->remote_lo, &sel->remote_hi));
 	put_text(to, "proto", proto_text(text, sel));
-	put_text(to, "local_port", range_text(text, sel->local_port_lo, sel->local_port_hi));
-	put_text(to, "remote_port", range_text(text, sel->remote_port_lo, sel->remote_port_hi));
+	put_text(to, "local_port", port_text(text, sel, sel->local_port_lo, sel->local_port_hi));
+	put_text(to, "remote_port", port_text(text, sel, sel->remote_port_lo, sel->remote_port_hi));
 	put_text(to, "icmp", icmp_text(text, sel));
+	put_text(to, "dscp", dscp_text(text, sel->dscp));
 	put_u64(to, "line", rule->line);
 	put_u64(to, "packets", known->hits.packets);
 	put_u64(to, "bytes", known->hits.bytes);
@@ -201,16 +231,19 @@ static void print_selector(const struct xipsec_selector *sel)
 {
 	char local[TEXT_MAX], remote[TEXT_MAX], text[TEXT_MAX];
 
-	printf("%-22s %-22s %s", net_text(local, sel->family, &sel->local, &sel->local_mask),
-	       net_text(remote, sel->family, &sel->remote, &sel->remote_mask),
+	printf("%-22s %-22s %s", net_text(local, sel->family, &sel->local_lo, &sel->local_hi),
+	       net_text(remote, sel->family, &sel->remote_lo, &sel->remote_hi),
 	       proto_text(text, sel));
-	if (xipsec_selector_any_port(sel))
+	if (sel->dscp)
+		printf(" dscp %s", dscp_text(text, sel->dscp));
+	if (xipsec_selector_any_port(sel) && !sel->opaque)
 		return;
 	if (sel->icmp_lo != 0 || sel->icmp_hi != XIPSEC_PORT_MAX)
 		printf(" type %s", icmp_text(text, sel));
 	else
-		printf(" ports %s, %s", range_text(local, sel->local_port_lo, sel->local_port_hi),
-		       range_text(remote, sel->remote_port_lo, sel->remote_port_hi));
+		printf(" ports %s, %s",
+		       port_text(local, sel, sel->local_port_lo, sel->local_port_hi),
+		       port_text(remote, sel, sel->remote_port_lo, sel->remote_port_hi));
 }
 
 static void print_text(const struct loader_policy *policy)

@@ -48,7 +48,8 @@ static const struct change {
 	{"direction = in\n", "direction = in\n\t\tdirection = in\n",
 	 "xipsec.conf:24:3: direction stands twice, first at xipsec.conf:23:3: expected it once\n"},
 	{"local = 192.0.2.1", "local = 192.0.2.300",
-	 "xipsec.conf:24:11: local: 192.0.2.300 is no prefix: expected ADDRESS/LENGTH, an address, "
+	 "xipsec.conf:24:11: local: 192.0.2.300 is no prefix: expected ADDRESS/LENGTH, FIRST-LAST, "
+	 "an address, "
 	 "or "
 	 "any\n"},
 	{"192.0.2.0/24,", "192.0.2.1/24,",
@@ -75,6 +76,33 @@ static const struct change {
 	 "or ipv6-icmp\n"},
 	{"icmp_type = 8", "icmp_type = 8-9",
 	 "xipsec.conf:30:2: ping has icmp_code without one icmp_type: expected icmp_type = N\n"},
+	{"local_port = 22", "local_port = 22, 80-79",
+	 "xipsec.conf:27:16: local_port = 80-79 is no range: expected N or N-M with N <= M from 0 "
+	 "to "
+	 "65535, or any\n"},
+	{"local_port = 22", "local_port = opaque",
+	 "xipsec.conf:21:2: mgmt: a packet hides both ports or none: expected opaque alone, or "
+	 "local_port = opaque and remote_port = opaque\n"},
+	{"icmp_type = 8\n\t\ticmp_code = 0", "local_port = opaque",
+	 "xipsec.conf:30:2: ping has opaque ports, but its protocol has none: expected proto = "
+	 "any, "
+	 "tcp, udp, sctp, dccp or udplite\n"},
+	{"icmp_type = 8\n\t\ticmp_code = 0", "icmp_type = opaque",
+	 "xipsec.conf:30:2: ping: expected icmp_type and mh_type as numbers or any; local_port = "
+	 "opaque is for what hides ports\n"},
+	{"icmp_type = 8\n\t\ticmp_code = 0", "mh_type = 5",
+	 "xipsec.conf:30:2: ping has mh_type for another protocol: expected proto = "
+	 "mobility-header\n"},
+	{"direction = in", "direction = forward",
+	 "xipsec.conf:23:15: direction = forward is not known: expected out | in | both\n"},
+	{"local = 192.0.2.1", "local = 192.0.2.9-192.0.2.1",
+	 "xipsec.conf:24:11: local: 192.0.2.9-192.0.2.1 is no range of addresses: expected "
+	 "FIRST-LAST of one family, the lower one first\n"},
+	{"local = 192.0.2.1", "local = 192.0.2.9-2001:db8::1",
+	 "xipsec.conf:24:11: local: 192.0.2.9-2001:db8::1 is no range of addresses: expected "
+	 "FIRST-LAST of one family, the lower one first\n"},
+	{"local_port = 22", "local_port = 22\n\t\tdscp = 64",
+	 "xipsec.conf:28:10: 64 is not a good dscp: expected a number from 0 to 63\n"},
 	{"child = net\n", "child = two words\n",
 	 "xipsec.conf:47:11: child = two words is no name: expected 1 to 63 letters, digits or "
 	 "signs without space, slash and quote\n"},
