@@ -47,6 +47,8 @@ enum chan_type {
 	CHAN_RESOLVED,
 	CHAN_VICI, /* parent -> child: chan_vici, a client's command -> STREAM..., VICI_ANSWER */
 	CHAN_VICI_STREAM, /* child -> parent: chan_vici, an event by which the answer comes */
+	CHAN_VICI_MORE,   /* child -> parent: chan_vici without data: there is more to stream, when
+			   * the client has read this. -> MORE: go on; with `more`: nobody reads */
 	CHAN_VICI_ANSWER, /* child -> parent: chan_vici */
 	CHAN_VICI_EVENT,  /* child -> parent: chan_vici, for all clients that want it */
 	CHAN_VICI_WANTED, /* parent -> child: chan_wanted */

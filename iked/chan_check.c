@@ -138,6 +138,7 @@ static const struct {
 	[CHAN_RESOLVED] = {sizeof(struct chan_resolved), false, 0, 0, check_resolved},
 	[CHAN_VICI] = {sizeof(struct chan_vici), true, 0, 0, check_vici},
 	[CHAN_VICI_STREAM] = {sizeof(struct chan_vici), true, 0, 0, check_vici},
+	[CHAN_VICI_MORE] = {sizeof(struct chan_vici), true, 0, 0, check_vici},
 	[CHAN_VICI_ANSWER] = {sizeof(struct chan_vici), true, 0, 0, check_vici},
 	[CHAN_VICI_EVENT] = {sizeof(struct chan_vici), true, 0, 0, check_vici},
 	[CHAN_VICI_WANTED] = {sizeof(struct chan_wanted), false, 0, 0, NULL},

@@ -7,6 +7,7 @@
 #include "iked/chan.h"
 #include "iked/engine.h"
 #include "iked/sadb_link.h"
+#include "lib/vici_msg.h"
 
 struct orphan;
 
@@ -35,6 +36,8 @@ struct child {
 	__u32 vici_wanted; /* events: 1 << enum vici_event */
 	struct vici_wait *vici_waits;
 	unsigned int n_vici_waits;
+	struct sas_list *lists; /* list-sas */
+	unsigned int n_lists;
 	__u32 hostile;
 	bool hostile_done;
 	int status;
@@ -99,7 +102,16 @@ void child_vici_done(struct child *c, __u64 ref, int err, const char *text);
 /* What the engine tells, to who wants to hear it. */
 void child_vici_event(struct child *c, const struct ike_event *event);
 void child_vici_log(struct child *c, const struct ike_log *line);
+void child_vici_answer(struct child *c, __u64 id, const struct vici_writer *w);
+void child_vici_refuse(struct child *c, __u64 id, const char *text);
 void child_vici_free(struct child *c);
+
+/* ------------------------------------------------------------------ child_list.c */
+
+void child_list_begin(struct child *c, __u64 id, struct bytes message);
+/* The client has read what it was sent, or (`more`) is gone. */
+void child_list_more(struct child *c, const struct chan_vici *m);
+void child_list_free(struct child *c);
 
 /* ------------------------------------------------------------------ child_parent.c */
 

@@ -153,6 +153,7 @@ void child_parent_message(void *ctx, const struct chan_hdr *hdr, int *fds, unsig
 	case CHAN_TRUST_END: on_trust_end(c); break;
 	case CHAN_KEYLOG: on_keylog(c, fds, n); break;
 	case CHAN_VICI: child_vici_command(c, m); break;
+	case CHAN_VICI_MORE: child_list_more(c, m); break;
 	case CHAN_VICI_WANTED: c->vici_wanted = ((const struct chan_wanted *)m)->events; break;
 	case CHAN_STOP: on_stop(c, m); return;
 	case CHAN_PATHS_ANSWER: on_paths(c, m); break;

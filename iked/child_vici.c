@@ -26,26 +26,21 @@ struct vici_wait {
 	__u64 id; /* of the request; what the engine calls `ref` */
 	char conn[CONN_NAME_LEN];
 	struct event *timeout; /* NULL: none */
-	/* list-sas: what it asked for, and what xipsecd has told of its SAs so far */
-	struct engine_match match;
-	char child_name[CONN_NAME_LEN];
-	struct usage *usages;
-	size_t n_usages;
 };
 
 /* ------------------------------------------------------------------ answers */
 
-static void answer(struct child *c, __u64 id, const struct vici_writer *w)
+void child_vici_answer(struct child *c, __u64 id, const struct vici_writer *w)
 {
 	chan_say_vici(c->chan, CHAN_VICI_ANSWER, id, 0, NULL, vici_view(w));
 }
 
-static void answer_error(struct child *c, __u64 id, const char *text)
+void child_vici_refuse(struct child *c, __u64 id, const char *text)
 {
 	_cleanup_vici_ struct vici_writer w = {0};
 
 	vici_failure(&w, "%s", text);
-	answer(c, id, &w);
+	child_vici_answer(c, id, &w);
 }
 
 static void answer_ok(struct child *c, __u64 id)
@@ -53,7 +48,7 @@ static void answer_ok(struct child *c, __u64 id)
 	_cleanup_vici_ struct vici_writer w = {0};
 
 	vici_success(&w);
-	answer(c, id, &w);
+	child_vici_answer(c, id, &w);
 }
 
 /* ------------------------------------------------------------------ what waits */
@@ -63,7 +58,7 @@ static struct vici_wait *wait_new(struct child *c, __u64 id, const char *conn)
 	struct vici_wait *wait = c->n_vici_waits < WAITS_MAX ? calloc(1, sizeof(*wait)) : NULL;
 
 	if (!wait) {
-		answer_error(c, id, "too many commands are under way");
+		child_vici_refuse(c, id, "too many commands are under way");
 		return NULL;
 	}
 	wait->child = c;
@@ -85,7 +80,6 @@ static void wait_free(struct vici_wait *wait)
 	wait->child->n_vici_waits--;
 	if (wait->timeout)
 		event_free(wait->timeout);
-	free(wait->usages);
 	free(wait);
 }
 
@@ -103,7 +97,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *ctx)
 {
 	struct vici_wait *wait = ctx;
 
-	answer_error(wait->child, wait->id, "not done in time; it goes on");
+	child_vici_refuse(wait->child, wait->id, "not done in time; it goes on");
 	wait_free(wait);
 }
 
@@ -117,7 +111,7 @@ static bool wait_until(struct vici_wait *wait, long ms)
 	wait->timeout = event_new(wait->child->base, -1, 0, on_timeout, wait);
 	if (wait->timeout && !event_add(wait->timeout, &tv))
 		return true;
-	answer_error(wait->child, wait->id, "no memory");
+	child_vici_refuse(wait->child, wait->id, "no memory");
 	wait_free(wait);
 	return false;
 }
@@ -129,7 +123,7 @@ void child_vici_done(struct child *c, __u64 ref, int err, const char *text)
 	if (!wait)
 		return;
 	if (err)
-		answer_error(c, ref, text && text[0] ? text : strerror(-err));
+		child_vici_refuse(c, ref, text && text[0] ? text : strerror(-err));
 	else
 		answer_ok(c, ref);
 	wait_free(wait);
@@ -139,28 +133,13 @@ void child_vici_free(struct child *c)
 {
 	while (c->vici_waits)
 		wait_free(c->vici_waits);
+	child_list_free(c);
 }
 
 /* ------------------------------------------------------------------ initiate, terminate, rekey */
 
-struct names {
-	char ike[CONN_NAME_LEN], child[CONN_NAME_LEN];
-	struct engine_match match; /* looks at these */
-};
-
-static void read_names(struct bytes message, struct names *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (vici_get_text(message, "ike", out->ike, sizeof(out->ike)))
-		out->match.ike = out->ike;
-	if (vici_get_text(message, "child", out->child, sizeof(out->child)))
-		out->match.child = out->child;
-	out->match.ike_id = vici_get_number(message, "ike-id", 0);
-	out->match.child_id = vici_get_number(message, "child-id", 0);
-}
-
 /* VICI: timeout in ms, 0 waits, -1 does not. Returns the ref for the engine; ~0: answered. */
-static __u64 begin_wait(struct child *c, __u64 id, const struct names *names, long ms)
+static __u64 begin_wait(struct child *c, __u64 id, const struct vici_names *names, long ms)
 {
 	struct vici_wait *wait;
 
@@ -173,12 +152,12 @@ static __u64 begin_wait(struct child *c, __u64 id, const struct names *names, lo
 static void run_initiate(struct child *c, __u64 id, struct bytes message)
 {
 	long ms = vici_get_number(message, "timeout", 0);
-	struct names names;
+	struct vici_names names;
 	__u64 ref;
 
-	read_names(message, &names);
+	vici_names_read(message, &names);
 	if (!names.match.ike) {
-		answer_error(c, id, "which connection? Give ike or child");
+		child_vici_refuse(c, id, "which connection? Give ike or child");
 		return;
 	}
 	ref = begin_wait(c, id, &names, ms);
@@ -192,13 +171,13 @@ static void run_initiate(struct child *c, __u64 id, struct bytes message)
 static void run_terminate(struct child *c, __u64 id, struct bytes message)
 {
 	long ms = vici_get_number(message, "timeout", 0);
-	struct names names;
+	struct vici_names names;
 	__u64 ref;
 
-	read_names(message, &names);
+	vici_names_read(message, &names);
 	if (!names.match.ike && !names.match.child && !names.match.ike_id &&
 	    !names.match.child_id) {
-		answer_error(c, id, "which SA? Give ike, child, ike-id or child-id");
+		child_vici_refuse(c, id, "which SA? Give ike, child, ike-id or child-id");
 		return;
 	}
 	ref = begin_wait(c, id, &names, ms);
@@ -227,11 +206,11 @@ static void run_rekey(struct child *c, __u64 id, struct bytes message)
 {
 	_cleanup_vici_ struct vici_writer w = {0};
 	struct count count = {0};
-	struct names names;
+	struct vici_names names;
 
-	read_names(message, &names);
+	vici_names_read(message, &names);
 	count.match = &names.match;
-	engine_each(c->engine, count_matches, &count);
+	engine_each_match(c->engine, &names.match, count_matches, &count);
 	if (count.n && vici_get_bool(message, "reauth", false))
 		engine_reauth(c->engine, &names.match, 0);
 	else if (count.n)
@@ -241,114 +220,7 @@ static void run_rekey(struct child *c, __u64 id, struct bytes message)
 	else
 		vici_failure(&w, "no matching SAs to rekey found");
 	vici_text(&w, "matches", "%u", count.n);
-	answer(c, id, &w);
-}
-
-/* ------------------------------------------------------------------ list-sas */
-
-struct usage {
-	char name[XIPSEC_NAME_LEN];
-	struct vici_usage is;
-};
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct usage *)a)->name, ((const struct usage *)b)->name);
-}
-
-static bool usage_find(void *ctx, const char *name, struct vici_usage *out)
-{
-	struct vici_wait *wait = ctx;
-	struct usage key = {0}, *found;
-
-	memcpy(key.name, name, strnlen(name, sizeof(key.name) - 1));
-	found = wait->n_usages ? bsearch(&key, wait->usages, wait->n_usages, sizeof(key), by_name)
-			       : NULL;
-	if (found)
-		*out = found->is;
-	return found;
-}
-
-/* Doubled as it grows. Direction of failure: counters are missing in the list. */
-static void usage_add(struct vici_wait *wait, const struct sadb_sa_info *info)
-{
-	size_t n = wait->n_usages;
-
-	if ((n & (n + 1)) == 0) {
-		struct usage *more = realloc(wait->usages, (2 * n + 2) * sizeof(*more));
-
-		if (!more)
-			return;
-		wait->usages = more;
-	}
-	wait->usages[n].is = (struct vici_usage){
-		.bytes = info->bytes, .packets = info->packets, .idle = info->idle};
-	memcpy(wait->usages[n].name, info->sa.name, XIPSEC_NAME_LEN);
-	wait->usages[n].name[XIPSEC_NAME_LEN - 1] = 0;
-	wait->n_usages++;
-}
-
-static bool list_one(void *arg, const struct ike_sa *ike)
-{
-	struct vici_wait *wait = arg;
-	const struct vici_usages usages = {usage_find, wait};
-	_cleanup_vici_ struct vici_writer w = {0};
-
-	if (!vici_match_ike(ike, &wait->match))
-		return true;
-	vici_put_ike(&w, ike, &wait->match, &usages);
-	if (w.err)
-		log_error("list-sas: an IKE SA does not fit into a message: %s", strerror(-w.err));
-	else
-		chan_say_vici(wait->child->chan, CHAN_VICI_STREAM, wait->id, VICI_EVENT_LIST_SA,
-			      NULL, vici_view(&w));
-	return true;
-}
-
-static void list_all(struct vici_wait *wait)
-{
-	_cleanup_vici_ struct vici_writer w = {0};
-	struct child *c = wait->child;
-
-	if (wait->n_usages)
-		qsort(wait->usages, wait->n_usages, sizeof(*wait->usages), by_name);
-	engine_each(c->engine, list_one, wait);
-	answer(c, wait->id, &w);
-	wait_free(wait);
-}
-
-static void on_usage(void *ctx, __u64 id, const struct sadb_hdr *item, size_t len, int *fds,
-		     unsigned int n)
-{
-	struct vici_wait *wait = wait_find(ctx, id);
-
-	if (!wait)
-		return;
-	if (item && item->flags & XIPSEC_SADB_MORE) {
-		if (len == sizeof(struct sadb_sa_info))
-			usage_add(wait, (const void *)item);
-		return;
-	}
-	list_all(wait);
-}
-
-static void run_list_sas(struct child *c, __u64 id, struct bytes message)
-{
-	struct vici_wait *wait;
-	struct names names;
-
-	read_names(message, &names);
-	wait = wait_new(c, id, names.ike);
-	if (!wait)
-		return;
-	wait->match = names.match;
-	memcpy(wait->child_name, names.child, sizeof(wait->child_name));
-	wait->match.ike = names.match.ike ? wait->conn : NULL;
-	wait->match.child = names.match.child ? wait->child_name : NULL;
-	if (c->link)
-		sadb_link_ask_plain(c->link, XIPSEC_SADB_SA_LIST, on_usage, id);
-	else
-		list_all(wait);
+	child_vici_answer(c, id, &w);
 }
 
 /* ------------------------------------------------------------------ counters, stats */
@@ -361,7 +233,7 @@ static void run_get_counters(struct child *c, __u64 id, struct bytes message)
 	bool named = vici_get_text(message, "name", name, sizeof(name));
 
 	if (engine_counters(c->engine, named ? name : NULL, counter)) {
-		answer_error(c, id, "no such connection");
+		child_vici_refuse(c, id, "no such connection");
 		return;
 	}
 	vici_section(&w, "counters");
@@ -371,7 +243,7 @@ static void run_get_counters(struct child *c, __u64 id, struct bytes message)
 	vici_section_end(&w);
 	vici_section_end(&w);
 	vici_success(&w);
-	answer(c, id, &w);
+	child_vici_answer(c, id, &w);
 }
 
 struct totals {
@@ -398,7 +270,7 @@ static void run_stats(struct child *c, __u64 id, struct bytes message)
 	vici_text(&w, "total", "%u", totals.all);
 	vici_text(&w, "half-open", "%u", totals.half_open);
 	vici_section_end(&w);
-	answer(c, id, &w);
+	child_vici_answer(c, id, &w);
 }
 
 static const struct {
@@ -406,7 +278,7 @@ static const struct {
 	void (*run)(struct child *c, __u64 id, struct bytes message);
 } commands[] = {
 	{"initiate", run_initiate}, {"terminate", run_terminate},
-	{"rekey", run_rekey},       {"list-sas", run_list_sas},
+	{"rekey", run_rekey},       {"list-sas", child_list_begin},
 	{"stats", run_stats},       {"get-counters", run_get_counters},
 };
 
@@ -421,7 +293,7 @@ void child_vici_command(struct child *c, const struct chan_vici *m)
 			return;
 		}
 	}
-	answer_error(c, m->id, "not for this process");
+	child_vici_refuse(c, m->id, "not for this process");
 }
 
 /* ------------------------------------------------------------------ what is told */

@@ -133,6 +133,7 @@ static void child_message(void *ctx, const struct chan_hdr *hdr, int *fds, unsig
 	case CHAN_VICI_STREAM:
 	case CHAN_VICI_ANSWER:
 	case CHAN_VICI_EVENT: parent_vici_message(p, m); break;
+	case CHAN_VICI_MORE: parent_vici_more(p, m); break;
 	default: log_error("the child says what is not for the parent (%u)", hdr->type);
 	}
 }

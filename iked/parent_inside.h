@@ -71,6 +71,8 @@ void parent_sadb_lend_sockets(struct parent *p);
 int parent_vici_start(struct parent *p);
 void parent_vici_stop(struct parent *p);
 void parent_vici_message(struct parent *p, const struct chan_vici *m);
+/* The child has more for a client: it goes on when that has read what it was sent. */
+void parent_vici_more(struct parent *p, const struct chan_vici *m);
 void parent_vici_child_ready(struct parent *p);
 void parent_vici_child_died(struct parent *p);
 /* The child has a connection to xipsecd with the rights of now, or gets none. */

@@ -200,6 +200,29 @@ void parent_vici_message(struct parent *p, const struct chan_vici *m)
 	vici_free(&p->vici_part);
 }
 
+static void go_on(struct parent *p, __u64 id, bool nobody)
+{
+	struct chan_vici m = {.id = id, .more = nobody};
+
+	if (p->child_ready && proc_chan(p->child))
+		chan_send(proc_chan(p->child), CHAN_VICI_MORE, &m, sizeof(m), NULL, 0);
+}
+
+static void on_drained(void *ctx, struct vici_request *request)
+{
+	go_on(ctx, vici_request_id(request), false);
+}
+
+void parent_vici_more(struct parent *p, const struct chan_vici *m)
+{
+	struct vici_request *request = p->vici && m->id ? vici_request_find(p->vici, m->id) : NULL;
+
+	if (request)
+		vici_when_drained(request, on_drained);
+	else
+		go_on(p, m->id, true);
+}
+
 /* Told when it changes: the child writes no event that nobody wants. */
 static void on_events(void *ctx, __u32 events)
 {

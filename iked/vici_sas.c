@@ -219,6 +219,17 @@ static bool match_child(const struct child_sa *child, const struct engine_match 
 	       (!match->child_id || child->id == match->child_id);
 }
 
+void vici_names_read(struct bytes message, struct vici_names *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (vici_get_text(message, "ike", out->ike, sizeof(out->ike)))
+		out->match.ike = out->ike;
+	if (vici_get_text(message, "child", out->child, sizeof(out->child)))
+		out->match.child = out->child;
+	out->match.ike_id = vici_get_number(message, "ike-id", 0);
+	out->match.child_id = vici_get_number(message, "child-id", 0);
+}
+
 bool vici_match_ike(const struct ike_sa *ike, const struct engine_match *match)
 {
 	const char *name = ike->conn ? ike->conn->model.name : "";

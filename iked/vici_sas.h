@@ -18,6 +18,14 @@ struct vici_usages {
 	void *ctx;
 };
 
+/* Which SAs a message means: ike, child, ike-id, child-id. `match` looks at the texts here. */
+struct vici_names {
+	char ike[CONN_NAME_LEN], child[CONN_NAME_LEN];
+	struct engine_match match;
+};
+
+void vici_names_read(struct bytes message, struct vici_names *out);
+
 /* The section of one IKE SA, "CONN { ... child-sas { NAME-ID { ... } } }". `only`: of that child
  * alone (by name or id, 0 and NULL: all). `usages` NULL: no counters. */
 void vici_put_ike(struct vici_writer *w, const struct ike_sa *ike, const struct engine_match *only,

@@ -22,6 +22,7 @@ struct vici_request {
 	char name[VICI_NAME_MAX + 1];
 	__u8 *data; /* the message; wiped when it goes: it may hold a secret */
 	size_t len;
+	void (*drained)(void *ctx, struct vici_request *request); /* NULL: nobody waits for it */
 };
 
 struct vici_client {
@@ -252,6 +253,16 @@ static void on_read(struct bufferevent *bev, void *arg)
 	}
 }
 
+/* Down to the low watermark. */
+static void on_written(struct bufferevent *bev, void *arg)
+{
+	struct vici_client *client = arg;
+	struct vici_request *request = client->request;
+
+	if (request && request->drained)
+		vici_when_drained(request, request->drained);
+}
+
 static void on_end(struct bufferevent *bev, short what, void *arg)
 {
 	client_free(arg);
@@ -290,7 +301,8 @@ static void on_connect(struct evconnlistener *listener, evutil_socket_t fd, stru
 	client->next = server->clients;
 	server->clients = client;
 	server->n_clients++;
-	bufferevent_setcb(client->bev, on_read, NULL, on_end, client);
+	bufferevent_setcb(client->bev, on_read, on_written, on_end, client);
+	bufferevent_setwatermark(client->bev, EV_WRITE, VICI_AHEAD, 0);
 	bufferevent_setwatermark(client->bev, EV_READ, 0, VICI_SEGMENT_MAX + 4);
 	bufferevent_enable(client->bev, EV_READ | EV_WRITE);
 }
@@ -427,6 +439,17 @@ void vici_stream(struct vici_request *request, enum vici_event event, struct byt
 {
 	if (request->client->events & 1U << event)
 		send_packet(request->client, VICI_EVENT, event_name(event), message);
+}
+
+void vici_when_drained(struct vici_request *request,
+		       void (*fn)(void *ctx, struct vici_request *request))
+{
+	struct vici_client *client = request->client;
+	bool full = evbuffer_get_length(bufferevent_get_output(client->bev)) > VICI_AHEAD;
+
+	request->drained = full ? fn : NULL;
+	if (!full)
+		fn(client->server->ctx, request);
 }
 
 void vici_answer(struct vici_request *request, struct bytes message)
