@@ -58,10 +58,13 @@ struct change_walk {
 	const struct xipsec_spd *head;
 	void *rules;
 	const struct xipsec_flow *flow;
-	__u32 last;    /* number of the newest change in the log */
-	__u32 since;   /* generation that the entry is right for */
-	__u32 now;     /* generation of this run */
-	__u32 touched; /* 1: the flow must be looked up anew */
+	__u32 last;  /* number of the newest change in the log */
+	__u32 since; /* generation that the entry is right for */
+	__u32 now;   /* generation of this run */
+	/* 1: the flow must be looked up anew. Starts from a zero that the verifier does not know:
+	 * before Linux 6.7 it follows a bpf_loop() callback once and may take for known what that
+	 * one call left. */
+	__u32 touched;
 };
 
 /* One change, newest first; 1 ends the walk. Called by bpf_loop(). */
@@ -95,7 +98,7 @@ static __always_inline int flow_holds(const struct xipsec_spd *head, const struc
 				      __u32 since, __u32 now)
 {
 	struct change_walk walk;
-	__u32 place = head->place, zero = spd_blind_zero(now);
+	__u32 place = head->place, zero = blind_zero(now);
 
 	if (now - since > now - head->log_base)
 		return 0;
@@ -109,7 +112,7 @@ static __always_inline int flow_holds(const struct xipsec_spd *head, const struc
 	if (!walk.rules)
 		return 0;
 	bpf_loop(XIPSEC_CHANGES, change_step, &walk, 0);
-	zero = spd_blind_zero(walk.touched);
+	zero = blind_zero(walk.touched);
 	if (walk.touched || zero)
 		return 0;
 	return now - since <= now - *(volatile const __u32 *)(&head->log_base + zero);
@@ -260,11 +263,12 @@ __noinline int flow_keep(const struct xipsec_flow *flow, const struct spd_found 
 static __always_inline int flow_classify(const struct xipsec_spd *head,
 					 const struct xipsec_flow *flow, struct spd_found *found)
 {
+	struct spd_steps room;
 	int verdict;
 
 	if (flow_known(head, flow, found))
 		return found->verdict;
-	verdict = spd_classify(head, flow, found);
+	verdict = spd_classify(head, flow, found, &room);
 	flow_keep(flow, found);
 	return verdict;
 }

@@ -40,14 +40,15 @@ struct spd_found {
  * writer refuses SPDs that could need more (XIPSEC_BUCKET_MORE). */
 #define SPD_STEPS_MAX (XIPSEC_TABLES_MAX * (XIPSEC_BUCKET_MORE + 1) * XIPSEC_BUCKET_SLOTS)
 
-struct spd_walk {
-	const struct xipsec_spd *head;
-	const struct xipsec_spd_list *list;
-	void *buckets;
-	void *rules;
-	const struct xipsec_flow *flow;
-	struct xipsec_key key;
-	__u32 generation;
+/*
+ * Where a walk stands: in memory of who calls spd_classify(). Of what the arguments of a global
+ * function point to the verifier remembers nothing, so a step is the same to it whatever the steps
+ * before it left. On the walk's own stack it would follow each step once for all that it could find
+ * there, 380,000 instructions instead of 2,500; and before Linux 6.7, which follows a bpf_loop()
+ * callback once, it would take for known what only the first step finds, and remove as dead the
+ * branches of the later ones.
+ */
+struct spd_steps {
 	__u32 pos;      /* tables looked at so far */
 	__u32 bucket;   /* being looked at */
 	__u32 tried;    /* priority of its last candidate that did not match; 0: the next bucket */
@@ -62,6 +63,17 @@ struct spd_walk {
 	__u32 other_priority;
 	__u32 skip; /* the filter says that there is nothing in this table */
 	__u32 ended;
+};
+
+struct spd_walk {
+	const struct xipsec_spd *head;
+	const struct xipsec_spd_list *list;
+	void *buckets;
+	void *rules;
+	const struct xipsec_flow *flow;
+	struct spd_steps *at;
+	struct xipsec_key key;
+	__u32 generation;
 };
 
 /* The SPD that is current, or NULL: none was loaded yet (generation 0). */
@@ -98,23 +110,24 @@ static __always_inline int spd_rule_lives(const struct xipsec_spd_rule *rule, __
 }
 
 /* An uncertain rule. Kept are the first, and the first that says something else than that one. */
-static __always_inline void spd_maybe(struct spd_walk *walk, __u32 priority, __u32 said)
+static __always_inline void spd_maybe(struct spd_steps *at, __u32 priority, __u32 said)
 {
-	if (said == walk->maybe_said) {
-		if (priority < walk->maybe_priority)
-			walk->maybe_priority = priority;
-	} else if (priority < walk->maybe_priority) {
-		walk->other_priority = walk->maybe_priority;
-		walk->maybe_priority = priority;
-		walk->maybe_said = said;
-	} else if (priority < walk->other_priority) {
-		walk->other_priority = priority;
+	if (said == at->maybe_said) {
+		if (priority < at->maybe_priority)
+			at->maybe_priority = priority;
+	} else if (priority < at->maybe_priority) {
+		at->other_priority = at->maybe_priority;
+		at->maybe_priority = priority;
+		at->maybe_said = said;
+	} else if (priority < at->other_priority) {
+		at->other_priority = priority;
 	}
 }
 
 static __always_inline void spd_candidate(struct spd_walk *walk, __u64 slot)
 {
 	const struct xipsec_spd_rule *rule;
+	struct spd_steps *at = walk->at;
 	__u32 number = (__u32)slot & (XIPSEC_RULES_LIMIT - 1);
 	enum xipsec_match match;
 
@@ -125,12 +138,12 @@ static __always_inline void spd_candidate(struct spd_walk *walk, __u64 slot)
 	if (match == XIPSEC_MATCH_NO)
 		return;
 	if (match == XIPSEC_MATCH_MAYBE) {
-		spd_maybe(walk, slot >> 32, spd_rule_says(rule));
+		spd_maybe(at, slot >> 32, spd_rule_says(rule));
 		return;
 	}
-	walk->priority = slot >> 32;
-	walk->said = spd_rule_says(rule);
-	walk->rule = number;
+	at->priority = slot >> 32;
+	at->said = spd_rule_says(rule);
+	at->rule = number;
 }
 
 /* 0: no entry has this hash. */
@@ -146,27 +159,28 @@ static __always_inline int spd_filter_has(const struct spd_walk *walk, __u64 has
 static __always_inline int spd_advance(struct spd_walk *walk)
 {
 	const struct xipsec_spd_table *table;
-	__u32 pos = walk->pos, number;
+	struct spd_steps *at = walk->at;
+	__u32 pos = at->pos, number;
 	__u64 hash;
 
-	if (walk->more) {
-		walk->bucket = walk->more;
+	if (at->more) {
+		at->bucket = at->more;
 		return 0;
 	}
 	if (pos >= XIPSEC_TABLES_MAX || pos >= walk->list->n ||
-	    walk->list->entry[pos].bound >= walk->priority) {
-		walk->ended = 1;
+	    walk->list->entry[pos].bound >= at->priority) {
+		at->ended = 1;
 		return 1;
 	}
 	number = walk->list->entry[pos].table;
-	walk->pos = pos + 1;
+	at->pos = pos + 1;
 	if (number >= XIPSEC_TABLES_MAX)
 		return 1;
 	table = &walk->head->table[number];
 	hash = xipsec_key_hash(table, &walk->key, walk->flow->family == XIPSEC_FAMILY_IP6);
-	walk->finger = xipsec_hash_finger(hash);
-	walk->bucket = xipsec_hash_bucket(hash, walk->head->bucket_mask);
-	walk->skip = !spd_filter_has(walk, hash);
+	at->finger = xipsec_hash_finger(hash);
+	at->bucket = xipsec_hash_bucket(hash, walk->head->bucket_mask);
+	at->skip = !spd_filter_has(walk, hash);
 	return 0;
 }
 
@@ -175,15 +189,17 @@ static __always_inline int spd_advance(struct spd_walk *walk)
 static int spd_step(__u32 index, struct spd_walk *walk)
 {
 	const struct xipsec_spd_bucket *bucket;
-	__u32 tried = walk->tried, best = walk->priority, finger;
+	struct spd_steps *at = walk->at;
+	__u32 tried = at->tried, best = at->priority, finger, number;
 	__u64 found = 0;
 
 	if (!tried && spd_advance(walk))
 		return 1;
-	if (walk->skip)
+	if (at->skip)
 		return 0;
-	finger = walk->finger;
-	bucket = bpf_map_lookup_elem(walk->buckets, &walk->bucket);
+	finger = at->finger;
+	number = at->bucket; /* Linux 6.1 takes no key from memory of unknown origin */
+	bucket = bpf_map_lookup_elem(walk->buckets, &number);
 	if (!bucket)
 		return 1;
 #pragma clang loop unroll(full)
@@ -196,9 +212,9 @@ static int spd_step(__u32 index, struct spd_walk *walk)
 			best = priority;
 		}
 	}
-	walk->tried = found >> 32;
+	at->tried = found >> 32;
 	if (!found) {
-		walk->more = bucket->more;
+		at->more = bucket->more;
 		return 0;
 	}
 	spd_candidate(walk, found);
@@ -226,26 +242,13 @@ static __always_inline void spd_flow(const struct pkt *pkt, __u32 dir, struct xi
 		63;
 }
 
-/*
- * Zero, but the verifier does not know. Before Linux 6.7 it follows a bpf_loop() callback once,
- * from the state that the caller left on the stack, and then removes as dead the branches that only
- * a second call would take: a walk that starts from a known zero would never see that a rule before
- * was uncertain. tests/prog/test_spd.c fails on 6.1 without this.
- *
- * Nor does the CPU: what is read at an address made with it is read after `unknown`.
- */
-static __always_inline __u32 spd_blind_zero(__u32 unknown)
-{
-	asm volatile("%0 ^= %0" : "+r"(unknown));
-	return unknown;
-}
-
-/* 0, or -1: there are no tables. */
+/* 0, or -1: there are no tables. All is read after the generation that it is read at. */
 static __always_inline int spd_walk_start(struct spd_walk *walk, const struct xipsec_spd *head)
 {
 	__u32 generation = *(volatile const __u32 *)&head->generation;
-	__u32 zero = spd_blind_zero(generation);
+	__u32 zero = blind_zero(generation);
 	__u32 place = head->place + zero, list;
+	struct spd_steps *at = walk->at;
 
 	walk->head = head;
 	walk->generation = generation;
@@ -256,60 +259,53 @@ static __always_inline int spd_walk_start(struct spd_walk *walk, const struct xi
 	if (list >= XIPSEC_LISTS)
 		return -1;
 	walk->list = &head->list[list];
-	walk->pos = zero;
-	walk->bucket = zero;
-	walk->tried = zero;
-	walk->more = zero;
-	walk->finger = zero;
-	walk->priority = ~zero;
-	walk->said = zero;
-	walk->rule = SPD_NO_RULE ^ zero;
-	walk->maybe_priority = ~zero;
-	walk->maybe_said = zero;
-	walk->other_priority = ~zero;
-	walk->skip = zero;
-	walk->ended = zero;
+	__builtin_memset(at, 0, sizeof(*at));
+	at->priority = ~0U;
+	at->rule = SPD_NO_RULE;
+	at->maybe_priority = ~0U;
+	at->other_priority = ~0U;
 	xipsec_key_of(walk->flow, &walk->key);
 	return walk->buckets && walk->rules ? 0 : -1;
 }
 
 /* What the rules found come to. */
-static __always_inline __u32 spd_said(const struct spd_walk *walk)
+static __always_inline __u32 spd_said(const struct spd_steps *at)
 {
 	/* No certain rule is the default, discard: an uncertain one that says else contradicts. */
-	__u32 said = walk->said ? walk->said : SPD_DISCARD;
+	__u32 said = at->said ? at->said : SPD_DISCARD;
 
-	if (!walk->ended)
+	if (!at->ended)
 		return SPD_OPAQUE;
-	if (walk->maybe_priority < walk->priority &&
-	    (walk->maybe_said != said || walk->other_priority < walk->priority))
+	if (at->maybe_priority < at->priority &&
+	    (at->maybe_said != said || at->other_priority < at->priority))
 		return SPD_OPAQUE;
-	return walk->said;
+	return at->said;
 }
 
-/* Verdict of the SPD on the packet that `flow` tells; *found is written in any case. A global
- * function: the verifier follows it once, not once for each way that leads here. */
+/* Verdict of the SPD on the packet that `flow` tells; *found is written in any case, *at is room. A
+ * global function: the verifier follows it once, not once for each way that leads here. */
 __noinline int spd_classify(const struct xipsec_spd *head, const struct xipsec_flow *flow,
-			    struct spd_found *found)
+			    struct spd_found *found, struct spd_steps *at)
 {
 	struct spd_walk walk;
 	__u32 said;
 
-	if (!head || !flow || !found)
+	if (!head || !flow || !found || !at)
 		return SPD_NONE;
 	walk.flow = flow;
+	walk.at = at;
 	if (spd_walk_start(&walk, head)) {
 		__builtin_memset(found, 0, sizeof(*found));
 		found->rule = SPD_NO_RULE;
 		return SPD_NONE;
 	}
 	bpf_loop(SPD_STEPS_MAX, spd_step, &walk, 0);
-	said = spd_said(&walk);
+	said = spd_said(at);
 	found->generation = walk.generation;
 	found->verdict = said & 7;
 	found->child = said >> 3;
-	found->rule = said == SPD_OPAQUE ? SPD_NO_RULE : walk.rule;
-	found->tables = walk.pos;
+	found->rule = said == SPD_OPAQUE ? SPD_NO_RULE : at->rule;
+	found->tables = at->pos;
 	found->list = xipsec_spd_list_of(flow->dir, flow->family, flow->opaque ? 1 : 0);
 	return found->verdict;
 }
@@ -324,10 +320,13 @@ static __always_inline enum xipsec_reason spd_drop_reason(enum spd_verdict verdi
 	return XIPSEC_REASON_NO_POLICY;
 }
 
-static __always_inline int spd_ethertype_named(const struct xipsec_spd *head, __u16 eth_type)
+/* A global function for the same reason: inline, each of its turns doubles the ways. */
+__noinline int spd_ethertype_named(const struct xipsec_spd *head, __u16 eth_type)
 {
 	int named = 0;
 
+	if (!head)
+		return 0;
 	for (__u32 i = 0; i < XIPSEC_ALLOW_ETHERTYPES; i++)
 		named |= i < head->n_ethertypes && head->ethertype[i] == eth_type;
 	return named;

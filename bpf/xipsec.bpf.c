@@ -59,6 +59,18 @@ static __always_inline const struct xipsec_iface *iface_of(__u32 ifindex, __u32 
 	return iface && iface->role == role ? iface : NULL;
 }
 
+/*
+ * What is left to do with a packet is the same for every reason. The verifier would follow it once
+ * for each reason and each way to it, so what it knows of them is taken from it here. Packet
+ * pointers are dead afterwards.
+ */
+static __always_inline __u32 decided(struct pkt *pkt, __u32 reason)
+{
+	pkt->data = NULL;
+	pkt->data_end = NULL;
+	return reason ^ blind_zero(pkt->len);
+}
+
 /* ------------------------------------------------------------------ red */
 
 /* The policy says PROTECT: to the worker of the child's SA. Direction of failure: closed, without
@@ -144,7 +156,7 @@ int xipsec_red(struct xdp_md *ctx)
 	__u32 reason;
 
 	xdp_load(ctx, &pkt);
-	reason = red_reason(ctx, HOOK_XDP, &pkt);
+	reason = decided(&pkt, red_reason(ctx, HOOK_XDP, &pkt));
 	sample_xdp(ctx, &pkt, reason);
 	behind_mark(ctx, reason);
 	return xdp_finish(reason, pkt.len);
@@ -308,7 +320,7 @@ int xipsec_black(struct xdp_md *ctx)
 	__u32 reason;
 
 	xdp_load(ctx, &pkt);
-	reason = black_reason(ctx, HOOK_XDP, &pkt);
+	reason = decided(&pkt, black_reason(ctx, HOOK_XDP, &pkt));
 	sample_xdp(ctx, &pkt, reason);
 	behind_mark(ctx, reason);
 	return xdp_finish(reason, pkt.len);
@@ -352,7 +364,7 @@ int xipsec_guard(struct __sk_buff *skb)
 	__u32 reason;
 
 	tc_load(skb, &pkt);
-	reason = guard_reason(skb, &pkt);
+	reason = decided(&pkt, guard_reason(skb, &pkt));
 	sample_tc(skb, &pkt, reason);
 	return tc_finish(reason, pkt.len);
 }
@@ -370,7 +382,7 @@ int xipsec_blacktc(struct __sk_buff *skb)
 	if (behind_is_marked(skb))
 		return TC_ACT_UNSPEC;
 	tc_load(skb, &pkt);
-	reason = black_reason(skb, HOOK_TC, &pkt);
+	reason = decided(&pkt, black_reason(skb, HOOK_TC, &pkt));
 	sample_tc(skb, &pkt, reason);
 	return behind_finish(reason, pkt.len);
 }
@@ -394,7 +406,7 @@ int xipsec_redtc(struct __sk_buff *skb)
 	if (behind_is_verdict(skb))
 		return tc_finish(XIPSEC_REASON_ENGINE_CLOSED, skb->len);
 	tc_load(skb, &pkt);
-	reason = red_reason(skb, HOOK_TC, &pkt);
+	reason = decided(&pkt, red_reason(skb, HOOK_TC, &pkt));
 	sample_tc(skb, &pkt, reason);
 	return behind_finish(reason, pkt.len);
 }

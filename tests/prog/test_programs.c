@@ -781,9 +781,34 @@ static void test_every_reason_was_seen(void **state)
 	assert_int_equal(missing, 0);
 }
 
+/* ------------------------------------------------------------------ what they cost to load */
+
+/* Twice what the most expensive one takes. A step that is inline where it should be a function, or
+ * that leaves more states behind than it must, multiplies instead of adding. */
+#define VERIFIED_MAX 250000
+
+static void test_verifier_work(void **state)
+{
+	for (enum prog prog = 0; prog < PROG_COUNT; prog++) {
+		struct bpf_prog_info info = {0};
+		__u32 len = sizeof(info);
+
+		assert_int_equal(
+			bpf_obj_get_info_by_fd(bpf_program__fd(prog_of(prog)), &info, &len), 0);
+		print_message("  %s: %u instructions verified\n", bpf_program__name(prog_of(prog)),
+			      info.verified_insns);
+		assert_true(info.verified_insns > 0);
+		if (info.verified_insns > VERIFIED_MAX)
+			fail_msg("%s: the verifier follows %u instructions, more than %u",
+				 bpf_program__name(prog_of(prog)), info.verified_insns,
+				 VERIFIED_MAX);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_verifier_work),
 		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_truncation),
 		cmocka_unit_test(test_behind_xdp),
