@@ -21,6 +21,7 @@
 #define CLIENTS_MAX     64
 #define QUEUE_MAX       (32 << 20)  /* bytes that wait for a client that does not read */
 #define SAMPLES_MAX     (256 << 10) /* bytes that may wait when a sample comes */
+#define LIST_MAX        (256 << 10) /* bytes of a list that are written ahead of its reader */
 #define REQUESTS_A_TURN 32
 
 union request {
@@ -48,6 +49,11 @@ struct client {
 	__u32 events; /* XIPSEC_EVENT_BIT() of those it wants */
 	__u64 lost;   /* events since the last that it got */
 	struct sadb_rights rights;
+	/* A list under way: its request, and the place in the SADB where it goes on. Nothing else
+	 * is read until it ends, for answers come in the order of requests. */
+	bool listing;
+	struct sadb_hdr list_req;
+	__u32 list_at;
 	bool broken; /* to be ended when nobody uses it */
 };
 
@@ -171,19 +177,38 @@ static void on_delete(struct client *client, const union request *req, size_t le
 	      "there, then add it and delete it again");
 }
 
-static void on_list(struct client *client, const struct sadb_hdr *req)
+/* As much of the list as its reader has room for. An SA that comes or goes meanwhile is in it or
+ * not. */
+static void list_on(struct client *client)
 {
 	struct sas *sas = client->server->hooks->sas(client->server->ctx);
 	struct sadb_sa_info info;
 
-	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
+	while (client->queued < LIST_MAX && !client->broken) {
+		const struct sa *sa = sas_from(sas, client->list_at);
+
+		if (!sa) {
+			client->listing = false;
+			reply(client, &client->list_req, 0, "");
+			return;
+		}
+		client->list_at = sa->index + 1;
 		if (!sadb_rights_own(&client->rights, &sa->sa))
 			continue;
 		sas_info(sas, sa, &info);
-		head(&info.hdr, req, sizeof(info), XIPSEC_SADB_MORE);
+		head(&info.hdr, &client->list_req, sizeof(info), XIPSEC_SADB_MORE);
 		put(client, &info, sizeof(info));
 	}
-	reply(client, req, 0, "");
+}
+
+static void on_list(struct client *client, const struct sadb_hdr *req)
+{
+	client->listing = true;
+	client->list_req = *req;
+	client->list_at = 0;
+	list_on(client);
+	if (client->listing)
+		event_del(client->readable);
 }
 
 static void on_status(struct client *client, const struct sadb_hdr *req)
@@ -367,7 +392,7 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 	union request req;
 	ssize_t len;
 
-	for (int i = 0; i < REQUESTS_A_TURN && !client->broken; i++) {
+	for (int i = 0; i < REQUESTS_A_TURN && !client->broken && !client->listing; i++) {
 		len = recv(client->fd, &req, sizeof(req), MSG_DONTWAIT);
 		if (len < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
@@ -381,9 +406,9 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 		client_end(client);
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *ctx)
+/* false: there is more than it takes now, or it is gone. */
+static bool send_queued(struct client *client)
 {
-	struct client *client = ctx;
 	struct message *message;
 
 	while ((message = client->first)) {
@@ -392,7 +417,7 @@ static void on_writable(evutil_socket_t fd, short what, void *ctx)
 				event_add(client->writable, NULL);
 			else
 				client_end(client);
-			return;
+			return false;
 		}
 		client->first = message->next;
 		if (!client->first)
@@ -400,6 +425,20 @@ static void on_writable(evutil_socket_t fd, short what, void *ctx)
 		client->queued -= message->len;
 		free(message);
 	}
+	return true;
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct client *client = ctx;
+
+	if (!send_queued(client) || !client->listing)
+		return;
+	list_on(client);
+	if (client->broken)
+		client_end(client);
+	else if (!client->listing)
+		event_add(client->readable, NULL);
 }
 
 static bool peer_allowed(int fd)

@@ -75,12 +75,17 @@ void sas_free(struct sas *sas)
 
 /* ------------------------------------------------------------------ look-ups */
 
-struct sa *sas_next(struct sas *sas, const struct sa *after)
+struct sa *sas_from(struct sas *sas, __u32 index)
 {
-	for (__u32 i = after ? after->index + 1 : 0; i < sas->max; i++)
+	for (__u32 i = index; i < sas->max; i++)
 		if (sas->table[i])
 			return sas->table[i];
 	return NULL;
+}
+
+struct sa *sas_next(struct sas *sas, const struct sa *after)
+{
+	return sas_from(sas, after ? after->index + 1 : 0);
 }
 
 struct sa *sas_by_index(struct sas *sas, __u32 index)

@@ -112,6 +112,8 @@ struct sa *sas_by_spi(struct sas *sas, const struct xipsec_addr *dst, __u8 famil
 struct sa *sas_by_index(struct sas *sas, __u32 index);
 /* Walks: start with NULL; NULL ends. */
 struct sa *sas_next(struct sas *sas, const struct sa *after);
+/* The first at that place or behind it: for a walk that is interrupted. */
+struct sa *sas_from(struct sas *sas, __u32 index);
 unsigned int sas_count(const struct sas *sas);
 
 /* True if it is the same SA with the same key: nothing to change. */

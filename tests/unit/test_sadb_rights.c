@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What a connection to the sadb socket may do after RESTRICT, and who reads the sockets of IKE. */
+/* What a connection to the sadb socket may do after RESTRICT, who reads the sockets of IKE, and
+ * lists that are longer than a queue. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,9 +20,9 @@
 
 #include "loader/sadb_server.h"
 
-#define MAX 8
+#define MAX 5000
 
-static struct xipsec_sa_state states[MAX];
+static struct xipsec_sa_state *states;
 static struct sas *sas;
 static struct config *config;
 static struct event_base *base;
@@ -125,7 +126,9 @@ static struct config *policies(void)
 
 static int setup(void **state)
 {
-	memset(states, 0, sizeof(states));
+	states = calloc(MAX, sizeof(states[0]));
+	if (!states)
+		return -1;
 	strcpy(dir, "/tmp/xipsec-rights.XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
@@ -146,6 +149,7 @@ static int teardown(void **state)
 	sas_free(sas);
 	event_base_free(base);
 	config_free(config);
+	free(states);
 	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
 	return system(command);
 }
@@ -309,6 +313,58 @@ static void it_lists_its_own(void **state)
 	close(all);
 }
 
+static void send_plain(int fd, __u16 type, __u32 seq)
+{
+	struct sadb_hdr hdr = {.type = type, .abi = XIPSEC_ABI, .len = sizeof(hdr), .seq = seq};
+
+	assert_int_equal(send(fd, &hdr, sizeof(hdr), 0), sizeof(hdr));
+}
+
+/* 37 MB of list, for a client that does not read at first: they wait where they are, and what it
+ * asks next has its answer behind them. Others are served meanwhile, and an SA may go. */
+static void a_list_waits_for_its_reader(void **state)
+{
+	int all = dial(), fd = dial();
+	struct sadb_sa_info got;
+	unsigned int n = 0;
+	char name[16];
+
+	for (unsigned int i = 0; i < MAX; i++) {
+		snprintf(name, sizeof(name), "sa%u", i);
+		assert_int_equal(ask_add(all, name, i % 2 ? "a" : "b", 0x1000 + i, 0), 0);
+	}
+	send_plain(fd, XIPSEC_SADB_SA_LIST, 7);
+	send_plain(fd, XIPSEC_SADB_HELLO, 8);
+	turn();
+	assert_int_equal(ask_name(all, XIPSEC_SADB_SA_DELETE, name), 0);
+	for (;;) {
+		turn();
+		if (recv(fd, &got, sizeof(got), MSG_DONTWAIT) < 0)
+			break;
+		if (!(got.hdr.flags & XIPSEC_SADB_MORE))
+			break;
+		assert_int_equal(got.hdr.seq, 7);
+		snprintf(name, sizeof(name), "sa%u", n++);
+		assert_string_equal(got.sa.name, name);
+	}
+	assert_int_equal(n, MAX - 1);
+	assert_int_equal(got.hdr.seq, 7);
+	assert_int_equal(got.hdr.err, 0);
+	turn();
+	assert_int_equal(recv(fd, &got, sizeof(got), MSG_DONTWAIT), sizeof(struct sadb_hello));
+	assert_int_equal(got.hdr.seq, 8);
+	assert_int_equal(ask_plain(fd, XIPSEC_SADB_HELLO), 0);
+	close(fd);
+	/* one that leaves in the middle */
+	fd = dial();
+	send_plain(fd, XIPSEC_SADB_SA_LIST, 7);
+	turn();
+	close(fd);
+	turn();
+	assert_int_equal(ask_plain(all, XIPSEC_SADB_HELLO), 0);
+	close(all);
+}
+
 /* Events that came: bit n for event n. */
 static unsigned int heard(int fd)
 {
@@ -451,6 +507,7 @@ int main(void)
 		TEST(it_cannot_be_widened),
 		TEST(others_sas_are_not_there),
 		TEST(it_lists_its_own),
+		TEST(a_list_waits_for_its_reader),
 		TEST(it_hears_of_its_own),
 		TEST(first_packet_is_told_once),
 		TEST(who_is_not_restricted_has_no_list),
