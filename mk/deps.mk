@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make deps installs what build, tests, demo, bench and checks need: Debian's own packages, one list.
 # Quiet when nothing is missing; apt's lists are fetched only if apt does not find a package without.
+# charon-systemd brings a unit that Debian enables: where it comes by this, the unit is masked first, or a
+# second IKE daemon would hold ports 500 and 4500 now and after every boot. Tests run charon themselves.
 
 DEPS_BUILD := build-essential clang llvm flex bison pkg-config bpftool linux-libc-dev libbpf-dev \
 	      libxdp-dev libssl-dev libipsec-mb-dev libmnl-dev libnftables-dev libevent-dev \
@@ -24,6 +26,13 @@ deps:
 		echo "deps: run as root: sudo make deps" >&2; exit 1; \
 	fi; \
 	echo "deps: installing$$missing"; \
+	unit=/etc/systemd/system/strongswan.service; \
+	case "$$missing " in *' charon-systemd '*) \
+		[ -e $$unit ] || [ -L $$unit ] || { \
+			mkdir -p $${unit%/*} && ln -s /dev/null $$unit && \
+			echo "deps: strongswan.service is masked; to use it: systemctl unmask strongswan"; \
+		} || exit 1 ;; \
+	esac; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	install="apt-get install -y -qq --no-install-recommends $$missing"; \
 	$$install >/dev/null 2>&1 </dev/null || { \
