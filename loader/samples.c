@@ -112,6 +112,22 @@ void samples_tell(struct samples *samples, const struct xipsec_sample *sample)
 	tell(samples, XIPSEC_EVENT_SAMPLE, &copy, none);
 }
 
+void samples_tunnel(struct samples *samples, const struct xipsec_sample *sample, const char *tunnel,
+		    bool acquire)
+{
+	struct xipsec_sample copy = *sample;
+	char name[XIPSEC_NAME_LEN] = "";
+
+	copy.worker = 1;
+	copy.sa_generation = 0; /* nothing has sealed it */
+	copy.ifindex = if_nametoindex(tunnel);
+	strncpy(name, tunnel, sizeof(name) - 1);
+	if (acquire)
+		tell(samples, XIPSEC_EVENT_ACQUIRE, &copy, name);
+	if (samples->hooks->wanted(samples->ctx))
+		tell(samples, XIPSEC_EVENT_SAMPLE, &copy, name);
+}
+
 /* ------------------------------------------------------------------ the ring buffer */
 
 static int on_record(void *ctx, void *data, size_t size)

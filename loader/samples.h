@@ -30,6 +30,11 @@ int samples_open(struct samples *samples, const struct datapath *dp);
 /* What a worker tells: it may say anything. */
 void samples_tell(struct samples *samples, const struct xipsec_sample *sample);
 
+/* The same of a packet that a route led into this tunnel, which has no SA. `acquire`: somebody is
+ * asked for one, too; the name of the tunnel stands for that of a child. */
+void samples_tunnel(struct samples *samples, const struct xipsec_sample *sample, const char *tunnel,
+		    bool acquire);
+
 /* One that somebody else has made: unchecked, whatever it is. For tests and for samples_open(). */
 void samples_program(struct samples *samples, const struct xipsec_sample *sample);
 

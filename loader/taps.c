@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/mman.h>
 
 #include "lib/cleanup.h"
@@ -17,6 +18,7 @@
 struct tap {
 	__u32 if_id;
 	struct tap_dev dev;
+	__u64 acquired; /* CLOCK_BOOTTIME, ns: an SA was asked for; 0: never */
 };
 
 struct taps {
@@ -165,6 +167,23 @@ static void say_failed(struct taps *taps, const char *name, int err)
 bool taps_has(const struct taps *taps, __u32 if_id)
 {
 	return if_id && tap_find(taps, if_id);
+}
+
+/* Half the gap: a worker that keeps to it is not refused for some milliseconds. */
+bool taps_acquire(struct taps *taps, __u32 if_id)
+{
+	struct tap *tap = if_id ? tap_find(taps, if_id) : NULL;
+	struct timespec ts;
+	__u64 now;
+
+	if (!tap)
+		return false;
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	now = (__u64)ts.tv_sec * 1000000000 + ts.tv_nsec;
+	if (tap->acquired && now < tap->acquired + XIPSEC_ACQUIRE_GAP / 2)
+		return false;
+	tap->acquired = now;
+	return true;
 }
 
 static bool is_wanted(const struct tap *tap, const char *name)

@@ -42,6 +42,10 @@ void taps_fill(const struct taps *taps, unsigned int worker);
 /* There is a tunnel of that if_id. */
 bool taps_has(const struct taps *taps, __u32 if_id);
 
+/* It wants an SA, and that may be told: once in XIPSEC_ACQUIRE_GAP for each, however many workers
+ * ask. */
+bool taps_acquire(struct taps *taps, __u32 if_id);
+
 /* An interface that needs no role: it is one of these. */
 bool taps_is_ours(const struct config *config, const char *name);
 

@@ -172,11 +172,19 @@ static void on_peer(void *ctx, const struct ctl_peer *peer)
 	sas_peer(d->sas, peer);
 }
 
-static void on_sample(void *ctx, const struct xipsec_sample *sample)
+/* A worker names the tunnel; who waits for it and how often, is not its to say. */
+static void on_sample(void *ctx, const struct ctl_sample *msg)
 {
 	struct daemon *d = ctx;
+	const struct config_tunnel *tunnel = NULL;
 
-	samples_tell(d->samples, sample);
+	if (msg->if_id && msg->sample.reason == XIPSEC_REASON_NO_SA_OUT)
+		tunnel = config_tunnel_find(d->config, msg->if_id);
+	if (tunnel)
+		samples_tunnel(d->samples, &msg->sample, tunnel->name,
+			       taps_acquire(d->taps, msg->if_id));
+	else
+		samples_tell(d->samples, &msg->sample);
 }
 
 struct fill {

@@ -65,7 +65,7 @@ static void dispatch(struct worker *worker, const void *buf, size_t len)
 		break;
 	case XIPSEC_CTL_SAMPLE:
 		if (len == sizeof(*sample))
-			workers->hooks->sample(workers->ctx, &sample->sample);
+			workers->hooks->sample(workers->ctx, sample);
 		break;
 	case XIPSEC_CTL_SA_GONE_OK:
 		if (len == sizeof(*ref))

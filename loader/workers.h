@@ -43,7 +43,7 @@ struct workers_hooks {
 	void (*sa_runs)(void *ctx, unsigned int i, const struct ctl_sa_runs *runs);
 	/* The peer of an SA moved, a packet was dropped; as worker says, unchecked. */
 	void (*peer)(void *ctx, const struct ctl_peer *peer);
-	void (*sample)(void *ctx, const struct xipsec_sample *sample);
+	void (*sample)(void *ctx, const struct ctl_sample *sample);
 	/* Worker i has mapped the rings of a socket; slot and queue are as it says, unchecked. */
 	void (*mapped)(void *ctx, unsigned int i, __u32 slot, __u32 queue);
 	/* Worker i is dead and reaped; another will be started. */

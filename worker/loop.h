@@ -55,6 +55,7 @@ struct tap {
 	__u32 wait;  /* rounds until it is asked again */
 	/* Of a tunnel: what seals; generation 0: nothing. */
 	__u32 sa_index, sa_generation;
+	struct sample_gate acquire; /* without one: when somebody may be told */
 	__u8 mac[6];
 };
 
@@ -174,6 +175,10 @@ void runs_tell(struct worker *w);
 /* Tells xipsecd of a dropped packet, as often as it may; reasons that are no drops are not told.
  * (sample.c) */
 void sample_drop(struct worker *w, const struct work *work, __u16 reason);
+
+/* Tells it that the packet of `len` bytes, which a route led into this tunnel, has no SA: somebody
+ * may make one. Once in XIPSEC_ACQUIRE_GAP for each tunnel. (sample.c) */
+void sample_acquire(struct worker *w, struct tap *tap, const __u8 *data, __u32 len);
 
 /* Tells xipsecd that the peer of an inbound SA is elsewhere; peers_tick() does it again. (peer.c)
  */

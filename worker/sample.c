@@ -119,3 +119,26 @@ void sample_drop(struct worker *w, const struct work *work, __u16 reason)
 	else
 		w->gates[reason].missed++;
 }
+
+void sample_acquire(struct worker *w, struct tap *tap, const __u8 *data, __u32 len)
+{
+	struct ctl_sample msg = {.sample = {.time = w->now_ms * 1000000,
+					    .len = len,
+					    .missed = tap->acquire.missed,
+					    .reason = XIPSEC_REASON_NO_SA_OUT,
+					    .worker = 1,
+					    .inner = 1},
+				 .if_id = tap->if_id};
+
+	if (w->now_ms < tap->acquire.next) {
+		tap->acquire.missed++;
+		return;
+	}
+	describe(&msg.sample, data, len);
+	if (ctl_send(w->ctl, XIPSEC_CTL_SAMPLE, &msg, sizeof(msg))) {
+		tap->acquire.missed++;
+		return;
+	}
+	tap->acquire.missed = 0;
+	tap->acquire.next = w->now_ms + XIPSEC_ACQUIRE_GAP / 1000000;
+}

@@ -305,6 +305,8 @@ static int read_one(struct worker *w, struct tap *tap, struct batch *batch)
 	if (reason) {
 		if (reason != XIPSEC_REASON_COUNT)
 			worker_count(w, reason, f.len);
+		if (reason == XIPSEC_REASON_NO_SA_OUT)
+			sample_acquire(w, tap, f.l2 + f.l3_off, f.len - f.l3_off);
 		frame_free(&w->frames, f.frame);
 	}
 	return 1;

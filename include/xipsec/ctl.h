@@ -183,6 +183,8 @@ struct ctl_peer {
 struct ctl_sample {
 	struct ctl_hdr hdr;
 	struct xipsec_sample sample;
+	__u32 if_id; /* with NO_SA_OUT: of the tunnel that a route led into; else 0 */
+	__u32 pad;
 };
 
 #define XIPSEC_VLANS_MAX 2 /* that programs and workers see through */

@@ -64,6 +64,8 @@ gateways_start()
 
 index_of_tunnel() { ip -n "$TOPO-gw-a" -o link show ipsec7 | cut -d: -f1; }
 tunnel_is_there() { ip -n "$TOPO-gw-a" link show ipsec7; }
+# told FILTER: xipsec monitor has told a line for which jq's FILTER is true.
+told() { jq -se "any(.[]; $1)" "$WORK/monitor-a" >/dev/null; }
 tunnel_is_gone() { ! tunnel_is_there; }
 
 carries() { until_true 5 ping4 a 1 && ping4 a 3 && ping6 a 3; }
@@ -109,10 +111,22 @@ check "worker killed" gw_kill_workers a
 check "load flows again" load_moves 10
 
 no_sa=$(gw_reason a no_sa_out)
+spawn gw-a "$WORK/monitor-a" "$XIPSEC" -c "$WORK/gw-a.conf" monitor
+monitor=$PID
+sleep 0.3
 check "the SA that seals is deleted" gw a sa delete ab4
 sleep 0.5
 check_gt "then the tunnel is closed: no_sa_out" "$(($(gw_reason a no_sa_out) - no_sa))" 100
+check "an SA is asked for: the tunnel and the packet" until_true 3 told '.event == "acquire" and
+	.child == "ipsec7" and .dst == "10.2.0.2" and .protocol == 17'
+check "the same packet as a drop" told '.event == "drop" and .reason == "no_sa_out" and .child == "ipsec7" and
+	.interface == "ipsec7" and .by == "worker"'
+sleep 2
 check "it is added again" gw a sa add ab4
+end_pid "$monitor"
+asked=$(jq -s '[.[] | select(.event == "acquire")] | length' "$WORK/monitor-a")
+echo "# $asked times, of $(($(gw_reason a no_sa_out) - no_sa)) packets"
+check "not more than once a second, whatever is sent" test "$asked" -ge 2 -a "$asked" -le 7
 check "load flows again" load_moves 10
 
 ip -n "$TOPO-gw-a" link del ipsec7

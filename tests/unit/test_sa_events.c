@@ -574,6 +574,38 @@ static void samples_are_described(void **state)
 	samples_free(samples);
 }
 
+static void tunnels_are_described(void **state)
+{
+	static const struct samples_hooks mine = {samples_event, wanted};
+	struct samples *samples = samples_new(NULL, &mine, NULL);
+	struct sa *in = pair();
+	/* What a worker says of an SA there means nothing. */
+	const struct xipsec_sample sample = {.reason = XIPSEC_REASON_NO_SA_OUT,
+					     .sa_index = in->index,
+					     .sa_generation = in->generation,
+					     .family = XIPSEC_FAMILY_IP4,
+					     .dst = ip4("10.2.0.2")};
+
+	assert_non_null(samples);
+	is_wanted = false;
+	samples_tunnel(samples, &sample, "lo", false);
+	assert_int_equal(n_events, 0);
+	samples_tunnel(samples, &sample, "lo", true);
+	assert_int_equal(n_events, 1);
+	assert_int_equal(events[0].event, XIPSEC_EVENT_ACQUIRE);
+	assert_string_equal(events[0].child, "lo");
+	assert_string_equal(events[0].iface, "lo");
+	assert_string_equal(events[0].sa, "");
+	assert_int_equal(events[0].sample.dst.word[0], ip4("10.2.0.2").word[0]);
+	is_wanted = true;
+	samples_tunnel(samples, &sample, "lo", false);
+	assert_int_equal(n_events, 2);
+	assert_int_equal(events[1].event, XIPSEC_EVENT_SAMPLE);
+	assert_string_equal(events[1].child, "lo");
+	assert_int_equal(events[1].sample.worker, 1);
+	samples_free(samples);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -591,6 +623,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_wants_what, socket_up, socket_down),
 		cmocka_unit_test_setup_teardown(slow_subscriber, socket_up, socket_down),
 		TEST(samples_are_described),
+		TEST(tunnels_are_described),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,23 @@ static void set_meta(__u32 index, __u32 generation, __u32 spd)
 	memcpy(frame + HDR, &meta, sizeof(meta));
 }
 
+/* Samples that wait in the control channel; the last in *out. */
+static unsigned int samples_told(struct ctl_sample *out)
+{
+	struct ctl_sample msg;
+	unsigned int n = 0;
+	ssize_t len;
+
+	while ((len = recv(t.ctl, &msg, sizeof(msg), MSG_DONTWAIT)) > 0) {
+		if (msg.hdr.type != XIPSEC_CTL_SAMPLE)
+			continue;
+		assert_int_equal(len, sizeof(msg));
+		*out = msg;
+		n++;
+	}
+	return n;
+}
+
 /* ------------------------------------------------------------------ this host */
 
 /* Out by the TAP, back in by black, and to the stack again: the same packet, its TTL too. */
@@ -368,6 +385,59 @@ static void tunnel_seals_with_its_sa(void **state)
 	close(fd);
 }
 
+/* Without an SA: the packet is told once a second, with its tunnel. */
+static void tunnel_asks_for_an_sa(void **state)
+{
+	struct ctl_sample s;
+	int fd = tap_new(IF_ID);
+
+	samples_told(&s);
+	for (int i = 0; i < 5; i++)
+		tunnel_sends(fd, 64);
+	assert_int_equal(count(XIPSEC_REASON_NO_SA_OUT), 5);
+	assert_int_equal(samples_told(&s), 1);
+	assert_int_equal(s.if_id, IF_ID);
+	assert_int_equal(s.sample.reason, XIPSEC_REASON_NO_SA_OUT);
+	assert_int_equal(s.sample.family, XIPSEC_FAMILY_IP4);
+	assert_int_equal(s.sample.src.word[0], inet_addr("10.1.0.1"));
+	assert_int_equal(s.sample.dst.word[0], inet_addr("10.2.0.1"));
+	assert_int_equal(s.sample.l4_proto, IPPROTO_UDP);
+	assert_int_equal(s.sample.sport, 1);
+	assert_int_equal(s.sample.dport, 2);
+	assert_int_equal(s.sample.spi, 0);
+	assert_int_equal(s.sample.missed, 0);
+	assert_true(t.w->taps[0].acquire.next > t.w->now_ms + 900);
+	assert_true(t.w->taps[0].acquire.next <= t.w->now_ms + 1000);
+	t.w->taps[0].acquire.next = 0; /* that second has passed */
+	tunnel_sends(fd, 64);
+	assert_int_equal(samples_told(&s), 1);
+	assert_int_equal(s.sample.missed, 4);
+	/* one that has an SA does not ask */
+	t.w->taps[0].acquire.next = 0;
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	tell_tunnel_sa(TUN_OUT, XIPSEC_DIR_OUT);
+	seals_with(TUN_OUT, GEN);
+	tunnel_sends(fd, 64);
+	assert_int_equal(samples_told(&s), 0);
+	close(fd);
+}
+
+/* What is no packet is told without one. */
+static void tunnel_asks_about_nonsense(void **state)
+{
+	struct ctl_sample s;
+	int fd = tap_new(IF_ID);
+
+	memset(frame, 0xff, 100);
+	memset(frame, 0, HDR);
+	samples_told(&s);
+	stack_sends(fd, frame, 60);
+	assert_int_equal(count(XIPSEC_REASON_NO_SA_OUT), 1);
+	assert_int_equal(samples_told(&s), 1);
+	assert_int_equal(s.sample.family, 0);
+	close(fd);
+}
+
 static void rx_for(__u32 index, __u32 len)
 {
 	struct xipsec_meta meta = meta_of(XIPSEC_DIR_IN);
@@ -438,13 +508,22 @@ static void tunnel_goes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(there_and_back),      TEST(a_tag_is_passed_over),
-		TEST(cut_frames),          TEST(verdicts_are_checked),
-		TEST(long_tcp_is_cut),     TEST(pool_runs_dry),
-		TEST(too_long_is_told),    TEST(no_tap_no_way),
-		TEST(comes_again),         TEST(tunnel_seals_with_its_sa),
-		TEST(tunnel_gets_its_own), TEST(tunnel_gets_no_other),
-		TEST(tunnel_goes),         TEST(segments_come_together),
+		TEST(there_and_back),
+		TEST(a_tag_is_passed_over),
+		TEST(cut_frames),
+		TEST(verdicts_are_checked),
+		TEST(long_tcp_is_cut),
+		TEST(pool_runs_dry),
+		TEST(too_long_is_told),
+		TEST(no_tap_no_way),
+		TEST(comes_again),
+		TEST(tunnel_seals_with_its_sa),
+		TEST(tunnel_asks_for_an_sa),
+		TEST(tunnel_asks_about_nonsense),
+		TEST(tunnel_gets_its_own),
+		TEST(tunnel_gets_no_other),
+		TEST(tunnel_goes),
+		TEST(segments_come_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
