@@ -47,7 +47,11 @@ swan_start()
 	until_true 10 test -S "$SWAN/charon.vici"
 }
 
-swan_stop() { end_pid "$SWAN_PID" 5; }
+swan_stop()
+{
+	end_pid "$SWAN_PID" 5
+	rm -f "$SWAN/charon.vici" # which tells that the next one is ready
+}
 swan_kill()
 {
 	kill -KILL "$SWAN_PID" && reap "$SWAN_PID"
@@ -58,7 +62,8 @@ swan_kill()
 swanctl_() { STRONGSWAN_CONF=$SWAN/strongswan.conf timeout 30 swanctl "$@"; }
 
 # What a scenario may set: SWAN_PROPOSALS SWAN_ESP SWAN_LINES SWAN_CHILD_LINES SWAN_LOCAL_TS
-# SWAN_REMOTE_TS SWAN_AUTH SWAN_LOCAL SWAN_REMOTE SWAN_PSK SWAN_ADDR SWAN_PEER
+# SWAN_REMOTE_TS SWAN_AUTH SWAN_LOCAL SWAN_REMOTE SWAN_PSK SWAN_ADDR SWAN_PEER SWAN_ENCAP; SWAN_CHILDREN:
+# more of them
 swan_config()
 {
 	cat >"$SWAN/swanctl.conf" <<-END
@@ -68,7 +73,7 @@ swan_config()
 				local_addrs = ${SWAN_ADDR:-192.0.2.2}
 				remote_addrs = ${SWAN_PEER:-192.0.2.1}
 				proposals = ${SWAN_PROPOSALS:-aes128gcm16-prfsha256-x25519}
-				encap = yes
+				encap = ${SWAN_ENCAP:-yes}
 				${SWAN_LINES:-}
 				local {
 					auth = ${SWAN_AUTH:-psk}
@@ -87,6 +92,7 @@ swan_config()
 						esp_proposals = ${SWAN_ESP:-aes128gcm16-x25519}
 						${SWAN_CHILD_LINES:-}
 					}
+					${SWAN_CHILDREN:-}
 				}
 			}
 		}

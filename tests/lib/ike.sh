@@ -9,6 +9,7 @@
 #	IKE_AUTH                 psk (the default) or pubkey
 #	IKE_PSK_a IKE_PSK_b      the secret of each side
 #	IKE_ADDR                 4 (the default) or 6: over what IKE and ESP go
+#	IKE_LOCAL_ADDR IKE_REMOTE_ADDR   others than the topology's
 
 IKED=${IKED:-$BUILD/xipsec-iked}
 declare -A IKED_PID
@@ -40,8 +41,8 @@ ike_connections()
 	cat <<-END
 		connections {
 			peer {
-				local_addrs = $(ike_addr "$n")
-				remote_addrs = $(ike_addr "$m")
+				local_addrs = ${IKE_LOCAL_ADDR:-$(ike_addr "$n")}
+				remote_addrs = ${IKE_REMOTE_ADDR:-$(ike_addr "$m")}
 				proposals = ${IKE_PROPOSALS:-aes128gcm16-prfsha256-x25519}
 				${IKE_LINES:-}
 				local {
