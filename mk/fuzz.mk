@@ -23,6 +23,9 @@ FUZZ_COV_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz-coverage CC=$(F
 $(BUILD)/tests/fuzz/fuzz_ike_%: $(BUILD)/tests/fuzz/fuzz_ike_%.o $(FUZZ_COMMON) $(FUZZ_IKE) \
 				$(BUILD)/libworker.a $(BUILD)/libxipsec.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $(FUZZ_LINK) $^ $(LIBS_WORKER) -lmnl -o $@
+$(BUILD)/tests/fuzz/fuzz_vici: $(BUILD)/tests/fuzz/fuzz_vici.o $(FUZZ_COMMON) $(BUILD)/libiked.a \
+			       $(BUILD)/libworker.a $(BUILD)/libxipsec.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $(FUZZ_LINK) $^ $(LIBS_IKED) $(LIBS_WORKER) -lmnl -o $@
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(FUZZ_COMMON) $(BUILD)/libworker.a \
 			    $(BUILD)/libxipsec.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $(FUZZ_LINK) $^ $(LIBS_WORKER) -lmnl -o $@

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The config file: any bytes are read, or refused with words. What is taken has selectors and keys
- * of the lengths that it says.
+ * of the lengths that it says, and connections within their bounds.
  */
 #include "tests/fuzz/harness.h"
 
@@ -38,6 +38,21 @@ static void sa_must(const struct xipsec_sa *sa)
 		MUST(sa->window >= XIPSEC_WINDOW_MIN && sa->window <= XIPSEC_WINDOW_MAX);
 }
 
+static void conn_must(const struct conn *conn)
+{
+	MUST(memchr(conn->name, 0, sizeof(conn->name)) && conn->name[0]);
+	MUST(conn->local_addrs.n <= CONN_HOSTS_MAX && conn->remote_addrs.n <= CONN_HOSTS_MAX);
+	for (unsigned int i = 0; i < conn->n_children; i++) {
+		const struct conn_child *child = &conn->children[i];
+
+		MUST(memchr(child->name, 0, sizeof(child->name)) && child->name[0]);
+		MUST(child->local_ts.n && child->local_ts.n <= CONN_TS_MAX);
+		MUST(child->remote_ts.n && child->remote_ts.n <= CONN_TS_MAX);
+		MUST(conn_child_find(conn, child->name));
+	}
+	MUST(conn_same(conn, conn));
+}
+
 static void config_must(const struct config *config)
 {
 	unsigned int n_rules = 0;
@@ -51,6 +66,8 @@ static void config_must(const struct config *config)
 		n_rules += policy->n_rules;
 	}
 	MUST(n_rules <= config->max_rules);
+	for (unsigned int i = 0; i < config->n_conns; i++)
+		conn_must(&config->conns[i]);
 	for (unsigned int i = 0; i < config->n_sas; i++)
 		sa_must(&config->sas[i].sa);
 }

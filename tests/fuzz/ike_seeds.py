@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Seeds of the targets ike_*: each exchange as RFC 7296 draws it, certificates and a CRL, identities."""
+"""Seeds of the targets ike_*: each exchange as RFC 7296 draws it, certificates and a CRL, identities;
+of vici: what swanctl sends."""
 import datetime
 import ipaddress
 import struct
@@ -129,3 +130,44 @@ def ike_cert():
         '304106092a864886f70d01010a3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108'
         '300d06096086480165030402010500a203020120') + bytes(256)
     yield 'auth-ecdsa', b'\4\x09' + bytes(64)
+
+
+def section(name, body):
+    return b'\1' + bytes([len(name)]) + name.encode() + body + b'\2'
+
+
+def pairs(**values):
+    return b''.join(b'\3' + bytes([len(k)]) + k.encode() + struct.pack('>H', len(v)) + v.encode()
+                    for k, v in values.items())
+
+
+def items(name, *values):
+    return b'\4' + bytes([len(name)]) + name.encode() + \
+        b''.join(b'\5' + struct.pack('>H', len(v)) + v.encode() for v in values) + b'\6'
+
+
+def packet(kind, name, body=b''):
+    return struct.pack('>IBB', 2 + len(name) + len(body), kind, len(name)) + name.encode() + body
+
+
+def vici():
+    child = pairs(mode='tunnel', start_action='trap', dpd_action='restart', rekey_time='1h', life_bytes='1000000',
+                  replay_window='1024', policies='yes') + items('local_ts', '10.1.0.0/16[tcp/443]', 'dynamic') + \
+        items('remote_ts', 'fd00::/64', '10.2.0.0-10.2.0.9') + items('esp_proposals', 'aes128gcm16-x25519', 'default')
+    conn = section('net-net', pairs(version='2', encap='yes', unique='replace', dpd_delay='30s', keyingtries='0')
+                   + items('local_addrs', '192.0.2.1', 'gw.example.org') + items('remote_addrs', '%any')
+                   + items('proposals', 'aes256-sha256-modp2048', 'aes128gcm16-prfsha256-x25519')
+                   + section('local-1', pairs(auth='psk', id='gw1.example.org'))
+                   + section('remote-1', pairs(auth='psk', id='*.example.org', revocation='strict'))
+                   + section('children', section('net', child) + section('deny', pairs(mode='drop'))))
+    secret = section('ike-1', pairs(secret='0x0102030405060708', id='a@b', id2='C=CH, CN=*'))
+    yield 'conn', b'\0' + conn
+    yield 'secret', b'\0' + secret
+    yield 'deep', b'\0' + b'\1\1a' * 16 + b'\2' * 16
+    yield 'deeper', b'\0' + b'\1\1a' * 17 + b'\2' * 17
+    yield 'initiate', b'\0' + pairs(child='net', ike='net-net', timeout='5000', loglevel='1')
+    yield 'echo', b'\1' + packet(0, 'echo', conn) + packet(0, 'echo')
+    yield 'stream', b'\1' + packet(3, 'list-sa') + packet(0, 'stream', pairs(a='b')) + packet(4, 'list-sa')
+    yield 'late', b'\1' + packet(0, 'late', pairs(child='net')) + packet(3, 'log')
+    yield 'unknown', b'\1' + packet(0, 'nothing') + packet(3, 'nothing') + packet(4, 'log')
+    yield 'cut', b'\1' + packet(0, 'echo', conn)[:40]

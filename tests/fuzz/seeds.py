@@ -11,7 +11,7 @@ from scapy.all import (ICMP, IP, TCP, UDP, IPv6, ICMPv6EchoRequest, ICMPv6Packet
                        IPOption_RR, IPOption_Router_Alert, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
                        IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN, Raw, RouterAlert, SCTP)
 
-from ike_seeds import ike_cert, ike_plain, ike_sealed
+from ike_seeds import ike_cert, ike_plain, ike_sealed, vici
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -241,7 +241,7 @@ sas {
 
 def main():
     base = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, 'corpus')
-    for target in (esp_in, esp_out, ah, inner, cut, reassembly, ctl, config, ike_plain, ike_sealed, ike_cert):
+    for target in (esp_in, esp_out, ah, inner, cut, reassembly, ctl, config, ike_plain, ike_sealed, ike_cert, vici):
         folder = os.path.join(base, target.__name__)
         os.makedirs(folder, exist_ok=True)
         for name, content in target():
