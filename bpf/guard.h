@@ -6,6 +6,7 @@
 #ifndef BPF_GUARD_H
 #define BPF_GUARD_H
 
+#include "bpf/errors.h"
 #include "bpf/esp.h"
 #include "bpf/pass.h"
 #include "bpf/sample.h"
@@ -98,6 +99,8 @@ static __always_inline enum xipsec_reason guard_policy(struct __sk_buff *skb,
 	struct spd_found found;
 
 	verdict = frag_lookup(rules, pkt, skb->ifindex, XIPSEC_DIR_OUT, &found);
+	if (verdict == SPD_NONE)
+		verdict = error_lookup(rules, pkt, &found);
 	if (verdict == SPD_BYPASS)
 		return XIPSEC_REASON_BYPASS_OUT;
 	if (verdict != SPD_PROTECT)

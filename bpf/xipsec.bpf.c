@@ -136,6 +136,8 @@ static __always_inline enum xipsec_reason red_reason(void *ctx, enum hook hook, 
 	if (!rules)
 		return XIPSEC_REASON_NO_SPD;
 	verdict = frag_lookup(rules, pkt, pkt->ifindex, XIPSEC_DIR_OUT, &found);
+	if (verdict == SPD_NONE && way == FIB_BLACK)
+		verdict = error_lookup(rules, pkt, &found);
 	/* No guard stands there: what a rule says must be ESP or must not go does not go; what no
 	 * rule speaks of is between the networks that have no role. */
 	if (way == FIB_UNKNOWN && verdict == SPD_PROTECT)
