@@ -100,7 +100,8 @@ static __always_inline int flow_holds(const struct xipsec_spd *head, const struc
 	struct change_walk walk;
 	__u32 place = head->place, zero = blind_zero(now);
 
-	if (now - since > now - head->log_base)
+	/* log_base is ahead of `now` while one change overwrites what it wrote itself. */
+	if ((__s32)(now - since) < 0 || (__s32)(since - head->log_base) < 0)
 		return 0;
 	walk.head = head;
 	walk.rules = bpf_map_lookup_elem(&spd_rules_of, &place);
@@ -115,7 +116,7 @@ static __always_inline int flow_holds(const struct xipsec_spd *head, const struc
 	zero = blind_zero(walk.touched);
 	if (walk.touched || zero)
 		return 0;
-	return now - since <= now - *(volatile const __u32 *)(&head->log_base + zero);
+	return (__s32)(since - *(volatile const __u32 *)(&head->log_base + zero)) >= 0;
 }
 
 /* ------------------------------------------------------------------ the sets */

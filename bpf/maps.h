@@ -107,7 +107,8 @@ struct child_name {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, XIPSEC_CHILDREN_MAX);
+	__uint(max_entries, XIPSEC_CHILDREN_MAX + 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct child_name);
 	__type(value, __u32);
 } child_ids SEC(".maps");

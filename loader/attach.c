@@ -492,8 +492,10 @@ int attach_ifaces(const struct config *config, struct attach_iface **out, unsign
 int loader_reload(const struct config *config, __u32 *spd_generation)
 {
 	_cleanup_close_ int lock = -1;
+	struct xipsec_globals globals = {0};
 	struct datapath dp;
 	char gen_dir[320];
+	__u32 zero = 0;
 	int err;
 
 	session_quiet();
@@ -520,8 +522,8 @@ int loader_reload(const struct config *config, __u32 *spd_generation)
 	}
 	err = spd_load(config, &dp, config->pin_dir, spd_generation);
 	snprintf(gen_dir, sizeof(gen_dir), "%s/%s", config->pin_dir, dp.generation);
-	if (!err)
-		spd_names_write(gen_dir, config, *spd_generation); /* for people only */
+	if (!err && !bpf_map_lookup_elem(dp.globals, &zero, &globals)) /* for people only */
+		spd_names_write(gen_dir, config, globals.spd_generation);
 	datapath_close(&dp);
 	return err;
 }

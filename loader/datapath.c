@@ -146,29 +146,32 @@ int datapath_open(const char *pin_dir, struct datapath *out)
 	return datapath_open_dir(gen_dir, out);
 }
 
+static const char next_child[XIPSEC_NAME_LEN]; /* no child has this name */
+
+__u32 datapath_children(const struct datapath *dp)
+{
+	__u32 n = 0;
+
+	return bpf_map_lookup_elem(dp->child_ids, next_child, &n) ? 0 : n;
+}
+
+/* The next id moves first: who dies in between wastes one. */
 int datapath_child_id(const struct datapath *dp, const char *name)
 {
-	char key[XIPSEC_NAME_LEN] = "", next[XIPSEC_NAME_LEN];
-	const char *at = NULL;
-	__u32 id = 0, fresh = 0;
+	char key[XIPSEC_NAME_LEN] = "";
+	__u32 id = 0, fresh, next;
 
-	if (strlen(name) >= sizeof(key))
-		return -ENAMETOOLONG;
+	if (!name[0] || strlen(name) >= sizeof(key))
+		return name[0] ? -ENAMETOOLONG : -EINVAL;
 	strcpy(key, name);
 	if (!bpf_map_lookup_elem(dp->child_ids, key, &id))
 		return (int)id;
-	while (!bpf_map_get_next_key(dp->child_ids, at, next)) {
-		char seen[XIPSEC_NAME_LEN];
-
-		memcpy(seen, next, sizeof(seen));
-		if (!bpf_map_lookup_elem(dp->child_ids, seen, &id) && id >= fresh)
-			fresh = id + 1;
-		memcpy(next, seen, sizeof(next));
-		at = next;
-	}
+	fresh = datapath_children(dp);
 	if (fresh >= XIPSEC_CHILDREN_MAX)
 		return -ENOSPC;
-	if (bpf_map_update_elem(dp->child_ids, key, &fresh, BPF_NOEXIST))
+	next = fresh + 1;
+	if (bpf_map_update_elem(dp->child_ids, next_child, &next, BPF_ANY) ||
+	    bpf_map_update_elem(dp->child_ids, key, &fresh, BPF_NOEXIST))
 		return -errno;
 	return (int)fresh;
 }

@@ -46,6 +46,9 @@ int datapath_abi_of(int fd, struct xipsec_version *out);
 /* Makes a directory and its parents. 0, also where it is there already, or -errno. */
 int datapath_mkdir(const char *path, unsigned int mode);
 
+/* How many ids of children were ever given out: all are below this. */
+__u32 datapath_children(const struct datapath *dp);
+
 /* Id of a child name, given out at the first asking and kept for the life of the generation.
  * Returns the id, or -ENOSPC, -errno. */
 int datapath_child_id(const struct datapath *dp, const char *name);

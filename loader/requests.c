@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "loader/manual.h"
 #include "loader/settings.h"
+#include "loader/spd.h"
 
 static int do_add_named(void *ctx, const char *name, __u32 flags, char *text)
 {
@@ -124,15 +125,13 @@ static const char *backend_name(enum xipsec_backend backend)
 static void do_status(void *ctx, struct sadb_status *out)
 {
 	struct daemon *d = ctx;
-	struct xipsec_globals globals = {0};
-	__u32 zero = 0;
 
 	out->epoch = d->epoch;
 	out->pid = getpid();
 	out->n_workers = workers_count(d->workers);
 	out->n_sas = sas_count(d->sas);
-	if (d->open && bpf_map_lookup_elem(d->home.dp.globals, &zero, &globals) == 0)
-		out->spd_generation = globals.spd_generation;
+	if (d->open)
+		out->spd_generation = spd_last_generation(&d->home.dp);
 	for (unsigned int i = 0; i < out->n_workers; i++) {
 		out->worker_pid[i] = workers_pid(d->workers, i);
 		out->worker_starts[i] = workers_starts(d->workers, i);

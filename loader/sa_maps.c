@@ -29,7 +29,7 @@ int sa_maps_clear(const struct datapath *dp)
 	struct xipsec_sad_key key;
 	struct xipsec_child none = {0};
 
-	for (__u32 id = 0; id < XIPSEC_CHILDREN_MAX; id++)
+	for (__u32 id = 0, n = datapath_children(dp); id < n; id++)
 		if (bpf_map_update_elem(dp->children, &id, &none, BPF_ANY) < 0)
 			return -errno;
 	while (bpf_map_get_next_key(dp->sad, NULL, &key) == 0)

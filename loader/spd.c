@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "loader/spd_change.h"
 
 /* ------------------------------------------------------------------ compiling */
 
@@ -262,7 +263,7 @@ static int pin_map(int fd, const char *gen_dir, const char *name)
 	return 0;
 }
 
-static int pin_maps(const struct spd_memory *memory, const char *gen_dir)
+int spd_pin(const struct spd_memory *memory, const char *gen_dir)
 {
 	int err = pin_map(memory->head, gen_dir, "spd_head");
 
@@ -277,7 +278,7 @@ int spd_replace(const struct datapath *dp, struct spd_memory *memory, const char
 	__u32 counted;
 	int err = switch_maps(dp, memory, generation, &counted);
 
-	return err || !gen_dir ? err : pin_maps(memory, gen_dir);
+	return err || !gen_dir ? err : spd_pin(memory, gen_dir);
 }
 
 int spd_install(const struct datapath *dp, const char *gen_dir, const struct btf *btf,
@@ -288,7 +289,7 @@ int spd_install(const struct datapath *dp, const char *gen_dir, const struct btf
 
 	if (!err)
 		err = spd_switch(dp, &memory, generation);
-	return err ? err : pin_maps(&memory, gen_dir);
+	return err ? err : spd_pin(&memory, gen_dir);
 }
 
 static int child_id_of(void *arg, const char *name)
@@ -325,6 +326,8 @@ int spd_load(const struct config *config, const struct datapath *dp, const char 
 	err = spd_compile(config, child_id_of, (void *)dp, &source);
 	snprintf(gen_dir, sizeof(gen_dir), "%s/%s", pin_dir, dp->generation);
 	if (!err)
+		err = spd_change(dp, gen_dir, config->max_rules, &source, generation);
+	if (err == -EAGAIN)
 		err = spd_install(dp, gen_dir, btf, &source, generation);
 	btf__free(btf);
 	return err;

@@ -67,7 +67,11 @@ int spd_replace(const struct datapath *dp, struct spd_memory *memory, const char
  */
 int spd_switch(const struct datapath *dp, struct spd_memory *memory, __u32 *generation);
 
-/* All steps on an open generation, with the type information of the maps in force. */
+/* Pins the maps below `gen_dir`, in place of those that are. 0 or -errno. */
+int spd_pin(const struct spd_memory *memory, const char *gen_dir);
+
+/* All steps on an open generation, with the type information of the maps in force. Where few rules
+ * differ from those in force, only these are changed (loader/spd_change.h). */
 int spd_load(const struct config *config, const struct datapath *dp, const char *pin_dir,
 	     __u32 *generation);
 

@@ -2,6 +2,7 @@
 #include "loader/spd_edit.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,11 @@ __u32 *spd_editor_order(const struct spd_editor *e, __u32 *n)
 	for (__u32 at = e->first; list && at != NONE; at = e->order[at].after)
 		list[(*n)++] = at;
 	return list;
+}
+
+int spd_editor_pin(const struct spd_editor *e)
+{
+	return e->gen_dir ? spd_pin(&e->memory, e->gen_dir) : 0;
 }
 
 const struct classifier *spd_editor_classifier(const struct spd_editor *e)
@@ -331,6 +337,17 @@ static void take_back(struct spd_editor *e, const struct change *change, unsigne
 	}
 }
 
+/* The place was another rule's: whoever could count for that one has ended (tidy()). */
+static void hits_clear(const struct spd_editor *e, __u32 number)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ struct xipsec_counter *zero = NULL;
+
+	zero = cpus > 0 ? calloc((size_t)cpus, sizeof(*zero)) : NULL;
+	if (zero)
+		bpf_map_update_elem(e->dp->spd_hits, &number, zero, BPF_ANY);
+}
+
 /* -EAGAIN: it must be built anew. */
 static int add_one(struct spd_editor *e, struct spd_add *add, __u32 next)
 {
@@ -346,6 +363,7 @@ static int add_one(struct spd_editor *e, struct spd_add *add, __u32 next)
 	err = classifier_put(&e->memory.c, &rule, &add->number);
 	if (err)
 		return -EAGAIN;
+	hits_clear(e, add->number);
 	order_insert(e, add->number, add->before);
 	return 0;
 }

@@ -16,7 +16,7 @@
  *	spd_hits      per-CPU array         rule number  xipsec_counter             programs
  *	flow_cache    per-CPU array         hash of a flow xipsec_cached_set        programs
  *	spd_names     array                 policy       xipsec_spd_name            loader
- *	child_ids     hash                  child name   child id                   loader
+ *	child_ids     hash                  child name   child id ("": the next)    loader
  *	children      array                 child id     xipsec_child               xipsecd
  *	sad           hash                  xipsec_sad_key xipsec_sad_entry         xipsecd
  *	sa_state      array, mmapable       SA index     xipsec_sa_state            workers, xipsecd
@@ -43,13 +43,13 @@
 /* Raised by every change of a map's or the metadata's layout or meaning. The loader builds a new
  * generation beside pins of another ABI, and never reads or writes those. */
 #ifndef XIPSEC_ABI
-#define XIPSEC_ABI 6
+#define XIPSEC_ABI 7
 #endif
 
 #define XIPSEC_SLOTS_MAX    32  /* interfaces with a role */
 #define XIPSEC_IFACES_MAX   288 /* those, and VLANs on them */
 #define XIPSEC_QUEUES_MAX   64  /* receive queues of one interface */
-#define XIPSEC_CHILDREN_MAX 1024
+#define XIPSEC_CHILDREN_MAX 65536
 #define XIPSEC_SAS_DEFAULT  1024 /* entries of sad and sa_state unless the config says more */
 #define XIPSEC_WORKERS_MAX  64
 #define XIPSEC_NAME_LEN     64 /* names of children, with the final 0 */

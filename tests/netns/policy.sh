@@ -141,3 +141,24 @@ rm "/sys/fs/bpf/$TOPO-a/current/spd_rules"
 check "reload without the pin of the rules: done" gw a reload
 bpftool map dump pinned "/sys/fs/bpf/$TOPO-a/current/spd_rules" >"$WORK/rules"
 check "the rules are pinned again, with field names" grep -q '"priority": ' "$WORK/rules"
+
+# What a config says of itself.
+cat >"$WORK/check.conf" <<'END'
+policies {
+	wide { action = bypass
+		remote = 10.0.0.0-10.0.0.99 }
+	inside { action = discard
+		remote = 10.0.0.7-10.0.0.9
+		proto = udp }
+	across { action = discard
+		remote = 10.0.0.99-10.0.1.3 }
+	same { action = bypass
+		remote = 10.0.0.1 }
+}
+END
+status=0
+"$XIPSEC" policy check --json "$WORK/check.conf" >"$WORK/check.json" || status=$?
+check_eq "policy check --json: a rule never matches, exit 1" "$status" 1
+check_eq "policy check --json: what it found" \
+	"$(jq -c '[.n_rules, .n_never, (.findings[] | [.rule, .finding, .by_policy, .same])]' "$WORK/check.json")" \
+	'[4,2,[1,"never_matches","wide",false],[2,"cut_short","wide",false],[3,"never_matches","wide",true]]'

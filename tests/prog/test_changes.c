@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
+#include "loader/spd_change.h"
 #include "loader/spd_edit.h"
 #include "tests/lib/spd_generate.h"
 #include "tests/lib/spd_reference.h"
@@ -330,12 +331,209 @@ static void test_while_packets_come(void **state)
 	forget_all();
 }
 
+/* ------------------------------------------------------------------ by differences */
+
+static void list_of(const struct xipsec_spd_rule *rule, __u32 n, const struct xipsec_spd_rule **to)
+{
+	for (__u32 i = 0; i < n; i++)
+		to[i] = &rule[i];
+}
+
+/* Removes, adds and moves a few. */
+static __u32 list_change(struct xipsec_spd_rule *rule, __u32 n, __u64 *random)
+{
+	unsigned int times = 1 + (unsigned int)(random_next(random) % 6);
+
+	for (unsigned int i = 0; i < times; i++) {
+		__u32 at = (__u32)(random_next(random) % n), len;
+
+		if (n > LIVE / 2 && random_next(random) % 2) {
+			memmove(&rule[at], &rule[at + 1], (n - at - 1) * sizeof(*rule));
+			n--;
+			continue;
+		}
+		len = 1 + (__u32)(random_next(random) % 5);
+		memmove(&rule[at + len], &rule[at], (n - at) * sizeof(*rule));
+		spd_generate(SHAPE_RANGES, random, &rule[at], len);
+		n += len;
+	}
+	return n;
+}
+
+/* What spd_change_find() says, done to `from`, is `to`. */
+static void assert_change(const struct xipsec_spd_rule *from, __u32 n_from,
+			  const struct xipsec_spd_rule *to, __u32 n_to)
+{
+	static const struct xipsec_spd_rule *list[2 * LIVE];
+	static struct xipsec_spd_rule made[3 * LIVE];
+	static struct spd_change change;
+	__u32 n = 0, removed = 0, added = 0;
+
+	list_of(from, n_from, list);
+	assert_int_equal(spd_change_find(list, n_from, to, n_to, &change), 0);
+	for (__u32 i = 0; i <= n_from; i++) {
+		while (added < change.n_add && change.before[added] == i)
+			made[n++] = to[change.add[added++]];
+		if (removed < change.n_remove && change.remove[removed] == i)
+			removed++;
+		else if (i < n_from)
+			made[n++] = from[i];
+	}
+	assert_int_equal(removed, change.n_remove);
+	assert_int_equal(added, change.n_add);
+	assert_int_equal(n, n_to);
+	for (__u32 i = 0; i < n; i++)
+		assert_memory_equal(&made[i].sel, &to[i].sel, sizeof(to[i].sel));
+	assert_in_range(change.n_add + change.n_remove, 0, 100);
+}
+
+static __u32 whole_spds(void)
+{
+	struct xipsec_globals globals = {0};
+	__u32 zero = 0;
+
+	assert_int_equal(bpf_map_lookup_elem(c.dp.globals, &zero, &globals), 0);
+	return globals.spd_generation;
+}
+
+/* A reload with few differences: the rules are those of the new list, and nothing was built but
+ * where there was no room. */
+static void test_reload_by_differences(void **state)
+{
+	static struct xipsec_spd_rule rule[2 * LIVE], was[2 * LIVE];
+	__u32 n = LIVE, generation = 0, built = 0, last, whole;
+	__u64 random = seed;
+
+	spd_generate(SHAPE_RANGES, &random, rule, LIVE);
+	classify_spd(&c, rule, LIVE);
+	last = base = c.memory.c.head->generation;
+	whole = whole_spds();
+	for (unsigned int i = 1; i < 100; i++) {
+		struct spd_source source = {.rule = rule};
+		struct spd_editor *editor;
+		__u32 n_was = n;
+
+		memcpy(was, rule, sizeof(was));
+		n = n < LIVE + 100 ? list_change(rule, n, &random) : n;
+		for (__u32 k = 0; k < n; k++)
+			rule[k].line = k + i;
+		source.n_rules = n;
+		assert_change(was, n_was, rule, n);
+		assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, &generation), 0);
+		assert_in_range(generation, last, last + 1);
+		last = generation;
+		built += whole_spds() != whole;
+		whole = whole_spds();
+		assert_int_equal(spd_editor_open(&c.dp, NULL, NULL, 100000, &editor), 0);
+		keep(editor, generation);
+		assert_int_equal(kept[generation - base].n, n);
+		for (__u32 k = 0; k < n; k++)
+			assert_int_equal(kept[generation - base].rule[k].line, k + i);
+		spd_editor_close(editor);
+		run_flows(&kept[generation - base]);
+	}
+	print_message("  %u of 99 changes were built anew\n", built);
+	assert_in_range(built, 0, 30);
+	forget_all();
+}
+
+static void test_too_different(void **state)
+{
+	static struct xipsec_spd_rule rule[LIVE];
+	struct spd_source source = {.rule = rule, .n_rules = LIVE};
+	__u32 generation = 0;
+
+	spd_generate(SHAPE_ACL, &seed, rule, LIVE);
+	classify_spd(&c, rule, LIVE);
+	assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, &generation), 0);
+	assert_int_equal(generation, c.memory.c.head->generation);
+	source.allow = XIPSEC_ALLOW_MLD;
+	assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, &generation), -EAGAIN);
+	source.allow = 0;
+	spd_generate(SHAPE_ACL, &seed, rule, LIVE);
+	assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, &generation), -EAGAIN);
+	assert_int_equal(generation, c.memory.c.head->generation);
+}
+
+/* The place of a rule that is gone goes to another, whose count begins at 0. */
+static void test_counts_are_of_one_rule(void **state)
+{
+	struct spd_editor *editor = editor_start(SHAPE_ACL);
+	int cpus = libbpf_num_possible_cpus();
+	struct xipsec_counter *hits = calloc((size_t)cpus, sizeof(*hits));
+	struct spd_add add = {.before = SPD_AT_END};
+	__u32 n, generation, gone, *order = spd_editor_order(editor, &n);
+
+	gone = order[n / 2];
+	for (int i = 0; i < cpus; i++)
+		hits[i].packets = 7;
+	bpf_map_update_elem(c.dp.spd_hits, &gone, hits, BPF_ANY);
+	assert_int_equal(spd_edit(editor, NULL, 0, &gone, 1, &generation), 0);
+	assert_int_equal(spd_editor_tidy(editor), 0);
+	spd_generate(SHAPE_ACL, &seed, &add.rule, 1);
+	assert_int_equal(spd_edit(editor, &add, 1, NULL, 0, &generation), 0);
+	assert_int_equal(add.number, gone);
+	bpf_map_lookup_elem(c.dp.spd_hits, &gone, hits);
+	for (int i = 0; i < cpus; i++)
+		assert_int_equal(hits[i].packets, 0);
+	free(hits);
+	free(order);
+	spd_editor_close(editor);
+	forget_all();
+}
+
+/* Many rules in one change, in front of all: none is met before the last of them is there. */
+static void test_all_or_nothing(void **state)
+{
+	struct spd_editor *editor = editor_start(SHAPE_MESH);
+	static struct spd_add add[200];
+	__u32 gone[200], generation;
+	pthread_t thread;
+	__u32 n, *order;
+
+	watcher.n = 0;
+	atomic_store(&watcher.end, false);
+	watcher.seen = calloc(SEEN_MAX, sizeof(watcher.seen[0]));
+	assert_non_null(watcher.seen);
+	for (unsigned int i = 0; i < FLOWS; i++)
+		flow_generate(kept[0].rule, kept[0].n, &seed, &c.flow[i]);
+	assert_int_equal(pthread_create(&thread, NULL, watch, NULL), 0);
+	for (unsigned int round = 0; round < 150; round++) {
+		order = spd_editor_order(editor, &n);
+		for (unsigned int i = 0; i < 200; i++) {
+			add[i] = (struct spd_add){.rule = kept[0].rule[i % kept[0].n],
+						  .before = order[0]};
+			add[i].rule.child += 1000;
+		}
+		free(order);
+		assert_int_equal(spd_edit(editor, add, 200, NULL, 0, &generation), 0);
+		keep(editor, generation);
+		for (unsigned int i = 0; i < 200; i++)
+			gone[i] = add[i].number;
+		assert_int_equal(spd_edit(editor, NULL, 0, gone, 200, &generation), 0);
+		keep(editor, generation);
+		usleep(500);
+	}
+	atomic_store(&watcher.end, true);
+	pthread_join(thread, NULL);
+	judge_all();
+	free(watcher.seen);
+	spd_editor_close(editor);
+	forget_all();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_change_by_change),   cmocka_unit_test(test_open_again),
-		cmocka_unit_test(test_refusals),           cmocka_unit_test(test_stale_editor),
+		cmocka_unit_test(test_change_by_change),
+		cmocka_unit_test(test_open_again),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_stale_editor),
 		cmocka_unit_test(test_while_packets_come),
+		cmocka_unit_test(test_all_or_nothing),
+		cmocka_unit_test(test_reload_by_differences),
+		cmocka_unit_test(test_too_different),
+		cmocka_unit_test(test_counts_are_of_one_rule),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -147,6 +147,27 @@ static void test_changes_of_others(void **state)
 	assert_true(known(A) && known(B));
 }
 
+/* A change that is larger than the log overwrites itself before it is published: what happened
+ * before is not in the log any more, and the flow is looked up. */
+static void test_log_overwrites_itself(void **state)
+{
+	struct spd_add mine = {.before = 0};
+	struct classifier *memory;
+	struct spd_found found;
+	__u32 generation;
+
+	spd_start();
+	ask(A);
+	rule_net(&mine.rule, 0x0a000000, XIPSEC_ACTION_DISCARD);
+	assert_int_equal(spd_edit(editor, &mine, 1, NULL, 0, &generation), 0);
+	memory = (struct classifier *)spd_editor_classifier(editor);
+	for (unsigned int i = 0; i < 2 * XIPSEC_CHANGES; i++)
+		classifier_log(memory, 3, generation + 1);
+	found = ask(A);
+	assert_true(found.tables > 0);
+	assert_int_equal(found.verdict, REFERENCE_DISCARD);
+}
+
 /* The log holds 64 changes: who was not met for longer is looked up, and rightly so. */
 static void test_log_runs_over(void **state)
 {
@@ -263,6 +284,7 @@ int main(void)
 		cmocka_unit_test(test_second_packet_is_known),
 		cmocka_unit_test(test_changes_of_others),
 		cmocka_unit_test(test_log_runs_over),
+		cmocka_unit_test(test_log_overwrites_itself),
 		cmocka_unit_test(test_what_forgets),
 		cmocka_unit_test(test_scan),
 		cmocka_unit_test(test_torn_entry),

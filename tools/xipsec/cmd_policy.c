@@ -290,25 +290,100 @@ static void print_overlap(void *arg, const struct loader_overlap *overlap)
 	*never += overlap->never;
 }
 
-static int check(const char *path)
+struct overlaps {
+	struct json_object *list;
+	unsigned int never;
+};
+
+static void add_overlap(void *arg, const struct loader_overlap *overlap)
+{
+	struct json_object *to = json_object_new_object();
+	struct overlaps *all = arg;
+
+	put_u64(to, "rule", overlap->rule);
+	put_text(to, "policy", overlap->policy);
+	put_u64(to, "line", overlap->line);
+	put_text(to, "finding", overlap->never ? "never_matches" : "cut_short");
+	put_u64(to, "by_rule", overlap->by);
+	put_text(to, "by_policy", overlap->by_policy);
+	put_u64(to, "by_line", overlap->by_line);
+	json_object_object_add(to, "same", json_object_new_boolean(overlap->same));
+	json_object_array_add(all->list, to);
+	all->never += overlap->never;
+}
+
+static unsigned int count_rules(const struct config *config)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < config->n_policies; i++)
+		n += config->policies[i].n_rules;
+	return n;
+}
+
+static int check_text(const struct config *config, const char *path, unsigned int *never)
+{
+	unsigned int n = count_rules(config);
+	int err = loader_policy_check(config, print_overlap, never);
+
+	if (err)
+		return err;
+	if (n > LOADER_OVERLAPS_MAX)
+		printf("more than %u rules: what overlaps in part was not looked for\n",
+		       LOADER_OVERLAPS_MAX);
+	printf("%s: %u of %u rules can never match\n", path, *never, n);
+	return 0;
+}
+
+static int check_json(const struct config *config, const char *path, unsigned int *never)
+{
+	struct json_object *top = json_object_new_object();
+	struct overlaps all = {.list = json_object_new_array()};
+	unsigned int n = count_rules(config);
+	int err = loader_policy_check(config, add_overlap, &all);
+
+	put_text(top, "config", path);
+	put_u64(top, "n_rules", n);
+	put_u64(top, "n_never", all.never);
+	json_object_object_add(top, "cut_short_looked_for",
+			       json_object_new_boolean(n <= LOADER_OVERLAPS_MAX));
+	json_object_object_add(top, "findings", all.list);
+	if (!err)
+		puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY));
+	json_object_put(top);
+	*never = all.never;
+	return err;
+}
+
+static int check(const char *path, bool json)
 {
 	_cleanup_config_ struct config *config = NULL;
-	unsigned int never = 0, n = 0;
+	unsigned int never = 0;
 	int err = config_load(path, &config, stderr);
 
 	if (!err)
-		err = loader_policy_check(config, print_overlap, &never);
+		err = json ? check_json(config, path, &never) : check_text(config, path, &never);
 	if (err) {
 		log_error("policy check: %s: %s", path, strerror(-err));
 		return EXIT_CONFIG;
 	}
-	for (unsigned int i = 0; i < config->n_policies; i++)
-		n += config->policies[i].n_rules;
-	if (n > LOADER_OVERLAPS_MAX)
-		printf("more than %u rules: what overlaps in part was not looked for\n",
-		       LOADER_OVERLAPS_MAX);
-	printf("%s: %u of %u rules can never match\n", path, never, n);
 	return never ? EXIT_FAILED : EXIT_OK;
+}
+
+static int usage(const char *word)
+{
+	log_error("policy: %s is not known; expected check or --json", word);
+	return EXIT_USAGE;
+}
+
+/* `check [--json] [FILE]`, from the word behind it. */
+static int run_check(const char *path, int argc, char **argv)
+{
+	bool json = argc > 0 && !strcmp(argv[0], "--json");
+
+	if (argc - json > 1)
+		return usage(argv[json + 1]);
+	return check(argc - json == 1 ? argv[json] : path, json);
 }
 
 static int run(const struct global_options *opts, int argc, char **argv)
@@ -318,12 +393,10 @@ static int run(const struct global_options *opts, int argc, char **argv)
 	bool json = argc == 2 && !strcmp(argv[1], "--json");
 	const char *path = opts->config_path ? opts->config_path : CONFIG_DEFAULT_PATH;
 
-	if (argc > 1 && argc < 4 && !strcmp(argv[1], "check"))
-		return check(argc == 3 ? argv[2] : path);
-	if (argc > 1 && !json) {
-		log_error("policy: %s is not known; expected check or --json", argv[1]);
-		return EXIT_USAGE;
-	}
+	if (argc > 1 && !strcmp(argv[1], "check"))
+		return run_check(path, argc - 2, argv + 2);
+	if (argc > 1 && !json)
+		return usage(argv[1]);
 	config = config_paths(path);
 	if (!config || loader_policy(config, &policy))
 		return EXIT_FAILED;
@@ -337,12 +410,12 @@ static int run(const struct global_options *opts, int argc, char **argv)
 
 const struct command cmd_policy = {
 	.name = "policy",
-	.args = "[--json] | check [FILE]",
+	.args = "[--json] | check [--json] [FILE]",
 	.summary = "the policies in force, in order, with their hits",
 	.details = "Read from the kernel, not from the config. Built-in passes stand first. Hits\n"
-		   "count since the last reload.\n"
+		   "count since the rule came; a reload that changes hundreds begins anew.\n"
 		   "\n"
-		   "  --json        one object, names as in docs/json.md\n"
+		   "  --json        one object, names as in docs/json.md; so has check\n"
 		   "  check [FILE]  says which rules of a config can never match, and which an\n"
 		   "                earlier rule with another action cuts short\n"
 		   "\n"

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/spd_change.h"
+
+#include <errno.h>
+#include <string.h>
+#include "lib/cleanup.h"
+#include "loader/spd_edit.h"
+
+/* Says the same of the same packets. Line and policy are for people. */
+static bool rule_same(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
+{
+	return a->action == b->action && a->dirs == b->dirs &&
+	       (a->action != XIPSEC_ACTION_PROTECT || a->child == b->child) &&
+	       !memcmp(&a->sel, &b->sel, sizeof(a->sel));
+}
+
+/* Where two lists stand that are walked side by side. */
+struct walk {
+	const struct xipsec_spd_rule *const *from;
+	const struct xipsec_spd_rule *to;
+	__u32 n_from, n_to, i, k;
+};
+
+/* The fewest rules to pass over, on one side, until both say the same again; 0: there is no such
+ * place near. *gone: on the side of `from`. */
+static __u32 next_same(const struct walk *w, bool *gone)
+{
+	for (__u32 skip = 1; skip <= SPD_CHANGE_MAX; skip++) {
+		*gone = true;
+		if (w->i + skip < w->n_from && w->k < w->n_to &&
+		    rule_same(w->from[w->i + skip], &w->to[w->k]))
+			return skip;
+		*gone = false;
+		if (w->k + skip < w->n_to && w->i < w->n_from &&
+		    rule_same(w->from[w->i], &w->to[w->k + skip]))
+			return skip;
+	}
+	return 0;
+}
+
+static int note_gone(struct spd_change *change, struct walk *w, __u32 n)
+{
+	for (; n; n--) {
+		if (change->n_remove == SPD_CHANGE_MAX)
+			return -E2BIG;
+		change->remove[change->n_remove++] = w->i++;
+	}
+	return 0;
+}
+
+/* Which rule stands behind them is known when one stays. */
+static int note_come(struct spd_change *change, struct walk *w, __u32 n)
+{
+	for (; n; n--) {
+		if (change->n_add == SPD_CHANGE_MAX)
+			return -E2BIG;
+		change->before[change->n_add] = w->n_from;
+		change->add[change->n_add++] = w->k++;
+	}
+	return 0;
+}
+
+static void note_stay(struct spd_change *change, struct walk *w)
+{
+	for (unsigned int i = change->n_add; i-- > 0 && change->before[i] == w->n_from;)
+		change->before[i] = w->i;
+	w->i++;
+	w->k++;
+}
+
+int spd_change_find(const struct xipsec_spd_rule *const *from, __u32 n_from,
+		    const struct xipsec_spd_rule *to, __u32 n_to, struct spd_change *out)
+{
+	struct walk w = {from, to, n_from, n_to, 0, 0};
+	int err = 0;
+
+	out->n_remove = out->n_add = 0;
+	while (!err && (w.i < n_from || w.k < n_to)) {
+		bool gone = false;
+		__u32 skip;
+
+		if (w.i < n_from && w.k < n_to && rule_same(from[w.i], &to[w.k])) {
+			note_stay(out, &w);
+			continue;
+		}
+		skip = next_same(&w, &gone);
+		if (skip) {
+			err = gone ? note_gone(out, &w, skip) : note_come(out, &w, skip);
+			continue;
+		}
+		err = note_gone(out, &w, w.i < n_from);
+		if (!err)
+			err = note_come(out, &w, w.k < n_to);
+	}
+	return err;
+}
+
+/* ------------------------------------------------------------------ in force */
+
+static bool passes_same(const struct xipsec_spd *head, const struct spd_source *source)
+{
+	return head->allow == source->allow && head->n_ethertypes == source->n_ethertypes &&
+	       !memcmp(head->ethertype, source->ethertype,
+		       source->n_ethertypes * sizeof(source->ethertype[0]));
+}
+
+/* What is only for people, of all rules that are in force now. */
+static int tell_people(struct spd_editor *editor, const struct spd_source *source)
+{
+	const struct classifier *c = spd_editor_classifier(editor);
+	__u32 n;
+	_cleanup_free_ __u32 *number = spd_editor_order(editor, &n);
+
+	if (!number)
+		return -ENOMEM;
+	for (__u32 i = 0; i < n && i < source->n_rules; i++) {
+		c->rule[number[i]].line = source->rule[i].line;
+		c->rule[number[i]].policy = source->rule[i].policy;
+	}
+	return 0;
+}
+
+static int edit(struct spd_editor *editor, const struct spd_source *source, const __u32 *number,
+		__u32 n, const struct spd_change *change, __u32 *generation)
+{
+	__u32 remove[SPD_CHANGE_MAX];
+	_cleanup_free_ struct spd_add *add = calloc(SPD_CHANGE_MAX, sizeof(*add));
+
+	if (!add)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < change->n_remove; i++)
+		remove[i] = number[change->remove[i]];
+	for (unsigned int i = 0; i < change->n_add; i++)
+		add[i] = (struct spd_add){
+			.rule = source->rule[change->add[i]],
+			.before = change->before[i] < n ? number[change->before[i]] : SPD_AT_END};
+	return spd_edit(editor, add, change->n_add, remove, change->n_remove, generation);
+}
+
+static int change_in(struct spd_editor *editor, const struct spd_source *source, __u32 *generation)
+{
+	const struct classifier *c = spd_editor_classifier(editor);
+	_cleanup_free_ const struct xipsec_spd_rule **from = NULL;
+	_cleanup_free_ struct spd_change *change = calloc(1, sizeof(*change));
+	__u32 n;
+	_cleanup_free_ __u32 *number = spd_editor_order(editor, &n);
+
+	from = calloc(n + 1, sizeof(from[0]));
+	if (!number || !from || !change)
+		return -ENOMEM;
+	if (!passes_same(c->head, source))
+		return -EAGAIN;
+	for (__u32 i = 0; i < n; i++)
+		from[i] = &c->rule[number[i]];
+	if (spd_change_find(from, n, source->rule, source->n_rules, change))
+		return -EAGAIN;
+	*generation = c->head->generation;
+	if (!change->n_add && !change->n_remove)
+		return 0;
+	return edit(editor, source, number, n, change, generation);
+}
+
+int spd_change(const struct datapath *dp, const char *gen_dir, __u32 max_rules,
+	       const struct spd_source *source, __u32 *generation)
+{
+	struct spd_editor *editor;
+	int err = spd_editor_open(dp, NULL, gen_dir, max_rules, &editor);
+
+	if (err)
+		return err == -ENOENT ? -EAGAIN : err;
+	err = change_in(editor, source, generation);
+	if (!err)
+		err = spd_editor_pin(editor);
+	if (!err)
+		tell_people(editor, source);
+	spd_editor_close(editor);
+	return err;
+}
