@@ -23,6 +23,7 @@ int netlink_open(int bus, struct netlink *out)
 		return err;
 	}
 	out->socket = socket;
+	out->bus = bus;
 	out->seq = 0;
 	out->portid = mnl_socket_get_portid(socket);
 	return 0;
@@ -61,20 +62,14 @@ struct nlmsghdr *netlink_request(void *buf, __u16 type, __u16 flags, size_t extr
 	return nlh;
 }
 
-int netlink_call(struct netlink *nl, struct nlmsghdr *req, mnl_cb_t cb, void *ctx)
+/* Reads answers until the last one, `buf` has room for one packet of them. */
+static int read_answers(struct netlink *nl, char *buf, size_t size, mnl_cb_t cb, void *ctx)
 {
-	char buf[32768];
 	ssize_t len;
 	int ret;
 
-	req->nlmsg_flags |= NLM_F_REQUEST;
-	if (!(req->nlmsg_flags & NLM_F_DUMP))
-		req->nlmsg_flags |= NLM_F_ACK;
-	req->nlmsg_seq = ++nl->seq;
-	if (mnl_socket_sendto(nl->socket, req, req->nlmsg_len) < 0)
-		return -errno;
 	for (;;) {
-		len = mnl_socket_recvfrom(nl->socket, buf, sizeof(buf));
+		len = mnl_socket_recvfrom(nl->socket, buf, size);
 		if (len < 0 && errno == EINTR)
 			continue;
 		if (len < 0)
@@ -93,6 +88,25 @@ int netlink_call(struct netlink *nl, struct nlmsghdr *req, mnl_cb_t cb, void *ct
 		if (ret == MNL_CB_STOP)
 			return 0;
 	}
+}
+
+int netlink_call(struct netlink *nl, struct nlmsghdr *req, mnl_cb_t cb, void *ctx)
+{
+	char buf[32768];
+	int ret;
+
+	req->nlmsg_flags |= NLM_F_REQUEST;
+	/* One bit of a dump is NLM_F_EXCL in other requests. */
+	if ((req->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
+		req->nlmsg_flags |= NLM_F_ACK;
+	req->nlmsg_seq = ++nl->seq;
+	if (mnl_socket_sendto(nl->socket, req, req->nlmsg_len) < 0)
+		return -errno;
+	ret = read_answers(nl, buf, sizeof(buf), cb, ctx);
+	/* The kernel lists SAs with their keys. */
+	if (nl->bus == NETLINK_XFRM)
+		explicit_bzero(buf, sizeof(buf));
+	return ret;
 }
 
 int netlink_events(struct netlink *nl, mnl_cb_t cb, void *ctx)

@@ -12,12 +12,13 @@
 
 struct netlink {
 	struct mnl_socket *socket;
+	int bus;
 	__u32 seq;
 	__u32 portid;
 };
 
 /* Room for a request that the callers here make. */
-#define NETLINK_REQUEST_MAX 1024
+#define NETLINK_REQUEST_MAX 2048
 
 /* Opens a socket of `bus` (NETLINK_ROUTE), closed on exec. 0 or -errno. */
 int netlink_open(int bus, struct netlink *out);

@@ -15,6 +15,8 @@
 /* Dummies a second; more than that would be a load, not a disguise. */
 #define SA_DUMMIES_MAX 10000
 
+#define SA_KERNEL_WINDOW_MAX 4096 /* XFRMA_REPLAY_ESN_MAX */
+
 struct sa_fault {
 	const char *key; /* that names it in sas {} */
 	const char *what;

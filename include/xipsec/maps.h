@@ -145,7 +145,7 @@ struct xipsec_sad_entry {
 	__u8 engine; /* enum xipsec_engine */
 	__u8 udp;    /* 1: ESP in UDP is expected, 0: plain ESP; the other form is no_sa */
 	__u8 pad;
-	__u32 pad2;
+	__u32 src_last; /* outbound of kernel XFRM: last word of the source address that has one */
 };
 
 /*
@@ -269,7 +269,9 @@ struct xipsec_gate {
  */
 #define XIPSEC_MARK_MASK 0xff000000
 #define XIPSEC_MARK_OWN  0x49000000 /* a socket that xipsecd opened */
-#define XIPSEC_MARK_XFRM 0x4a000000 /* TC ingress of red: the policy's choice was kernel XFRM */
+#define XIPSEC_MARK_XFRM 0x4a000000 /* | child: the policy's choice was kernel XFRM */
+#define XIPSEC_MARK_OPENED \
+	0x4b000000 /* | child: kernel XFRM has opened it, by an inbound SA of that child */
 
 _Static_assert(sizeof(struct xipsec_reasons) == 16 * XIPSEC_REASON_MAX, "as an array");
 _Static_assert(sizeof(struct xipsec_iface) == 80, "ABI");

@@ -30,6 +30,7 @@ part()
 
 mkdir -p "$LOGS"
 ONLY=kernel tests/run.sh interop || status=1 # its XFRM as our peer: loads no program
+ONLY=test_xfrm tests/run.sh prog || status=1
 bash tests/vm/load.sh || exit 1 # none of the others could do anything
 ONLY=test_programs tests/run.sh prog || status=1
 ONLY=test_frags tests/run.sh prog || status=1

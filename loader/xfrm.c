@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "loader/xfrm.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <openssl/crypto.h>
+
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+struct xfrm {
+	struct netlink nl;
+	struct netlink events;
+	struct event *readable;
+	xfrm_news_fn news;
+	void *ctx;
+};
+
+static bool is_ours(__u32 word)
+{
+	const __u32 kind = word & XIPSEC_MARK_MASK;
+
+	return kind == XIPSEC_MARK_XFRM || kind == XIPSEC_MARK_OPENED;
+}
+
+/* ------------------------------------------------------------------ news */
+
+static int on_event(const struct nlmsghdr *nlh, void *ctx)
+{
+	struct xfrm *xfrm = ctx;
+	struct xfrm_news news;
+
+	xfrm_read_news(nlh, &news);
+	if (news.kind != XFRM_NEWS_NONE && is_ours(news.reqid))
+		xfrm->news(xfrm->ctx, &news);
+	return MNL_CB_OK;
+}
+
+/* What is lost is seen when the counters are asked for. */
+static void readable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct xfrm *xfrm = ctx;
+	int err = netlink_events(&xfrm->events, on_event, xfrm);
+
+	if (err)
+		log_warn("XFRM events: %s", strerror(-err));
+}
+
+static int listen_to(struct xfrm *xfrm, struct event_base *base)
+{
+	static const unsigned int groups[] = {XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE,
+					      XFRMNLGRP_MAPPING};
+	int err = netlink_open(NETLINK_XFRM, &xfrm->events);
+
+	for (unsigned int i = 0; !err && i < 3; i++)
+		err = netlink_join(&xfrm->events, groups[i]);
+	if (err)
+		return err;
+	xfrm->readable =
+		event_new(base, netlink_fd(&xfrm->events), EV_READ | EV_PERSIST, readable, xfrm);
+	return xfrm->readable && event_add(xfrm->readable, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+int xfrm_new(struct event_base *base, xfrm_news_fn news, void *ctx, struct xfrm **out)
+{
+	struct xfrm *xfrm = calloc(1, sizeof(*xfrm));
+	int err;
+
+	if (!xfrm)
+		return -ENOMEM;
+	xfrm->news = news;
+	xfrm->ctx = ctx;
+	err = netlink_open(NETLINK_XFRM, &xfrm->nl);
+	if (!err)
+		err = listen_to(xfrm, base);
+	if (!err) {
+		*out = xfrm;
+		return 0;
+	}
+	xfrm_free(xfrm);
+	if (err != -EPROTONOSUPPORT)
+		return err;
+	*out = NULL;
+	return 0;
+}
+
+void xfrm_free(struct xfrm *xfrm)
+{
+	if (!xfrm)
+		return;
+	if (xfrm->readable)
+		event_free(xfrm->readable);
+	netlink_close(&xfrm->events);
+	netlink_close(&xfrm->nl);
+	free(xfrm);
+}
+
+/* ------------------------------------------------------------------ SAs */
+
+int xfrm_add(struct xfrm *xfrm, const struct xipsec_sa *sa, __u32 index, __u32 child, __u64 seq)
+{
+	char buf[NETLINK_REQUEST_MAX];
+	int err = netlink_call(&xfrm->nl, xfrm_msg_sa(buf, sa, index, child, seq), NULL, NULL);
+
+	OPENSSL_cleanse(buf, sizeof(buf));
+	return err;
+}
+
+int xfrm_delete(struct xfrm *xfrm, const struct xipsec_sa *sa)
+{
+	char buf[NETLINK_REQUEST_MAX];
+
+	return netlink_call(&xfrm->nl, xfrm_msg_sa_gone(buf, sa), NULL, NULL);
+}
+
+struct asked {
+	__u8 dir;
+	int err;
+	struct xfrm_count *out;
+};
+
+static int on_answer(const struct nlmsghdr *nlh, void *ctx)
+{
+	struct asked *asked = ctx;
+
+	asked->err = xfrm_read_count(nlh, asked->dir, asked->out);
+	return MNL_CB_OK;
+}
+
+int xfrm_ask(struct xfrm *xfrm, const struct xipsec_sa *sa, struct xfrm_count *out)
+{
+	struct asked asked = {.dir = sa->dir, .err = -EBADMSG, .out = out};
+	char buf[NETLINK_REQUEST_MAX];
+	int err = netlink_call(&xfrm->nl, xfrm_msg_sa_ask(buf, sa), on_answer, &asked);
+
+	return err ? err : asked.err;
+}
+
+/* From and to nobody, and too short a time there to meet a packet. */
+bool xfrm_has_esp(struct xfrm *xfrm, __u8 family)
+{
+	struct xipsec_sa sa = {.outer_family = family,
+			       .l4_proto = IPPROTO_ESP,
+			       .spi = htonl(0x100),
+			       .dir = XIPSEC_DIR_OUT,
+			       .mode = XIPSEC_MODE_TUNNEL,
+			       .alg = XIPSEC_ALG_NULL_SHA256,
+			       .window = XIPSEC_WINDOW_MIN};
+
+	/* 192.0.2.255 and 100::1, which are for documentation and for nothing. */
+	sa.src.word[0] = sa.dst.word[0] =
+		htonl(family == XIPSEC_FAMILY_IP6 ? 0x01000000 : 0xc00002ff);
+	if (family == XIPSEC_FAMILY_IP6)
+		sa.src.byte[15] = sa.dst.byte[15] = 1;
+	if (xfrm_add(xfrm, &sa, 0, 0, 0))
+		return false;
+	xfrm_delete(xfrm, &sa);
+	return true;
+}
+
+/* ------------------------------------------------------------------ policies */
+
+static int put(struct xfrm *xfrm, const struct xfrm_way *way)
+{
+	char buf[NETLINK_REQUEST_MAX];
+
+	return netlink_call(&xfrm->nl, xfrm_msg_way(buf, way), NULL, NULL);
+}
+
+static int take(struct xfrm *xfrm, const struct xfrm_way *way)
+{
+	char buf[NETLINK_REQUEST_MAX];
+	int err = netlink_call(&xfrm->nl, xfrm_msg_way_gone(buf, way), NULL, NULL);
+
+	return err == -ENOENT ? 0 : err;
+}
+
+static struct xfrm_way way_of(const struct xipsec_sa *sa, __u32 index, __u32 child)
+{
+	return (struct xfrm_way){.child = child,
+				 .reqid = xfrm_reqid(sa, index, child),
+				 .mode = sa->mode,
+				 .l4_proto = sa->l4_proto,
+				 .sa_family = sa->outer_family};
+}
+
+/* A tunnel carries both families. */
+static int put_families(struct xfrm *xfrm, struct xfrm_way way)
+{
+	static const __u16 families[] = {AF_INET, AF_INET6};
+	const __u16 only = way.sa_family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET;
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < 2; i++) {
+		way.family = families[i];
+		if (way.mode == XIPSEC_MODE_TUNNEL || way.family == only)
+			err = put(xfrm, &way);
+	}
+	return err;
+}
+
+int xfrm_lead_out(struct xfrm *xfrm, const struct xipsec_sa *sa, __u32 index, __u32 child)
+{
+	struct xfrm_way way = way_of(sa, index, child);
+
+	way.dir = XFRM_POLICY_OUT;
+	if (sa->mode == XIPSEC_MODE_TUNNEL) {
+		way.src = sa->src;
+		way.dst = sa->dst;
+	}
+	return put_families(xfrm, way);
+}
+
+int xfrm_lead_in(struct xfrm *xfrm, const struct xipsec_sa *sa, __u32 child)
+{
+	struct xfrm_way way = way_of(sa, 0, child);
+	int err;
+
+	way.dir = XFRM_POLICY_IN;
+	err = put_families(xfrm, way);
+	way.dir = XFRM_POLICY_FWD;
+	return err ? err : put_families(xfrm, way);
+}
+
+int xfrm_lead_nowhere(struct xfrm *xfrm, __u8 dir, __u32 child)
+{
+	static const __u16 families[] = {AF_INET, AF_INET6};
+	static const __u8 in[] = {XFRM_POLICY_IN, XFRM_POLICY_FWD}, out[] = {XFRM_POLICY_OUT};
+	const __u8 *dirs = dir == XIPSEC_DIR_OUT ? out : in;
+	const unsigned int n = dir == XIPSEC_DIR_OUT ? 1 : 2;
+	int err, first = 0;
+
+	for (unsigned int i = 0; i < n * 2; i++) {
+		struct xfrm_way way = {
+			.dir = dirs[i / 2], .family = families[i % 2], .child = child};
+
+		err = take(xfrm, &way);
+		first = first ? first : err;
+	}
+	return first;
+}
+
+/* ------------------------------------------------------------------ what a dead one left */
+
+/* What is to go: it cannot be deleted while it is listed. */
+struct left {
+	struct xfrm_usersa_id *sas;
+	struct xfrm_way *ways;
+	unsigned int n_sas, n_ways;
+	int err;
+};
+
+static void *one_more(void *list, unsigned int n, size_t size)
+{
+	return n & (n + 1) ? list : reallocarray(list, (n + 1) * 2, size);
+}
+
+static int on_sa(const struct nlmsghdr *nlh, void *ctx)
+{
+	const struct xfrm_usersa_info *info = mnl_nlmsg_get_payload(nlh);
+	struct left *left = ctx;
+	void *grown;
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*info) || !is_ours(info->reqid))
+		return MNL_CB_OK;
+	grown = one_more(left->sas, left->n_sas, sizeof(*left->sas));
+	if (!grown) {
+		left->err = -ENOMEM;
+		return MNL_CB_OK;
+	}
+	left->sas = grown;
+	left->sas[left->n_sas++] = (struct xfrm_usersa_id){.daddr = info->id.daddr,
+							   .spi = info->id.spi,
+							   .proto = info->id.proto,
+							   .family = info->family};
+	return MNL_CB_OK;
+}
+
+static int on_policy(const struct nlmsghdr *nlh, void *ctx)
+{
+	const struct xfrm_userpolicy_info *info = mnl_nlmsg_get_payload(nlh);
+	const struct xfrm_mark *mark = NULL;
+	struct left *left = ctx;
+	const struct nlattr *attr;
+	void *grown;
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
+		return MNL_CB_OK;
+	mnl_attr_for_each(attr, nlh, sizeof(*info))
+	{
+		if (mnl_attr_get_type(attr) == XFRMA_MARK &&
+		    mnl_attr_get_payload_len(attr) >= sizeof(*mark))
+			mark = mnl_attr_get_payload(attr);
+	}
+	if (!mark || !is_ours(mark->v))
+		return MNL_CB_OK;
+	grown = one_more(left->ways, left->n_ways, sizeof(*left->ways));
+	if (!grown) {
+		left->err = -ENOMEM;
+		return MNL_CB_OK;
+	}
+	left->ways = grown;
+	left->ways[left->n_ways++] = (struct xfrm_way){
+		.dir = info->dir, .family = info->sel.family, .child = mark->v & ~XIPSEC_MARK_MASK};
+	return MNL_CB_OK;
+}
+
+static int delete_left(struct xfrm *xfrm, const struct left *left)
+{
+	char buf[NETLINK_REQUEST_MAX];
+	int err, first = left->err;
+	void *id;
+
+	for (unsigned int i = 0; i < left->n_ways; i++) {
+		err = take(xfrm, &left->ways[i]);
+		first = first ? first : err;
+	}
+	for (unsigned int i = 0; i < left->n_sas; i++) {
+		struct nlmsghdr *nlh =
+			netlink_request(buf, XFRM_MSG_DELSA, 0, sizeof(struct xfrm_usersa_id), &id);
+
+		memcpy(id, &left->sas[i], sizeof(struct xfrm_usersa_id));
+		err = netlink_call(&xfrm->nl, nlh, NULL, NULL);
+		first = first || err == -ESRCH ? first : err;
+	}
+	return first;
+}
+
+int xfrm_clear(struct xfrm *xfrm)
+{
+	_cleanup_free_ struct xfrm_usersa_id *sas = NULL;
+	_cleanup_free_ struct xfrm_way *ways = NULL;
+	char buf[NETLINK_REQUEST_MAX];
+	struct left left = {0};
+	void *header;
+	int err;
+
+	/* The list of SAs holds their keys: netlink_call() wipes what it has read. */
+	err = netlink_call(&xfrm->nl, netlink_request(buf, XFRM_MSG_GETSA, NLM_F_DUMP, 0, &header),
+			   on_sa, &left);
+	if (!err)
+		err = netlink_call(&xfrm->nl,
+				   netlink_request(buf, XFRM_MSG_GETPOLICY, NLM_F_DUMP, 0, &header),
+				   on_policy, &left);
+	sas = left.sas;
+	ways = left.ways;
+	return err ? err : delete_left(xfrm, &left);
+}

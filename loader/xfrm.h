@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The kernel's half of the engine xfrm: puts SAs and policies there, asks for their counters, hears
+ * what becomes of them. Which messages: xfrm_msg.h.
+ *
+ * What is ours in the kernel is known by its reqid (SAs) and its mark (policies), so that nobody
+ * else's is touched, and what a dead xipsecd left is found.
+ */
+#ifndef LOADER_XFRM_H
+#define LOADER_XFRM_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include "loader/xfrm_msg.h"
+
+struct xfrm;
+
+/* News of SAs and policies of ours. */
+typedef void (*xfrm_news_fn)(void *ctx, const struct xfrm_news *news);
+
+/* 0 or -errno. *out NULL with 0: this kernel has no XFRM. */
+int xfrm_new(struct event_base *base, xfrm_news_fn news, void *ctx, struct xfrm **out);
+void xfrm_free(struct xfrm *xfrm); /* leaves the kernel's tables as they are */
+
+/* Has this kernel ESP of that family (XIPSEC_FAMILY_*)? Asks it by an SA that is gone at once. */
+bool xfrm_has_esp(struct xfrm *xfrm, __u8 family);
+
+/* Takes away what is ours: a dead xipsecd's. 0, or the first -errno. */
+int xfrm_clear(struct xfrm *xfrm);
+
+/* As xfrm_msg_sa(). 0 or the kernel's -errno. */
+int xfrm_add(struct xfrm *xfrm, const struct xipsec_sa *sa, __u32 index, __u32 child, __u64 seq);
+int xfrm_delete(struct xfrm *xfrm, const struct xipsec_sa *sa);
+int xfrm_ask(struct xfrm *xfrm, const struct xipsec_sa *sa, struct xfrm_count *out);
+
+/* What carries the child's mark is sealed by this outbound SA from now on, by no other. */
+int xfrm_lead_out(struct xfrm *xfrm, const struct xipsec_sa *sa, __u32 index, __u32 child);
+
+/* What inbound SAs of the child have opened goes on, forwarded or to this host. */
+int xfrm_lead_in(struct xfrm *xfrm, const struct xipsec_sa *sa, __u32 child);
+
+/* Takes either away (XIPSEC_DIR_*); one that is not there is no error. */
+int xfrm_lead_nowhere(struct xfrm *xfrm, __u8 dir, __u32 child);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages of NETLINK_XFRM, made and read without a socket: what the kernel is told of SAs and
+ * policies of the engine xfrm (linux/xfrm.h).
+ *
+ * The SPD stays ours. A program decides which child a packet is for and says so in a mark; the
+ * kernel's policies only know marks:
+ *
+ *	out       mark XIPSEC_MARK_XFRM | child    -> the SA whose reqid the policy names
+ *	fwd, in   mark XIPSEC_MARK_OPENED | child  <- an SA of that child came before
+ *
+ * The kernel puts the second one on what an inbound SA has opened (XFRMA_SET_MARK). A reqid names
+ * the child of an inbound SA, and the place of an outbound one, so that a policy can name one SA.
+ */
+#ifndef LOADER_XFRM_MSG_H
+#define LOADER_XFRM_MSG_H
+
+#include <linux/xfrm.h>
+#include "lib/netlink.h"
+#include "lib/sa_fault.h"
+#include "xipsec/sa.h"
+
+/* One policy; its selector is every packet of `family`. */
+struct xfrm_way {
+	__u8 dir;                    /* XFRM_POLICY_IN, OUT or FWD */
+	__u16 family;                /* AF_INET or AF_INET6, of what it carries */
+	__u32 child;                 /* id */
+	__u32 reqid;                 /* of the SA that it asks for */
+	__u8 mode;                   /* enum xipsec_mode */
+	__u8 l4_proto;               /* IPPROTO_ESP or IPPROTO_AH */
+	__u8 sa_family;              /* XIPSEC_FAMILY_*, of src and dst */
+	struct xipsec_addr src, dst; /* of a tunnel; all zero: whatever they are */
+};
+
+/* What the kernel counts of an SA. */
+struct xfrm_count {
+	__u64 packets;
+	__u64 bytes;
+	__u64 seq; /* outbound: last one used; inbound: highest received */
+};
+
+enum xfrm_news_kind {
+	XFRM_NEWS_NONE,
+	XFRM_NEWS_ACQUIRE, /* a policy found no SA: `reqid` */
+	XFRM_NEWS_SOFT,    /* of packets or bytes: `sa`, `count` without seq */
+	XFRM_NEWS_HARD,    /* the same; the kernel has deleted it */
+	XFRM_NEWS_MAPPING, /* ESP in UDP comes from elsewhere: `sa`, `src`, `src_port` */
+};
+
+struct xfrm_news {
+	enum xfrm_news_kind kind;
+	__u32 reqid;
+	struct xfrm_usersa_id sa;
+	struct xfrm_count count;
+	struct xipsec_addr src;
+	__be16 src_port;
+};
+
+__u32 xfrm_reqid(const struct xipsec_sa *sa, __u32 index, __u32 child);
+
+/* These start a message in `buf` (NETLINK_REQUEST_MAX bytes) and return it, ready for
+ * netlink_call(). The first holds the key: whoever sent it wipes `buf`. */
+
+/* `seq`: the last number that was used or received. What the kernel cannot do: sa_faults(). */
+struct nlmsghdr *xfrm_msg_sa(void *buf, const struct xipsec_sa *sa, __u32 index, __u32 child,
+			     __u64 seq);
+struct nlmsghdr *xfrm_msg_sa_gone(void *buf, const struct xipsec_sa *sa);
+
+/* Asks for its counters: the answer holds no key. Read by xfrm_read_count(). */
+struct nlmsghdr *xfrm_msg_sa_ask(void *buf, const struct xipsec_sa *sa);
+
+/* Adds a policy, or puts it in place of the one of the same dir, family and child. */
+struct nlmsghdr *xfrm_msg_way(void *buf, const struct xfrm_way *way);
+struct nlmsghdr *xfrm_msg_way_gone(void *buf, const struct xfrm_way *way);
+
+/* 0, or -EBADMSG with *out untouched. `dir`: XIPSEC_DIR_*, of the SA that was asked about. */
+int xfrm_read_count(const struct nlmsghdr *nlh, __u8 dir, struct xfrm_count *out);
+
+/* What a message of the groups XFRMNLGRP_ACQUIRE, EXPIRE and MAPPING tells; NONE: nothing of ours
+ * to know. Lengths are checked. */
+void xfrm_read_news(const struct nlmsghdr *nlh, struct xfrm_news *out);
+
+#endif

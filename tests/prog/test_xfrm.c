@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The kernel's half of the engine xfrm, against the kernel: what it has taken is read back by
+ * iproute2. In a network namespace of its own. SAs need a kernel with ESP (tests/vm).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/alg.h"
+#include "loader/xfrm.h"
+#include "tests/lib/skip.h"
+
+#define INDEX 0x321
+#define CHILD 0x17
+
+static struct event_base *base;
+static struct xfrm *xfrm;
+static struct xfrm_news heard[16];
+static unsigned int n_heard;
+static bool esp;
+
+static void on_news(void *ctx, const struct xfrm_news *news)
+{
+	if (n_heard < 16)
+		heard[n_heard++] = *news;
+}
+
+static int group_setup(void **state)
+{
+	if (unshare(CLONE_NEWNET) < 0)
+		return -1;
+	base = event_base_new();
+	if (!base || xfrm_new(base, on_news, NULL, &xfrm))
+		return -1;
+	esp = xfrm && xfrm_has_esp(xfrm, XIPSEC_FAMILY_IP4);
+	return 0;
+}
+
+static int group_teardown(void **state)
+{
+	xfrm_free(xfrm);
+	event_base_free(base);
+	return 0;
+}
+
+static int clean(void **state)
+{
+	n_heard = 0;
+	return xfrm ? xfrm_clear(xfrm) : 0;
+}
+
+#define NEEDS_XFRM()                                            \
+	do {                                                    \
+		if (!xfrm)                                      \
+			skip_because("no XFRM in this kernel"); \
+	} while (0)
+#define NEEDS_ESP()                                                                         \
+	do {                                                                                \
+		if (!esp)                                                                   \
+			skip_because("no ESP in this kernel: make test-vm ONLY=test_xfrm"); \
+	} while (0)
+
+/* What a command prints, in one line. */
+static const char *output_of(const char *command)
+{
+	static char text[16384];
+	FILE *pipe = popen(command, "r");
+	size_t n;
+
+	assert_non_null(pipe);
+	n = fread(text, 1, sizeof(text) - 1, pipe);
+	text[n] = 0;
+	assert_int_equal(pclose(pipe), 0);
+	for (char *c = text; *c; c++)
+		if (*c == '\n' || *c == '\t')
+			*c = ' ';
+	return text;
+}
+
+static void says(const char *text, const char *word)
+{
+	if (!strstr(text, word))
+		fail_msg("\"%s\" is not in: %s", word, text);
+}
+
+static struct xipsec_sa make(__u8 dir, __u8 alg, __u32 spi)
+{
+	struct xipsec_sa sa = {.outer_family = XIPSEC_FAMILY_IP4,
+			       .l4_proto = IPPROTO_ESP,
+			       .spi = htonl(spi),
+			       .src.word[0] = htonl(0xc0000201),
+			       .dst.word[0] = htonl(0xc0000202),
+			       .dir = dir,
+			       .mode = XIPSEC_MODE_TUNNEL,
+			       .alg = alg,
+			       .window = 1024,
+			       .key_len = alg_key_len(alg)};
+
+	for (__u32 i = 0; i < sa.key_len; i++)
+		sa.key[i] = (__u8)(i + 1);
+	return sa;
+}
+
+/* ------------------------------------------------------------------ policies: any XFRM */
+
+static void policies_are_there_and_go(void **state)
+{
+	struct xipsec_sa out = make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
+	struct xipsec_sa in = make(XIPSEC_DIR_IN, XIPSEC_ALG_AES128GCM16, 0x1002);
+	const char *text;
+
+	NEEDS_XFRM();
+	assert_int_equal(xfrm_lead_out(xfrm, &out, INDEX, CHILD), 0);
+	text = output_of("ip xfrm policy list dir out");
+	says(text, "src 0.0.0.0/0 dst 0.0.0.0/0");
+	says(text, "src ::/0 dst ::/0");
+	says(text, "mark 0x4a000017/0xffffffff");
+	says(text, "tmpl src 192.0.2.1 dst 192.0.2.2   proto esp reqid 1241514785 mode tunnel");
+	assert_int_equal(xfrm_lead_in(xfrm, &in, CHILD), 0);
+	for (int i = 0; i < 2; i++) {
+		text = output_of(i ? "ip xfrm policy list dir fwd" : "ip xfrm policy list dir in");
+		says(text, "mark 0x4b000017/0xffffffff");
+		says(text, "tmpl src 0.0.0.0 dst 0.0.0.0   proto esp reqid 1258291223 mode tunnel");
+	}
+	/* another SA takes the place of the first in one step */
+	out.dst.word[0] = htonl(0xc0000203);
+	assert_int_equal(xfrm_lead_out(xfrm, &out, INDEX + 1, CHILD), 0);
+	text = output_of("ip xfrm policy list dir out");
+	says(text, "dst 192.0.2.3   proto esp reqid 1241514786");
+	assert_null(strstr(text, "192.0.2.2"));
+	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_OUT, CHILD), 0);
+	assert_string_equal(output_of("ip xfrm policy list dir out"), "");
+	says(output_of("ip xfrm policy list dir fwd"), "0x4b000017");
+	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_IN, CHILD), 0);
+	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_IN, CHILD), 0);
+	assert_string_equal(output_of("ip xfrm policy"), "");
+}
+
+static void clear_spares_strangers(void **state)
+{
+	struct xipsec_sa out = make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
+	const char *text;
+
+	NEEDS_XFRM();
+	output_of("ip xfrm policy add src 10.0.0.0/8 dst 10.1.0.0/16 dir out mark 7 "
+		  "tmpl proto esp reqid 9 mode transport");
+	for (__u32 child = 0; child < 5; child++) {
+		assert_int_equal(xfrm_lead_out(xfrm, &out, INDEX, child), 0);
+		assert_int_equal(xfrm_lead_in(xfrm, &out, child), 0);
+	}
+	assert_int_equal(xfrm_clear(xfrm), 0);
+	text = output_of("ip xfrm policy");
+	says(text, "src 10.0.0.0/8");
+	assert_null(strstr(text, "0x4a"));
+	assert_null(strstr(text, "0x4b"));
+	output_of("ip xfrm policy flush");
+}
+
+/* ------------------------------------------------------------------ SAs: a kernel with ESP */
+
+/* In hex, as iproute2 prints keys. */
+static void says_key(const char *text, const __u8 *key, __u32 len)
+{
+	char hex[2 * XIPSEC_KEY_MAX + 3] = "0x";
+
+	for (__u32 i = 0; i < len; i++)
+		sprintf(hex + 2 + 2 * i, "%02x", key[i]);
+	says(text, hex);
+}
+
+static bool kernel_has(__u8 alg)
+{
+	return !strstr(alg_get(alg)->name, "iiv");
+}
+
+static void takes(__u8 alg, __u8 mode, __u8 family, __u8 dir, __u16 flags)
+{
+	struct xipsec_sa sa = make(dir, alg, 0x1000U + alg);
+	const struct alg *a = alg_get(alg);
+	const char *text;
+	int err;
+
+	sa.mode = mode;
+	sa.flags = flags;
+	if (family == XIPSEC_FAMILY_IP6) {
+		sa.outer_family = family;
+		inet_pton(AF_INET6, "2001:db8::1", &sa.src);
+		inet_pton(AF_INET6, "2001:db8::2", &sa.dst);
+	}
+	if (flags & XIPSEC_SA_UDP)
+		sa.src_port = sa.dst_port = htons(4500);
+	err = xfrm_add(xfrm, &sa, INDEX, CHILD, 0);
+	if (err)
+		fail_msg("%s, mode %u, family %u, dir %u, flags %u: %s", a->name, mode, family, dir,
+			 flags, strerror(-err));
+	text = output_of("ip -d xfrm state");
+	says_key(text, sa.key, a->auth_key ? a->cipher_key + a->salt : sa.key_len);
+	if (a->auth_key)
+		says_key(text, sa.key + a->cipher_key + a->salt, a->auth_key);
+	says(text, mode == XIPSEC_MODE_TUNNEL ? "mode tunnel" : "mode transport");
+	says(text, dir == XIPSEC_DIR_OUT ? "reqid 1241514785" : "reqid 1258291223");
+	if (dir == XIPSEC_DIR_IN)
+		says(text, "output-mark 0x4b000017/0xffffffff");
+	if (flags & XIPSEC_SA_ESN)
+		says(text, "esn");
+	if (flags & XIPSEC_SA_UDP)
+		says(text, "encap type espinudp sport 4500 dport 4500 addr");
+	says(text, "replay_window 1024, bitmap-length 32");
+	assert_int_equal(xfrm_delete(xfrm, &sa), 0);
+	assert_string_equal(output_of("ip xfrm state"), "");
+}
+
+static void every_algorithm(void **state)
+{
+	NEEDS_ESP();
+	for (__u8 alg = 1; alg < XIPSEC_ALG_COUNT; alg++)
+		for (__u8 way = 0; way < 4 && kernel_has(alg); way++)
+			takes(alg, way & 1 ? XIPSEC_MODE_TRANSPORT : XIPSEC_MODE_TUNNEL,
+			      way & 2 ? XIPSEC_FAMILY_IP6 : XIPSEC_FAMILY_IP4,
+			      way & 1 ? XIPSEC_DIR_IN : XIPSEC_DIR_OUT,
+			      (way & 2 ? XIPSEC_SA_ESN : 0) | (way == 1 ? XIPSEC_SA_UDP : 0));
+}
+
+static void refuses_an_unknown_one_by_errno(void **state)
+{
+	struct xipsec_sa sa = make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
+
+	NEEDS_ESP();
+	sa.window = SA_KERNEL_WINDOW_MAX;
+	assert_int_equal(xfrm_add(xfrm, &sa, INDEX, CHILD, 0), 0);
+	assert_int_equal(xfrm_add(xfrm, &sa, INDEX, CHILD, 0), -EEXIST);
+	assert_int_equal(xfrm_delete(xfrm, &sa), 0);
+	assert_int_equal(xfrm_delete(xfrm, &sa), -ESRCH);
+}
+
+static void numbers_come_back(void **state)
+{
+	struct xipsec_sa out = make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
+	struct xipsec_sa in = make(XIPSEC_DIR_IN, XIPSEC_ALG_AES128GCM16, 0x1002);
+	struct xfrm_count count = {.packets = 9};
+
+	NEEDS_ESP();
+	out.flags = in.flags = XIPSEC_SA_ESN;
+	assert_int_equal(xfrm_add(xfrm, &out, INDEX, CHILD, 0x500000007), 0);
+	assert_int_equal(xfrm_add(xfrm, &in, INDEX, CHILD, 0x600000008), 0);
+	assert_int_equal(xfrm_ask(xfrm, &out, &count), 0);
+	assert_int_equal(count.seq, 0x500000007);
+	assert_int_equal(count.packets, 0);
+	assert_int_equal(xfrm_ask(xfrm, &in, &count), 0);
+	assert_int_equal(count.seq, 0x600000008);
+	assert_int_equal(xfrm_delete(xfrm, &out), 0);
+	assert_int_equal(xfrm_ask(xfrm, &out, &count), -ESRCH);
+}
+
+static void clear_takes_sas_away(void **state)
+{
+	NEEDS_ESP();
+	output_of("ip xfrm state add src 192.0.2.1 dst 192.0.2.9 proto esp spi 0x9 reqid 9 "
+		  "auth-trunc 'hmac(sha256)' 0x11 128 enc 'ecb(cipher_null)' ''");
+	for (__u32 i = 0; i < 5; i++) {
+		struct xipsec_sa sa = make(i & 1 ? XIPSEC_DIR_IN : XIPSEC_DIR_OUT,
+					   XIPSEC_ALG_AES128GCM16, 0x1001 + i);
+
+		assert_int_equal(xfrm_add(xfrm, &sa, i, CHILD, 0), 0);
+	}
+	assert_int_equal(xfrm_clear(xfrm), 0);
+	says(output_of("ip xfrm state"), "spi 0x00000009");
+	assert_null(strstr(output_of("ip xfrm state"), "0x0000100"));
+	output_of("ip xfrm state flush");
+}
+
+/* ------------------------------------------------------------------ with packets */
+
+/* A datagram of this host, with the mark of the child. 0 or -errno. */
+static int send_one(__u32 mark)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0x0a020001)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
+
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), 0);
+	if (sendto(fd, "12345678", 8, MSG_DONTWAIT, (void *)&to, sizeof(to)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+/* Frames that left by d0. */
+static int left(void)
+{
+	return atoi(output_of(
+		"ip -s -j link show d0 | sed 's/.*\"tx\":{[^}]*\"packets\":\\([0-9]*\\).*/\\1/'"));
+}
+
+static void listen_now(void)
+{
+	event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static void limits_and_news(void **state)
+{
+	struct xipsec_sa sa = make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
+	struct xfrm_count count;
+	int before;
+
+	NEEDS_ESP();
+	output_of("ip link add name d0 type veth peer name d1 && ip link set d0 up && "
+		  "ip link set d1 up && ip address add 192.0.2.1/24 dev d0 && "
+		  "ip route add 10.2.0.0/16 via 192.0.2.2 dev d0 && "
+		  "ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:01 dev d0");
+	sa.limits.soft_packets = 1;
+	sa.limits.hard_packets = 2;
+	assert_int_equal(xfrm_add(xfrm, &sa, INDEX, CHILD, 0), 0);
+	assert_int_equal(xfrm_lead_out(xfrm, &sa, INDEX, CHILD), 0);
+	assert_int_equal(send_one(XIPSEC_MARK_XFRM | CHILD), 0);
+	assert_int_equal(xfrm_ask(xfrm, &sa, &count), 0);
+	assert_int_equal(count.packets, 1);
+	assert_int_equal(count.seq, 1);
+	send_one(XIPSEC_MARK_XFRM | CHILD);
+	send_one(XIPSEC_MARK_XFRM | CHILD);
+	listen_now();
+	assert_true(n_heard >= 2);
+	assert_int_equal(heard[0].kind, XFRM_NEWS_SOFT);
+	assert_int_equal(heard[0].sa.spi, sa.spi);
+	assert_int_equal(heard[0].reqid, XIPSEC_MARK_XFRM | INDEX);
+	assert_int_equal(heard[1].kind, XFRM_NEWS_HARD);
+	assert_int_equal(heard[1].sa.spi, sa.spi);
+	/* with the SA gone the policy wants another one, and nothing leaves */
+	n_heard = 0;
+	before = left();
+	send_one(XIPSEC_MARK_XFRM | CHILD);
+	listen_now();
+	assert_int_equal(left(), before);
+	assert_true(n_heard >= 1);
+	assert_int_equal(heard[0].kind, XFRM_NEWS_ACQUIRE);
+	assert_int_equal(heard[0].reqid, XIPSEC_MARK_XFRM | INDEX);
+	output_of("ip link del d0");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(policies_are_there_and_go, clean),
+		cmocka_unit_test_teardown(clear_spares_strangers, clean),
+		cmocka_unit_test_teardown(every_algorithm, clean),
+		cmocka_unit_test_teardown(refuses_an_unknown_one_by_errno, clean),
+		cmocka_unit_test_teardown(numbers_come_back, clean),
+		cmocka_unit_test_teardown(clear_takes_sas_away, clean),
+		cmocka_unit_test_teardown(limits_and_news, clean),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
