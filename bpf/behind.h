@@ -83,6 +83,52 @@ static __always_inline void behind_mark(struct xdp_md *ctx, __u32 reason)
 		*mark = *key;
 }
 
+/* XDP on red, with XFRM_OUT: the same, and the mark that the skb is to have. Direction of failure:
+ * judged again by TC, which gives the skb that mark itself. */
+static __always_inline void behind_mark_xfrm(struct xdp_md *ctx, __u32 skb_mark)
+{
+	const struct xipsec_passed *key = behind_key();
+	struct xipsec_passed_xfrm *mark;
+	long there;
+
+	if (!key)
+		return;
+	asm volatile("" ::: "memory");
+	there = (long)ctx->data - (long)ctx->data_meta;
+	if (bpf_xdp_adjust_meta(ctx, there - (long)sizeof(*mark)))
+		return;
+	mark = (void *)(long)ctx->data_meta;
+	if ((void *)(mark + 1) > (void *)(long)ctx->data)
+		return;
+	mark->passed = *key;
+	mark->mark = skb_mark;
+}
+
+/* TC on red, of what carries the mark: the one that the skb is to have, for kernel XFRM; 0: none.
+ */
+static __always_inline __u32 behind_xfrm_mark(const struct __sk_buff *skb)
+{
+	const struct xipsec_passed_xfrm *more = (void *)(long)skb->data_meta;
+
+	if ((void *)(more + 1) > (void *)(long)skb->data ||
+	    (more->mark & XIPSEC_MARK_MASK) != XIPSEC_MARK_XFRM)
+		return 0;
+	return more->mark;
+}
+
+/* The child, plus 1, by whose SA kernel XFRM has opened this; 0: it has not. The stack keeps beside
+ * an skb the SAs that opened it, where nobody else writes. One inside another is none of ours. */
+static __always_inline __u32 behind_opened(struct __sk_buff *skb)
+{
+	struct bpf_xfrm_state state = {0};
+
+	if (bpf_skb_get_xfrm_state(skb, 1, &state, sizeof(state), 0) == 0 ||
+	    bpf_skb_get_xfrm_state(skb, 0, &state, sizeof(state), 0) != 0 ||
+	    (state.reqid & XIPSEC_MARK_MASK) != XIPSEC_MARK_OPENED)
+		return 0;
+	return (state.reqid & ~XIPSEC_MARK_MASK) + 1;
+}
+
 /* TC, before anything moves the skb's bytes: the kernel drops metadata then. */
 static __always_inline int behind_is_marked(const struct __sk_buff *skb)
 {

@@ -20,20 +20,22 @@ static __always_inline int guard_is_own(const struct __sk_buff *skb)
 	return skb->ingress_ifindex == 0;
 }
 
-/* ESP that kernel XFRM made: the destination and SPI of an outbound SA of ours. Any process with
- * CAP_NET_RAW could send that too; nobody without it can. */
+/* ESP or AH that kernel XFRM made: the destination and SPI of an outbound SA of ours, and its
+ * source, which the stack takes from nobody outside. Any process with CAP_NET_RAW could send that
+ * too; nobody without it can. */
 static __always_inline enum xipsec_reason guard_esp(const struct pkt *pkt)
 {
 	const struct xipsec_sad_entry *entry;
 	__be32 *spi;
 
-	if (pkt->l4_proto != IPPROTO_ESP || !pkt_has_l4(pkt))
+	if ((pkt->l4_proto != IPPROTO_ESP && pkt->l4_proto != IPPROTO_AH) || !pkt_has_l4(pkt))
 		return GO_ON;
-	spi = pkt_l4_at(pkt, 0, 8);
+	spi = pkt_l4_at(pkt, pkt->l4_proto == IPPROTO_AH ? 4 : 0, 8);
 	if (!spi)
 		return GO_ON;
-	entry = sad_lookup(&pkt->dst, pkt->family, *spi, IPPROTO_ESP);
-	if (!entry || entry->dir != XIPSEC_DIR_OUT || entry->engine != XIPSEC_ENGINE_XFRM)
+	entry = sad_lookup(&pkt->dst, pkt->family, *spi, pkt->l4_proto);
+	if (!entry || entry->dir != XIPSEC_DIR_OUT || entry->engine != XIPSEC_ENGINE_XFRM ||
+	    entry->src_last != pkt->src.word[pkt->family == XIPSEC_FAMILY_IP6 ? 3 : 0])
 		return GO_ON;
 	return XIPSEC_REASON_ESP_OWN;
 }

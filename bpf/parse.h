@@ -56,8 +56,11 @@ struct pkt {
 	__u8 l4_proto;
 	__u8 hop_limit; /* TTL */
 	__u8 tos;
-	__u8 frag;   /* PKT_FRAG_* */
-	__u8 opaque; /* XIPSEC_OPAQUE_* */
+	__u8 frag;    /* PKT_FRAG_* */
+	__u8 opaque;  /* XIPSEC_OPAQUE_* */
+	__u32 mark;   /* red: for kernel XFRM, by this mark of the skb; 0: not for it */
+	__u32 opened; /* black: by an SA of this child, plus 1, kernel XFRM has opened it; 0: none
+		       */
 	__u8 pad[2];
 };
 

@@ -75,8 +75,7 @@ static __always_inline __u32 decided(struct pkt *pkt, __u32 reason)
 
 /* The policy says PROTECT: to the worker of the child's SA. Direction of failure: closed, without
  * an SA or with an engine that is not there the packet ends. */
-static __always_inline enum xipsec_reason red_protect(void *ctx, enum hook hook,
-						      const struct pkt *pkt,
+static __always_inline enum xipsec_reason red_protect(void *ctx, enum hook hook, struct pkt *pkt,
 						      const struct xipsec_iface *iface,
 						      __u32 spd_generation, __u32 child_id)
 {
@@ -89,6 +88,10 @@ static __always_inline enum xipsec_reason red_protect(void *ctx, enum hook hook,
 		else
 			sample_acquire_tc(ctx, pkt, child_id);
 		return XIPSEC_REASON_NO_SA_OUT;
+	}
+	if (child->engine == XIPSEC_ENGINE_XFRM) {
+		pkt->mark = XIPSEC_MARK_XFRM | child_id;
+		return XIPSEC_REASON_XFRM_OUT;
 	}
 	if (child->engine != XIPSEC_ENGINE_AFXDP)
 		return XIPSEC_REASON_ENGINE_CLOSED;
@@ -160,7 +163,10 @@ int xipsec_red(struct xdp_md *ctx)
 	xdp_load(ctx, &pkt);
 	reason = decided(&pkt, red_reason(ctx, HOOK_XDP, &pkt));
 	sample_xdp(ctx, &pkt, reason);
-	behind_mark(ctx, reason);
+	if (reason == XIPSEC_REASON_XFRM_OUT)
+		behind_mark_xfrm(ctx, pkt.mark);
+	else
+		behind_mark(ctx, reason);
 	return xdp_finish(reason, pkt.len);
 }
 
@@ -189,6 +195,8 @@ static __always_inline enum xipsec_reason black_esp(void *ctx, enum hook hook,
 		return XIPSEC_REASON_NO_SA;
 	if (link_is_group(pkt))
 		return XIPSEC_REASON_FOREIGN_MAC;
+	if (entry->engine == XIPSEC_ENGINE_XFRM)
+		return XIPSEC_REASON_XFRM_IN;
 	if (entry->engine != XIPSEC_ENGINE_AFXDP)
 		return XIPSEC_REASON_ENGINE_CLOSED;
 	if (hook != HOOK_XDP)
@@ -220,6 +228,8 @@ static __always_inline enum xipsec_reason black_local(const struct pkt *pkt,
 	if (pkt->l4_proto == IPPROTO_AH && !(pkt->frag & PKT_FRAG_PART))
 		return XIPSEC_REASON_NO_SA;
 	entry = quoted_sa(pkt, &quote);
+	if (entry && entry->engine == XIPSEC_ENGINE_XFRM)
+		return XIPSEC_REASON_XFRM_IN;
 	return entry ? pmtu_learn(pkt, &quote, entry) : GO_ON;
 }
 
@@ -237,6 +247,11 @@ static __always_inline enum xipsec_reason black_plaintext(const struct xipsec_sp
 	struct spd_found found;
 
 	verdict = frag_lookup(rules, pkt, pkt->ifindex, XIPSEC_DIR_IN, &found);
+	/* RFC 4301 5.2: what came out of an SA is what its child's policies say. */
+	if (pkt->opened)
+		return verdict == SPD_PROTECT && found.child + 1 == pkt->opened
+			       ? XIPSEC_REASON_XFRM_OPENED
+			       : XIPSEC_REASON_SELECTOR;
 	if (verdict == SPD_BYPASS)
 		return XIPSEC_REASON_BYPASS_IN;
 	if (local && black_is_udp_part(pkt))
@@ -246,14 +261,14 @@ static __always_inline enum xipsec_reason black_plaintext(const struct xipsec_sp
 	return spd_drop_reason(verdict);
 }
 
-/* Everything that is IP. Direction of failure: closed. */
-static __always_inline enum xipsec_reason black_ip(void *ctx, enum hook hook, const struct pkt *pkt,
-						   const struct xipsec_iface *iface,
-						   const struct xipsec_spd *rules)
+/* What is ESP, AH, IKE or a built-in pass. GO_ON: plaintext; *local: to this host. */
+static __always_inline enum xipsec_reason black_ipsec(void *ctx, enum hook hook,
+						      const struct pkt *pkt,
+						      const struct xipsec_iface *iface,
+						      const struct xipsec_spd *rules, int *local)
 {
 	enum xipsec_reason reason;
 	struct esp_seen seen;
-	int local;
 
 	esp_look(pkt, &seen);
 	reason = black_esp(ctx, hook, pkt, iface, rules->generation, &seen);
@@ -262,18 +277,27 @@ static __always_inline enum xipsec_reason black_ip(void *ctx, enum hook hook, co
 	reason = pass_mld(pkt, rules->allow);
 	if (reason)
 		return reason;
-	local = fib_is_local(ctx, pkt);
-	reason = local || pkt_multicast(pkt) ? pass_dhcp(pkt, rules->allow, pkt->dport, pkt->sport)
-					     : GO_ON;
+	*local = fib_is_local(ctx, pkt);
+	reason = *local || pkt_multicast(pkt) ? pass_dhcp(pkt, rules->allow, pkt->dport, pkt->sport)
+					      : GO_ON;
 	if (reason)
 		return reason;
-	reason = local ? frag_ipsec(pkt, iface, rules, &seen) : GO_ON;
+	reason = *local ? frag_ipsec(pkt, iface, rules, &seen) : GO_ON;
 	if (reason)
 		return reason;
-	reason = local ? black_local(pkt, &seen) : GO_ON;
-	if (reason)
-		return reason;
-	return black_plaintext(rules, pkt, local);
+	return *local ? black_local(pkt, &seen) : GO_ON;
+}
+
+/* Everything that is IP. Direction of failure: closed. */
+static __always_inline enum xipsec_reason black_ip(void *ctx, enum hook hook, const struct pkt *pkt,
+						   const struct xipsec_iface *iface,
+						   const struct xipsec_spd *rules)
+{
+	enum xipsec_reason reason;
+	int local = 0;
+
+	reason = pkt->opened ? GO_ON : black_ipsec(ctx, hook, pkt, iface, rules, &local);
+	return reason ? reason : black_plaintext(rules, pkt, local);
 }
 
 /* Neighbour discovery is between this host and its link. Routers do not mind what they forward:
@@ -299,7 +323,7 @@ static __always_inline enum xipsec_reason black_reason(void *ctx, enum hook hook
 	reason = parse_frame(pkt, hook == HOOK_TC ? tags_taken(ctx) : 0);
 	if (reason)
 		return reason;
-	reason = black_link(ctx, pkt);
+	reason = pkt->opened ? GO_ON : black_link(ctx, pkt);
 	if (reason)
 		return reason;
 	/* For another host. Whoever above this interface would take it (a bridge, a macvlan of
@@ -345,6 +369,8 @@ static __always_inline enum xipsec_reason guard_reason(struct __sk_buff *skb, st
 	reason = pass_link(pkt);
 	if (!reason && own)
 		reason = guard_own(pkt, skb->mark);
+	else if (!reason && (skb->mark & XIPSEC_MARK_MASK) == XIPSEC_MARK_XFRM)
+		reason = guard_esp(pkt); /* forwarded, and sealed on the way */
 	if (reason)
 		return reason;
 	rules = spd_current();
@@ -384,6 +410,7 @@ int xipsec_blacktc(struct __sk_buff *skb)
 	if (behind_is_marked(skb))
 		return TC_ACT_UNSPEC;
 	tc_load(skb, &pkt);
+	pkt.opened = behind_opened(skb);
 	reason = decided(&pkt, black_reason(skb, HOOK_TC, &pkt));
 	sample_tc(skb, &pkt, reason);
 	return behind_finish(reason, pkt.len);
@@ -393,8 +420,8 @@ int xipsec_blacktc(struct __sk_buff *skb)
  * The same on red. A mark that only this host may give does not come in from red: veth keeps marks
  * inside one network namespace.
  *
- * The seam of the kernel's engine: XDP will leave its choice in the metadata, and this program will
- * turn it into XIPSEC_MARK_XFRM. Until then such metadata has no meaning, and the packet ends here.
+ * What kernel XFRM is to seal gets the mark that its policies know: XDP's choice from the metadata,
+ * or this program's own. A verdict for a worker has no meaning here, and the packet ends.
  */
 SEC("tc")
 int xipsec_redtc(struct __sk_buff *skb)
@@ -403,12 +430,16 @@ int xipsec_redtc(struct __sk_buff *skb)
 	__u32 reason;
 
 	skb->mark &= ~XIPSEC_MARK_MASK;
-	if (behind_is_marked(skb))
+	if (behind_is_marked(skb)) {
+		skb->mark |= behind_xfrm_mark(skb);
 		return TC_ACT_UNSPEC;
+	}
 	if (behind_is_verdict(skb))
 		return tc_finish(XIPSEC_REASON_ENGINE_CLOSED, skb->len);
 	tc_load(skb, &pkt);
 	reason = decided(&pkt, red_reason(skb, HOOK_TC, &pkt));
 	sample_tc(skb, &pkt, reason);
+	if (reason == XIPSEC_REASON_XFRM_OUT)
+		skb->mark |= pkt.mark;
 	return behind_finish(reason, pkt.len);
 }

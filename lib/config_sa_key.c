@@ -141,12 +141,6 @@ static bool key_engine(struct config_diag *diag, const struct config_node *node,
 
 	if (!parse_word(diag, node, engines, &engine))
 		return false;
-	if (engine == XIPSEC_ENGINE_XFRM) {
-		config_error(diag, &node->value_place,
-			     "engine = xfrm is not supported in this version: expected auto or "
-			     "afxdp");
-		return false;
-	}
 	draft->sa->engine = engine;
 	return true;
 }

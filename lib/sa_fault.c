@@ -36,9 +36,7 @@ static void kind_check(struct faults *to, const struct xipsec_sa *sa)
 	    "the protocol is neither ESP nor AH", "esp or ah");
 	add(to, sa->mode != XIPSEC_MODE_TUNNEL && sa->mode != XIPSEC_MODE_TRANSPORT, "mode",
 	    "unknown mode", "tunnel or transport");
-	add(to, sa->engine > XIPSEC_ENGINE_XFRM, "engine", "unknown engine", "auto or afxdp");
-	add(to, sa->engine == XIPSEC_ENGINE_XFRM, "engine", "the engine xfrm is not there yet",
-	    "afxdp or auto");
+	add(to, sa->engine > XIPSEC_ENGINE_XFRM, "engine", "unknown engine", "auto, afxdp or xfrm");
 	add(to, sa->flags & ~FLAGS_KNOWN, "flags", "unknown flags", "those of XIPSEC_SA_*");
 	add(to, sa->window < XIPSEC_WINDOW_MIN || sa->window > XIPSEC_WINDOW_MAX, "replay_window",
 	    "replay window is not within 64 to 8192", "a number from 64 to 8192");
@@ -138,6 +136,39 @@ static void limits_check(struct faults *to, const struct xipsec_limits *l)
 	    "a smaller rekey_packets");
 }
 
+/* What kernel XFRM has not, and what of it is not used yet (docs/engines.md). Messages: xfrm_msg.h.
+ */
+static void kernel_check(struct faults *to, const struct xipsec_sa *sa)
+{
+	const enum alg_kind kind = alg_kind(sa->alg);
+	const struct alg *alg = alg_get(sa->alg);
+	const bool counter = kind != ALG_NONE && kind != ALG_CBC_HMAC && kind != ALG_NULL_HMAC;
+	const char *other = "engine = afxdp";
+
+	if (sa->engine != XIPSEC_ENGINE_XFRM)
+		return;
+	add(to, counter && !alg->iv, "algorithm", "kernel XFRM has no implicit IV (RFC 8750)",
+	    "another algorithm, or engine = afxdp");
+	add(to, sa->l4_proto == IPPROTO_AH && kind == ALG_GMAC, "algorithm",
+	    "kernel XFRM has no AES-GMAC for AH", "sha256 | sha384 | sha512, or engine = afxdp");
+	add(to, (sa->flags & XIPSEC_SA_MANUAL) && counter, "algorithm",
+	    "kernel XFRM makes IVs from a secret that no record on disk has: with a key from a "
+	    "file "
+	    "they could repeat",
+	    "AES-CBC with a hash, or engine = afxdp");
+	add(to, sa->window > SA_KERNEL_WINDOW_MAX, "replay_window",
+	    "kernel XFRM has no replay window above 4096", "a number from 64 to 4096");
+	add(to, (sa->flags & XIPSEC_SA_DSCP) && sa->dscp, "dscp",
+	    "kernel XFRM copies the dscp or writes 0", "copy or 0, or engine = afxdp");
+	add(to, sa->ttl, "ttl", "kernel XFRM takes the ttl of the route", other);
+	add(to, sa->dummies, "dummies", "kernel XFRM sends no dummy packets", other);
+	add(to, sa->if_id, "if_id", "kernel XFRM has no part in tunnels {}", other);
+	add(to, sa->flags & XIPSEC_SA_UDP, "encap",
+	    "kernel XFRM is not given a socket for ESP in UDP yet", other);
+	add(to, sa->mode == XIPSEC_MODE_TRANSPORT, "mode",
+	    "kernel XFRM is not given this host's own packets yet", "tunnel, or engine = afxdp");
+}
+
 unsigned int sa_faults(const struct xipsec_sa *sa, struct sa_fault *out, unsigned int max)
 {
 	struct faults to = {out, 0, max};
@@ -148,6 +179,7 @@ unsigned int sa_faults(const struct xipsec_sa *sa, struct sa_fault *out, unsigne
 	range_check(&to, sa);
 	sealing_check(&to, sa);
 	limits_check(&to, &sa->limits);
+	kernel_check(&to, sa);
 	add(&to, sa->n_selectors > XIPSEC_SELECTORS_MAX, "local_ts", "too many selectors",
 	    "at most 64");
 	return to.n;

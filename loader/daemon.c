@@ -139,6 +139,13 @@ static int start(struct daemon *d)
 		log_error("nftables: %s", strerror(-err));
 		return err;
 	}
+	err = xfrm_new(d->base, wiring_xfrm, d, &d->xfrm);
+	if (!err && d->xfrm)
+		err = xfrm_clear(d->xfrm);
+	if (err) {
+		log_error("kernel XFRM: %s", strerror(-err));
+		return err;
+	}
 	ike_ports_open(d->base, &d->ike);
 	slow_sockets_open(&d->slow);
 	err = sadb_server_new(d->base, d->config->run_dir, &requests_hooks, d, &d->server);
@@ -170,6 +177,7 @@ static void stop(struct daemon *d)
 	nft_watch_free(d->nft);
 	samples_free(d->samples);
 	route_free(d->route);
+	xfrm_free(d->xfrm);
 	workers_free(d->workers);
 	ports_free(d->ports);
 	sas_free(d->sas);

@@ -20,6 +20,7 @@
 #include "loader/slow_sockets.h"
 #include "loader/taps.h"
 #include "loader/workers.h"
+#include "loader/xfrm.h"
 
 struct daemon {
 	const struct daemon_options *options;
@@ -34,6 +35,7 @@ struct daemon {
 	struct ports *ports;
 	struct taps *taps;
 	struct workers *workers;
+	struct xfrm *xfrm; /* NULL: the kernel has none */
 	struct sadb_server *server;
 	struct ike_ports ike;
 	struct slow_sockets slow;
@@ -62,6 +64,9 @@ extern const struct workers_hooks wiring_workers;
 extern const struct ports_hooks wiring_ports;
 extern const struct route_hooks wiring_route;
 extern const struct samples_hooks wiring_samples;
+
+/* For xfrm_new(). */
+void wiring_xfrm(void *ctx, const struct xfrm_news *news);
 
 /* Tells the workers which SAs seal for tunnels. */
 void wiring_tell_tunnels(struct daemon *d);

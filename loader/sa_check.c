@@ -55,8 +55,8 @@ int sas_check(struct sas *sas, const struct xipsec_sa *sa, char *text)
 			 sa->name, other->sa.name);
 		return -EEXIST;
 	}
-	if (sa->dir == XIPSEC_DIR_OUT && sa->window < SAS_SHARED_WINDOW_MIN &&
-	    sas->ops->workers(sas->ctx) > 1)
+	if (sa->dir == XIPSEC_DIR_OUT && sa->engine != XIPSEC_ENGINE_XFRM &&
+	    sa->window < SAS_SHARED_WINDOW_MIN && sas->ops->workers(sas->ctx) > 1)
 		return sas_refuse(
 			text, -EINVAL, sa->name,
 			"several workers would share it: set replay_window = 1024 or more, or "

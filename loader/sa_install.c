@@ -70,6 +70,9 @@ int sas_publish_entry(struct sas *sas, const struct sa *sa)
 					 .engine = sa->sa.engine,
 					 .udp = sa->sa.flags & XIPSEC_SA_UDP ? 1 : 0};
 
+	if (sa_is_kernel(sa) && sa->sa.dir == XIPSEC_DIR_OUT)
+		entry.src_last = sa->sa.src.word[sa->sa.outer_family == XIPSEC_FAMILY_IP6 ? 3 : 0];
+
 	return sas->ops->sad_set(sas->ctx, &key, &entry);
 }
 
@@ -81,6 +84,8 @@ int sas_publish(struct sas *sas, const struct sa *sa)
 	int err;
 
 	err = sas_publish_entry(sas, sa);
+	if (!err && sa->sa.dir == XIPSEC_DIR_OUT && sa_is_kernel(sa))
+		err = sa_kernel_lead_out(sas, sa);
 	if (!err && sa->sa.dir == XIPSEC_DIR_OUT)
 		err = sas->ops->child_set(sas->ctx, sa->child, &child);
 	if (err)
@@ -131,7 +136,14 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 	memcpy(sas_key(sas, sa->index), want->key, want->key_len);
 	sa_place_put(sas, sa);
 	sa_place_prepare(sas, sa, adopted);
-	sas_give_to_workers(sas, sa);
+	if (sa_is_kernel(sa))
+		err = sa_kernel_add(sas, sa, text);
+	else
+		sas_give_to_workers(sas, sa);
+	if (err) {
+		sas_delete(sas, &sa, 1);
+		return err;
+	}
 	err = sas_publish(sas, sa);
 	if (err) {
 		sas_refuse(text, err, sa->sa.name, "the maps do not take it");
@@ -173,7 +185,9 @@ static void unpublish(struct sas *sas, struct sa *sa, struct sa **list, unsigned
 	if (sa->sa.dir == XIPSEC_DIR_OUT) {
 		const struct sa *other = other_outbound(sas, sa, list, n);
 
-		if (other)
+		if (other && sa_is_kernel(other))
+			err = sa_kernel_lead_out(sas, other);
+		if (other && !err)
 			child = (struct xipsec_child){.sa_index = other->index,
 						      .sa_generation = other->generation,
 						      .engine = other->sa.engine};
@@ -189,6 +203,7 @@ static void unpublish(struct sas *sas, struct sa *sa, struct sa **list, unsigned
 int sas_delete(struct sas *sas, struct sa **list, unsigned int n)
 {
 	struct ctl_sa_ref one, *refs;
+	unsigned int n_refs = 0;
 	int err, first = 0;
 
 	if (!n)
@@ -204,13 +219,18 @@ int sas_delete(struct sas *sas, struct sa **list, unsigned int n)
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		unpublish(sas, list[i], list, n);
-		refs[i] = (struct ctl_sa_ref){
-			.hdr = {XIPSEC_CTL_SA_GONE, XIPSEC_ABI, sizeof(refs[i])},
+		if (sa_is_kernel(list[i]))
+			continue;
+		refs[n_refs++] = (struct ctl_sa_ref){
+			.hdr = {XIPSEC_CTL_SA_GONE, XIPSEC_ABI, sizeof(refs[0])},
 			.index = list[i]->index,
 			.generation = list[i]->generation};
 	}
-	sas->ops->forget(sas->ctx, refs, n);
+	if (n_refs)
+		sas->ops->forget(sas->ctx, refs, n_refs);
 	for (unsigned int i = 0; i < n; i++) {
+		if (sa_is_kernel(list[i]))
+			sa_kernel_gone(sas, list[i]);
 		err = sa_record_close(sas, list[i], RESERVE_DELETED);
 		first = first ? first : err;
 		log_info("SA %s is deleted", list[i]->sa.name);
@@ -227,9 +247,11 @@ void sas_stop(struct sas *sas)
 		struct xipsec_sad_key key = sa_sad_key(&sa->sa);
 		struct xipsec_child none = {0};
 
-		sa_record_close(sas, sa, RESERVE_LIVE);
 		if (sa->sa.dir == XIPSEC_DIR_OUT)
 			sas->ops->child_set(sas->ctx, sa->child, &none);
 		sas->ops->sad_delete(sas->ctx, &key);
+		if (sa_is_kernel(sa))
+			sa_kernel_gone(sas, sa);
+		sa_record_close(sas, sa, RESERVE_LIVE);
 	}
 }

@@ -45,12 +45,16 @@ static int move_one(struct sas *sas, struct sa *sa, const struct xipsec_sa_state
 
 	if (err < 0)
 		return err;
+	/* The kernel knows it by the old one, and a key is given to it once. */
+	if (sa_is_kernel(sa) && (__u32)err != sa->child)
+		return -ESTALE;
 	sa->child = err;
 	err = from ? move_state(sas, sa, from) : 0;
 	if (err)
 		return err;
 	sas_state(sas, sa->index)->seq = sa->seq_seen;
-	sas_give_to_workers(sas, sa);
+	if (!sa_is_kernel(sa))
+		sas_give_to_workers(sas, sa);
 	return sas_publish(sas, sa);
 }
 
@@ -83,6 +87,10 @@ int sas_bind(struct sas *sas, void *states, size_t stride, unsigned int n, const
 			continue;
 		log_error("SA %s is lost with the old maps: %s", sa->sa.name, strerror(-err));
 		first = first ? first : err;
+		if (sa_is_kernel(sa)) {
+			sas_expire(sas, sa);
+			sa_kernel_gone(sas, sa);
+		}
 		/* Nothing leads to it; its record keeps what was reserved. */
 		sas_find_drop(sas, sa);
 		OPENSSL_cleanse(sas_key(sas, i), SAS_KEY_STRIDE);

@@ -32,7 +32,8 @@ int sa_record_close(struct sas *sas, struct sa *sa, enum reserve_state state)
 		return 0;
 	sa_record_see(sas, sa);
 	next.state = state;
-	if (sa->sa.dir == XIPSEC_DIR_OUT && sa->seq_seen < next.reserved)
+	/* The kernel counts on between the last look and its end. */
+	if (sa->sa.dir == XIPSEC_DIR_OUT && sa->seq_seen < next.reserved && !sa_is_kernel(sa))
 		next.reserved = sa->seq_seen;
 	sa_record_keep_top(&next, sa->sa.dir, sas_state(sas, sa->index));
 	err = reserve_write(sas->reserve, &next);
@@ -109,6 +110,7 @@ void sas_tick(struct sas *sas)
 		return;
 	sas->tops_at = now;
 	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
+		sa_kernel_tick(sas, sa, now, tops);
 		sa_record_see(sas, sa);
 		sa_limits_stopped(sas, sa, now);
 		sa_limits_used(sas, sa);

@@ -21,6 +21,20 @@
  * the peer's window must be as wide (the peer's is taken to be like ours). */
 #define SAS_SHARED_WINDOW_MIN 1024
 
+struct xfrm_count;
+struct xfrm_news;
+
+/* How the SADB reaches kernel XFRM (loader/xfrm.h). 0 or -errno. */
+struct sas_kernel {
+	/* `sa` with its key; `seq`: the last number used or received. -EXDEV: its selectors are
+	 * not what the policies of its child say. */
+	int (*add)(void *ctx, const struct xipsec_sa *sa, __u32 index, __u32 child, __u64 seq);
+	int (*gone)(void *ctx, const struct xipsec_sa *sa);
+	/* What `child` sends goes to that SA; what its SAs opened goes on. NULL: neither. */
+	int (*lead)(void *ctx, __u8 dir, const struct xipsec_sa *sa, __u32 index, __u32 child);
+	int (*ask)(void *ctx, const struct xipsec_sa *sa, struct xfrm_count *out);
+};
+
 /* How the SADB reaches the maps and the workers. 0 or -errno. */
 struct sas_ops {
 	int (*sad_set)(void *ctx, const struct xipsec_sad_key *key,
@@ -33,6 +47,7 @@ struct sas_ops {
 	void (*forget)(void *ctx, const struct ctl_sa_ref *refs, unsigned int n);
 	void (*event)(void *ctx, struct sadb_event *event); /* hdr and time are not filled in */
 	unsigned int (*workers)(void *ctx);                 /* how many share an SA */
+	const struct sas_kernel *kernel;                    /* NULL: there is none */
 };
 
 /* By what an SA is found. */
@@ -51,6 +66,7 @@ struct sa {
 	__u64 top_written;
 	__u8 backend;     /* enum xipsec_backend, as a worker said; AUTO: none has yet */
 	__u64 refused_by; /* bit n: worker n cannot run it */
+	bool in_kernel;   /* kernel XFRM has it from us */
 	bool announced;   /* hard expire was told */
 	bool soft_told;   /* soft expire was */
 	bool used_told;   /* inbound: that a packet came by it */
@@ -101,6 +117,9 @@ void sas_limits(struct sas *sas, __u64 now);
  * it is one in UDP, that SA and its child's outbound ones that led to the old place follow, and
  * XIPSEC_EVENT_MAPPING tells. */
 void sas_peer(struct sas *sas, const struct ctl_peer *peer);
+
+/* The kernel tells of an SA or policy of ours. */
+void sas_kernel_news(struct sas *sas, const struct xfrm_news *news);
 
 /* The same for a sample's SA: names and addresses of the SA it is about, if there is one. */
 void sas_describe(struct sas *sas, const struct xipsec_sample *sample, struct sadb_event *event);

@@ -2,8 +2,8 @@
 /*
  * The inside of the SADB, for the files that make it up: sas.c (the table), sas_find.c (who is
  * found how), sa_check.c (what is refused), sa_place.c (where a state stands), sa_record.c (what is
- * on disk), sa_limits.c (their ends), sa_peer.c (where their peers are), sa_install.c and
- * sa_move.c. Everybody else includes sas.h.
+ * on disk), sa_limits.c (their ends), sa_peer.c (where their peers are), sa_kernel.c
+ * (those of kernel XFRM), sa_install.c and sa_move.c. Everybody else includes sas.h.
  */
 #ifndef LOADER_SAS_INSIDE_H
 #define LOADER_SAS_INSIDE_H
@@ -117,6 +117,28 @@ void sa_limits_stopped(struct sas *sas, struct sa *sa, __u64 now);
 /* Tells, once, that a good packet came by an inbound SA: its peer has it too, and sends by it
  * (RFC 7296 2.8, for the responder of a rekey). */
 void sa_limits_used(struct sas *sas, struct sa *sa);
+
+/* ------------------------------------------------------------------ sa_kernel.c */
+
+/* Of the engine xfrm? */
+bool sa_is_kernel(const struct sa *sa);
+
+/* Gives it to the kernel, with the number that its state says. 0, or -errno with `text`
+ * (XIPSEC_SADB_ERR_TEXT). */
+int sa_kernel_add(struct sas *sas, struct sa *sa, char *text);
+
+/* What its child sends is sealed by it from now on. 0 or -errno. */
+int sa_kernel_lead_out(struct sas *sas, const struct sa *sa);
+
+/* Takes it from the kernel, when no packet is led to it any more, and its child's policies with the
+ * last one. */
+void sa_kernel_gone(struct sas *sas, struct sa *sa);
+
+/* Copies the kernel's counters into its state. `now`: CLOCK_BOOTTIME, seconds. */
+void sa_kernel_look(struct sas *sas, struct sa *sa, __u64 now);
+
+/* The same where it is due; `second`: another one has begun. */
+void sa_kernel_tick(struct sas *sas, struct sa *sa, __u64 now, bool second);
 
 /* ------------------------------------------------------------------ sa_install.c */
 

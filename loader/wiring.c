@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "loader/daemon_inside.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <openssl/crypto.h>
 
+#include "lib/sa_selectors.h"
 #include "loader/sa_maps.h"
 
 static int op_sad_set(void *ctx, const struct xipsec_sad_key *key,
@@ -118,8 +121,66 @@ static unsigned int op_workers(void *ctx)
 	return d->plan.n;
 }
 
-const struct sas_ops wiring_sas = {op_sad_set, op_sad_delete, op_child_id, op_child_set,
-				   op_install, op_forget,     op_event,    op_workers};
+/* The programs compare what the kernel has opened with the policies of the SA's child. */
+static bool is_whole_child(const struct config *config, const struct xipsec_sa *sa)
+{
+	struct xipsec_sa all = *sa;
+	bool same;
+
+	OPENSSL_cleanse(all.key, sizeof(all.key));
+	all.n_selectors = 0;
+	same = !sa_selectors_narrow(config, &all) && all.n_selectors == sa->n_selectors;
+	for (unsigned int i = 0; same && i < all.n_selectors; i++)
+		same = all.refuse[i] == sa->refuse[i] &&
+		       memcmp(&all.selector[i], &sa->selector[i], sizeof(all.selector[i])) == 0;
+	return same;
+}
+
+static int kernel_add(void *ctx, const struct xipsec_sa *sa, __u32 index, __u32 child, __u64 seq)
+{
+	struct daemon *d = ctx;
+
+	if (!d->xfrm)
+		return -EPROTONOSUPPORT;
+	if (sa->dir == XIPSEC_DIR_IN && !is_whole_child(d->config, sa))
+		return -EXDEV;
+	return xfrm_add(d->xfrm, sa, index, child, seq);
+}
+
+static int kernel_gone(void *ctx, const struct xipsec_sa *sa)
+{
+	struct daemon *d = ctx;
+
+	return xfrm_delete(d->xfrm, sa);
+}
+
+static int kernel_lead(void *ctx, __u8 dir, const struct xipsec_sa *sa, __u32 index, __u32 child)
+{
+	struct daemon *d = ctx;
+
+	if (!sa)
+		return xfrm_lead_nowhere(d->xfrm, dir, child);
+	return dir == XIPSEC_DIR_OUT ? xfrm_lead_out(d->xfrm, sa, index, child)
+				     : xfrm_lead_in(d->xfrm, sa, child);
+}
+
+static int kernel_ask(void *ctx, const struct xipsec_sa *sa, struct xfrm_count *out)
+{
+	struct daemon *d = ctx;
+
+	return xfrm_ask(d->xfrm, sa, out);
+}
+
+void wiring_xfrm(void *ctx, const struct xfrm_news *news)
+{
+	struct daemon *d = ctx;
+
+	sas_kernel_news(d->sas, news);
+}
+
+static const struct sas_kernel kernel = {kernel_add, kernel_gone, kernel_lead, kernel_ask};
+const struct sas_ops wiring_sas = {op_sad_set, op_sad_delete, op_child_id, op_child_set, op_install,
+				   op_forget,  op_event,      op_workers,  &kernel};
 
 static void on_nexthop(void *ctx, const struct ctl_nexthop *msg)
 {
@@ -222,6 +283,8 @@ static void on_fill(void *ctx, unsigned int worker)
 		slow_sockets_lend(&d->slow, ike_ports_natt(&d->ike, AF_INET),
 				  ike_ports_natt(&d->ike, AF_INET6), d->workers, worker);
 	for (struct sa *sa = sas_next(d->sas, NULL); sa; sa = sas_next(d->sas, sa)) {
+		if (sa->sa.engine != XIPSEC_ENGINE_AFXDP)
+			continue;
 		sas_message(d->sas, sa, &msg);
 		workers_send(d->workers, worker, &msg, sizeof(msg), NULL, 0);
 		OPENSSL_cleanse(&msg, sizeof(msg));

@@ -49,6 +49,13 @@ struct xipsec_passed {
 	__u32 word[2];
 };
 
+/* The same before a frame that kernel XFRM is to seal: TC gives the skb this mark. */
+struct xipsec_passed_xfrm {
+	struct xipsec_passed passed;
+	__u32 mark; /* XIPSEC_MARK_XFRM | child */
+};
+
+_Static_assert(sizeof(struct xipsec_passed_xfrm) == 12, "metadata comes in steps of 4");
 _Static_assert(sizeof(struct xipsec_passed) == 8, "metadata comes in steps of 4");
 _Static_assert(sizeof(struct xipsec_tap_meta) == 12, "two MAC addresses");
 _Static_assert(sizeof(struct xipsec_meta) == 32, "metadata holds at most 32 bytes, in steps of 4");

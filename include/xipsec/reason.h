@@ -6,8 +6,9 @@
  * made from it). A packet ends in exactly one terminal reason per process that handled it: the
  * programs count in the map `reasons`, the workers in `worker_stats`.
  *
- * Kinds: PASS  goes on to the kernel's stack in the clear (or is our own ESP or IKE)
- *        STEER handed to a worker or to kernel XFRM, to be sealed or opened there
+ * Kinds: PASS  goes on to the kernel's stack: in the clear, or our own ESP or IKE, or with a mark
+ *              without which kernel XFRM does not seal it and the guard drops it
+ *        STEER handed to a worker, to be sealed or opened there
  *        DONE  a worker has sealed, opened or answered it
  *        DROP  ends here
  * Append only: numbers are part of the ABI (XIPSEC_ABI in maps.h).
@@ -121,7 +122,12 @@
 	/* drops, in the programs behind XDP */                                                  \
 	X(NO_XDP, no_xdp, DROP, "for a worker, and the XDP program that hands over is gone")     \
 	X(ICMP_QUOTE, icmp_quote, DROP,                                                          \
-	  "decrypted ICMP error about a packet that is outside its SA's selectors")
+	  "decrypted ICMP error about a packet that is outside its SA's selectors")              \
+	/* kernel XFRM */                                                                        \
+	X(XFRM_OUT, xfrm_out, PASS, "outbound policy says protect: marked for kernel XFRM")      \
+	X(XFRM_IN, xfrm_in, PASS, "ESP of an SA of kernel XFRM, or an ICMP error about it")      \
+	X(XFRM_OPENED, xfrm_opened, PASS,                                                        \
+	  "opened by kernel XFRM, and inside the policies of its SA's child")
 
 enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,

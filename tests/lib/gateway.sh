@@ -3,7 +3,7 @@
 # Gateways of the topology: config with random keys, attach, start, kill, read. Sourced after
 # topology.sh; needs BUILD. What a scenario may set before gw_config:
 #
-#	GW_WORKERS GW_BACKEND GW_ALG GW_KEY_BYTES GW_ESN GW_WINDOW GW_FRESH
+#	GW_WORKERS GW_BACKEND GW_ALG GW_KEY_BYTES GW_ESN GW_WINDOW GW_FRESH GW_ENGINE[a|b]
 #	GW_POLICIES   text of policies that come before the tunnel's
 #	GW_SELECTORS  lines added to the tunnel's policies (proto = ..., remote_port = ...)
 #	GW_NO_SA      1: no sas {} at all
@@ -12,7 +12,7 @@
 
 XIPSEC=${XIPSEC:-$BUILD/xipsec}
 XIPSECD=${XIPSECD:-$BUILD/xipsecd}
-declare -A GW_PID
+declare -A GW_PID GW_ENGINE
 
 # Outbound on a / on b, IPv4 in IPv4 and IPv6 in IPv6.
 # shellcheck disable=SC2034
@@ -44,6 +44,7 @@ gw_sa()
 			algorithm = ${GW_ALG:-aes128gcm16}
 			key = 0x$key
 			esn = ${GW_ESN:-no}
+			engine = ${engine:-auto}
 			replay_window = ${GW_WINDOW:-1024}
 			fresh_key = ${GW_FRESH:-yes}
 			${GW_SA_LINES:-}
@@ -54,7 +55,7 @@ gw_sa()
 # shellcheck disable=SC2153
 gw_sas()
 {
-	local out=out in=in
+	local out=out in=in engine=${GW_ENGINE[$1]:-auto}
 
 	[ "$1" = a ] || out=in in=out
 	gw_sa ab4 net4 $out 192.0.2.1 192.0.2.2 $SPI_AB4 "$KEY_AB4"

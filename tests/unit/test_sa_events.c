@@ -84,8 +84,8 @@ static unsigned int workers(void *ctx)
 	return 1;
 }
 
-static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set,
-				   install, forget,     event,    workers};
+static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install,
+				   forget,  event,      workers,  NULL};
 
 static int setup(void **state)
 {

@@ -62,10 +62,47 @@ static void fields(void **state)
 	FAULT(sa.n_selectors = XIPSEC_SELECTORS_MAX + 1, "too many");
 	FAULT(sa.dir = XIPSEC_DIR_IN; sa.n_selectors = 1; sa.ttl = 1, "outbound");
 	FAULT(sa.spi = htonl(255), "reserved");
-	FAULT(sa.engine = XIPSEC_ENGINE_XFRM, "xfrm");
 	FAULT(sa.window = 63, "window");
 	FAULT(sa.window = 8193, "window");
 #undef FAULT
+}
+
+/* What kernel XFRM has not is said by name, of this engine alone. */
+static void what_the_kernel_has_not(void **state)
+{
+	struct sa_fault faults[SA_FAULTS_MAX];
+	struct xipsec_sa sa = good;
+
+	sa.engine = XIPSEC_ENGINE_XFRM;
+	assert_int_equal(sa_faults(&sa, faults, SA_FAULTS_MAX), 0);
+#define FAULT(of, change)                                                   \
+	do {                                                                \
+		sa = good;                                                  \
+		change;                                                     \
+		assert_int_equal(sa_faults(&sa, faults, SA_FAULTS_MAX), 0); \
+		sa.engine = XIPSEC_ENGINE_XFRM;                             \
+		assert_int_equal(sa_faults(&sa, faults, SA_FAULTS_MAX), 1); \
+		assert_string_equal(faults[0].key, of);                     \
+		assert_non_null(strstr(faults[0].what, "kernel XFRM"));     \
+	} while (0)
+	FAULT("algorithm", sa.alg = XIPSEC_ALG_AES128GCM16IIV);
+	FAULT("algorithm", sa.alg = XIPSEC_ALG_AES128GMAC; sa.l4_proto = IPPROTO_AH);
+	FAULT("algorithm", sa.flags = XIPSEC_SA_MANUAL);
+	FAULT("replay_window", sa.window = 4097);
+	FAULT("dscp", sa.flags = XIPSEC_SA_DSCP; sa.dscp = 46);
+	FAULT("ttl", sa.ttl = 9);
+	FAULT("dummies", sa.dummies = 1);
+	FAULT("if_id", sa.if_id = 7);
+	FAULT("encap", sa.flags = XIPSEC_SA_UDP; sa.src_port = sa.dst_port = htons(4500));
+	FAULT("mode", sa.mode = XIPSEC_MODE_TRANSPORT);
+#undef FAULT
+	sa = good;
+	sa.engine = XIPSEC_ENGINE_XFRM;
+	sa.flags = XIPSEC_SA_MANUAL | XIPSEC_SA_DSCP;
+	sa.alg = XIPSEC_ALG_AES128CBC_SHA256;
+	sa.key_len = 48;
+	sa.window = 4096;
+	assert_int_equal(sa_faults(&sa, faults, SA_FAULTS_MAX), 0);
 }
 
 /* All bits set, and none: whatever is wrong, the list ends where it has to. */
@@ -87,6 +124,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fields),
+		cmocka_unit_test(what_the_kernel_has_not),
 		cmocka_unit_test(no_more_than_asked),
 	};
 

@@ -109,8 +109,8 @@ static unsigned int workers(void *ctx)
 	return n_workers;
 }
 
-static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set,
-				   install, forget,     event,    workers};
+static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install,
+				   forget,  event,      workers,  NULL};
 
 static void start(const char *where)
 {
@@ -257,7 +257,9 @@ static void refusals(void **state)
 	REFUSED(sa.key[1] = 1; sa.key[2] = 0x10, -EEXIST, "same key");
 	REFUSED(sa.spi = htonl(255), -EINVAL, "reserved");
 	REFUSED(sa.key_len = 16, -EINVAL, "length");
-	REFUSED(sa.engine = XIPSEC_ENGINE_XFRM, -EINVAL, "xfrm");
+	REFUSED(sa.engine = XIPSEC_ENGINE_XFRM, -EINVAL, "no record on disk");
+	REFUSED(sa.engine = XIPSEC_ENGINE_XFRM;
+		sa.flags &= ~XIPSEC_SA_MANUAL, -EPROTONOSUPPORT, "no ESP");
 	REFUSED(sa.window = 63, -EINVAL, "window");
 	REFUSED(sa.dir = XIPSEC_DIR_IN, -EINVAL, "selectors");
 	REFUSED(sa.flags &= ~XIPSEC_SA_FRESH_KEY, -ENOKEY, "fresh_key");

@@ -16,8 +16,8 @@ Every packet that xipsec handles ends in exactly one reason in each process that
 programs count in the map `reasons`, the workers in `worker_stats`. `xipsec status` adds them up.
 Made by `tools/dev/reasons.sh` from `include/xipsec/reason.h`: change that, not this page.
 
-- **pass**: goes on to the kernel's stack in the clear, or is our own ESP or IKE
-- **steer**: handed to a worker or to kernel XFRM, to be sealed or opened there
+- **pass**: goes on to the kernel's stack: in the clear, or our own ESP or IKE, or marked for kernel XFRM, without which the guard drops it
+- **steer**: handed to a worker, to be sealed or opened there
 - **done**: a worker has sealed, opened or answered it
 - **drop**: ends here
 

@@ -180,8 +180,9 @@ static const struct change {
 	 "workers share: expected replay_window of at least 1024 on both gateways, or workers = "
 	 "1\n"},
 	{"engine = afxdp", "engine = xfrm",
-	 "xipsec.conf:65:12: engine = xfrm is not supported in this version: expected auto or "
-	 "afxdp\n"},
+	 "xipsec.conf:63:15: algorithm = aes256gcm16: kernel XFRM makes IVs from a secret that no "
+	 "record on disk has: with a key from a file they could repeat: expected AES-CBC with a "
+	 "hash, or engine = afxdp\n"},
 	{"mode = tunnel", "mode = transport",
 	 "xipsec.conf:57:2: net-in: policies of child net reach beyond src and dst, which is all "
 	 "that transport mode carries: expected local and remote to be those two addresses, or "

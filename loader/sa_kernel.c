@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * SAs of the engine xfrm: the kernel seals and opens, and has the key. What it counts is copied
+ * into the state that workers fill for theirs, so that limits, records and listings know one place.
+ */
+#include "loader/sas_inside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <openssl/crypto.h>
+
+#include "lib/log.h"
+#include "loader/xfrm_msg.h"
+
+#define YOUNG 10 /* seconds in which the first packet is told at once */
+
+bool sa_is_kernel(const struct sa *sa)
+{
+	return sa->sa.engine == XIPSEC_ENGINE_XFRM;
+}
+
+static const char *why_not(int err)
+{
+	switch (err) {
+	case -EPROTONOSUPPORT: return "this kernel has no ESP or AH: expected engine = afxdp";
+	case -ENOSYS:
+	case -ENOENT: return "this kernel has not its algorithm: expected engine = afxdp";
+	case -EXDEV:
+		return "its selectors are narrower than its child's policies, and the kernel "
+		       "is told of those alone: expected engine = afxdp";
+	case -EEXIST: return "somebody else has given the kernel an SA of that destination and SPI";
+	default: return strerror(-err);
+	}
+}
+
+int sa_kernel_add(struct sas *sas, struct sa *sa, char *text)
+{
+	const struct xipsec_sa_state *state = sas_state(sas, sa->index);
+	const bool out = sa->sa.dir == XIPSEC_DIR_OUT;
+	struct xipsec_sa whole = sa->sa;
+	int err;
+
+	if (!sas->ops->kernel)
+		return sas_refuse(text, -EPROTONOSUPPORT, sa->sa.name, why_not(-EPROTONOSUPPORT));
+	memcpy(whole.key, sas_key(sas, sa->index), whole.key_len);
+	err = sas->ops->kernel->add(sas->ctx, &whole, sa->index, sa->child,
+				    out ? state->seq : state->replay_top);
+	OPENSSL_cleanse(whole.key, sizeof(whole.key));
+	sa->in_kernel = !err;
+	if (!err && !out)
+		err = sas->ops->kernel->lead(sas->ctx, sa->sa.dir, &sa->sa, sa->index, sa->child);
+	return err ? sas_refuse(text, err, sa->sa.name, why_not(err)) : 0;
+}
+
+int sa_kernel_lead_out(struct sas *sas, const struct sa *sa)
+{
+	if (!sas->ops->kernel)
+		return -EPROTONOSUPPORT;
+	return sas->ops->kernel->lead(sas->ctx, XIPSEC_DIR_OUT, &sa->sa, sa->index, sa->child);
+}
+
+/* Does the child need its policies for another one? */
+static bool shares_child(struct sas *sas, const struct sa *gone)
+{
+	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa))
+		if (sa != gone && sa->in_kernel && sa->child == gone->child &&
+		    sa->sa.dir == gone->sa.dir)
+			return true;
+	return false;
+}
+
+void sa_kernel_gone(struct sas *sas, struct sa *sa)
+{
+	int err = 0;
+
+	if (!sa->in_kernel)
+		return;
+	if (!shares_child(sas, sa))
+		err = sas->ops->kernel->lead(sas->ctx, sa->sa.dir, NULL, 0, sa->child);
+	sa_kernel_look(sas, sa, sas_now());
+	sa->in_kernel = false;
+	if (!err)
+		err = sas->ops->kernel->gone(sas->ctx, &sa->sa);
+	/* A hard limit takes it away in the kernel. */
+	if (err && err != -ESRCH)
+		log_error("SA %s: the kernel keeps it: %s", sa->sa.name, strerror(-err));
+}
+
+static void take_count(struct xipsec_sa_state *state, const struct xfrm_count *count, __u64 now)
+{
+	if (count->packets > state->packets)
+		__atomic_store_n(&state->last_use, now, __ATOMIC_RELAXED);
+	__atomic_store_n(&state->packets, count->packets, __ATOMIC_RELAXED);
+	__atomic_store_n(&state->bytes, count->bytes, __ATOMIC_RELAXED);
+}
+
+void sa_kernel_look(struct sas *sas, struct sa *sa, __u64 now)
+{
+	struct xipsec_sa_state *state = sas_state(sas, sa->index);
+	struct xfrm_count count;
+
+	if (!sa->in_kernel || sas->ops->kernel->ask(sas->ctx, &sa->sa, &count))
+		return;
+	take_count(state, &count, now);
+	__atomic_store_n(sa->sa.dir == XIPSEC_DIR_OUT ? &state->seq : &state->replay_top, count.seq,
+			 __ATOMIC_RELEASE);
+}
+
+void sa_kernel_tick(struct sas *sas, struct sa *sa, __u64 now, bool second)
+{
+	if (sa_is_kernel(sa) && (second || (sa->sa.flags & XIPSEC_SA_MANUAL) ||
+				 (!sa->used_told && now < sa->born + YOUNG)))
+		sa_kernel_look(sas, sa, now);
+}
+
+/* ------------------------------------------------------------------ what the kernel tells */
+
+static struct sa *named(struct sas *sas, const struct xfrm_usersa_id *id)
+{
+	struct xipsec_addr dst;
+
+	memcpy(&dst, &id->daddr, sizeof(dst));
+	return sas_by_spi(sas, &dst, id->family == AF_INET6 ? XIPSEC_FAMILY_IP6 : XIPSEC_FAMILY_IP4,
+			  id->spi, id->proto);
+}
+
+/* A policy of ours found no SA: its child's has stopped, or goes this very moment. */
+static void acquire(struct sas *sas, const struct xfrm_news *news)
+{
+	const struct sa *sa = sas_by_index(sas, news->reqid & ~XIPSEC_MARK_MASK);
+	struct sadb_event event = {.event = XIPSEC_EVENT_ACQUIRE};
+
+	if ((news->reqid & XIPSEC_MARK_MASK) != XIPSEC_MARK_XFRM || !sa || !sa_is_kernel(sa))
+		return;
+	memcpy(event.child, sa->sa.child, sizeof(event.child));
+	sas->ops->event(sas->ctx, &event);
+}
+
+static void expired(struct sas *sas, struct sa *sa, const struct xfrm_news *news)
+{
+	struct xipsec_sa_state *state = sas_state(sas, sa->index);
+
+	take_count(state, &news->count, sas_now());
+	if (news->kind == XFRM_NEWS_HARD) {
+		__atomic_store_n(&state->status, XIPSEC_SA_STOPPED, __ATOMIC_RELEASE);
+		sa_limits_stopped(sas, sa, sas_now());
+	} else {
+		sas_limits(sas, sas_now());
+	}
+}
+
+/* Told, not followed: the kernel goes on sending to where the SA says. */
+static void moved(struct sas *sas, struct sa *sa, const struct xfrm_news *news)
+{
+	struct sadb_event event = {.event = XIPSEC_EVENT_MAPPING};
+
+	sa_event_fill(sa, &event);
+	event.old_src = event.src;
+	event.old_src_port = event.src_port;
+	event.src = news->src;
+	event.src_port = news->src_port;
+	sas->ops->event(sas->ctx, &event);
+}
+
+void sas_kernel_news(struct sas *sas, const struct xfrm_news *news)
+{
+	struct sa *sa;
+
+	if (!sas->states)
+		return;
+	if (news->kind == XFRM_NEWS_ACQUIRE) {
+		acquire(sas, news);
+		return;
+	}
+	sa = named(sas, &news->sa);
+	if (!sa || !sa_is_kernel(sa))
+		return;
+	if (news->kind == XFRM_NEWS_MAPPING)
+		moved(sas, sa, news);
+	else
+		expired(sas, sa, news);
+}
