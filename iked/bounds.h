@@ -63,5 +63,10 @@
 #define INIT_RETRY_MS     5000  /* between two tries of a connection, doubled up to the next */
 #define INIT_RETRY_MAX_MS 300000
 #define INVALID_SPI_MS    10000 /* at most one each */
+/* A child that could not be had, doubled up to the second, jittered upwards by half (backoff.h). */
+#define CHILD_RETRY_MS     2000
+#define CHILD_RETRY_MAX_MS 60000
+#define ACQUIRE_RETRY_MAX_MS \
+	60000 /* after a failed IKE SA packets begin none for so long at most */
 
 #endif

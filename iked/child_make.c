@@ -144,6 +144,8 @@ int child_offer(struct xchg *x, struct ike_conn *conn, const struct conn_child *
 	if (x->dh)
 		ike_out_ke(&x->out, x->group, dh_public(x->dh));
 	ike_child_ts(cfg, &ike->path, &w->local, &w->remote);
+	if (x->task && x->task->single)
+		w->local.n = w->remote.n = 1;
 	ike_out_ts(&x->out, IKE_PL_TSI, &w->local);
 	ike_out_ts(&x->out, IKE_PL_TSR, &w->remote);
 	return 0;
@@ -508,4 +510,12 @@ struct child_sa *child_made(struct xchg *x)
 	ike_log(x->ike, LOG_LEVEL_INFO, "%s is up", text);
 	child_up(child);
 	return child;
+}
+
+void child_half(struct xchg *x)
+{
+	struct child_sa *child = x->child;
+
+	x->child = NULL;
+	ike_task_child(x->ike, TASK_CHILD_CLOSE, child);
 }

@@ -31,6 +31,10 @@ int child_choose(struct xchg *x, const struct ike_msg *msg, const struct child_s
 /* Responder: the payloads that say what was chosen. */
 void child_answer(struct xchg *x);
 
+/* The peer refused x->child, which is ours; `error` NULL: without a word. Says so, with what we
+ * offered, and the child waits (backoff.h); with SINGLE_PAIR_REQUIRED it is asked for again. */
+void child_refused(struct xchg *x, const struct ike_notify *error);
+
 /*
  * The inbound half, and with `both` the outbound one after it; else that waits (child_switch(), or
  * child_install_out()). Then x->installed is called with 0 or -errno and what xipsecd said. Until
@@ -44,6 +48,8 @@ void child_install_out(struct xchg *x,
 
 /* x->child is up and no longer the exchange's. */
 struct child_sa *child_made(struct xchg *x);
+/* x->child is not whole and the peer may believe that it is: it never gets up, and is deleted. */
+void child_half(struct xchg *x);
 
 /* "child net: aes128gcm16-x25519, 10.0.0.0/8 === 10.1.0.0/16" */
 void child_print(const struct child_sa *child, char *to, size_t size);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <openssl/crypto.h>
 
+#include "iked/backoff.h"
 #include "iked/engine_state.h"
 #include "lib/alg.h"
 #include "lib/cleanup.h"
@@ -391,6 +392,7 @@ void child_up(struct child_sa *child)
 
 	child->state = CHILD_UP;
 	child->up_told = true;
+	backoff_over(child->conn, child->cfg);
 	life_begin(child);
 	if (child->key_out)
 		timer_set(&engine->timers, &child->later, engine_now(engine) + SWITCH_MS);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iked/backoff.h"
 #include "iked/engine_state.h"
 #include "iked/match.h"
 #include "iked/setup.h"
@@ -83,7 +84,7 @@ int engine_start(struct engine *engine, const char *name)
 	for (unsigned int i = 0; i < conn->model.n_children; i++) {
 		const struct conn_child *child = &conn->model.children[i];
 
-		if (child->start_action == CONN_ACTION_START &&
+		if (child->start_action == CONN_ACTION_START && backoff_may(conn, child) &&
 		    !engine_has_child(engine, conn, child))
 			engine_begin(engine, conn, child, 0);
 	}

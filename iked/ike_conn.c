@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iked/backoff.h"
 #include "iked/engine_state.h"
 #include "lib/cleanup.h"
+
+#define CONN_TIMERS 2
 
 struct ike_conn *ike_conn_ref(struct ike_conn *conn)
 {
@@ -21,7 +24,9 @@ void ike_conn_unref(struct ike_conn *conn)
 	if (!conn || --conn->refs)
 		return;
 	timer_stop(&conn->engine->timers, &conn->retry);
-	engine_timers_give(conn->engine, 1);
+	timer_stop(&conn->engine->timers, &conn->child_retry);
+	engine_timers_give(conn->engine, CONN_TIMERS);
+	free(conn->child_try);
 	conn_clear(&conn->model);
 	free(conn->local_id);
 	free(conn->remote_id);
@@ -151,7 +156,11 @@ static struct ike_conn *make(struct engine *engine, struct conn *model)
 {
 	struct ike_conn *conn = calloc(1, sizeof(*conn));
 
-	if (!conn || engine_timers_take(engine, 1)) {
+	if (conn)
+		conn->child_try = calloc(model->n_children + 1, sizeof(*conn->child_try));
+	if (!conn || !conn->child_try || engine_timers_take(engine, CONN_TIMERS)) {
+		if (conn)
+			free(conn->child_try);
 		free(conn);
 		conn_clear(model);
 		return NULL;
@@ -159,6 +168,7 @@ static struct ike_conn *make(struct engine *engine, struct conn *model)
 	conn->refs = 1;
 	conn->engine = engine;
 	conn->retry.fire = retry_due;
+	conn->child_retry.fire = backoff_due;
 	conn->model = *model;
 	memset(model, 0, sizeof(*model));
 	return conn;
@@ -220,6 +230,7 @@ static void leave(struct engine *engine, struct ike_conn *conn)
 	engine->n_conns--;
 	conn->loaded = false;
 	timer_stop(&engine->timers, &conn->retry);
+	timer_stop(&engine->timers, &conn->child_retry);
 }
 
 /* What was made of its texts once. */

@@ -13,6 +13,8 @@
 #include "iked/ts.h"
 #include "lib/proposal.h"
 
+struct child_try;
+
 struct ike_conn {
 	unsigned int refs;
 	struct ike_conn *next, *prev; /* of those that are loaded, the newest first */
@@ -30,6 +32,9 @@ struct ike_conn {
 	/* Its begin: who is tried next, and when again. */
 	struct timer retry;
 	unsigned int tries; /* in vain, since it was last up */
+	__u64 acquire_at;   /* ms: packets begin it not before */
+	struct timer child_retry;
+	struct child_try *child_try; /* as many as the model has children; backoff.h */
 	__u64 counter[ENGINE_COUNTER_MAX];
 };
 

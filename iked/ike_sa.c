@@ -8,6 +8,7 @@
 #include <string.h>
 #include <arpa/inet.h>
 
+#include "iked/backoff.h"
 #include "iked/engine_state.h"
 #include "iked/setup.h"
 #include "iked/xchg.h"
@@ -442,7 +443,7 @@ static void again_begin(struct engine *engine, struct again *again)
 		struct ike_conn *conn = again->conn[i];
 
 		if (conn->loaded && !engine_has_child(engine, conn, again->cfg[i]))
-			engine_begin(engine, conn, again->cfg[i], 0);
+			backoff_begin(conn, again->cfg[i]);
 		ike_conn_unref(conn);
 	}
 }

@@ -42,6 +42,7 @@ struct task {
 	__u8 kind; /* enum task_kind */
 	__u32 child;
 	__be32 spi;
+	bool single;           /* TASK_CHILD: one pair of selectors alone (RFC 7296 2.9) */
 	__u16 group;           /* that the peer wants (INVALID_KE_PAYLOAD); 0: it said nothing */
 	struct ike_conn *conn; /* TASK_CHILD: a reference that holds cfg */
 	const struct conn_child *cfg;

@@ -2,6 +2,7 @@
 /* What xipsecd tells the engine. */
 #include <string.h>
 
+#include "iked/backoff.h"
 #include "iked/engine_state.h"
 #include "iked/xchg.h"
 
@@ -11,8 +12,8 @@ void engine_acquire(struct engine *engine, const char *sadb_child)
 	struct ike_conn *conn = ike_conn_of_child(engine, sadb_child, &child);
 
 	/* `none` means that nobody negotiates: its rules are there all the same. */
-	if (conn && child->start_action != CONN_ACTION_NONE &&
-	    !engine_has_child(engine, conn, child))
+	if (conn && child->start_action != CONN_ACTION_NONE && backoff_may(conn, child) &&
+	    conn->acquire_at <= engine_now(engine) && !engine_has_child(engine, conn, child))
 		engine_begin(engine, conn, child, 0);
 	engine_reap(engine);
 }

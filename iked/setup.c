@@ -169,19 +169,20 @@ static __u64 retry_wait(unsigned int tries)
 	return wait < INIT_RETRY_MAX_MS ? wait : INIT_RETRY_MAX_MS;
 }
 
-/* Only what should always be up is tried again: an acquire comes again by itself, a command is
- * told. */
+/* Only what should always be up is tried again: an acquire comes again by itself, and counts again
+ * after a while; a command is told. */
 static void try_again(struct ike_conn *conn)
 {
 	struct engine *engine = conn->engine;
-	__u64 wait;
+	__u64 now = engine_now(engine), wait;
 
 	conn->tries++;
+	wait = retry_wait(conn->tries);
+	wait += engine_jitter(engine, wait / 4);
+	conn->acquire_at = now + (wait < ACQUIRE_RETRY_MAX_MS ? wait : ACQUIRE_RETRY_MAX_MS);
 	if (!conn->loaded || (conn->model.keyingtries && conn->tries >= conn->model.keyingtries))
 		return;
-	wait = retry_wait(conn->tries);
-	timer_set(&engine->timers, &conn->retry,
-		  engine_now(engine) + wait + engine_jitter(engine, wait / 4));
+	timer_set(&engine->timers, &conn->retry, now + wait);
 }
 
 void setup_failed(struct ike_sa *ike, const char *why)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "iked/auth.h"
+#include "iked/backoff.h"
 #include "iked/child_make.h"
 #include "iked/engine_state.h"
 #include "iked/peer_auth.h"
@@ -70,6 +71,7 @@ static void established(struct ike_sa *ike)
 		ike->nat_local ? ", we are behind a NAT" : "",
 		ike->nat_remote ? ", the peer is behind a NAT" : "");
 	ike->conn->tries = 0;
+	ike->conn->acquire_at = 0;
 	timer_stop(&ike->engine->timers, &ike->conn->retry);
 	ike_up(ike);
 }
@@ -142,13 +144,13 @@ static void initiator_up(struct xchg *x, int err, const char *text)
 
 	established(ike);
 	if (err) {
-		ike_log(ike, LOG_LEVEL_WARN, "no child: %s", text);
+		if (x->child && x->keys)
+			backoff_failed(ike, x->child->conn, x->child->cfg, "xipsecd refused it: %s",
+				       text);
 		xchg_done(x, err, text);
 		/* the peer may believe that there is one */
-		if (x->child && x->child->spi_out) {
-			child_made(x);
-			ike_task_child(ike, TASK_CHILD_CLOSE, ike->children);
-		}
+		if (x->child && x->child->spi_out)
+			child_half(x);
 	} else if (x->child) {
 		child_made(x);
 		xchg_done(x, 0, "");
@@ -217,7 +219,6 @@ static int check_id(struct ike_sa *ike, const struct ike_id *id, char *why, size
 static void take_child(struct xchg *x, const struct ike_msg *msg)
 {
 	const struct ike_notify *error = ike_msg_error(msg);
-	const char *name = error ? ike_notify_name(error->type) : NULL;
 
 	if (!x->child)
 		return;
@@ -225,8 +226,7 @@ static void take_child(struct xchg *x, const struct ike_msg *msg)
 		child_take(x, msg);
 		return;
 	}
-	ike_log(x->ike, LOG_LEVEL_WARN, "child %s: the peer refused it: %s", x->child->cfg->name,
-		name ? name : "it says nothing of it");
+	child_refused(x, error);
 }
 
 void x_auth_response(struct xchg *x, const struct ike_msg *msg)
@@ -293,8 +293,8 @@ static void responder_up(struct xchg *x, int err, const char *text)
 	bool initial_contact = l->initial_contact;
 
 	if (err) {
-		ike_log(ike, LOG_LEVEL_ERROR, "child %s: xipsecd refused it: %s",
-			x->child->cfg->name, text);
+		backoff_failed(ike, x->child->conn, x->child->cfg,
+			       "xipsecd refused what the peer asks for: %s", text);
 		l->refusal.notify = IKE_N_NO_ADDITIONAL_SAS;
 		child_free(x->child, true);
 		x->child = NULL;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iked/backoff.h"
 #include "iked/child_make.h"
 #include "iked/collide.h"
 #include "iked/doing.h"
@@ -147,9 +148,11 @@ static void refused(struct xchg *x, const struct ike_notify *error)
 		xchg_done(x, 0, "");
 		return;
 	}
-	ike_log(x->ike, x->rival ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
-		"child %s: the peer refused %s: %s", x->child->cfg->name,
-		x->rekeys ? "to rekey it" : "it", text);
+	if (x->rekeys)
+		ike_log(x->ike, x->rival ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+			"child %s: the peer refused to rekey it: %s", x->child->cfg->name, text);
+	else
+		child_refused(x, error);
 	if (old && !x->rival)
 		child_rekey_failed(old);
 	xchg_done(x, -ECONNREFUSED, text);
@@ -209,14 +212,15 @@ static void half_made(struct xchg *x, int err, const char *text)
 {
 	struct ike_sa *ike = x->ike;
 	struct child_sa *old = child_by_id(ike->engine, x->rekeys);
-	struct child_sa *child;
 
-	ike_log(ike, LOG_LEVEL_ERROR, "child %s: xipsecd refused it: %s", x->child->cfg->name,
-		text);
+	if (old)
+		ike_log(ike, LOG_LEVEL_ERROR, "child %s: xipsecd refused its successor: %s",
+			x->child->cfg->name, text);
+	else
+		backoff_failed(ike, x->child->conn, x->child->cfg, "xipsecd refused it: %s", text);
 	if (old)
 		child_rekey_failed(old);
-	child = child_made(x);
-	ike_task_child(ike, TASK_CHILD_CLOSE, child);
+	child_half(x);
 	xchg_done(x, err, text);
 }
 
@@ -279,7 +283,7 @@ void x_child_response(struct xchg *x, const struct ike_msg *msg)
 		if (old)
 			child_rekey_failed(old);
 		if (x->child->spi_out && x->child->ts)
-			ike_task_child(ike, TASK_CHILD_CLOSE, child_made(x));
+			child_half(x);
 		xchg_done(x, -EPROTO, "its answer is not what we asked for");
 	}
 	xchg_free(x);
@@ -298,8 +302,8 @@ static void peers_installed(struct xchg *x, int err, const char *text)
 	bool redundant = x->child->state == CHILD_REPLACED;
 
 	if (err) {
-		ike_log(ike, LOG_LEVEL_ERROR, "child %s: xipsecd refused it: %s",
-			x->child->cfg->name, text);
+		backoff_failed(ike, x->child->conn, x->child->cfg,
+			       "xipsecd refused what the peer asks for: %s", text);
 		xchg_refuse(x, IKE_N_NO_ADDITIONAL_SAS, BYTES_NONE);
 		ike_work(ike);
 		return;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iked/backoff.h"
 #include "iked/doing.h"
 #include "iked/engine_state.h"
 #include "iked/setup.h"
@@ -137,7 +138,7 @@ static void again(struct engine *engine, struct closed *closed)
 	for (unsigned int i = 0; i < closed->n; i++) {
 		if (closed->conn[i]->loaded &&
 		    !engine_has_child(engine, closed->conn[i], closed->cfg[i]))
-			engine_begin(engine, closed->conn[i], closed->cfg[i], 0);
+			backoff_begin(closed->conn[i], closed->cfg[i]);
 		ike_conn_unref(closed->conn[i]);
 	}
 }

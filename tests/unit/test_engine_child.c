@@ -378,6 +378,77 @@ static void test_sadb_refuses(void **state)
 	sim_free(sim);
 }
 
+static unsigned int lines(const struct side *side, const char *text)
+{
+	unsigned int n = 0;
+
+	for (const char *at = side->log; (at = strstr(at, text)); at++)
+		n++;
+	return n;
+}
+
+/* A packet every 100 ms, and an xipsecd that takes no SA: tries become rare, each is one line. */
+static void test_refused_again_and_again(void **state)
+{
+	struct sim *sim;
+
+	for (int which = 0; which < 2; which++) {
+		struct side *side;
+
+		sim = sim_new(which, fast, fast);
+		side = &sim->side[which];
+		sim->may_close = true;
+		side->refuse_adds = 1000000;
+		for (int i = 0; i < 1200; i++) {
+			engine_acquire(sim->side[0].engine, "c/net");
+			sim_run(sim, 100);
+		}
+		/* 2, 4, 8, 16, 32, 60 s, and half of that at most */
+		assert_in_range(1000000 - side->refuse_adds, 4, 7);
+		assert_in_range(lines(&sim->side[0], "not tried again of itself"), 4, 7);
+		assert_in_range(lines(side, "xipsecd refused"), 4, 7);
+		/* a command does not wait */
+		side->refuse_adds = 0;
+		engine_initiate(sim->side[0].engine, "c", "net", 7);
+		sim_run(sim, 1000);
+		assert_int_equal(sim_done(&sim->side[0], 7), 0);
+		end_well(sim, 1, 1);
+	}
+}
+
+/* What begins of itself comes back of itself, without a packet. */
+static void test_refused_start(void **state)
+{
+	static const char start[] =
+		SIM_CONN(SIM_FAST, "",
+			 SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8",
+				   "esp_proposals = aes128gcm16\nstart_action = start"));
+	struct sim *sim = sim_new(3, start, fast);
+
+	sim->may_close = true;
+	sim->side[1].refuse_adds = 2; /* the first, and the second try after 2 to 3 s */
+	engine_start(sim->side[0].engine, "c");
+	sim_run(sim, 15000);
+	assert_int_equal(sim->side[1].refuse_adds, 0);
+	assert_non_null(sim_child(&sim->side[0], "net"));
+	end_well(sim, 1, 1);
+}
+
+/* Of an IKE SA that cannot be: packets begin no more of them than the clock does. */
+static void test_acquire_in_vain(void **state)
+{
+	struct sim *sim = sim_new(3, fast, fast);
+
+	sim->side[1].psk = "another one";
+	for (int i = 0; i < 1200; i++) {
+		engine_acquire(sim->side[0].engine, "c/net");
+		sim_run(sim, 100);
+	}
+	sim_good(sim);
+	assert_in_range(sim->sent[IKE_SA_INIT][0], 3, 8);
+	sim_free(sim);
+}
+
 static void test_events(void **state)
 {
 	struct sim *sim = up(fast, fast);
@@ -472,14 +543,25 @@ static void test_reload(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_child_rekey),  cmocka_unit_test(test_responder_waits),
-		cmocka_unit_test(test_child_group),  cmocka_unit_test(test_ike_rekey),
-		cmocka_unit_test(test_by_the_clock), cmocka_unit_test(test_several),
-		cmocka_unit_test(test_terminate),    cmocka_unit_test(test_close_action),
-		cmocka_unit_test(test_dpd),          cmocka_unit_test(test_reauth),
-		cmocka_unit_test(test_acquire),      cmocka_unit_test(test_acquire_of_none),
-		cmocka_unit_test(test_sadb_refuses), cmocka_unit_test(test_events),
-		cmocka_unit_test(test_epoch),        cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_child_rekey),
+		cmocka_unit_test(test_responder_waits),
+		cmocka_unit_test(test_child_group),
+		cmocka_unit_test(test_ike_rekey),
+		cmocka_unit_test(test_by_the_clock),
+		cmocka_unit_test(test_several),
+		cmocka_unit_test(test_terminate),
+		cmocka_unit_test(test_close_action),
+		cmocka_unit_test(test_dpd),
+		cmocka_unit_test(test_reauth),
+		cmocka_unit_test(test_acquire),
+		cmocka_unit_test(test_acquire_of_none),
+		cmocka_unit_test(test_sadb_refuses),
+		cmocka_unit_test(test_refused_again_and_again),
+		cmocka_unit_test(test_refused_start),
+		cmocka_unit_test(test_acquire_in_vain),
+		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_epoch),
+		cmocka_unit_test(test_reload),
 	};
 
 	if (argc > 1)

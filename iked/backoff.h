@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A child that could not be had is not begun again at once by what happens of itself: an acquire,
+ * close_action, dpd_action, start_action. It waits CHILD_RETRY_MS, twice as long each time,
+ * jittered, CHILD_RETRY_MAX_MS at most. A command does not wait.
+ */
+#ifndef IKED_BACKOFF_H
+#define IKED_BACKOFF_H
+
+#include "iked/ike_sa.h"
+
+/* Of one child of a connection. */
+struct child_try {
+	__u64 until;  /* ms: not before */
+	__u16 failed; /* in vain, since it was last up */
+	bool wanted;  /* begun when the time has come, though its start_action is not start */
+};
+
+bool backoff_may(const struct ike_conn *conn, const struct conn_child *cfg);
+/* Now, or when it may: close_action and the like. */
+void backoff_begin(struct ike_conn *conn, const struct conn_child *cfg);
+
+/* It could not be had on that IKE SA; one line says why and until when. While it waits already (the
+ * peer goes on asking), nothing is said and nothing changes. */
+void backoff_failed(const struct ike_sa *ike, struct ike_conn *conn, const struct conn_child *cfg,
+		    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* It is up. */
+void backoff_over(struct ike_conn *conn, const struct conn_child *cfg);
+
+void backoff_due(struct timer *timer);
+
+#endif
