@@ -275,6 +275,9 @@ int child_describe(const struct child_sa *child, __u8 dir, struct xipsec_sa *sa)
 	sa->flags = flags_of(child, in);
 	sa->window = child->cfg->replay_window;
 	sa->df = in ? XIPSEC_DF_SET : child->cfg->df;
+	/* Which family it will be is not known when the config is read; no router cuts IPv6. */
+	if (sa->df == XIPSEC_DF_COPY && sa->outer_family == XIPSEC_FAMILY_IP6)
+		sa->df = XIPSEC_DF_SET;
 	sa->if_id = child->cfg->if_id;
 	sa->tfc_size = in ? 0 : child->cfg->tfc_size;
 	fill_limits(child, &sa->limits);
