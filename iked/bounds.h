@@ -64,7 +64,8 @@
 #define KEEPALIVE_MS      20000 /* RFC 3948 4 */
 #define INIT_RETRY_MS     5000  /* between two tries of a connection, doubled up to the next */
 #define INIT_RETRY_MAX_MS 300000
-#define INVALID_SPI_MS    10000 /* at most one each */
+#define INVALID_SPI_MS    10000 /* at most one each, and of INVALID_SELECTORS */
+#define HEADER_TOLD_MAX   44    /* bytes of a packet that INVALID_SELECTORS shows */
 /* A child that could not be had, doubled up to the second, jittered upwards by half (backoff.h). */
 #define CHILD_RETRY_MS     2000
 #define CHILD_RETRY_MAX_MS 60000

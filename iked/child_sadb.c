@@ -15,7 +15,8 @@
 #define EVENTS                                                                                 \
 	(XIPSEC_EVENT_BIT(XIPSEC_EVENT_ACQUIRE) | XIPSEC_EVENT_BIT(XIPSEC_EVENT_EXPIRE_HARD) | \
 	 XIPSEC_EVENT_BIT(XIPSEC_EVENT_EXPIRE_SOFT) | XIPSEC_EVENT_BIT(XIPSEC_EVENT_IDLE) |    \
-	 XIPSEC_EVENT_BIT(XIPSEC_EVENT_MAPPING) | XIPSEC_EVENT_BIT(XIPSEC_EVENT_USED))
+	 XIPSEC_EVENT_BIT(XIPSEC_EVENT_MAPPING) | XIPSEC_EVENT_BIT(XIPSEC_EVENT_USED) |        \
+	 XIPSEC_EVENT_BIT(XIPSEC_EVENT_NO_SA) | XIPSEC_EVENT_BIT(XIPSEC_EVENT_SELECTORS))
 
 /* ------------------------------------------------------------------ answers that nobody gives */
 
@@ -172,6 +173,12 @@ static void on_event(void *ctx, const struct sadb_event *event)
 	case XIPSEC_EVENT_USED: engine_sa_used(c->engine, event->sa); break;
 	case XIPSEC_EVENT_MAPPING:
 		engine_sa_mapping(c->engine, event->sa, &event->src, event->src_port);
+		break;
+	case XIPSEC_EVENT_NO_SA:
+		engine_spi_unknown(c->engine, &event->src, event->family, event->spi);
+		break;
+	case XIPSEC_EVENT_SELECTORS:
+		engine_sa_selectors(c->engine, event->sa, &event->sample);
 		break;
 	default: return;
 	}

@@ -14,6 +14,7 @@
 
 struct engine;
 struct cert_store;
+struct xipsec_sample;
 
 /* `env` is copied; the engine keeps no other reference to it. NULL: no memory. */
 struct engine *engine_new(const struct ike_env *env);
@@ -112,6 +113,9 @@ void engine_sa_mapping(struct engine *engine, const char *sa, const struct xipse
  * (RFC 7296 1.5), at a limited rate. */
 void engine_spi_unknown(struct engine *engine, const struct xipsec_addr *remote, __u8 family,
 			__be32 spi);
+/* What came out of that SA is outside its selectors, and was dropped: an INVALID_SELECTORS to the
+ * peer (RFC 4301 5.2, RFC 7296 3.10.1), at a limited rate. */
+void engine_sa_selectors(struct engine *engine, const char *sa, const struct xipsec_sample *inner);
 /* xipsecd has a new epoch: every SA there is gone. All children are made anew (CREATE_CHILD_SA)
  * and the old ones deleted; keys are never installed twice. What was asked of the old one and not
  * answered is answered with an error before this. */

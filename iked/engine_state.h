@@ -37,8 +37,9 @@ struct engine {
 	__s64 wall;
 	bool save_keys;
 
-	__u64 errors_at; /* ms: up to then answers to strangers are used up */
-	__u64 spi_at;    /* ms: the last INVALID_SPI */
+	__u64 errors_at;    /* ms: up to then answers to strangers are used up */
+	__u64 spi_at;       /* ms: the last INVALID_SPI */
+	__u64 selectors_at; /* ms: the last INVALID_SELECTORS */
 	__u64 counter[ENGINE_COUNTER_MAX];
 };
 

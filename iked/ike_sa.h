@@ -11,6 +11,7 @@
 #ifndef IKED_IKE_SA_H
 #define IKED_IKE_SA_H
 
+#include "iked/bounds.h"
 #include "iked/child_sa.h"
 #include "iked/keymat.h"
 #include "iked/window.h"
@@ -34,6 +35,7 @@ enum task_kind {
 	TASK_DPD,
 	TASK_AUTH_FAILED, /* tells the responder that we do not believe it (RFC 7296 2.21.2) */
 	TASK_INVALID_SPI, /* ESP came for `spi` (RFC 7296 1.5) */
+	TASK_INVALID_SELECTORS, /* `child` got a packet that begins with `header` */
 	TASK_COUNT
 };
 
@@ -46,6 +48,7 @@ struct task {
 	__u16 group;           /* that the peer wants (INVALID_KE_PAYLOAD); 0: it said nothing */
 	struct ike_conn *conn; /* TASK_CHILD: a reference that holds cfg */
 	const struct conn_child *cfg;
+	__u8 header[HEADER_TOLD_MAX], header_len;
 	__u64 not_before; /* ms */
 	__u64 first_try;  /* ms: the first TEMPORARY_FAILURE; 0: none yet */
 	__u64 ref;        /* of a command that waits; 0: none */

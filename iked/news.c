@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What xipsecd tells the engine. */
+#include <endian.h>
 #include <string.h>
 
 #include "iked/backoff.h"
 #include "iked/engine_state.h"
 #include "iked/xchg.h"
+#include "xipsec/maps.h"
 
 void engine_acquire(struct engine *engine, const char *sadb_child)
 {
@@ -100,6 +102,42 @@ void engine_spi_unknown(struct engine *engine, const struct xipsec_addr *remote,
 		ike_work(ike);
 		break;
 	}
+	engine_reap(engine);
+}
+
+/* The start of the packet as far as it is known: the sample has no more of it. Its length. */
+static __u8 header_of(const struct xipsec_sample *inner, __u8 *to)
+{
+	const __be16 ports[] = {htobe16(inner->sport), htobe16(inner->dport)};
+	bool v6 = inner->family == XIPSEC_FAMILY_IP6;
+	__u8 len = v6 ? 40 : 20, addr = v6 ? 16 : 4;
+
+	memset(to, 0, HEADER_TOLD_MAX);
+	to[0] = v6 ? 0x60 : 0x45;
+	to[v6 ? 6 : 9] = inner->l4_proto;
+	memcpy(to + (v6 ? 8 : 12), inner->src.byte, addr);
+	memcpy(to + (v6 ? 24 : 16), inner->dst.byte, addr);
+	memcpy(to + len, ports, sizeof(ports));
+	return len + sizeof(ports);
+}
+
+void engine_sa_selectors(struct engine *engine, const char *sa, const struct xipsec_sample *inner)
+{
+	struct child_sa *child = child_by_sa_name(engine, sa);
+	__u64 now = engine_now(engine);
+	struct task *task;
+
+	if (!child || child->state != CHILD_UP || child->ike->state != IKE_UP || !inner->family ||
+	    (engine->selectors_at && now - engine->selectors_at < INVALID_SPI_MS))
+		return;
+	engine->selectors_at = now;
+	ike_log(child->ike, LOG_LEVEL_WARN,
+		"child %s-%u: a packet from the peer is outside its selectors", child->cfg->name,
+		child->id);
+	task = ike_task_child(child->ike, TASK_INVALID_SELECTORS, child);
+	if (task)
+		task->header_len = header_of(inner, task->header);
+	ike_work(child->ike);
 	engine_reap(engine);
 }
 

@@ -37,6 +37,14 @@ static bool write_request(struct xchg *x)
 	case TASK_INVALID_SPI:
 		ike_out_notify(&x->out, 0, BYTES_NONE, IKE_N_INVALID_SPI, BYTES_OF(x->task->spi));
 		return true;
+	case TASK_INVALID_SELECTORS:
+		child = child_by_id(ike->engine, x->task->child);
+		if (!child || child->ike != ike)
+			return false;
+		ike_out_notify(&x->out, protocol_of(child), BYTES_OF(child->spi_in),
+			       IKE_N_INVALID_SELECTORS,
+			       BYTES(x->task->header, x->task->header_len));
+		return true;
 	default: return true; /* TASK_DPD: empty (2.4) */
 	}
 }
@@ -174,13 +182,45 @@ static void close_ike(struct xchg *x)
 		ike_closed_by_peer(ike);
 }
 
+/* The peer gets ESP of us for which it has no SA any more (1.5). It is authentic here: what it
+ * means is rekeyed, and CHILD_SA_NOT_FOUND will have it made anew. A young one may only be ahead of
+ * it. */
+static void spi_unknown(struct ike_sa *ike, const struct ike_notify *n)
+{
+	struct child_sa *child;
+	__be32 spi;
+
+	if (n->data.len != sizeof(spi))
+		return;
+	memcpy(&spi, n->data.data, sizeof(spi));
+	child = child_by_spi_out(ike, spi);
+	if (!child || child->state != CHILD_UP || ike_now(ike) - child->since < INVALID_SPI_MS)
+		return;
+	ike_log(ike, LOG_LEVEL_WARN, "child %s-%u: the peer does not know its SPI: rekeyed",
+		child->cfg->name, child->id);
+	ike_task_child(ike, TASK_CHILD_REKEY, child);
+}
+
 static void told(struct ike_sa *ike, const struct ike_notify *n)
 {
 	const char *name = ike_notify_name(n->type);
+	const struct child_sa *child = NULL;
+	__be32 spi;
 
-	if (n->type < IKE_NOTIFY_STATUS)
+	if (n->type >= IKE_NOTIFY_STATUS)
+		return;
+	if (n->spi.len == sizeof(spi)) {
+		memcpy(&spi, n->spi.data, sizeof(spi));
+		child = child_by_spi_out(ike, spi);
+	}
+	if (child)
+		ike_log(ike, LOG_LEVEL_WARN, "child %s-%u: the peer says: %s (%u)",
+			child->cfg->name, child->id, name ? name : "error", n->type);
+	else
 		ike_log(ike, LOG_LEVEL_WARN, "the peer says: %s (%u)", name ? name : "error",
 			n->type);
+	if (n->type == IKE_N_INVALID_SPI)
+		spi_unknown(ike, n);
 }
 
 void x_info_request(struct xchg *x, const struct ike_msg *msg)

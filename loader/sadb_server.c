@@ -509,7 +509,8 @@ void sadb_server_event(struct sadb_server *server, struct sadb_event *event)
 	 * here, where a caller may be in the middle of its request. */
 	for (struct client *client = server->clients; client; client = client->next)
 		if (client->events & XIPSEC_EVENT_BIT(event->event) &&
-		    sadb_rights_serve(&client->rights, event->child))
+		    (event->event == XIPSEC_EVENT_NO_SA ||
+		     sadb_rights_serve(&client->rights, event->child)))
 			tell(client, event);
 }
 

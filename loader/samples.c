@@ -24,6 +24,7 @@ struct samples {
 	int child_ids; /* ours; -1: none */
 	char (*child)[XIPSEC_NAME_LEN];
 	__u64 acquired[XIPSEC_CHILDREN_MAX]; /* when it was told last, CLOCK_BOOTTIME, ns */
+	__u64 no_sa_at, selectors_at;        /* the same, CLOCK_BOOTTIME, ns */
 };
 
 static __u64 now_ns(void)
@@ -87,6 +88,37 @@ static void acquire(struct samples *samples, const struct xipsec_sample *sample)
 	tell(samples, XIPSEC_EVENT_ACQUIRE, sample, child);
 }
 
+static bool once_a_second(__u64 *at)
+{
+	__u64 now = now_ns();
+
+	if (*at && now - *at < NS_A_SECOND)
+		return false;
+	*at = now;
+	return true;
+}
+
+/* What IKE may tell the peer of: RFC 7296 1.5 and RFC 4301 5.2. Of a packet without an SA nothing
+ * but where it came from: a restricted connection hears of it, and it may be anybody's. */
+static void tell_ike(struct samples *samples, const struct xipsec_sample *sample)
+{
+	static const char none[XIPSEC_NAME_LEN];
+	struct sadb_event event = {.event = XIPSEC_EVENT_NO_SA, .time = sample->time};
+
+	if (sample->reason == XIPSEC_REASON_SELECTOR && sample->sa_generation &&
+	    once_a_second(&samples->selectors_at))
+		tell(samples, XIPSEC_EVENT_SELECTORS, sample, none);
+	if (sample->reason != XIPSEC_REASON_NO_SA || !sample->spi || !sample->family ||
+	    !once_a_second(&samples->no_sa_at))
+		return;
+	event.src = sample->src;
+	event.dst = sample->dst;
+	event.spi = sample->spi;
+	event.family = sample->family;
+	event.dir = XIPSEC_DIR_IN;
+	samples->hooks->event(samples->ctx, &event);
+}
+
 void samples_program(struct samples *samples, const struct xipsec_sample *sample)
 {
 	static const char none[XIPSEC_NAME_LEN];
@@ -94,6 +126,8 @@ void samples_program(struct samples *samples, const struct xipsec_sample *sample
 
 	if (out)
 		acquire(samples, sample);
+	else
+		tell_ike(samples, sample);
 	if (samples->hooks->wanted(samples->ctx))
 		tell(samples, XIPSEC_EVENT_SAMPLE, sample,
 		     out && sample->child < XIPSEC_CHILDREN_MAX ? child_name(samples, sample->child)
@@ -105,10 +139,13 @@ void samples_tell(struct samples *samples, const struct xipsec_sample *sample)
 	static const char none[XIPSEC_NAME_LEN];
 	struct xipsec_sample copy = *sample;
 
-	if (copy.reason >= XIPSEC_REASON_COUNT || !samples->hooks->wanted(samples->ctx))
+	if (copy.reason >= XIPSEC_REASON_COUNT)
 		return;
 	copy.worker = 1;
 	copy.child = 0;
+	tell_ike(samples, &copy);
+	if (!samples->hooks->wanted(samples->ctx))
+		return;
 	tell(samples, XIPSEC_EVENT_SAMPLE, &copy, none);
 }
 

@@ -321,7 +321,8 @@ static void samples_event(void *ctx, struct sadb_event *event)
 {
 	struct daemon *d = ctx;
 
-	sas_describe(d->sas, &event->sample, event);
+	if (event->event != XIPSEC_EVENT_NO_SA)
+		sas_describe(d->sas, &event->sample, event);
 	if (d->server)
 		sadb_server_event(d->server, event);
 }

@@ -148,7 +148,11 @@ enum xipsec_event {
 	XIPSEC_EVENT_MAPPING,     /* the peer has another address or port now (RFC 3948) */
 	XIPSEC_EVENT_SAMPLE,      /* a packet was dropped: `sample` */
 	XIPSEC_EVENT_USED,        /* the first good packet came by an inbound SA */
-	XIPSEC_EVENT_RELOAD, /* xipsecd has taken over a config: nothing but the time is told */
+	/* Dropped packets that IKE tells the peer of, at most one a second each kind. */
+	XIPSEC_EVENT_NO_SA,     /* ESP or AH came and has no SA: src, dst, spi, family; no sample */
+	XIPSEC_EVENT_SELECTORS, /* what came out of an SA is outside its selectors: `sample` is the
+				 * inner packet */
+	XIPSEC_EVENT_RELOAD,    /* xipsecd has taken over a config: nothing but the time is told */
 	XIPSEC_EVENT_COUNT
 };
 

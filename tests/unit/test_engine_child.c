@@ -485,6 +485,45 @@ static void test_events(void **state)
 	end_well(sim, 1, 0);
 }
 
+/* What the peer is told of packets that it should not have sent, and what it makes of that. */
+static void test_told_of_packets(void **state)
+{
+	const struct xipsec_sample inner = {.family = XIPSEC_FAMILY_IP4,
+					    .l4_proto = 17,
+					    .src = {.byte = {11, 0, 0, 1}},
+					    .dst = {.byte = {10, 0, 0, 1}},
+					    .sport = 1000,
+					    .dport = 53};
+	struct sim *sim = up(fast, fast);
+	struct child_sa *child = sim_child(&sim->side[0], "net");
+	__be32 spi = child->spi_in;
+	char name[XIPSEC_NAME_LEN];
+
+	child_sa_name(child, XIPSEC_DIR_IN, name);
+	engine_sa_selectors(sim->side[0].engine, "net-99-i", &inner); /* of nobody */
+	for (int i = 0; i < 10; i++)
+		engine_sa_selectors(sim->side[0].engine, name, &inner);
+	sim_run(sim, 1000);
+	assert_true(sim_said(&sim->side[0], "a packet from the peer is outside its selectors"));
+	assert_int_equal(lines(&sim->side[1], "the peer says: INVALID_SELECTORS (39)"), 1);
+	assert_true(sim_said(&sim->side[1], "child net-"));
+	assert_int_equal(sim->sent[INFORMATIONAL][0], 1);
+	/* an SPI that is young: the answer that tells of it may be under way */
+	engine_spi_unknown(sim->side[0].engine, &sim_ike(&sim->side[0])->path.remote,
+			   XIPSEC_FAMILY_IP4, spi);
+	sim_run(sim, INVALID_SPI_MS);
+	assert_false(sim_said(&sim->side[1], "does not know its SPI"));
+	assert_int_equal(sim_child(&sim->side[0], "net")->spi_in, spi);
+	/* one that has been there for long: it is rekeyed */
+	engine_spi_unknown(sim->side[0].engine, &sim_ike(&sim->side[0])->path.remote,
+			   XIPSEC_FAMILY_IP4, spi);
+	sim_run(sim, 1000);
+	assert_true(sim_said(&sim->side[1], "does not know its SPI"));
+	assert_int_not_equal(sim_child(&sim->side[0], "net")->spi_in, spi);
+	sim_run(sim, 10000);
+	end_well(sim, 1, 1);
+}
+
 /* xipsecd is another one: keys are made anew, none is installed twice. */
 static void test_epoch(void **state)
 {
@@ -560,6 +599,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_refused_start),
 		cmocka_unit_test(test_acquire_in_vain),
 		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_told_of_packets),
 		cmocka_unit_test(test_epoch),
 		cmocka_unit_test(test_reload),
 	};

@@ -394,6 +394,10 @@ static void it_hears_of_its_own(void **state)
 	sadb_server_event(server, &event);
 	assert_int_equal(heard(fd), 0);
 	assert_false(sadb_server_wanted(server, XIPSEC_EVENT_SAMPLE));
+	/* ESP of nobody's SA may be a peer's: IKE tells it */
+	event = (struct sadb_event){.event = XIPSEC_EVENT_NO_SA};
+	sadb_server_event(server, &event);
+	assert_int_equal(heard(fd), XIPSEC_EVENT_BIT(XIPSEC_EVENT_NO_SA));
 	close(fd);
 }
 

@@ -77,6 +77,8 @@ static const char *event_name(__u32 event)
 		[XIPSEC_EVENT_MAPPING] = "mapping",
 		[XIPSEC_EVENT_SAMPLE] = "drop",
 		[XIPSEC_EVENT_USED] = "used",
+		[XIPSEC_EVENT_NO_SA] = "no-sa",
+		[XIPSEC_EVENT_SELECTORS] = "selectors",
 		[XIPSEC_EVENT_RELOAD] = "reload",
 	};
 
@@ -157,6 +159,10 @@ static void print_event(const struct sadb_event *event)
 	switch (event->event) {
 	case XIPSEC_EVENT_SAMPLE: add_sample(line, event); break;
 	case XIPSEC_EVENT_ACQUIRE: add_packet(line, &event->sample); break;
+	case XIPSEC_EVENT_SELECTORS:
+		add_sa(line, event);
+		add_packet(line, &event->sample);
+		break;
 	case XIPSEC_EVENT_RELOAD: break;
 	default: add_sa(line, event);
 	}
