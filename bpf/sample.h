@@ -73,6 +73,7 @@ static __always_inline void sample_write(const struct pkt *pkt, __u32 reason, __
 		sample->src = pkt->src;
 		sample->dst = pkt->dst;
 		sample->l4_proto = pkt->l4_proto;
+		sample->flow = bpf_ntohl(pkt->flowinfo) & 0xfffff;
 		sample->sport = pkt->sport;
 		sample->dport = pkt->dport;
 		sample_esp(sample, pkt, data, data_end);

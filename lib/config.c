@@ -29,6 +29,7 @@ struct config *config_defaults(void)
 	if (!config)
 		return NULL;
 	config->backend = XIPSEC_BACKEND_AUTO;
+	config->audit = true;
 	config->worker_uid = WORKER_UID_DEFAULT;
 	config->max_sas = XIPSEC_SAS_DEFAULT;
 	config->max_rules = XIPSEC_RULES_DEFAULT;

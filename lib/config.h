@@ -51,6 +51,7 @@ struct config {
 	/* datapath {} */
 	unsigned int workers; /* 0: one a core */
 	enum xipsec_backend backend;
+	bool audit;              /* drops are told as samples */
 	unsigned int worker_uid; /* worker n runs as worker_uid + n */
 	unsigned int max_sas;
 	unsigned int max_rules;

@@ -29,6 +29,13 @@ static bool key_workers(struct config_diag *diag, const struct config_node *node
 	return true;
 }
 
+static bool key_audit(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	struct config_draft *draft = into;
+
+	return parse_bool(diag, node, &draft->config->audit);
+}
+
 static bool key_backend(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	static const struct config_word backends[] = {
@@ -240,19 +247,13 @@ static bool exempt_check(struct config_diag *diag, const struct config_node *nod
 }
 
 static const struct config_key datapath_keys[] = {
-	{"workers", key_workers, false, false},
-	{"backend", key_backend, false, false},
-	{"worker_uid", key_worker_uid, false, false},
-	{"max_sas", key_max_sas, false, false},
-	{"max_rules", key_max_rules, false, false},
-	{"pin_dir", key_pin_dir, false, false},
-	{"run_dir", key_run_dir, false, false},
-	{"state_dir", key_state_dir, false, false},
-	{"allow", key_allow, false, false},
-	{"exempt", key_exempt, false, false},
-	{"interfaces", section_interfaces, true, false},
-	{"tunnels", config_tunnels, true, false},
-	{0},
+	{"workers", key_workers, false, false},     {"backend", key_backend, false, false},
+	{"audit", key_audit, false, false},         {"worker_uid", key_worker_uid, false, false},
+	{"max_sas", key_max_sas, false, false},     {"max_rules", key_max_rules, false, false},
+	{"pin_dir", key_pin_dir, false, false},     {"run_dir", key_run_dir, false, false},
+	{"state_dir", key_state_dir, false, false}, {"allow", key_allow, false, false},
+	{"exempt", key_exempt, false, false},       {"interfaces", section_interfaces, true, false},
+	{"tunnels", config_tunnels, true, false},   {0},
 };
 
 bool config_datapath(struct config_diag *diag, const struct config_node *node, void *into)

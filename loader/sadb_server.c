@@ -261,6 +261,16 @@ static void on_reload(struct client *client, const struct sadb_path *req)
 
 static void on_subscribe(struct client *client, const struct sadb_subscribe *req)
 {
+	struct sadb_server *server = client->server;
+
+	if (req->hdr.len == sizeof(*req) && !client->rights.restricted &&
+	    (req->events & XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE)) &&
+	    !server->hooks->config(server->ctx)->audit) {
+		reply(client, &req->hdr, -EPERM,
+		      "no drops are told: the config says audit = no in datapath {}; events of SAs "
+		      "alone can be had (xipsec monitor --events)");
+		return;
+	}
 	client->events = req->hdr.len == sizeof(*req) ? req->events
 						      : ~XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE);
 	/* Other people's packets. */

@@ -331,7 +331,7 @@ static bool samples_wanted(void *ctx)
 {
 	struct daemon *d = ctx;
 
-	return d->server && sadb_server_wanted(d->server, XIPSEC_EVENT_SAMPLE);
+	return d->config->audit && d->server && sadb_server_wanted(d->server, XIPSEC_EVENT_SAMPLE);
 }
 
 const struct samples_hooks wiring_samples = {samples_event, samples_wanted};

@@ -45,6 +45,7 @@ static void describe(struct xipsec_sample *sample, const __u8 *data, __u32 len)
 	sample->src = flow.local;
 	sample->dst = flow.remote;
 	sample->family = flow.family;
+	sample->flow = inner.flow;
 	sample->l4_proto = flow.opaque & XIPSEC_OPAQUE_PROTO ? 0 : flow.l4_proto;
 	sample->sport = flow.local_port;
 	sample->dport = flow.remote_port;

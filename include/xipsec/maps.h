@@ -252,7 +252,8 @@ struct xipsec_sample {
 	__u8 l4_proto;
 	__u8 worker; /* 1: of a worker, 0: of a program */
 	__u8 inner;
-	__u8 pad[6];
+	__u8 pad[2];
+	__u32 flow; /* IPv6: the flow label, host order */
 };
 
 /* When the next one may be told, CLOCK_MONOTONIC (coarse), ns, and how many were not since. */

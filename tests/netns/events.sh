@@ -94,3 +94,17 @@ check_gt "and not more" 80 "$frames"
 check_gt "the receiver counts them" $(($(field b ab6 '.drops.dummy // 0') - before)) 40
 check_eq "none is accepted as a packet" "$(field b ab6 .packets)" "$opened"
 check_gt "nothing of them reaches red" 10 $(($(red_packets) - passed))
+
+# --- the switch
+audit_off() { sed -i 's/^\([ \t]*\)workers = /\1audit = no\n&/' "$WORK/gw-a.conf" && gw a reload; }
+no_drops_told() { [ "$(jq -s '[.[] | select(.event == "drop")] | length' "$WORK/monitor-a")" = "$told_before" ]; }
+refused_in_words() { ! gw a monitor --count 1 2>&1 | tee "$WORK/refused" | grep -q '"event"' && grep -q 'audit = no' "$WORK/refused"; }
+check "audit = no" audit_off
+told_before=$(jq -s '[.[] | select(.event == "drop")] | length' "$WORK/monitor-a")
+dropped=$(gw_reason a no_policy)
+in_ns red-a ping -n -c 3 -i 0.2 -W 1 203.0.113.9 >/dev/null 2>&1
+ip -n "$TOPO-gw-a" route add 203.0.113.0/24 via 192.0.2.2
+in_ns red-a ping -n -c 5 -i 0.2 -W 1 203.0.113.9 >/dev/null 2>&1
+check_gt "drops are counted" "$(gw_reason a no_policy)" "$((dropped + 3))"
+check "and not told to who listened before" no_drops_told
+check "who asks for them is refused, with words" refused_in_words

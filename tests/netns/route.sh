@@ -114,6 +114,7 @@ no_sa=$(gw_reason a no_sa_out)
 spawn gw-a "$WORK/monitor-a" "$XIPSEC" -c "$WORK/gw-a.conf" monitor
 monitor=$PID
 sleep 0.3
+began=$SECONDS
 check "the SA that seals is deleted" gw a sa delete ab4
 sleep 0.5
 check_gt "then the tunnel is closed: no_sa_out" "$(($(gw_reason a no_sa_out) - no_sa))" 100
@@ -126,7 +127,7 @@ check "it is added again" gw a sa add ab4
 end_pid "$monitor"
 asked=$(jq -s '[.[] | select(.event == "acquire")] | length' "$WORK/monitor-a")
 echo "# $asked times, of $(($(gw_reason a no_sa_out) - no_sa)) packets"
-check "not more than once a second, whatever is sent" test "$asked" -ge 2 -a "$asked" -le 7
+check "not more than once a second, whatever is sent" test "$asked" -ge 2 -a "$asked" -le $((SECONDS - began + 2))
 check "load flows again" load_moves 10
 
 ip -n "$TOPO-gw-a" link del ipsec7

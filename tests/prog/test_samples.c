@@ -115,10 +115,12 @@ static void sequence_numbers(void **state)
 	gates_clear();
 	packet_build(&packet, &in_udp);
 	memcpy(packet.data + packet.l4_off + 12, seq, 4);
+	memcpy(packet.data + packet.l3_off, "\x6f\xfa\xbc\xde", 4); /* class 0xff */
 	run_packet("ESP in UDP", PROG_BLACK, packet.data, packet.len, &run);
 	assert_int_equal(heard(), 1);
 	assert_int_equal(last.spi, htonl(0x9998));
 	assert_int_equal(last.seq, 0x12345678);
+	assert_int_equal(last.flow, 0xabcde);
 	assert_int_equal(last.sport, 4500);
 	assert_addr(&last.src, "2001:db8::2");
 }

@@ -47,6 +47,16 @@ static void test_datapath(void **state)
 	assert_int_equal(config->ifaces[1].role, XIPSEC_ROLE_PROTECTED);
 }
 
+static void test_audit(void **state)
+{
+	_cleanup_config_ struct config *off = NULL, *on = NULL;
+
+	load_good("datapath {\n\taudit = no\n}\n", &off);
+	assert_false(off->audit);
+	load_good("datapath {\n\tworkers = 1\n}\n", &on);
+	assert_true(on->audit);
+}
+
 static void test_policies(void **state)
 {
 	_cleanup_config_ struct config *config = NULL;
@@ -511,15 +521,25 @@ static void test_deep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_datapath),
-		cmocka_unit_test(test_policies),     cmocka_unit_test(test_selectors),
-		cmocka_unit_test(test_syntax),       cmocka_unit_test(test_includes),
-		cmocka_unit_test(test_changes),      cmocka_unit_test(test_all_errors_at_once),
-		cmocka_unit_test(test_include_loop), cmocka_unit_test(test_too_many_rules),
-		cmocka_unit_test(test_exposed_keys), cmocka_unit_test(test_key_file_content),
-		cmocka_unit_test(test_unreadable),   cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_nearest),      cmocka_unit_test(test_garbage),
-		cmocka_unit_test(test_deep),         cmocka_unit_test(test_keys_wiped),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_datapath),
+		cmocka_unit_test(test_audit),
+		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_selectors),
+		cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_includes),
+		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_all_errors_at_once),
+		cmocka_unit_test(test_include_loop),
+		cmocka_unit_test(test_too_many_rules),
+		cmocka_unit_test(test_exposed_keys),
+		cmocka_unit_test(test_key_file_content),
+		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_keys_wiped),
 		cmocka_unit_test(test_examples),
 	};
 

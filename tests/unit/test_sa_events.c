@@ -412,7 +412,14 @@ static struct sas *hook_sas(void *ctx)
 	return sas;
 }
 
-static const struct sadb_hooks hooks = {.sas = hook_sas};
+static struct config config = {.audit = true};
+
+static const struct config *hook_config(void *ctx)
+{
+	return &config;
+}
+
+static const struct sadb_hooks hooks = {.sas = hook_sas, .config = hook_config};
 
 static struct {
 	char dir[64];

@@ -103,6 +103,8 @@ static void add_packet(struct json_object *line, const struct xipsec_sample *s)
 		add_addr(line, "dst", s->family, &s->dst);
 		add_number(line, "protocol", s->l4_proto);
 	}
+	if (s->flow)
+		add_number(line, "flow_label", s->flow);
 	if (s->sport || s->dport) {
 		add_number(line, "sport", s->sport);
 		add_number(line, "dport", s->dport);
