@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck disable=SC2034,SC2154 # settings that the sourced files read
 # Certificates between xipsec-iked and Debian's strongSwan: RSA, ECDSA, Ed25519 under one CA each, both
-# begin; a chain with an intermediate CA; a certificate that is expired, one of a stranger's CA, one that
+# begin; a chain with an intermediate CA; chains that go in fragments (RFC 7383), both ways; a certificate that is expired, one of a stranger's CA, one that
 # a CRL revokes.
 #
 #	red-a --- gw-a: xipsec ===[capture]=== gw-b: strongSwan --- red-b
@@ -124,6 +124,21 @@ use ours-mid theirs-ecdsa ca-ecdsa
 cat "$PKI/mid.pem" >>"$WORK/creds-a/x509/own.pem"
 check "ours has an intermediate CA: we send it along" we_begin
 
+# --- chains that do not fit into one datagram: RFC 7383 both ways
+CA_LONG="$CA_EXT
+nsComment=$(printf 'x%.0s' {1..400})"
+long_chains()
+{
+	pki_cert mid-a rsa ca-rsa mid-a.example.org 30 "$CA_LONG" && pki_cert mid-b rsa ca-rsa mid-b.example.org 30 "$CA_LONG" &&
+		pki_cert ours-long rsa mid-a gw1.example.org && pki_cert theirs-long rsa mid-b gw2.example.org
+}
+check "long chains are made, one for each" long_chains
+use ours-long theirs-long ca-rsa
+cat "$PKI/mid-a.pem" >>"$WORK/creds-a/x509/own.pem"
+cp "$PKI/mid-b.pem" "$SWAN/x509ca/"
+check "long chains: we begin" we_begin
+check "long chains: they begin" they_begin
+
 check "a stranger's CA is made" eval 'pki_ca ca-other ecdsa && pki_cert theirs-other ecdsa ca-other gw2.example.org'
 use ours-ecdsa theirs-other ca-ecdsa
 cp "$PKI/ca-other.pem" "$SWAN/x509ca/"
@@ -164,4 +179,9 @@ check "our log says so" until_true 3 ike_said a 'revoked'
 
 capture_stop
 capture_verdict -i
+of_capture() { tshark -r "$WORK/swan.pcap" -Y "$1" 2>/dev/null | wc -l; }
+check_gt "we sent fragments of IKE" "$(of_capture 'isakmp.typepayload == 53 && ip.src == 192.0.2.1')" 3
+check_gt "they did" "$(of_capture 'isakmp.typepayload == 53 && ip.src == 192.0.2.2')" 3
+check_eq "none of IP" "$(of_capture 'ip.flags.mf == 1 || ip.frag_offset > 0')" 0
+check_eq "no message is malformed to tshark" "$(of_capture 'isakmp && _ws.malformed')" 0
 check_eq "0 packets in the clear (of $VERDICT)" "$((CLEAR + MARKED))" 0
