@@ -32,6 +32,7 @@ mkdir -p "$LOGS"
 ONLY=kernel tests/run.sh interop || status=1 # its XFRM as our peer: loads no program
 ONLY=test_xfrm tests/run.sh prog || status=1
 bash tests/vm/load.sh || exit 1 # none of the others could do anything
+ONLY=engine-xfrm tests/run.sh netns || status=1
 ONLY=test_programs tests/run.sh prog || status=1
 ONLY=test_frags tests/run.sh prog || status=1
 echo "skip - the other program tests, netns/dispatcher, netns/vlan: too many loads for an emulated processor; make test-vm ONLY=NAME"

@@ -16,11 +16,12 @@ static const char *name_of(const char *const *names, size_t n, unsigned int i)
 	return i < n ? names[i] : "unknown";
 }
 
-static const char *backend_name(unsigned int backend)
+/* Of an SA of the engine xfrm no worker will ever say one. */
+static const char *backend_name(const struct sadb_sa_info *info)
 {
 	static const char *const names[] = {"auto", "ipsec-mb", "openssl", "none"};
 
-	return name_of(names, 4, backend);
+	return info->sa.engine == XIPSEC_ENGINE_XFRM ? "kernel" : name_of(names, 4, info->backend);
 }
 
 static const char *engine_name(unsigned int engine)
@@ -153,7 +154,7 @@ void sa_show_text(const struct sadb_sa_info *info)
 	       addr_text(src, sa->outer_family, &sa->src),
 	       addr_text(dst, sa->outer_family, &sa->dst), protocol_name(sa), ntohl(sa->spi),
 	       mode_name(sa->mode), alg_name(sa->alg, sa->l4_proto), engine_name(sa->engine),
-	       backend_name(info->backend));
+	       backend_name(info));
 	if (sa->flags & XIPSEC_SA_UDP)
 		printf("    in UDP, port %u -> %u\n", ntohs(sa->src_port), ntohs(sa->dst_port));
 	print_sealing(sa);
@@ -256,7 +257,7 @@ struct json_object *sa_show_json(const struct sadb_sa_info *info)
 	add_text(object, "mode", mode_name(sa->mode));
 	add_text(object, "algorithm", alg_name(sa->alg, sa->l4_proto));
 	add_text(object, "engine", engine_name(sa->engine));
-	add_text(object, "backend", backend_name(info->backend));
+	add_text(object, "backend", backend_name(info));
 	add_text(object, "status", status_name(info->status));
 	add_bool(object, "esn", sa->flags & XIPSEC_SA_ESN);
 	add_bool(object, "manual", sa->flags & XIPSEC_SA_MANUAL);

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* SAs of the engine xfrm in the SADB: what is told to whom and in which order, where the counters
+ * come from, what becomes of the kernel's news. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/alg.h"
+#include "loader/sas.h"
+#include "loader/xfrm_msg.h"
+
+static struct xipsec_sa_state states[4];
+static struct sas *sas;
+static char said[256]; /* one letter for each thing that happened */
+static int fails;      /* what the kernel answers to an SA */
+static struct xfrm_count counts;
+static struct sadb_event events[8];
+static unsigned int n_events;
+static char text[XIPSEC_SADB_ERR_TEXT];
+
+static int say(const char *what)
+{
+	strncat(said, what, sizeof(said) - strlen(said) - 1);
+	return 0;
+}
+
+static int sad_set(void *ctx, const struct xipsec_sad_key *key,
+		   const struct xipsec_sad_entry *entry)
+{
+	assert_int_equal(entry->engine, XIPSEC_ENGINE_XFRM);
+	assert_int_equal(entry->src_last, entry->dir == XIPSEC_DIR_OUT ? htonl(0xc0000201) : 0);
+	return say("sad ");
+}
+
+static int sad_delete(void *ctx, const struct xipsec_sad_key *key)
+{
+	return say("unsad ");
+}
+
+static int child_id(void *ctx, const char *name)
+{
+	return 5;
+}
+
+static int child_set(void *ctx, __u32 id, const struct xipsec_child *child)
+{
+	assert_int_equal(id, 5);
+	return say(child->sa_generation ? "child " : "unchild ");
+}
+
+static void install(void *ctx, const struct ctl_sa *msg)
+{
+	say("WORKER ");
+}
+
+static void forget(void *ctx, const struct ctl_sa_ref *refs, unsigned int n)
+{
+	say("WORKER ");
+}
+
+static void event(void *ctx, struct sadb_event *e)
+{
+	if (n_events < 8)
+		events[n_events++] = *e;
+}
+
+static unsigned int workers(void *ctx)
+{
+	return 2;
+}
+
+static int kernel_add(void *ctx, const struct xipsec_sa *sa, __u32 index, __u32 child, __u64 seq)
+{
+	assert_int_equal(child, 5);
+	assert_int_equal(seq, 0);
+	assert_int_equal(sa->key[0], 7); /* with its key */
+	say(fails ? "REFUSED " : "add ");
+	return fails;
+}
+
+static int kernel_gone(void *ctx, const struct xipsec_sa *sa)
+{
+	return say("gone ");
+}
+
+static int kernel_lead(void *ctx, __u8 dir, const struct xipsec_sa *sa, __u32 index, __u32 child)
+{
+	assert_int_equal(child, 5);
+	return say(!sa ? "unlead " : dir == XIPSEC_DIR_OUT ? "lead-out " : "lead-in ");
+}
+
+static int kernel_ask(void *ctx, const struct xipsec_sa *sa, struct xfrm_count *out)
+{
+	*out = counts;
+	return 0;
+}
+
+static const struct sas_kernel kernel = {kernel_add, kernel_gone, kernel_lead, kernel_ask};
+static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install,
+				   forget,  event,      workers,  &kernel};
+
+static int setup(void **state)
+{
+	memset(states, 0, sizeof(states));
+	fails = 0;
+	said[0] = 0;
+	n_events = 0;
+	counts = (struct xfrm_count){0};
+	sas = sas_new(4, NULL, &ops, NULL);
+	return sas ? sas_bind(sas, states, sizeof(states[0]), 4, "here") : -1;
+}
+
+static int teardown(void **state)
+{
+	sas_free(sas);
+	return 0;
+}
+
+static struct xipsec_sa make(const char *name, __u8 dir, __u32 spi)
+{
+	struct xipsec_sa sa = {.child = "c",
+			       .outer_family = XIPSEC_FAMILY_IP4,
+			       .l4_proto = IPPROTO_ESP,
+			       .spi = htonl(spi),
+			       .src.word[0] = htonl(0xc0000201),
+			       .dst.word[0] = htonl(0xc0000202),
+			       .dir = dir,
+			       .mode = XIPSEC_MODE_TUNNEL,
+			       .engine = XIPSEC_ENGINE_XFRM,
+			       .alg = XIPSEC_ALG_AES128GCM16,
+			       .window = 64, /* no worker shares it */
+			       .n_selectors = dir == XIPSEC_DIR_IN ? 1 : 0};
+
+	snprintf(sa.name, sizeof(sa.name), "%s", name);
+	sa.key_len = alg_key_len(sa.alg);
+	sa.key[0] = 7;
+	sa.key[1] = (__u8)spi;
+	return sa;
+}
+
+static struct sa *add(const char *name, __u8 dir, __u32 spi)
+{
+	struct xipsec_sa want = make(name, dir, spi);
+
+	if (sas_add(sas, &want, text))
+		fail_msg("%s", text);
+	return sas_by_name(sas, name);
+}
+
+static void happened(const char *what)
+{
+	assert_string_equal(said, what);
+	said[0] = 0;
+}
+
+/* Nothing is led to what is not there; no worker ever hears of it. */
+static void order(void **state)
+{
+	struct sa *out = add("out", XIPSEC_DIR_OUT, 0x1001), *in;
+
+	happened("add sad lead-out child ");
+	in = add("in", XIPSEC_DIR_IN, 0x1002);
+	happened("add lead-in sad ");
+	sas_delete(sas, &out, 1);
+	happened("unchild unsad unlead gone ");
+	sas_delete(sas, &in, 1);
+	happened("unsad unlead gone ");
+}
+
+/* A rekey: the new one takes over; with it gone the old one serves again. */
+static void rekey(void **state)
+{
+	struct sa *old = add("old", XIPSEC_DIR_OUT, 0x1001), *new;
+
+	said[0] = 0;
+	new = add("new", XIPSEC_DIR_OUT, 0x1003);
+	happened("add sad lead-out child ");
+	sas_delete(sas, &new, 1);
+	happened("lead-out child unsad gone ");
+	sas_delete(sas, &old, 1);
+	happened("unchild unsad unlead gone ");
+}
+
+/* What the kernel refuses is nowhere; what is not ours there is not taken away. */
+static void refusals(void **state)
+{
+	static const struct {
+		int err;
+		const char *word;
+	} cases[] = {{-EPROTONOSUPPORT, "no ESP"},
+		     {-ENOSYS, "algorithm"},
+		     {-EXDEV, "narrower"},
+		     {-EEXIST, "somebody else"},
+		     {-ENOMEM, "memory"}};
+	struct xipsec_sa want = make("out", XIPSEC_DIR_OUT, 0x1001);
+
+	for (unsigned int i = 0; i < 5; i++) {
+		fails = cases[i].err;
+		assert_int_equal(sas_add(sas, &want, text), fails);
+		assert_non_null(strstr(text, cases[i].word));
+		happened("REFUSED unchild unsad ");
+		assert_int_equal(sas_count(sas), 0);
+		for (int place = 0; place < 4; place++)
+			assert_int_equal(states[place].status, XIPSEC_SA_FREE);
+	}
+}
+
+static void counters_are_the_kernels(void **state)
+{
+	struct sa *in = add("in", XIPSEC_DIR_IN, 0x1002);
+	struct sadb_sa_info info;
+
+	counts = (struct xfrm_count){.packets = 3, .bytes = 300, .seq = 7};
+	sas_tick(sas);
+	sas_info(sas, in, &info);
+	assert_int_equal(info.packets, 3);
+	assert_int_equal(info.bytes, 300);
+	assert_int_equal(info.seq, 7);
+	assert_int_equal(info.idle, 0);
+	/* told at once, while it is young */
+	assert_int_equal(n_events, 1);
+	assert_int_equal(events[0].event, XIPSEC_EVENT_USED);
+}
+
+static struct xfrm_news news_of(enum xfrm_news_kind kind, __u32 spi)
+{
+	struct xfrm_news news = {
+		.kind = kind, .sa = {.spi = htonl(spi), .proto = IPPROTO_ESP, .family = AF_INET}};
+
+	news.sa.daddr.a4 = htonl(0xc0000202);
+	return news;
+}
+
+static void a_hard_limit_stops(void **state)
+{
+	struct xipsec_sa want = make("out", XIPSEC_DIR_OUT, 0x1001);
+	struct xfrm_news news = news_of(XFRM_NEWS_HARD, 0x1001);
+
+	want.limits.hard_packets = 9;
+	assert_int_equal(sas_add(sas, &want, text), 0);
+	news.count.packets = 9;
+	sas_kernel_news(sas, &news);
+	assert_int_equal(n_events, 1);
+	assert_int_equal(events[0].event, XIPSEC_EVENT_EXPIRE_HARD);
+	assert_int_equal(events[0].limit, XIPSEC_LIMIT_PACKETS);
+	assert_string_equal(events[0].sa, "out");
+	assert_int_equal(states[0].status, XIPSEC_SA_STOPPED);
+	sas_kernel_news(sas, &news);
+	assert_int_equal(n_events, 1); /* once */
+}
+
+static void a_soft_limit_is_told(void **state)
+{
+	struct xipsec_sa want = make("out", XIPSEC_DIR_OUT, 0x1001);
+	struct xfrm_news news = news_of(XFRM_NEWS_SOFT, 0x1001);
+
+	want.limits.soft_bytes = 100;
+	assert_int_equal(sas_add(sas, &want, text), 0);
+	news.count.bytes = 100;
+	sas_kernel_news(sas, &news);
+	assert_int_equal(n_events, 1);
+	assert_int_equal(events[0].event, XIPSEC_EVENT_EXPIRE_SOFT);
+	assert_int_equal(events[0].limit, XIPSEC_LIMIT_BYTES);
+	assert_int_equal(states[0].status, XIPSEC_SA_LIVE);
+}
+
+static void an_acquire_names_the_child(void **state)
+{
+	struct sa *out = add("out", XIPSEC_DIR_OUT, 0x1001);
+	struct xfrm_news news = {.kind = XFRM_NEWS_ACQUIRE, .reqid = XIPSEC_MARK_XFRM | out->index};
+
+	sas_kernel_news(sas, &news);
+	assert_int_equal(n_events, 1);
+	assert_int_equal(events[0].event, XIPSEC_EVENT_ACQUIRE);
+	assert_string_equal(events[0].child, "c");
+	news.reqid = XIPSEC_MARK_XFRM | 3;
+	sas_kernel_news(sas, &news);
+	news.reqid = XIPSEC_MARK_XFRM | 0xffff;
+	sas_kernel_news(sas, &news);
+	assert_int_equal(n_events, 1);
+}
+
+static void a_mapping_is_told(void **state)
+{
+	struct xfrm_news news = news_of(XFRM_NEWS_MAPPING, 0x1002);
+
+	add("in", XIPSEC_DIR_IN, 0x1002);
+	news.src.word[0] = htonl(0xc0000209);
+	news.src_port = htons(1024);
+	sas_kernel_news(sas, &news);
+	assert_int_equal(n_events, 1);
+	assert_int_equal(events[0].event, XIPSEC_EVENT_MAPPING);
+	assert_int_equal(events[0].src.word[0], htonl(0xc0000209));
+	assert_int_equal(events[0].old_src.word[0], htonl(0xc0000201));
+	/* of an SA that is not ours */
+	news.sa.spi = htonl(0x9999);
+	sas_kernel_news(sas, &news);
+	assert_int_equal(n_events, 1);
+}
+
+/* The end of xipsecd: nothing of it stays in the kernel. */
+static void stop(void **state)
+{
+	add("old", XIPSEC_DIR_OUT, 0x1001);
+	add("new", XIPSEC_DIR_OUT, 0x1003);
+	said[0] = 0;
+	sas_stop(sas);
+	happened("unchild unsad gone unchild unsad unlead gone ");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(order, setup, teardown),
+		cmocka_unit_test_setup_teardown(rekey, setup, teardown),
+		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(counters_are_the_kernels, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_hard_limit_stops, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_soft_limit_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_acquire_names_the_child, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_mapping_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(stop, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
