@@ -7,6 +7,7 @@
 #include "iked/chan.h"
 #include "iked/engine.h"
 #include "iked/sadb_link.h"
+#include "iked/table.h"
 #include "lib/vici_msg.h"
 
 struct orphan;
@@ -25,7 +26,9 @@ struct child {
 	struct late *lates; /* outbound SAs that go in a moment */
 	struct event *refuse;
 	struct orphan *orphans;
-	bool listed; /* what was there when we began is known */
+	struct table orphans_by_child, orphans_by_conn;
+	__u64 linger_at; /* ms: when orphans are looked through next; 0: not */
+	bool listed;     /* what was there when we began is known */
 	/* the network */
 	int fd[XIPSEC_IKE_SOCKETS]; /* -1: none */
 	struct event *readable[XIPSEC_IKE_SOCKETS];

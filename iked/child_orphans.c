@@ -15,8 +15,12 @@
 
 #define JITTER_MS 3000
 
+/* They are looked through this often at most, however many there are. */
+#define LOOK_MS 100
+
 struct orphan {
 	struct orphan *next;
+	struct table_link by_child, by_conn;
 	char sa[XIPSEC_NAME_LEN];
 	char child[XIPSEC_NAME_LEN]; /* CONN/CHILD */
 	bool out;
@@ -54,8 +58,19 @@ static __u32 id_of(const char *sa)
 	return id != way ? (__u32)strtoul(id, NULL, 10) : 0;
 }
 
+/* FNV-1a: the names are those of the config. */
+static __u64 key_of(const char *name)
+{
+	__u64 hash = 0xcbf29ce484222325ULL;
+
+	while (*name)
+		hash = (hash ^ (__u8)*name++) * 0x100000001b3ULL;
+	return hash;
+}
+
 void child_orphans_see(struct child *c, const struct xipsec_sa *sa)
 {
+	char conn[CONN_NAME_LEN];
 	struct orphan *o;
 
 	if (!memchr(sa->name, 0, sizeof(sa->name)) || !memchr(sa->child, 0, sizeof(sa->child)))
@@ -68,6 +83,14 @@ void child_orphans_see(struct child *c, const struct xipsec_sa *sa)
 	o->out = sa->dir == XIPSEC_DIR_OUT;
 	engine_ids_behind(c->engine, id_of(o->sa)); /* or new ones would have the same names */
 	o->restart = jitter();
+	if (table_add(&c->orphans_by_child, &o->by_child, key_of(o->child))) {
+		free(o);
+		return;
+	}
+	if (!conn_of(o->child, conn) || table_add(&c->orphans_by_conn, &o->by_conn, key_of(conn))) {
+		/* of a tunnel, which no name leads from to its connection; or no memory */
+		o->by_conn.at = NULL;
+	}
 	o->next = c->orphans;
 	c->orphans = o;
 }
@@ -76,7 +99,7 @@ void child_orphans_see(struct child *c, const struct xipsec_sa *sa)
 
 static void timer_at(struct event *event, __u64 at)
 {
-	__u64 now = child_now(), wait = at > now ? at - now : 0;
+	__u64 now = child_now(), wait = at > now + LOOK_MS ? at - now : LOOK_MS;
 	struct timeval tv = {(time_t)(wait / 1000), (suseconds_t)(wait % 1000 * 1000)};
 
 	event_add(event, &tv);
@@ -94,6 +117,7 @@ static void plan(struct child *c)
 	}
 	if (restart)
 		timer_at(c->restart, restart);
+	c->linger_at = end;
 	if (end)
 		timer_at(c->linger, end);
 }
@@ -110,11 +134,15 @@ static void tell(struct child *c, const char *child)
 
 void child_orphans_tell(struct child *c, const char *conn)
 {
-	bool any = false;
+	struct table_link *link = table_find(&c->orphans_by_conn, key_of(conn));
 	char name[CONN_NAME_LEN];
+	bool any = false;
 
-	for (const struct orphan *o = c->orphans; o && !any; o = o->next)
+	for (; link && !any; link = table_next(link)) {
+		const struct orphan *o = table_entry(link, struct orphan, by_conn);
+
 		any = !o->end && conn_of(o->child, name) && strcmp(name, conn) == 0;
+	}
 	engine_conn_orphans(c->engine, conn, any);
 }
 
@@ -134,11 +162,15 @@ void child_orphans_seen(struct child *c)
 /* Once for each child, however many SAs of it there are. */
 static void begin(struct child *c, const char *child)
 {
+	struct table_link *link = table_find(&c->orphans_by_child, key_of(child));
 	char conn[CONN_NAME_LEN];
 
-	for (struct orphan *o = c->orphans; o; o = o->next)
+	for (; link; link = table_next(link)) {
+		struct orphan *o = table_entry(link, struct orphan, by_child);
+
 		if (strcmp(o->child, child) == 0)
 			o->restart = 0;
+	}
 	if (conn_of(child, conn))
 		engine_initiate(c->engine, conn, strchr(child, '/') + 1, 0);
 }
@@ -157,19 +189,33 @@ void child_orphans_restart(evutil_socket_t fd, short what, void *ctx)
 
 /* ------------------------------------------------------------------ the end */
 
+static void leave(struct child *c, struct orphan *o)
+{
+	table_remove(&c->orphans_by_child, &o->by_child);
+	if (o->by_conn.at)
+		table_remove(&c->orphans_by_conn, &o->by_conn);
+}
+
 /* `event` is called from inside the engine: nothing may call it back here. */
 void child_orphans_replaced(struct child *c, const char *sadb_child)
 {
+	struct table_link *link = table_find(&c->orphans_by_child, key_of(sadb_child));
 	__u64 now = child_now();
 
-	for (struct orphan *o = c->orphans; o; o = o->next) {
+	for (; link; link = table_next(link)) {
+		struct orphan *o = table_entry(link, struct orphan, by_child);
+
 		if (strcmp(o->child, sadb_child) != 0)
 			continue;
 		o->restart = 0;
-		if (!o->end)
-			o->end = o->out ? now : now + OLD_INBOUND_MS;
+		if (o->end)
+			continue;
+		o->end = o->out ? now : now + OLD_INBOUND_MS;
+		if (!c->linger_at || o->end < c->linger_at) {
+			c->linger_at = o->end;
+			timer_at(c->linger, o->end);
+		}
 	}
-	plan(c);
 }
 
 void child_orphans_linger(evutil_socket_t fd, short what, void *ctx)
@@ -187,6 +233,7 @@ void child_orphans_linger(evutil_socket_t fd, short what, void *ctx)
 		}
 		*link = o->next;
 		child_sadb_delete(c, o->sa);
+		leave(c, o);
 		tell(c, o->child);
 		free(o);
 	}
@@ -200,6 +247,9 @@ void child_orphans_free(struct child *c)
 		struct orphan *o = c->orphans;
 
 		c->orphans = o->next;
+		leave(c, o);
 		free(o);
 	}
+	table_free(&c->orphans_by_child);
+	table_free(&c->orphans_by_conn);
 }
