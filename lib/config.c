@@ -166,6 +166,8 @@ struct config *config_paths(const char *path)
 	for (const struct config_node *node = tree.list.first; node; node = node->next)
 		if (node->kind == CONFIG_SECTION && strcmp(node->name, "datapath") == 0)
 			config_datapath_paths(&diag, node, config);
+		else if (node->kind == CONFIG_SECTION && strcmp(node->name, "iked") == 0)
+			config_iked_paths(&diag, node, config);
 	config_tree_free(&tree);
 	return config;
 }

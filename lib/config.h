@@ -104,8 +104,8 @@ void config_forget_sas(struct config *config);
 const struct config_tunnel *config_tunnel_find(const struct config *config, __u32 if_id);
 
 /* For commands that must work beside a broken file (detach, status): takes only pin_dir, run_dir,
- * state_dir from `path` as far as they can be read, the defaults for the rest. Never fails but for
- * memory (NULL). */
+ * state_dir, vici_socket from `path` as far as they can be read, the defaults for the rest. Never
+ * fails but for memory (NULL). */
 struct config *config_paths(const char *path);
 
 static inline void config_freep(struct config **config)

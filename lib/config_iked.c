@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <string.h>
 /* iked {}: how xipsec-iked runs. */
 #include "lib/config_key.h"
 #include "lib/config_section.h"
@@ -46,4 +47,14 @@ static const struct config_key iked_keys[] = {
 bool config_iked(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	return config_walk(diag, node, node->first, iked_keys, into);
+}
+
+void config_iked_paths(struct config_diag *diag, const struct config_node *node,
+		       struct config *config)
+{
+	struct config_draft draft = {.config = config};
+
+	for (const struct config_node *key = node->first; key; key = key->next)
+		if (key->kind == CONFIG_VALUE && strcmp(key->name, "vici_socket") == 0)
+			key_vici_socket(diag, key, &draft);
 }

@@ -53,5 +53,8 @@ void config_tunnels_check(struct config_diag *diag, const struct config_draft *d
 /* pin_dir, run_dir and state_dir alone, whatever else is wrong. */
 void config_datapath_paths(struct config_diag *diag, const struct config_node *node,
 			   struct config *config);
+/* The same for vici_socket of iked {}. */
+void config_iked_paths(struct config_diag *diag, const struct config_node *node,
+		       struct config *config);
 
 #endif

@@ -10,12 +10,15 @@
 int ike_connect(const struct global_options *opts, bool quiet, struct vici_client **out)
 {
 	_cleanup_config_ struct config *config = config_paths(opts->config_path);
-	char path[sizeof(config->run_dir) + 16];
+	char path[sizeof(config->run_dir) + sizeof(config->iked.vici_socket)];
 	int err;
 
 	if (!config)
 		return EXIT_FAILED;
-	snprintf(path, sizeof(path), "%s/charon.vici", config->run_dir);
+	if (config->iked.vici_socket[0])
+		snprintf(path, sizeof(path), "%s", config->iked.vici_socket);
+	else
+		snprintf(path, sizeof(path), "%s/charon.vici", config->run_dir);
 	err = vici_connect(path, out);
 	if (!err)
 		return EXIT_OK;

@@ -8,7 +8,7 @@
 #include "lib/vici_client.h"
 #include "tools/xipsec/command.h"
 
-/* Connects to charon.vici in the run_dir that the config names. EXIT_OK and a client for
+/* Connects to vici_socket of the config, or charon.vici in its run_dir. EXIT_OK and a client for
  * vici_disconnect(), or the exit code after a log line. With `quiet` nothing is said of a daemon
  * that does not run. */
 int ike_connect(const struct global_options *opts, bool quiet, struct vici_client **out);
