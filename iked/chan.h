@@ -66,6 +66,7 @@ struct chan_setup {
 	__u32 uid;
 	__u32 level;              /* enum log_level: lines above are not written */
 	__u32 hostile;            /* debug builds: which attack to try */
+	__u32 json;               /* 1: log lines are JSON */
 	char root[CHAN_ROOT_LEN]; /* an empty directory */
 };
 

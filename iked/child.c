@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "iked/child.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <openssl/rand.h>
@@ -87,8 +89,16 @@ static void env_event(void *ctx, const struct ike_event *event)
 
 static void env_log(void *ctx, const struct ike_log *line)
 {
+	char id[16] = "", peer[INET6_ADDRSTRLEN] = "";
+	const struct log_field fields[] = {{"connection", line->conn}, {"ike", id}, {"peer", peer}};
+
 	child_vici_log(ctx, line);
-	log_line(line->level, "%s", line->text);
+	if (line->ike_id)
+		snprintf(id, sizeof(id), "%u", line->ike_id);
+	if (line->path && line->path->family)
+		inet_ntop(line->path->family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET,
+			  &line->path->remote, peer, sizeof(peer));
+	log_fields(line->level, fields, sizeof(fields) / sizeof(fields[0]), line->text);
 }
 
 static void env_done(void *ctx, __u64 ref, int err, const char *text)

@@ -17,6 +17,7 @@ static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
+	{"json", no_argument, NULL, 'j'},
 	{"version", no_argument, NULL, OPT_VERSION},
 #ifdef XIPSEC_HOSTILE
 	{"hostile", required_argument, NULL, OPT_HOSTILE},
@@ -26,9 +27,10 @@ static const struct option options[] = {
 
 static void usage(FILE *out)
 {
-	fputs("usage: xipsec-iked [-c FILE] [-v]\n"
+	fputs("usage: xipsec-iked [-c FILE] [-v] [-j]\n"
 	      "  -c, --config FILE  instead of " CONFIG_DEFAULT_PATH "\n"
 	      "  -v, --verbose      say more\n"
+	      "  -j, --json         log lines are JSON objects\n"
 	      "      --version\n"
 	      "Runs in the foreground. SIGTERM ends it and all tunnels, SIGUSR2 ends it and "
 	      "leaves\n"
@@ -44,10 +46,11 @@ int main(int argc, char **argv)
 
 	if (id != PROC_PARENT)
 		return proc_main(id);
-	while ((opt = getopt_long(argc, argv, "c:vh", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "c:vjh", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c': opts.config_path = optarg; break;
 		case 'v': opts.level = LOG_LEVEL_DEBUG; break;
+		case 'j': opts.json = true; break;
 		case 'h': usage(stdout); return PARENT_OK;
 		case OPT_VERSION: puts("xipsec-iked " XIPSEC_VERSION); return PARENT_OK;
 		case OPT_HOSTILE: opts.hostile = (__u32)strtoul(optarg, NULL, 10); break;
@@ -59,6 +62,8 @@ int main(int argc, char **argv)
 		return PARENT_USAGE;
 	}
 	log_open("xipsec-iked", opts.level);
+	if (opts.json)
+		log_as_json();
 	if (core_dump_off())
 		return PARENT_FAILED;
 	signal(SIGPIPE, SIG_IGN);

@@ -8,12 +8,14 @@
 #ifndef IKED_PARENT_H
 #define IKED_PARENT_H
 
+#include <stdbool.h>
 #include "lib/log.h"
 #include <linux/types.h>
 
 struct parent_options {
 	const char *config_path;
 	enum log_level level;
+	bool json;     /* log lines are JSON */
 	__u32 hostile; /* debug builds: which attack the child tries */
 };
 

@@ -106,6 +106,8 @@ int proc_main(enum proc_id id)
 	    setup.hdr.type != CHAN_SETUP)
 		return 1;
 	log_open(procs[id].name, (enum log_level)setup.level);
+	if (setup.json)
+		log_as_json();
 	return procs[id].run(CHAN_FD, &setup);
 }
 

@@ -12,6 +12,17 @@ enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARN = 4, LOG_LEVEL_INFO = 6, LO
  * are not written. */
 void log_open(const char *who, enum log_level max);
 
+/* From now on a line is a JSON object: time (UTC), level, daemon, text, and what is known besides.
+ */
+void log_as_json(void);
+
+/* Of a line, besides its text. */
+struct log_field {
+	const char *name, *value; /* value NULL or "": left out */
+};
+
+void log_fields(enum log_level level, const struct log_field *fields, unsigned int n,
+		const char *text);
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
