@@ -16,14 +16,12 @@
 #include "lib/cleanup.h"
 #include "lib/spawn.h"
 
-#define END_MS 3000 /* for the child to say its farewells */
+#define END_MS   3000 /* for the child to say its farewells */
+#define RENEW_MS 50   /* credentials of clients are gathered for so long */
 
 const struct conn *parent_conn(const struct parent *p, const char *name)
 {
-	for (unsigned int i = 0; i < p->config->n_conns; i++)
-		if (strcmp(p->config->conns[i].name, name) == 0)
-			return &p->config->conns[i];
-	return NULL;
+	return conn_names_find(&p->names, name);
 }
 
 /* ------------------------------------------------------------------ config */
@@ -52,10 +50,20 @@ static int read_config(const struct parent *p, struct config **config, struct cr
 
 int parent_reload(struct parent *p)
 {
+	struct conn_names names = {0}, old_names = p->names;
 	struct config *config, *old = p->config;
 	struct creds *creds, *old_creds = p->creds;
-	int err = read_config(p, &config, &creds);
+	int err;
 
+	p->renewing = false;
+	if (p->renew)
+		event_del(p->renew);
+	err = read_config(p, &config, &creds);
+	if (!err && conn_names_make(config, &names)) {
+		config_free(config);
+		creds_free(creds);
+		err = -ENOMEM;
+	}
 	if (err) {
 		log_error("reload: nothing changes");
 		return err;
@@ -64,15 +72,37 @@ int parent_reload(struct parent *p)
 		log_warn("reload: run_dir and iked.uid count from the next start on");
 	p->config = config;
 	p->creds = creds;
-	parent_load_changes(p, old);
+	p->names = names;
+	parent_load_changes(p, old, &old_names);
+	conn_names_free(&old_names);
 	config_free(old);
 	creds_free(old_creds);
 	return 0;
 }
 
-int parent_creds_renew(struct parent *p)
+static void on_renew(evutil_socket_t fd, short what, void *ctx)
 {
-	return parent_reload(p);
+	parent_settle(ctx);
+}
+
+/* swanctl --load-all brings a dozen of them, one after the other. */
+void parent_creds_renew(struct parent *p)
+{
+	static const struct timeval wait = {.tv_usec = RENEW_MS * 1000};
+
+	if (!p->renew)
+		p->renew = event_new(p->base, -1, 0, on_renew, p);
+	if (!p->renew || (!p->renewing && event_add(p->renew, &wait) < 0)) {
+		parent_reload(p);
+		return;
+	}
+	p->renewing = true;
+}
+
+void parent_settle(struct parent *p)
+{
+	if (p->renewing)
+		parent_reload(p);
 }
 
 /* ------------------------------------------------------------------ child and resolver */
@@ -81,6 +111,7 @@ static void make_setup(const struct parent *p, unsigned int uid, struct chan_set
 {
 	out->uid = uid;
 	out->level = p->options->level;
+	out->json = p->options->json;
 	snprintf(out->root, sizeof(out->root), "%.100s/empty", p->config->run_dir);
 }
 
@@ -278,6 +309,8 @@ static void stop(struct parent *p)
 	parent_paths_free(p);
 	parent_sadb_stop(p);
 	parent_vici_stop(p);
+	if (p->renew)
+		event_free(p->renew);
 	for (int i = 0; i < 5; i++)
 		if (p->signals[i])
 			event_free(p->signals[i]);
@@ -287,6 +320,7 @@ static void stop(struct parent *p)
 		close(p->binary);
 	if (p->lock >= 0)
 		close(p->lock);
+	conn_names_free(&p->names);
 	creds_free(p->creds);
 	config_free(p->config);
 }
@@ -302,6 +336,8 @@ int parent_run(const struct parent_options *options)
 	}
 	if (creds_init() || read_config(&p, &p.config, &p.creds))
 		return PARENT_CONFIG;
+	if (conn_names_make(p.config, &p.names))
+		return PARENT_FAILED;
 	p.status = PARENT_FAILED;
 	if (!start(&p)) {
 		p.status = PARENT_OK;

@@ -250,11 +250,13 @@ static void answer(struct parent *p, const struct chan_auth *ask, int err, __u8 
 
 void parent_auth(struct parent *p, const struct chan_auth *ask)
 {
-	const struct conn *conn = parent_conn(p, ask->name);
 	_cleanup_writer_ struct writer data = {0};
+	const struct conn *conn;
 	__u8 method = 0;
 	int err = -ENOENT;
 
+	parent_settle(p);
+	conn = parent_conn(p, ask->name);
 	if (conn)
 		err = ask->verify ? verify(p, conn, ask) : make(p, conn, ask, &method, &data);
 	answer(p, ask, err, method, err ? BYTES_NONE : writer_view(&data));

@@ -4,6 +4,7 @@
 #define IKED_PARENT_INSIDE_H
 
 #include "iked/clients.h"
+#include "iked/conn_names.h"
 #include "iked/creds.h"
 #include "iked/parent.h"
 #include "iked/proc.h"
@@ -13,7 +14,8 @@
 
 struct parent {
 	const struct parent_options *options;
-	struct config *config; /* without secrets: `creds` has them */
+	struct config *config;   /* without secrets: `creds` has them */
+	struct conn_names names; /* of the config's connections */
 	struct creds *creds;
 	struct event_base *base;
 	int lock;   /* of run_dir/iked.lock */
@@ -33,6 +35,8 @@ struct parent {
 	struct vici_writer vici_part;  /* a message of the child's that is not whole yet */
 	struct vici_change *vici_held; /* answered when the child may speak for new children */
 	struct clients clients;
+	struct event *renew; /* parent_creds_renew() */
+	bool renewing;
 	__s64 began; /* CLOCK_BOOTTIME, seconds */
 	struct event *signals[5];
 	int status;
@@ -45,9 +49,10 @@ struct parent {
  * then nothing changes. */
 int parent_reload(struct parent *p);
 
-/* After the credentials of clients are others: the same, for those of the config are read with it.
- */
-int parent_creds_renew(struct parent *p);
+/* The credentials of clients are others: those of the config are read with them, soon, and once for
+ * all that come meanwhile. parent_settle(): now, before somebody needs them. */
+void parent_creds_renew(struct parent *p);
+void parent_settle(struct parent *p);
 
 const struct conn *parent_conn(const struct parent *p, const char *name);
 
@@ -55,8 +60,8 @@ const struct conn *parent_conn(const struct parent *p, const char *name);
 
 /* Everything, to a child that has just begun. */
 void parent_load_all(struct parent *p);
-/* What differs between `old` and the config now. */
-void parent_load_changes(struct parent *p, const struct config *old);
+/* What differs between `old`, with the names `was`, and the config now. */
+void parent_load_changes(struct parent *p, const struct config *old, const struct conn_names *was);
 
 /* ------------------------------------------------------------------ parent_sadb.c */
 

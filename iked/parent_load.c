@@ -110,14 +110,6 @@ void parent_load_all(struct parent *p)
 		chan_say_name(child(p), CHAN_CONN_START, p->config->conns[i].name);
 }
 
-static const struct conn *find(const struct config *config, const char *name)
-{
-	for (unsigned int i = 0; i < config->n_conns; i++)
-		if (strcmp(config->conns[i].name, name) == 0)
-			return &config->conns[i];
-	return NULL;
-}
-
 static bool same(const struct conn *a, const struct conn *b)
 {
 	if (!conn_same(a, b) || a->n_children != b->n_children)
@@ -129,12 +121,12 @@ static bool same(const struct conn *a, const struct conn *b)
 	return true;
 }
 
-void parent_load_changes(struct parent *p, const struct config *old)
+void parent_load_changes(struct parent *p, const struct config *old, const struct conn_names *names)
 {
 	unsigned int added = 0, changed = 0, gone = 0;
 
 	for (unsigned int i = 0; i < old->n_conns; i++) {
-		if (find(p->config, old->conns[i].name))
+		if (parent_conn(p, old->conns[i].name))
 			continue;
 		log_info("reload: connection %s is gone", old->conns[i].name);
 		gone++;
@@ -148,7 +140,8 @@ void parent_load_changes(struct parent *p, const struct config *old)
 	/* The list of children may be another one: what the child may speak for comes first. */
 	parent_sadb_lend(p);
 	for (unsigned int i = 0; i < p->config->n_conns; i++) {
-		const struct conn *conn = &p->config->conns[i], *was = find(old, conn->name);
+		const struct conn *conn = &p->config->conns[i],
+				  *was = conn_names_find(names, conn->name);
 
 		if (was && same(was, conn)) {
 			/* The files that it names may have changed. */

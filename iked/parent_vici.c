@@ -18,6 +18,7 @@ void vici_to_child(struct parent *p, struct vici_request *request, struct bytes 
 {
 	struct chan *chan = p->child_ready ? proc_chan(p->child) : NULL;
 
+	parent_settle(p);
 	if (!chan)
 		vici_answer_error(request, "the process that speaks IKE is starting; try again");
 	else if (message.len > CHAN_VICI_MAX)

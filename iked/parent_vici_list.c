@@ -284,6 +284,7 @@ void vici_list_certs(void *ctx, struct vici_request *request)
 	const struct parent *p = ctx;
 	char type[16], flag[16];
 
+	parent_settle(ctx);
 	vici_get_text(message, "type", type, sizeof(type));
 	vici_get_text(message, "flag", flag, sizeof(flag));
 	for (unsigned int i = 0; i < creds_certs(p->creds); i++) {

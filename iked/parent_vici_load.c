@@ -284,12 +284,12 @@ static void put_cred(struct parent *p, struct vici_request *request, enum client
 {
 	int err = clients_cred_put(&p->clients, kind, id, data, owners);
 
-	if (err)
+	if (err) {
 		vici_answer_error(request, "%s", strerror(-err));
-	else if (parent_creds_renew(p))
-		vici_answer_error(request, "the config of xipsec-iked has errors: see its log");
-	else
-		vici_answer_ok(request);
+		return;
+	}
+	parent_creds_renew(p);
+	vici_answer_ok(request);
 }
 
 void vici_load_shared(void *ctx, struct vici_request *request)
@@ -321,12 +321,12 @@ static void unload_cred(struct parent *p, struct vici_request *request, enum cli
 	char id[CLIENTS_ID_LEN];
 
 	vici_get_text(vici_request_message(request), "id", id, sizeof(id));
-	if (!clients_cred_remove(&p->clients, kind, id))
+	if (!clients_cred_remove(&p->clients, kind, id)) {
 		vici_answer_error(request, "no client has loaded %s", id);
-	else if (parent_creds_renew(p))
-		vici_answer_error(request, "the config of xipsec-iked has errors: see its log");
-	else
-		vici_answer_ok(request);
+		return;
+	}
+	parent_creds_renew(p);
+	vici_answer_ok(request);
 }
 
 static void get_creds(const struct parent *p, struct vici_request *request,
@@ -375,10 +375,11 @@ void vici_load_key(void *ctx, struct vici_request *request)
 					   "Ed25519 or Ed448 in PEM or DER, not encrypted");
 		return;
 	}
-	if (clients_cred_put(&p->clients, CLIENT_KEY, id, data, &owners) || parent_creds_renew(p)) {
-		vici_answer_error(request, "the key cannot be kept: see the log of xipsec-iked");
+	if (clients_cred_put(&p->clients, CLIENT_KEY, id, data, &owners)) {
+		vici_answer_error(request, "the key cannot be kept: no memory, or too many");
 		return;
 	}
+	parent_creds_renew(p);
 	vici_success(&w);
 	vici_text(&w, "id", "%s", id);
 	vici_answer(request, vici_view(&w));
@@ -429,10 +430,8 @@ void vici_clear_creds(void *ctx, struct vici_request *request)
 	struct parent *p = ctx;
 
 	clients_creds_clear(&p->clients);
-	if (parent_creds_renew(p))
-		vici_answer_error(request, "the config of xipsec-iked has errors: see its log");
-	else
-		vici_answer_ok(request);
+	parent_creds_renew(p);
+	vici_answer_ok(request);
 }
 
 void vici_reload_settings(void *ctx, struct vici_request *request)
