@@ -10,6 +10,7 @@
 
 #include "iked/child_inside.h"
 #include "iked/child_sa.h"
+#include "iked/ike_sa.h"
 #include "iked/hostile.h"
 #include "iked/prf.h"
 #include "lib/log.h"
@@ -83,7 +84,7 @@ static void env_event(void *ctx, const struct ike_event *event)
 	struct child *c = ctx;
 
 	if (event->kind == IKE_EVENT_CHILD_UP)
-		child_orphans_replaced(c, event->child->cfg->sadb_name);
+		child_orphans_replaced(c, event->child->cfg->sadb_name, &event->ike->path.remote);
 	child_vici_event(c, event);
 }
 

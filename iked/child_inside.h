@@ -26,7 +26,7 @@ struct child {
 	struct late *lates; /* outbound SAs that go in a moment */
 	struct event *refuse;
 	struct orphan *orphans;
-	struct table orphans_by_child, orphans_by_conn;
+	struct table orphans_by_child;
 	__u64 linger_at; /* ms: when orphans are looked through next; 0: not */
 	bool listed;     /* what was there when we began is known */
 	/* the network */
@@ -87,8 +87,9 @@ void child_sadb_free(struct child *c);
 /* One SA that is there; the list has ended. */
 void child_orphans_see(struct child *c, const struct xipsec_sa *sa);
 void child_orphans_seen(struct child *c);
-/* Its child (as xipsecd calls it) is up, by SAs of this process. */
-void child_orphans_replaced(struct child *c, const char *sadb_child);
+/* Its child (as xipsecd calls it) is up with that peer, by SAs of this process. */
+void child_orphans_replaced(struct child *c, const char *sadb_child,
+			    const struct xipsec_addr *peer);
 /* The connection is (there again): has it some? */
 void child_orphans_tell(struct child *c, const char *conn);
 /* xipsecd has a new epoch: they are gone with the old one. */

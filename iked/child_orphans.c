@@ -20,25 +20,14 @@
 
 struct orphan {
 	struct orphan *next;
-	struct table_link by_child, by_conn;
+	struct table_link by_child;
 	char sa[XIPSEC_NAME_LEN];
-	char child[XIPSEC_NAME_LEN]; /* CONN/CHILD */
+	char child[XIPSEC_NAME_LEN]; /* CONN/CHILD, or the name of its tunnel */
+	struct xipsec_addr peer;     /* several may have SAs of one child */
 	bool out;
 	__u64 restart; /* ms: its child begins again then; 0: it has */
 	__u64 end;     /* ms: it is deleted then; 0: not yet */
 };
-
-/* The connection in "CONN/CHILD": CONN_NAME_LEN bytes. false: it is none of a connection's. */
-static bool conn_of(const char *child, char *conn)
-{
-	const char *slash = strchr(child, '/');
-
-	if (!slash || slash - child >= CONN_NAME_LEN)
-		return false;
-	memcpy(conn, child, (size_t)(slash - child));
-	conn[slash - child] = 0;
-	return true;
-}
 
 static __u64 jitter(void)
 {
@@ -70,7 +59,6 @@ static __u64 key_of(const char *name)
 
 void child_orphans_see(struct child *c, const struct xipsec_sa *sa)
 {
-	char conn[CONN_NAME_LEN];
 	struct orphan *o;
 
 	if (!memchr(sa->name, 0, sizeof(sa->name)) || !memchr(sa->child, 0, sizeof(sa->child)))
@@ -81,15 +69,12 @@ void child_orphans_see(struct child *c, const struct xipsec_sa *sa)
 	memcpy(o->sa, sa->name, sizeof(o->sa));
 	memcpy(o->child, sa->child, sizeof(o->child));
 	o->out = sa->dir == XIPSEC_DIR_OUT;
+	o->peer = o->out ? sa->dst : sa->src;
 	engine_ids_behind(c->engine, id_of(o->sa)); /* or new ones would have the same names */
 	o->restart = jitter();
 	if (table_add(&c->orphans_by_child, &o->by_child, key_of(o->child))) {
 		free(o);
 		return;
-	}
-	if (!conn_of(o->child, conn) || table_add(&c->orphans_by_conn, &o->by_conn, key_of(conn))) {
-		/* of a tunnel, which no name leads from to its connection; or no memory */
-		o->by_conn.at = NULL;
 	}
 	o->next = c->orphans;
 	c->orphans = o;
@@ -124,26 +109,35 @@ static void plan(struct child *c)
 
 /* ------------------------------------------------------------------ begin again */
 
-static void tell(struct child *c, const char *child)
+static bool has_some(const struct child *c, const char *child)
 {
-	char conn[CONN_NAME_LEN];
+	struct table_link *link = table_find(&c->orphans_by_child, key_of(child));
 
-	if (conn_of(child, conn))
-		child_orphans_tell(c, conn);
+	for (; link; link = table_next(link)) {
+		const struct orphan *o = table_entry(link, struct orphan, by_child);
+
+		if (!o->end && strcmp(o->child, child) == 0)
+			return true;
+	}
+	return false;
 }
 
-void child_orphans_tell(struct child *c, const char *conn)
+void child_orphans_tell(struct child *c, const char *name)
 {
-	struct table_link *link = table_find(&c->orphans_by_conn, key_of(conn));
-	char name[CONN_NAME_LEN];
+	const struct conn *conn = engine_conn(c->engine, name);
 	bool any = false;
 
-	for (; link && !any; link = table_next(link)) {
-		const struct orphan *o = table_entry(link, struct orphan, by_conn);
+	for (unsigned int i = 0; conn && i < conn->n_children && !any; i++)
+		any = has_some(c, conn->children[i].sadb_name);
+	engine_conn_orphans(c->engine, name, any);
+}
 
-		any = !o->end && conn_of(o->child, name) && strcmp(name, conn) == 0;
-	}
-	engine_conn_orphans(c->engine, conn, any);
+static void tell(struct child *c, const char *child)
+{
+	const struct conn *conn = engine_conn_of_child(c->engine, child);
+
+	if (conn)
+		child_orphans_tell(c, conn->name);
 }
 
 void child_orphans_seen(struct child *c)
@@ -163,7 +157,6 @@ void child_orphans_seen(struct child *c)
 static void begin(struct child *c, const char *child)
 {
 	struct table_link *link = table_find(&c->orphans_by_child, key_of(child));
-	char conn[CONN_NAME_LEN];
 
 	for (; link; link = table_next(link)) {
 		struct orphan *o = table_entry(link, struct orphan, by_child);
@@ -171,8 +164,7 @@ static void begin(struct child *c, const char *child)
 		if (strcmp(o->child, child) == 0)
 			o->restart = 0;
 	}
-	if (conn_of(child, conn))
-		engine_initiate(c->engine, conn, strchr(child, '/') + 1, 0);
+	engine_begin_child(c->engine, child);
 }
 
 void child_orphans_restart(evutil_socket_t fd, short what, void *ctx)
@@ -192,12 +184,10 @@ void child_orphans_restart(evutil_socket_t fd, short what, void *ctx)
 static void leave(struct child *c, struct orphan *o)
 {
 	table_remove(&c->orphans_by_child, &o->by_child);
-	if (o->by_conn.at)
-		table_remove(&c->orphans_by_conn, &o->by_conn);
 }
 
 /* `event` is called from inside the engine: nothing may call it back here. */
-void child_orphans_replaced(struct child *c, const char *sadb_child)
+void child_orphans_replaced(struct child *c, const char *sadb_child, const struct xipsec_addr *peer)
 {
 	struct table_link *link = table_find(&c->orphans_by_child, key_of(sadb_child));
 	__u64 now = child_now();
@@ -205,7 +195,7 @@ void child_orphans_replaced(struct child *c, const char *sadb_child)
 	for (; link; link = table_next(link)) {
 		struct orphan *o = table_entry(link, struct orphan, by_child);
 
-		if (strcmp(o->child, sadb_child) != 0)
+		if (strcmp(o->child, sadb_child) != 0 || memcmp(&o->peer, peer, sizeof(*peer)) != 0)
 			continue;
 		o->restart = 0;
 		if (o->end)
@@ -251,5 +241,4 @@ void child_orphans_free(struct child *c)
 		free(o);
 	}
 	table_free(&c->orphans_by_child);
-	table_free(&c->orphans_by_conn);
 }

@@ -92,6 +92,31 @@ int engine_start(struct engine *engine, const char *name)
 	return 0;
 }
 
+const struct conn *engine_conn(const struct engine *engine, const char *name)
+{
+	const struct ike_conn *conn = ike_conn_find(engine, name);
+
+	return conn ? &conn->model : NULL;
+}
+
+const struct conn *engine_conn_of_child(const struct engine *engine, const char *sadb_child)
+{
+	const struct conn_child *child;
+	const struct ike_conn *conn = ike_conn_of_child(engine, sadb_child, &child);
+
+	return conn ? &conn->model : NULL;
+}
+
+void engine_begin_child(struct engine *engine, const char *sadb_child)
+{
+	const struct conn_child *child;
+	struct ike_conn *conn = ike_conn_of_child(engine, sadb_child, &child);
+
+	if (conn && !engine_has_child(engine, conn, child))
+		engine_begin(engine, conn, child, 0);
+	engine_reap(engine);
+}
+
 void engine_initiate(struct engine *engine, const char *name, const char *child_name, __u64 ref)
 {
 	struct ike_conn *conn = ike_conn_find(engine, name);

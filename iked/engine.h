@@ -42,6 +42,12 @@ void engine_ids_behind(struct engine *engine, __u32 id);
 int engine_conn_load(struct engine *engine, struct conn *conn);
 /* Its SAs live on until they end or are terminated; nothing new comes of it. -ENOENT. */
 int engine_conn_unload(struct engine *engine, const char *name);
+/* What is loaded by that name, or has the child that xipsecd calls so; NULL: nothing. It lives
+ * until the next load or unload. */
+const struct conn *engine_conn(const struct engine *engine, const char *name);
+const struct conn *engine_conn_of_child(const struct engine *engine, const char *sadb_child);
+/* Begins that child whatever its start_action, if it is not there or on its way. */
+void engine_begin_child(struct engine *engine, const char *sadb_child);
 /* Begins every child of `name` whose start_action is start and which is not up. -ENOENT. */
 int engine_start(struct engine *engine, const char *name);
 
