@@ -31,6 +31,11 @@
 #define ERRORS_BURST 64
 #define ERRORS_MS    20
 
+/* Message ids never wrap (RFC 7296 2.2): from the first on, an IKE SA that nobody has rekeyed asks
+ * for it, at every multiple of the second; behind the last id it ends. */
+#define MESSAGE_ID_REKEY 0x80000000U
+#define MESSAGE_ID_AGAIN 0x01000000U
+
 /* ------------------------------------------------------------------ how long */
 
 #define HALFOPEN_MS 30000 /* for the peer to authenticate itself */

@@ -136,6 +136,7 @@ static void response(struct ike_sa *ike, const struct ike_msg *msg)
 	free(ike->w.request);
 	ike->w.request = NULL;
 	ike->w.out_id++;
+	ike_id_used(ike, ike->w.out_id);
 	if (x->exchange == IKE_AUTH)
 		x_auth_response(x, msg);
 	else if (x->exchange == INFORMATIONAL)

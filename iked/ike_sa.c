@@ -226,6 +226,15 @@ void ike_timers(struct ike_sa *ike)
 		timer_stop(&engine->timers, &ike->alive);
 }
 
+void ike_id_used(struct ike_sa *ike, __u32 next)
+{
+	if (next < MESSAGE_ID_REKEY || next % MESSAGE_ID_AGAIN || ike->state != IKE_UP)
+		return;
+	ike_log(ike, LOG_LEVEL_WARN, "%u messages: rekeyed before their numbers end", next);
+	ike->rekey_at = ike_now(ike);
+	ike_timers(ike);
+}
+
 /* The time to rekey or to authenticate again has come. */
 static void replace_begin(struct ike_sa *ike, bool reauth)
 {

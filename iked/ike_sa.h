@@ -121,6 +121,8 @@ void ike_inherit(struct ike_sa *old, struct ike_sa *fresh);
 /* The peer made it while we made a better one: it goes without a word if the peer does not delete
  * it. */
 void ike_redundant(struct ike_sa *ike);
+/* The next message id one way is `next`: it may be time for an IKE SA that begins at 0. */
+void ike_id_used(struct ike_sa *ike, __u32 next);
 /* Life and alive are set anew. */
 void ike_timers(struct ike_sa *ike);
 

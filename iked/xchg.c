@@ -167,7 +167,7 @@ int xchg_request(struct xchg *x)
 	struct ike_sa *ike = x->ike;
 	struct engine *engine = ike->engine;
 	struct ike_packets *packets;
-	int err = seal(x, &packets);
+	int err = ike->w.out_id == UINT32_MAX ? -EOVERFLOW : seal(x, &packets);
 
 	ike_out_free(&x->out);
 	if (err) {
@@ -207,6 +207,9 @@ void xchg_respond(struct xchg *x)
 	if (packets)
 		engine_send(engine, &path, packets);
 	xchg_free(x);
+	ike_id_used(ike, ike->w.in_id);
+	if (!ike->w.in_id) /* what was answered first could come again (2.2) */
+		ike_gone(ike, false);
 }
 
 void xchg_refuse(struct xchg *x, enum ike_notify_type type, struct bytes data)

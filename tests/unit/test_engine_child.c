@@ -485,6 +485,39 @@ static void test_events(void **state)
 	end_well(sim, 1, 0);
 }
 
+/* RFC 7296 2.2: message ids never wrap. An IKE SA with many messages is rekeyed; one that nobody
+ * rekeys ends. */
+static void test_message_ids_end(void **state)
+{
+	struct sim *sim = up(fast, fast);
+	struct ike_sa *ike = sim_ike(&sim->side[0]), *peer = sim_ike(&sim->side[1]);
+	__u32 id = ike->id;
+
+	ike->w.out_id = peer->w.in_id = MESSAGE_ID_REKEY - 1;
+	ike_task(ike, TASK_DPD);
+	ike_work(ike);
+	sim_run(sim, 5000);
+	/* who answers counts first */
+	assert_true(sim_said(&sim->side[1], "rekeyed before their numbers end"));
+	assert_int_not_equal(sim_ike(&sim->side[0])->id, id);
+	assert_in_range(sim_ike(&sim->side[0])->w.out_id, 0, 10);
+	sim_run(sim, 2000);
+	sim_same(sim, 1, 1);
+	sim_good(sim);
+	sim->may_close = true;
+	ike = sim_ike(&sim->side[0]);
+	peer = sim_ike(&sim->side[1]);
+	ike->w.out_id = peer->w.in_id = UINT32_MAX - 1;
+	ike_task(ike, TASK_DPD);
+	ike_task(ike, TASK_DPD);
+	ike_work(ike);
+	sim_run(sim, 1000);
+	assert_true(sim_said(&sim->side[0], "cannot make the INFORMATIONAL request"));
+	ike = sim_ike(&sim->side[0]);
+	assert_int_equal(ike->w.out_id, UINT32_MAX);
+	sim_free(sim);
+}
+
 /* What the peer is told of packets that it should not have sent, and what it makes of that. */
 static void test_told_of_packets(void **state)
 {
@@ -600,6 +633,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_acquire_in_vain),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_told_of_packets),
+		cmocka_unit_test(test_message_ids_end),
 		cmocka_unit_test(test_epoch),
 		cmocka_unit_test(test_reload),
 	};
