@@ -198,6 +198,7 @@ struct fib_answer {
 	unsigned int type;
 	unsigned int oif;
 	unsigned int mtu;
+	bool learnt; /* mtu is what an ICMP error told the stack */
 	__u8 family; /* AF_*, of gateway */
 	struct xipsec_addr gateway;
 	bool has_gateway;
@@ -212,6 +213,17 @@ static void take_metrics(const struct nlattr *nest, struct fib_answer *fib)
 		if (mnl_attr_get_type(attr) == RTAX_MTU)
 			fib->mtu = mnl_attr_get_u32(attr);
 	}
+}
+
+/* The stack keeps for a while what it was told of a destination. Where that is the other end of an
+ * SA, it is we who told it, what fits into ESP: taken for the path's, ESP would get smaller with
+ * each look. Errors about ESP itself do not reach the stack (bpf/pmtu.h). */
+static bool is_learnt(const struct nlattr *attr, const struct rtmsg *rtm)
+{
+	const struct rta_cacheinfo *info = mnl_attr_get_payload(attr);
+
+	return mnl_attr_get_payload_len(attr) >= sizeof(*info) && info->rta_expires > 0 &&
+	       (rtm->rtm_flags & RTM_F_CLONED);
 }
 
 static int on_route(const struct nlmsghdr *nlh, void *ctx)
@@ -231,6 +243,7 @@ static int on_route(const struct nlmsghdr *nlh, void *ctx)
 		switch (mnl_attr_get_type(attr)) {
 		case RTA_OIF: fib->oif = mnl_attr_get_u32(attr); break;
 		case RTA_METRICS: take_metrics(attr, fib); break;
+		case RTA_CACHEINFO: fib->learnt = is_learnt(attr, rtm); break;
 		case RTA_GATEWAY:
 			if (len > sizeof(fib->gateway))
 				break;
@@ -388,7 +401,7 @@ static void resolve(struct route *route, struct nexthop *hop)
 	if (!link)
 		return;
 	hop->answer.slot = slot;
-	hop->answer.mtu = fib.mtu && fib.mtu < link->mtu ? fib.mtu : link->mtu;
+	hop->answer.mtu = fib.mtu && !fib.learnt && fib.mtu < link->mtu ? fib.mtu : link->mtu;
 	memcpy(hop->answer.src_mac, link->mac, 6);
 	hop->ifindex = fib.oif;
 	hop->via = fib.has_gateway ? fib.gateway : hop->answer.dst;

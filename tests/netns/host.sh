@@ -71,6 +71,13 @@ check_eq "IPv4: a's stack learns the MTU that fits" "$(mtu_learnt 4 192.0.2.2)" 
 check "IPv4: that size passes" largest_passes 4 1438 192.0.2.2
 check_eq "IPv6: a's stack learns the MTU that fits" "$(mtu_learnt 6 2001:db8::2)" 1466
 check "IPv6: that size passes" largest_passes 6 1418 2001:db8::2
+# What the stack has learnt of b is about what ESP carries; the way of ESP itself is as wide as before,
+# also when xipsecd looks again.
+ip -n "$TOPO-gw-a" route add 198.51.100.0/24 via 192.0.2.2
+ip -n "$TOPO-gw-a" -6 route add 2001:db8:100::/64 via 2001:db8::2
+sleep 1
+check "IPv4: that size goes on passing" largest_passes 4 1438 192.0.2.2
+check "IPv6: that size goes on passing" largest_passes 6 1418 2001:db8::2
 
 check "worker of a killed: ping again" host_survives gw_kill_workers a
 check "xipsecd of a killed: ping again" host_survives hosts_kill_and_start a
