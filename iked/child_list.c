@@ -198,7 +198,7 @@ static void on_usage(void *ctx, __u64 id, const struct sadb_hdr *item, size_t le
 		return;
 	if (!item || !(item->flags & XIPSEC_SADB_MORE))
 		list_write(list);
-	else if (len == sizeof(struct sadb_sa_info))
+	else if (sadb_sa_info_whole((const void *)item, len))
 		usage_add(list, (const void *)item);
 }
 

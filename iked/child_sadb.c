@@ -73,13 +73,16 @@ static void on_added(void *ctx, __u64 id, const struct sadb_hdr *answer, size_t 
 void child_sadb_add(void *ctx, __u64 id, const struct xipsec_sa *sa)
 {
 	struct child *c = ctx;
-	struct sadb_sa_add req = {.hdr.type = XIPSEC_SADB_SA_ADD, .sa = *sa};
+	size_t len = offsetof(struct sadb_sa_add, sa) + XIPSEC_SA_SIZE(sa->n_selectors);
+	struct sadb_sa_add req;
 
+	req.hdr = (struct sadb_hdr){.type = XIPSEC_SADB_SA_ADD};
+	xipsec_sa_copy(&req.sa, sa);
 	if (c->link)
-		sadb_link_ask(c->link, &req.hdr, sizeof(req), on_added, id);
+		sadb_link_ask(c->link, &req.hdr, len, on_added, id);
 	else
 		refuse_later(c, id);
-	OPENSSL_cleanse(&req, sizeof(req));
+	OPENSSL_cleanse(&req, len);
 }
 
 static void delete_now(struct child *c, const char *name)
@@ -212,7 +215,7 @@ static void on_listed(void *ctx, __u64 arg, const struct sadb_hdr *answer, size_
 	if (!(answer->flags & XIPSEC_SADB_MORE)) {
 		c->listed = true;
 		child_orphans_seen(c);
-	} else if (len == sizeof(*info)) {
+	} else if (sadb_sa_info_whole(info, len)) {
 		child_orphans_see(c, &info->sa);
 	}
 	child_plan(c);

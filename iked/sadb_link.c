@@ -14,9 +14,10 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
-#define MESSAGE_MAX 16384
-#define TURN        64
-#define OPEN_MAX    262144 /* questions without an answer */
+#define MESSAGE_MAX 65536
+_Static_assert(MESSAGE_MAX >= sizeof(struct sadb_sa_info), "the longest message");
+#define TURN     64
+#define OPEN_MAX 262144 /* questions without an answer */
 
 struct question {
 	struct question *next;

@@ -257,10 +257,9 @@ static const char *if_id_fault(const struct config *config, const struct xipsec_
 
 const char *sa_selectors_narrow(const struct config *config, struct xipsec_sa *sa)
 {
-	struct xipsec_sa made = *sa;
+	struct xipsec_sa made;
 	struct sa_selectors to;
 
-	OPENSSL_cleanse(made.key, sizeof(made.key));
 	if (!memchr(sa->child, 0, sizeof(sa->child)))
 		return "its child's name has no end";
 	if (sa->if_id && if_id_fault(config, sa))
@@ -270,9 +269,10 @@ const char *sa_selectors_narrow(const struct config *config, struct xipsec_sa *s
 	for (__u32 i = 0; i < sa->n_selectors; i++)
 		if (!sa->refuse[i] && !sa_selectors_inside(config, sa, &sa->selector[i]))
 			return "a selector reaches outside the child's policies";
+	memcpy(&made, sa, XIPSEC_SA_SIZE(0));
+	OPENSSL_cleanse(made.key, sizeof(made.key));
 	made.n_selectors = 0;
 	memset(made.refuse, 0, sizeof(made.refuse));
-	memset(made.selector, 0, sizeof(made.selector));
 	to = sa_selectors_fill(config, &made, each_sent, sa);
 	if (!to.n_serving)
 		return "no policy protects its child in that direction";
@@ -284,6 +284,6 @@ const char *sa_selectors_narrow(const struct config *config, struct xipsec_sa *s
 		return "too many selectors with the earlier rules that take something from them";
 	sa->n_selectors = made.n_selectors;
 	memcpy(sa->refuse, made.refuse, sizeof(sa->refuse));
-	memcpy(sa->selector, made.selector, sizeof(sa->selector));
+	memcpy(sa->selector, made.selector, made.n_selectors * sizeof(sa->selector[0]));
 	return NULL;
 }

@@ -11,7 +11,7 @@
 #include "lib/cleanup.h"
 
 /* The largest message either way, with room for those of a newer release. */
-#define SADB_MESSAGE_MAX 16384
+#define SADB_MESSAGE_MAX 65536
 
 int sadb_connect(const char *run_dir)
 {

@@ -35,9 +35,11 @@ static const struct xipsec_sa *wanted(const struct config *config, const char *n
  * another one. */
 static bool list_holds(const struct config *config, const struct sa *sa)
 {
-	struct xipsec_sa now = sa->sa;
+	struct xipsec_sa now;
 
-	return !sa_selectors_narrow(config, &now) && memcmp(&now, &sa->sa, sizeof(now)) == 0;
+	xipsec_sa_copy(&now, &sa->sa);
+	return !sa_selectors_narrow(config, &now) && now.n_selectors == sa->sa.n_selectors &&
+	       memcmp(&now, &sa->sa, XIPSEC_SA_SIZE(now.n_selectors)) == 0;
 }
 
 /* True if it must go, or be made anew. */

@@ -114,7 +114,7 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 	sa = calloc(1, sizeof(*sa));
 	if (!sa)
 		return sas_refuse(text, -ENOMEM, want->name, "no memory");
-	sa->sa = *want;
+	xipsec_sa_copy(&sa->sa, want); /* no page more than it needs */
 	OPENSSL_cleanse(sa->sa.key, sizeof(sa->sa.key));
 	if (sa->sa.engine == XIPSEC_ENGINE_NONE)
 		sa->sa.engine = XIPSEC_ENGINE_AFXDP;

@@ -183,6 +183,7 @@ static void list_on(struct client *client)
 {
 	struct sas *sas = client->server->hooks->sas(client->server->ctx);
 	struct sadb_sa_info info;
+	size_t len;
 
 	while (client->queued < LIST_MAX && !client->broken) {
 		const struct sa *sa = sas_from(sas, client->list_at);
@@ -196,8 +197,9 @@ static void list_on(struct client *client)
 		if (!sadb_rights_own(&client->rights, &sa->sa))
 			continue;
 		sas_info(sas, sa, &info);
-		head(&info.hdr, &client->list_req, sizeof(info), XIPSEC_SADB_MORE);
-		put(client, &info, sizeof(info));
+		len = offsetof(struct sadb_sa_info, sa) + XIPSEC_SA_SIZE(sa->sa.n_selectors);
+		head(&info.hdr, &client->list_req, len, XIPSEC_SADB_MORE);
+		put(client, &info, len);
 	}
 }
 
@@ -324,6 +326,17 @@ static const struct {
 	[XIPSEC_SADB_IKE_SOCKETS] = {sizeof(struct sadb_hdr), 0, false},
 };
 
+/* An SA may end with its last selector. */
+static bool len_fits(const union request *req, size_t len)
+{
+	const __u16 type = req->hdr.type;
+
+	if (type == XIPSEC_SADB_SA_ADD)
+		return len > offsetof(struct sadb_sa_add, sa) &&
+		       xipsec_sa_whole(&req->add.sa, len - offsetof(struct sadb_sa_add, sa));
+	return len == forms[type].len || len == forms[type].len2;
+}
+
 static void dispatch(struct client *client, union request *req, size_t len)
 {
 	const struct sadb_hdr *hdr = &req->hdr;
@@ -355,7 +368,7 @@ static void handle(struct client *client, union request *req, size_t len)
 		return;
 	}
 	if (hdr->type >= sizeof(forms) / sizeof(forms[0]) || !forms[hdr->type].len ||
-	    (len != forms[hdr->type].len && len != forms[hdr->type].len2)) {
+	    !len_fits(req, len)) {
 		reply(client, hdr, -EINVAL, "malformed request");
 		return;
 	}

@@ -106,9 +106,13 @@ bool sas_same_key(const struct sas *sas, const struct sa *have, const struct xip
 
 bool sas_same(const struct sas *sas, const struct sa *have, const struct xipsec_sa *want)
 {
-	struct xipsec_sa a = have->sa, b = *want;
+	struct xipsec_sa a, b;
 	bool same = sas_same_key(sas, have, want);
 
+	if (have->sa.n_selectors != want->n_selectors)
+		return false;
+	xipsec_sa_copy(&a, &have->sa);
+	xipsec_sa_copy(&b, want);
 	OPENSSL_cleanse(b.key, sizeof(b.key));
 	/* Wherever its peer has moved to. */
 	a.src = have->given_src;
@@ -122,19 +126,20 @@ bool sas_same(const struct sas *sas, const struct sa *have, const struct xipsec_
 	if (b.engine == XIPSEC_ENGINE_NONE)
 		b.engine = a.engine;
 	b.flags |= a.flags & XIPSEC_SA_MANUAL;
-	return same && memcmp(&a, &b, sizeof(a)) == 0;
+	return same && memcmp(&a, &b, XIPSEC_SA_SIZE(a.n_selectors)) == 0;
 }
 
 /* ------------------------------------------------------------------ what others are told */
 
 void sas_message(const struct sas *sas, const struct sa *sa, struct ctl_sa *out)
 {
-	*out = (struct ctl_sa){
-		.hdr = {XIPSEC_CTL_SA, XIPSEC_ABI, sizeof(*out)},
-		.index = sa->index,
-		.generation = sa->generation,
-		.sa = sa->sa,
-	};
+	out->hdr = (struct ctl_hdr){.type = XIPSEC_CTL_SA,
+				    .abi = XIPSEC_ABI,
+				    .len = offsetof(struct ctl_sa, sa) +
+					   XIPSEC_SA_SIZE(sa->sa.n_selectors)};
+	out->index = sa->index;
+	out->generation = sa->generation;
+	xipsec_sa_copy(&out->sa, &sa->sa);
 	memcpy(out->sa.key, sas_key(sas, sa->index), sa->sa.key_len);
 }
 
@@ -165,8 +170,8 @@ void sas_info(const struct sas *sas, const struct sa *sa, struct sadb_sa_info *o
 	const struct xipsec_sa_state *state = sas_state(sas, sa->index);
 	__u64 time = sas_now();
 
-	memset(out, 0, sizeof(*out));
-	out->sa = sa->sa;
+	memset(out, 0, offsetof(struct sadb_sa_info, sa));
+	xipsec_sa_copy(&out->sa, &sa->sa);
 	OPENSSL_cleanse(out->sa.key, sizeof(out->sa.key));
 	out->index = sa->index;
 	out->generation = sa->generation;

@@ -95,7 +95,7 @@ static void op_install(void *ctx, const struct ctl_sa *msg)
 {
 	struct daemon *d = ctx;
 
-	workers_broadcast(d->workers, msg, sizeof(*msg));
+	workers_broadcast(d->workers, msg, msg->hdr.len);
 }
 
 static void op_forget(void *ctx, const struct ctl_sa_ref *refs, unsigned int n)
@@ -286,7 +286,7 @@ static void on_fill(void *ctx, unsigned int worker)
 		if (sa->sa.engine != XIPSEC_ENGINE_AFXDP)
 			continue;
 		sas_message(d->sas, sa, &msg);
-		workers_send(d->workers, worker, &msg, sizeof(msg), NULL, 0);
+		workers_send(d->workers, worker, &msg, msg.hdr.len, NULL, 0);
 		OPENSSL_cleanse(&msg, sizeof(msg));
 	}
 	fill_taps(d, worker);

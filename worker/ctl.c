@@ -30,6 +30,17 @@ static const struct {
 
 #define CTL_FORMS (sizeof(ctl_form) / sizeof(ctl_form[0]))
 
+/* An SA may end with its last selector. */
+static bool len_fits(const union ctl_msg *msg, size_t got)
+{
+	if (msg->hdr.len != got)
+		return false;
+	if (msg->hdr.type == XIPSEC_CTL_SA)
+		return got > offsetof(struct ctl_sa, sa) &&
+		       xipsec_sa_whole(&msg->sa.sa, got - offsetof(struct ctl_sa, sa));
+	return got == ctl_form[msg->hdr.type].len;
+}
+
 static int check(const struct ctl_in *in, ssize_t got, int flags)
 {
 	const struct ctl_hdr *hdr = &in->msg.hdr;
@@ -45,8 +56,7 @@ static int check(const struct ctl_in *in, ssize_t got, int flags)
 		return -EPROTO;
 	}
 	if (hdr->type >= CTL_FORMS || !ctl_form[hdr->type].len ||
-	    hdr->len != ctl_form[hdr->type].len || got != (ssize_t)hdr->len ||
-	    in->n_fds != ctl_form[hdr->type].n_fds) {
+	    !len_fits(&in->msg, (size_t)got) || in->n_fds != ctl_form[hdr->type].n_fds) {
 		log_error("malformed control message: type %u, %u bytes said, %zd came, %u "
 			  "descriptors",
 			  hdr->type, hdr->len, got, in->n_fds);

@@ -124,8 +124,7 @@ static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_back
 	to->n_selectors = from->n_selectors;
 	memcpy(to->refuse, from->refuse, from->n_selectors);
 	memcpy(to->selector, from->selector, from->n_selectors * sizeof(from->selector[0]));
-	selectors_init(to);
-	return 0;
+	return selectors_init(to);
 }
 
 struct sa *sa_new(const struct xipsec_sa *sa, __u32 index, __u32 generation,
@@ -156,6 +155,7 @@ void sa_free(struct sa *sa)
 	if (!sa)
 		return;
 	crypto_key_free(sa->key);
+	free(sa->seen);
 	OPENSSL_cleanse(sa, sizeof(*sa));
 	free(sa);
 }

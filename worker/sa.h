@@ -63,7 +63,8 @@ struct sa {
 	__u8 peer_changed; /* the caller tells xipsecd and clears it */
 	/* Inbound: what may come out of it and what not, as in struct xipsec_sa. */
 	__u32 n_selectors;
-	__u8 nets_alone; /* none of them asks for a protocol or a port */
+	__u8 nets_alone;   /* none of them asks for a protocol or a port */
+	struct seen *seen; /* what was answered before, where there are many; NULL: there are few */
 	__u8 refuse[XIPSEC_SELECTORS_MAX];
 	struct xipsec_selector selector[];
 };

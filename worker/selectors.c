@@ -2,18 +2,36 @@
 #include "worker/selectors.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "worker/quote.h"
 
-void selectors_init(struct sa *sa)
+/* With more selectors than this it is quicker to remember what packets of a kind were answered. */
+#define FEW  8
+#define SEEN 256 /* a power of 2 */
+
+struct seen {
+	struct xipsec_flow flow;
+	enum xipsec_reason reason;
+	bool used;
+};
+
+int selectors_init(struct sa *sa)
 {
+	if (sa->n_selectors > FEW) {
+		sa->seen = calloc(SEEN, sizeof(*sa->seen));
+		if (!sa->seen)
+			return -ENOMEM;
+	}
 	sa->nets_alone = 1;
 	for (__u32 i = 0; i < sa->n_selectors; i++)
 		sa->nets_alone &= sa->selector[i].any_proto && !sa->selector[i].opaque &&
 				  !sa->selector[i].dscp &&
 				  xipsec_selector_any_port(&sa->selector[i]);
+	return 0;
 }
 
 static struct xipsec_addr addr_at(const __u8 *at, __u32 len)
@@ -102,16 +120,43 @@ static enum xipsec_reason check_error(const struct sa *sa, const __u8 *data,
 	return sel ? XIPSEC_REASON_ICMP_QUOTE : XIPSEC_REASON_SELECTOR;
 }
 
+static enum xipsec_reason check_flow(const struct sa *sa, const struct xipsec_flow *flow)
+{
+	const struct xipsec_selector *sel = find(sa, flow);
+
+	return sel && !refuses(sa, sel) ? XIPSEC_REASON_UNSPEC : XIPSEC_REASON_SELECTOR;
+}
+
+static __u32 seen_place(const struct xipsec_flow *flow)
+{
+	__u64 word[sizeof(*flow) / 8], hash = 0x51afd7ed558ccd17ULL;
+
+	memcpy(word, flow, sizeof(word));
+	for (unsigned int i = 0; i < sizeof(word) / sizeof(word[0]); i++) {
+		hash = (hash ^ word[i]) * 0x9e3779b97f4a7c15ULL;
+		hash ^= hash >> 32;
+	}
+	return hash & (SEEN - 1);
+}
+
+/* The list of an SA never changes, so an answer is right for as long as there is the SA. */
+static enum xipsec_reason check_seen(const struct sa *sa, const struct xipsec_flow *flow)
+{
+	struct seen *seen = &sa->seen[seen_place(flow)];
+
+	if (!seen->used || memcmp(&seen->flow, flow, sizeof(*flow)))
+		*seen = (struct seen){*flow, check_flow(sa, flow), true};
+	return seen->reason;
+}
+
 enum xipsec_reason selectors_check(const struct sa *sa, const __u8 *data, const struct inner *inner)
 {
-	const struct xipsec_selector *sel;
 	struct xipsec_flow flow;
 
 	if (__builtin_expect(quote_is_error(data, inner), 0))
 		return check_error(sa, data, inner);
-	if (sa->nets_alone)
+	if (sa->nets_alone && !sa->seen)
 		return check_nets(sa, data, inner->family);
 	inner_flow(data, inner, XIPSEC_DIR_IN, &flow);
-	sel = find(sa, &flow);
-	return sel && !refuses(sa, sel) ? XIPSEC_REASON_UNSPEC : XIPSEC_REASON_SELECTOR;
+	return sa->seen ? check_seen(sa, &flow) : check_flow(sa, &flow);
 }

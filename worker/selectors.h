@@ -8,8 +8,9 @@
 #include "worker/inner.h"
 #include "worker/sa.h"
 
-/* Fills what sa.h says of an SA's selectors, after they were copied. */
-void selectors_init(struct sa *sa);
+/* Fills what sa.h says of an SA's selectors, after they were copied. 0 or -ENOMEM; sa_free() frees.
+ */
+int selectors_init(struct sa *sa);
 
 /* UNSPEC, SELECTOR, or ICMP_QUOTE (an error about a packet that this SA would not answer, RFC 4301
  * 6.2): closed. `data` is a whole packet that inner_parse() took. */

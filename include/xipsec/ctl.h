@@ -146,6 +146,7 @@ struct ctl_slow {
 	__u32 pad;
 };
 
+/* Ends with the last selector of the SA: XIPSEC_SA_SIZE(). */
 struct ctl_sa {
 	struct ctl_hdr hdr;
 	__u32 index; /* into sa_state */

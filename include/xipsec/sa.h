@@ -6,6 +6,8 @@
 #ifndef XIPSEC_SA_H
 #define XIPSEC_SA_H
 
+#include <stddef.h>
+#include <string.h>
 #include <linux/types.h>
 #include "xipsec/maps.h"
 
@@ -65,7 +67,7 @@ enum xipsec_alg {
 #define XIPSEC_IV_MAX        16
 #define XIPSEC_ICV_MAX       32
 #define XIPSEC_ALIGN_MAX     16
-#define XIPSEC_SELECTORS_MAX 64 /* of one SA, refusals included */
+#define XIPSEC_SELECTORS_MAX 512 /* of one SA, refusals included */
 
 /* Don't Fragment in an outer IPv4 header (RFC 4301 8.1). */
 enum xipsec_df {
@@ -126,5 +128,22 @@ struct xipsec_sa {
 	__u8 refuse[XIPSEC_SELECTORS_MAX];
 	struct xipsec_selector selector[XIPSEC_SELECTORS_MAX];
 };
+
+/* Bytes of an SA with n selectors. Most have one: what is stored and what travels is this much;
+ * selectors behind n_selectors are not read. */
+#define XIPSEC_SA_SIZE(n) \
+	(offsetof(struct xipsec_sa, selector) + (n) * sizeof(struct xipsec_selector))
+
+static inline void xipsec_sa_copy(struct xipsec_sa *to, const struct xipsec_sa *from)
+{
+	memcpy(to, from, XIPSEC_SA_SIZE(from->n_selectors));
+}
+
+/* Is an SA whole that came as the last `len` bytes of a message? All of the struct is, too. */
+static inline int xipsec_sa_whole(const struct xipsec_sa *sa, size_t len)
+{
+	return len >= XIPSEC_SA_SIZE(0) && sa->n_selectors <= XIPSEC_SELECTORS_MAX &&
+	       (len == XIPSEC_SA_SIZE(sa->n_selectors) || len == sizeof(*sa));
+}
 
 #endif

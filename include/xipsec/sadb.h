@@ -75,6 +75,7 @@ struct sadb_path {
 	char path[4096]; /* of the config; empty: the one xipsecd was started with */
 };
 
+/* Ends with the last selector of the SA: XIPSEC_SA_SIZE(). */
 struct sadb_sa_add {
 	struct sadb_hdr hdr;
 	struct xipsec_sa sa;
@@ -89,10 +90,9 @@ struct sadb_sa_ref {
 	__u16 pad;
 };
 
-/* One SA, without its key: `sa.key` is zero. */
+/* One SA, without its key: `sa.key` is zero. Ends with its last selector. */
 struct sadb_sa_info {
 	struct sadb_hdr hdr;
-	struct xipsec_sa sa;
 	__u32 index;
 	__u32 generation;
 	__u32 status;  /* enum xipsec_sa_status */
@@ -104,7 +104,14 @@ struct sadb_sa_info {
 	__u64 packets;
 	__u64 bytes;
 	__u64 drops[XIPSEC_REASON_MAX];
+	struct xipsec_sa sa;
 };
+
+static inline int sadb_sa_info_whole(const struct sadb_sa_info *info, size_t len)
+{
+	return len > offsetof(struct sadb_sa_info, sa) &&
+	       xipsec_sa_whole(&info->sa, len - offsetof(struct sadb_sa_info, sa));
+}
 
 struct sadb_status {
 	struct sadb_hdr hdr;

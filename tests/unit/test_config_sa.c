@@ -173,40 +173,56 @@ static void test_sa_order_ts(void **state)
 
 /* ------------------------------------------------------------------ too many */
 
+/* 32 local and 16 remote networks, and a pair of IPv6. */
 static void test_too_many_selectors(void **state)
 {
 	_cleanup_free_ char *text = NULL;
-	char list[1024] = "local = ";
+	char list[2048] = "local = ";
 	size_t len = strlen(list);
 
-	for (unsigned int i = 0; i < 64; i++)
+	for (unsigned int i = 0; i < 32; i++)
 		len += snprintf(list + len, sizeof(list) - len, "172.16.%u.0/24,", i);
-	snprintf(list + len, sizeof(list) - len, "10.1.0.0/16,");
-	text = changed("local = 10.1.0.0/16,", list);
-	load_bad(text, "xipsec.conf:46:2: net-out has too many selectors: expected at most 64\n"
-		       "xipsec.conf:57:2: net-in has too many selectors: expected at most 64\n");
+	len += snprintf(list + len, sizeof(list) - len, "2001:db8:1::/48\n\t\tremote = ");
+	for (unsigned int i = 0; i < 16; i++)
+		len += snprintf(list + len, sizeof(list) - len, "172.17.%u.0/24,", i);
+	text = changed("local = 10.1.0.0/16, 2001:db8:1::/48\n\t\tremote = 10.2.0.0/16,", list);
+	load_bad(text, "xipsec.conf:46:2: net-out has too many selectors: expected at most 512\n"
+		       "xipsec.conf:57:2: net-in has too many selectors: expected at most 512\n");
 }
 
-/* Rules before those of the child count with its selectors: 62 and 2 fit, 63 and 2 do not. */
+/* Five policies of 102 networks each. */
+static void put_five(char *before, size_t size)
+{
+	size_t len = 0;
+
+	for (unsigned int p = 0; p < 5; p++) {
+		len += snprintf(before + len, size - len, "x%u { action = discard\n local = ", p);
+		for (unsigned int i = 0; i < 102; i++)
+			len += snprintf(before + len, size - len, "%s10.1.%u.%u/25", i ? "," : "",
+					p * 51 + i / 2, i % 2 * 128);
+		len += snprintf(before + len, size - len, " }\n");
+	}
+}
+
+/* Rules before those of the child count with its selectors: 510 and 2 fit, 511 and 2 do not. */
 static void test_too_many_before(void **state)
 {
-	for (unsigned int n = 62; n <= 63; n++) {
+	for (unsigned int n = 510; n <= 511; n++) {
 		_cleanup_config_ struct config *config = NULL;
 		_cleanup_free_ char *text = NULL;
-		char before[2048] = "x { action = discard\n local = 10.1.0.0/24";
-		size_t len = strlen(before);
+		char before[16384];
 
-		for (unsigned int i = 1; i < n; i++)
-			len += snprintf(before + len, sizeof(before) - len, ",10.1.%u.0/24", i);
-		snprintf(before + len, sizeof(before) - len, " }\n");
+		put_five(before, sizeof(before));
+		if (n == 511)
+			strcat(before, "y { action = discard\n local = 10.1.255.0/25 }\n");
 		text = order_file(before, "");
-		if (n == 62) {
+		if (n == 510) {
 			load_good(text, &config);
-			assert_int_equal(config->sas[1].sa.n_selectors, 64);
+			assert_int_equal(config->sas[1].sa.n_selectors, 512);
 			continue;
 		}
-		load_bad(text, "xipsec.conf:44:2: net-in has too many selectors: 65 with the 63 "
-			       "earlier rules that take something from them: expected at most 64; "
+		load_bad(text, "xipsec.conf:54:2: net-in has too many selectors: 513 with the 511 "
+			       "earlier rules that take something from them: expected at most 512; "
 			       "put the policies of child net earlier, or use fewer and wider "
 			       "prefixes\n");
 	}

@@ -898,7 +898,7 @@ static void clients_cannot_widen(void **state)
 	want.selector[0] = pair("10.1.0.0", "10.3.0.0", 16); /* of another child */
 	assert_int_equal(ask_add(&want), -EPERM);
 	want.n_selectors = XIPSEC_SELECTORS_MAX + 1;
-	assert_int_equal(ask_add(&want), -EPERM);
+	assert_int_equal(ask_add(&want), -EINVAL);
 	want.n_selectors = 0;
 	strcpy(want.child, "c");
 	assert_int_equal(ask_add(&want), -EPERM);
@@ -906,6 +906,57 @@ static void clients_cannot_widen(void **state)
 	memset(want.child, 'a', sizeof(want.child));
 	assert_int_equal(ask_add(&want), -EPERM);
 	assert_int_equal(sas_count(sas), 0);
+	config_free(config);
+}
+
+/* A client's SA of 400 selectors: it comes in a message that ends with the last of them, stands so,
+ * and is told so. One that says more than it brings is refused. */
+static void hundreds_of_selectors(void **state)
+{
+	static struct sadb_sa_add req;
+	static struct sadb_sa_info info;
+	struct sadb_reply got = {0};
+	struct sadb_hdr list = {
+		.type = XIPSEC_SADB_SA_LIST, .abi = XIPSEC_ABI, .len = sizeof(list)};
+	const size_t len = offsetof(struct sadb_sa_add, sa) + XIPSEC_SA_SIZE(400);
+	struct sa *sa;
+	int fd;
+
+	config = policies(POLICY_A);
+	req.hdr = (struct sadb_hdr){.type = XIPSEC_SADB_SA_ADD, .abi = XIPSEC_ABI, .len = len};
+	req.sa = make("in", XIPSEC_DIR_IN, 0x2001);
+	req.sa.n_selectors = 400;
+	for (unsigned int i = 0; i < 400; i++) {
+		req.sa.selector[i] = pair("10.1.0.0", "10.2.0.0", 32);
+		req.sa.selector[i].remote_lo.byte[2] = req.sa.selector[i].remote_hi.byte[2] =
+			(__u8)(i / 200);
+		req.sa.selector[i].remote_lo.byte[3] = req.sa.selector[i].remote_hi.byte[3] =
+			(__u8)(i % 200);
+	}
+	serve();
+	fd = dial();
+	req.sa.n_selectors = 401;
+	assert_int_equal(send(fd, &req, len, 0), len);
+	turn();
+	assert_int_equal(recv(fd, &got, sizeof(got), MSG_DONTWAIT), sizeof(got));
+	assert_int_equal(got.hdr.err, -EINVAL);
+	req.sa.n_selectors = 400;
+	assert_int_equal(send(fd, &req, len, 0), len);
+	turn();
+	assert_int_equal(recv(fd, &got, sizeof(got), MSG_DONTWAIT), sizeof(got));
+	assert_int_equal(got.hdr.err, 0);
+	sa = sas_by_name(sas, "in");
+	assert_non_null(sa);
+	assert_int_equal(sa->sa.n_selectors, 400);
+	assert_memory_equal(sa->sa.selector, req.sa.selector, 400 * sizeof(req.sa.selector[0]));
+	assert_int_equal(send(fd, &list, sizeof(list), 0), sizeof(list));
+	turn();
+	assert_int_equal(recv(fd, &info, sizeof(info), MSG_DONTWAIT),
+			 offsetof(struct sadb_sa_info, sa) + XIPSEC_SA_SIZE(400));
+	assert_true(sadb_sa_info_whole(&info, info.hdr.len));
+	assert_memory_equal(info.sa.selector, req.sa.selector, 400 * sizeof(req.sa.selector[0]));
+	close(fd);
+	unserve();
 	config_free(config);
 }
 
@@ -964,6 +1015,7 @@ int main(void)
 		TEST(other_users_are_turned_away),
 		TEST(clients_get_the_list_of_the_policies),
 		TEST(clients_cannot_widen),
+		TEST(hundreds_of_selectors),
 		TEST(new_policies_end_clients_sas),
 	};
 

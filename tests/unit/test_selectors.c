@@ -94,6 +94,79 @@ static void test_nets_alone(void **unused)
 	assert_in_range(let[1], 10000, 140000);
 }
 
+/* RFC 4301 5.2 over an ordered list, for a packet that is no ICMP error. */
+static enum xipsec_reason by_the_list(const struct xipsec_sa *config,
+				      const struct xipsec_flow *flow)
+{
+	for (__u32 i = 0; i < config->n_selectors; i++) {
+		enum xipsec_match match = xipsec_selector_match(&config->selector[i], flow);
+
+		if (config->refuse[i] && match != XIPSEC_MATCH_NO)
+			return XIPSEC_REASON_SELECTOR;
+		if (match == XIPSEC_MATCH_YES)
+			return XIPSEC_REASON_UNSPEC;
+	}
+	return XIPSEC_REASON_SELECTOR;
+}
+
+/* One address on either side, so that hundreds of them do not take all. */
+static struct xipsec_selector narrow_random(void)
+{
+	struct xipsec_selector sel = any_selector();
+
+	sel.family = rand() % 2 ? 4 : 6;
+	sel.local_lo = sel.local_hi = addr_random(sel.family);
+	sel.remote_lo = sel.remote_hi = addr_random(sel.family);
+	if (rand() % 2) {
+		sel.any_proto = 0;
+		sel.l4_proto = IPPROTO_UDP;
+		sel.local_port_lo = (__u16)(rand() % 8);
+		sel.local_port_hi = (__u16)(sel.local_port_lo + rand() % 4);
+	}
+	return sel;
+}
+
+/* Hundreds of selectors: each packet is answered as the list does, when it is first met and when it
+ * was met before, and places that several kinds of packets share give no one's answer to another.
+ */
+static void test_hundreds(void **unused)
+{
+	static struct xipsec_sa config;
+	unsigned int let[2] = {0};
+	struct xipsec_flow flow;
+	struct inner inner;
+	__u8 ip[128];
+
+	srand(11);
+	config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_IN);
+	for (int round = 0; round < 40; round++) {
+		struct sa *sa;
+
+		config.n_selectors = round ? 9 + (__u32)rand() % 503 : XIPSEC_SELECTORS_MAX;
+		for (__u32 i = 0; i < config.n_selectors; i++) {
+			config.selector[i] = narrow_random();
+			config.refuse[i] = rand() % 3 == 0;
+		}
+		sa = sa_make(&config, &state, XIPSEC_BACKEND_OPENSSL);
+		assert_non_null(sa->seen);
+		for (int i = 0; i < 3000; i++) {
+			__u32 len = packet_random(ip), off = ip[0] >> 4 == 4 ? 20 : 40;
+			enum xipsec_reason said;
+
+			put16(ip + off + 2, (__u16)(rand() % 12));
+			assert_int_equal(inner_parse(ip, len, &inner), 0);
+			inner_flow(ip, &inner, XIPSEC_DIR_IN, &flow);
+			said = selectors_check(sa, ip, &inner);
+			assert_int_equal(said, by_the_list(&config, &flow));
+			assert_int_equal(selectors_check(sa, ip, &inner), said);
+			let[said == XIPSEC_REASON_UNSPEC]++;
+		}
+		sa_free(sa);
+	}
+	assert_in_range(let[0], 10000, 110000);
+	assert_in_range(let[1], 10000, 110000);
+}
+
 /* One selector of a list that asks for more is enough for the whole way. */
 static void test_more_than_nets(void **unused)
 {
@@ -376,10 +449,10 @@ static void test_error_chain(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nets_alone),   cmocka_unit_test(test_more_than_nets),
-		cmocka_unit_test(test_error_quotes), cmocka_unit_test(test_error_from_elsewhere),
-		cmocka_unit_test(test_error_ports),  cmocka_unit_test(test_error_policies),
-		cmocka_unit_test(test_error_chain),
+		cmocka_unit_test(test_nets_alone),           cmocka_unit_test(test_hundreds),
+		cmocka_unit_test(test_more_than_nets),       cmocka_unit_test(test_error_quotes),
+		cmocka_unit_test(test_error_from_elsewhere), cmocka_unit_test(test_error_ports),
+		cmocka_unit_test(test_error_policies),       cmocka_unit_test(test_error_chain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@ static int on_item(void *ctx, const struct sadb_hdr *item, size_t len)
 	const struct sadb_sa_info *info = (const void *)item;
 	struct listing *listing = ctx;
 
-	if (len != sizeof(*info))
+	if (!sadb_sa_info_whole(info, len))
 		return -EBADMSG;
 	if (listing->array)
 		json_object_array_add(listing->array, sa_show_json(info));
