@@ -146,6 +146,15 @@ static __always_inline void spd_candidate(struct spd_walk *walk, __u64 slot)
 	at->rule = number;
 }
 
+/* Rules behind this priority change nothing: a certain one was found, or two uncertain ones that
+ * contradict each other. */
+static __always_inline __u32 spd_cut(const struct spd_steps *at)
+{
+	__u32 certain = at->priority, other = at->other_priority;
+
+	return certain < other ? certain : other;
+}
+
 /* 0: no entry has this hash. */
 static __always_inline int spd_filter_has(const struct spd_walk *walk, __u64 hash)
 {
@@ -168,7 +177,7 @@ static __always_inline int spd_advance(struct spd_walk *walk)
 		return 0;
 	}
 	if (pos >= XIPSEC_TABLES_MAX || pos >= walk->list->n ||
-	    walk->list->entry[pos].bound >= at->priority) {
+	    walk->list->entry[pos].bound >= spd_cut(at)) {
 		at->ended = 1;
 		return 1;
 	}
@@ -190,7 +199,7 @@ static int spd_step(__u32 index, struct spd_walk *walk)
 {
 	const struct xipsec_spd_bucket *bucket;
 	struct spd_steps *at = walk->at;
-	__u32 tried = at->tried, best = at->priority, finger, number;
+	__u32 tried = at->tried, best = spd_cut(at), finger, number;
 	__u64 found = 0;
 
 	if (!tried && spd_advance(walk))

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the classifier costs, for `make bench`: rows of JSON, one a line. ns a packet are medians of
- * 7 turns, the empty program's turn taken off, over 65,536 distinct packets unless the row says
- * otherwise. docs/performance.md tells what was measured and where.
+ * What the classifier costs, for `make bench`: rows of JSON, one a line, over 65,536 distinct
+ * packets unless the row says otherwise. Rows of sets are those of single packets, timed in the
+ * program, the clock's cost taken off: the median packet, and the worst. Rows `-mean` and those of
+ * the cache are ns a packet of a turn through all packets, medians of 7 turns, the empty program's
+ * taken off. docs/performance.md tells what was measured and where.
  */
 #include <arpa/inet.h>
 #include <time.h>
 #include "lib/addr.h"
 #include "lib/config_policy.h"
+#include "loader/spd_change.h"
 #include "loader/spd_edit.h"
 #include "tests/lib/spd_generate.h"
 #include "tests/prog/classify.h"
@@ -15,7 +18,7 @@
 #define TURNS 7
 #define MANY  100000
 
-static struct classify tables, cached, hot, some, nothing, one;
+static struct classify tables, cached, hot, some, nothing, timed, nothing_timed;
 static __u64 seed = 20261128;
 
 static double now(void)
@@ -80,6 +83,76 @@ static double cost(struct classify *c, __u32 runs, bool forget)
 	return median(spent, TURNS);
 }
 
+/* Of single packets: the median one and the worst, each by the median of its 7 turns. Each turn
+ * asks all 65,536, so a packet does not find its own lines of memory hot. */
+struct packets {
+	double median, worst;
+};
+
+static void take_turns(struct classify *c, double (*spent)[TURNS])
+{
+	for (unsigned int turn = 0; turn < TURNS; turn++) {
+		classify_run(c, CLASSIFY_FLOWS);
+		for (__u32 i = 0; i < CLASSIFY_FLOWS; i++)
+			spent[i][turn] = (double)c->took[i];
+	}
+}
+
+/* The medians of all packets, in order. */
+static double *packet_medians(struct classify *c)
+{
+	double(*spent)[TURNS] = calloc(CLASSIFY_FLOWS, sizeof(*spent));
+	double *of_each = calloc(CLASSIFY_FLOWS, sizeof(*of_each));
+
+	if (!spent || !of_each)
+		classify_fail("memory");
+	take_turns(c, spent);
+	for (__u32 i = 0; i < CLASSIFY_FLOWS; i++)
+		of_each[i] = median(spent[i], TURNS);
+	free(spent);
+	qsort(of_each, CLASSIFY_FLOWS, sizeof(*of_each), by_value);
+	return of_each;
+}
+
+/* Half of the packets are inside a rule, half at or near a border of one, or anywhere. */
+static struct packets packets_of(struct xipsec_spd_rule *rule, __u32 n)
+{
+	double *all, *clock;
+	struct packets packets;
+
+	classify_spd(&timed, rule, n);
+	for (__u32 i = 0; i < CLASSIFY_FLOWS; i++)
+		if (i % 2)
+			flow_inside(&rule[random_next(&seed) % n], &seed, &timed.flow[i]);
+		else
+			flow_generate(rule, n, &seed, &timed.flow[i]);
+	memcpy(nothing_timed.flow, timed.flow, CLASSIFY_FLOWS * sizeof(*timed.flow));
+	clock = packet_medians(&nothing_timed);
+	all = packet_medians(&timed);
+	packets.median = all[CLASSIFY_FLOWS / 2] - clock[CLASSIFY_FLOWS / 2];
+	packets.worst = all[CLASSIFY_FLOWS - 1] - clock[CLASSIFY_FLOWS / 2];
+	free(all);
+	free(clock);
+	return packets;
+}
+
+static void packet_rows(const char *name, struct packets packets)
+{
+	char text[96];
+
+	row(name, "ns", packets.median);
+	snprintf(text, sizeof(text), "%s-worst", name);
+	row(text, "ns", packets.worst);
+}
+
+static void mean_row(const char *name, double ns)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "%s-mean", name);
+	row(text, "ns", ns);
+}
+
 /* ------------------------------------------------------------------ rows */
 
 static double bytes_a_rule(const struct classify *c, __u32 n)
@@ -105,7 +178,8 @@ static void mesh_rows(void)
 
 		classify_spd(&tables, rule, sizes[i].n);
 		flows_make(&tables, rule, sizes[i].n);
-		row(sizes[i].name, "ns", cost(&tables, 4 * CLASSIFY_FLOWS, false));
+		mean_row(sizes[i].name, cost(&tables, 4 * CLASSIFY_FLOWS, false));
+		packet_rows(sizes[i].name, packets_of(rule, sizes[i].n));
 		free(rule);
 	}
 	row("spd-memory-mesh", "bytes a rule", bytes_a_rule(&tables, MANY));
@@ -136,73 +210,54 @@ static void cached_rows(void)
 	free(rule);
 }
 
-/* The most expensive of the packets, each asked alone, over and over, as an attacker would. */
-static double worst_of(const struct xipsec_spd_rule *rule)
-{
-	double worst = 0, base;
-	unsigned int asked = 0;
-
-	for (__u32 i = 0; i < CLASSIFY_FLOWS; i++)
-		if (i % 2)
-			flow_generate(rule, MANY, &seed, &tables.flow[i]);
-	classify_run(&tables, CLASSIFY_FLOWS);
-	classify_spd(&one, (struct xipsec_spd_rule *)rule, MANY);
-	base = classify_run(&nothing, CLASSIFY_FLOWS);
-	for (__u32 most = 256; most > 0 && asked < 300; most--) {
-		for (__u32 i = 0; i < CLASSIFY_FLOWS && asked < 300; i++) {
-			double spent[3];
-
-			if (tables.answer[i].tables != most)
-				continue;
-			one.flow[0] = tables.flow[i];
-			for (unsigned int k = 0; k < 3; k++)
-				spent[k] = classify_run(&one, 4000);
-			asked++;
-			spent[0] = median(spent, 3) - base;
-			worst = spent[0] > worst ? spent[0] : worst;
-		}
-	}
-	return worst;
-}
-
 static void classbench_rows(void)
 {
 	static const enum spd_shape shapes[] = {SHAPE_ACL, SHAPE_FW, SHAPE_CHAIN};
-	double typical[3], worst[3], bytes = 0;
+	static const struct {
+		__u32 n;
+		const char *name;
+	} sizes[] = {{10, "10"}, {1000, "1k"}, {10000, "10k"}, {MANY, "100k"}};
+	struct packets most = {0};
+	double bytes = 0;
 
 	for (unsigned int i = 0; i < 3; i++) {
-		struct xipsec_spd_rule *rule = rules_make(shapes[i], MANY);
-		char name[64];
+		for (unsigned int k = 0; k < 4; k++) {
+			struct xipsec_spd_rule *rule = rules_make(shapes[i], sizes[k].n);
+			struct packets packets = packets_of(rule, sizes[k].n);
+			char name[64];
 
-		classify_spd(&tables, rule, MANY);
-		flows_make(&tables, rule, MANY);
-		typical[i] = cost(&tables, 4 * CLASSIFY_FLOWS, false);
-		worst[i] = worst_of(rule);
-		snprintf(name, sizeof(name), "spd-%s-100k", spd_shape_name[shapes[i]]);
-		row(name, "ns", typical[i]);
-		snprintf(name, sizeof(name), "spd-%s-100k-worst", spd_shape_name[shapes[i]]);
-		row(name, "ns", worst[i]);
-		if (bytes_a_rule(&tables, MANY) > bytes)
-			bytes = bytes_a_rule(&tables, MANY);
-		free(rule);
+			snprintf(name, sizeof(name), "spd-%s-%s", spd_shape_name[shapes[i]],
+				 sizes[k].name);
+			packet_rows(name, packets);
+			if (sizes[k].n == MANY) {
+				classify_spd(&tables, rule, MANY);
+				flows_make(&tables, rule, MANY);
+				mean_row(name, cost(&tables, 4 * CLASSIFY_FLOWS, false));
+				most.median = packets.median > most.median ? packets.median
+									   : most.median;
+				most.worst = packets.worst > most.worst ? packets.worst
+									: most.worst;
+				if (bytes_a_rule(&tables, MANY) > bytes)
+					bytes = bytes_a_rule(&tables, MANY);
+			}
+			free(rule);
+		}
 	}
-	qsort(typical, 3, sizeof(typical[0]), by_value);
-	qsort(worst, 3, sizeof(worst[0]), by_value);
-	row("spd-classbench-100k", "ns", typical[2]);
-	row("spd-classbench-100k-worst", "ns", worst[2]);
+	packet_rows("spd-classbench-100k", most); /* the set that is worst in each */
 	row("spd-memory-classbench", "bytes a rule", bytes);
 }
 
-/* One rule a change, into the SPD of 100,000. */
-static void add_rows(void)
+/* One rule a change, into the SPD of n rules. */
+static void add_rows(__u32 n, const char *name)
 {
-	struct xipsec_spd_rule *rule = rules_make(SHAPE_MESH, MANY);
+	struct xipsec_spd_rule *rule = rules_make(SHAPE_MESH, n);
 	struct spd_editor *editor;
 	struct spd_add add = {0};
 	double spent[200];
 	__u32 generation;
+	char text[64];
 
-	classify_spd(&tables, rule, MANY);
+	classify_spd(&tables, rule, n);
 	if (spd_editor_open(&tables.dp, NULL, NULL, 2 * MANY, &editor))
 		classify_fail("editor");
 	for (unsigned int i = 0; i < 200; i++) {
@@ -211,13 +266,14 @@ static void add_rows(void)
 		add.rule = rule[0];
 		add.rule.sel.remote_lo.word[0] = htonl(0x0b000000 + (i << 8));
 		add.rule.sel.remote_hi.word[0] = htonl(0x0b0000ff + (i << 8));
-		add.before = (__u32)(random_next(&seed) % MANY);
+		add.before = (__u32)(random_next(&seed) % n);
 		start = now();
 		if (spd_edit(editor, &add, 1, NULL, 0, &generation))
 			classify_fail("edit");
 		spent[i] = (now() - start) * 1e6;
 	}
-	row("spd-add-100k", "us", median(spent, 200));
+	snprintf(text, sizeof(text), "spd-add-%s", name);
+	row(text, "us", median(spent, 200));
 	for (unsigned int i = 0; i < 7; i++) {
 		double start;
 
@@ -231,8 +287,30 @@ static void add_rows(void)
 			classify_fail("edit");
 		spent[i] = (now() - start) * 1e6;
 	}
-	row("spd-add-table-100k", "us", median(spent, 7));
+	snprintf(text, sizeof(text), "spd-add-table-%s", name);
+	row(text, "us", median(spent, 7));
 	spd_editor_close(editor);
+	free(rule);
+}
+
+/* What a reload costs that adds a child's rule to 100,000: the lists compared, one rule added. */
+static void reload_row(void)
+{
+	struct xipsec_spd_rule *rule = rules_make(SHAPE_MESH, MANY + TURNS);
+	struct spd_source source = {.rule = rule};
+	double spent[TURNS];
+	__u32 generation;
+
+	classify_spd(&tables, rule, MANY);
+	for (unsigned int i = 0; i < TURNS; i++) {
+		double start = now();
+
+		source.n_rules = MANY + i + 1;
+		if (spd_change(&tables.dp, NULL, 2 * MANY, &source, &generation))
+			classify_fail("change");
+		spent[i] = (now() - start) * 1e3;
+	}
+	row("spd-reload-one-100k", "ms", median(spent, TURNS));
 	free(rule);
 }
 
@@ -242,11 +320,14 @@ int main(void)
 	classify_load(&cached, CLASSIFY_FLOWS, CLASSIFY_CACHED);
 	classify_load(&hot, 1, CLASSIFY_CACHED);
 	classify_load(&some, 16384, CLASSIFY_CACHED);
-	classify_load(&one, 1, CLASSIFY_TABLES);
+	classify_load(&timed, CLASSIFY_FLOWS, CLASSIFY_TIMED);
+	classify_load(&nothing_timed, CLASSIFY_FLOWS, CLASSIFY_CLOCK);
 	classify_load(&nothing, CLASSIFY_FLOWS, CLASSIFY_NOTHING);
 	cached_rows();
 	mesh_rows();
 	classbench_rows();
-	add_rows();
+	add_rows(1000, "1k");
+	add_rows(MANY, "100k");
+	reload_row();
 	return 0;
 }

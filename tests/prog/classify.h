@@ -31,6 +31,7 @@ struct classify {
 	struct spd_memory memory;
 	struct xipsec_flow *flow; /* CLASSIFY_FLOWS */
 	struct spd_found *answer; /* the same */
+	__u64 *took;              /* the same, with CLASSIFY_TIMED */
 };
 
 static inline void classify_fail(const char *what)
@@ -39,7 +40,13 @@ static inline void classify_fail(const char *what)
 	exit(1);
 }
 
-enum classify_how { CLASSIFY_CACHED, CLASSIFY_TABLES, CLASSIFY_NOTHING };
+enum classify_how {
+	CLASSIFY_CACHED,
+	CLASSIFY_TABLES,
+	CLASSIFY_NOTHING,
+	CLASSIFY_TIMED, /* tables, and each flow's time */
+	CLASSIFY_CLOCK, /* nothing, and its time */
+};
 
 static inline void classify_load(struct classify *c, __u32 flows, enum classify_how how)
 {
@@ -50,8 +57,9 @@ static inline void classify_load(struct classify *c, __u32 flows, enum classify_
 	if (!c->skel)
 		classify_fail("open");
 	c->skel->rodata->opt_flows = flows;
-	c->skel->rodata->opt_empty = how == CLASSIFY_NOTHING;
-	c->skel->rodata->opt_no_cache = how == CLASSIFY_TABLES;
+	c->skel->rodata->opt_empty = how == CLASSIFY_NOTHING || how == CLASSIFY_CLOCK;
+	c->skel->rodata->opt_no_cache = how != CLASSIFY_CACHED;
+	c->skel->rodata->opt_timed = how == CLASSIFY_TIMED || how == CLASSIFY_CLOCK;
 	if (classify_bpf__load(c->skel))
 		classify_fail("the program does not load (run as root)");
 	c->dp.globals = bpf_map__fd(c->skel->maps.globals);
@@ -60,8 +68,9 @@ static inline void classify_load(struct classify *c, __u32 flows, enum classify_
 	c->dp.spd_rules_of = bpf_map__fd(c->skel->maps.spd_rules_of);
 	c->dp.spd_hits = bpf_map__fd(c->skel->maps.spd_hits);
 	c->flow = datapath_mmap(bpf_map__fd(c->skel->maps.flows), &size, &stride);
+	c->took = datapath_mmap(bpf_map__fd(c->skel->maps.took), &size, &stride);
 	c->answer = datapath_mmap(bpf_map__fd(c->skel->maps.answers), &size, &stride);
-	if (!c->flow || !c->answer || stride != sizeof(struct spd_found))
+	if (!c->flow || !c->answer || !c->took || stride != sizeof(struct spd_found))
 		classify_fail("mmap");
 }
 
