@@ -2,6 +2,7 @@
 /* xipsecd, by a connection that is restricted to the children of the config. */
 #include "iked/child_inside.h"
 
+#include <stddef.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "worker/ctl.h"
 
+#include <stddef.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -6,8 +6,6 @@
 #ifndef XIPSEC_SA_H
 #define XIPSEC_SA_H
 
-#include <stddef.h>
-#include <string.h>
 #include <linux/types.h>
 #include "xipsec/maps.h"
 
@@ -132,15 +130,15 @@ struct xipsec_sa {
 /* Bytes of an SA with n selectors. Most have one: what is stored and what travels is this much;
  * selectors behind n_selectors are not read. */
 #define XIPSEC_SA_SIZE(n) \
-	(offsetof(struct xipsec_sa, selector) + (n) * sizeof(struct xipsec_selector))
+	(__builtin_offsetof(struct xipsec_sa, selector) + (n) * sizeof(struct xipsec_selector))
 
 static inline void xipsec_sa_copy(struct xipsec_sa *to, const struct xipsec_sa *from)
 {
-	memcpy(to, from, XIPSEC_SA_SIZE(from->n_selectors));
+	__builtin_memcpy(to, from, XIPSEC_SA_SIZE(from->n_selectors));
 }
 
 /* Is an SA whole that came as the last `len` bytes of a message? All of the struct is, too. */
-static inline int xipsec_sa_whole(const struct xipsec_sa *sa, size_t len)
+static inline int xipsec_sa_whole(const struct xipsec_sa *sa, unsigned long len)
 {
 	return len >= XIPSEC_SA_SIZE(0) && sa->n_selectors <= XIPSEC_SELECTORS_MAX &&
 	       (len == XIPSEC_SA_SIZE(sa->n_selectors) || len == sizeof(*sa));

@@ -107,10 +107,10 @@ struct sadb_sa_info {
 	struct xipsec_sa sa;
 };
 
-static inline int sadb_sa_info_whole(const struct sadb_sa_info *info, size_t len)
+static inline int sadb_sa_info_whole(const struct sadb_sa_info *info, unsigned long len)
 {
-	return len > offsetof(struct sadb_sa_info, sa) &&
-	       xipsec_sa_whole(&info->sa, len - offsetof(struct sadb_sa_info, sa));
+	return len > __builtin_offsetof(struct sadb_sa_info, sa) &&
+	       xipsec_sa_whole(&info->sa, len - __builtin_offsetof(struct sadb_sa_info, sa));
 }
 
 struct sadb_status {
