@@ -7,6 +7,7 @@
 #define BPF_COUNT_H
 
 #include <linux/pkt_cls.h>
+#include "bpf/explain.h"
 #include "bpf/maps.h"
 
 /* Bit sets of the reasons of one kind, made from the one list at compile time: a look-up table
@@ -38,7 +39,7 @@ static __always_inline int reason_steers(__u32 reason)
 /* Per-CPU, so a plain add: programs of one kind do not interrupt each other on a CPU. */
 static __always_inline void counter_add(struct xipsec_counter *counter, __u32 bytes)
 {
-	if (!counter)
+	if (explain || !counter)
 		return;
 	counter->packets++;
 	counter->bytes += bytes;

@@ -3,6 +3,7 @@
 #ifndef BPF_FIB_H
 #define BPF_FIB_H
 
+#include "bpf/explain.h"
 #include "bpf/maps.h"
 #include "bpf/parse.h"
 
@@ -47,6 +48,7 @@ static __always_inline long fib_ask(void *ctx, const struct pkt *pkt, __u32 *egr
 	ret = fib_routes(ctx, &fib);
 	if (ret == BPF_FIB_LKUP_RET_SUCCESS || ret == BPF_FIB_LKUP_RET_NO_NEIGH)
 		*egress = fib.ifindex;
+	way_set(pkt, egress, *egress);
 	return ret;
 }
 
@@ -79,13 +81,16 @@ static __always_inline enum fib_way fib_way_out(void *ctx, const struct pkt *pkt
  * here. Multicast and broadcast are nobody's own. */
 static __always_inline int fib_is_local(void *ctx, const struct pkt *pkt)
 {
-	__u32 egress;
+	__u32 egress = 0;
 	long ret;
 
 	if (pkt_multicast(pkt))
 		return 0;
 	ret = fib_ask(ctx, pkt, &egress);
-	return ret == BPF_FIB_LKUP_RET_NOT_FWDED || ret == BPF_FIB_LKUP_RET_FWD_DISABLED;
+	if (ret != BPF_FIB_LKUP_RET_NOT_FWDED && ret != BPF_FIB_LKUP_RET_FWD_DISABLED)
+		return 0;
+	way_flag(pkt, XIPSEC_WAY_LOCAL);
+	return 1;
 }
 
 #endif

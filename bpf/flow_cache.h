@@ -267,10 +267,12 @@ static __always_inline int flow_classify(const struct xipsec_spd *head,
 	struct spd_steps room;
 	int verdict;
 
-	if (flow_known(head, flow, found))
+	/* The twin looks into the tables: the cache that a packet would meet is another CPU's. */
+	if (!explain && flow_known(head, flow, found))
 		return found->verdict;
 	verdict = spd_classify(head, flow, found, &room);
-	flow_keep(flow, found);
+	if (!explain)
+		flow_keep(flow, found);
 	return verdict;
 }
 

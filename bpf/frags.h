@@ -64,6 +64,8 @@ static __always_inline void frag_keep(const struct pkt *pkt, __u32 ifindex, __u3
 	struct xipsec_frag_key key;
 	struct xipsec_frag frag;
 
+	if (explain)
+		return;
 	frag_key(pkt, ifindex, dir, &key);
 	__builtin_memset(&frag, 0, sizeof(frag));
 	frag.seen = bpf_ktime_get_ns();
@@ -73,8 +75,21 @@ static __always_inline void frag_keep(const struct pkt *pkt, __u32 ifindex, __u3
 	bpf_map_update_elem(&frags, &key, &frag, BPF_ANY);
 }
 
+/* What the SPD said, for the twin. */
+static __always_inline void way_found(const struct pkt *pkt, __u32 dir,
+				      const struct spd_found *found)
+{
+	way_set(pkt, dir, dir);
+	way_set(pkt, spd_generation, found->generation);
+	way_set(pkt, tables, found->tables);
+	way_set(pkt, rule, found->rule + 1);
+	if (found->verdict == SPD_PROTECT)
+		way_set(pkt, child, found->child + 1);
+}
+
 /* Of a first fragment that passed. */
-static __always_inline enum spd_verdict frag_told(const struct xipsec_frag *frag,
+static __always_inline enum spd_verdict frag_told(const struct pkt *pkt, __u32 dir,
+						  const struct xipsec_frag *frag,
 						  struct spd_found *found)
 {
 	__builtin_memset(found, 0, sizeof(*found));
@@ -82,6 +97,9 @@ static __always_inline enum spd_verdict frag_told(const struct xipsec_frag *frag
 	found->verdict = frag->verdict;
 	found->child = frag->verdict == SPD_PROTECT ? frag->child : 0;
 	found->rule = SPD_NO_RULE;
+	way_flag(pkt, XIPSEC_WAY_FOLLOWED);
+	way_set(pkt, maybe, 0);
+	way_found(pkt, dir, found);
 	return found->verdict;
 }
 
@@ -97,10 +115,11 @@ static __always_inline enum spd_verdict frag_lookup(const struct xipsec_spd *rul
 	if (frag && frag->verdict != SPD_BYPASS && frag->verdict != SPD_PROTECT)
 		frag = NULL;
 	if (frag && !rules->opaque)
-		return frag_told(frag, found);
+		return frag_told(pkt, dir, frag, found);
 	verdict = spd_lookup(rules, pkt, dir, found);
 	if (frag && verdict == SPD_OPAQUE)
-		return frag_told(frag, found);
+		return frag_told(pkt, dir, frag, found);
+	way_found(pkt, dir, found);
 	if (!frag_is_first(pkt))
 		return verdict;
 	if (verdict == SPD_BYPASS || (verdict == SPD_PROTECT && dir == XIPSEC_DIR_OUT))
@@ -133,6 +152,7 @@ static __always_inline enum xipsec_reason frag_ipsec_first(const struct pkt *pkt
 			   seen->form == ESP_FORM_AH ? IPPROTO_AH : IPPROTO_ESP);
 	if (!entry || entry->dir != XIPSEC_DIR_IN || !!entry->udp != (seen->form == ESP_FORM_UDP))
 		return XIPSEC_REASON_NO_SA;
+	way_sa(pkt, entry);
 	if (entry->engine != XIPSEC_ENGINE_AFXDP)
 		return XIPSEC_REASON_ENGINE_CLOSED;
 	return XIPSEC_REASON_REASSEMBLE;
@@ -162,6 +182,8 @@ static __always_inline enum xipsec_reason frag_ipsec(const struct pkt *pkt,
 		return reason;
 	}
 	frag = frag_find(rules, pkt, pkt->ifindex, XIPSEC_DIR_IN);
+	if (frag && frag->verdict == XIPSEC_FRAG_REASSEMBLE)
+		way_flag(pkt, XIPSEC_WAY_FOLLOWED);
 	if (frag && frag->verdict == XIPSEC_FRAG_REASSEMBLE)
 		return frag_is_awaited(pkt, iface) ? XIPSEC_REASON_REASSEMBLE
 						   : XIPSEC_REASON_NO_WORKER;

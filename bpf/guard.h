@@ -37,6 +37,7 @@ static __always_inline enum xipsec_reason guard_esp(const struct pkt *pkt)
 	if (!entry || entry->dir != XIPSEC_DIR_OUT || entry->engine != XIPSEC_ENGINE_XFRM ||
 	    entry->src_last != pkt->src.word[pkt->family == XIPSEC_FAMILY_IP6 ? 3 : 0])
 		return GO_ON;
+	way_sa(pkt, entry);
 	return XIPSEC_REASON_ESP_OWN;
 }
 
@@ -74,6 +75,7 @@ static __always_inline enum xipsec_reason guard_protect(struct __sk_buff *skb,
 	struct xipsec_tap_meta verdict;
 	__u32 zero = 0, tap;
 
+	way_child(pkt, child_id, child);
 	if (!child || child->sa_generation == 0) {
 		sample_acquire_tc(skb, pkt, child_id);
 		return XIPSEC_REASON_NO_SA_OUT;
@@ -84,6 +86,8 @@ static __always_inline enum xipsec_reason guard_protect(struct __sk_buff *skb,
 	tap = known ? known->tap_ifindex : 0;
 	if (!tap)
 		return XIPSEC_REASON_HOST_CLOSED;
+	if (explain)
+		return XIPSEC_REASON_HOST_OUT;
 	verdict.sa_index = child->sa_index | XIPSEC_TAP_MARK;
 	verdict.sa_generation = child->sa_generation;
 	verdict.spd_generation = spd_generation;

@@ -30,6 +30,19 @@ static __always_inline int meta_write(struct xdp_md *ctx, const struct xipsec_me
 	return 0;
 }
 
+/* The twin's look at the same socket: it moves nothing. */
+static __always_inline enum xipsec_reason steer_explain(const struct pkt *pkt,
+							const struct xipsec_iface *iface,
+							__u32 queue, __u32 reason)
+{
+	__u32 key = iface->slot * XIPSEC_QUEUES_MAX + queue;
+
+	if (!bpf_map_lookup_elem(&xsks, &key))
+		return XIPSEC_REASON_NO_WORKER;
+	way_flag(pkt, XIPSEC_WAY_SOCKET);
+	return reason;
+}
+
 /*
  * Gives the frame to the worker of (slot, receive queue); the caller has filled in what the verdict
  * is about. Returns verdict->reason, or the drop that came instead. Direction of failure: closed.
@@ -47,6 +60,8 @@ static __always_inline enum xipsec_reason steer(struct xdp_md *ctx, const struct
 		return XIPSEC_REASON_ENGINE_CLOSED;
 	if (queue >= XIPSEC_QUEUES_MAX || iface->slot >= XIPSEC_SLOTS_MAX)
 		return XIPSEC_REASON_NO_WORKER;
+	if (explain)
+		return steer_explain(pkt, iface, queue, verdict->reason);
 	verdict->magic = XIPSEC_META_MAGIC;
 	verdict->abi = XIPSEC_ABI;
 	verdict->l3_off = pkt->l3_off;

@@ -17,6 +17,7 @@
 #include <linux/ipv6.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include "xipsec/explain.h"
 #include "xipsec/reason.h"
 #include "xipsec/selector.h"
 
@@ -31,9 +32,10 @@
 #define IP_BYTES_MAX   65535
 #define ETH_P_8021Q_BE bpf_htons(ETH_P_8021Q)
 
-#define PKT_FRAG_HEADER 1 /* has an IPv6 fragment header, perhaps the only fragment */
-#define PKT_FRAG_PART   2 /* part of a packet: more fragments, or an offset */
-#define PKT_FRAG_LATER  4 /* not the first: no transport header */
+#define PKT_FRAG_HEADER \
+	XIPSEC_FRAG_HEADER              /* has an IPv6 fragment header, perhaps the only fragment */
+#define PKT_FRAG_PART  XIPSEC_FRAG_PART /* part of a packet: more fragments, or an offset */
+#define PKT_FRAG_LATER XIPSEC_FRAG_LATER /* not the first: no transport header */
 
 struct pkt {
 	void *data; /* re-read from the context after every adjust or pull */

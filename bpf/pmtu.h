@@ -114,7 +114,11 @@ static __always_inline const struct xipsec_sad_entry *quoted_sa(const struct pkt
 	if (!spi)
 		return NULL;
 	entry = sad_lookup(&quote->dst, pkt->family, *spi, l4_proto);
-	return entry && entry->dir == XIPSEC_DIR_OUT ? entry : NULL;
+	if (!entry || entry->dir != XIPSEC_DIR_OUT)
+		return NULL;
+	way_set(pkt, spi, *spi);
+	way_sa(pkt, entry);
+	return entry;
 }
 
 /* The MTU that a "too big" tells (RFC 792 and 1191, RFC 4443 3.2), within bounds; 0: it is another
@@ -159,6 +163,8 @@ static __always_inline enum xipsec_reason pmtu_learn(const struct pkt *pkt,
 	since = now - state->pmtu_time;
 	if (known && (since == 0 || (since < XIPSEC_PMTU_AGE && mtu >= known)))
 		return XIPSEC_REASON_PMTU_IGNORED;
+	if (explain)
+		return XIPSEC_REASON_PMTU_LEARNED;
 	/* Two stores: a worker between them sees the new MTU with the old time, for one burst. */
 	state->pmtu = mtu;
 	state->pmtu_time = now;

@@ -3,6 +3,7 @@
 #ifndef BPF_SAD_H
 #define BPF_SAD_H
 
+#include "bpf/explain.h"
 #include "bpf/maps.h"
 #include "bpf/parse.h"
 
@@ -22,6 +23,26 @@ static __always_inline const struct xipsec_sad_entry *sad_lookup(const struct xi
 	if (!entry || entry->sa_generation == 0)
 		return NULL;
 	return entry;
+}
+
+/* The packet concerns this SA. */
+static __always_inline void way_sa(const struct pkt *pkt, const struct xipsec_sad_entry *entry)
+{
+	way_set(pkt, sa_index, entry->sa_index);
+	way_set(pkt, sa_generation, entry->sa_generation);
+	way_set(pkt, engine, entry->engine);
+}
+
+/* The packet is protected for this child, by the SA that it uses now. */
+static __always_inline void way_child(const struct pkt *pkt, __u32 id,
+				      const struct xipsec_child *child)
+{
+	way_set(pkt, child, id + 1);
+	if (!explain || !child)
+		return;
+	way_note.sa_index = child->sa_index;
+	way_note.sa_generation = child->sa_generation;
+	way_note.engine = child->engine;
 }
 
 #endif

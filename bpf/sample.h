@@ -114,7 +114,7 @@ __noinline int sample_tc_take(struct __sk_buff *ctx, struct pkt *pkt, __u32 reas
 /* A drop that no sample_acquire has told, and that tells something. */
 static __always_inline int sample_wanted(__u32 reason)
 {
-	return !reason_passes(reason) && !reason_steers(reason) &&
+	return !explain && !reason_passes(reason) && !reason_steers(reason) &&
 	       reason != XIPSEC_REASON_NO_SA_OUT && reason != XIPSEC_REASON_NAT_KEEPALIVE;
 }
 
@@ -135,13 +135,15 @@ static __always_inline void sample_tc(struct __sk_buff *skb, struct pkt *pkt, __
 static __always_inline void sample_acquire_xdp(struct xdp_md *ctx, const struct pkt *pkt,
 					       __u32 child)
 {
-	sample_xdp_take(ctx, (struct pkt *)pkt, XIPSEC_REASON_NO_SA_OUT, child);
+	if (!explain)
+		sample_xdp_take(ctx, (struct pkt *)pkt, XIPSEC_REASON_NO_SA_OUT, child);
 }
 
 static __always_inline void sample_acquire_tc(struct __sk_buff *skb, const struct pkt *pkt,
 					      __u32 child)
 {
-	sample_tc_take(skb, (struct pkt *)pkt, XIPSEC_REASON_NO_SA_OUT, child);
+	if (!explain)
+		sample_tc_take(skb, (struct pkt *)pkt, XIPSEC_REASON_NO_SA_OUT, child);
 }
 
 #endif

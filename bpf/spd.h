@@ -138,6 +138,8 @@ static __always_inline void spd_candidate(struct spd_walk *walk, __u64 slot)
 	if (match == XIPSEC_MATCH_NO)
 		return;
 	if (match == XIPSEC_MATCH_MAYBE) {
+		if (explain && (__u32)(slot >> 32) < at->maybe_priority)
+			way_note.maybe = number + 1;
 		spd_maybe(at, slot >> 32, spd_rule_says(rule));
 		return;
 	}
@@ -315,6 +317,8 @@ __noinline int spd_classify(const struct xipsec_spd *head, const struct xipsec_f
 	found->child = said >> 3;
 	found->rule = said == SPD_OPAQUE ? SPD_NO_RULE : at->rule;
 	found->tables = at->pos;
+	if (explain && at->maybe_priority >= at->priority)
+		way_note.maybe = 0; /* a certain one comes first */
 	found->list = xipsec_spd_list_of(flow->dir, flow->family, flow->opaque ? 1 : 0);
 	return found->verdict;
 }

@@ -14,6 +14,7 @@
  *or an sk_buff, as `hook` says, a constant.
  */
 #include "bpf/maps.h"
+#include "bpf/explain.h"
 #include "bpf/count.h"
 #include "bpf/parse.h"
 #include "bpf/link.h"
@@ -50,6 +51,7 @@ static __always_inline void xdp_load(struct xdp_md *ctx, struct pkt *pkt)
 	pkt->len = bpf_xdp_get_buff_len(ctx);
 	pkt->ifindex = ctx->ingress_ifindex;
 	pkt->queue = ctx->rx_queue_index;
+	way_start();
 }
 
 static __always_inline const struct xipsec_iface *iface_of(__u32 ifindex, __u32 role)
@@ -82,6 +84,7 @@ static __always_inline enum xipsec_reason red_protect(void *ctx, enum hook hook,
 	const struct xipsec_child *child = bpf_map_lookup_elem(&children, &child_id);
 	struct xipsec_meta verdict;
 
+	way_child(pkt, child_id, child);
 	if (!child || child->sa_generation == 0) {
 		if (hook == HOOK_XDP)
 			sample_acquire_xdp(ctx, pkt, child_id);
@@ -162,6 +165,8 @@ int xipsec_red(struct xdp_md *ctx)
 
 	xdp_load(ctx, &pkt);
 	reason = decided(&pkt, red_reason(ctx, HOOK_XDP, &pkt));
+	if (explain)
+		return explain_xdp(ctx, &pkt, reason);
 	sample_xdp(ctx, &pkt, reason);
 	if (reason == XIPSEC_REASON_XFRM_OUT)
 		behind_mark_xfrm(ctx, pkt.mark);
@@ -191,6 +196,7 @@ static __always_inline enum xipsec_reason black_esp(void *ctx, enum hook hook,
 			   seen->form == ESP_FORM_AH ? IPPROTO_AH : IPPROTO_ESP);
 	if (!entry || entry->dir != XIPSEC_DIR_IN)
 		return GO_ON;
+	way_sa(pkt, entry);
 	if (!!entry->udp != udp)
 		return XIPSEC_REASON_NO_SA;
 	if (link_is_group(pkt))
@@ -271,6 +277,7 @@ static __always_inline enum xipsec_reason black_ipsec(void *ctx, enum hook hook,
 	struct esp_seen seen;
 
 	esp_look(pkt, &seen);
+	way_set(pkt, spi, seen.spi);
 	reason = black_esp(ctx, hook, pkt, iface, rules->generation, &seen);
 	if (reason)
 		return reason;
@@ -347,6 +354,8 @@ int xipsec_black(struct xdp_md *ctx)
 
 	xdp_load(ctx, &pkt);
 	reason = decided(&pkt, black_reason(ctx, HOOK_XDP, &pkt));
+	if (explain)
+		return explain_xdp(ctx, &pkt, reason);
 	sample_xdp(ctx, &pkt, reason);
 	behind_mark(ctx, reason);
 	return xdp_finish(reason, pkt.len);
@@ -361,6 +370,8 @@ static __always_inline enum xipsec_reason guard_reason(struct __sk_buff *skb, st
 	const struct xipsec_spd *rules;
 	enum xipsec_reason reason;
 
+	if (own)
+		way_flag(pkt, XIPSEC_WAY_OWN);
 	if (!iface_of(skb->ifindex, XIPSEC_ROLE_UNPROTECTED))
 		return XIPSEC_REASON_NO_IFACE;
 	reason = parse_frame(pkt, tags_taken(skb));
@@ -392,7 +403,10 @@ int xipsec_guard(struct __sk_buff *skb)
 	__u32 reason;
 
 	tc_load(skb, &pkt);
+	way_start();
 	reason = decided(&pkt, guard_reason(skb, &pkt));
+	if (explain)
+		return explain_tc(skb, &pkt, reason);
 	sample_tc(skb, &pkt, reason);
 	return tc_finish(reason, pkt.len);
 }
@@ -407,6 +421,8 @@ int xipsec_blacktc(struct __sk_buff *skb)
 	struct pkt pkt;
 	__u32 reason;
 
+	if (explain)
+		return TC_ACT_SHOT; /* the twin of XDP tells what they would say */
 	if (behind_is_marked(skb))
 		return TC_ACT_UNSPEC;
 	tc_load(skb, &pkt);
@@ -429,6 +445,8 @@ int xipsec_redtc(struct __sk_buff *skb)
 	struct pkt pkt;
 	__u32 reason;
 
+	if (explain)
+		return TC_ACT_SHOT; /* the twin of XDP tells what they would say */
 	skb->mark &= ~XIPSEC_MARK_MASK;
 	if (behind_is_marked(skb)) {
 		skb->mark |= behind_xfrm_mark(skb);

@@ -19,6 +19,7 @@
 #include "loader/probe.h"
 #include "loader/spd.h"
 #include "loader/spd_names.h"
+#include "loader/twin.h"
 #include "xipsec.skel.h"
 #include "xipsec/meta.h"
 
@@ -309,9 +310,15 @@ static int build_pins(const struct config *config, const struct heritage *herita
 		return err;
 	}
 	err = fill_spd(config, skel, gen);
-	if (err)
+	if (err) {
 		generation_close(gen);
-	return err;
+		return err;
+	}
+	err = twin_pin(gen);
+	if (err)
+		log_warn("`xipsec explain` will not work: its copy of the programs is refused: %s",
+			 strerror(-err));
+	return 0;
 }
 
 int generation_build(const struct config *config, __u32 spd_base, struct generation *out)
@@ -375,7 +382,7 @@ void generation_close(struct generation *gen)
 }
 
 /* libbpf fills no map that is given to it, so the rules in force stay. */
-static int reuse_maps(const struct generation *gen, struct bpf_object *obj)
+int generation_reuse_maps(const struct generation *gen, struct bpf_object *obj)
 {
 	struct bpf_map *map;
 
@@ -412,7 +419,7 @@ int generation_extension(const struct generation *gen, enum xipsec_role role)
 		bpf_program__set_autoload(prog, is_it);
 		ours = is_it ? prog : ours;
 	}
-	err = ours ? reuse_maps(gen, skel->obj) : -ENOENT;
+	err = ours ? generation_reuse_maps(gen, skel->obj) : -ENOENT;
 	if (!err)
 		err = bpf_program__set_attach_target(ours, host, PROBE_HOST);
 	if (err)

@@ -11,6 +11,8 @@
 
 #include "loader/datapath.h"
 
+struct bpf_object;
+
 struct generation {
 	char name[32]; /* "gen-3" */
 	char dir[320];
@@ -27,6 +29,10 @@ int generation_build(const struct config *config, __u32 spd_base, struct generat
 /* The current one. -ENOENT: none; -EPROTO: of another ABI; -errno. */
 int generation_open(const char *pin_dir, struct generation *out);
 void generation_close(struct generation *gen);
+
+/* Gives an object that is not loaded yet the maps of this generation. 0 or -errno, with a message.
+ */
+int generation_reuse_maps(const struct generation *gen, struct bpf_object *obj);
 
 /* The XDP program of a role once more, as an extension for libxdp's dispatcher, on the maps of this
  * generation. A descriptor that the caller closes, or -errno. */

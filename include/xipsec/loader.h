@@ -10,6 +10,7 @@
 #define XIPSEC_LOADER_H
 
 #include <linux/types.h>
+#include "xipsec/explain.h"
 #include "xipsec/maps.h"
 
 struct config;
@@ -146,5 +147,44 @@ int loader_policy_check(const struct config *config, loader_overlap_fn fn, void 
 /* The policies in force, read from the kernel. Caller ends it with loader_policy_free(). */
 int loader_policy(const struct config *config, struct loader_policy **out);
 void loader_policy_free(struct loader_policy *policy);
+
+/* ------------------------------------------------------------------ explanation */
+
+/* One frame, as an interface with a role would see it. */
+struct loader_frame {
+	const char *ifname;
+	__u32 dir; /* XIPSEC_DIR_OUT or XIPSEC_DIR_IN; IN: of an unprotected interface alone */
+	const char *from; /* OUT of an unprotected one: forwarded, came in by this; NULL: our own */
+	__u32 queue;      /* receive queue that it comes by, XDP */
+	__u32 mark;       /* of a socket of our own */
+	const void *data; /* Ethernet frame */
+	__u32 len;        /* at least 14, at most LOADER_FRAME_MAX */
+};
+
+#define LOADER_FRAME_MAX 9014
+
+struct loader_explanation {
+	char program[16]; /* whose twin ran */
+	struct xipsec_explain answer;
+	__u32 rule_known;         /* 0: no rule decided */
+	__u32 maybe_known;        /* 0: the packet hides nothing that counts */
+	struct loader_rule rule;  /* that decided */
+	struct loader_rule maybe; /* the first that might, if it were known what is hidden */
+	char child[XIPSEC_NAME_LEN];
+	struct xipsec_sad_key sa; /* spi 0: the SAD has no SA of that index and generation */
+	char egress[16];          /* "": none */
+	__u32 egress_role;        /* enum xipsec_role */
+};
+
+struct loader_explainer;
+
+/* Opens the programs' twin for any number of frames; the caller ends it with
+ * loader_explain_close(). Nothing that it does changes the data path. */
+int loader_explain_open(const struct config *config, struct loader_explainer **out);
+void loader_explain_close(struct loader_explainer *explainer);
+
+/* What would become of the frame now. */
+int loader_explain(struct loader_explainer *explainer, const struct loader_frame *frame,
+		   struct loader_explanation *out);
 
 #endif

@@ -37,6 +37,7 @@
 
 #include <linux/types.h>
 #include "xipsec/classifier.h"
+#include "xipsec/explain.h"
 #include "xipsec/reason.h"
 #include "xipsec/selector.h"
 

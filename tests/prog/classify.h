@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "xipsec/explain.h"
 #include "classify.skel.h"
 #include "loader/spd.h"
 
