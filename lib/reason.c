@@ -2,6 +2,7 @@
 #include "lib/reason.h"
 
 #include <string.h>
+#include "xipsec/advice.h"
 
 static const struct {
 	const char *name;
@@ -31,6 +32,24 @@ const char *reason_text(unsigned int reason)
 enum xipsec_reason_kind reason_kind(unsigned int reason)
 {
 	return reasons[known(reason)].kind;
+}
+
+const char *reason_advice(unsigned int reason)
+{
+	switch (reason) {
+#define REASON_ADVICE(sym, text) \
+	case XIPSEC_REASON_##sym: return text;
+		XIPSEC_ADVICE(REASON_ADVICE)
+#undef REASON_ADVICE
+	default: return "";
+	}
+}
+
+const char *reason_kind_name(unsigned int reason)
+{
+	static const char *const names[] = {"pass", "steer", "done", "drop"};
+
+	return names[reason_kind(reason)];
 }
 
 int reason_from_name(const char *name)

@@ -9,6 +9,10 @@
 const char *reason_name(unsigned int reason);
 const char *reason_text(unsigned int reason);
 enum xipsec_reason_kind reason_kind(unsigned int reason);
+const char *reason_kind_name(unsigned int reason); /* "pass", "steer", "done", "drop" */
+
+/* What to do about packets that end so; "" where nothing is to be done. */
+const char *reason_advice(unsigned int reason);
 
 /* Returns the reason of that name, or -1. */
 int reason_from_name(const char *name);

@@ -124,6 +124,9 @@ step_readme()
 	return $status
 }
 
+# Tables of the docs that are made from lists in include/.
+step_tables() { $dev/reasons.sh --check && $dev/advice.sh --check; }
+
 # What docs/rfc.md names is there.
 step_rfc() { $dev/rfc.sh; }
 

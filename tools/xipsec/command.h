@@ -38,6 +38,7 @@ extern const struct command cmd_detach;
 extern const struct command cmd_status;
 extern const struct command cmd_policy;
 extern const struct command cmd_reload;
+extern const struct command cmd_explain;
 extern const struct command cmd_sa;
 extern const struct command cmd_monitor;
 extern const struct command cmd_conn;

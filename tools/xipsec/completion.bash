@@ -44,7 +44,7 @@ _xipsec_conns()
 _xipsec()
 {
 	local cur prev command='' config=/etc/xipsec/xipsec.conf i words=''
-	local commands='attach confirm detach status policy reload sa conn up down rekey log monitor config help version'
+	local commands='attach confirm detach status policy reload explain sa conn up down rekey log monitor config help version'
 	cur=${COMP_WORDS[COMP_CWORD]}
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
 	COMPREPLY=()
@@ -70,6 +70,26 @@ _xipsec()
 		return
 		;;
 	--confirm | --count) return ;;
+	--dir)
+		COMPREPLY=($(compgen -W 'out in' -- "$cur"))
+		return
+		;;
+	--frag)
+		COMPREPLY=($(compgen -W 'first later' -- "$cur"))
+		return
+		;;
+	--dev | --from)
+		COMPREPLY=($(compgen -W "$(_xipsec_interfaces)" -- "$cur"))
+		return
+		;;
+	--pcap)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return
+		;;
+	--proto)
+		COMPREPLY=($(compgen -W 'tcp udp icmp ipv6-icmp esp ah sctp' -- "$cur"))
+		return
+		;;
 	--sa)
 		COMPREPLY=($(compgen -W "$(_xipsec_sas "$config")" -- "$cur"))
 		return
@@ -86,6 +106,9 @@ _xipsec()
 	up) words="$(_xipsec_conns "$config") --timeout --quiet" ;;
 	down) words="$(_xipsec_conns "$config") --timeout --force --quiet" ;;
 	rekey) words="$(_xipsec_conns "$config") --reauth" ;;
+	explain)
+		words='--dir --dev --from --queue --src --dst --proto --sport --dport --icmp --ttl --frag --spi --pcap --json'
+		;;
 	monitor) words='--drops --events --reason --sa --count' ;;
 	help) words=$commands ;;
 	config)

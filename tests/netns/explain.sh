@@ -1,0 +1,130 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034,SC2154 # settings that the sourced files read
+# `xipsec explain` and the packets themselves: each frame is explained first, then sent, and the
+# counter that moves is that of the reason explained. What is explained writes nothing.
+#
+#	red-a --- gw-a ===[capture]=== gw-b --- red-b
+. "$(dirname "$0")/../lib/scenario.sh"
+
+GW_POLICIES='
+	clear {
+		action = bypass
+		local = 10.0.0.0/8
+		remote = 10.0.0.0/8
+		proto = udp
+		remote_port = 7009
+	}
+	closed {
+		action = discard
+		local = 10.0.0.0/8
+		remote = 10.0.0.0/8
+		proto = udp
+		remote_port = 7010
+	}
+	nobody {
+		action = protect
+		local = 10.1.0.0/16
+		remote = 10.2.9.0/24
+	}'
+FRAMES=$LIB/tools/explain_frames.py
+
+mac_of() { ip -n "$TOPO-$1" -j link show "$2" | jq -r ".[0].address"; }
+explain() { gw a explain "$@"; }
+counters() { gw a status --json | jq -c '[.reasons[] | {key: .name, value: .program_packets}] | from_entries'; }
+
+# moved BEFORE AFTER: names of the reasons that grew, but for what hosts say to find each other.
+moved() { jq -nr --argjson a "$1" --argjson b "$2" \
+	'[$b | to_entries[] | select(.value > $a[.key]) | .key] - (if $ENV.WITH_LINK == "1" then [] else ["nd", "arp"] end) | join(" ")'; }
+
+if ! check "gateways come up" gateways_up || ! check "tunnel works" tunnel_works; then exit 1; fi
+
+# frames WHERE DIR DEV MAC NODE IFACE: explains all, then sends one after the other.
+frames()
+{
+	local where=$1 dir=$2 dev=$3 mac=$4 node=$5 iface=$6 n=0 name before after
+
+	/usr/bin/python3 "$FRAMES" write "$where" "$WORK/$where.pcap" "$mac" >"$WORK/$where.names"
+	check "$where: frames are made" test -s "$WORK/$where.names"
+	explain --dir "$dir" --dev "$dev" --pcap "$WORK/$where.pcap" --json >"$WORK/$where.json"
+	check_eq "$where: every frame is explained" "$(wc -l <"$WORK/$where.json")" "$(wc -l <"$WORK/$where.names")"
+	while IFS= read -r name; do
+		n=$((n + 1))
+		before=$(counters)
+		in_ns "$node" /usr/bin/python3 "$FRAMES" send "$WORK/$where.pcap" "$iface" $n </dev/null
+		after=$(counters)
+		WITH_LINK=$([ "$name" != ARP ] || echo 1)
+		check_eq "$where: $name" "$(moved "$before" "$after")" "$(sed -n ${n}p "$WORK/$where.json" | jq -r .reason)"
+	done <"$WORK/$where.names"
+}
+
+state() { for map in reasons spd_hits frags sad children ifaces globals; do bpftool map dump pinned "/sys/fs/bpf/$TOPO-a/$map"; done; }
+
+# Nobody answers, and nobody is asked who does: one packet, one counter.
+in_ns link ip link set lb down
+for there in 192.0.2.2 2001:db8::2; do
+	in_ns gw-a ip neigh replace $there lladdr "$(mac_of gw-b blk0)" dev blk0 nud permanent
+done
+for there in 10.1.0.77 10.1.0.2 fd01::2; do
+	in_ns gw-a ip neigh replace $there lladdr "$(mac_of red-a ra0)" dev red0 nud permanent
+done
+
+export WITH_LINK=
+frames red out red0 "$(mac_of gw-a red0)" red-a ra0
+frames black in blk0 "$(mac_of gw-a blk0)" link br0
+frames guard out blk0 "$(mac_of gw-b blk0)" gw-a blk0
+check_gt "many different reasons were seen" "$(cat "$WORK"/*.json | jq -r .reason | sort -u | wc -l)" 14
+
+# What is told beside the reason.
+explain --dir out --dev red0 --src 10.1.0.2 --dst 10.2.0.2 --json >"$WORK/one.json"
+check_eq "a ping into the tunnel: reason, rule, line" \
+	"$(jq -r '"\(.reason) \(.policy.rule.policy) \(.policy.rule.action)"' "$WORK/one.json")" "steer_out net4 protect"
+check_eq "its line is that of the policy in the config" \
+	"$(sed -n "$(jq .policy.rule.line "$WORK/one.json")p" "$WORK/gw-a.conf" | tr -d '\t {')" net4
+check_eq "its SA" "$(jq -r '"\(.sa.name) \(.sa.spi) \(.sa.dst) \(.sa.engine)"' "$WORK/one.json")" "ab4 0x00001001 192.0.2.2 afxdp"
+check_eq "its worker" "$(jq -r '"\(.worker.worker) \(.worker.socket) \(.worker.pid)"' "$WORK/one.json")" "0 true $(gw_workers a)"
+check_eq "its route" "$(jq -r '"\(.route.interface) \(.route.role)"' "$WORK/one.json")" "blk0 unprotected"
+explain --dir out --dev red0 --src 10.1.0.2 --dst 10.2.9.9 --proto tcp --dport 80 >"$WORK/text"
+check "in words: the reason" grep -q 'no_sa_out (drop)' "$WORK/text"
+check "in words: what to do" grep -q 'to do .*xipsecd running' "$WORK/text"
+check "in words: the place in the config" grep -q "nobody ($WORK/gw-a.conf:[0-9]*): protect" "$WORK/text"
+check_eq "ESP by its SPI" "$(explain --dir in --dev blk0 --src 192.0.2.2 --dst 192.0.2.1 --spi 0x1002 --json | jq -r '"\(.reason) \(.sa.name)"')" "steer_in ba4"
+check_eq "forwarded plaintext at the guard" \
+	"$(explain --dir out --dev blk0 --from red0 --src 10.1.0.2 --dst 10.2.0.2 --json | jq -r .reason)" plaintext_out
+check_eq "a later fragment by options" \
+	"$(explain --dir out --dev red0 --src 10.1.0.2 --dst 10.2.0.2 --proto udp --frag later --json | jq -r '"\(.reason) \(.policy.maybe.policy)"')" "frag_opaque clear"
+tshark -r "$WORK/red.pcap" -F pcapng -w "$WORK/red.pcapng" 2>/dev/null
+explain --dir out --dev red0 --pcap "$WORK/red.pcapng" --json >"$WORK/ng.json"
+check "pcapng says what pcap says" cmp "$WORK/red.json" "$WORK/ng.json"
+
+# Nothing is written.
+state >"$WORK/before.state"
+for _ in $(seq 20); do explain --dir out --dev red0 --pcap "$WORK/red.pcap" >/dev/null; done
+explain --dir in --dev blk0 --pcap "$WORK/black.pcap" >/dev/null
+state >"$WORK/after.state"
+check "the maps are what they were" cmp "$WORK/before.state" "$WORK/after.state"
+
+# Mistakes.
+explain --dir in --dev red0 --src 10.1.0.2 --dst 10.2.0.2 2>"$WORK/err"
+check_eq "in by a protected interface: refused" "$? $(grep -c 'red0 is protected' "$WORK/err")" "1 1"
+explain --dir out --dev lo --src 10.1.0.2 --dst 10.2.0.2 2>"$WORK/err"
+check_eq "an interface without a role: refused" "$? $(grep -c 'lo has no role' "$WORK/err")" "1 1"
+explain --dir out --dev red0 --src 10.1.0.2 2>/dev/null
+check_eq "half a packet: usage" $? 2
+explain --dir out --dev red0 --queue 9 --src 10.1.0.2 --dst 10.2.0.2 2>"$WORK/err"
+check_eq "a queue that is not there: refused" "$? $(grep -c 'no receive queue 9' "$WORK/err")" "1 1"
+head -c 30 "$WORK/red.pcap" >"$WORK/cut.pcap"
+explain --dir out --dev red0 --pcap "$WORK/cut.pcap" 2>"$WORK/err"
+check_eq "a capture cut short: told" "$? $(wc -l <"$WORK/err")" "1 1"
+
+# With xipsecd dead there is no worker, with a new generation there is a new twin.
+twin_id() { bpftool prog show pinned "/sys/fs/bpf/$TOPO-a/current/prog/explain_red" -j | jq .id; }
+before=$(twin_id)
+gw_stop a
+check_eq "xipsecd is dead: no SA" "$(explain --dir out --dev red0 --src 10.1.0.2 --dst 10.2.0.2 --json | jq -r '"\(.reason) \(.xipsecd) \(.worker)"')" "no_sa_out false null"
+check "upgrade" gw a attach --all --upgrade
+check_gt "the twin was replaced" "$(twin_id)" "$before"
+check "detach" gw a detach --all
+check "the twin is gone" test ! -e "/sys/fs/bpf/$TOPO-a"
+explain --dir out --dev red0 --src 10.1.0.2 --dst 10.2.0.2 2>"$WORK/err"
+check_eq "nothing is attached: told" "$? $(grep -c 'nothing is attached' "$WORK/err")" "1 1"

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <arpa/inet.h>
+#include <errno.h>
+#include <json-c/json.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "lib/reason.h"
+#include "lib/sadb_client.h"
+#include "tools/xipsec/explain.h"
+
+/* ------------------------------------------------------------------ xipsecd's part */
+
+static int note_sa(void *ctx, const struct sadb_hdr *item, size_t len)
+{
+	const struct sadb_sa_info *info = (const void *)item;
+	struct explain_daemon *daemon = ctx;
+	struct explain_sa *sa;
+
+	if (len != sizeof(*info))
+		return -EBADMSG;
+	if (daemon->n_sas == daemon->room) {
+		size_t room = daemon->room ? daemon->room * 2 : 64;
+
+		sa = realloc(daemon->sa, room * sizeof(*sa));
+		if (!sa)
+			return -ENOMEM;
+		daemon->sa = sa;
+		daemon->room = room;
+	}
+	sa = &daemon->sa[daemon->n_sas++];
+	sa->index = info->index;
+	sa->generation = info->generation;
+	memcpy(sa->name, info->sa.name, sizeof(sa->name));
+	return 0;
+}
+
+void explain_daemon_open(const struct config *config, struct explain_daemon *out)
+{
+	struct sadb_hdr status = {.type = XIPSEC_SADB_STATUS}, list = {.type = XIPSEC_SADB_SA_LIST};
+	int fd = sadb_connect(config->run_dir);
+	struct sadb_status answer;
+
+	memset(out, 0, sizeof(*out));
+	if (fd < 0)
+		return;
+	if (!sadb_ask(fd, &status, sizeof(status), &answer, sizeof(answer), NULL)) {
+		out->runs = true;
+		out->n_workers = answer.n_workers <= XIPSEC_WORKERS_MAX ? answer.n_workers : 0;
+		memcpy(out->worker_pid, answer.worker_pid, sizeof(out->worker_pid));
+		sadb_call(fd, &list, sizeof(list), note_sa, out, NULL);
+	}
+	close(fd);
+}
+
+void explain_daemon_close(struct explain_daemon *daemon)
+{
+	free(daemon->sa);
+	daemon->sa = NULL;
+}
+
+static const char *sa_name(const struct explain_daemon *daemon, const struct xipsec_way *way)
+{
+	for (size_t i = 0; i < daemon->n_sas; i++) {
+		if (daemon->sa[i].index == way->sa_index &&
+		    daemon->sa[i].generation == way->sa_generation)
+			return daemon->sa[i].name;
+	}
+	return "";
+}
+
+/* Queue q belongs to worker q mod n (docs/architecture.md). -1: there is no worker. */
+static int worker_of(const struct explain_shown *shown)
+{
+	const struct explain_daemon *daemon = shown->daemon;
+
+	if (strcmp(shown->what->program, "xipsec_guard") == 0 || !daemon->n_workers)
+		return -1;
+	return (int)(shown->what->answer.way.queue % daemon->n_workers);
+}
+
+/* ------------------------------------------------------------------ words */
+
+#define TEXT_MAX 128
+
+static const char *addr_text(char text[TEXT_MAX], __u8 family, const struct xipsec_addr *addr)
+{
+	text[0] = 0;
+	inet_ntop(family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET, addr, text, TEXT_MAX);
+	return text;
+}
+
+static const char *proto_text(char text[TEXT_MAX], __u8 proto)
+{
+	const struct protoent *known = getprotobynumber(proto);
+
+	if (known)
+		snprintf(text, TEXT_MAX, "%s", known->p_name);
+	else
+		snprintf(text, TEXT_MAX, "protocol %u", proto);
+	return text;
+}
+
+static const char *frag_text(const struct xipsec_explain *answer)
+{
+	if (answer->frag & XIPSEC_FRAG_LATER)
+		return "later";
+	if (answer->frag & XIPSEC_FRAG_PART)
+		return "first";
+	return answer->frag & XIPSEC_FRAG_HEADER ? "atomic" : "none";
+}
+
+static const char *action_text(__u8 action)
+{
+	static const char *const names[] = {"discard", "bypass", "protect"};
+
+	return action <= XIPSEC_ACTION_PROTECT ? names[action] : "unknown";
+}
+
+static const char *role_text(__u32 role)
+{
+	return role == XIPSEC_ROLE_PROTECTED     ? "protected"
+	       : role == XIPSEC_ROLE_UNPROTECTED ? "unprotected"
+						 : "none";
+}
+
+static const char *engine_text(__u8 engine)
+{
+	return engine == XIPSEC_ENGINE_AFXDP  ? "afxdp"
+	       : engine == XIPSEC_ENGINE_XFRM ? "xfrm"
+					      : "none";
+}
+
+static bool is_icmp(const struct xipsec_explain *answer)
+{
+	return answer->l4_proto ==
+	       (answer->family == XIPSEC_FAMILY_IP6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+}
+
+static bool has_l4(const struct xipsec_explain *answer)
+{
+	return answer->family && !(answer->frag & XIPSEC_FRAG_LATER);
+}
+
+/* ------------------------------------------------------------------ for people */
+
+static void print_parsed(const struct explain_shown *shown)
+{
+	const struct xipsec_explain *answer = &shown->what->answer;
+	char text[TEXT_MAX];
+
+	printf("  parsed as  ");
+	if (!answer->family) {
+		if (answer->eth_type)
+			printf("ethertype 0x%04x, ", answer->eth_type);
+		printf("%u bytes\n", answer->len);
+		return;
+	}
+	printf("%s", addr_text(text, answer->family, &answer->src));
+	printf(" -> %s, ", addr_text(text, answer->family, &answer->dst));
+	printf("%s", answer->opaque & XIPSEC_OPAQUE_PROTO ? "hidden protocol"
+							  : proto_text(text, answer->l4_proto));
+	if (has_l4(answer) && is_icmp(answer))
+		printf(" type %u code %u", answer->icmp >> 8, answer->icmp & 255);
+	if (answer->sport || answer->dport)
+		printf(" ports %u -> %u", answer->sport, answer->dport);
+	if (answer->way.spi)
+		printf(", SPI 0x%08x", ntohl(answer->way.spi));
+	if (answer->frag & XIPSEC_FRAG_PART)
+		printf(", %s fragment", frag_text(answer));
+	printf(", TTL %u, %u bytes\n", answer->hop_limit, answer->len);
+	if (shown->missing)
+		printf("             (%u bytes are not in the capture, taken as 0)\n",
+		       shown->missing);
+}
+
+static void print_route(const struct loader_explanation *what)
+{
+	const struct xipsec_way *way = &what->answer.way;
+
+	if (way->flags & XIPSEC_WAY_LOCAL)
+		printf("  route      to this host\n");
+	else if (what->egress[0])
+		printf("  route      leaves by %s (%s)\n", what->egress,
+		       what->egress_role ? role_text(what->egress_role) : "no role");
+}
+
+static void print_rule(const struct explain_shown *shown, const struct loader_rule *rule)
+{
+	printf("rule %u of %s (%s:%u): %s", rule->number, rule->policy[0] ? rule->policy : "-",
+	       shown->config_path, rule->rule.line, action_text(rule->rule.action));
+}
+
+static void print_policy(const struct explain_shown *shown)
+{
+	const struct loader_explanation *what = shown->what;
+	const struct xipsec_way *way = &what->answer.way;
+
+	if (!way->dir)
+		return;
+	printf("  policy     %s, generation %u: ", way->dir == XIPSEC_DIR_OUT ? "out" : "in",
+	       way->spd_generation);
+	if (way->flags & XIPSEC_WAY_FOLLOWED)
+		printf("as the first fragment of this packet");
+	else if (what->rule.known)
+		print_rule(shown, &what->rule);
+	else if (!what->maybe.known)
+		printf("no rule matches");
+	else
+		printf("no rule is certain");
+	if (what->child[0])
+		printf(", child %s", what->child);
+	printf("\n");
+	if (what->maybe.known && what->answer.opaque) {
+		printf("             before it, if what is hidden fits: ");
+		print_rule(shown, &what->maybe);
+		printf("\n");
+	}
+	if (way->tables)
+		printf("             looked into %u table%s, compared with %u rule%s\n",
+		       way->tables, way->tables == 1 ? "" : "s", way->compared,
+		       way->compared == 1 ? "" : "s");
+}
+
+static void print_sa(const struct explain_shown *shown)
+{
+	const struct loader_explanation *what = shown->what;
+	const struct xipsec_way *way = &what->answer.way;
+	const char *name = sa_name(shown->daemon, way);
+	char text[TEXT_MAX];
+
+	if (!way->sa_generation)
+		return;
+	printf("  SA         %s", name[0] ? name : "(its name is xipsecd's)");
+	if (what->sa.spi) {
+		printf(", SPI 0x%08x", ntohl(what->sa.spi));
+		printf(" to %s", addr_text(text, what->sa.family, &what->sa.dst));
+		printf(", %s", proto_text(text, what->sa.l4_proto));
+	}
+	printf(", engine %s, place %u\n", engine_text(way->engine), way->sa_index);
+}
+
+static bool for_worker(const struct explain_shown *shown)
+{
+	__u32 reason = shown->what->answer.reason;
+
+	return reason_kind(reason) == XIPSEC_KIND_STEER || reason == XIPSEC_REASON_NO_WORKER;
+}
+
+static void print_worker(const struct explain_shown *shown)
+{
+	const struct xipsec_way *way = &shown->what->answer.way;
+	int worker = worker_of(shown);
+
+	if (!for_worker(shown))
+		return;
+	printf("  worker     ");
+	if (!shown->daemon->runs)
+		printf("none: xipsecd does not run\n");
+	else if (shown->what->answer.reason == XIPSEC_REASON_HOST_OUT)
+		printf("whichever reads xipsec0's queue\n");
+	else if (worker < 0)
+		printf("none runs\n");
+	else
+		printf("%d (queue %u), %s\n", worker, way->queue,
+		       way->flags & XIPSEC_WAY_SOCKET ? "has a socket there"
+						      : "has no socket there");
+}
+
+void explain_print_text(const struct explain_shown *shown)
+{
+	const struct loader_explanation *what = shown->what;
+	__u32 reason = what->answer.reason;
+	const char *advice = reason_advice(reason);
+
+	if (shown->number)
+		printf("packet %lu, ", shown->number);
+	printf("%s: program %s", shown->frame->ifname, what->program);
+	if (strcmp(what->program, "xipsec_guard") != 0)
+		printf(", queue %u\n", what->answer.way.queue);
+	else if (shown->frame->from)
+		printf(", forwarded from %s\n", shown->frame->from);
+	else
+		printf(", this host's own\n");
+	print_parsed(shown);
+	print_route(what);
+	print_policy(shown);
+	print_sa(shown);
+	print_worker(shown);
+	printf("  reason     %s (%s): %s\n", reason_name(reason), reason_kind_name(reason),
+	       reason_text(reason));
+	if (advice[0])
+		printf("  to do      %s\n", advice);
+}
+
+/* ------------------------------------------------------------------ JSON (docs/json-explain.md) */
+
+static void put_text(struct json_object *to, const char *name, const char *value)
+{
+	json_object_object_add(to, name, json_object_new_string(value));
+}
+
+static void put_u64(struct json_object *to, const char *name, __u64 value)
+{
+	json_object_object_add(to, name, json_object_new_uint64(value));
+}
+
+static void put_bool(struct json_object *to, const char *name, bool value)
+{
+	json_object_object_add(to, name, json_object_new_boolean(value));
+}
+
+static void put_spi(struct json_object *to, __be32 spi)
+{
+	char text[TEXT_MAX];
+
+	snprintf(text, sizeof(text), "0x%08x", ntohl(spi));
+	put_text(to, "spi", text);
+}
+
+static struct json_object *parsed_json(const struct explain_shown *shown)
+{
+	const struct xipsec_explain *answer = &shown->what->answer;
+	struct json_object *to = json_object_new_object();
+	char text[TEXT_MAX];
+
+	put_u64(to, "length", answer->len);
+	put_u64(to, "missing", shown->missing);
+	snprintf(text, sizeof(text), "0x%04x", answer->eth_type);
+	put_text(to, "ethertype", text);
+	if (!answer->family)
+		return to;
+	put_text(to, "family", answer->family == XIPSEC_FAMILY_IP6 ? "ip6" : "ip4");
+	put_text(to, "src", addr_text(text, answer->family, &answer->src));
+	put_text(to, "dst", addr_text(text, answer->family, &answer->dst));
+	put_u64(to, "protocol", answer->l4_proto);
+	put_bool(to, "protocol_hidden", answer->opaque & XIPSEC_OPAQUE_PROTO);
+	put_u64(to, "hop_limit", answer->hop_limit);
+	put_text(to, "fragment", frag_text(answer));
+	if (answer->sport || answer->dport) {
+		put_u64(to, "sport", answer->sport);
+		put_u64(to, "dport", answer->dport);
+	}
+	if (has_l4(answer) && is_icmp(answer)) {
+		put_u64(to, "icmp_type", answer->icmp >> 8);
+		put_u64(to, "icmp_code", answer->icmp & 255);
+	}
+	if (answer->way.spi)
+		put_spi(to, answer->way.spi);
+	return to;
+}
+
+static struct json_object *rule_json(const struct loader_rule *rule)
+{
+	struct json_object *to;
+
+	if (!rule->known)
+		return NULL;
+	to = json_object_new_object();
+	put_u64(to, "rule", rule->number);
+	put_text(to, "policy", rule->policy);
+	put_text(to, "action", action_text(rule->rule.action));
+	put_u64(to, "line", rule->rule.line);
+	return to;
+}
+
+static struct json_object *policy_json(const struct loader_explanation *what)
+{
+	const struct xipsec_way *way = &what->answer.way;
+	struct json_object *to;
+
+	if (!way->dir)
+		return NULL;
+	to = json_object_new_object();
+	put_text(to, "direction", way->dir == XIPSEC_DIR_OUT ? "out" : "in");
+	put_u64(to, "spd_generation", way->spd_generation);
+	put_u64(to, "tables", way->tables);
+	put_u64(to, "compared", way->compared);
+	put_bool(to, "followed", way->flags & XIPSEC_WAY_FOLLOWED);
+	json_object_object_add(to, "rule", rule_json(&what->rule));
+	json_object_object_add(to, "maybe", rule_json(&what->maybe));
+	put_text(to, "child", what->child);
+	return to;
+}
+
+static struct json_object *route_json(const struct loader_explanation *what)
+{
+	struct json_object *to = json_object_new_object();
+
+	put_bool(to, "local", what->answer.way.flags & XIPSEC_WAY_LOCAL);
+	put_text(to, "interface", what->egress);
+	put_text(to, "role", role_text(what->egress_role));
+	return to;
+}
+
+static struct json_object *sa_json(const struct explain_shown *shown)
+{
+	const struct loader_explanation *what = shown->what;
+	const struct xipsec_way *way = &what->answer.way;
+	struct json_object *to;
+	char text[TEXT_MAX];
+
+	if (!way->sa_generation)
+		return NULL;
+	to = json_object_new_object();
+	put_text(to, "name", sa_name(shown->daemon, way));
+	if (what->sa.spi) {
+		put_spi(to, what->sa.spi);
+		put_text(to, "dst", addr_text(text, what->sa.family, &what->sa.dst));
+		put_u64(to, "protocol", what->sa.l4_proto);
+	}
+	put_text(to, "engine", engine_text(way->engine));
+	put_u64(to, "index", way->sa_index);
+	put_u64(to, "generation", way->sa_generation);
+	return to;
+}
+
+static struct json_object *worker_json(const struct explain_shown *shown)
+{
+	const struct xipsec_way *way = &shown->what->answer.way;
+	int worker = worker_of(shown);
+	struct json_object *to;
+
+	if (!for_worker(shown) || worker < 0)
+		return NULL;
+	to = json_object_new_object();
+	put_u64(to, "worker", (__u64)worker);
+	put_u64(to, "pid", shown->daemon->worker_pid[worker]);
+	put_bool(to, "socket", way->flags & XIPSEC_WAY_SOCKET);
+	return to;
+}
+
+void explain_print_json(const struct explain_shown *shown)
+{
+	const struct loader_explanation *what = shown->what;
+	struct json_object *top = json_object_new_object();
+	__u32 reason = what->answer.reason;
+
+	if (shown->number)
+		put_u64(top, "packet", shown->number);
+	put_text(top, "program", what->program);
+	put_text(top, "interface", shown->frame->ifname);
+	put_u64(top, "queue", what->answer.way.queue);
+	put_bool(top, "own", what->answer.way.flags & XIPSEC_WAY_OWN);
+	json_object_object_add(top, "parsed", parsed_json(shown));
+	json_object_object_add(top, "route", route_json(what));
+	json_object_object_add(top, "policy", policy_json(what));
+	json_object_object_add(top, "sa", sa_json(shown));
+	json_object_object_add(top, "worker", worker_json(shown));
+	put_bool(top, "xipsecd", shown->daemon->runs);
+	put_text(top, "reason", reason_name(reason));
+	put_text(top, "kind", reason_kind_name(reason));
+	put_text(top, "text", reason_text(reason));
+	put_text(top, "advice", reason_advice(reason));
+	puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PLAIN |
+							 JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(top);
+}
