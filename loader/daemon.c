@@ -149,6 +149,9 @@ static int start(struct daemon *d)
 	ike_ports_open(d->base, &d->ike);
 	slow_sockets_open(&d->slow);
 	err = sadb_server_new(d->base, d->config->run_dir, &requests_hooks, d, &d->server);
+	if (!err && d->options->metrics)
+		err = metrics_server_new(d->base, d->options->metrics, &requests_metrics, d,
+					 &d->metrics);
 	return err ? err : make_events(d);
 }
 
@@ -170,6 +173,7 @@ static void stop(struct daemon *d)
 	taps_free(d->taps);
 	if (d->ports)
 		ports_close(d->ports, d->open ? &d->home.dp : NULL);
+	metrics_server_free(d->metrics);
 	sadb_server_free(d->server);
 	d->server = NULL;
 	ike_ports_close(&d->ike);

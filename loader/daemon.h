@@ -10,6 +10,7 @@
 
 struct daemon_options {
 	const char *config_path;
+	const char *metrics; /* where counters are told (metrics_server.h); NULL: nowhere */
 	bool busy_poll;
 	unsigned int hostile; /* debug builds */
 	bool no_remap;        /* debug builds: as on a kernel before 6.4 (loader/ports.h) */

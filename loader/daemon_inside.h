@@ -10,6 +10,7 @@
 #include "loader/daemon.h"
 #include "loader/home.h"
 #include "loader/ike_ports.h"
+#include "loader/metrics_server.h"
 #include "loader/nft_watch.h"
 #include "loader/plan.h"
 #include "loader/ports.h"
@@ -37,6 +38,7 @@ struct daemon {
 	struct workers *workers;
 	struct xfrm *xfrm; /* NULL: the kernel has none */
 	struct sadb_server *server;
+	struct metrics_server *metrics;
 	struct ike_ports ike;
 	struct slow_sockets slow;
 	struct event *tick, *watch, *sync, *signals[3];
@@ -99,6 +101,7 @@ void follow_links(void *ctx);
 /* ------------------------------------------------------------------ requests.c */
 
 extern const struct sadb_hooks requests_hooks;
+extern const struct metrics_server_hooks requests_metrics;
 
 /* Takes over a config: "" is the one of the start. 0, or -errno with `text`
  * (XIPSEC_SADB_ERR_TEXT). */

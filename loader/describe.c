@@ -11,6 +11,7 @@
 #include "lib/ethtool.h"
 #include "lib/log.h"
 #include "loader/confirm.h"
+#include "loader/describe.h"
 #include "loader/enforce.h"
 #include "loader/hook_nft.h"
 #include "loader/session.h"
@@ -20,7 +21,7 @@
 #include "xipsec/loader.h"
 
 /* The programs' counters of reasons, of all CPUs. */
-static void sum_reasons(int map, struct xipsec_counter *out)
+void describe_sum_reasons(int map, struct xipsec_counter *out)
 {
 	int cpus = libbpf_num_possible_cpus();
 	_cleanup_free_ struct xipsec_counter *values = NULL;
@@ -37,7 +38,7 @@ static void sum_reasons(int map, struct xipsec_counter *out)
 	}
 }
 
-static int read_workers(const struct datapath *dp, struct loader_status *status)
+int describe_workers(const struct datapath *dp, struct loader_status *status)
 {
 	size_t size = 0, stride = 0;
 	char *at = datapath_mmap(dp->worker_stats, &size, &stride);
@@ -258,8 +259,8 @@ static int read_generation(const struct generation *gen, struct loader_status *s
 	}
 	if (!bpf_obj_get_info_by_fd(gen->dp.spd_hits, &info, &len))
 		status->max_rules = info.max_entries;
-	sum_reasons(gen->dp.reasons, status->programs);
-	return read_workers(&gen->dp, status);
+	describe_sum_reasons(gen->dp.reasons, status->programs);
+	return describe_workers(&gen->dp, status);
 }
 
 int loader_status(const struct config *config, struct loader_status **out)

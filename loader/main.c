@@ -11,7 +11,7 @@
 #include "lib/log.h"
 #include "loader/daemon.h"
 
-enum { OPT_BUSY_POLL = 256, OPT_HOSTILE, OPT_NO_REMAP, OPT_VERSION };
+enum { OPT_BUSY_POLL = 256, OPT_METRICS, OPT_HOSTILE, OPT_NO_REMAP, OPT_VERSION };
 
 static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -19,6 +19,7 @@ static const struct option options[] = {
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{"busy-poll", no_argument, NULL, OPT_BUSY_POLL},
+	{"metrics", required_argument, NULL, OPT_METRICS},
 #ifdef XIPSEC_HOSTILE
 	{"hostile", required_argument, NULL, OPT_HOSTILE},
 	{"no-remap", no_argument, NULL, OPT_NO_REMAP},
@@ -28,10 +29,12 @@ static const struct option options[] = {
 
 static void usage(FILE *out)
 {
-	fputs("usage: xipsecd [-c FILE] [-v] [--busy-poll]\n"
+	fputs("usage: xipsecd [-c FILE] [-v] [--busy-poll] [--metrics WHERE]\n"
 	      "  -c, --config FILE  instead of " CONFIG_DEFAULT_PATH "\n"
 	      "  -v, --verbose      say more\n"
 	      "      --busy-poll    workers never sleep (benchmarks)\n"
+	      "      --metrics WHERE  tell counters (OpenMetrics) at PORT of the loopback,\n"
+	      "                     ADDR:PORT or unix:PATH\n"
 	      "      --version\n"
 	      "Runs in the foreground. SIGTERM stops it, SIGHUP reads the config again.\n",
 	      out);
@@ -61,6 +64,7 @@ int main(int argc, char **argv)
 		case 'h': usage(stdout); return DAEMON_OK;
 		case OPT_VERSION: puts("xipsecd " XIPSEC_VERSION); return DAEMON_OK;
 		case OPT_BUSY_POLL: opts.busy_poll = true; break;
+		case OPT_METRICS: opts.metrics = optarg; break;
 		case OPT_NO_REMAP: opts.no_remap = true; break;
 		case OPT_HOSTILE: opts.hostile = (unsigned int)strtoul(optarg, NULL, 10); break;
 		default: usage(stderr); return DAEMON_USAGE;

@@ -174,3 +174,39 @@ static void do_ike_back(void *ctx)
 const struct sadb_hooks requests_hooks = {do_add_named, request_reload, do_withdraw,
 					  do_policies,  do_status,      do_sas,
 					  do_config,    do_ike_lend,    do_ike_back};
+
+/* ------------------------------------------------------------------ metrics */
+
+/* *at is the place after the last one's: SAs may come and go between two calls. */
+static int next_sa(void *ctx, void **at, struct sadb_sa_info *out)
+{
+	struct daemon *d = ctx;
+
+	for (size_t i = (size_t)*at; i < d->config->max_sas; i++) {
+		const struct sa *sa = sas_by_index(d->sas, (__u32)i);
+
+		if (!sa)
+			continue;
+		sas_info(d->sas, sa, out);
+		*at = (void *)(i + 1);
+		return 1;
+	}
+	return 0;
+}
+
+static void do_metrics(void *ctx, struct loader_metrics_daemon *out)
+{
+	static __u32 pids[XIPSEC_WORKERS_MAX];
+	struct daemon *d = ctx;
+
+	out->runs = 1;
+	out->n_sas = sas_count(d->sas);
+	out->n_workers = workers_count(d->workers);
+	for (unsigned int i = 0; i < out->n_workers && i < XIPSEC_WORKERS_MAX; i++)
+		pids[i] = workers_pid(d->workers, i);
+	out->worker_pid = pids;
+	out->next_sa = next_sa;
+	out->ctx = d;
+}
+
+const struct metrics_server_hooks requests_metrics = {do_config, do_metrics};

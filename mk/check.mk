@@ -2,7 +2,7 @@
 # make check runs every step of tools/dev/check.sh and names all that fail; make check-STEP runs one.
 
 CHECK_STEPS := format build-gcc build-clang cppcheck shell completion includes functions files spdx \
-	       generated readme tables man units rfc
+	       generated readme tables metrics man units rfc
 
 .PHONY: check $(addprefix check-,$(CHECK_STEPS)) format
 

@@ -8,9 +8,10 @@ DEPS_BUILD := build-essential clang llvm flex bison pkg-config bpftool linux-lib
 	      libxdp-dev libssl-dev libipsec-mb-dev libmnl-dev libnftables-dev libevent-dev \
 	      libcap-ng-dev libseccomp-dev libjson-c-dev libpcap-dev
 DEPS_TEST  := libcmocka-dev iproute2 iputils-ping ethtool iperf3 tcpdump tshark jq procps \
-	      python3-minimal python3-scapy python3-cryptography python3-cryptography-vectors \
-	      xdp-tools nftables strongswan-swanctl charon-systemd libcharon-extra-plugins \
-	      libstrongswan-standard-plugins libstrongswan-extra-plugins qemu-system-x86 busybox-static kmod xz-utils libclang-rt-14-dev
+	      python3-minimal python3-scapy python3-prometheus-client python3-cryptography \
+	      python3-cryptography-vectors xdp-tools nftables strongswan-swanctl charon-systemd \
+	      libcharon-extra-plugins libstrongswan-standard-plugins libstrongswan-extra-plugins \
+	      qemu-system-x86 busybox-static kmod xz-utils libclang-rt-14-dev
 DEPS_CHECK := git clang-format cppcheck shellcheck mandoc systemd
 DEPS       := $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_CHECK)
 

@@ -8,6 +8,7 @@ SYSCONFDIR  ?= /etc/xipsec
 MANDIR      ?= $(PREFIX)/share/man
 UNITDIR     ?= $(PREFIX)/lib/systemd/system
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+SHAREDIR    ?= $(PREFIX)/share/xipsec
 COMPDIR     ?= $(PREFIX)/share/bash-completion/completions
 
 UNITS      := xipsec-attach.service xipsecd.service xipsec-iked.service
@@ -38,6 +39,9 @@ install: all
 		sed 's,@SBINDIR@,$(SBINDIR),g' deploy/systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit && \
 		chmod 0644 $(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
 	done
+	install -d $(DESTDIR)$(SHAREDIR)
+	sed 's,@SBINDIR@,$(SBINDIR),g' deploy/systemd/metrics.conf >$(DESTDIR)$(SHAREDIR)/metrics.conf
+	install -m 0644 deploy/prometheus/xipsec.rules.yml deploy/grafana/xipsec.json $(DESTDIR)$(SHAREDIR)/
 	install -m 0644 deploy/tmpfiles/xipsec.conf $(DESTDIR)$(TMPFILESDIR)/
 	install -d -m 0700 $(DESTDIR)$(SYSCONFDIR)
 	[ -e $(DESTDIR)$(SYSCONFDIR)/xipsec.conf ] || \
@@ -51,4 +55,6 @@ uninstall:
 	$(foreach page,$(MAN_PAGES),rm -f $(call man_path,$(page)) &&) true
 	rm -f $(DESTDIR)$(COMPDIR)/xipsec $(UNITS:%=$(DESTDIR)$(UNITDIR)/%)
 	rm -f $(DESTDIR)$(TMPFILESDIR)/xipsec.conf
+	rm -f $(addprefix $(DESTDIR)$(SHAREDIR)/,metrics.conf xipsec.rules.yml xipsec.json)
+	rmdir $(DESTDIR)$(SHAREDIR) 2>/dev/null || true
 	rmdir $(DESTDIR)$(LIBEXECDIR) 2>/dev/null || true

@@ -148,6 +148,26 @@ int loader_policy_check(const struct config *config, loader_overlap_fn fn, void 
 int loader_policy(const struct config *config, struct loader_policy **out);
 void loader_policy_free(struct loader_policy *policy);
 
+/* ------------------------------------------------------------------ metrics */
+
+struct sadb_sa_info;
+
+/* What xipsecd knows and the maps do not. All zero: it does not run. */
+struct loader_metrics_daemon {
+	__u32 runs;
+	__u32 n_workers;
+	__u32 n_sas;
+	const __u32 *worker_pid; /* of n_workers; 0: down */
+	/* Gives the SA after *at (NULL: the first) and moves *at; 0: there is no other. */
+	int (*next_sa)(void *ctx, void **at, struct sadb_sa_info *out);
+	void *ctx;
+};
+
+/* All counters as OpenMetrics text, "# EOF" included, that the caller frees. `daemon` may be NULL.
+ * Nothing attached is no error: xipsec_attached is 0 then. */
+int loader_metrics(const struct config *config, const struct loader_metrics_daemon *daemon,
+		   char **text);
+
 /* ------------------------------------------------------------------ explanation */
 
 /* One frame, as an interface with a role would see it. */

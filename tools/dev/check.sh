@@ -127,6 +127,9 @@ step_readme()
 # Tables of the docs that are made from lists in include/.
 step_tables() { $dev/reasons.sh --check && $dev/advice.sh --check; }
 
+# Alerts and dashboard use metrics that there are.
+step_metrics() { need jq && $dev/metrics.sh; }
+
 # What docs/rfc.md names is there.
 step_rfc() { $dev/rfc.sh; }
 

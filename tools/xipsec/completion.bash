@@ -44,7 +44,7 @@ _xipsec_conns()
 _xipsec()
 {
 	local cur prev command='' config=/etc/xipsec/xipsec.conf i words=''
-	local commands='attach confirm detach status policy reload explain sa conn up down rekey log monitor config help version'
+	local commands='attach confirm detach status policy reload explain sa conn up down rekey log monitor metrics config help version'
 	cur=${COMP_WORDS[COMP_CWORD]}
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
 	COMPREPLY=()

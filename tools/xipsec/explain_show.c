@@ -78,7 +78,7 @@ static int worker_of(const struct explain_shown *shown)
 
 	if (strcmp(shown->what->program, "xipsec_guard") == 0 || !daemon->n_workers)
 		return -1;
-	return (int)(shown->what->answer.way.queue % daemon->n_workers);
+	return (int)(shown->what->answer.queue % daemon->n_workers);
 }
 
 /* ------------------------------------------------------------------ words */
@@ -204,24 +204,23 @@ static void print_policy(const struct explain_shown *shown)
 	       way->spd_generation);
 	if (way->flags & XIPSEC_WAY_FOLLOWED)
 		printf("as the first fragment of this packet");
-	else if (what->rule.known)
+	else if (what->rule_known)
 		print_rule(shown, &what->rule);
-	else if (!what->maybe.known)
+	else if (!what->maybe_known)
 		printf("no rule matches");
 	else
 		printf("no rule is certain");
 	if (what->child[0])
 		printf(", child %s", what->child);
 	printf("\n");
-	if (what->maybe.known && what->answer.opaque) {
+	if (what->maybe_known && what->answer.opaque) {
 		printf("             before it, if what is hidden fits: ");
 		print_rule(shown, &what->maybe);
 		printf("\n");
 	}
 	if (way->tables)
-		printf("             looked into %u table%s, compared with %u rule%s\n",
-		       way->tables, way->tables == 1 ? "" : "s", way->compared,
-		       way->compared == 1 ? "" : "s");
+		printf("             looked into %u table%s\n", way->tables,
+		       way->tables == 1 ? "" : "s");
 }
 
 static void print_sa(const struct explain_shown *shown)
@@ -264,7 +263,7 @@ static void print_worker(const struct explain_shown *shown)
 	else if (worker < 0)
 		printf("none runs\n");
 	else
-		printf("%d (queue %u), %s\n", worker, way->queue,
+		printf("%d (queue %u), %s\n", worker, shown->what->answer.queue,
 		       way->flags & XIPSEC_WAY_SOCKET ? "has a socket there"
 						      : "has no socket there");
 }
@@ -279,7 +278,7 @@ void explain_print_text(const struct explain_shown *shown)
 		printf("packet %lu, ", shown->number);
 	printf("%s: program %s", shown->frame->ifname, what->program);
 	if (strcmp(what->program, "xipsec_guard") != 0)
-		printf(", queue %u\n", what->answer.way.queue);
+		printf(", queue %u\n", what->answer.queue);
 	else if (shown->frame->from)
 		printf(", forwarded from %s\n", shown->frame->from);
 	else
@@ -352,11 +351,11 @@ static struct json_object *parsed_json(const struct explain_shown *shown)
 	return to;
 }
 
-static struct json_object *rule_json(const struct loader_rule *rule)
+static struct json_object *rule_json(__u32 known, const struct loader_rule *rule)
 {
 	struct json_object *to;
 
-	if (!rule->known)
+	if (!known)
 		return NULL;
 	to = json_object_new_object();
 	put_u64(to, "rule", rule->number);
@@ -377,10 +376,9 @@ static struct json_object *policy_json(const struct loader_explanation *what)
 	put_text(to, "direction", way->dir == XIPSEC_DIR_OUT ? "out" : "in");
 	put_u64(to, "spd_generation", way->spd_generation);
 	put_u64(to, "tables", way->tables);
-	put_u64(to, "compared", way->compared);
 	put_bool(to, "followed", way->flags & XIPSEC_WAY_FOLLOWED);
-	json_object_object_add(to, "rule", rule_json(&what->rule));
-	json_object_object_add(to, "maybe", rule_json(&what->maybe));
+	json_object_object_add(to, "rule", rule_json(what->rule_known, &what->rule));
+	json_object_object_add(to, "maybe", rule_json(what->maybe_known, &what->maybe));
 	put_text(to, "child", what->child);
 	return to;
 }
@@ -442,7 +440,7 @@ void explain_print_json(const struct explain_shown *shown)
 		put_u64(top, "packet", shown->number);
 	put_text(top, "program", what->program);
 	put_text(top, "interface", shown->frame->ifname);
-	put_u64(top, "queue", what->answer.way.queue);
+	put_u64(top, "queue", what->answer.queue);
 	put_bool(top, "own", what->answer.way.flags & XIPSEC_WAY_OWN);
 	json_object_object_add(top, "parsed", parsed_json(shown));
 	json_object_object_add(top, "route", route_json(what));

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reading counters out of the maps, for those who describe them. */
+#ifndef LOADER_DESCRIBE_H
+#define LOADER_DESCRIBE_H
+
+#include "loader/datapath.h"
+#include "xipsec/loader.h"
+
+/* The programs' counters of reasons, of all CPUs, into out[XIPSEC_REASON_MAX]. What cannot be read
+ * adds nothing. */
+void describe_sum_reasons(int map, struct xipsec_counter *out);
+
+/* Fills worker (allocated, the caller frees), n_workers and workers. 0 or -errno. */
+int describe_workers(const struct datapath *dp, struct loader_status *status);
+
+#endif
