@@ -58,6 +58,7 @@ static __always_inline enum spd_verdict error_lookup(const struct xipsec_spd *ru
 	error_flow_l4(pkt, &quote, &flow);
 	if (flow_classify(rules, &flow, found) != SPD_PROTECT)
 		return SPD_NONE;
+	way_found(pkt, XIPSEC_DIR_OUT, found);
 	child = bpf_map_lookup_elem(&children, &found->child);
 	if (!child || child->sa_generation == 0)
 		return SPD_NONE;

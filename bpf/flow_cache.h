@@ -291,4 +291,16 @@ static __always_inline enum spd_verdict spd_lookup(const struct xipsec_spd *head
 	return verdict;
 }
 
+/* What the SPD said, for the twin. */
+static __always_inline void way_found(const struct pkt *pkt, __u32 dir,
+				      const struct spd_found *found)
+{
+	way_set(pkt, dir, dir);
+	way_set(pkt, spd_generation, found->generation);
+	way_set(pkt, tables, found->tables);
+	way_set(pkt, rule, found->rule + 1);
+	if (found->verdict == SPD_PROTECT)
+		way_set(pkt, child, found->child + 1);
+}
+
 #endif

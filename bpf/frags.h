@@ -75,18 +75,6 @@ static __always_inline void frag_keep(const struct pkt *pkt, __u32 ifindex, __u3
 	bpf_map_update_elem(&frags, &key, &frag, BPF_ANY);
 }
 
-/* What the SPD said, for the twin. */
-static __always_inline void way_found(const struct pkt *pkt, __u32 dir,
-				      const struct spd_found *found)
-{
-	way_set(pkt, dir, dir);
-	way_set(pkt, spd_generation, found->generation);
-	way_set(pkt, tables, found->tables);
-	way_set(pkt, rule, found->rule + 1);
-	if (found->verdict == SPD_PROTECT)
-		way_set(pkt, child, found->child + 1);
-}
-
 /* Of a first fragment that passed. */
 static __always_inline enum spd_verdict frag_told(const struct pkt *pkt, __u32 dir,
 						  const struct xipsec_frag *frag,

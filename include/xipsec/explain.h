@@ -34,11 +34,12 @@ struct xipsec_way {
 	__u32 sa_generation;
 	__be32 spi;   /* of ESP or AH that the packet is, or that its ICMP quotes; 0: none */
 	__u32 egress; /* ifindex that the routes lead to; 0: they were not asked, or to none */
-	__u16 child;  /* id + 1, with PROTECT; 0: none */
+	__u32 child;  /* id + 1, with PROTECT; 0: none */
 	__u16 tables; /* of the classifier, that were looked into */
 	__u16 flags;  /* XIPSEC_WAY_* */
 	__u8 dir;     /* XIPSEC_DIR_* that the SPD was asked for; 0: it was not asked */
 	__u8 engine;  /* enum xipsec_engine of the SA */
+	__u8 pad[2];
 };
 
 struct xipsec_explain {
@@ -66,7 +67,7 @@ struct xipsec_explain {
 	struct xipsec_way way;
 };
 
-_Static_assert(sizeof(struct xipsec_way) == 36, "ABI");
-_Static_assert(sizeof(struct xipsec_explain) == 112, "fits what XDP has before a frame");
+_Static_assert(sizeof(struct xipsec_way) == 40, "ABI");
+_Static_assert(sizeof(struct xipsec_explain) == 116, "fits what XDP has before a frame");
 
 #endif
