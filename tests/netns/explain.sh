@@ -35,7 +35,7 @@ counters() { gw a status --json | jq -c '[.reasons[] | {key: .name, value: .prog
 
 # moved BEFORE AFTER: names of the reasons that grew, but for what hosts say to find each other.
 moved() { jq -nr --argjson a "$1" --argjson b "$2" \
-	'[$b | to_entries[] | select(.value > $a[.key]) | .key] - (if $ENV.WITH_LINK == "1" then [] else ["nd", "arp"] end) | join(" ")'; }
+	'[$b | to_entries[] | select(.value > $a[.key]) | .key] - (if $ENV.WITH_LINK == "1" then ["nd"] else ["nd", "arp"] end) | join(" ")'; }
 
 if ! check "gateways come up" gateways_up || ! check "tunnel works" tunnel_works; then exit 1; fi
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,11 @@
 #include "tools/xipsec/command.h"
 #include "xipsec/loader.h"
 
+/* Of each SA what stands before its selectors, which no counter needs. */
+#define SLIM (offsetof(struct sadb_sa_info, sa) + XIPSEC_SA_SIZE(0))
+
 struct listing {
-	struct sadb_sa_info *info;
+	char *info;
 	size_t n, room;
 };
 
@@ -20,18 +24,18 @@ static int on_item(void *ctx, const struct sadb_hdr *item, size_t len)
 {
 	struct listing *listing = ctx;
 
-	if (len != sizeof(*listing->info))
+	if (!sadb_sa_info_whole((const struct sadb_sa_info *)item, len))
 		return -EBADMSG;
 	if (listing->n == listing->room) {
 		size_t room = listing->room ? listing->room * 2 : 64;
-		struct sadb_sa_info *more = realloc(listing->info, room * sizeof(*more));
+		char *more = realloc(listing->info, room * SLIM);
 
 		if (!more)
 			return -ENOMEM;
 		listing->info = more;
 		listing->room = room;
 	}
-	memcpy(&listing->info[listing->n++], item, len);
+	memcpy(listing->info + listing->n++ * SLIM, item, SLIM);
 	return 0;
 }
 
@@ -42,7 +46,7 @@ static int next_sa(void *ctx, void **at, struct sadb_sa_info *out)
 
 	if (i >= listing->n)
 		return 0;
-	*out = listing->info[i];
+	memcpy(out, listing->info + i * SLIM, SLIM);
 	*at = (void *)(i + 1);
 	return 1;
 }

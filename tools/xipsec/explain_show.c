@@ -19,7 +19,7 @@ static int note_sa(void *ctx, const struct sadb_hdr *item, size_t len)
 	struct explain_daemon *daemon = ctx;
 	struct explain_sa *sa;
 
-	if (len != sizeof(*info))
+	if (!sadb_sa_info_whole(info, len))
 		return -EBADMSG;
 	if (daemon->n_sas == daemon->room) {
 		size_t room = daemon->room ? daemon->room * 2 : 64;
