@@ -25,13 +25,29 @@ void daemon_finish(struct daemon *d, int status)
 
 /* ------------------------------------------------------------------ timers and signals */
 
+/* Subscribers come and go, and so do generations. One of a dead xipsecd may want what nobody reads
+ * any more. */
+static void publish_tell(struct daemon *d)
+{
+	__u32 tell = sadb_server_tell(d->server);
+
+	if (tell == d->told && !strcmp(d->told_to, d->home.dp.generation))
+		return;
+	if (samples_publish(&d->home.dp, tell))
+		return;
+	d->told = tell;
+	memcpy(d->told_to, d->home.dp.generation, sizeof(d->told_to));
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *ctx)
 {
 	struct daemon *d = ctx;
 
 	sas_tick(d->sas);
-	if (d->open)
-		ports_tick(d->ports, &d->home.dp);
+	if (!d->open)
+		return;
+	ports_tick(d->ports, &d->home.dp);
+	publish_tell(d);
 }
 
 static void on_sync(evutil_socket_t fd, short what, void *ctx)

@@ -43,10 +43,12 @@ struct daemon {
 	struct slow_sockets slow;
 	struct event *tick, *watch, *sync, *signals[3];
 	__u64 epoch;
-	int status;    /* exit status */
-	bool finished; /* it is the last word: before the loop runs, breaking it means nothing */
-	bool open;     /* `home` is */
-	bool loaded;   /* sas {} was read in */
+	__u32 told;       /* XIPSEC_TELL_* that the programs know */
+	char told_to[32]; /* the generation that knows it; "": none yet */
+	int status;       /* exit status */
+	bool finished;    /* it is the last word: before the loop runs, breaking it means nothing */
+	bool open;        /* `home` is */
+	bool loaded;      /* sas {} was read in */
 	bool said_waiting;
 	bool repair_due;
 	struct home home;

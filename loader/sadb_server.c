@@ -48,6 +48,7 @@ struct client {
 	struct message *first, **last;
 	size_t queued;
 	__u32 events; /* XIPSEC_EVENT_BIT() of those it wants */
+	bool packets; /* samples with the first bytes of their packets */
 	__u64 lost;   /* events since the last that it got */
 	struct sadb_rights rights;
 	/* A list under way: its request, and the place in the SADB where it goes on. Nothing else
@@ -264,21 +265,25 @@ static void on_reload(struct client *client, const struct sadb_path *req)
 
 static void on_subscribe(struct client *client, const struct sadb_subscribe *req)
 {
+	const __u32 packets = XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE) |
+			      XIPSEC_EVENT_BIT(XIPSEC_EVENT_PASS);
 	struct sadb_server *server = client->server;
+	bool whole = req->hdr.len == sizeof(*req);
 
-	if (req->hdr.len == sizeof(*req) && !client->rights.restricted &&
-	    (req->events & XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE)) &&
+	if (whole && !client->rights.restricted && (req->events & packets) &&
 	    !server->hooks->config(server->ctx)->audit) {
 		reply(client, &req->hdr, -EPERM,
-		      "no drops are told: the config says audit = no in datapath {}; events of SAs "
-		      "alone can be had (xipsec monitor --events)");
+		      "no packets are told: the config says audit = no in datapath {}; events of "
+		      "SAs alone can be had (xipsec monitor --events)");
 		return;
 	}
-	client->events = req->hdr.len == sizeof(*req) ? req->events
-						      : ~XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE);
+	client->events = whole ? req->events : ~packets;
+	client->packets = whole && (req->flags & XIPSEC_SUBSCRIBE_PACKETS);
 	/* Other people's packets. */
-	if (client->rights.restricted)
-		client->events &= ~XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE);
+	if (client->rights.restricted) {
+		client->events &= ~packets;
+		client->packets = false;
+	}
 	reply(client, &req->hdr, 0, "");
 }
 
@@ -506,15 +511,23 @@ static void on_connection(evutil_socket_t fd, short what, void *ctx)
 }
 
 /* Samples may get lost, what else happens may not. */
-static void tell(struct client *client, struct sadb_event *event)
+static void tell(struct client *client, const struct sadb_event *event)
 {
-	if (event->event == XIPSEC_EVENT_SAMPLE && client->queued > SAMPLES_MAX) {
+	struct sadb_event copy = *event;
+
+	if ((event->event == XIPSEC_EVENT_SAMPLE || event->event == XIPSEC_EVENT_PASS) &&
+	    client->queued > SAMPLES_MAX) {
 		client->lost++;
 		return;
 	}
-	event->lost = client->lost;
+	copy.lost = client->lost;
 	client->lost = 0;
-	put(client, event, sizeof(*event));
+	/* Another one asked for them. */
+	if (!client->packets) {
+		copy.sample.captured = 0;
+		memset(copy.sample.data, 0, sizeof(copy.sample.data));
+	}
+	put(client, &copy, sizeof(copy));
 }
 
 void sadb_server_event(struct sadb_server *server, struct sadb_event *event)
@@ -536,6 +549,19 @@ void sadb_server_event(struct sadb_server *server, struct sadb_event *event)
 		    (event->event == XIPSEC_EVENT_NO_SA ||
 		     sadb_rights_serve(&client->rights, event->child)))
 			tell(client, event);
+}
+
+__u32 sadb_server_tell(const struct sadb_server *server)
+{
+	__u32 tell_what = 0;
+
+	for (const struct client *client = server->clients; client; client = client->next) {
+		if (client->events & XIPSEC_EVENT_BIT(XIPSEC_EVENT_PASS))
+			tell_what |= XIPSEC_TELL_PASSES;
+		if (client->packets)
+			tell_what |= XIPSEC_TELL_PACKETS;
+	}
+	return tell_what;
 }
 
 bool sadb_server_wanted(const struct sadb_server *server, enum xipsec_event event)

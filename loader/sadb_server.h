@@ -36,6 +36,9 @@ void sadb_server_free(struct sadb_server *server);
  * does not read loses samples, and is disconnected when it leaves too many of the others. */
 void sadb_server_event(struct sadb_server *server, struct sadb_event *event);
 
+/* What subscribers want of programs and workers beside drops: XIPSEC_TELL_*. */
+__u32 sadb_server_tell(const struct sadb_server *server);
+
 /* Would anybody get it? */
 bool sadb_server_wanted(const struct sadb_server *server, enum xipsec_event event);
 

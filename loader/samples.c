@@ -5,12 +5,14 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "lib/log.h"
+#include "lib/reason.h"
 
 #define NS_A_SECOND    1000000000ULL
 #define ACQUIRE_RECENT (2 * NS_A_SECOND) /* older ones waited for an xipsecd that was not there */
@@ -123,13 +125,16 @@ void samples_program(struct samples *samples, const struct xipsec_sample *sample
 {
 	static const char none[XIPSEC_NAME_LEN];
 	bool out = sample->reason == XIPSEC_REASON_NO_SA_OUT;
+	enum xipsec_event what = reason_kind(sample->reason) == XIPSEC_KIND_PASS
+					 ? XIPSEC_EVENT_PASS
+					 : XIPSEC_EVENT_SAMPLE;
 
 	if (out)
 		acquire(samples, sample);
 	else
 		tell_ike(samples, sample);
-	if (samples->hooks->wanted(samples->ctx))
-		tell(samples, XIPSEC_EVENT_SAMPLE, sample,
+	if (samples->hooks->wanted(samples->ctx, what))
+		tell(samples, what, sample,
 		     out && sample->child < XIPSEC_CHILDREN_MAX ? child_name(samples, sample->child)
 								: none);
 }
@@ -139,12 +144,12 @@ void samples_tell(struct samples *samples, const struct xipsec_sample *sample)
 	static const char none[XIPSEC_NAME_LEN];
 	struct xipsec_sample copy = *sample;
 
-	if (copy.reason >= XIPSEC_REASON_COUNT)
+	if (copy.reason >= XIPSEC_REASON_COUNT || copy.captured > sizeof(copy.data))
 		return;
 	copy.worker = 1;
 	copy.child = 0;
 	tell_ike(samples, &copy);
-	if (!samples->hooks->wanted(samples->ctx))
+	if (!samples->hooks->wanted(samples->ctx, XIPSEC_EVENT_SAMPLE))
 		return;
 	tell(samples, XIPSEC_EVENT_SAMPLE, &copy, none);
 }
@@ -155,14 +160,30 @@ void samples_tunnel(struct samples *samples, const struct xipsec_sample *sample,
 	struct xipsec_sample copy = *sample;
 	char name[XIPSEC_NAME_LEN] = "";
 
+	if (copy.captured > sizeof(copy.data))
+		return;
 	copy.worker = 1;
 	copy.sa_generation = 0; /* nothing has sealed it */
 	copy.ifindex = if_nametoindex(tunnel);
 	strncpy(name, tunnel, sizeof(name) - 1);
 	if (acquire)
 		tell(samples, XIPSEC_EVENT_ACQUIRE, &copy, name);
-	if (samples->hooks->wanted(samples->ctx))
+	if (samples->hooks->wanted(samples->ctx, XIPSEC_EVENT_SAMPLE))
 		tell(samples, XIPSEC_EVENT_SAMPLE, &copy, name);
+}
+
+/* ------------------------------------------------------------------ what is wanted */
+
+int samples_publish(const struct datapath *dp, __u32 tell_what)
+{
+	size_t size = 0, stride = 0;
+	struct xipsec_globals *globals = datapath_mmap(dp->globals, &size, &stride);
+
+	if (!globals)
+		return -errno;
+	__atomic_store_n(&globals->tell, tell_what, __ATOMIC_RELAXED);
+	munmap(globals, size);
+	return 0;
 }
 
 /* ------------------------------------------------------------------ the ring buffer */

@@ -13,8 +13,8 @@
 struct samples_hooks {
 	/* With event, time, child, iface and sample; the SA is the caller's to describe. */
 	void (*event)(void *ctx, struct sadb_event *event);
-	/* Does anybody want samples? */
-	bool (*wanted)(void *ctx);
+	/* Does anybody want this kind (XIPSEC_EVENT_SAMPLE, XIPSEC_EVENT_PASS)? */
+	bool (*wanted)(void *ctx, enum xipsec_event event);
 };
 
 struct samples;
@@ -26,6 +26,9 @@ void samples_free(struct samples *samples);
 /* Reads the ring buffer of this data path from now on; what waits in it and is older than a second
  * or so is not told as an acquire. A generation without one tells nothing. 0 or -errno. */
 int samples_open(struct samples *samples, const struct datapath *dp);
+
+/* Tells programs and workers what is wanted of them beside drops: XIPSEC_TELL_*. 0 or -errno. */
+int samples_publish(const struct datapath *dp, __u32 tell);
 
 /* What a worker tells: it may say anything. */
 void samples_tell(struct samples *samples, const struct xipsec_sample *sample);

@@ -327,11 +327,11 @@ static void samples_event(void *ctx, struct sadb_event *event)
 		sadb_server_event(d->server, event);
 }
 
-static bool samples_wanted(void *ctx)
+static bool samples_wanted(void *ctx, enum xipsec_event event)
 {
 	struct daemon *d = ctx;
 
-	return d->config->audit && d->server && sadb_server_wanted(d->server, XIPSEC_EVENT_SAMPLE);
+	return d->config->audit && d->server && sadb_server_wanted(d->server, event);
 }
 
 const struct samples_hooks wiring_samples = {samples_event, samples_wanted};

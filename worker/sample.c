@@ -83,6 +83,22 @@ static void describe_sa(struct xipsec_sample *sample, const struct sa *sa, const
 	sample->inner = 0;
 }
 
+/* The first bytes as they are now: an outer packet, or after it was opened the inner one. What has
+ * no IP header at its front (TX_FULL) is not given. */
+static void capture(const struct worker *w, const struct work *work, struct xipsec_sample *sample)
+{
+	const struct packet *p = &work->p;
+	__u32 tell = __atomic_load_n(&w->globals->tell, __ATOMIC_RELAXED);
+	__u32 len = p->len < sizeof(sample->data) ? p->len : sizeof(sample->data);
+
+	if (!(tell & XIPSEC_TELL_PACKETS) || !p->data || len < 20 ||
+	    (p->data[0] >> 4 != 4 && p->data[0] >> 4 != 6))
+		return;
+	memcpy(sample->data, p->data, len);
+	sample->captured = (__u16)len;
+	sample->raw = 1;
+}
+
 static void sample_take(struct worker *w, const struct work *work, __u16 reason)
 {
 	const struct sa_place *place = work->sa_index < w->n_sas ? &w->sas[work->sa_index] : NULL;
@@ -105,6 +121,8 @@ static void sample_take(struct worker *w, const struct work *work, __u16 reason)
 			describe_sa(&msg.sample, place->sa, work);
 		msg.sample.sa_index = work->sa_index;
 	}
+	if (w->globals && reason != XIPSEC_REASON_TX_FULL)
+		capture(w, work, &msg.sample);
 	if (ctl_send(w->ctl, XIPSEC_CTL_SAMPLE, &msg, sizeof(msg)))
 		w->gates[reason].missed++;
 	else

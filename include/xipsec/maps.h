@@ -113,7 +113,12 @@ struct xipsec_globals {
 	__u32 spd_generation; /* that the SPD which is current began with; written after the
 				 switch, untouched by changes of single rules */
 	__u32 tap_ifindex;    /* where the host's own packets go to be sealed; 0: nowhere */
+	__u32 tell;           /* XIPSEC_TELL_*: what subscribers of xipsecd want beside drops */
+	__u32 pad;
 };
+
+#define XIPSEC_TELL_PASSES  1 /* samples of what a policy lets pass in the clear */
+#define XIPSEC_TELL_PACKETS 2 /* the first bytes of the packet with each sample */
 
 /* ------------------------------------------------------------------ SAs */
 
@@ -229,9 +234,11 @@ struct xipsec_worker_stats {
 
 /* ------------------------------------------------------------------ samples */
 
+#define XIPSEC_SAMPLE_BYTES 256 /* of a packet, at most */
+
 /*
- * A dropped packet, for people and for iked. The addresses are those of the outermost IP header;
- * `inner`: of the packet that an SA carries or carried.
+ * A dropped packet (or one that passed in the clear), for people and for iked. The addresses are
+ * those of the outermost IP header; `inner`: of the packet that an SA carries or carried.
  */
 struct xipsec_sample {
 	__u64 time; /* CLOCK_BOOTTIME, ns */
@@ -253,8 +260,12 @@ struct xipsec_sample {
 	__u8 l4_proto;
 	__u8 worker; /* 1: of a worker, 0: of a program */
 	__u8 inner;
-	__u8 pad[2];
-	__u32 flow; /* IPv6: the flow label, host order */
+	__u8 raw; /* 1: `data` begins with an IP header, 0: with an Ethernet header */
+	__u8 pad;
+	__u32 flow;     /* IPv6: the flow label, host order */
+	__u16 captured; /* bytes of `data`; 0 unless XIPSEC_TELL_PACKETS */
+	__u8 pad2[6];
+	__u8 data[XIPSEC_SAMPLE_BYTES];
 };
 
 /* When the next one may be told, CLOCK_MONOTONIC (coarse), ns, and how many were not since. */
@@ -282,7 +293,8 @@ _Static_assert(sizeof(struct xipsec_sad_entry) == 16, "ABI");
 _Static_assert(sizeof(struct xipsec_child) == 16, "ABI");
 _Static_assert(sizeof(struct xipsec_frag_key) == 48, "ABI");
 _Static_assert(sizeof(struct xipsec_frag) == 24, "ABI");
-_Static_assert(sizeof(struct xipsec_sample) == 88, "ABI");
+_Static_assert(sizeof(struct xipsec_sample) == 96 + XIPSEC_SAMPLE_BYTES, "ABI");
+_Static_assert(sizeof(struct xipsec_globals) == 16, "ABI");
 _Static_assert(sizeof(struct xipsec_sa_state) == 88 + 8 * (XIPSEC_REASON_MAX + XIPSEC_REPLAY_WORDS),
 	       "ABI");
 _Static_assert(XIPSEC_REPLAY_WORDS * 32 >= 2 * XIPSEC_WINDOW_MAX, "window and slack fit the ring");

@@ -160,6 +160,7 @@ enum xipsec_event {
 	XIPSEC_EVENT_SELECTORS, /* what came out of an SA is outside its selectors: `sample` is the
 				 * inner packet */
 	XIPSEC_EVENT_RELOAD,    /* xipsecd has taken over a config: nothing but the time is told */
+	XIPSEC_EVENT_PASS,      /* a packet passed in the clear, by policy: `sample` */
 	XIPSEC_EVENT_COUNT
 };
 
@@ -176,10 +177,12 @@ enum xipsec_limit {
 	XIPSEC_LIMIT_COUNT
 };
 
+#define XIPSEC_SUBSCRIBE_PACKETS 1 /* samples with the first bytes of their packets */
+
 struct sadb_subscribe {
 	struct sadb_hdr hdr;
 	__u32 events; /* XIPSEC_EVENT_BIT() of those wanted */
-	__u32 pad;
+	__u32 flags;  /* XIPSEC_SUBSCRIBE_PACKETS */
 };
 
 /*

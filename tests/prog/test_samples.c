@@ -178,6 +178,76 @@ static void what_passes_is_not_told(void **state)
 	assert_int_equal(heard(), 0);
 }
 
+/* ------------------------------------------------------------------ what subscribers ask for */
+
+static void tell_set(__u32 tell)
+{
+	struct xipsec_globals globals = {.tell = tell};
+	__u32 zero = 0;
+
+	map_set(harness.skel->maps.globals, &zero, &globals);
+}
+
+static const struct packet_spec passes = {.src = "10.1.0.2",
+					  .dst = "10.8.0.1",
+					  .proto = IPPROTO_UDP,
+					  .sport = 5,
+					  .dport = 6,
+					  .payload_len = 4};
+
+static void passes_are_told_to_who_asks(void **state)
+{
+	gates_clear();
+	tell_set(XIPSEC_TELL_PASSES);
+	drop(PROG_RED, &passes, XIPSEC_REASON_BYPASS_OUT);
+	assert_int_equal(heard(), 1);
+	assert_int_equal(last.reason, XIPSEC_REASON_BYPASS_OUT);
+	assert_int_equal(last.sport, 5);
+	assert_int_equal(last.captured, 0);
+	for (int i = 0; i < 50; i++) /* at the same rate */
+		drop(PROG_RED, &passes, XIPSEC_REASON_BYPASS_OUT);
+	assert_true(heard() <= 10);
+	tell_set(0);
+}
+
+static void bytes_are_told_to_who_asks(void **state)
+{
+	static const struct packet_spec dropped[] = {
+		{.src = "10.1.0.2", .dst = "10.4.0.1", .proto = IPPROTO_UDP, .sport = 7},
+		{.src = "10.1.0.2", .dst = "10.4.0.1", .proto = IPPROTO_UDP, .payload_len = 214},
+		{.src = "10.1.0.2", .dst = "10.4.0.1", .proto = IPPROTO_UDP, .payload_len = 215},
+		{.src = "10.1.0.2", .dst = "10.4.0.1", .proto = IPPROTO_UDP, .payload_len = 1400},
+		{.src = "10.1.0.2", .dst = "10.4.0.1", .proto = IPPROTO_UDP, .payload_len = 6000},
+	};
+	static const __u8 zeros[XIPSEC_SAMPLE_BYTES];
+	static struct packet packet;
+
+	for (size_t i = 0; i < 2 * sizeof(dropped) / sizeof(dropped[0]); i++) {
+		enum prog prog = i % 2 ? PROG_GUARD : PROG_RED;
+		unsigned int want;
+
+		packet_build(&packet, &dropped[i / 2]);
+		if (prog == PROG_GUARD && packet.len > 4000)
+			continue; /* more than the kernel's test run of TC takes */
+		want = packet.len < XIPSEC_SAMPLE_BYTES ? packet.len : XIPSEC_SAMPLE_BYTES;
+		gates_clear();
+		tell_set(XIPSEC_TELL_PACKETS);
+		drop(prog, &dropped[i / 2], XIPSEC_REASON_DISCARD);
+		assert_int_equal(heard(), 1);
+		assert_int_equal(last.captured, want);
+		assert_int_equal(last.len, packet.len);
+		assert_int_equal(last.raw, 0);
+		assert_memory_equal(last.data, packet.data, want);
+		assert_memory_equal(last.data + want, zeros, sizeof(last.data) - want);
+		gates_clear();
+		tell_set(0);
+		drop(prog, &dropped[i / 2], XIPSEC_REASON_DISCARD);
+		assert_int_equal(heard(), 1);
+		assert_int_equal(last.captured, 0);
+		assert_memory_equal(last.data, zeros, sizeof(zeros));
+	}
+}
+
 static void wants_an_sa(enum prog prog, const char *src, const char *dst, __u32 child)
 {
 	struct packet_spec spec = {
@@ -221,9 +291,14 @@ static void a_full_ring(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(esp_without_an_sa), cmocka_unit_test(sequence_numbers),
-		cmocka_unit_test(at_a_limited_rate), cmocka_unit_test(what_passes_is_not_told),
-		cmocka_unit_test(acquires),          cmocka_unit_test(a_full_ring),
+		cmocka_unit_test(esp_without_an_sa),
+		cmocka_unit_test(sequence_numbers),
+		cmocka_unit_test(at_a_limited_rate),
+		cmocka_unit_test(what_passes_is_not_told),
+		cmocka_unit_test(passes_are_told_to_who_asks),
+		cmocka_unit_test(bytes_are_told_to_who_asks),
+		cmocka_unit_test(acquires),
+		cmocka_unit_test(a_full_ring),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

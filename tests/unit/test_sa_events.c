@@ -444,10 +444,12 @@ static int socket_down(void **state)
 	return teardown(state);
 }
 
-static int client(__u32 wanted)
+static int client_asks(__u32 wanted, __u32 flags)
 {
 	struct sadb_subscribe ask = {
-		.hdr = {XIPSEC_SADB_SUBSCRIBE, 0, XIPSEC_ABI, 0, sizeof(ask), 1}, .events = wanted};
+		.hdr = {XIPSEC_SADB_SUBSCRIBE, 0, XIPSEC_ABI, 0, sizeof(ask), 1},
+		.events = wanted,
+		.flags = flags};
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
 	struct sadb_reply reply;
@@ -462,6 +464,11 @@ static int client(__u32 wanted)
 	assert_int_equal(recv(fd, &reply, sizeof(reply), MSG_DONTWAIT), sizeof(reply));
 	assert_int_equal(reply.hdr.err, 0);
 	return fd;
+}
+
+static int client(__u32 wanted)
+{
+	return client_asks(wanted, 0);
 }
 
 /* The number of events that wait; the last one in *out. */
@@ -510,6 +517,32 @@ static void who_wants_what(void **state)
 	close(plain);
 }
 
+/* Bytes of packets go to those who asked for them, and the programs hear what is asked for. */
+static void who_gets_bytes(void **state)
+{
+	static const __u8 zeros[XIPSEC_SAMPLE_BYTES];
+	struct sadb_event told = {.event = XIPSEC_EVENT_PASS,
+				  .sample = {.captured = 3, .data = {7, 8, 9}}};
+	struct sadb_event got;
+	int plain = client(XIPSEC_EVENT_BIT(XIPSEC_EVENT_PASS)), with;
+
+	assert_int_equal(sadb_server_tell(net.server), XIPSEC_TELL_PASSES);
+	with = client_asks(XIPSEC_EVENT_BIT(XIPSEC_EVENT_PASS), XIPSEC_SUBSCRIBE_PACKETS);
+	assert_int_equal(sadb_server_tell(net.server), XIPSEC_TELL_PASSES | XIPSEC_TELL_PACKETS);
+	sadb_server_event(net.server, &told);
+	assert_int_equal(hear(plain, &got), 1);
+	assert_int_equal(got.sample.captured, 0);
+	assert_memory_equal(got.sample.data, zeros, sizeof(zeros));
+	assert_int_equal(hear(with, &got), 1);
+	assert_int_equal(got.sample.captured, 3);
+	assert_memory_equal(got.sample.data, told.sample.data, sizeof(zeros));
+	close(plain);
+	close(with);
+	for (int i = 0; i < 4; i++)
+		event_base_loop(net.base, EVLOOP_NONBLOCK);
+	assert_int_equal(sadb_server_tell(net.server), 0);
+}
+
 /* One that does not read loses samples, is told how many, and loses nothing else. */
 static void slow_subscriber(void **state)
 {
@@ -534,7 +567,7 @@ static void slow_subscriber(void **state)
 
 static bool is_wanted;
 
-static bool wanted(void *ctx)
+static bool wanted(void *ctx, enum xipsec_event event)
 {
 	return is_wanted;
 }
@@ -628,6 +661,7 @@ int main(void)
 		TEST(peers_that_lie),
 		TEST(no_room_for_the_new_entry),
 		cmocka_unit_test_setup_teardown(who_wants_what, socket_up, socket_down),
+		cmocka_unit_test_setup_teardown(who_gets_bytes, socket_up, socket_down),
 		cmocka_unit_test_setup_teardown(slow_subscriber, socket_up, socket_down),
 		TEST(samples_are_described),
 		TEST(tunnels_are_described),

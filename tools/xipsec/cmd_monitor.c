@@ -2,199 +2,111 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
-#include <json-c/json.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/reason.h"
 #include "lib/sadb_client.h"
 #include "tools/xipsec/command.h"
 #include "tools/xipsec/daemon.h"
+#include "tools/xipsec/monitor_show.h"
+#include "tools/xipsec/pcapng.h"
 
-#define NS_A_SECOND 1000000000ULL
+/* ------------------------------------------------------------------ what is wanted */
 
-/* ------------------------------------------------------------------ one line */
-
-static void add_text(struct json_object *line, const char *name, const char *value)
-{
-	json_object_object_add(line, name, json_object_new_string(value));
-}
-
-static void add_number(struct json_object *line, const char *name, __u64 value)
-{
-	json_object_object_add(line, name, json_object_new_uint64(value));
-}
-
-static void add_addr(struct json_object *line, const char *name, __u8 family,
-		     const struct xipsec_addr *addr)
-{
-	char text[INET6_ADDRSTRLEN];
-
-	if (inet_ntop(family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET, addr, text, sizeof(text)))
-		add_text(line, name, text);
-}
-
-static void add_spi(struct json_object *line, __be32 spi)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "0x%08x", ntohl(spi));
-	add_text(line, "spi", text);
-}
-
-/* Since boot to since 1970: what lies between them moves with the clock. */
-static void add_time(struct json_object *line, __u64 boot_ns)
-{
-	struct timespec boot, real;
-	char text[64], day[40];
-	struct tm tm;
-	time_t s;
-	__s64 ns;
-
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	clock_gettime(CLOCK_REALTIME, &real);
-	ns = (__s64)boot_ns + (__s64)(real.tv_sec - boot.tv_sec) * (__s64)NS_A_SECOND +
-	     (real.tv_nsec - boot.tv_nsec);
-	s = ns / (__s64)NS_A_SECOND;
-	gmtime_r(&s, &tm);
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text, sizeof(text), "%s.%03dZ", day, (int)(ns / 1000000 % 1000));
-	add_text(line, "time", text);
-}
-
-static const char *event_name(__u32 event)
-{
-	static const char *const names[XIPSEC_EVENT_COUNT] = {
-		[XIPSEC_EVENT_ACQUIRE] = "acquire",
-		[XIPSEC_EVENT_EXPIRE_HARD] = "expire_hard",
-		[XIPSEC_EVENT_EXPIRE_SOFT] = "expire_soft",
-		[XIPSEC_EVENT_IDLE] = "idle",
-		[XIPSEC_EVENT_MAPPING] = "mapping",
-		[XIPSEC_EVENT_SAMPLE] = "drop",
-		[XIPSEC_EVENT_USED] = "used",
-		[XIPSEC_EVENT_NO_SA] = "no-sa",
-		[XIPSEC_EVENT_SELECTORS] = "selectors",
-		[XIPSEC_EVENT_RELOAD] = "reload",
-	};
-
-	return event < XIPSEC_EVENT_COUNT && names[event] ? names[event] : "unknown";
-}
-
-static const char *limit_name(__u32 limit)
-{
-	static const char *const names[XIPSEC_LIMIT_COUNT] = {
-		[XIPSEC_LIMIT_NONE] = "none",         [XIPSEC_LIMIT_TIME] = "time",
-		[XIPSEC_LIMIT_PACKETS] = "packets",   [XIPSEC_LIMIT_BYTES] = "bytes",
-		[XIPSEC_LIMIT_SEQUENCE] = "sequence", [XIPSEC_LIMIT_POLICY] = "policy",
-	};
-
-	return limit < XIPSEC_LIMIT_COUNT ? names[limit] : "unknown";
-}
-
-static void add_packet(struct json_object *line, const struct xipsec_sample *s)
-{
-	if (s->family) {
-		add_addr(line, "src", s->family, &s->src);
-		add_addr(line, "dst", s->family, &s->dst);
-		add_number(line, "protocol", s->l4_proto);
-	}
-	if (s->flow)
-		add_number(line, "flow_label", s->flow);
-	if (s->sport || s->dport) {
-		add_number(line, "sport", s->sport);
-		add_number(line, "dport", s->dport);
-	}
-	add_number(line, "length", s->len);
-}
-
-/* A drop: the packet's addresses; `inner`: it is (or was) inside the SA's. */
-static void add_sample(struct json_object *line, const struct sadb_event *event)
-{
-	const struct xipsec_sample *s = &event->sample;
-
-	add_text(line, "reason", reason_name(s->reason));
-	add_text(line, "by", s->worker ? "worker" : "program");
-	if (event->iface[0])
-		add_text(line, "interface", event->iface);
-	if (s->spi) {
-		add_spi(line, s->spi);
-		add_number(line, "sequence", s->seq);
-	}
-	add_packet(line, s);
-	json_object_object_add(line, "inner", json_object_new_boolean(s->inner));
-	add_number(line, "missed", s->missed);
-}
-
-static void add_sa(struct json_object *line, const struct sadb_event *event)
-{
-	add_spi(line, event->spi);
-	add_text(line, "direction", event->dir == XIPSEC_DIR_OUT ? "out" : "in");
-	add_addr(line, "src", event->family, &event->src);
-	add_addr(line, "dst", event->family, &event->dst);
-	if (event->src_port || event->dst_port) {
-		add_number(line, "src_port", ntohs(event->src_port));
-		add_number(line, "dst_port", ntohs(event->dst_port));
-	}
-	if (event->event == XIPSEC_EVENT_MAPPING) {
-		add_addr(line, "old_src", event->family, &event->old_src);
-		add_number(line, "old_src_port", ntohs(event->old_src_port));
-	}
-	if (event->event == XIPSEC_EVENT_EXPIRE_HARD || event->event == XIPSEC_EVENT_EXPIRE_SOFT)
-		add_text(line, "limit", limit_name(event->limit));
-}
-
-static void print_event(const struct sadb_event *event)
-{
-	struct json_object *line = json_object_new_object();
-
-	add_time(line, event->time);
-	add_text(line, "event", event_name(event->event));
-	if (event->sa[0])
-		add_text(line, "sa", event->sa);
-	if (event->child[0])
-		add_text(line, "child", event->child);
-	switch (event->event) {
-	case XIPSEC_EVENT_SAMPLE: add_sample(line, event); break;
-	case XIPSEC_EVENT_ACQUIRE: add_packet(line, &event->sample); break;
-	case XIPSEC_EVENT_SELECTORS:
-		add_sa(line, event);
-		add_packet(line, &event->sample);
-		break;
-	case XIPSEC_EVENT_RELOAD: break;
-	default: add_sa(line, event);
-	}
-	add_number(line, "lost", event->lost);
-	puts(json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN |
-							  JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(line);
-}
-
-/* ------------------------------------------------------------------ the command */
+#define PACKETS (XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE) | XIPSEC_EVENT_BIT(XIPSEC_EVENT_PASS))
 
 struct wanted {
 	__u32 events;
 	int reason; /* -1: any */
 	const char *sa;
+	const char *peer; /* an address, or the name of a child */
+	__u8 peer_family; /* XIPSEC_FAMILY_*; ANY: it is a name */
+	struct xipsec_addr peer_addr;
 	__u64 count; /* 0: no end */
+	const char *pcap;
+	bool text;
 };
+
+static bool is_packet(const struct sadb_event *event)
+{
+	return event->event == XIPSEC_EVENT_SAMPLE || event->event == XIPSEC_EVENT_PASS;
+}
+
+static bool is_there(const struct wanted *wanted, __u8 family, const struct xipsec_addr *addr)
+{
+	return family == wanted->peer_family &&
+	       !memcmp(addr, &wanted->peer_addr,
+		       family == XIPSEC_FAMILY_IP6 ? 16 : sizeof(addr->word[0]));
+}
+
+/* The packet comes from there or goes there, or the SA does. */
+static bool is_of_peer(const struct wanted *wanted, const struct sadb_event *event)
+{
+	const struct xipsec_sample *s = &event->sample;
+	bool packet = is_packet(event) || event->event == XIPSEC_EVENT_ACQUIRE;
+
+	if (wanted->peer_family == XIPSEC_FAMILY_ANY)
+		return !strncmp(event->child, wanted->peer, sizeof(event->child));
+	if (packet &&
+	    (is_there(wanted, s->family, &s->src) || is_there(wanted, s->family, &s->dst)))
+		return true;
+	return is_there(wanted, event->family, &event->src) ||
+	       is_there(wanted, event->family, &event->dst) ||
+	       (event->event == XIPSEC_EVENT_MAPPING &&
+		is_there(wanted, event->family, &event->old_src));
+}
 
 static bool is_wanted(const struct wanted *wanted, const struct sadb_event *event)
 {
-	if (wanted->reason >= 0 &&
-	    (event->event != XIPSEC_EVENT_SAMPLE || event->sample.reason != wanted->reason))
+	if (wanted->reason >= 0 && (!is_packet(event) || event->sample.reason != wanted->reason))
+		return false;
+	if (wanted->peer && !is_of_peer(wanted, event))
 		return false;
 	return !wanted->sa || strncmp(event->sa, wanted->sa, sizeof(event->sa)) == 0;
 }
 
-static int monitor(int fd, const struct wanted *wanted)
+/* ------------------------------------------------------------------ telling */
+
+static int tell_pcap(struct pcapng *pcapng, const struct sadb_event *event)
+{
+	const struct xipsec_sample *s = &event->sample;
+	char comment[256];
+	struct pcapng_packet packet = {.time = monitor_time(event->time),
+				       .iface = event->iface[0] ? event->iface : "xipsec",
+				       .raw = s->raw != 0,
+				       .data = s->data,
+				       .captured = s->captured < sizeof(s->data) ? s->captured
+										 : sizeof(s->data),
+				       .len = s->len,
+				       .comment = comment};
+
+	monitor_comment(event, comment, sizeof(comment));
+	return packet.captured ? pcapng_write(pcapng, &packet) : 0;
+}
+
+static int tell(const struct wanted *wanted, struct pcapng *pcapng, const struct sadb_event *event)
+{
+	int err = pcapng && is_packet(event) ? tell_pcap(pcapng, event) : 0;
+
+	if (err)
+		log_error("monitor: --pcap-out %s: %s", wanted->pcap, strerror(-err));
+	if (err || (pcapng && !strcmp(wanted->pcap, "-")))
+		return err;
+	if (wanted->text)
+		monitor_print_text(event);
+	else
+		monitor_print_json(event);
+	return ferror(stdout) ? -EIO : 0;
+}
+
+static int monitor(int fd, const struct wanted *wanted, struct pcapng *pcapng)
 {
 	struct sadb_subscribe request = {.hdr.type = XIPSEC_SADB_SUBSCRIBE,
-					 .events = wanted->events};
+					 .events = wanted->events,
+					 .flags = pcapng ? XIPSEC_SUBSCRIBE_PACKETS : 0};
 	char text[XIPSEC_SADB_ERR_TEXT] = "";
 	struct sadb_event event;
 	__u64 left = wanted->count;
@@ -207,8 +119,7 @@ static int monitor(int fd, const struct wanted *wanted)
 		err = sadb_event(fd, &event, text);
 		if (err || !is_wanted(wanted, &event))
 			continue;
-		print_event(&event);
-		if (ferror(stdout))
+		if (tell(wanted, pcapng, &event))
 			return EXIT_FAILED;
 		left -= left > 0;
 	}
@@ -233,19 +144,51 @@ static int parse_count(const char *text, __u64 *out)
 static int parse_reason(const char *text, int *out)
 {
 	*out = reason_from_name(text);
-	if (*out >= 0 && reason_kind(*out) == XIPSEC_KIND_DROP)
+	if (*out >= 0 && (reason_kind(*out) == XIPSEC_KIND_DROP ||
+			  *out == XIPSEC_REASON_BYPASS_IN || *out == XIPSEC_REASON_BYPASS_OUT))
 		return 0;
 	log_error("monitor: --reason %s: %s; `xipsec status --all` lists them", text,
-		  *out < 0 ? "there is no such reason" : "it drops nothing");
+		  *out < 0 ? "there is no such reason"
+			   : "it is neither a drop nor a pass by policy, and not told");
 	return -EINVAL;
+}
+
+/* What is no address is a child's name. */
+static void parse_peer(const char *text, struct wanted *wanted)
+{
+	wanted->peer = text;
+	wanted->peer_family = XIPSEC_FAMILY_ANY;
+	if (inet_pton(AF_INET, text, &wanted->peer_addr) == 1)
+		wanted->peer_family = XIPSEC_FAMILY_IP4;
+	else if (inet_pton(AF_INET6, text, &wanted->peer_addr) == 1)
+		wanted->peer_family = XIPSEC_FAMILY_IP6;
+}
+
+/* Filters imply what they filter. */
+static __u32 events_of(const struct wanted *wanted)
+{
+	if (wanted->reason >= 0)
+		return reason_kind((unsigned int)wanted->reason) == XIPSEC_KIND_PASS
+			       ? XIPSEC_EVENT_BIT(XIPSEC_EVENT_PASS)
+			       : XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE);
+	if (wanted->events)
+		return wanted->events;
+	return wanted->pcap ? PACKETS : ~0U;
 }
 
 static int parse(int argc, char **argv, struct wanted *out)
 {
 	static const struct option options[] = {
-		{"drops", no_argument, NULL, 'd'},        {"events", no_argument, NULL, 'e'},
-		{"reason", required_argument, NULL, 'r'}, {"sa", required_argument, NULL, 's'},
-		{"count", required_argument, NULL, 'n'},  {0},
+		{"drops", no_argument, NULL, 'd'},
+		{"events", no_argument, NULL, 'e'},
+		{"passes", no_argument, NULL, 'p'},
+		{"text", no_argument, NULL, 't'},
+		{"reason", required_argument, NULL, 'r'},
+		{"sa", required_argument, NULL, 's'},
+		{"peer", required_argument, NULL, 'P'},
+		{"pcap-out", required_argument, NULL, 'w'},
+		{"count", required_argument, NULL, 'n'},
+		{0},
 	};
 	struct wanted wanted = {.reason = -1};
 	int option, err = 0;
@@ -253,7 +196,11 @@ static int parse(int argc, char **argv, struct wanted *out)
 	while (!err && (option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (option) {
 		case 'd': wanted.events |= XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE); break;
-		case 'e': wanted.events |= ~XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE); break;
+		case 'e': wanted.events |= ~PACKETS; break;
+		case 'p': wanted.events |= XIPSEC_EVENT_BIT(XIPSEC_EVENT_PASS); break;
+		case 't': wanted.text = true; break;
+		case 'P': parse_peer(optarg, &wanted); break;
+		case 'w': wanted.pcap = optarg; break;
 		case 'r': err = parse_reason(optarg, &wanted.reason); break;
 		case 's': wanted.sa = optarg; break;
 		case 'n': err = parse_count(optarg, &wanted.count); break;
@@ -264,10 +211,7 @@ static int parse(int argc, char **argv, struct wanted *out)
 		log_error("monitor: unexpected: %s", argv[optind]);
 		err = -EINVAL;
 	}
-	if (!wanted.events)
-		wanted.events = ~0U;
-	if (wanted.reason >= 0)
-		wanted.events = XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE);
+	wanted.events = events_of(&wanted);
 	*out = wanted;
 	return err;
 }
@@ -275,6 +219,7 @@ static int parse(int argc, char **argv, struct wanted *out)
 static int run(const struct global_options *opts, int argc, char **argv)
 {
 	_cleanup_close_ int fd = -1;
+	struct pcapng *pcapng = NULL;
 	struct wanted wanted;
 	int err;
 
@@ -283,21 +228,35 @@ static int run(const struct global_options *opts, int argc, char **argv)
 	err = daemon_connect(opts, &fd);
 	if (err)
 		return err;
-	return monitor(fd, &wanted);
+	err = wanted.pcap ? pcapng_open(wanted.pcap, &pcapng) : 0;
+	if (err) {
+		log_error("monitor: --pcap-out %s: %s", wanted.pcap, strerror(-err));
+		return EXIT_FAILED;
+	}
+	err = monitor(fd, &wanted, pcapng);
+	pcapng_close(pcapng);
+	return err;
 }
 
 const struct command cmd_monitor = {
 	.name = "monitor",
-	.args = "[--drops] [--events] [--reason NAME] [--sa NAME] [--count N]",
-	.summary = "print drops and what happens to SAs as they come, a line of JSON each",
+	.args = "[--drops] [--passes] [--events] [--reason NAME] [--peer P] [--sa NAME]\n"
+		"               [--pcap-out FILE] [--text] [--count N]",
+	.summary = "print drops, passes and what happens to SAs as they come, a line each",
 	.details =
 		"--drops        dropped packets alone: some of each reason, ten a second and CPU;\n"
 		"               `missed` says how many were not told, the counters count all\n"
+		"--passes       packets that a policy lets pass in the clear alone, as many\n"
 		"--events       what happens to SAs alone: acquire, expire_soft, expire_hard, "
 		"idle,\n"
-		"               mapping, used, reload. Without either: both\n"
-		"--reason NAME  drops of this reason alone (docs/reasons.md)\n"
+		"               mapping, used, reload. Without any of these: all\n"
+		"--reason NAME  packets with this reason alone (docs/reasons.md)\n"
+		"--peer P       packets from or to an address and SAs of it, or of a child by "
+		"name\n"
 		"--sa NAME      what is about this SA alone\n"
+		"--pcap-out F   write the first 256 bytes of each packet to a pcapng file, its\n"
+		"               reason in the comment; -: to standard output, without lines\n"
+		"--text         lines for people instead of JSON\n"
 		"--count N      ends after N lines; else it goes on until it is interrupted\n"
 		"\n"
 		"Names and meanings: docs/json-monitor.md\n"

@@ -82,7 +82,7 @@ _xipsec()
 		COMPREPLY=($(compgen -W "$(_xipsec_interfaces)" -- "$cur"))
 		return
 		;;
-	--pcap)
+	--pcap | --pcap-out)
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return
 		;;
@@ -109,7 +109,7 @@ _xipsec()
 	explain)
 		words='--dir --dev --from --queue --src --dst --proto --sport --dport --icmp --ttl --frag --spi --pcap --json'
 		;;
-	monitor) words='--drops --events --reason --sa --count' ;;
+	monitor) words='--drops --passes --events --reason --peer --sa --pcap-out --text --count' ;;
 	help) words=$commands ;;
 	config)
 		if [ "$prev" = check ]; then
