@@ -43,7 +43,7 @@ BPFFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -Wno-unused-parame
 LIBS_LOADER := -lxdp -lbpf -lmnl -lnftables -ljson-c -levent -lcrypto -lcap-ng -lseccomp
 LIBS_WORKER := -lIPSec_MB -lcrypto -lseccomp -lcap-ng
 LIBS_IKED   := -levent -lcrypto -lcap-ng -lseccomp
-LIBS_TOOL   := -lxdp -lbpf -lmnl -lnftables -ljson-c -lcrypto -lpcap
+LIBS_TOOL   := -lxdp -lbpf -lmnl -lnftables -ljson-c -lcrypto -lpcap -lncurses -ltinfo
 LIBS_TEST   := -lcmocka $(LIBS_LOADER) -lIPSec_MB -ljson-c
 
 # A room's library is all its .c files but main.c; bpf objects become skeletons that loader/ embeds.

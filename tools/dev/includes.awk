@@ -59,6 +59,7 @@ function library_of(name) {
 	if (name ~ /^seccomp\.h/) return "libseccomp"
 	if (name ~ /^cmocka/) return "cmocka"
 	if (name ~ /^pcap/) return "libpcap"
+	if (name ~ /^n?curses/) return "ncurses"
 	if (name ~ /^(curl|microhttpd|unbound|libvici)/) return name
 	return ""
 }

@@ -47,6 +47,7 @@ extern const struct command cmd_down;
 extern const struct command cmd_rekey;
 extern const struct command cmd_log;
 extern const struct command cmd_metrics;
+extern const struct command cmd_top;
 extern const struct command cmd_config;
 extern const struct command cmd_version;
 extern const struct command cmd_help;

@@ -44,7 +44,7 @@ _xipsec_conns()
 _xipsec()
 {
 	local cur prev command='' config=/etc/xipsec/xipsec.conf i words=''
-	local commands='attach confirm detach status policy reload explain sa conn up down rekey log monitor metrics config help version'
+	local commands='attach confirm detach status policy reload explain sa conn up down rekey log monitor metrics top config help version'
 	cur=${COMP_WORDS[COMP_CWORD]}
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
 	COMPREPLY=()
@@ -110,6 +110,7 @@ _xipsec()
 		words='--dir --dev --from --queue --src --dst --proto --sport --dport --icmp --ttl --frag --spi --pcap --json'
 		;;
 	monitor) words='--drops --passes --events --reason --peer --sa --pcap-out --text --count' ;;
+	top) words='--interval' ;;
 	help) words=$commands ;;
 	config)
 		if [ "$prev" = check ]; then

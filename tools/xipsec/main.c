@@ -12,10 +12,10 @@
 #include "tools/xipsec/commands.h"
 
 const struct command *const commands[] = {
-	&cmd_attach, &cmd_confirm, &cmd_detach,  &cmd_status,  &cmd_policy,
-	&cmd_reload, &cmd_explain, &cmd_sa,      &cmd_conn,    &cmd_up,
-	&cmd_down,   &cmd_rekey,   &cmd_log,     &cmd_monitor, &cmd_metrics,
-	&cmd_config, &cmd_help,    &cmd_version, NULL,
+	&cmd_attach, &cmd_confirm, &cmd_detach, &cmd_status,  &cmd_policy,
+	&cmd_reload, &cmd_explain, &cmd_sa,     &cmd_conn,    &cmd_up,
+	&cmd_down,   &cmd_rekey,   &cmd_log,    &cmd_monitor, &cmd_metrics,
+	&cmd_top,    &cmd_config,  &cmd_help,   &cmd_version, NULL,
 };
 
 const struct command *command_find(const char *name)

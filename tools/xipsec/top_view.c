@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <curses.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "lib/reason.h"
+#include "tools/xipsec/top.h"
+
+#define WORKERS_SHOWN 4
+#define REASONS_SHOWN 6
+#define KEY_ESCAPE    27
+
+/* ------------------------------------------------------------------ words */
+
+/* "1.23M", at most 6 characters. */
+static const char *short_text(char text[16], double value)
+{
+	static const char units[] = " kMGT";
+	unsigned int unit = 0;
+
+	while (value >= 1000 && unit < sizeof(units) - 2) {
+		value /= 1000;
+		unit++;
+	}
+	snprintf(text, 16, unit ? (value < 10 ? "%.2f%c" : "%.1f%c") : "%.0f%c", value,
+		 units[unit]);
+	return text;
+}
+
+static const char *status_text(__u32 status)
+{
+	return status == XIPSEC_SA_LIVE      ? "live"
+	       : status == XIPSEC_SA_STOPPED ? "stopped"
+	       : status == XIPSEC_SA_REFUSED ? "refused"
+					     : "free";
+}
+
+static const char *sort_text(enum top_sort sort)
+{
+	static const char *const names[TOP_SORTS] = {"packets", "bytes", "drops", "name"};
+
+	return names[sort];
+}
+
+/* ------------------------------------------------------------------ order */
+
+static const struct top_view *sorting; /* qsort() hands nothing through */
+
+static int compare(double a, double b)
+{
+	return a > b ? -1 : a < b;
+}
+
+static int sa_compare(const void *left, const void *right)
+{
+	const struct top_sa *a = left, *b = right;
+	int order = 0;
+
+	if (sorting->sort == TOP_BY_RATE)
+		order = compare(a->packets_rate, b->packets_rate);
+	else if (sorting->sort == TOP_BY_BYTES)
+		order = compare(a->bytes_rate, b->bytes_rate);
+	else if (sorting->sort == TOP_BY_DROPS)
+		order = compare(a->drops_rate, b->drops_rate);
+	if (!order)
+		order = strcmp(a->name, b->name);
+	return sorting->reverse ? -order : order;
+}
+
+void top_view_sort(const struct top_view *view, struct top_data *data)
+{
+	sorting = view;
+	qsort(data->sa, data->n_sas, sizeof(*data->sa), sa_compare);
+}
+
+static int reason_compare(const void *left, const void *right)
+{
+	const struct top_reason *a = left, *b = right;
+	int order = compare(a->rate, b->rate);
+
+	if (!order)
+		order = compare((double)a->packets, (double)b->packets);
+	return order ? order : (int)a->reason - (int)b->reason;
+}
+
+/* ------------------------------------------------------------------ the page */
+
+static void title(int y, const char *text)
+{
+	attron(A_REVERSE);
+	mvprintw(y, 0, "%-*.*s", COLS, COLS, text);
+	attroff(A_REVERSE);
+}
+
+static int draw_head(const struct top_view *view, const struct top_data *data)
+{
+	time_t now = time(NULL);
+	char clock[16];
+	struct tm tm;
+	int x = 0;
+
+	localtime_r(&now, &tm);
+	strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
+	mvprintw(0, 0, "xipsec %s  %s, SPD %u, %u rules  xipsecd %s  %zu SAs%s", clock,
+		 data->attached ? data->generation : "not attached", data->spd_generation,
+		 data->n_rules, data->daemon ? "up" : "DOWN", data->n_sas,
+		 view->paused ? "  PAUSED" : "");
+	move(1, 0);
+	for (unsigned int i = 0; i < data->status->n_ifaces; i++) {
+		const struct loader_iface *iface = &data->status->iface[i];
+
+		if (!iface->role)
+			continue;
+		if (x + 24 > COLS)
+			break;
+		printw("%s %s %uq%s  ", iface->name,
+		       iface->role == XIPSEC_ROLE_PROTECTED ? "red" : "black", iface->queues,
+		       iface->fault[0] ? " FAULT" : "");
+		x = getcurx(stdscr);
+	}
+	return 2;
+}
+
+static int draw_workers(int y, const struct top_data *data)
+{
+	char rx[16], tx[16], load[16];
+	unsigned int n = data->n_workers < WORKERS_SHOWN ? data->n_workers : WORKERS_SHOWN;
+
+	title(y++, "WORKER      PID  STARTS   LOAD    RX/s    TX/s");
+	for (unsigned int i = 0; i < n; i++) {
+		const struct top_worker *worker = &data->worker[i];
+
+		snprintf(load, sizeof(load), worker->load < 0 ? "-" : "%.0f%%", worker->load * 100);
+		mvprintw(y++, 0, "%6u %8u %7u %6s %7s %7s", worker->number, worker->pid,
+			 worker->starts, load, short_text(rx, worker->rx_rate),
+			 short_text(tx, worker->tx_rate));
+	}
+	if (n < data->n_workers)
+		mvprintw(y - 1, 60, "and %u more", data->n_workers - n);
+	return y;
+}
+
+static int draw_reasons(int y, const struct top_view *view, const struct top_data *data)
+{
+	struct top_reason order[XIPSEC_REASON_COUNT];
+	unsigned int shown = 0;
+	char rate[16];
+
+	memcpy(order, data->reason, sizeof(order));
+	qsort(order, XIPSEC_REASON_COUNT, sizeof(order[0]), reason_compare);
+	title(y++, view->all_reasons
+			   ? "REASON              PACKETS/s       TOTAL  all that is counted"
+			   : "DROP                PACKETS/s       TOTAL");
+	for (unsigned int i = 0; i < XIPSEC_REASON_COUNT && shown < REASONS_SHOWN; i++) {
+		const struct top_reason *reason = &order[i];
+
+		if (!reason->packets ||
+		    (!view->all_reasons && reason_kind(reason->reason) != XIPSEC_KIND_DROP))
+			continue;
+		mvprintw(y++, 0, "%-18s %10s %11llu  %.*s", reason_name(reason->reason),
+			 short_text(rate, reason->rate), (unsigned long long)reason->packets,
+			 COLS - 44, reason_text(reason->reason));
+		shown++;
+	}
+	if (!shown)
+		mvprintw(y++, 0, "nothing");
+	return y;
+}
+
+static bool passes_filter(const struct top_view *view, const struct top_sa *sa)
+{
+	return !view->filter[0] || strstr(sa->name, view->filter) ||
+	       strstr(sa->child, view->filter);
+}
+
+static void draw_sa(int y, const struct top_sa *sa)
+{
+	char packets[16], bits[16], drops[16];
+
+	mvprintw(y, 0, "%-20.20s %-16.16s %-3s %-8s %8s %8s %8s", sa->name, sa->child,
+		 sa->dir == XIPSEC_DIR_OUT ? "out" : "in", status_text(sa->status),
+		 short_text(packets, sa->packets_rate), short_text(bits, sa->bytes_rate * 8),
+		 short_text(drops, sa->drops_rate));
+}
+
+static void draw_sas(int y, struct top_view *view, struct top_data *data)
+{
+	unsigned int matching = 0, place = 0;
+	int last = LINES - 2;
+
+	for (size_t i = 0; i < data->n_sas; i++)
+		matching += passes_filter(view, &data->sa[i]);
+	if (view->first >= matching)
+		view->first = matching ? matching - 1 : 0;
+	title(y++, "SA                   CHILD            DIR STATUS      PPS    BIT/s  DROPS/s");
+	for (size_t i = 0; i < data->n_sas && y <= last; i++) {
+		if (!passes_filter(view, &data->sa[i]) || place++ < view->first)
+			continue;
+		draw_sa(y++, &data->sa[i]);
+	}
+	if (!data->daemon)
+		mvprintw(y, 0, "xipsecd does not run: it knows the SAs");
+	else if (!matching)
+		mvprintw(y, 0, data->n_sas ? "none matches" : "none");
+}
+
+static void draw_foot(const struct top_view *view)
+{
+	if (view->typing)
+		mvprintw(LINES - 1, 0, "filter: %s_", view->filter);
+	else
+		mvprintw(LINES - 1, 0,
+			 "q quit  s sort: %s%s  r reverse  f filter: %s  d all reasons  "
+			 "space pause",
+			 sort_text(view->sort), view->reverse ? " (reversed)" : "",
+			 view->filter[0] ? view->filter : "-");
+}
+
+void top_view_draw(struct top_view *view, struct top_data *data)
+{
+	int y;
+
+	top_view_sort(view, data);
+	erase();
+	y = draw_head(view, data);
+	y = draw_workers(y, data);
+	y = draw_reasons(y, view, data);
+	draw_sas(y, view, data);
+	draw_foot(view);
+	refresh();
+}
+
+/* ------------------------------------------------------------------ keys */
+
+static void type_key(struct top_view *view, int key)
+{
+	size_t len = strlen(view->filter);
+
+	if (key == '\n' || key == KEY_ENTER || key == '\r')
+		view->typing = false;
+	else if (key == KEY_ESCAPE) {
+		view->typing = false;
+		view->filter[0] = 0;
+	} else if ((key == KEY_BACKSPACE || key == 127 || key == '\b') && len)
+		view->filter[len - 1] = 0;
+	else if (key > ' ' && key < 127 && len + 1 < sizeof(view->filter)) {
+		view->filter[len] = (char)key;
+		view->filter[len + 1] = 0;
+	}
+	view->first = 0;
+}
+
+bool top_view_key(struct top_view *view, int key)
+{
+	if (view->typing) {
+		type_key(view, key);
+		return true;
+	}
+	switch (key) {
+	case 'q': return false;
+	case 's': view->sort = (view->sort + 1) % TOP_SORTS; break;
+	case 'r': view->reverse = !view->reverse; break;
+	case 'd': view->all_reasons = !view->all_reasons; break;
+	case ' ': view->paused = !view->paused; break;
+	case 'f':
+	case '/': view->typing = true; break;
+	case KEY_ESCAPE: view->filter[0] = 0; break;
+	case KEY_DOWN: view->first++; break;
+	case KEY_UP: view->first -= view->first > 0; break;
+	case KEY_NPAGE: view->first += 5; break;
+	case KEY_PPAGE: view->first -= view->first < 5 ? view->first : 5; break;
+	default: break;
+	}
+	return true;
+}
