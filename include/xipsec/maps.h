@@ -89,7 +89,7 @@ enum xipsec_role {
 /* The MACs: its own first, then those of VLANs and macvlans (VRRP) above it in this network
  * namespace. n_macs 0: no frame is for us. */
 struct xipsec_iface {
-	__u32 role; /* enum xipsec_role */
+	enum xipsec_role role;
 	__u32 slot; /* 0 to XIPSEC_SLOTS_MAX - 1, unique */
 	char name[16];
 	__u8 mac[XIPSEC_IFACE_MACS][6];
@@ -132,7 +132,7 @@ enum xipsec_engine {
 struct xipsec_child {
 	__u32 sa_index;
 	__u32 sa_generation;
-	__u32 engine; /* enum xipsec_engine */
+	enum xipsec_engine engine;
 	__u32 pad;
 };
 
@@ -176,7 +176,7 @@ enum xipsec_sa_status {
 /* The state that workers share and that outlives them. All fields are accessed atomically. */
 struct xipsec_sa_state {
 	__u32 generation; /* of the SA in this place, never 0 in use */
-	__u32 status;     /* enum xipsec_sa_status */
+	enum xipsec_sa_status status;
 	__u64 seq;        /* outbound: last number given out, 0 before the first */
 	__u64 seq_limit;  /* outbound: last number that may be given out now (reserved on disk) */
 	__u64 replay_top; /* inbound: highest authenticated number */

@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034,SC2154 # settings that the sourced files read
+# docs/maps.md shows an entry of every pinned map as bpftool prints it: with the names that it has.
+# MAPS_WRITE=1 bash tests/netns/maps.sh writes what bpftool prints now into the page.
+#
+#	red-a --- gw-a ===[capture]=== gw-b --- red-b
+. "$(dirname "$0")/../lib/scenario.sh"
+
+if ! check "gateways come up" gateways_up || ! check "tunnel works" tunnel_works; then exit 1; fi
+# Every map has an entry: fragments, a drop, an acquire.
+in_ns red-a ping -n -c 1 -s 4000 -W 1 10.2.0.2 >/dev/null
+gw a sa delete ab4
+ping4 a 1 >/dev/null 2>&1
+gw a sa add ab4
+ping4 a 1 >/dev/null
+
+/usr/bin/python3 "$LIB/tools/maps_doc.py" "$([ -n "${MAPS_WRITE:-}" ] && echo write || echo check)" "/sys/fs/bpf/$TOPO-a" \
+	"$LIB/../../docs/maps.md" >"$WORK/maps"
+cat "$WORK/maps"
+check_eq "every pinned map was looked at" "$(wc -l <"$WORK/maps")" \
+	"$(find -L "/sys/fs/bpf/$TOPO-a/current" -maxdepth 1 -type f | wc -l)"
+check "and every one is as the page says" test -z "$(grep '^not ok' "$WORK/maps")"
