@@ -6,7 +6,7 @@
 
 DEPS_BUILD := build-essential clang llvm flex bison pkg-config bpftool linux-libc-dev libbpf-dev \
 	      libxdp-dev libssl-dev libipsec-mb-dev libmnl-dev libnftables-dev libevent-dev \
-	      libcap-ng-dev libseccomp-dev libjson-c-dev libpcap-dev
+	      libcap-ng-dev libseccomp-dev libjson-c-dev libpcap-dev libncurses-dev
 DEPS_TEST  := libcmocka-dev iproute2 iputils-ping ethtool iperf3 tcpdump tshark jq procps \
 	      python3-minimal python3-scapy python3-prometheus-client python3-cryptography \
 	      python3-cryptography-vectors xdp-tools nftables strongswan-swanctl charon-systemd \
