@@ -49,8 +49,7 @@
 	X(PMTU_LEARNED, "nothing: it has done its work")                                           \
 	X(NAT_KEEPALIVE, "nothing: it has done its work")                                          \
 	X(HOST_CLOSED, "is xipsecd running, and is there a /dev/net/tun? `ip link show xipsec0`")  \
-	X(ENGINE_CLOSED, "the MTU must fit one frame (3498 at most) and `engine` must not be "     \
-			 "xfrm: xipsecd's log")                                                    \
+	X(ENGINE_CLOSED, "the MTU must fit one frame (3498 at most): xipsecd's log")               \
 	X(NO_WORKER,                                                                               \
 	  "`xipsec status`: do workers run, how often were they started? xipsecd's log (\"has no " \
 	  "AF_XDP socket\") says why a queue has none")                                            \
