@@ -36,7 +36,7 @@ static int on_sa(void *ctx, const struct sadb_hdr *item, size_t len)
 	struct top_data *data = &reading->data;
 	struct top_sa *sa;
 
-	if (len != sizeof(*info))
+	if (!sadb_sa_info_whole(info, len))
 		return -EBADMSG;
 	if (data->n_sas == reading->room) {
 		size_t room = reading->room ? reading->room * 2 : 64;
