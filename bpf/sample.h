@@ -47,9 +47,12 @@ static __always_inline void sample_copy(void *ctx, int xdp, struct xipsec_sample
 	__u32 len = sample->len < XIPSEC_SAMPLE_BYTES ? sample->len : XIPSEC_SAMPLE_BYTES;
 	long err;
 
-	asm volatile("" : "+r"(len));
-	if (len == 0 || len > XIPSEC_SAMPLE_BYTES)
+	if (len == 0)
 		return;
+	/* Linux 6.1 learns from a mask what it does not from a comparison: 1 to 256. */
+	len--;
+	asm volatile("" : "+r"(len));
+	len = (len & (XIPSEC_SAMPLE_BYTES - 1)) + 1;
 	err = xdp ? bpf_xdp_load_bytes(ctx, 0, sample->data, len)
 		  : bpf_skb_load_bytes(ctx, 0, sample->data, len);
 	if (!err)
