@@ -126,7 +126,7 @@ static struct net net_of(const struct xipsec_addr *lo, const struct xipsec_addr 
 /* Bits that a few blocks more would bring; a prefix has what it needs. */
 static __u8 net_gain(const struct net *net, __u8 family)
 {
-	wide ones = ~(wide)0, host = net->bits ? ones >> net->bits : ones;
+	wide ones = ~(wide)0, host = net->bits < 128 ? ones >> net->bits : 0;
 
 	if (family == XIPSEC_FAMILY_IP4)
 		host &= ~(ones >> 32);

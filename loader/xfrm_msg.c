@@ -298,51 +298,51 @@ struct nlmsghdr *xfrm_msg_way_gone(void *buf, const struct xfrm_way *way)
 
 /* ------------------------------------------------------------------ what the kernel says */
 
-/* The payload of the attribute `type` behind a header of `offset` bytes, of at least `size` bytes;
- * NULL: it is not there. */
-static const void *find_attr(const struct nlmsghdr *nlh, size_t offset, __u16 type, size_t size)
+/* The payload of the attribute `type` behind a header of `offset` bytes, of at least `size` bytes,
+ * is copied: the kernel aligns it to 4 bytes. false: it is not there. */
+static bool copy_attr(const struct nlmsghdr *nlh, size_t offset, __u16 type, void *out, size_t size)
 {
 	const struct nlattr *attr;
 
 	if (mnl_nlmsg_get_payload_len(nlh) < offset)
-		return NULL;
-	mnl_attr_for_each(attr, nlh,
-			  (unsigned int)offset) if (mnl_attr_get_type(attr) ==
-						    type) return mnl_attr_get_payload_len(attr) >=
-			size
-		? mnl_attr_get_payload(attr)
-		: NULL;
-	return NULL;
+		return false;
+	mnl_attr_for_each(attr, nlh, (unsigned int)offset)
+	{
+		if (mnl_attr_get_type(attr) != type)
+			continue;
+		if (mnl_attr_get_payload_len(attr) < size)
+			return false;
+		memcpy(out, mnl_attr_get_payload(attr), size);
+		return true;
+	}
+	return false;
 }
 
 int xfrm_read_count(const struct nlmsghdr *nlh, __u8 dir, struct xfrm_count *out)
 {
 	const size_t offset = sizeof(struct xfrm_aevent_id);
-	const struct xfrm_lifetime_cur *cur;
-	const struct xfrm_replay_state_esn *replay;
+	struct xfrm_lifetime_cur cur;
+	struct xfrm_replay_state_esn replay;
 
-	if (nlh->nlmsg_type != XFRM_MSG_NEWAE)
+	if (nlh->nlmsg_type != XFRM_MSG_NEWAE ||
+	    !copy_attr(nlh, offset, XFRMA_LTIME_VAL, &cur, sizeof(cur)) ||
+	    !copy_attr(nlh, offset, XFRMA_REPLAY_ESN_VAL, &replay, sizeof(replay)))
 		return -EBADMSG;
-	cur = find_attr(nlh, offset, XFRMA_LTIME_VAL, sizeof(*cur));
-	replay = find_attr(nlh, offset, XFRMA_REPLAY_ESN_VAL, sizeof(*replay));
-	if (!cur || !replay)
-		return -EBADMSG;
-	out->packets = cur->packets;
-	out->bytes = cur->bytes;
-	out->seq = dir == XIPSEC_DIR_OUT ? (__u64)replay->oseq_hi << 32 | replay->oseq
-					 : (__u64)replay->seq_hi << 32 | replay->seq;
+	out->packets = cur.packets;
+	out->bytes = cur.bytes;
+	out->seq = dir == XIPSEC_DIR_OUT ? (__u64)replay.oseq_hi << 32 | replay.oseq
+					 : (__u64)replay.seq_hi << 32 | replay.seq;
 	return 0;
 }
 
 static void read_acquire(const struct nlmsghdr *nlh, struct xfrm_news *out)
 {
-	const struct xfrm_user_tmpl *tmpl =
-		find_attr(nlh, sizeof(struct xfrm_user_acquire), XFRMA_TMPL, sizeof(*tmpl));
+	struct xfrm_user_tmpl tmpl;
 
-	if (!tmpl)
+	if (!copy_attr(nlh, sizeof(struct xfrm_user_acquire), XFRMA_TMPL, &tmpl, sizeof(tmpl)))
 		return;
 	out->kind = XFRM_NEWS_ACQUIRE;
-	out->reqid = tmpl->reqid;
+	out->reqid = tmpl.reqid;
 }
 
 static void read_state(const struct xfrm_usersa_info *state, struct xfrm_news *out)
