@@ -180,11 +180,11 @@ check "the guard drops and counts this host's own plaintext" [ "$(drops)" -gt "$
 generation() { xipsec status --json && jq .spd_generation "$WORK/out"; }
 first=$(generation)
 check "reload" expect 0 "is in force" reload
-check "reload is one generation on" [ "$(generation)" = $((first + 1)) ]
+check "of the same file: no rule changed, nothing was switched" [ "$(generation)" = "$first" ]
 echo 'policies { x { action = perhaps } }' >"$WORK/conf.bad"
 ns "$XIPSEC" -c "$WORK/conf.bad" reload >"$WORK/out" 2>&1
 check "a bad config is refused" [ $? -eq 3 ]
-check "and changes nothing" [ "$(generation)" = $((first + 1)) ]
+check "and changes nothing" [ "$(generation)" = "$first" ]
 check "policy: selectors in order" \
 	[ "$(xipsec policy --json; jq -r '[.rules[] | .action + " " + .local] | join(", ")' "$WORK/out")" = \
 	"bypass any, protect 10.1.0.0/16" ]
