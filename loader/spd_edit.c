@@ -62,19 +62,34 @@ static void order_remove(struct spd_editor *e, __u32 number)
 		e->order[at->after].before = at->before;
 }
 
-/* Room behind the new rule is what later ones before the same neighbour need. 0: there is none. */
+/* Still met by programs, until it is tidied away. */
+static bool priority_taken(const struct spd_editor *e, __u32 priority)
+{
+	for (unsigned int i = 0; i < e->n_pending; i++)
+		if (e->memory.c.rule[e->pending[i]].priority == priority)
+			return true;
+	return false;
+}
+
+/* Room behind the new rule is what later ones before the same neighbour need. No two rules that a
+ * program may meet share one: it goes on behind the priority of the one before. 0: there is none.
+ */
 static __u32 priority_between(const struct spd_editor *e, __u32 before)
 {
 	__u32 after = before == NONE ? e->last : e->order[before].before;
 	__u32 low = after == NONE ? 0 : e->memory.c.rule[after].priority;
 	__u32 high = before == NONE ? 0xfffffff0U : e->memory.c.rule[before].priority;
-	__u32 room = high - low;
+	__u32 room = high - low, priority;
 
 	if (room < 2)
 		return 0;
 	if (before == NONE)
-		return low + (room > 2 * SPD_PRIORITY_GAP ? SPD_PRIORITY_GAP : 1);
-	return low + (room / 64 ? room / 64 : 1);
+		priority = low + (room > 2 * SPD_PRIORITY_GAP ? SPD_PRIORITY_GAP : 1);
+	else
+		priority = low + (room / 64 ? room / 64 : 1);
+	while (priority < high && priority_taken(e, priority))
+		priority++;
+	return priority < high ? priority : 0;
 }
 
 struct numbered {

@@ -132,10 +132,8 @@ static void edit_one(struct spd_editor *editor, enum spd_shape shape, __u64 *ran
 
 /* ------------------------------------------------------------------ one after another */
 
-static void run_flows(const struct kept *list)
+static void judge_flows(void)
 {
-	for (unsigned int i = 0; i < FLOWS; i++)
-		flow_generate(list->rule, list->n, &seed, &c.flow[i]);
 	classify_run(&c, FLOWS);
 	for (unsigned int i = 0; i < FLOWS; i++) {
 		const char *fault = judge(&c.flow[i], &c.answer[i]);
@@ -143,6 +141,13 @@ static void run_flows(const struct kept *list)
 		if (fault)
 			fail_msg("generation %u, flow %u: %s", c.answer[i].generation, i, fault);
 	}
+}
+
+static void run_flows(const struct kept *list)
+{
+	for (unsigned int i = 0; i < FLOWS; i++)
+		flow_generate(list->rule, list->n, &seed, &c.flow[i]);
+	judge_flows();
 }
 
 /* After each change the program and the list agree, and the program is at the new generation. */
@@ -437,6 +442,34 @@ static void test_reload_by_differences(void **state)
 	forget_all();
 }
 
+/* What goes and comes again, while programs may still meet what went, has its place again. */
+static void test_gone_and_back(void **state)
+{
+	static const __u32 lengths[] = {3, 2, 3, 0, 3, 0, 1, 3, 1, 3, 0, 3};
+	struct xipsec_spd_rule rule[3];
+	__u32 generation = 0, whole;
+
+	spd_generate(SHAPE_MESH, &seed, rule, 3);
+	classify_spd(&c, rule, 3);
+	base = c.memory.c.head->generation;
+	whole = whole_spds();
+	for (unsigned int i = 0; i < FLOWS; i++)
+		flow_generate(rule, 3, &seed, &c.flow[i]);
+	for (unsigned int i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		struct spd_source source = {.rule = rule, .n_rules = lengths[i]};
+		struct spd_editor *editor;
+
+		assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, &generation), 0);
+		assert_int_equal(spd_editor_open(&c.dp, NULL, NULL, 100000, &editor), 0);
+		keep(editor, generation);
+		spd_editor_close(editor);
+		assert_int_equal(kept[generation - base].n, lengths[i]);
+		judge_flows();
+	}
+	assert_int_equal(whole_spds(), whole);
+	forget_all();
+}
+
 static void test_too_different(void **state)
 {
 	static struct xipsec_spd_rule rule[LIVE];
@@ -532,6 +565,7 @@ int main(void)
 		cmocka_unit_test(test_while_packets_come),
 		cmocka_unit_test(test_all_or_nothing),
 		cmocka_unit_test(test_reload_by_differences),
+		cmocka_unit_test(test_gone_and_back),
 		cmocka_unit_test(test_too_different),
 		cmocka_unit_test(test_counts_are_of_one_rule),
 	};
