@@ -56,8 +56,9 @@
 #define TEMPORARY_MS     2000
 #define TEMPORARY_MAX_MS 180000
 
-#define OLD_INBOUND_MS 5000  /* an inbound SA lives on after its delete: packets are under way */
-#define SWITCH_MS      30000 /* responder of a rekey: we send on the new SA at the latest then */
+#define OLD_OUTBOUND_MS 1000  /* one that was rekeyed: packets wait in our own rings */
+#define OLD_INBOUND_MS  5000  /* an inbound SA lives on after its delete: packets are under way */
+#define SWITCH_MS       30000 /* responder of a rekey: we send on the new SA at the latest then */
 /* What the peer has to delete after a collision, or after its own rekey; then we do it ourselves.
  */
 #define REPLACED_MS 60000

@@ -133,6 +133,15 @@ void child_forget_key(struct child_sa *child)
 	child->key_out = NULL;
 }
 
+/* Nothing new is steered to the outbound SA any more: there is a later one. */
+static bool is_followed(const struct child_sa *child)
+{
+	for (const struct child_sa *other = child->ike->children; other; other = other->next)
+		if (other->cfg == child->cfg && other->id > child->id && other->out_added)
+			return true;
+	return false;
+}
+
 static void delete_sas(struct child_sa *child, bool at_once)
 {
 	struct engine *engine = child->ike->engine;
@@ -140,7 +149,10 @@ static void delete_sas(struct child_sa *child, bool at_once)
 
 	if (child->out_added) {
 		child_sa_name(child, XIPSEC_DIR_OUT, name);
-		engine->env.sa_delete(engine->env.ctx, name);
+		if (at_once || !is_followed(child))
+			engine->env.sa_delete(engine->env.ctx, name);
+		else
+			linger(engine, name, OLD_OUTBOUND_MS);
 	}
 	if (!child->in_added)
 		return;
@@ -148,7 +160,7 @@ static void delete_sas(struct child_sa *child, bool at_once)
 	if (at_once)
 		engine->env.sa_delete(engine->env.ctx, name);
 	else
-		linger(engine, name);
+		linger(engine, name, OLD_INBOUND_MS);
 }
 
 /* The delete of what was rekeyed says that the peer has the new one (RFC 7296 2.8): we send on that

@@ -5,8 +5,8 @@
  *	MAKING ──> UP ──> REPLACED ──> gone      rekeyed: it waits for its delete
  *	            └──> CLOSING ───> gone       our delete is on its way, or will be
  *
- * When it goes, the outbound SA goes at once, the inbound one lives on for OLD_INBOUND_MS: packets
- * are under way (linger.h).
+ * When it goes, the outbound SA goes at once, or after OLD_OUTBOUND_MS when a later one sends; the
+ * inbound one lives on for OLD_INBOUND_MS: packets are under way (linger.h).
  */
 #ifndef IKED_CHILD_SA_H
 #define IKED_CHILD_SA_H

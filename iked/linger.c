@@ -34,7 +34,7 @@ static void over(struct timer *timer)
 	drop(l);
 }
 
-void linger(struct engine *engine, const char *sa)
+void linger(struct engine *engine, const char *sa, __u32 ms)
 {
 	struct linger *l = engine->lingers.n < LINGERS_MAX ? calloc(1, sizeof(*l)) : NULL;
 
@@ -52,7 +52,7 @@ void linger(struct engine *engine, const char *sa)
 		l->next->link = &l->next;
 	engine->lingers.first = l;
 	engine->lingers.n++;
-	timer_set(&engine->timers, &l->timer, engine_now(engine) + OLD_INBOUND_MS);
+	timer_set(&engine->timers, &l->timer, engine_now(engine) + ms);
 }
 
 void lingers_end(struct engine *engine)

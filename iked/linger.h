@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Inbound SAs that outlive their delete by OLD_INBOUND_MS: what the peer sent before it knew is
- * still under way (RFC 7296 2.8). All that is left of their child is a name.
+ * SAs that outlive their delete: inbound ones, because what the peer sent before it knew is still
+ * under way (RFC 7296 2.8); outbound ones that were rekeyed, because packets that were steered to
+ * them wait in rings. All that is left of their child is a name.
  */
 #ifndef IKED_LINGER_H
 #define IKED_LINGER_H
@@ -19,8 +20,8 @@ struct lingers {
 	unsigned int n;
 };
 
-/* Deletes the SA of that name at xipsecd in OLD_INBOUND_MS; at once if there is no room. */
-void linger(struct engine *engine, const char *sa);
+/* Deletes the SA of that name at xipsecd in `ms`; at once if there is no room. */
+void linger(struct engine *engine, const char *sa, __u32 ms);
 /* All of them now. */
 void lingers_end(struct engine *engine);
 /* All of them are forgotten: nothing is deleted at xipsecd. */
