@@ -121,7 +121,10 @@ static void message_fill(union ctl_msg *msg, __u16 type, struct input *in)
 	msg->hdr = (struct ctl_hdr){
 		.type = type, .abi = XIPSEC_ABI, .len = type < FORMS ? forms[type].len : 8};
 	switch (type) {
-	case XIPSEC_CTL_SA: sa_fill(&msg->sa, take8(in), take8(in)); break;
+	case XIPSEC_CTL_SA:
+		sa_fill(&msg->sa, take8(in), take8(in));
+		msg->hdr.len = offsetof(struct ctl_sa, sa) + XIPSEC_SA_SIZE(1);
+		break;
 	case XIPSEC_CTL_SA_GONE:
 		msg->sa_ref.index = take8(in) % N_SAS;
 		msg->sa_ref.generation = take8(in) % 4;
@@ -212,6 +215,16 @@ static void worker_open(void)
 	ctl_done(&in);
 }
 
+/* An SA ends with its last selector, or with the room for all of them. */
+static bool length_right(const union ctl_msg *msg, __u32 len)
+{
+	const __u32 head = offsetof(struct ctl_sa, sa);
+
+	if (msg->hdr.type == XIPSEC_CTL_SA)
+		return len >= head && xipsec_sa_whole(&msg->sa.sa, len - head);
+	return forms[msg->hdr.type].len && forms[msg->hdr.type].len == len;
+}
+
 /* 0: the worker goes on. */
 static int message_run(struct input *in)
 {
@@ -239,8 +252,7 @@ static int message_run(struct input *in)
 	say(&msg, len ? len : 1, lent, n_fds);
 	len = len ? len : 1;
 	right = len >= sizeof(msg.hdr) && msg.hdr.abi == XIPSEC_ABI && msg.hdr.type < FORMS &&
-		forms[msg.hdr.type].len && forms[msg.hdr.type].len == len && msg.hdr.len == len &&
-		forms[msg.hdr.type].n_fds == n_fds;
+		msg.hdr.len == len && length_right(&msg, len) && forms[msg.hdr.type].n_fds == n_fds;
 	err = ctl_receive(w->ctl, false, &got);
 	MUST(err == (right ? 0 : -EPROTO));
 	if (err)
