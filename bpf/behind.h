@@ -60,26 +60,36 @@ static __always_inline const struct xipsec_passed *behind_key(void)
 	return key && (key->word[0] | key->word[1]) ? key : NULL;
 }
 
+/* XDP: `size` bytes of metadata before the frame, in the place of all that was there. Moves packet
+ * pointers. NULL: there is no room. */
+static __always_inline void *behind_room(struct xdp_md *ctx, long size)
+{
+	void *room;
+	long there;
+
+	/* Read early, a half of a pointer would be spilled, which the verifier refuses. */
+	asm volatile("" ::: "memory");
+	there = (long)ctx->data - (long)ctx->data_meta;
+	if (bpf_xdp_adjust_meta(ctx, there - size))
+		return NULL;
+	room = (void *)(long)ctx->data_meta;
+	return room + size > (void *)(long)ctx->data ? NULL : room;
+}
+
 /* XDP, with every decision: what passes carries the mark and no other metadata. Moves packet
  * pointers. Direction of failure: judged again. */
 static __always_inline void behind_mark(struct xdp_md *ctx, __u32 reason)
 {
 	const struct xipsec_passed *key;
 	struct xipsec_passed *mark;
-	long there;
 
 	if (!reason_passes(reason))
 		return;
 	key = behind_key();
 	if (!key)
 		return;
-	/* Read early, a half of a pointer would be spilled, which the verifier refuses. */
-	asm volatile("" ::: "memory");
-	there = (long)ctx->data - (long)ctx->data_meta;
-	if (bpf_xdp_adjust_meta(ctx, there - (long)sizeof(*mark)))
-		return;
-	mark = (void *)(long)ctx->data_meta;
-	if ((void *)(mark + 1) <= (void *)(long)ctx->data)
+	mark = behind_room(ctx, sizeof(*mark));
+	if (mark)
 		*mark = *key;
 }
 
@@ -89,16 +99,11 @@ static __always_inline void behind_mark_xfrm(struct xdp_md *ctx, __u32 skb_mark)
 {
 	const struct xipsec_passed *key = behind_key();
 	struct xipsec_passed_xfrm *mark;
-	long there;
 
 	if (!key)
 		return;
-	asm volatile("" ::: "memory");
-	there = (long)ctx->data - (long)ctx->data_meta;
-	if (bpf_xdp_adjust_meta(ctx, there - (long)sizeof(*mark)))
-		return;
-	mark = (void *)(long)ctx->data_meta;
-	if ((void *)(mark + 1) > (void *)(long)ctx->data)
+	mark = behind_room(ctx, sizeof(*mark));
+	if (!mark)
 		return;
 	mark->passed = *key;
 	mark->mark = skb_mark;
