@@ -6,6 +6,7 @@
 
 #include "iked/ts.h"
 #include "lib/addr.h"
+#include "lib/proto.h"
 
 struct ts ts_of_prefix(__u8 family, const struct xipsec_addr *addr, unsigned int bits)
 {
@@ -23,12 +24,6 @@ struct ts ts_of_addr(__u8 family, const struct xipsec_addr *addr)
 
 /* ------------------------------------------------------------------ of a rule */
 
-/* Has a type where others have ports. */
-static bool is_icmp(__u8 proto)
-{
-	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6 || proto == IPPROTO_MH;
-}
-
 static void ports_of(const struct xipsec_selector *sel, struct ts *local, struct ts *remote)
 {
 	local->proto = remote->proto = sel->any_proto ? 0 : sel->l4_proto;
@@ -37,7 +32,7 @@ static void ports_of(const struct xipsec_selector *sel, struct ts *local, struct
 		local->port_hi = remote->port_hi = 0;
 		return;
 	}
-	if (!sel->any_proto && is_icmp(sel->l4_proto)) {
+	if (!sel->any_proto && proto_has_type(sel->l4_proto)) {
 		/* RFC 7296 3.13.1: type and code in place of ports, the same on both sides */
 		local->port_lo = remote->port_lo = sel->icmp_lo;
 		local->port_hi = remote->port_hi = sel->icmp_hi;
@@ -106,7 +101,7 @@ static bool ports_to(const struct ts *local, const struct ts *remote, struct xip
 	sel->local_port_hi = sel->remote_port_hi = sel->icmp_hi = XIPSEC_PORT_MAX;
 	if (is_opaque(local) || is_opaque(remote))
 		return opaque_to(local, remote, sel);
-	if (is_icmp(sel->l4_proto)) {
+	if (proto_has_type(sel->l4_proto)) {
 		sel->icmp_lo = local->port_lo > remote->port_lo ? local->port_lo : remote->port_lo;
 		sel->icmp_hi = local->port_hi < remote->port_hi ? local->port_hi : remote->port_hi;
 		return sel->icmp_lo <= sel->icmp_hi;

@@ -8,6 +8,7 @@
 #include "lib/cleanup.h"
 #include "lib/config_policy.h"
 #include "lib/conn.h"
+#include "lib/proto.h"
 
 struct rules {
 	struct xipsec_spd_rule *rule;
@@ -74,16 +75,12 @@ static void side_set(const struct side *side, __u8 family, struct xipsec_addr *l
 static bool pair_ports(const struct conn_ts *local, const struct conn_ts *remote,
 		       struct xipsec_selector *sel)
 {
-	bool icmp;
-
 	if (!local->any_proto && !remote->any_proto && local->l4_proto != remote->l4_proto)
 		return false;
 	*sel = selector_any;
 	sel->any_proto = local->any_proto && remote->any_proto;
 	sel->l4_proto = local->any_proto ? remote->l4_proto : local->l4_proto;
-	icmp = !sel->any_proto && (sel->l4_proto == IPPROTO_ICMP ||
-				   sel->l4_proto == IPPROTO_ICMPV6 || sel->l4_proto == IPPROTO_MH);
-	if (icmp) {
+	if (!sel->any_proto && proto_has_type(sel->l4_proto)) {
 		sel->icmp_lo = local->port_lo > remote->port_lo ? local->port_lo : remote->port_lo;
 		sel->icmp_hi = local->port_hi < remote->port_hi ? local->port_hi : remote->port_hi;
 		return sel->icmp_lo <= sel->icmp_hi;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "lib/addr.h"
 #include "lib/config_policy.h"
+#include "loader/shape.h"
 
 /* ------------------------------------------------------------------ sizes */
 
@@ -48,247 +49,6 @@ void classifier_init(struct classifier *c, const struct classifier_size *size)
 	c->head->buckets_used = size->hashed + size->hashed / 8;
 	c->head->max_rules = size->rules;
 	c->free_from = 0;
-}
-
-/* ------------------------------------------------------------------ what a rule asks for */
-
-struct range {
-	__u32 lo, hi;
-};
-
-/* Addresses as numbers: IPv4 in the first 32 of 128 bits. */
-__extension__ typedef unsigned __int128 wide;
-
-struct net {
-	wide lo, hi;
-	__u8 bits; /* of a key: with so many leading bits few blocks cover the range */
-};
-
-/* A rule as tables see it: how many bits of each axis its packets have in common, or nearly. */
-struct shape {
-	__u8 family, l4_proto;
-	__u8 has_proto;
-	struct net local, remote;
-	struct range local_port;
-	struct range remote_port; /* or ICMP type and code */
-};
-
-static wide wide_of(const struct xipsec_addr *addr, __u8 family)
-{
-	wide number = 0;
-
-	for (unsigned int i = 0; i < addr_bits(family) / 32; i++)
-		number |= (wide)ntohl(addr->word[i]) << (96 - 32 * i);
-	return number;
-}
-
-static struct xipsec_addr addr_of(wide number)
-{
-	struct xipsec_addr addr;
-
-	for (unsigned int i = 4; i-- > 0; number >>= 32)
-		addr.word[i] = htonl((__u32)number);
-	return addr;
-}
-
-static wide net_block(wide addr, __u8 bits)
-{
-	return bits ? addr >> (128 - bits) : 0;
-}
-
-static __u32 net_blocks(const struct net *net, __u8 bits)
-{
-	wide n = net_block(net->hi, bits) - net_block(net->lo, bits);
-
-	return n < XIPSEC_KEYS_MAX ? (__u32)n + 1 : XIPSEC_KEYS_MAX + 1;
-}
-
-/* The most leading bits with which at most `max` blocks cover the range. */
-static __u8 net_bits(const struct net *net, __u8 family, __u32 max)
-{
-	__u8 bits = addr_bits(family);
-
-	while (bits && net_blocks(net, bits) > max)
-		bits--;
-	return bits;
-}
-
-static struct net net_of(const struct xipsec_addr *lo, const struct xipsec_addr *hi, __u8 family)
-{
-	struct net net = {.lo = wide_of(lo, family), .hi = wide_of(hi, family)};
-
-	net.bits = net_bits(&net, family, 1);
-	return net;
-}
-
-#define NET_BLOCKS 4 /* of a range of addresses, on one side */
-
-/* Bits that a few blocks more would bring; a prefix has what it needs. */
-static __u8 net_gain(const struct net *net, __u8 family)
-{
-	wide ones = ~(wide)0, host = net->bits < 128 ? ones >> net->bits : 0;
-
-	if (family == XIPSEC_FAMILY_IP4)
-		host &= ~(ones >> 32);
-	if (!(net->lo & host) && (net->hi & host) == host)
-		return 0;
-	return net_bits(net, family, NET_BLOCKS) - net->bits;
-}
-
-/* A range that is no prefix has few bits in common where it crosses a round number: it is cut into
- * blocks, on the side that gains most; the other is verified on the candidate. */
-static void shape_cut(struct shape *shape)
-{
-	__u8 local = net_gain(&shape->local, shape->family);
-	__u8 remote = net_gain(&shape->remote, shape->family);
-
-	if (local > remote)
-		shape->local.bits += local;
-	else
-		shape->remote.bits += remote;
-}
-
-/* Has a type where others have ports. */
-static bool proto_has_type(__u8 l4_proto)
-{
-	return l4_proto == IPPROTO_ICMP || l4_proto == IPPROTO_ICMPV6 || l4_proto == IPPROTO_MH;
-}
-
-static struct shape shape_of(const struct xipsec_selector *sel, __u8 family)
-{
-	struct shape shape = {.family = family,
-			      .l4_proto = sel->l4_proto,
-			      .has_proto = !sel->any_proto,
-			      .local = net_of(&sel->local_lo, &sel->local_hi, family),
-			      .remote = net_of(&sel->remote_lo, &sel->remote_hi, family),
-			      .local_port = {0, XIPSEC_PORT_MAX},
-			      .remote_port = {0, XIPSEC_PORT_MAX}};
-
-	shape_cut(&shape);
-	if (sel->any_proto)
-		return shape;
-	if (proto_has_type(sel->l4_proto)) {
-		shape.remote_port = (struct range){sel->icmp_lo, sel->icmp_hi};
-	} else {
-		shape.local_port = (struct range){sel->local_port_lo, sel->local_port_hi};
-		shape.remote_port = (struct range){sel->remote_port_lo, sel->remote_port_hi};
-	}
-	return shape;
-}
-
-/* Blocks of `bits` leading bits that cover the range. */
-static __u64 range_blocks(const struct range *range, __u8 bits)
-{
-	if (range->lo > range->hi)
-		return 1;
-	return (__u64)(range->hi >> (16 - bits)) - (range->lo >> (16 - bits)) + 1;
-}
-
-/* The most leading bits with which at most `max` blocks cover the range. */
-static __u8 range_bits(const struct range *range, __u32 max)
-{
-	__u8 bits = 16;
-
-	while (bits && range_blocks(range, bits) > max)
-		bits--;
-	return bits;
-}
-
-/* Few distinct granularities, so that many rules share a table. */
-static __u8 range_grain(const struct range *range, __u32 max)
-{
-	__u8 bits = range_bits(range, max);
-
-	return bits == 16 ? 16 : bits & ~3U;
-}
-
-/* ------------------------------------------------------------------ keys */
-
-static __u64 prefix64(unsigned int bits)
-{
-	return bits == 0 ? 0 : bits >= 64 ? ~0ULL : ~0ULL << (64 - bits);
-}
-
-/* Masks are written as the addresses are: words of network order, two to a 64-bit word. */
-static __u64 mask_words(unsigned int bits)
-{
-	__u64 mask = prefix64(bits);
-
-	return (__u64)htonl((__u32)(mask >> 32)) << 32 | htonl((__u32)mask);
-}
-
-static void table_masks(struct xipsec_spd_table *table)
-{
-	unsigned int local = table->local_bits, remote = table->remote_bits;
-	__u32 ports = (0xffffU << (16 - table->local_port_bits) & 0xffff) << 16 |
-		      (0xffffU << (16 - table->remote_port_bits) & 0xffff);
-
-	memset(table->mask, 0, sizeof(table->mask));
-	if (table->family == XIPSEC_FAMILY_IP6) {
-		table->mask[0] = mask_words(local > 64 ? 64 : local);
-		table->mask[1] = mask_words(local > 64 ? local - 64 : 0);
-		table->mask[2] = mask_words(remote > 64 ? 64 : remote);
-		table->mask[3] = mask_words(remote > 64 ? remote - 64 : 0);
-	} else {
-		table->mask[0] = (mask_words(local) >> 32) << 32 | mask_words(remote) >> 32;
-	}
-	table->mask[4] = (table->proto_bits ? 0xffULL << 32 : 0) | ports;
-}
-
-/* An address in the n-th block of the range. */
-static struct xipsec_addr block_start(const struct net *net, __u8 bits, __u32 n)
-{
-	return addr_of(n ? (net_block(net->lo, bits) + n) << (128 - bits) : net->lo);
-}
-
-/* Hashes of the keys of a rule in a table. */
-struct keys {
-	unsigned int n;
-	__u64 hash[XIPSEC_KEYS_MAX];
-};
-
-static void keys_of(const struct xipsec_spd_table *table, const struct shape *shape,
-		    struct keys *keys)
-{
-	__u32 blocks[4] = {net_blocks(&shape->local, table->local_bits),
-			   net_blocks(&shape->remote, table->remote_bits),
-			   (__u32)range_blocks(&shape->local_port, table->local_port_bits),
-			   (__u32)range_blocks(&shape->remote_port, table->remote_port_bits)};
-	__u32 n = blocks[0] * blocks[1] * blocks[2] * blocks[3];
-
-	keys->n = 0;
-	for (__u32 i = 0; i < n && keys->n < XIPSEC_KEYS_MAX; i++) {
-		__u32 l = i % blocks[0], r = i / blocks[0] % blocks[1];
-		__u32 lp = i / (blocks[0] * blocks[1]) % blocks[2];
-		__u32 rp = i / (blocks[0] * blocks[1] * blocks[2]);
-		struct xipsec_flow flow = {
-			.local = block_start(&shape->local, table->local_bits, l),
-			.remote = block_start(&shape->remote, table->remote_bits, r),
-			.local_port = (__u16)(shape->local_port.lo +
-					      (lp << (16 - table->local_port_bits))),
-			.remote_port = (__u16)(shape->remote_port.lo +
-					       (rp << (16 - table->remote_port_bits))),
-			.family = shape->family,
-			.l4_proto = shape->l4_proto};
-		struct xipsec_key key;
-
-		xipsec_key_of(&flow, &key);
-		keys->hash[keys->n++] =
-			xipsec_key_hash(table, &key, shape->family == XIPSEC_FAMILY_IP6);
-	}
-}
-
-/* Do all packets of the rule fall on few keys of this table? */
-static bool table_takes(const struct xipsec_spd_table *table, const struct shape *shape)
-{
-	return table->salt && table->family == shape->family &&
-	       table->local_bits <= shape->local.bits && table->remote_bits <= shape->remote.bits &&
-	       (!table->proto_bits || shape->has_proto) &&
-	       net_blocks(&shape->local, table->local_bits) *
-			       net_blocks(&shape->remote, table->remote_bits) *
-			       range_blocks(&shape->local_port, table->local_port_bits) *
-			       range_blocks(&shape->remote_port, table->remote_port_bits) <=
-		       XIPSEC_KEYS_MAX;
 }
 
 /* ------------------------------------------------------------------ slots */
@@ -406,6 +166,37 @@ static void lists_cover(struct classifier *c, __u32 table, const struct xipsec_s
 
 /* ------------------------------------------------------------------ tables */
 
+static __u64 prefix64(unsigned int bits)
+{
+	return bits == 0 ? 0 : bits >= 64 ? ~0ULL : ~0ULL << (64 - bits);
+}
+
+/* Masks are written as the addresses are: words of network order, two to a 64-bit word. */
+static __u64 mask_words(unsigned int bits)
+{
+	__u64 mask = prefix64(bits);
+
+	return (__u64)htonl((__u32)(mask >> 32)) << 32 | htonl((__u32)mask);
+}
+
+static void table_masks(struct xipsec_spd_table *table)
+{
+	unsigned int local = table->local_bits, remote = table->remote_bits;
+	__u32 ports = (0xffffU << (16 - table->local_port_bits) & 0xffff) << 16 |
+		      (0xffffU << (16 - table->remote_port_bits) & 0xffff);
+
+	memset(table->mask, 0, sizeof(table->mask));
+	if (table->family == XIPSEC_FAMILY_IP6) {
+		table->mask[0] = mask_words(local > 64 ? 64 : local);
+		table->mask[1] = mask_words(local > 64 ? local - 64 : 0);
+		table->mask[2] = mask_words(remote > 64 ? 64 : remote);
+		table->mask[3] = mask_words(remote > 64 ? remote - 64 : 0);
+	} else {
+		table->mask[0] = (mask_words(local) >> 32) << 32 | mask_words(remote) >> 32;
+	}
+	table->mask[4] = (table->proto_bits ? 0xffULL << 32 : 0) | ports;
+}
+
 /* How many candidates of one key are worth avoiding another table: another costs each packet of
  * its lists a bucket, a false candidate costs those that meet it a rule. */
 static __u32 crowd(__u32 n_tables, const struct xipsec_spd_table *table)
@@ -514,9 +305,9 @@ static int table_choose(struct classifier *c, const struct shape *shape, enum xi
 		__u32 n = 0, bits = table->local_bits + table->remote_bits;
 		struct keys keys;
 
-		if (!table_in_view(table, shape, view) || !table_takes(table, shape))
+		if (!table_in_view(table, shape, view) || !shape_fits(table, shape))
 			continue;
-		keys_of(table, shape, &keys);
+		shape_keys(table, shape, &keys);
 		for (unsigned int k = 0; k < keys.n; k++) {
 			__u32 at = slots_count(c, keys.hash[k]);
 
@@ -534,7 +325,7 @@ static int table_choose(struct classifier *c, const struct shape *shape, enum xi
 		struct xipsec_spd_table want = table_for(shape, view, level);
 		int made;
 
-		if (!table_takes(
+		if (!shape_fits(
 			    &(struct xipsec_spd_table){.salt = 1,
 						       .family = want.family,
 						       .local_bits = want.local_bits,
@@ -561,7 +352,7 @@ static int entries_put(struct classifier *c, __u32 table, const struct shape *sh
 	struct keys keys;
 	int err = 0;
 
-	keys_of(&c->head->table[table], shape, &keys);
+	shape_keys(&c->head->table[table], shape, &keys);
 	lists_cover(c, table, rule);
 	for (unsigned int k = 0; k < keys.n && !err; k++)
 		err = slot_put(c, keys.hash[k], rule->priority, number);
@@ -633,7 +424,7 @@ static bool stand_ins_find(const struct classifier *c, __u32 table, const struct
 	__u32 at, finger;
 	struct keys keys;
 
-	keys_of(&c->head->table[table], shape, &keys);
+	shape_keys(&c->head->table[table], shape, &keys);
 	finger = xipsec_hash_finger(keys.hash[0]);
 	at = xipsec_hash_bucket(keys.hash[0], c->head->bucket_mask);
 	do {
@@ -689,7 +480,7 @@ static int rule_enter(struct classifier *c, const struct xipsec_spd_rule *rule, 
 	table = table_choose(c, &shape, XIPSEC_VIEW_WHOLE);
 	if (table < 0)
 		return table;
-	keys_of(&c->head->table[table], &shape, &keys);
+	shape_keys(&c->head->table[table], &shape, &keys);
 	if (slots_count(c, keys.hash[0]) >= CROWDED &&
 	    stand_ins_find(c, (__u32)table, &shape, stand_in_whole, &found)) {
 		stand_ins_note(&found);
@@ -754,9 +545,9 @@ static void rule_leave(struct classifier *c, const struct xipsec_spd_rule *rule,
 	for (__u32 i = 0; i < c->head->n_tables; i++) {
 		struct keys keys;
 
-		if (!table_takes(&c->head->table[i], &shape))
+		if (!shape_fits(&c->head->table[i], &shape))
 			continue;
-		keys_of(&c->head->table[i], &shape, &keys);
+		shape_keys(&c->head->table[i], &shape, &keys);
 		for (unsigned int k = 0; k < keys.n; k++)
 			slot_clear(c, keys.hash[k], rule->priority, number);
 	}
