@@ -39,11 +39,12 @@ int sa_kernel_add(struct sas *sas, struct sa *sa, char *text)
 {
 	const struct xipsec_sa_state *state = sas_state(sas, sa->index);
 	const bool out = sa->sa.dir == XIPSEC_DIR_OUT;
-	struct xipsec_sa whole = sa->sa;
+	struct xipsec_sa whole;
 	int err;
 
 	if (!sas->ops->kernel)
 		return sas_refuse(text, -EPROTONOSUPPORT, sa->sa.name, why_not(-EPROTONOSUPPORT));
+	xipsec_sa_copy(&whole, &sa->sa);
 	memcpy(whole.key, sas_key(sas, sa->index), whole.key_len);
 	err = sas->ops->kernel->add(sas->ctx, &whole, sa->index, sa->child,
 				    out ? state->seq : state->replay_top);

@@ -124,9 +124,10 @@ static unsigned int op_workers(void *ctx)
 /* The programs compare what the kernel has opened with the policies of the SA's child. */
 static bool is_whole_child(const struct config *config, const struct xipsec_sa *sa)
 {
-	struct xipsec_sa all = *sa;
+	struct xipsec_sa all;
 	bool same;
 
+	memcpy(&all, sa, XIPSEC_SA_SIZE(0));
 	OPENSSL_cleanse(all.key, sizeof(all.key));
 	all.n_selectors = 0;
 	same = !sa_selectors_narrow(config, &all) && all.n_selectors == sa->n_selectors;
