@@ -29,7 +29,6 @@ capture_start()
 	[ $# -eq 0 ] || shift
 	CAPTURE_FILE=$file
 	capture_unfiltered || return
-	rm -f "$file.log" # or what the one before said would be taken for this one's word
 	# Without --immediate-mode the last second would stay in the ring when it is stopped.
 	# A promiscuous bridge hands up every frame once, whichever way it goes.
 	spawn link "$file.log" tcpdump -i br0 -n -U --immediate-mode -s "$snaplen" -B 32768 -Z root -w "$file" "$@"

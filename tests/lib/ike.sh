@@ -112,7 +112,6 @@ ike_spawn()
 	local x=$1
 	shift
 	cat "$WORK/iked-$x.log.new" >>"$WORK/iked-$x.log" 2>/dev/null
-	rm -f "$WORK/iked-$x.log.new" # or what it says would be taken for the new one's
 	spawn "gw-$x" "$WORK/iked-$x.log.new" "$IKED" -c "$WORK/gw-$x.conf" -v "$@"
 	IKED_PID[$x]=$PID
 }

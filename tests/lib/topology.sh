@@ -22,11 +22,13 @@ in_ns()
 	nsenter --net="/run/netns/$TOPO-$node" -- "$@"
 }
 
-# spawn NODE LOG COMMAND...: in the background; its pid in $PID. It is ended by cleanup.
+# spawn NODE LOG COMMAND...: in the background; its pid in $PID. It is ended by cleanup. LOG is empty
+# when it returns: nothing of what an earlier one said there is taken for its word.
 spawn()
 {
 	local node=$1 log=$2
 	shift 2
+	: >"$log"
 	nsenter --net="/run/netns/$TOPO-$node" -- "$@" >"$log" 2>&1 </dev/null &
 	PID=$!
 	SPAWNED+=("$PID")
