@@ -44,23 +44,10 @@ behind()
 	ip -n "$TOPO-$2" route replace default via "$3"
 }
 
-# Of the newest outbound SA, and of the IKE SA at charon.
-spis() { gw a sa list --json | jq -r '[.[] | select(.direction == "out")] | sort_by(.age) | .[0].spi'; }
-fresh() { [ "$(ike_sas a net4)" -ge 2 ] && [ "$(spis)" != "$1" ]; }
+# Of the IKE SA at charon.
 ike_spi() { swan_sas | grep -o 'initiator-spi=[0-9a-f]*' | head -n 1; }
 ike_fresh() { [ -n "$(ike_spi)" ] && [ "$(ike_spi)" != "$1" ] && [ "$(swan_sas | grep -o 'state=ESTABLISHED' | wc -l)" = 1 ]; }
 
-# rekeyed WAY COMMAND...: every ping arrives while it happens.
-rekeyed()
-{
-	local before
-	before=$(spis)
-	in_ns red-a ping -n -c 20 -i 0.1 -W 1 10.2.0.2 >"$WORK/ping" &
-	"$@" >/dev/null || return
-	until_true 10 fresh "$before" || return
-	wait $!
-	grep -q ' 0% packet loss' "$WORK/ping" || { tail -n 3 "$WORK/ping" | note; return 1; }
-}
 ike_rekeyed()
 {
 	local before
