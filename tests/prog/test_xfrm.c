@@ -21,6 +21,7 @@
 
 #include "lib/alg.h"
 #include "loader/xfrm.h"
+#include "tests/lib/sa_make.h"
 #include "tests/lib/skip.h"
 
 #define INDEX 0x321
@@ -96,30 +97,12 @@ static void says(const char *text, const char *word)
 		fail_msg("\"%s\" is not in: %s", word, text);
 }
 
-static struct xipsec_sa make(__u8 dir, __u8 alg, __u32 spi)
-{
-	struct xipsec_sa sa = {.outer_family = XIPSEC_FAMILY_IP4,
-			       .l4_proto = IPPROTO_ESP,
-			       .spi = htonl(spi),
-			       .src.word[0] = htonl(0xc0000201),
-			       .dst.word[0] = htonl(0xc0000202),
-			       .dir = dir,
-			       .mode = XIPSEC_MODE_TUNNEL,
-			       .alg = alg,
-			       .window = 1024,
-			       .key_len = alg_key_len(alg)};
-
-	for (__u32 i = 0; i < sa.key_len; i++)
-		sa.key[i] = (__u8)(i + 1);
-	return sa;
-}
-
 /* ------------------------------------------------------------------ policies: any XFRM */
 
 static void policies_are_there_and_go(void **state)
 {
-	struct xipsec_sa out = make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
-	struct xipsec_sa in = make(XIPSEC_DIR_IN, XIPSEC_ALG_AES128GCM16, 0x1002);
+	struct xipsec_sa out = sa_make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
+	struct xipsec_sa in = sa_make(XIPSEC_DIR_IN, XIPSEC_ALG_AES128GCM16, 0x1002);
 	const char *text;
 
 	NEEDS_XFRM();
@@ -151,7 +134,7 @@ static void policies_are_there_and_go(void **state)
 
 static void clear_spares_strangers(void **state)
 {
-	struct xipsec_sa out = make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
+	struct xipsec_sa out = sa_make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
 	const char *text;
 
 	NEEDS_XFRM();
@@ -188,7 +171,7 @@ static bool kernel_has(__u8 alg)
 
 static void takes(__u8 alg, __u8 mode, __u8 family, __u8 dir, __u16 flags)
 {
-	struct xipsec_sa sa = make(dir, alg, 0x1000U + alg);
+	struct xipsec_sa sa = sa_make(dir, alg, 0x1000U + alg);
 	const struct alg *a = alg_get(alg);
 	const char *text;
 	int err;
@@ -236,7 +219,7 @@ static void every_algorithm(void **state)
 
 static void refuses_an_unknown_one_by_errno(void **state)
 {
-	struct xipsec_sa sa = make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
+	struct xipsec_sa sa = sa_make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
 
 	NEEDS_ESP();
 	sa.window = SA_KERNEL_WINDOW_MAX;
@@ -248,8 +231,8 @@ static void refuses_an_unknown_one_by_errno(void **state)
 
 static void numbers_come_back(void **state)
 {
-	struct xipsec_sa out = make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
-	struct xipsec_sa in = make(XIPSEC_DIR_IN, XIPSEC_ALG_AES128GCM16, 0x1002);
+	struct xipsec_sa out = sa_make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
+	struct xipsec_sa in = sa_make(XIPSEC_DIR_IN, XIPSEC_ALG_AES128GCM16, 0x1002);
 	struct xfrm_count count = {.packets = 9};
 
 	NEEDS_ESP();
@@ -271,8 +254,8 @@ static void clear_takes_sas_away(void **state)
 	output_of("ip xfrm state add src 192.0.2.1 dst 192.0.2.9 proto esp spi 0x9 reqid 9 "
 		  "auth-trunc 'hmac(sha256)' 0x11 128 enc 'ecb(cipher_null)' ''");
 	for (__u32 i = 0; i < 5; i++) {
-		struct xipsec_sa sa = make(i & 1 ? XIPSEC_DIR_IN : XIPSEC_DIR_OUT,
-					   XIPSEC_ALG_AES128GCM16, 0x1001 + i);
+		struct xipsec_sa sa = sa_make(i & 1 ? XIPSEC_DIR_IN : XIPSEC_DIR_OUT,
+					      XIPSEC_ALG_AES128GCM16, 0x1001 + i);
 
 		assert_int_equal(xfrm_add(xfrm, &sa, i, CHILD, 0), 0);
 	}
@@ -306,14 +289,18 @@ static int left(void)
 		"ip -s -j link show d0 | sed 's/.*\"tx\":{[^}]*\"packets\":\\([0-9]*\\).*/\\1/'"));
 }
 
-static void listen_now(void)
+/* Until so much was heard: the kernel tells of limits from a timer. Five seconds at most. */
+static void listen_for(unsigned int n)
 {
-	event_base_loop(base, EVLOOP_NONBLOCK);
+	for (int tries = 0; tries < 100 && n_heard < n; tries++) {
+		usleep(50000);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
 }
 
 static void limits_and_news(void **state)
 {
-	struct xipsec_sa sa = make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
+	struct xipsec_sa sa = sa_make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
 	struct xfrm_count count;
 	int before;
 
@@ -334,10 +321,7 @@ static void limits_and_news(void **state)
 	assert_int_equal(count.seq, 1);
 	send_one(XIPSEC_MARK_XFRM | CHILD);
 	send_one(XIPSEC_MARK_XFRM | CHILD);
-	for (int tries = 0; tries < 100 && n_heard < 2; tries++) {
-		usleep(50000); /* the kernel tells of limits from a timer */
-		listen_now();
-	}
+	listen_for(2);
 	assert_true(n_heard >= 2);
 	assert_int_equal(heard[0].kind, XFRM_NEWS_SOFT);
 	assert_int_equal(heard[0].sa.spi, sa.spi);
@@ -348,10 +332,7 @@ static void limits_and_news(void **state)
 	n_heard = 0;
 	before = left();
 	send_one(XIPSEC_MARK_XFRM | CHILD);
-	for (int tries = 0; tries < 100 && n_heard < 1; tries++) {
-		usleep(50000);
-		listen_now();
-	}
+	listen_for(1);
 	assert_int_equal(left(), before);
 	assert_true(n_heard >= 1);
 	assert_int_equal(heard[0].kind, XFRM_NEWS_ACQUIRE);

@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "lib/alg.h"
 #include "loader/sas.h"
 #include "loader/xfrm_msg.h"
+#include "tests/lib/sa_make.h"
 
 static struct xipsec_sa_state states[4];
 static struct sas *sas;
@@ -127,21 +127,11 @@ static int teardown(void **state)
 
 static struct xipsec_sa make(const char *name, __u8 dir, __u32 spi)
 {
-	struct xipsec_sa sa = {.child = "c",
-			       .outer_family = XIPSEC_FAMILY_IP4,
-			       .l4_proto = IPPROTO_ESP,
-			       .spi = htonl(spi),
-			       .src.word[0] = htonl(0xc0000201),
-			       .dst.word[0] = htonl(0xc0000202),
-			       .dir = dir,
-			       .mode = XIPSEC_MODE_TUNNEL,
-			       .engine = XIPSEC_ENGINE_XFRM,
-			       .alg = XIPSEC_ALG_AES128GCM16,
-			       .window = 64, /* no worker shares it */
-			       .n_selectors = dir == XIPSEC_DIR_IN ? 1 : 0};
+	struct xipsec_sa sa = sa_make(dir, XIPSEC_ALG_AES128GCM16, spi);
 
 	snprintf(sa.name, sizeof(sa.name), "%s", name);
-	sa.key_len = alg_key_len(sa.alg);
+	sa.window = 64; /* no worker shares it */
+	sa.n_selectors = dir == XIPSEC_DIR_IN ? 1 : 0;
 	sa.key[0] = 7;
 	sa.key[1] = (__u8)spi;
 	return sa;

@@ -16,6 +16,7 @@
 
 #include "lib/alg.h"
 #include "loader/xfrm_msg.h"
+#include "tests/lib/sa_make.h"
 
 #define INDEX 0x321
 #define CHILD 0x17
@@ -24,23 +25,7 @@ static char buf[NETLINK_REQUEST_MAX];
 
 static struct xipsec_sa make(__u8 dir, __u8 alg)
 {
-	struct xipsec_sa sa = {.name = "sa",
-			       .child = "c",
-			       .outer_family = XIPSEC_FAMILY_IP4,
-			       .l4_proto = IPPROTO_ESP,
-			       .spi = htonl(0xabcd1234),
-			       .src.word[0] = htonl(0xc0000201),
-			       .dst.word[0] = htonl(0xc0000202),
-			       .dir = dir,
-			       .mode = XIPSEC_MODE_TUNNEL,
-			       .engine = XIPSEC_ENGINE_XFRM,
-			       .alg = alg,
-			       .window = 1024,
-			       .key_len = alg_key_len(alg)};
-
-	for (__u32 i = 0; i < sa.key_len; i++)
-		sa.key[i] = (__u8)(i + 1);
-	return sa;
+	return sa_make(dir, alg, 0xabcd1234);
 }
 
 static const struct nlattr *attr_of(const struct nlmsghdr *nlh, size_t offset, __u16 type)
