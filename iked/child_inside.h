@@ -44,7 +44,7 @@ struct child {
 	__u32 hostile;
 	bool hostile_done;
 	int status;
-	bool stopping; /* what is deleted is deleted at once */
+	bool stopping; /* what is deleted is deleted at once; nothing begins */
 	bool finished; /* it is the last word */
 };
 
@@ -80,6 +80,8 @@ void child_sadb_add(void *ctx, __u64 id, const struct xipsec_sa *sa);
 void child_sadb_delete(void *ctx, const char *name);
 /* Those that were to go in a moment go now. */
 void child_sadb_delete_late(struct child *c);
+/* child_finish(), when xipsecd has done all that it was asked. */
+void child_sadb_finish(struct child *c);
 void child_sadb_free(struct child *c);
 
 /* ------------------------------------------------------------------ child_orphans.c */
@@ -92,6 +94,8 @@ void child_orphans_replaced(struct child *c, const char *sadb_child,
 			    const struct xipsec_addr *peer);
 /* The connection is (there again): has it some? */
 void child_orphans_tell(struct child *c, const char *conn);
+/* All of them, at xipsecd. */
+void child_orphans_delete(struct child *c);
 /* xipsecd has a new epoch: they are gone with the old one. */
 void child_orphans_free(struct child *c);
 void child_orphans_linger(evutil_socket_t fd, short what, void *ctx);

@@ -231,6 +231,13 @@ void child_orphans_linger(evutil_socket_t fd, short what, void *ctx)
 	child_plan(c);
 }
 
+void child_orphans_delete(struct child *c)
+{
+	for (const struct orphan *o = c->orphans; o; o = o->next)
+		child_sadb_delete(c, o->sa);
+	child_orphans_free(c);
+}
+
 void child_orphans_free(struct child *c)
 {
 	while (c->orphans) {

@@ -110,15 +110,17 @@ static void on_sadb(struct child *c, int *fds, unsigned int n)
 	}
 }
 
-/* Deletes go out once; what was asked of xipsecd gets there, for the socket outlives us. */
+/* Deletes go out once. */
 static void on_stop(struct child *c, const struct chan_stop *m)
 {
 	c->stopping = true;
 	if (!m->leave) {
 		engine_terminate_all(c->engine);
 		child_sadb_delete_late(c);
+		child_orphans_delete(c);
 	}
-	child_finish(c, 0);
+	child_udp_close(c);
+	child_sadb_finish(c);
 }
 
 static void on_paths(struct child *c, const struct chan_paths_answer *m)

@@ -167,7 +167,7 @@ static void on_event(void *ctx, const struct sadb_event *event)
 {
 	struct child *c = ctx;
 
-	if (!texts_end(event))
+	if (!texts_end(event) || c->stopping)
 		return;
 	switch (event->event) {
 	case XIPSEC_EVENT_ACQUIRE: engine_acquire(c->engine, event->child); break;
@@ -252,6 +252,22 @@ void child_sadb_link(struct child *c, int fd)
 		return;
 	sadb_link_ask(c->link, &req.hdr, sizeof(req), NULL, 0);
 	sadb_link_ask_plain(c->link, XIPSEC_SADB_HELLO, on_hello, 0);
+}
+
+static void on_answered(void *ctx, __u64 arg, const struct sadb_hdr *answer, size_t len, int *fds,
+			unsigned int n)
+{
+	child_finish(ctx, 0);
+}
+
+/* xipsecd answers in order, and reads nothing more of a client that it cannot answer: with the
+ * answer to a last question all is done. */
+void child_sadb_finish(struct child *c)
+{
+	if (c->link)
+		sadb_link_ask_plain(c->link, XIPSEC_SADB_HELLO, on_answered, 0);
+	else
+		child_finish(c, 0);
 }
 
 void child_sadb_free(struct child *c)

@@ -56,6 +56,7 @@ struct client {
 	bool listing;
 	struct sadb_hdr list_req;
 	__u32 list_at;
+	bool deaf;   /* it has gone: no answers, but what it asked before is done */
 	bool broken; /* to be ended when nobody uses it */
 };
 
@@ -82,7 +83,7 @@ static void put(struct client *client, const void *data, size_t len)
 {
 	struct message *message;
 
-	if (client->broken || (!client->first && send_now(client, data, len)))
+	if (client->broken || client->deaf || (!client->first && send_now(client, data, len)))
 		return;
 	message = malloc(sizeof(*message) + len);
 	if (!message || client->queued + len > QUEUE_MAX) {
@@ -389,6 +390,18 @@ static void handle(struct client *client, union request *req, size_t len)
 
 /* ------------------------------------------------------------------ connections */
 
+static void forget_answers(struct client *client)
+{
+	while (client->first) {
+		struct message *message = client->first;
+
+		client->first = message->next;
+		free(message);
+	}
+	client->last = &client->first;
+	client->queued = 0;
+}
+
 static void client_end(struct client *client)
 {
 	struct sadb_server *server = client->server;
@@ -405,12 +418,7 @@ static void client_end(struct client *client)
 	event_free(client->readable);
 	event_free(client->writable);
 	close(client->fd);
-	while (client->first) {
-		struct message *message = client->first;
-
-		client->first = message->next;
-		free(message);
-	}
+	forget_answers(client);
 	sadb_rights_free(&client->rights);
 	free(client);
 }
@@ -423,6 +431,9 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 
 	for (int i = 0; i < REQUESTS_A_TURN && !client->broken && !client->listing; i++) {
 		len = recv(client->fd, &req, sizeof(req), MSG_DONTWAIT);
+		/* It went without reading all answers; its last requests come next. */
+		if (len < 0 && errno == ECONNRESET)
+			continue;
 		if (len < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (len <= 0)
@@ -435,6 +446,14 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 		client_end(client);
 }
 
+static void grow_deaf(struct client *client)
+{
+	forget_answers(client);
+	client->deaf = true;
+	client->listing = false;
+	event_add(client->readable, NULL);
+}
+
 /* false: there is more than it takes now, or it is gone. */
 static bool send_queued(struct client *client)
 {
@@ -445,7 +464,7 @@ static bool send_queued(struct client *client)
 			if (errno == EAGAIN)
 				event_add(client->writable, NULL);
 			else
-				client_end(client);
+				grow_deaf(client);
 			return false;
 		}
 		client->first = message->next;

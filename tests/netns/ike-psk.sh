@@ -32,10 +32,20 @@ kill_and_wait()
 	until_true 10 gone
 }
 gone() { [ "$(ike_sas a)" = 0 ] && [ "$(ike_sas b)" = 0 ]; }
+# It asks for the end of two SAs a child, and gets the first answer late.
+end_while_busy()
+{
+	kill -STOP "${GW_PID[a]}" && kill -TERM "${IKED_PID[a]}" && sleep 1
+	kill -CONT "${GW_PID[a]}"
+	reap "${IKED_PID[a]}"
+	until_true 10 gone
+}
 check "an orderly end takes the SAs of both sides along" kill_and_wait
 ping4 a 2 >/dev/null 2>&1 && not_ok "traffic without an SA"
 check "the next one starts anew" ike_start a
 check "and the tunnel works" until_true 5 ping4 a 1
+check "also when xipsecd is busy just then" end_while_busy
+check "the next one: the tunnel works" eval 'ike_start a && until_true 5 ping4 a 1'
 
 kill_and_wait
 sed -i "s/secret = .*/secret = \"wrong\"/" "$WORK/gw-a.conf"

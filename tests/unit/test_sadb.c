@@ -704,12 +704,53 @@ static void listing_has_no_key(void **state)
 	unserve();
 }
 
+static bool ask_delete(int fd, const char *name)
+{
+	struct sadb_name req = {
+		.hdr = {.type = XIPSEC_SADB_SA_DELETE, .abi = XIPSEC_ABI, .len = sizeof(req)}};
+
+	snprintf(req.name, sizeof(req.name), "%s", name);
+	return send(fd, &req, sizeof(req), MSG_NOSIGNAL) == sizeof(req);
+}
+
+/* A daemon that ends asks for the end of its SAs and goes: with answers unread, with more requests
+ * than one turn takes, with a list half read. */
+static void last_requests_of_a_client_that_is_gone(void **state)
+{
+	int fd;
+
+	add("one", XIPSEC_DIR_IN, 0x2001);
+	add("two", XIPSEC_DIR_IN, 0x2002);
+	add("three", XIPSEC_DIR_IN, 0x2003);
+	serve();
+	fd = dial();
+	assert_true(ask(fd, XIPSEC_SADB_HELLO));
+	turn();
+	assert_true(ask_delete(fd, "one"));
+	close(fd);
+	turn();
+	assert_int_equal(sas_count(sas), 2);
+	fd = dial();
+	for (int i = 0; i < 40; i++)
+		assert_true(ask(fd, XIPSEC_SADB_HELLO));
+	assert_true(ask_delete(fd, "two"));
+	close(fd);
+	turn();
+	assert_int_equal(sas_count(sas), 1);
+	fd = dial();
+	for (int i = 0; i < 200; i++)
+		assert_true(ask(fd, XIPSEC_SADB_SA_LIST));
+	turn();
+	assert_true(ask_delete(fd, "three"));
+	close(fd);
+	turn();
+	assert_int_equal(sas_count(sas), 0);
+	unserve();
+}
+
 static void client_hears_of_a_broken_disk(void **state)
 {
 	struct reserve_io broken = *reserve.io;
-	struct sadb_name req = {
-		.hdr = {.type = XIPSEC_SADB_SA_DELETE, .abi = XIPSEC_ABI, .len = sizeof(req)},
-		.name = "in"};
 	struct sadb_reply got = {0};
 	int fd;
 
@@ -719,7 +760,7 @@ static void client_hears_of_a_broken_disk(void **state)
 	reserve.io = &broken;
 	serve();
 	fd = dial();
-	assert_int_equal(send(fd, &req, sizeof(req), 0), sizeof(req));
+	assert_true(ask_delete(fd, "in"));
 	turn();
 	assert_int_equal(recv(fd, &got, sizeof(got), MSG_DONTWAIT), sizeof(got));
 	assert_int_equal(got.hdr.err, -ENOSPC);
@@ -1010,6 +1051,7 @@ int main(void)
 		TEST(broken_disk_at_delete),
 		TEST(deleted_key_is_wiped),
 		TEST(listing_has_no_key),
+		TEST(last_requests_of_a_client_that_is_gone),
 		TEST(client_hears_of_a_broken_disk),
 		TEST(reload_tells_of_a_broken_disk),
 		TEST(other_users_are_turned_away),
