@@ -3,7 +3,8 @@
 # Runs kinds of tests: run.sh [unit] [unit-asan] [prog] [netns] [interop] [fuzz] [vm]; BUILD names the build
 # folder, ONLY=PATTERN picks files by name, KERNEL those of vm, XIPSEC_SLOW=N is for a machine that is N
 # times slower. Prints `ok`, `not ok` and `skip` lines, keeps the output
-# of each file in $BUILD/tests/log/, and ends with `N passed, N failed, N skipped`.
+# of each file in $BUILD/tests/log/, and ends with the failures once more and
+# `N passed, N failed, N skipped`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 BUILD=$(realpath -m "${BUILD:-build}")
@@ -11,7 +12,7 @@ export BUILD
 LOGS=${LOGS:-$BUILD/tests/log}
 LIMIT=${LIMIT:-$((180 * ${XIPSEC_SLOW:-1}))} # seconds a file
 VM_LIMIT=${VM_LIMIT:-1500} # seconds a kernel, all its tests, on processors that others use too
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 failures=
 mkdir -p "$LOGS"
 children=()
 
@@ -26,7 +27,10 @@ tell()
 {
 	case $1 in
 	ok) passed=$((passed + 1)) ;;
-	'not ok') failed=$((failed + 1)) ;;
+	'not ok')
+		failed=$((failed + 1))
+		failures+="not ok - $2"$'\n'
+		;;
 	skip) skipped=$((skipped + 1)) ;;
 	esac
 	printf '%-6s - %s\n' "$1" "$2"
@@ -62,7 +66,7 @@ run()
 # judge NAME LOG STATUS: counts. A file that dies or says nothing is a failure of its own.
 judge()
 {
-	local name=$1 log=$2 status=$3 before=$((passed + failed + skipped)) failed_before=$failed
+	local name=$1 log=$2 status=$3 before=$((passed + failed + skipped)) failed_before=$failed why
 	tell_tap "$name" "$log"
 	if [ "$status" -eq 124 ]; then
 		tell 'not ok' "$name: took longer than $LIMIT s ($log)"
@@ -72,7 +76,9 @@ judge()
 		tell 'not ok' "$name: said nothing ($log)"
 	fi
 	if [ $failed -gt $failed_before ]; then
-		grep -avE '^(ok|1\.\.)' "$log" | tail -n 40 | sed 's/^/         | /'
+		why=$(grep -avE '^(ok|1\.\.)' "$log" | tail -n 40 | sed 's/^/         | /')
+		printf '%s\n' "$why"
+		failures+=$why$'\n'
 	fi
 }
 
@@ -177,5 +183,6 @@ for kind in "${@:-unit}"; do
 	esac
 	echo "# $kind: $((SECONDS - start)) s"
 done
+[ $failed -eq 0 ] || printf '# failures, once more:\n%s' "$failures"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]
