@@ -213,6 +213,14 @@ int hook_nft_read(struct nft_table *out)
 	return 0;
 }
 
+int hook_nft_try(void)
+{
+	_cleanup_nft_ struct nft_ctx *nft = NULL;
+	int err = nft_new(&nft);
+
+	return err ? err : nft_run(nft, FRAME);
+}
+
 bool hook_nft_has_name(const struct nft_table *table, const char *name)
 {
 	for (unsigned int i = 0; i < table->n_names; i++) {

@@ -45,6 +45,10 @@ const char *hook_nft_state_name(enum nft_state state);
 /* The table as it is. 0, or -errno with state NONE. */
 int hook_nft_read(struct nft_table *out);
 
+/* Makes such a table with nothing in it. 0 or -errno: this kernel has not all that it needs. For a
+ * network namespace that nobody uses. */
+int hook_nft_try(void);
+
 bool hook_nft_has_name(const struct nft_table *table, const char *name);
 bool hook_nft_has_index(const struct nft_table *table, unsigned int ifindex);
 

@@ -108,6 +108,39 @@ struct loader_status {
 int loader_status(const struct config *config, struct loader_status **out);
 void loader_status_free(struct loader_status *status);
 
+/* ------------------------------------------------------------------ the kernel */
+
+enum loader_feature_state {
+	LOADER_FEATURE_UNKNOWN, /* it could not be asked; `note` says why */
+	LOADER_FEATURE_NO,
+	LOADER_FEATURE_PARTLY, /* `note` says what is missing, or wanted */
+	LOADER_FEATURE_YES,
+};
+
+struct loader_feature {
+	const char *name; /* never changes */
+	const char *use;  /* what xipsec does with it */
+	enum loader_feature_state state;
+	char note[192];
+};
+
+#define LOADER_FEATURES_MAX 32
+
+/* What this kernel has, each tried for real. Loads programs, makes sockets, links and SAs, in a
+ * network namespace that is gone when it returns. *n of `out` are filled. 0 or -errno. */
+int loader_features(struct loader_feature out[LOADER_FEATURES_MAX], unsigned int *n);
+
+/* What the driver of an interface says that its XDP can. */
+struct loader_nic {
+	enum loader_feature_state zerocopy;  /* AF_XDP without a copy */
+	enum loader_feature_state redirect;  /* takes frames that XDP redirects to it */
+	enum loader_feature_state fragments; /* packets in several frames, both ways */
+	char note[96];
+};
+
+/* 0, or -errno: there is no such interface. */
+int loader_nic(const char *ifname, struct loader_nic *out);
+
 struct loader_rule {
 	struct xipsec_spd_rule rule;
 	__u32 number;                 /* its place in spd_rules and spd_hits */

@@ -14,6 +14,8 @@ for object in "$BUILD"/bpf/*.bpf.o; do
 		echo "not ok - load: there are no objects in $BUILD/bpf: make"
 		exit 1
 	}
+	# What a kernel may lack: `xipsec status --features` tries its programs one by one.
+	[ "$(basename "$object")" != kfuncs.bpf.o ] || continue
 	mkdir -p "$PINS" || exit 1
 	start=$SECONDS
 	if said=$(bpftool prog loadall "$object" "$PINS" 2>&1); then

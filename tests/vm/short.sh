@@ -32,6 +32,7 @@ mkdir -p "$LOGS"
 ONLY=kernel tests/run.sh interop || status=1 # its XFRM as our peer: loads no program
 bash tests/vm/load.sh || exit 1 # none of the others could do anything
 tests/run.sh prog || status=1
+ONLY=features tests/run.sh netns || status=1
 ONLY=engine-xfrm tests/run.sh netns || status=1
 ONLY=dispatcher tests/run.sh netns || status=1
 ONLY=vlan tests/run.sh netns || status=1

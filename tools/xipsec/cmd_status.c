@@ -9,6 +9,7 @@
 #include "lib/reason.h"
 #include "lib/sadb_client.h"
 #include "tools/xipsec/command.h"
+#include "tools/xipsec/features_show.h"
 #include "xipsec/loader.h"
 
 static const char *role_text(__u32 role)
@@ -283,7 +284,7 @@ static int run(const struct global_options *opts, int argc, char **argv)
 {
 	_cleanup_config_ struct config *config = NULL;
 	struct loader_status *status = NULL;
-	bool json = false, all = false;
+	bool json = false, all = false, features = false;
 	int unsafe;
 
 	for (int i = 1; i < argc; i++) {
@@ -291,13 +292,20 @@ static int run(const struct global_options *opts, int argc, char **argv)
 			json = true;
 		} else if (!strcmp(argv[i], "--all")) {
 			all = true;
+		} else if (!strcmp(argv[i], "--features")) {
+			features = true;
 		} else {
-			log_error("status: %s is not known; expected --json or --all", argv[i]);
+			log_error("status: %s is not known; expected --json, --all or --features",
+				  argv[i]);
 			return EXIT_USAGE;
 		}
 	}
 	config = load(opts->config_path ? opts->config_path : CONFIG_DEFAULT_PATH);
-	if (!config || loader_status(config, &status))
+	if (!config)
+		return EXIT_FAILED;
+	if (features)
+		return features_show(config, json);
+	if (loader_status(config, &status))
 		return EXIT_FAILED;
 	if (json) {
 		print_json(config, status);
@@ -315,10 +323,12 @@ static int run(const struct global_options *opts, int argc, char **argv)
 
 const struct command cmd_status = {
 	.name = "status",
-	.args = "[--json] [--all]",
+	.args = "[--json] [--all | --features]",
 	.summary = "what is attached, what passed and what was dropped, and why",
 	.details = "  --json  one object, names as in docs/json.md\n"
 		   "  --all   also reasons that never occurred\n"
+		   "  --features  what this kernel and the drivers have instead; each is tried,\n"
+		   "              in a network namespace that is gone afterwards\n"
 		   "\n"
 		   "Exit: 0 safe; 6 an interface that is up has no role and no exemption, or a\n"
 		   "program that should be attached is missing; 1 failed; 2 usage.\n",

@@ -100,7 +100,7 @@ _xipsec()
 	'') words="$commands --config --help --version" ;;
 	attach) words="$(_xipsec_interfaces) --role --all --confirm --upgrade --generic --dispatcher --no-dispatcher" ;;
 	detach) words="$(_xipsec_interfaces) --all" ;;
-	status) words='--json --all' ;;
+	status) words='--json --all --features' ;;
 	policy) words='check --json' ;;
 	conn | log) words='--json' ;;
 	up) words="$(_xipsec_conns "$config") --timeout --quiet" ;;
