@@ -22,19 +22,25 @@ static __always_inline int guard_is_own(const struct __sk_buff *skb)
 
 /* ESP or AH that kernel XFRM made: the destination and SPI of an outbound SA of ours, and its
  * source, which the stack takes from nobody outside. Any process with CAP_NET_RAW could send that
- * too; nobody without it can. */
-static __always_inline enum xipsec_reason guard_esp(const struct pkt *pkt)
+ * too; nobody without it can. In UDP any process could, while nobody holds port 4500: so the mark
+ * is asked for that XFRM's policies want, which takes a privilege as well. */
+static __always_inline enum xipsec_reason guard_esp(const struct pkt *pkt, __u32 mark)
 {
 	const struct xipsec_sad_entry *entry;
+	int udp = pkt->l4_proto == IPPROTO_UDP && pkt->sport == PORT_NATT &&
+		  (mark & XIPSEC_MARK_MASK) == XIPSEC_MARK_XFRM;
+	__u32 at = udp ? 8 : pkt->l4_proto == IPPROTO_AH ? 4 : 0;
 	__be32 *spi;
 
-	if ((pkt->l4_proto != IPPROTO_ESP && pkt->l4_proto != IPPROTO_AH) || !pkt_has_l4(pkt))
+	if ((pkt->l4_proto != IPPROTO_ESP && pkt->l4_proto != IPPROTO_AH && !udp) ||
+	    !pkt_has_l4(pkt))
 		return GO_ON;
-	spi = pkt_l4_at(pkt, pkt->l4_proto == IPPROTO_AH ? 4 : 0, 8);
+	spi = pkt_l4_at(pkt, at, 8);
 	if (!spi)
 		return GO_ON;
-	entry = sad_lookup(&pkt->dst, pkt->family, *spi, pkt->l4_proto);
-	if (!entry || entry->dir != XIPSEC_DIR_OUT || entry->engine != XIPSEC_ENGINE_XFRM ||
+	entry = sad_lookup(&pkt->dst, pkt->family, *spi, udp ? IPPROTO_ESP : pkt->l4_proto);
+	if (!entry || !!entry->udp != udp || entry->dir != XIPSEC_DIR_OUT ||
+	    entry->engine != XIPSEC_ENGINE_XFRM ||
 	    entry->src_last != pkt->src.word[pkt->family == XIPSEC_FAMILY_IP6 ? 3 : 0])
 		return GO_ON;
 	way_sa(pkt, entry);
@@ -55,7 +61,7 @@ static __always_inline enum xipsec_reason guard_ike(const struct pkt *pkt, __u32
 
 static __always_inline enum xipsec_reason guard_own(const struct pkt *pkt, __u32 mark)
 {
-	enum xipsec_reason reason = guard_esp(pkt);
+	enum xipsec_reason reason = guard_esp(pkt, mark);
 
 	return reason ? reason : guard_ike(pkt, mark);
 }

@@ -7,7 +7,8 @@
 
 #include "lib/alg.h"
 
-#define SPI_MIN 256 /* RFC 4303 2.1: 1 to 255 are reserved, 0 is for local use */
+#define NATT_PORT 4500 /* RFC 3948 */
+#define SPI_MIN   256  /* RFC 4303 2.1: 1 to 255 are reserved, 0 is for local use */
 
 #define FLAGS_KNOWN                                                               \
 	(XIPSEC_SA_ESN | XIPSEC_SA_UDP | XIPSEC_SA_FRESH_KEY | XIPSEC_SA_MANUAL | \
@@ -143,6 +144,7 @@ static void kernel_check(struct faults *to, const struct xipsec_sa *sa)
 	const enum alg_kind kind = alg_kind(sa->alg);
 	const struct alg *alg = alg_get(sa->alg);
 	const bool counter = kind != ALG_NONE && kind != ALG_CBC_HMAC && kind != ALG_NULL_HMAC;
+	const __be16 own_port = sa->dir == XIPSEC_DIR_OUT ? sa->src_port : sa->dst_port;
 	const char *other = "engine = afxdp";
 
 	if (sa->engine != XIPSEC_ENGINE_XFRM)
@@ -163,8 +165,9 @@ static void kernel_check(struct faults *to, const struct xipsec_sa *sa)
 	add(to, sa->ttl, "ttl", "kernel XFRM takes the ttl of the route", other);
 	add(to, sa->dummies, "dummies", "kernel XFRM sends no dummy packets", other);
 	add(to, sa->if_id, "if_id", "kernel XFRM has no part in tunnels {}", other);
-	add(to, sa->flags & XIPSEC_SA_UDP, "encap",
-	    "kernel XFRM is not given a socket for ESP in UDP yet", other);
+	add(to, (sa->flags & XIPSEC_SA_UDP) && ntohs(own_port) != NATT_PORT,
+	    sa->dir == XIPSEC_DIR_OUT ? "src_port" : "dst_port",
+	    "kernel XFRM is given the socket of UDP 4500 alone", "4500, or engine = afxdp");
 	add(to, sa->mode == XIPSEC_MODE_TRANSPORT, "mode",
 	    "kernel XFRM is not given this host's own packets yet", "tunnel, or engine = afxdp");
 }

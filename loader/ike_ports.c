@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -178,6 +179,21 @@ void ike_ports_back(struct ike_ports *ports)
 int ike_ports_natt(const struct ike_ports *ports, int family)
 {
 	return ports->natt[family == AF_INET6];
+}
+
+int ike_ports_kernel(struct ike_ports *ports, int family, bool more)
+{
+	const int place = family == AF_INET6, fd = ports->natt[place];
+	const unsigned int n = ports->kernel[place] + (more ? 1 : -1U);
+	const int type = n ? UDP_ENCAP_ESPINUDP : 0;
+
+	if (fd < 0)
+		return -ENOTCONN;
+	if (!n != !ports->kernel[place] &&
+	    setsockopt(fd, IPPROTO_UDP, UDP_ENCAP, &type, sizeof(type)) < 0)
+		return -errno;
+	ports->kernel[place] = n;
+	return 0;
 }
 
 static void close_one(int *fd)

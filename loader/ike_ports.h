@@ -6,7 +6,8 @@
  *
  * On 4500 ESP and IKE are kept apart by the kernel (RFC 3948 2.2): two sockets share the port, a
  * filter looks at the first four bytes. Four zeros are IKE's; all else is worker 0's
- * (slow_sockets.h), which opens ESP in UDP that came in fragments.
+ * (slow_sockets.h), which opens ESP in UDP that came in fragments. That second socket is kernel
+ * XFRM's while inbound SAs of the kernel use ESP in UDP: it takes what arrives, the worker nothing.
  *
  * IKE's sockets are lent to xipsec-iked. While it does not live, what arrives is read and thrown
  * away: a queue that nobody empties would greet the next one with what has long been repeated.
@@ -25,10 +26,15 @@ struct ike_ports {
 	int natt[IKE_PORTS_NATT];
 	struct event *readable[XIPSEC_IKE_SOCKETS]; /* of ike[] */
 	bool lent;
+	unsigned int kernel[IKE_PORTS_NATT]; /* inbound SAs of kernel XFRM in UDP */
 };
 
 /* The socket of ESP in UDP 4500, for AF_INET or AF_INET6; -1: none. */
 int ike_ports_natt(const struct ike_ports *ports, int family);
+
+/* An inbound SA of kernel XFRM in UDP comes or goes (`more`): with the first one the socket is
+ * XFRM's, with the last one it is not any more. 0; -ENOTCONN: there is no socket; -errno. */
+int ike_ports_kernel(struct ike_ports *ports, int family, bool more);
 
 void ike_ports_init(struct ike_ports *ports);
 /* What fails is a warning: the data path does without. */

@@ -30,6 +30,7 @@ static const char *why_not(int err)
 	case -EXDEV:
 		return "its selectors are narrower than its child's policies, and the kernel "
 		       "is told of those alone: expected engine = afxdp";
+	case -ENOTCONN: return "ESP in UDP comes by UDP 4500, which somebody else has";
 	case -EEXIST: return "somebody else has given the kernel an SA of that destination and SPI";
 	default: return strerror(-err);
 	}

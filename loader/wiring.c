@@ -137,22 +137,40 @@ static bool is_whole_child(const struct config *config, const struct xipsec_sa *
 	return same;
 }
 
+/* What is opened out of UDP comes by a socket of ours. */
+static int kernel_udp(struct daemon *d, const struct xipsec_sa *sa, bool more)
+{
+	if (sa->dir != XIPSEC_DIR_IN || !(sa->flags & XIPSEC_SA_UDP))
+		return 0;
+	return ike_ports_kernel(&d->ike, sa->outer_family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET,
+				more);
+}
+
 static int kernel_add(void *ctx, const struct xipsec_sa *sa, __u32 index, __u32 child, __u64 seq)
 {
 	struct daemon *d = ctx;
+	int err;
 
 	if (!d->xfrm)
 		return -EPROTONOSUPPORT;
 	if (sa->dir == XIPSEC_DIR_IN && !is_whole_child(d->config, sa))
 		return -EXDEV;
-	return xfrm_add(d->xfrm, sa, index, child, seq);
+	err = kernel_udp(d, sa, true);
+	if (err)
+		return err;
+	err = xfrm_add(d->xfrm, sa, index, child, seq);
+	if (err)
+		kernel_udp(d, sa, false);
+	return err;
 }
 
 static int kernel_gone(void *ctx, const struct xipsec_sa *sa)
 {
 	struct daemon *d = ctx;
+	int err = xfrm_delete(d->xfrm, sa);
 
-	return xfrm_delete(d->xfrm, sa);
+	kernel_udp(d, sa, false);
+	return err;
 }
 
 static int kernel_lead(void *ctx, __u8 dir, const struct xipsec_sa *sa, __u32 index, __u32 child)

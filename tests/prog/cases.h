@@ -359,6 +359,12 @@ static const struct prog_case cases[] = {
 	{"guard: kernel's ESP from another source", PROG_GUARD, R(NO_POLICY), {.src = "192.0.2.9", .dst = "192.0.2.2", .proto = IPPROTO_ESP, .spi = 0x2001, DATA(60)}, CASE_FORWARDED, .mark = XIPSEC_MARK_XFRM | CHILD_XFRM},
 	{"guard: marked for the kernel and still plaintext", PROG_GUARD, R(PLAINTEXT_OUT), {RED4, .dst = "10.6.0.1", PING}, CASE_FORWARDED, .mark = XIPSEC_MARK_XFRM | CHILD_XFRM},
 	{"guard: kernel's ESP, v6", PROG_GUARD, R(ESP_OWN), {.src = "2001:db8::1", .dst = "2001:db8::2", .proto = IPPROTO_ESP, .spi = 0x2001, DATA(60)}},
+	{"guard: kernel's ESP in UDP, forwarded and sealed", PROG_GUARD, R(ESP_OWN), {OUT4, UDP(4500, 7777), .spi = 0x2004, DATA(60)}, CASE_FORWARDED, .mark = XIPSEC_MARK_XFRM | CHILD_XFRM},
+	{"guard: kernel's ESP in UDP, this host's", PROG_GUARD, R(ESP_OWN), {OUT4, UDP(4500, 7777), .spi = 0x2004, DATA(60)}, .mark = XIPSEC_MARK_XFRM | CHILD_XFRM},
+	{"guard: such ESP in UDP without the mark", PROG_GUARD, R(NO_POLICY), {OUT4, UDP(4500, 7777), .spi = 0x2004, DATA(60)}},
+	{"guard: such ESP in UDP from another port", PROG_GUARD, R(NO_POLICY), {OUT4, UDP(4501, 7777), .spi = 0x2004, DATA(60)}, .mark = XIPSEC_MARK_XFRM | CHILD_XFRM},
+	{"guard: ESP in UDP of a plain SA", PROG_GUARD, R(NO_POLICY), {OUT4, UDP(4500, 7777), .spi = 0x2001, DATA(60)}, .mark = XIPSEC_MARK_XFRM | CHILD_XFRM},
+	{"guard: plain ESP of an SA in UDP", PROG_GUARD, R(NO_POLICY), {OUT4, .proto = IPPROTO_ESP, .spi = 0x2004, DATA(60)}},
 	{"guard: such ESP, forwarded", PROG_GUARD, R(NO_POLICY), {OUT4, .proto = IPPROTO_ESP, .spi = 0x2001, DATA(60)}, CASE_FORWARDED},
 	{"guard: ESP of a worker's SA", PROG_GUARD, R(NO_POLICY), {OUT4, .proto = IPPROTO_ESP, .spi = 0x2002, DATA(60)}},
 	{"guard: ESP of no SA", PROG_GUARD, R(NO_POLICY), {OUT4, .proto = IPPROTO_ESP, .spi = 0x9999, DATA(60)}},
@@ -468,6 +474,9 @@ static void sas_make(void)
 	sa_set("192.0.2.2", 0x2001, out_xfrm);
 	sa_set("192.0.2.2", 0x2002, out);
 	sa_set("192.0.2.2", 0x2003, out);
+	out_xfrm.udp = 1;
+	sa_set("192.0.2.2", 0x2004, out_xfrm);
+	out_xfrm.udp = 0;
 	out_xfrm.src_last = htonl(1);
 	sa_set("2001:db8::2", 0x2001, out_xfrm);
 }

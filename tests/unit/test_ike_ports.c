@@ -213,6 +213,34 @@ static void others_cannot_bind_them(void **state)
 	close(fd);
 }
 
+/* ESP is XFRM's as long as one SA of it needs that, IKE stays whose it was; then ESP comes back. */
+static void xfrm_takes_esp_while_it_has_sas(void **state)
+{
+	static const char ike[] = "\0\0\0\0ike message", esp[] = "\1\0\0\0 esp of no SA";
+
+	NEED_NETWORK();
+	ike_ports_lend(&ports);
+	assert_int_equal(ike_ports_kernel(&ports, family, true), 0);
+	assert_int_equal(ike_ports_kernel(&ports, family, true), 0);
+	assert_int_equal(ike_ports_kernel(&ports, family, false), 0);
+	throw(4500, esp, sizeof(esp));
+	throw(4500, ike, sizeof(ike));
+	assert_int_equal(waits(ike_ports_natt(&ports, family)), -1);
+	assert_int_equal(waits(at(4500)), sizeof(ike));
+	assert_int_equal(ike_ports_kernel(&ports, family, false), 0);
+	throw(4500, esp, sizeof(esp));
+	assert_int_equal(waits(ike_ports_natt(&ports, family)), sizeof(esp));
+}
+
+static void no_socket_no_xfrm(void **state)
+{
+	struct ike_ports none;
+
+	ike_ports_init(&none);
+	assert_int_equal(ike_ports_kernel(&none, AF_INET, true), -ENOTCONN);
+	assert_int_equal(ike_ports_kernel(&none, AF_INET6, true), -ENOTCONN);
+}
+
 int main(void)
 {
 #define BOTH(name)                                                                \
@@ -221,9 +249,10 @@ int main(void)
 #name "_ip6", name, open_ports, close_ports, (void *)(uintptr_t)1 \
 	}
 	const struct CMUnitTest tests[] = {
-		BOTH(ike_and_esp_are_kept_apart),    BOTH(four_zeros_alone_are_ike),
-		BOTH(the_filter_chooses_not_chance), BOTH(nothing_waits_while_nobody_speaks_ike),
-		BOTH(they_are_marked_for_the_guard), BOTH(others_cannot_bind_them),
+		BOTH(ike_and_esp_are_kept_apart),      BOTH(four_zeros_alone_are_ike),
+		BOTH(the_filter_chooses_not_chance),   BOTH(nothing_waits_while_nobody_speaks_ike),
+		BOTH(they_are_marked_for_the_guard),   BOTH(others_cannot_bind_them),
+		BOTH(xfrm_takes_esp_while_it_has_sas), cmocka_unit_test(no_socket_no_xfrm),
 	};
 
 	return cmocka_run_group_tests(tests, own_network, NULL);

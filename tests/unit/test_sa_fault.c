@@ -93,7 +93,8 @@ static void what_the_kernel_has_not(void **state)
 	FAULT("ttl", sa.ttl = 9);
 	FAULT("dummies", sa.dummies = 1);
 	FAULT("if_id", sa.if_id = 7);
-	FAULT("encap", sa.flags = XIPSEC_SA_UDP; sa.src_port = sa.dst_port = htons(4500));
+	FAULT(good.dir == XIPSEC_DIR_OUT ? "src_port" : "dst_port", sa.flags = XIPSEC_SA_UDP;
+	      sa.src_port = sa.dst_port = htons(4501));
 	FAULT("mode", sa.mode = XIPSEC_MODE_TRANSPORT);
 #undef FAULT
 	sa = good;
@@ -102,6 +103,9 @@ static void what_the_kernel_has_not(void **state)
 	sa.alg = XIPSEC_ALG_AES128CBC_SHA256;
 	sa.key_len = 48;
 	sa.window = 4096;
+	assert_int_equal(sa_faults(&sa, faults, SA_FAULTS_MAX), 0);
+	sa.flags |= XIPSEC_SA_UDP;
+	sa.src_port = sa.dst_port = htons(4500);
 	assert_int_equal(sa_faults(&sa, faults, SA_FAULTS_MAX), 0);
 }
 
