@@ -291,6 +291,7 @@ int child_describe(const struct child_sa *child, __u8 dir, struct xipsec_sa *sa)
 	if (sa->df == XIPSEC_DF_COPY && sa->outer_family == XIPSEC_FAMILY_IP6)
 		sa->df = XIPSEC_DF_SET;
 	sa->if_id = child->cfg->if_id;
+	sa->engine = child->cfg->engine;
 	sa->tfc_size = in ? 0 : child->cfg->tfc_size;
 	fill_limits(child, &sa->limits);
 	child_ts(child, &ts[0], &ts[1]);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "lib/config_conn.h"
 #include "lib/config_units.h"
+#include "lib/sa_fault.h"
 
 #define REKEY_TIME_DEFAULT 3600
 #define WINDOW_DEFAULT     1024
@@ -186,6 +187,21 @@ static bool key_copy_dscp(struct config_diag *diag, const struct config_node *no
 	return true;
 }
 
+static bool key_engine(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	static const struct config_word words[] = {{"auto", XIPSEC_ENGINE_NONE},
+						   {"afxdp", XIPSEC_ENGINE_AFXDP},
+						   {"xfrm", XIPSEC_ENGINE_XFRM},
+						   {NULL, 0}};
+	struct child_draft *draft = into;
+	unsigned int value;
+
+	if (!parse_word(diag, node, words, &value))
+		return false;
+	draft->child->engine = value;
+	return true;
+}
+
 static const struct config_key child_keys[] = {
 	{"esp_proposals", key_esp_proposals, false, false},
 	{"ah_proposals", key_ah_proposals, false, false},
@@ -212,6 +228,7 @@ static const struct config_key child_keys[] = {
 	{"copy_df", key_copy_df, false, false},
 	{"copy_ecn", key_copy_ecn, false, false},
 	{"copy_dscp", key_copy_dscp, false, false},
+	{"engine", key_engine, false, false},
 	{"ipcomp", key_ipcomp, false, false},
 	{"hw_offload", key_hw_offload, false, false},
 	{"policies", key_policies, false, false},
@@ -276,6 +293,29 @@ static bool ts_opaque(const struct conn_ts_list *list)
 	return false;
 }
 
+/* What no proposal can change; the rest is refused when an SA is added (docs/engines.md). */
+static void engine_fits(struct config_diag *diag, const struct config_node *node,
+			const struct conn_child *child)
+{
+	if (child->engine != XIPSEC_ENGINE_XFRM)
+		return;
+	if (child->mode != CONN_MODE_TUNNEL)
+		config_error(diag, &node->place,
+			     "%s: engine = xfrm carries tunnels alone: expected mode = tunnel, or "
+			     "engine = afxdp",
+			     node->name);
+	if (child->if_id)
+		config_error(diag, &node->place,
+			     "%s: engine = xfrm has no part in tunnels {}: expected no if_id, or "
+			     "engine = afxdp",
+			     node->name);
+	if (child->replay_window > SA_KERNEL_WINDOW_MAX)
+		config_error(diag, &node->place,
+			     "%s: engine = xfrm has no window above %u: expected a smaller "
+			     "replay_window, or engine = afxdp",
+			     node->name, SA_KERNEL_WINDOW_MAX);
+}
+
 static bool child_fits(struct config_diag *diag, const struct config_node *node,
 		       struct child_draft *draft)
 {
@@ -316,6 +356,7 @@ static bool child_fits(struct config_diag *diag, const struct config_node *node,
 			"ports",
 			node->name);
 	child->if_id = draft->if_id_in;
+	engine_fits(diag, node, child);
 	return diag->errors == before;
 }
 

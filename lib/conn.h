@@ -140,6 +140,7 @@ struct conn_child {
 	enum xipsec_df df;
 	bool copy_ecn;
 	enum conn_dscp_copy copy_dscp;
+	enum xipsec_engine engine; /* NONE: auto */
 	__u8 digest[CONN_DIGEST_LEN];
 	unsigned int line; /* of the config file; 0: a client brought it */
 };

@@ -8,6 +8,7 @@
 #	IKE_LOCAL IKE_REMOTE     lines of local {} and remote {} beside auth and id
 #	IKE_AUTH                 psk (the default) or pubkey
 #	IKE_PSK_a IKE_PSK_b      the secret of each side
+#	GW_ENGINE[a|b]           of its children
 #	IKE_ADDR                 4 (the default) or 6: over what IKE and ESP go
 #	IKE_LOCAL_ADDR IKE_REMOTE_ADDR   others than the topology's
 
@@ -21,6 +22,7 @@ ike_addr()
 	if [ "${IKE_ADDR:-4}" = 4 ]; then echo "192.0.2.$1"; else echo "2001:db8::$1"; fi
 }
 
+# Of gateway $x.
 ike_child()
 {
 	cat <<-END
@@ -29,6 +31,7 @@ ike_child()
 			remote_ts = $3
 			esp_proposals = ${IKE_ESP:-aes128gcm16-x25519}
 			start_action = ${IKE_START:-trap}
+			engine = ${GW_ENGINE[$x]:-auto}
 			${IKE_CHILD_LINES:-}
 		}
 	END

@@ -51,6 +51,7 @@ static const char full[] =
 	"        copy_df = no\n"
 	"        tfc_padding = mtu\n"
 	"        replay_window = 64\n"
+	"        engine = xfrm\n"
 	"      }\n"
 	"      web {\n"
 	"        local_ts = dynamic[tcp/1024-65535]\n"
@@ -151,6 +152,7 @@ static void test_children(void **state)
 	assert_int_equal(child->df, XIPSEC_DF_CLEAR);
 	assert_int_equal(child->tfc_size, XIPSEC_TFC_MTU);
 	assert_int_equal(child->replay_window, 64);
+	assert_int_equal(child->engine, XIPSEC_ENGINE_XFRM);
 	assert_int_equal(child->remote_ts.n, 2);
 	assert_ip4(&child->remote_ts.ts[1].lo, "10.3.0.1");
 	child = conn_child_find(config->conns, "web");
@@ -161,6 +163,7 @@ static void test_children(void **state)
 	assert_int_equal(child->rekey_time, 3600);
 	assert_int_equal(child->life_time, 3960);
 	assert_int_equal(child->replay_window, 1024);
+	assert_int_equal(child->engine, XIPSEC_ENGINE_NONE);
 	assert_null(conn_child_find(config->conns, "none"));
 }
 
