@@ -260,19 +260,34 @@ __noinline int flow_keep(const struct xipsec_flow *flow, const struct spd_found 
 	return 0;
 }
 
+static __always_inline void flow_count(int known)
+{
+	struct xipsec_flow_stats *stats;
+	__u32 zero = 0;
+
+	stats = opt_no_cache ? NULL : bpf_map_lookup_elem(&flow_stats, &zero);
+	if (stats && known)
+		stats->hits++;
+	else if (stats)
+		stats->misses++;
+}
+
 /* spd_classify(), by what is known of the flow where that is right. */
 static __always_inline int flow_classify(const struct xipsec_spd *head,
 					 const struct xipsec_flow *flow, struct spd_found *found)
 {
 	struct spd_steps room;
-	int verdict;
+	int known, verdict;
 
 	/* The twin looks into the tables: the cache that a packet would meet is another CPU's. */
-	if (!explain && flow_known(head, flow, found))
+	if (explain)
+		return spd_classify(head, flow, found, &room);
+	known = flow_known(head, flow, found);
+	flow_count(known);
+	if (known)
 		return found->verdict;
 	verdict = spd_classify(head, flow, found, &room);
-	if (!explain)
-		flow_keep(flow, found);
+	flow_keep(flow, found);
 	return verdict;
 }
 

@@ -101,6 +101,13 @@ struct {
 	__type(value, struct xipsec_cached_set);
 } flow_cache SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xipsec_flow_stats);
+} flow_stats SEC(".maps");
+
 struct child_name {
 	char name[XIPSEC_NAME_LEN];
 };

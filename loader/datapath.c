@@ -22,6 +22,7 @@ static const struct {
 	{"spd_buckets_of", offsetof(struct datapath, spd_buckets_of)},
 	{"spd_rules_of", offsetof(struct datapath, spd_rules_of)},
 	{"spd_hits", offsetof(struct datapath, spd_hits)},
+	{"flow_stats", offsetof(struct datapath, flow_stats)},
 	{"child_ids", offsetof(struct datapath, child_ids)},
 	{"children", offsetof(struct datapath, children)},
 	{"sad", offsetof(struct datapath, sad)},

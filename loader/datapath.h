@@ -18,9 +18,10 @@
 struct datapath {
 	char generation[32]; /* name of the generation's directory, "gen-3" */
 	unsigned int n_sas;  /* entries of sa_state */
-	int globals, ifaces, spd, spd_buckets_of, spd_rules_of, spd_hits, child_ids, children, sad,
-		sa_state, xsks, reasons, worker_stats; /* map descriptors, -1: not open */
-	int events; /* -1 also where the generation was built before there was one */
+	int globals, ifaces, spd, spd_buckets_of, spd_rules_of, spd_hits, flow_stats, child_ids,
+		children, sad, sa_state, xsks, reasons,
+		worker_stats; /* map descriptors, -1: not open */
+	int events;           /* -1 also where the generation was built before there was one */
 };
 
 /* Opens the current generation below `pin_dir`. 0; -ENOENT: nothing is attached; -EPROTO: it is of

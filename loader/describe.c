@@ -38,6 +38,21 @@ void describe_sum_reasons(int map, struct xipsec_counter *out)
 	}
 }
 
+void describe_sum_flows(int map, struct xipsec_flow_stats *out)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ struct xipsec_flow_stats *values = NULL;
+	__u32 zero = 0;
+
+	values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
+	if (!values || bpf_map_lookup_elem(map, &zero, values))
+		return;
+	for (int i = 0; i < cpus; i++) {
+		out->hits += values[i].hits;
+		out->misses += values[i].misses;
+	}
+}
+
 int describe_workers(const struct datapath *dp, struct loader_status *status)
 {
 	size_t size = 0, stride = 0;
@@ -260,6 +275,7 @@ static int read_generation(const struct generation *gen, struct loader_status *s
 	if (!bpf_obj_get_info_by_fd(gen->dp.spd_hits, &info, &len))
 		status->max_rules = info.max_entries;
 	describe_sum_reasons(gen->dp.reasons, status->programs);
+	describe_sum_flows(gen->dp.flow_stats, &status->flows);
 	return describe_workers(&gen->dp, status);
 }
 

@@ -10,6 +10,9 @@
  * adds nothing. */
 void describe_sum_reasons(int map, struct xipsec_counter *out);
 
+/* The same of the flow cache's counters. */
+void describe_sum_flows(int map, struct xipsec_flow_stats *out);
+
 /* Fills worker (allocated, the caller frees), n_workers and workers. 0 or -errno. */
 int describe_workers(const struct datapath *dp, struct loader_status *status);
 

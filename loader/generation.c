@@ -25,9 +25,10 @@
 
 /* What people find right below PIN_DIR. */
 static const char *const links[] = {
-	"version",     "globals",  "ifaces",     "spd",       "spd_head",     "spd_rules",
-	"spd_buckets", "spd_hits", "flow_cache", "child_ids", "children",     "sad",
-	"sa_state",    "frags",    "xsks",       "reasons",   "worker_stats", "events",
+	"version",   "globals",     "ifaces",       "spd",        "spd_head",
+	"spd_rules", "spd_buckets", "spd_hits",     "flow_cache", "flow_stats",
+	"child_ids", "children",    "sad",          "sa_state",   "frags",
+	"xsks",      "reasons",     "worker_stats", "events",
 };
 
 #define N_LINKS (sizeof(links) / sizeof(links[0]))

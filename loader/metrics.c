@@ -23,6 +23,7 @@ static int read_maps(struct metrics_view *view, const struct datapath *dp)
 	int err;
 
 	describe_sum_reasons(dp->reasons, view->programs);
+	describe_sum_flows(dp->flow_stats, &view->flows);
 	err = describe_workers(dp, &status);
 	if (err)
 		return err;
@@ -178,6 +179,18 @@ static void write_spd(struct metrics_view *view, const struct family *family, FI
 	}
 }
 
+enum { FLOW_HITS, FLOW_MISSES };
+
+static void write_flows(struct metrics_view *view, const struct family *family, FILE *out)
+{
+	const struct xipsec_flow_stats *flows = &view->flows;
+
+	if (!view->attached)
+		return;
+	fprintf(out, "%s_total %llu\n", family->name,
+		(unsigned long long)(family->what == FLOW_HITS ? flows->hits : flows->misses));
+}
+
 /* The rules of a policy stand together: one line for them all. */
 static void write_rules(struct metrics_view *view, const struct family *family, FILE *out)
 {
@@ -315,6 +328,10 @@ static const struct family families[] = {
 	{"xipsec_spd_tables", "gauge", "Tables of the classifier.", write_spd, SPD_TABLES},
 	{"xipsec_spd_memory_bytes", "gauge", "Memory of the policies in force.", write_spd,
 	 SPD_MEMORY},
+	{"xipsec_flow_cache_hits", "counter", "Look-ups that the flow cache answered.", write_flows,
+	 FLOW_HITS},
+	{"xipsec_flow_cache_misses", "counter", "Look-ups that went through the tables.",
+	 write_flows, FLOW_MISSES},
 	{"xipsec_policy_packets", "counter",
 	 "Packets that a policy decided, since the last reload.", write_rules, PACKETS},
 	{"xipsec_policy_bytes", "counter", "Bytes of these packets.", write_rules, BYTES},

@@ -20,6 +20,7 @@ struct metrics_view {
 	struct loader_policy *policy; /* NULL: none is in force */
 	__u32 max_rules, n_tables;
 	__u64 spd_bytes;
+	struct xipsec_flow_stats flows;
 	struct loader_metrics_daemon daemon;
 };
 

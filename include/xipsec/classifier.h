@@ -164,6 +164,12 @@ struct xipsec_cached_set {
 
 _Static_assert(sizeof(struct xipsec_cached) == 64, "ABI: one cache line");
 
+/* What the flow cache was asked, since the generation's programs were loaded. */
+struct xipsec_flow_stats {
+	__u64 hits;   /* answered by an entry that was right */
+	__u64 misses; /* looked up in the tables */
+};
+
 /* A packet, or a rule's masked selector, as words that masks apply to. */
 struct xipsec_key {
 	__u64 word[XIPSEC_KEY_WORDS];

@@ -89,9 +89,10 @@ struct loader_status {
 	char generation[32];
 	__u32 spd_generation;
 	__u32 n_rules;
-	__u32 max_rules; /* that the generation has room for */
-	__u32 n_tables;  /* of the classifier */
-	__u64 spd_bytes; /* of the SPD's maps */
+	__u32 max_rules;                /* that the generation has room for */
+	__u32 n_tables;                 /* of the classifier */
+	__u64 spd_bytes;                /* of the SPD's maps */
+	struct xipsec_flow_stats flows; /* of all CPUs */
 	struct xipsec_counter programs[XIPSEC_REASON_MAX];
 	struct xipsec_counter workers[XIPSEC_REASON_MAX]; /* all workers together */
 	struct xipsec_worker_stats *worker;               /* of n_workers */

@@ -15,6 +15,7 @@
  *	spd_rules     array, mmapable       rule number  xipsec_spd_rule            loader, xipsecd
  *	spd_hits      per-CPU array         rule number  xipsec_counter             programs
  *	flow_cache    per-CPU array         hash of a flow xipsec_cached_set        programs
+ *	flow_stats    per-CPU array, 1      0            xipsec_flow_stats          programs
  *	spd_names     array                 policy       xipsec_spd_name            loader
  *	child_ids     hash                  child name   child id ("": the next)    loader
  *	children      array                 child id     xipsec_child               xipsecd
@@ -44,7 +45,7 @@
 /* Raised by every change of a map's or the metadata's layout or meaning. The loader builds a new
  * generation beside pins of another ABI, and never reads or writes those. */
 #ifndef XIPSEC_ABI
-#define XIPSEC_ABI 8
+#define XIPSEC_ABI 9
 #endif
 
 #define XIPSEC_SLOTS_MAX    32  /* interfaces with a role */

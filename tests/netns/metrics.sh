@@ -10,6 +10,11 @@
 METRICS=$LIB/tools/openmetrics.py
 page() { in_ns gw-a /usr/bin/python3 "$METRICS" "$@"; }
 value() { page value "$WORK/page" "$@"; }
+flows() {
+	local what sum=0
+	for what; do sum=$((sum + $(value "xipsec_flow_cache_${what}_total"))); done
+	echo "$sum"
+}
 fresh() { gw a metrics >"$WORK/page"; }
 
 gw_config a
@@ -31,11 +36,15 @@ check_eq "every reason, by programs and workers" "$(grep -c '^xipsec_packets_tot
 before=$(value xipsec_packets_total reason=steer_out)
 sa_before=$(value xipsec_sa_packets_total sa=ab4)
 rule_before=$(value xipsec_policy_packets_total policy=net4 action=protect)
+flows_before=$(flows hits misses) hits_before=$(flows hits)
 ping4 a 5 >/dev/null
 fresh
 check_eq "five pings: five packets to the worker" "$(value xipsec_packets_total reason=steer_out)" $((before + 5))
 check_eq "five by the SA" "$(value xipsec_sa_packets_total sa=ab4 direction=out spi=0x00001001)" $((sa_before + 5))
 check_eq "five by the rule" "$(value xipsec_policy_packets_total policy=net4 action=protect)" $((rule_before + 5))
+check_eq "the flow cache was asked as often as the SPD" "$(flows hits misses)" $((flows_before + 5))
+check_gt "and knew four of the five" "$(flows hits)" $((hits_before + 3))
+check_eq "status says the same of it" "$(gw a status --json | jq '.cache_hits + .cache_misses')" "$(flows hits misses)"
 check_gt "bytes too" "$(value xipsec_sa_bytes_total sa=ab4)" 0
 check_eq "status says the same" "$(value xipsec_packets_total reason=sealed)" "$(gw_reason a sealed)"
 check_eq "the worker" "$(value xipsec_worker_up worker=0) $(value xipsec_worker_starts_total worker=0)" \

@@ -87,6 +87,22 @@ static bool known(__u32 remote)
 	return ask(remote).tables == 0;
 }
 
+/* Of CPU 0, where all runs. */
+static struct xipsec_flow_stats stats(void)
+{
+	int fd = bpf_map__fd(c.skel->maps.flow_stats), cpus = libbpf_num_possible_cpus();
+	struct xipsec_flow_stats *values = calloc((size_t)cpus, sizeof(*values)), of_all = {0};
+	__u32 zero = 0;
+
+	assert_int_equal(bpf_map_lookup_elem(fd, &zero, values), 0);
+	for (int i = 0; i < cpus; i++) {
+		of_all.hits += values[i].hits;
+		of_all.misses += values[i].misses;
+	}
+	free(values);
+	return of_all;
+}
+
 #define A 0x0a000005U
 #define B 0x0a010005U
 
@@ -112,6 +128,32 @@ static void test_second_packet_is_known(void **state)
 		if (c.answer[0].tables == 0 && c.answer[0].rule != ~0U)
 			fail_msg("bit %u is not looked at", bit);
 	}
+}
+
+/* Hits and misses, each look-up one of them: new flows, known ones, ones that no rule takes, ones
+ * whose answer a change made old, and not those whose answer it left alone. */
+static void test_counted(void **state)
+{
+	struct spd_add mine = {.before = 0};
+	struct xipsec_flow_stats before, after;
+	__u32 generation;
+
+	spd_start();
+	before = stats();
+	ask(A), ask(B), ask(0x63000000);
+	after = stats();
+	assert_int_equal(after.misses - before.misses, 3);
+	assert_int_equal(after.hits, before.hits);
+	ask(A), ask(A), ask(B), ask(0x63000000);
+	before = after, after = stats();
+	assert_int_equal(after.hits - before.hits, 4);
+	assert_int_equal(after.misses, before.misses);
+	rule_net(&mine.rule, 0x0a000000, XIPSEC_ACTION_DISCARD);
+	assert_int_equal(spd_edit(editor, &mine, 1, NULL, 0, &generation), 0);
+	ask(A), ask(B), ask(A);
+	before = after, after = stats();
+	assert_int_equal(after.hits - before.hits, 2);
+	assert_int_equal(after.misses - before.misses, 1);
 }
 
 /* A rule that cannot match the flow comes and goes: still known. One that can: looked up. */
@@ -282,6 +324,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_second_packet_is_known),
+		cmocka_unit_test(test_counted),
 		cmocka_unit_test(test_changes_of_others),
 		cmocka_unit_test(test_log_runs_over),
 		cmocka_unit_test(test_log_overwrites_itself),

@@ -147,6 +147,8 @@ static void print_json(const struct config *config, const struct loader_status *
 	put_u64(top, "max_rules", status->max_rules);
 	put_u64(top, "tables", status->n_tables);
 	put_u64(top, "spd_bytes", status->spd_bytes);
+	put_u64(top, "cache_hits", status->flows.hits);
+	put_u64(top, "cache_misses", status->flows.misses);
 	put_bool(top, "safe", !status->unsafe);
 	put_text(top, "confirm", confirm_text(status->confirm));
 	put_u64(top, "confirm_seconds", status->confirm_seconds);
@@ -169,6 +171,16 @@ static void print_json(const struct config *config, const struct loader_status *
 
 /* ------------------------------------------------------------------ text */
 
+/* Of look-ups in the policies, how many needed no table. */
+static void print_cache(const struct loader_status *status)
+{
+	__u64 all = status->flows.hits + status->flows.misses;
+
+	if (all)
+		printf("flow cache: answered %.1f %% of %llu look-ups\n",
+		       100.0 * (double)status->flows.hits / (double)all, (unsigned long long)all);
+}
+
 static void print_head(const struct config *config, const struct loader_status *status)
 {
 	printf("xipsec %s, ABI %u\n", XIPSEC_VERSION, XIPSEC_ABI);
@@ -184,6 +196,7 @@ static void print_head(const struct config *config, const struct loader_status *
 		       status->generation, status->release, status->abi);
 	else
 		printf("data path: nothing is pinned below %s\n", config->pin_dir);
+	print_cache(status);
 	printf("xipsecd: %s\n", daemon_answers(config) ? "answers" : "does not run");
 	if (status->confirm == LOADER_CONFIRM_WAITS)
 		printf("attach --confirm: taken back in %u s unless `xipsec confirm` comes first\n",

@@ -41,6 +41,7 @@ struct top_data {
 	bool attached, daemon;
 	char generation[32];
 	__u32 spd_generation, n_rules;
+	double cache; /* share of look-ups that the flow cache answered since; below 0: not known */
 	struct top_sa *sa;
 	size_t n_sas;
 	struct top_reason reason[XIPSEC_REASON_COUNT];

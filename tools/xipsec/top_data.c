@@ -133,6 +133,16 @@ static void read_counters(struct top_data *data, const struct top_data *before, 
 	}
 }
 
+static double cache_share(const struct xipsec_flow_stats *now,
+			  const struct xipsec_flow_stats *before)
+{
+	__u64 hits = now->hits - before->hits, misses = now->misses - before->misses;
+
+	if (now->hits < before->hits || now->misses < before->misses || !(hits + misses))
+		return -1;
+	return (double)hits / (double)(hits + misses);
+}
+
 int top_data_read(const struct config *config, const struct top_data *before, struct top_data **out)
 {
 	struct reading *reading = calloc(1, sizeof(*reading));
@@ -156,6 +166,7 @@ int top_data_read(const struct config *config, const struct top_data *before, st
 	data->n_rules = data->status->n_rules;
 	data->seconds = old ? reading->at - old->at : 0;
 	read_counters(data, before, data->seconds);
+	data->cache = before ? cache_share(&data->status->flows, &before->status->flows) : -1;
 	if (old)
 		rate_sas(data, (struct top_data *)before, data->seconds);
 	*out = data;

@@ -123,10 +123,13 @@ static int draw_head(const struct top_view *view, const struct top_data *data)
 
 static int draw_workers(int y, const struct top_data *data)
 {
-	char rx[16], tx[16], load[16];
+	char rx[16], tx[16], load[16], head[128];
 	unsigned int n = data->n_workers < WORKERS_SHOWN ? data->n_workers : WORKERS_SHOWN;
 
-	title(y++, "WORKER      PID  STARTS   LOAD    RX/s    TX/s");
+	snprintf(load, sizeof(load), data->cache < 0 ? "-" : "%.1f%%", data->cache * 100);
+	snprintf(head, sizeof(head), "WORKER      PID  STARTS   LOAD    RX/s    TX/s %24s %s",
+		 "FLOW CACHE", load);
+	title(y++, head);
 	for (unsigned int i = 0; i < n; i++) {
 		const struct top_worker *worker = &data->worker[i];
 
