@@ -63,6 +63,7 @@ static __always_inline void explain_fill(struct xipsec_explain *to, const struct
 	to->hop_limit = pkt->hop_limit;
 	to->frag = pkt->frag;
 	to->opaque = pkt->opaque;
+	to->dscp = pkt_dscp(pkt);
 	to->ifindex = pkt->ifindex;
 	to->queue = pkt->queue;
 	to->way = way_note;

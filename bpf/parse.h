@@ -126,6 +126,13 @@ static __always_inline int pkt_has_l4(const struct pkt *pkt)
 	return !(pkt->frag & PKT_FRAG_LATER);
 }
 
+static __always_inline __u8 pkt_dscp(const struct pkt *pkt)
+{
+	__u32 class = pkt->family == XIPSEC_FAMILY_IP6 ? bpf_ntohl(pkt->flowinfo) >> 20 : pkt->tos;
+
+	return class >> 2 & 63;
+}
+
 static __always_inline int pkt_multicast(const struct pkt *pkt)
 {
 	if (pkt->family == XIPSEC_FAMILY_IP6)

@@ -247,10 +247,7 @@ static __always_inline void spd_flow(const struct pkt *pkt, __u32 dir, struct xi
 	flow->l4_proto = pkt->l4_proto;
 	flow->opaque = pkt->opaque;
 	flow->dir = dir;
-	flow->dscp =
-		(pkt->family == XIPSEC_FAMILY_IP6 ? bpf_ntohl(pkt->flowinfo) >> 20 : pkt->tos) >>
-			2 &
-		63;
+	flow->dscp = pkt_dscp(pkt);
 }
 
 /* 0, or -1: there are no tables. All is read after the generation that it is read at. */

@@ -165,6 +165,22 @@ static const struct config_word dscp_names[] = {
 	{"af42", 36}, {"af43", 38}, {"va", 44},   {"ef", 46},   {NULL, 0},
 };
 
+bool text_dscp(const char *text, unsigned int *out)
+{
+	unsigned int value;
+
+	for (const struct config_word *word = dscp_names; word->name; word++) {
+		if (strcasecmp(text, word->name) != 0)
+			continue;
+		*out = word->value;
+		return true;
+	}
+	if (!text_number(text, &value) || value >= XIPSEC_DSCPS)
+		return false;
+	*out = value;
+	return true;
+}
+
 static bool dscps_item(struct config_diag *diag, const struct config_node *node, const char *text,
 		       void *into)
 {

@@ -81,6 +81,8 @@ bool text_addr_range(const char *text, struct xipsec_addr *lo, struct xipsec_add
 /* Its two ends, of one family, the lower first. *lo, *hi and *family are written in every case. */
 bool text_range_ends(const char *first, const char *last, struct xipsec_addr *lo,
 		     struct xipsec_addr *hi, __u8 *family);
+/* The number of a DSCP, by name or number. */
+bool text_dscp(const char *text, unsigned int *out);
 /* The number of a protocol, by name or number; 256 is any. */
 bool text_proto(const char *text, unsigned int *out);
 

@@ -55,13 +55,14 @@ struct xipsec_explain {
 	__u16 l4_off;
 	__u16 sport;
 	__u16 dport;
-	__u16 icmp;  /* type << 8 | code */
+	__u16 icmp;  /* type << 8 | code; type << 8 of a Mobility Header */
 	__u8 family; /* XIPSEC_FAMILY_*, ANY: not IP, or not read so far */
 	__u8 l4_proto;
 	__u8 hop_limit;
 	__u8 frag;   /* XIPSEC_FRAG_HEADER, _PART, _LATER */
 	__u8 opaque; /* XIPSEC_OPAQUE_* */
-	__u8 pad[3];
+	__u8 dscp;
+	__u8 pad[2];
 	__u32 ifindex; /* where the program ran */
 	__u32 queue;   /* receive queue, XDP */
 	struct xipsec_way way;

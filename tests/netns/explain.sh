@@ -22,6 +22,18 @@ GW_POLICIES='
 		proto = udp
 		remote_port = 7010
 	}
+	voice {
+		action = discard
+		local = 10.1.0.0/16
+		remote = 10.2.0.0/16
+		dscp = ef
+	}
+	moving {
+		action = discard
+		proto = mobility-header
+		mh_type = 5
+		direction = out
+	}
 	nobody {
 		action = protect
 		local = 10.1.0.0/16
@@ -93,6 +105,15 @@ check_eq "forwarded plaintext at the guard" \
 	"$(explain --dir out --dev blk0 --from red0 --src 10.1.0.2 --dst 10.2.0.2 --json | jq -r .reason)" plaintext_out
 check_eq "a later fragment by options" \
 	"$(explain --dir out --dev red0 --src 10.1.0.2 --dst 10.2.0.2 --proto udp --frag later --json | jq -r '"\(.reason) \(.policy.maybe.policy)"')" "frag_opaque clear"
+rule_of() { explain --dir out --dev red0 "$@" --json | jq -r '"\(.reason) \(.policy.rule.policy) \(.parsed.dscp)"'; }
+check_eq "by its DSCP, by name" "$(rule_of --src 10.1.0.2 --dst 10.2.0.2 --dscp ef)" "discard voice 46"
+check_eq "by its DSCP, by number" "$(rule_of --src 10.1.0.2 --dst 10.2.0.2 --dscp 46)" "discard voice 46"
+check_eq "by another DSCP" "$(rule_of --src 10.1.0.2 --dst 10.2.0.2 --dscp af11)" "steer_out net4 10"
+check_eq "IPv6 by its DSCP" "$(rule_of --src fd01::2 --dst fd02::2 --dscp 63)" "steer_out net6 63"
+check_eq "a Mobility Header by its type" "$(rule_of --src fd01::2 --dst fd02::2 --mh-type 5)" "discard moving 0"
+check_eq "and by another" "$(rule_of --src fd01::2 --dst fd02::2 --mh-type 6)" "steer_out net6 0"
+explain --dir out --dev red0 --src fd01::2 --dst fd02::2 --mh-type 5 --dscp cs6 >"$WORK/text"
+check "in words: both" grep -q 'mobility-header type 5, DSCP 48' "$WORK/text"
 tshark -r "$WORK/red.pcap" -F pcapng -w "$WORK/red.pcapng" 2>/dev/null
 explain --dir out --dev red0 --pcap "$WORK/red.pcapng" --json >"$WORK/ng.json"
 check "pcapng says what pcap says" cmp "$WORK/red.json" "$WORK/ng.json"
@@ -111,6 +132,11 @@ explain --dir out --dev lo --src 10.1.0.2 --dst 10.2.0.2 2>"$WORK/err"
 check_eq "an interface without a role: refused" "$? $(grep -c 'lo has no role' "$WORK/err")" "1 1"
 explain --dir out --dev red0 --src 10.1.0.2 2>/dev/null
 check_eq "half a packet: usage" $? 2
+for bad in '--dscp 64' '--dscp gold' '--mh-type 256' '--mh-type 5 --proto udp'; do
+	# shellcheck disable=SC2086 # two words
+	explain --dir out --dev red0 --src fd01::2 --dst fd02::2 $bad 2>"$WORK/err"
+	check_eq "$bad: usage" "$? $(wc -l <"$WORK/err")" "2 1"
+done
 explain --dir out --dev red0 --queue 9 --src 10.1.0.2 --dst 10.2.0.2 2>"$WORK/err"
 check_eq "a queue that is not there: refused" "$? $(grep -c 'no receive queue 9' "$WORK/err")" "1 1"
 head -c 30 "$WORK/red.pcap" >"$WORK/cut.pcap"

@@ -41,6 +41,8 @@ enum {
 	OPT_SPORT,
 	OPT_DPORT,
 	OPT_ICMP,
+	OPT_MH_TYPE,
+	OPT_DSCP,
 	OPT_FRAG,
 	OPT_SPI,
 	OPT_TTL,
@@ -69,6 +71,8 @@ static int parse_word(int option, const char *text, struct packet_words *words)
 	case OPT_DST: return packet_parse_addr(words, "--dst", text, &words->dst);
 	case OPT_PROTO: return packet_parse_proto(words, text);
 	case OPT_ICMP: return packet_parse_icmp(words, text);
+	case OPT_MH_TYPE: return packet_parse_mh_type(words, text);
+	case OPT_DSCP: return packet_parse_dscp(words, text);
 	case OPT_FRAG: return packet_parse_frag(words, text);
 	case OPT_SPORT:
 		err = packet_parse_number("--sport", text, 65535, &number);
@@ -147,12 +151,15 @@ static int parse(int argc, char **argv, struct ask *out)
 		{"sport", required_argument, NULL, OPT_SPORT},
 		{"dport", required_argument, NULL, OPT_DPORT},
 		{"icmp", required_argument, NULL, OPT_ICMP},
+		{"mh-type", required_argument, NULL, OPT_MH_TYPE},
+		{"dscp", required_argument, NULL, OPT_DSCP},
 		{"frag", required_argument, NULL, OPT_FRAG},
 		{"spi", required_argument, NULL, OPT_SPI},
 		{"ttl", required_argument, NULL, OPT_TTL},
 		{0},
 	};
-	struct ask ask = {.words = {.proto = -1, .sport = -1, .dport = -1, .icmp = -1}};
+	struct ask ask = {
+		.words = {.proto = -1, .sport = -1, .dport = -1, .icmp = -1, .mh_type = -1}};
 	int option, err = 0;
 
 	while (!err && (option = getopt_long(argc, argv, "", options, NULL)) >= 0)
@@ -260,6 +267,8 @@ const struct command cmd_explain = {
 		"  --src A, --dst B  addresses as in the packet, of one family\n"
 		"  --proto P     name or number; if not given ICMP, or ESP with --spi\n"
 		"  --sport N, --dport N, --icmp TYPE[/CODE], --ttl N\n"
+		"  --mh-type N   of a Mobility Header (IPv6)\n"
+		"  --dscp D      name (ef, af11, cs1, ...) or number\n"
 		"  --frag first|later\n"
 		"  --spi N       of ESP, AH, or with --proto udp of ESP in UDP\n"
 		"  --pcap FILE   each packet of a capture (pcap or pcapng, Ethernet or IP)\n"

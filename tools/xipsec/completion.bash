@@ -107,7 +107,7 @@ _xipsec()
 	down) words="$(_xipsec_conns "$config") --timeout --force --quiet" ;;
 	rekey) words="$(_xipsec_conns "$config") --reauth" ;;
 	explain)
-		words='--dir --dev --from --queue --src --dst --proto --sport --dport --icmp --ttl --frag --spi --pcap --json'
+		words='--dir --dev --from --queue --src --dst --proto --sport --dport --icmp --mh-type --dscp --ttl --frag --spi --pcap --json'
 		;;
 	monitor) words='--drops --passes --events --reason --peer --sa --pcap-out --text --count' ;;
 	top) words='--interval' ;;

@@ -21,10 +21,12 @@ struct packet_words {
 	int proto; /* -1: not said: ICMP, or what SPI or ports tell */
 	int sport; /* -1: not said */
 	int dport;
-	int icmp; /* type << 8 | code; -1: not said: echo request */
+	int icmp;    /* type << 8 | code; -1: not said: echo request */
+	int mh_type; /* of a Mobility Header; -1: not said */
 	enum packet_frag frag;
 	__u32 spi; /* 0: not said */
 	__u8 ttl;  /* 0: 64 */
+	__u8 dscp;
 };
 
 /* Each takes one option's text; 0, or -EINVAL after a log line. */
@@ -32,6 +34,8 @@ int packet_parse_addr(struct packet_words *words, const char *option, const char
 		      struct xipsec_addr *to);
 int packet_parse_proto(struct packet_words *words, const char *text);
 int packet_parse_icmp(struct packet_words *words, const char *text);
+int packet_parse_mh_type(struct packet_words *words, const char *text);
+int packet_parse_dscp(struct packet_words *words, const char *text);
 int packet_parse_frag(struct packet_words *words, const char *text);
 int packet_parse_number(const char *option, const char *text, __u64 max, __u64 *out);
 

@@ -10,6 +10,7 @@
 #include <netinet/ip6.h>
 #include <stdlib.h>
 #include <string.h>
+#include "lib/config_value.h"
 #include "lib/log.h"
 #include "tools/xipsec/explain.h"
 
@@ -88,6 +89,29 @@ int packet_parse_icmp(struct packet_words *words, const char *text)
 	return 0;
 }
 
+int packet_parse_mh_type(struct packet_words *words, const char *text)
+{
+	__u64 number = 0;
+	int err = packet_parse_number("--mh-type", text, 255, &number);
+
+	words->mh_type = (int)number;
+	return err;
+}
+
+int packet_parse_dscp(struct packet_words *words, const char *text)
+{
+	unsigned int dscp;
+
+	if (!text_dscp(text, &dscp)) {
+		log_error("explain: --dscp %s: expected a name (ef, af11, cs1, ...) or a number "
+			  "up to %d",
+			  text, XIPSEC_DSCPS - 1);
+		return -EINVAL;
+	}
+	words->dscp = (__u8)dscp;
+	return 0;
+}
+
 int packet_parse_frag(struct packet_words *words, const char *text)
 {
 	if (!strcmp(text, "first"))
@@ -126,6 +150,8 @@ int packet_complete(struct packet_words *words)
 		return contradiction("--src, --dst", "both are needed, or --pcap FILE");
 	if (words->proto < 0 && ports)
 		return contradiction("--sport, --dport", "ports of what? --proto tcp, udp, ...");
+	if (words->proto < 0 && words->mh_type >= 0)
+		words->proto = IPPROTO_MH;
 	if (words->proto < 0 && words->spi)
 		words->proto = IPPROTO_ESP;
 	if (words->proto < 0)
@@ -134,6 +160,9 @@ int packet_complete(struct packet_words *words)
 		return contradiction("--sport, --dport", "this protocol has no ports");
 	if (words->icmp >= 0 && !is_icmp(words, words->proto))
 		return contradiction("--icmp", "this is no ICMP of the addresses' family");
+	if (words->mh_type >= 0 &&
+	    (words->proto != IPPROTO_MH || words->family != XIPSEC_FAMILY_IP6))
+		return contradiction("--mh-type", "only a Mobility Header of IPv6 has one");
 	if (words->spi && words->proto != IPPROTO_ESP && words->proto != IPPROTO_AH &&
 	    words->proto != IPPROTO_UDP)
 		return contradiction("--spi", "only ESP, AH and ESP in UDP have one");
@@ -203,6 +232,9 @@ static unsigned int put_transport(const struct packet_words *words, __u8 *at)
 		at[1] = 5; /* 28 bytes */
 		put32(at + 4, words->spi);
 		put32(at + 8, 1);
+	} else if (words->mh_type >= 0) { /* RFC 6275 6.1.1 */
+		at[0] = IPPROTO_NONE;
+		at[2] = (__u8)words->mh_type;
 	} else if (words->icmp >= 0) {
 		put16(at, (unsigned int)words->icmp);
 	}
@@ -214,6 +246,7 @@ static unsigned int put_ip4(const struct packet_words *words, __u8 *at)
 	unsigned int len = 20 + put_transport(words, at + 20);
 
 	at[0] = 0x45;
+	at[1] = (__u8)(words->dscp << 2);
 	put16(at + 2, len);
 	put16(at + 4, FRAG_ID);
 	if (words->frag == PACKET_FIRST)
@@ -232,7 +265,7 @@ static unsigned int put_ip6(const struct packet_words *words, __u8 *at)
 {
 	unsigned int off = 40, len;
 
-	at[0] = 0x60;
+	put16(at, 0x6000 | (unsigned int)words->dscp << 6);
 	at[6] = (__u8)words->proto;
 	at[7] = words->ttl;
 	memcpy(at + 8, words->src.byte, 16);

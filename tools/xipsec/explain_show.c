@@ -164,12 +164,16 @@ static void print_parsed(const struct explain_shown *shown)
 							  : proto_text(text, answer->l4_proto));
 	if (has_l4(answer) && is_icmp(answer))
 		printf(" type %u code %u", answer->icmp >> 8, answer->icmp & 255);
+	if (has_l4(answer) && answer->l4_proto == IPPROTO_MH)
+		printf(" type %u", answer->icmp >> 8);
 	if (answer->sport || answer->dport)
 		printf(" ports %u -> %u", answer->sport, answer->dport);
 	if (answer->way.spi)
 		printf(", SPI 0x%08x", ntohl(answer->way.spi));
 	if (answer->frag & XIPSEC_FRAG_PART)
 		printf(", %s fragment", frag_text(answer));
+	if (answer->dscp)
+		printf(", DSCP %u", answer->dscp);
 	printf(", TTL %u, %u bytes\n", answer->hop_limit, answer->len);
 	if (shown->missing)
 		printf("             (%u bytes are not in the capture, taken as 0)\n",
@@ -337,6 +341,7 @@ static struct json_object *parsed_json(const struct explain_shown *shown)
 	put_u64(to, "protocol", answer->l4_proto);
 	put_bool(to, "protocol_hidden", answer->opaque & XIPSEC_OPAQUE_PROTO);
 	put_u64(to, "hop_limit", answer->hop_limit);
+	put_u64(to, "dscp", answer->dscp);
 	put_text(to, "fragment", frag_text(answer));
 	if (answer->sport || answer->dport) {
 		put_u64(to, "sport", answer->sport);
@@ -346,6 +351,8 @@ static struct json_object *parsed_json(const struct explain_shown *shown)
 		put_u64(to, "icmp_type", answer->icmp >> 8);
 		put_u64(to, "icmp_code", answer->icmp & 255);
 	}
+	if (has_l4(answer) && answer->l4_proto == IPPROTO_MH)
+		put_u64(to, "mh_type", answer->icmp >> 8);
 	if (answer->way.spi)
 		put_spi(to, answer->way.spi);
 	return to;
