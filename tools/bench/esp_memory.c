@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * xipsec-bench-esp [ROUNDS]: ESP in memory on one core, ns a packet, beside the crypto library
- * called directly on the same bytes. Bursts of both take turns; of each the median counts, for
- * whatever disturbs the machine makes some bursts slow, and none fast. Rows go to stdout as JSON,
- * to stderr as a table.
+ * xipsec-bench-esp [ROUNDS [NAME]]: ESP in memory on one core, ns a packet, beside the crypto
+ * library called directly on the same bytes; NAME-SIZE or the beginning of it picks algorithms.
+ * Bursts of both take turns; of each the median counts, for whatever disturbs the machine makes
+ * some bursts slow, and none fast. Rows go to stdout as JSON, to stderr as a table.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -261,19 +261,30 @@ static bool measure(const struct subject *s, __u32 size)
 	return done;
 }
 
+static bool wanted(const struct subject *s, __u32 size, const char *begins)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s-%u", s->name, size);
+	return !strncmp(name, begins, strlen(begins));
+}
+
 int main(int argc, char **argv)
 {
+	const char *begins = argc > 2 ? argv[2] : "";
+
 	if (argc > 1)
 		rounds = (unsigned int)strtoul(argv[1], NULL, 10);
 	for (int part = 0; part < PARTS; part++)
 		samples[part] = calloc(rounds + 1, sizeof(double));
 	if (!rounds || !samples[PARTS - 1] || crypto_init()) {
-		fprintf(stderr, "usage: xipsec-bench-esp [ROUNDS]\n");
+		fprintf(stderr, "usage: xipsec-bench-esp [ROUNDS [NAME]]\n");
 		return 2;
 	}
 	for (size_t i = 0; i < sizeof(subjects) / sizeof(*subjects); i++)
 		for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++)
-			if (!measure(&subjects[i], sizes[k])) {
+			if (wanted(&subjects[i], sizes[k], begins) &&
+			    !measure(&subjects[i], sizes[k])) {
 				fprintf(stderr, "bench: %s cannot be measured\n", subjects[i].name);
 				return 1;
 			}
