@@ -92,7 +92,7 @@ void crypto_key_free(struct crypto_key *key);
  * know costs 4 ns. */
 static inline void crypto_iv_copy(__u8 *to, const __u8 *from, __u32 len)
 {
-	if (len == 8)
+	if (__builtin_expect(len == 8, 1))
 		memcpy(to, from, 8);
 	else if (len == XIPSEC_IV_MAX)
 		memcpy(to, from, XIPSEC_IV_MAX);

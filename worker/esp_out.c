@@ -14,7 +14,8 @@
 
 /* Zeroes behind the inner packet, as many as the SA asks for and the path and the frame have room
  * for. The receiver finds the end by the inner header. */
-static __u32 tfc_pad(const struct sa *sa, struct packet *p, __u32 inner_max)
+static __attribute__((noinline)) __u32 tfc_pad(const struct sa *sa, struct packet *p,
+					       __u32 inner_max)
 {
 	__u32 to = sa->tfc_size < inner_max ? sa->tfc_size : inner_max;
 	__u32 room = p->tailroom - sa->tail_room, pad;
@@ -60,16 +61,17 @@ static void esp_write(const struct sa *sa, __u64 seq, __u8 *text, __u32 len, __u
 	crypto_iv_copy(esp + ESP_HEADER_LEN, op->nonce + sa->salt_len, sa->iv_len);
 }
 
-/* The packet begins `head` bytes earlier now and ends behind the ICV. */
+/* The packet begins `head` bytes earlier now; behind `text_len` bytes of it follow trailer and ICV.
+ */
 static void out_grow(const struct sa *sa, struct packet *p, const struct crypto_op *op, __u32 head,
-		     __u32 l4_off)
+		     __u32 text_len, __u32 l4_off)
 {
-	__u8 *end = op->tag + sa->icv_len;
+	__u32 tail = op->len - text_len + sa->icv_len;
 
-	p->tailroom -= (__u32)(end - (p->data + p->len));
+	p->tailroom -= tail;
 	p->headroom -= head;
 	p->data -= head;
-	p->len = (__u32)(end - p->data);
+	p->len += head + tail;
 	p->family = sa->outer_family;
 	p->l4_off = (__u16)l4_off;
 	p->reason = XIPSEC_REASON_SEALED;
@@ -81,8 +83,8 @@ static void tunnel_write(const struct sa *sa, struct packet *p, const struct inn
 	__u8 next = inner->family == XIPSEC_FAMILY_IP4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 
 	esp_write(sa, p->seq, p->data, p->len, next, op);
-	out_grow(sa, p, op, sa->outer.len + sa->head_len, sa->outer.len);
-	sa->outer.write(&sa->outer, p->data, p->len, inner, (__u16)p->seq);
+	out_grow(sa, p, op, sa->outer.len + sa->head_len, p->len, sa->outer.len);
+	outer_write(&sa->outer, p->data, p->len, inner, (__u16)p->seq);
 }
 
 /* The headers in front move down, ESP (and UDP) comes between them and what they carried. */
@@ -94,7 +96,7 @@ static void transport_write(const struct sa *sa, struct packet *p,
 
 	memmove(p->data - head, p->data, place->off);
 	esp_write(sa, p->seq, text, text_len, place->next, op);
-	out_grow(sa, p, op, head, place->off + sa->outer.len);
+	out_grow(sa, p, op, head, text_len, place->off + sa->outer.len);
 	if (sa->udp)
 		outer_write_udp(&sa->outer, p->data + place->off, p->len - place->off);
 	transport_set(p->data, place, sa->udp ? IPPROTO_UDP : IPPROTO_ESP, p->len);
@@ -175,8 +177,8 @@ enum xipsec_reason esp_out_dummy(struct sa *sa, struct packet *p, __u32 len)
 	p->seq = seq;
 	memset(p->data, 0, len);
 	esp_write(sa, seq, p->data, len, IPPROTO_NONE, &op);
-	out_grow(sa, p, &op, head, sa->outer.len);
-	sa->outer.write(&sa->outer, p->data, p->len, &inner, (__u16)seq);
+	out_grow(sa, p, &op, head, len, sa->outer.len);
+	outer_write(&sa->outer, p->data, p->len, &inner, (__u16)seq);
 	sa->seal(sa->key->ctx, &op, 1, sa->aad_len);
 	if (sa->udp && sa->outer_family == XIPSEC_FAMILY_IP6)
 		outer_finish_udp6(p->data, p->l4_off - OUTER_UDP, p->len);

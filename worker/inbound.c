@@ -63,16 +63,22 @@ static void in_describe(struct packet *p, const struct inner *inner)
 	p->l4_off = inner->opaque ? 0 : inner->l4_off;
 }
 
+/* Does the next header say what begins there? */
+static int version_right(__u8 next, const __u8 *text)
+{
+	return text[0] >> 4 == 4 ? next == IPPROTO_IPIP : text[0] >> 4 == 6 && next == IPPROTO_IPV6;
+}
+
 /* Tunnel mode. TFC padding behind the inner packet (RFC 4303 2.7) goes. */
 enum xipsec_reason inbound_tunnel(struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
 				  __u8 next, __u8 tos)
 {
-	enum xipsec_reason reason = XIPSEC_REASON_NEXT_HEADER;
+	enum xipsec_reason reason;
 	struct inner inner;
 
-	if ((next == IPPROTO_IPIP && text_len && text[0] >> 4 == 4) ||
-	    (next == IPPROTO_IPV6 && text_len && text[0] >> 4 == 6))
-		reason = inner_parse(text, text_len, &inner);
+	if (!text_len || !version_right(next, text))
+		return XIPSEC_REASON_NEXT_HEADER;
+	reason = inner_parse(text, text_len, &inner);
 	if (!reason)
 		reason = selectors_check(sa, text, &inner);
 	if (reason)

@@ -17,7 +17,7 @@ struct inbound {
 	struct crypto_op op[BURST_MAX];
 	__u8 outer_tos[BURST_MAX];
 	__u64 seq[BURST_MAX];
-	__u16 refused[BURST_MAX]; /* why, by check and window */
+	__u16 refused[BURST_MAX]; /* why, by the window */
 	unsigned int n;
 	unsigned int opened;
 	__u64 bytes; /* inner bytes of those that were opened */
@@ -91,9 +91,6 @@ static inline __attribute__((always_inline)) void inbound_commit(struct sa *sa,
 	for (unsigned int i = 0; i < burst->n; i++)
 		burst->seq[i] = burst->op[i].ok ? burst->pkt[i]->seq : 0;
 	replay_commit_burst(sa->state, sa->window, burst->seq, burst->n, burst->refused);
-	for (unsigned int i = 0; i < burst->n; i++)
-		if (!burst->op[i].ok)
-			burst->refused[i] = XIPSEC_REASON_ICV;
 }
 
 static inline __attribute__((always_inline)) void inbound_finish(struct sa *sa,
@@ -106,7 +103,7 @@ static inline __attribute__((always_inline)) void inbound_finish(struct sa *sa,
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = burst->pkt[i];
-		enum xipsec_reason reason = burst->refused[i];
+		enum xipsec_reason reason = burst->op[i].ok ? burst->refused[i] : XIPSEC_REASON_ICV;
 
 		if (!reason && sa->udp)
 			inbound_peer(sa, p);

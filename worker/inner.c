@@ -42,6 +42,16 @@ static __u16 word_at(const __u8 *at)
 
 /* ---------------------------------------------------------------- parse */
 
+static enum xipsec_reason parse_ip4_frag(__u32 frag, struct inner *inner)
+{
+	inner->flags |= INNER_FRAG;
+	if (!(frag & 0x1fff))
+		return XIPSEC_REASON_UNSPEC;
+	inner->opaque = XIPSEC_OPAQUE_PORTS;
+	return (frag & 0x1fff) * 8 + inner->len > IP_MAX ? XIPSEC_REASON_INNER_MALFORMED
+							 : XIPSEC_REASON_UNSPEC;
+}
+
 static enum xipsec_reason parse_ip4(const __u8 *data, __u32 len, struct inner *inner)
 {
 	__u32 header_len = (data[0] & 0xf) * 4u, total = be16_at(data + 2),
@@ -56,15 +66,10 @@ static enum xipsec_reason parse_ip4(const __u8 *data, __u32 len, struct inner *i
 		.tos = data[1],
 		.ttl = data[8],
 		.l4_proto = data[9],
-		.flags = frag & 0x4000 ? INNER_DF : 0,
+		.flags = frag >> 12 & INNER_DF,
 	};
-	if (frag & 0x3fff)
-		inner->flags |= INNER_FRAG;
-	if (frag & 0x1fff) {
-		inner->opaque = XIPSEC_OPAQUE_PORTS;
-		if ((frag & 0x1fff) * 8 + total > IP_MAX)
-			return XIPSEC_REASON_INNER_MALFORMED;
-	}
+	if (__builtin_expect(frag & 0x3fff, 0))
+		return parse_ip4_frag(frag, inner);
 	return XIPSEC_REASON_UNSPEC;
 }
 
@@ -178,7 +183,7 @@ enum xipsec_reason inner_parse(const __u8 *data, __u32 len, struct inner *inner)
 
 	if (len < IP4_LEN)
 		return reason;
-	if (data[0] >> 4 == 4)
+	if (__builtin_expect(data[0] >> 4 == 4, 1))
 		reason = parse_ip4(data, len, inner);
 	else if (data[0] >> 4 == 6)
 		reason = parse_ip6(data, len, inner);
@@ -238,23 +243,27 @@ void inner_flow(const __u8 *data, const struct inner *inner, __u8 dir, struct xi
 
 /* ---------------------------------------------------------------- checksums */
 
+/* Length and protocol in one number: where they stand in their 32 bits does not matter to a sum of
+ * 16-bit words. */
 static __u64 pseudo_sum(const __u8 *data, const struct inner *inner)
 {
-	__u32 l4_len = inner->len - inner->l4_off;
-	__u64 sum = (__u64)htons((__u16)l4_len) + htons(inner->l4_proto);
+	__u64 sum = htonl(inner->len - inner->l4_off + inner->l4_proto);
 
 	return inner->family == XIPSEC_FAMILY_IP4 ? csum_add(sum, data + 12, 8)
 						  : csum_add(sum, data + 8, 32);
 }
 
-/* Cheap for the packets that are complete already: only the pseudo-header is summed. */
+/* Cheap for the packets that are complete already: only the pseudo-header is summed. UDP of another
+ * length than its packet is left alone. */
 static void complete_sum(__u8 *data, const struct inner *inner, __u32 check_off)
 {
 	__u64 pseudo = pseudo_sum(data, inner), sum;
 	__u8 *l4 = data + inner->l4_off;
 	__u16 check;
 
-	if (word_at(l4 + check_off) != csum_fold(pseudo))
+	if (__builtin_expect(word_at(l4 + check_off) != csum_fold(pseudo), 1))
+		return;
+	if (inner->l4_proto == IPPROTO_UDP && be16_at(l4 + 4) != inner->len - inner->l4_off)
 		return;
 	sum = csum_add(0, l4, inner->len - inner->l4_off);
 	if (csum_fold(pseudo + sum) == 0xffff)
@@ -307,7 +316,7 @@ static __u32 crc32c(const __u8 *at, __u32 len)
 	return ~crc;
 }
 
-static void complete_crc(__u8 *data, const struct inner *inner)
+static __attribute__((noinline)) void complete_crc(__u8 *data, const struct inner *inner)
 {
 	__u8 *l4 = data + inner->l4_off;
 	__u32 crc;
@@ -322,14 +331,11 @@ static void complete_crc(__u8 *data, const struct inner *inner)
 
 void inner_complete(__u8 *data, const struct inner *inner)
 {
-	if (inner->opaque || (inner->flags & (INNER_FRAG | INNER_ROUTED)))
+	if (inner->flags & (INNER_FRAG | INNER_ROUTED))
 		return;
 	switch (inner->l4_proto) {
 	case IPPROTO_TCP: complete_sum(data, inner, TCP_CHECK); break;
-	case IPPROTO_UDP:
-		if (be16_at(data + inner->l4_off + 4) == inner->len - inner->l4_off)
-			complete_sum(data, inner, UDP_CHECK);
-		break;
+	case IPPROTO_UDP: complete_sum(data, inner, UDP_CHECK); break;
 	case IPPROTO_SCTP: complete_crc(data, inner); break;
 	default: break;
 	}
@@ -357,7 +363,7 @@ static void clamp_option(__u8 *tcp, __u8 *mss, __u32 mss_max)
 	csum_replace(tcp + TCP_CHECK, old, sum_word(mss, odd));
 }
 
-void inner_clamp_mss(__u8 *data, const struct inner *inner, __u32 mss_max)
+__attribute__((noinline)) void inner_clamp_mss(__u8 *data, const struct inner *inner, __u32 mss_max)
 {
 	__u8 *tcp = data + inner->l4_off, *opt = tcp + TCP_LEN, *end;
 

@@ -12,8 +12,10 @@ void outbound_drop(struct sa *sa, struct packet *p, enum xipsec_reason reason)
 	sa_count_drop(sa, reason);
 }
 
-/* Makes headroom out of tailroom, by moving the packet up in its frame. */
-static void move_up(struct packet *p, __u32 head_need, __u32 tail_need)
+/* Makes headroom out of tailroom, by moving the packet up in its frame. Rare steps like this one
+ * stay calls, where the others are flattened: inlined they take registers away from the usual way.
+ */
+static __attribute__((noinline)) void move_up(struct packet *p, __u32 head_need, __u32 tail_need)
 {
 	__u32 by = (head_need - p->headroom + SHIFT_ALIGN - 1) & ~(SHIFT_ALIGN - 1);
 
@@ -30,7 +32,6 @@ static enum xipsec_reason admit_one(const struct sa *sa, struct packet *p, __u32
 				    struct transport_place *place)
 {
 	enum xipsec_reason reason = inner_parse(p->data, p->len, inner);
-	__u32 head_need = sa->head_room;
 
 	if (!reason && sa->transport)
 		reason = transport_find(p->data, inner, place);
@@ -38,10 +39,10 @@ static enum xipsec_reason admit_one(const struct sa *sa, struct packet *p, __u32
 		return reason;
 	if (sa->transport)
 		inner_max = sa_transport_max(sa, path_mtu, place->off);
-	if (p->headroom < head_need)
-		move_up(p, head_need, sa->tail_room);
+	if (__builtin_expect(p->headroom < sa->head_room, 0))
+		move_up(p, sa->head_room, sa->tail_room);
 	/* Before anything in the packet changes. */
-	if (p->headroom < head_need || p->tailroom + (p->len - inner->len) < sa->tail_room) {
+	if (p->headroom < sa->head_room || p->tailroom + (p->len - inner->len) < sa->tail_room) {
 		p->icmp_mtu = inner_max;
 		return XIPSEC_REASON_TOO_BIG;
 	}
@@ -52,7 +53,9 @@ void outbound_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32 p
 		    struct outbound *burst)
 {
 	__u32 tunnel_max = sa_inner_max(sa, path_mtu);
-	unsigned int live = 0;
+	struct transport_place *place = burst->place;
+	struct inner *inner = burst->inner;
+	struct packet **live = burst->pkt;
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = pkts[i];
@@ -62,12 +65,14 @@ void outbound_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32 p
 			__builtin_prefetch(pkts[i + PREFETCH_AHEAD]->data, 1);
 		if (p->reason)
 			continue;
-		reason = admit_one(sa, p, path_mtu, tunnel_max, &burst->inner[live],
-				   &burst->place[live]);
-		if (reason)
+		reason = admit_one(sa, p, path_mtu, tunnel_max, inner, place);
+		if (reason) {
 			outbound_drop(sa, p, reason);
-		else
-			burst->pkt[live++] = p;
+			continue;
+		}
+		*live++ = p;
+		inner++;
+		place++;
 	}
-	burst->n = live;
+	burst->n = (unsigned int)(live - burst->pkt);
 }

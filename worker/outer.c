@@ -18,20 +18,20 @@ static __u8 outer_tos(const struct outer *outer, const struct inner *inner)
 	return (__u8)((inner->tos & outer->tos_mask) | outer->tos_set);
 }
 
-static void outer_write_ip4(const struct outer *outer, __u8 *to, __u32 total,
-			    const struct inner *inner, __u16 id)
+/* Three words made in registers: fewer stores than to patch a copy of the template. */
+void outer_write_ip4(const struct outer *outer, __u8 *to, __u32 total, const struct inner *inner,
+		     __u16 id)
 {
-	__be16 total_be = htons((__u16)total), id_be = htons(id);
-	__be16 tos_be = htons(outer_tos(outer, inner));
-	__be16 df = outer->df_set | (inner->flags & INNER_DF ? outer->df_copy : 0);
-	__u16 check = (__u16)~csum_fold32(outer->sum + total_be + id_be + tos_be + df);
+	__u32 df = outer->df_set | (inner->flags & INNER_DF ? outer->df_copy : 0);
+	__u32 tos = outer_tos(outer, inner);
+	__u16 check = (__u16)~csum_fold32(outer->sum + tos + total + id + df);
+	__be32 first = htonl(0x45000000u | tos << 16 | total), second = htonl((__u32)id << 16 | df);
+	__be32 third = htonl(outer->ttl_next | check);
 
-	memcpy(to, outer->header, IP4_LEN);
-	to[1] = (__u8)ntohs(tos_be);
-	memcpy(to + 2, &total_be, 2);
-	memcpy(to + 4, &id_be, 2);
-	memcpy(to + 6, &df, 2);
-	memcpy(to + 10, &check, 2);
+	memcpy(to, &first, 4);
+	memcpy(to + 4, &second, 4);
+	memcpy(to + 8, &third, 4);
+	memcpy(to + 12, outer->header + 12, 8);
 }
 
 static void outer_write_ip6(const struct outer *outer, __u8 *to, __u32 total,
@@ -91,9 +91,10 @@ static void outer_init_ip4(struct outer *outer, const struct xipsec_sa *sa, __u8
 	memcpy(header + 12, sa->src.byte, 4);
 	memcpy(header + 16, sa->dst.byte, 4);
 	outer->ip_len = IP4_LEN;
-	outer->sum = csum_fold(csum_add(0, header, IP4_LEN));
-	outer->df_set = sa->df == XIPSEC_DF_SET ? htons(IP4_DF) : 0;
-	outer->df_copy = sa->df == XIPSEC_DF_COPY ? htons(IP4_DF) : 0;
+	outer->ttl_next = (__u32)header[8] << 24 | (__u32)next << 16;
+	outer->sum = ntohs(csum_fold(csum_add(0, header, IP4_LEN)));
+	outer->df_set = sa->df == XIPSEC_DF_SET ? IP4_DF : 0;
+	outer->df_copy = sa->df == XIPSEC_DF_COPY ? IP4_DF : 0;
 }
 
 static void outer_init_ip6(struct outer *outer, const struct xipsec_sa *sa, __u8 next)

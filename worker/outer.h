@@ -27,14 +27,28 @@ typedef void outer_write_fn(const struct outer *outer, __u8 *to, __u32 total,
 
 struct outer {
 	__u8 header[OUTER_MAX];
-	__u32 len;    /* of all of them: 20 or 40, and 8 with UDP */
-	__u32 ip_len; /* 20 or 40 */
-	__u32 sum;    /* IPv4: of the header without length, TOS, ID and DF */
+	__u32 len;      /* of all of them: 20 or 40, and 8 with UDP */
+	__u32 ip_len;   /* 20 or 40 */
+	__u32 ttl_next; /* IPv4: TTL and protocol, where they stand in their word */
+	__u32 sum;      /* IPv4: of the header without length, TOS, ID and DF */
 	__u32 flow_mask;
-	__be16 df_set, df_copy; /* the DF bit, or 0 */
+	__u16 df_set, df_copy; /* the DF bit, or 0 */
 	__u8 tos_mask, tos_set;
 	outer_write_fn *write;
 };
+
+/* Of IPv4 without UDP. */
+outer_write_fn outer_write_ip4;
+
+/* The usual headers without a call through a pointer, which cannot be inlined. */
+static inline void outer_write(const struct outer *outer, __u8 *to, __u32 total,
+			       const struct inner *inner, __u16 id)
+{
+	if (outer->write == outer_write_ip4)
+		outer_write_ip4(outer, to, total, inner, id);
+	else
+		outer->write(outer, to, total, inner, id);
+}
 
 /* From an outbound SA. 0, or -EINVAL for another family than 4 and 6. */
 int outer_init(struct outer *outer, const struct xipsec_sa *sa);

@@ -26,11 +26,12 @@ static bool left_of(__u64 top, __u32 window, __u64 seq)
 	return seq == 0 || (seq < top && top - seq >= window);
 }
 
-/* What `word` says about `seq`. Tags are compared as serial numbers: they wrap after 2^46 packets.
+/* What `word` says about `seq`, which has this tag. Tags are compared as serial numbers: they wrap
+ * after 2^46 packets.
  */
-static enum xipsec_reason word_check(__u64 word, __u64 seq)
+static enum xipsec_reason word_check(__u64 word, __u32 tag, __u64 seq)
 {
-	__s32 newer = (__s32)((__u32)(word >> 32) - word_tag(seq));
+	__s32 newer = (__s32)((__u32)(word >> 32) - tag);
 
 	if (newer > 0)
 		return XIPSEC_REASON_REPLAY_OLD;
@@ -69,7 +70,8 @@ enum xipsec_reason replay_check(const struct xipsec_sa_state *state, __u32 windo
 {
 	if (left_of(__atomic_load_n(&state->replay_top, __ATOMIC_ACQUIRE), window, seq))
 		return XIPSEC_REASON_REPLAY_OLD;
-	return word_check(__atomic_load_n(&state->replay[word_slot(seq)], __ATOMIC_ACQUIRE), seq);
+	return word_check(__atomic_load_n(&state->replay[word_slot(seq)], __ATOMIC_ACQUIRE),
+			  word_tag(seq), seq);
 }
 
 static void replay_advance(struct xipsec_sa_state *state, __u64 seq)
@@ -93,9 +95,10 @@ static unsigned int commit_word(struct xipsec_sa_state *state, __u32 window, __u
 	do {
 		next = word_for(word, seq[0]);
 		for (done = 0; done < n && seq[done] / WORD_BITS == block; done++) {
-			reason[done] = (__u16)(left_of(*top, window, seq[done])
-						       ? XIPSEC_REASON_REPLAY_OLD
-						       : word_check(next, seq[done]));
+			reason[done] =
+				(__u16)(left_of(*top, window, seq[done])
+						? XIPSEC_REASON_REPLAY_OLD
+						: word_check(next, word_tag(seq[0]), seq[done]));
 			if (reason[done])
 				continue;
 			next |= word_bit(seq[done]);
