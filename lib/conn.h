@@ -226,8 +226,8 @@ bool conn_hosts_match(const struct conn_hosts *hosts, const struct xipsec_addr *
  * The rules that stand for a child in the SPD, whatever its start_action: PROTECT (BYPASS, DISCARD
  * by its mode) for each pair of its selectors. A dynamic selector is the one address that the
  * connection names on that side; where it names none, the pair is DISCARD for every address: what
- * it will be comes with the SA. Nothing for a child with an if_id. *out is for free().
- * Returns 0 or -ENOMEM; *out and *n are untouched then.
+ * it will be comes with the SA (lib/standin.h). Nothing for a child with an if_id. *out is for
+ * free(). Returns 0 or -ENOMEM; *out and *n are untouched then.
  */
 int conn_child_rules(const struct conn *conn, const struct conn_child *child,
 		     struct xipsec_spd_rule **out, unsigned int *n);

@@ -101,7 +101,7 @@ static void pair_rules(const struct conn *conn, const struct conn_ts *local,
 {
 	const struct side from = side_of(local, &conn->local_addrs);
 	const struct side to = side_of(remote, &conn->remote_addrs);
-	__u8 action = rules->base.action;
+	const struct xipsec_spd_rule base = rules->base;
 	struct xipsec_selector sel;
 
 	if (!pair_ports(local, remote, &sel))
@@ -113,8 +113,11 @@ static void pair_rules(const struct conn *conn, const struct conn_ts *local,
 	side_set(&to, sel.family, &sel.remote_lo, &sel.remote_hi);
 	if (from.unknown || to.unknown)
 		rules->base.action = XIPSEC_ACTION_DISCARD;
+	if (base.action == XIPSEC_ACTION_PROTECT)
+		rules->base.origin = (from.unknown ? XIPSEC_RULE_LOCAL_LATER : 0) |
+				     (to.unknown ? XIPSEC_RULE_REMOTE_LATER : 0);
 	rule_add(rules, &sel);
-	rules->base.action = action;
+	rules->base = base;
 }
 
 static __u8 action_of(enum conn_mode mode)

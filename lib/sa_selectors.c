@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 
 #include "lib/config_policy.h"
+#include "lib/standin.h"
 
 struct entry {
 	struct xipsec_selector sel;
@@ -23,6 +24,8 @@ struct selectors {
 	const struct xipsec_sa *sa;
 	const struct xipsec_spd_rule *rule; /* the one being looked at */
 	unsigned int rule_number;           /* its place in the SPD */
+	struct standin_rule *known;         /* rules that are there by this SA */
+	unsigned int n_known;
 	unsigned int n_serving;
 	bool too_wide, too_many;
 	struct entries accept; /* what rules of the child leave to the SA */
@@ -119,20 +122,48 @@ static bool rule_takes(const struct selectors *to, unsigned int *next)
 	return false;
 }
 
-/* One pass over the SPD: what its child's rules leave to the SA. */
-static void accepts_make(struct selectors *to, const struct config *config, sa_selectors_each *each,
+/* One rule after the other, in order, with those that the SA makes known: `serves` tells those that
+ * lead into its child. */
+typedef void rule_fn(struct selectors *to, bool serves, void *ctx);
+
+static void known_before(struct selectors *to, unsigned int policy, unsigned int place, rule_fn *fn,
 			 void *ctx)
+{
+	for (unsigned int i = 0; i < to->n_known; i++) {
+		if (to->known[i].policy != policy || to->known[i].place != place)
+			continue;
+		to->rule = &to->known[i].rule;
+		fn(to, true, ctx);
+		to->rule_number++;
+	}
+}
+
+static void rules_walk(struct selectors *to, const struct config *config, rule_fn *fn, void *ctx)
 {
 	to->rule_number = 0;
 	for (unsigned int i = 0; i < config->n_policies; i++) {
 		const struct config_policy *policy = &config->policies[i];
 
 		for (unsigned int k = 0; k < policy->n_rules; k++, to->rule_number++) {
+			known_before(to, i, k, fn, ctx);
 			to->rule = &policy->rules[k];
-			if (rule_serves(policy, to->rule, to->sa))
-				rule_accept(to, each, ctx);
+			fn(to, rule_serves(policy, to->rule, to->sa), ctx);
 		}
 	}
+}
+
+struct asked {
+	sa_selectors_each *each;
+	void *ctx;
+};
+
+/* First pass: what its child's rules leave to the SA. */
+static void accept_of_rule(struct selectors *to, bool serves, void *ctx)
+{
+	const struct asked *asked = ctx;
+
+	if (serves)
+		rule_accept(to, asked->each, asked->ctx);
 }
 
 static void accepts_before(struct selectors *to, unsigned int rule_number, unsigned int *copied)
@@ -141,29 +172,32 @@ static void accepts_before(struct selectors *to, unsigned int rule_number, unsig
 		to->too_many |= !entry_add(&to->all, &to->accept.entry[*copied]);
 }
 
-/* Nothing is checked as it leaves by an SA: the SPD sent it there, in order. */
+struct merge {
+	unsigned int next, copied;
+};
+
+/* Second pass: that, and what earlier rules take from it. Nothing is checked as it leaves by an SA:
+ * the SPD sent it there, in order. */
+static void entry_of_rule(struct selectors *to, bool serves, void *ctx)
+{
+	struct merge *merge = ctx;
+
+	accepts_before(to, to->rule_number, &merge->copied);
+	if ((to->sa->dir & to->rule->dirs & XIPSEC_DIR_IN) && merge->copied < to->accept.n &&
+	    !serves && rule_takes(to, &merge->next))
+		to->too_many |=
+			!entry_add(&to->all, &(struct entry){to->rule->sel, true, to->rule_number});
+}
+
 static void entries_make(struct selectors *to, const struct config *config, sa_selectors_each *each,
 			 void *ctx)
 {
-	unsigned int next = 0, copied = 0;
+	struct asked asked = {each, ctx};
+	struct merge merge = {0};
 
-	accepts_make(to, config, each, ctx);
-	to->rule_number = 0;
-	for (unsigned int i = 0; i < config->n_policies; i++) {
-		const struct config_policy *policy = &config->policies[i];
-
-		for (unsigned int k = 0; k < policy->n_rules; k++, to->rule_number++) {
-			to->rule = &policy->rules[k];
-			accepts_before(to, to->rule_number, &copied);
-			if ((to->sa->dir & to->rule->dirs & XIPSEC_DIR_IN) &&
-			    copied < to->accept.n && !rule_serves(policy, to->rule, to->sa) &&
-			    rule_takes(to, &next))
-				to->too_many |=
-					!entry_add(&to->all, &(struct entry){to->rule->sel, true,
-									     to->rule_number});
-		}
-	}
-	accepts_before(to, to->rule_number, &copied);
+	rules_walk(to, config, accept_of_rule, &asked);
+	rules_walk(to, config, entry_of_rule, &merge);
+	accepts_before(to, to->rule_number, &merge.copied);
 }
 
 static void route_based_make(struct selectors *to, sa_selectors_each *each, void *ctx)
@@ -190,12 +224,13 @@ static void entries_put(const struct entries *from, struct xipsec_sa *sa)
 	}
 }
 
-struct sa_selectors sa_selectors_fill(const struct config *config, struct xipsec_sa *sa,
-				      sa_selectors_each *each, void *ctx)
+static struct sa_selectors fill(struct selectors *with, const struct config *config,
+				struct xipsec_sa *sa, sa_selectors_each *each, void *ctx)
 {
-	struct selectors to = {.sa = sa};
+	struct selectors to = *with;
 	struct sa_selectors made;
 
+	to.sa = sa;
 	if (sa->if_id)
 		route_based_make(&to, each, ctx);
 	else
@@ -209,6 +244,14 @@ struct sa_selectors sa_selectors_fill(const struct config *config, struct xipsec
 	free(to.accept.entry);
 	free(to.all.entry);
 	return made;
+}
+
+struct sa_selectors sa_selectors_fill(const struct config *config, struct xipsec_sa *sa,
+				      sa_selectors_each *each, void *ctx)
+{
+	struct selectors none = {0};
+
+	return fill(&none, config, sa, each, ctx);
 }
 
 bool sa_selectors_inside(const struct config *config, const struct xipsec_sa *sa,
@@ -255,25 +298,50 @@ static const char *if_id_fault(const struct config *config, const struct xipsec_
 	return NULL;
 }
 
-const char *sa_selectors_narrow(const struct config *config, struct xipsec_sa *sa)
+/* What the SA makes known itself. NULL or what is wrong. */
+static const char *learn(struct selectors *with, const struct config *config,
+			 const struct xipsec_sa *sa)
 {
+	struct standin_addrs addrs;
+
+	if (sa->if_id || !standin_addrs(config, sa, &addrs))
+		return NULL;
+	if (standin_rules(config, sa->child, &addrs, &with->known, &with->n_known))
+		return "no memory";
+	return NULL;
+}
+
+static bool inside(const struct selectors *with, const struct config *config,
+		   const struct xipsec_sa *sa, const struct xipsec_selector *ts)
+{
+	for (unsigned int i = 0; i < with->n_known; i++)
+		if (selector_within(ts, &with->known[i].rule.sel))
+			return true;
+	return sa_selectors_inside(config, sa, ts);
+}
+
+static const char *sent_fault(const struct selectors *with, const struct config *config,
+			      const struct xipsec_sa *sa)
+{
+	for (__u32 i = 0; i < sa->n_selectors; i++)
+		if (!sa->refuse[i] && !inside(with, config, sa, &sa->selector[i]))
+			return "a selector reaches outside the child's policies";
+	return NULL;
+}
+
+static const char *narrow(struct selectors *with, const struct config *config, struct xipsec_sa *sa)
+{
+	const char *fault = sent_fault(with, config, sa);
 	struct xipsec_sa made;
 	struct sa_selectors to;
 
-	if (!memchr(sa->child, 0, sizeof(sa->child)))
-		return "its child's name has no end";
-	if (sa->if_id && if_id_fault(config, sa))
-		return if_id_fault(config, sa);
-	if (sa->n_selectors > XIPSEC_SELECTORS_MAX)
-		return "too many selectors";
-	for (__u32 i = 0; i < sa->n_selectors; i++)
-		if (!sa->refuse[i] && !sa_selectors_inside(config, sa, &sa->selector[i]))
-			return "a selector reaches outside the child's policies";
+	if (fault)
+		return fault;
 	memcpy(&made, sa, XIPSEC_SA_SIZE(0));
 	OPENSSL_cleanse(made.key, sizeof(made.key));
 	made.n_selectors = 0;
 	memset(made.refuse, 0, sizeof(made.refuse));
-	to = sa_selectors_fill(config, &made, each_sent, sa);
+	to = fill(with, config, &made, each_sent, sa);
 	if (!to.n_serving)
 		return "no policy protects its child in that direction";
 	if (to.too_wide)
@@ -286,4 +354,22 @@ const char *sa_selectors_narrow(const struct config *config, struct xipsec_sa *s
 	memcpy(sa->refuse, made.refuse, sizeof(sa->refuse));
 	memcpy(sa->selector, made.selector, made.n_selectors * sizeof(sa->selector[0]));
 	return NULL;
+}
+
+const char *sa_selectors_narrow(const struct config *config, struct xipsec_sa *sa)
+{
+	struct selectors with = {0};
+	const char *fault;
+
+	if (!memchr(sa->child, 0, sizeof(sa->child)))
+		return "its child's name has no end";
+	if (sa->if_id && if_id_fault(config, sa))
+		return if_id_fault(config, sa);
+	if (sa->n_selectors > XIPSEC_SELECTORS_MAX)
+		return "too many selectors";
+	fault = learn(&with, config, sa);
+	if (!fault)
+		fault = narrow(&with, config, sa);
+	free(with.known);
+	return fault;
 }

@@ -4,6 +4,9 @@
  * with the earlier rules that take something from them. One place makes that list, for the SAs of
  * sas {} and for those of a client, so nobody can bring a wider one.
  *
+ * Of a child with rules that stand in for what is not known yet (lib/standin.h) an SA brings its
+ * own: what its selectors say takes their place.
+ *
  * Of an SA with an if_id routes decide, not policies: its own selectors are all there is, and its
  * child is the tunnel of that if_id.
  */

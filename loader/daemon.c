@@ -56,6 +56,7 @@ static void on_sync(evutil_socket_t fd, short what, void *ctx)
 
 	follow_ports(d);
 	ports_count(d->ports);
+	standins_again(d);
 }
 
 static void on_signal(evutil_socket_t sig, short what, void *ctx)
@@ -138,9 +139,10 @@ static int start(struct daemon *d)
 	d->base = event_base_new();
 	d->sas = sas_new(d->config->max_sas, &d->reserve, &wiring_sas, d);
 	d->ports = ports_new(&wiring_ports, d, d->options->no_remap);
+	d->standins = standins_new();
 	d->samples = d->base ? samples_new(d->base, &wiring_samples, d) : NULL;
 	d->taps = taps_new(&wiring_ports, d);
-	if (!d->base || !d->sas || !d->ports || !d->samples || !d->taps)
+	if (!d->base || !d->sas || !d->ports || !d->samples || !d->taps || !d->standins)
 		return -ENOMEM;
 	err = workers_new(d->base, &wiring_workers, d, &d->workers);
 	if (err)
@@ -201,6 +203,7 @@ static void stop(struct daemon *d)
 	workers_free(d->workers);
 	ports_free(d->ports);
 	sas_free(d->sas);
+	standins_free(d->standins);
 	end_event(d->tick);
 	end_event(d->watch);
 	end_event(d->sync);

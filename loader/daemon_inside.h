@@ -19,6 +19,7 @@
 #include "loader/samples.h"
 #include "loader/sas.h"
 #include "loader/slow_sockets.h"
+#include "loader/standins.h"
 #include "loader/taps.h"
 #include "loader/workers.h"
 #include "loader/xfrm.h"
@@ -33,6 +34,7 @@ struct daemon {
 	struct route *route;
 	struct nft_watch *nft;
 	struct samples *samples;
+	struct standins *standins;
 	struct ports *ports;
 	struct taps *taps;
 	struct workers *workers;
@@ -90,6 +92,9 @@ void follow_taps(struct daemon *d);
  * it, or after it, would turn it back. So never while the loader works (it is done again then), nor
  * when another release rules. */
 void follow_repair(struct daemon *d);
+
+/* Somebody attaches, detaches or upgrades right now. */
+bool follow_loader_is_busy(const struct daemon *d);
 
 /* Somebody touched our nftables table: the next follow_watch() repairs. */
 void follow_nft(void *ctx);

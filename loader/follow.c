@@ -131,6 +131,7 @@ static int move_in(struct daemon *d)
 	err = samples_open(d->samples, &d->home.dp);
 	if (err)
 		log_warn("drops of the programs cannot be told: %s", strerror(-err));
+	standins_move(d);
 	/* Before the first SA, so that it is known how many share it. */
 	sas_bind(d->sas, d->home.states, d->home.states_stride, d->home.dp.n_sas, where);
 	if (moved)
@@ -146,8 +147,7 @@ static int move_in(struct daemon *d)
 	return 0;
 }
 
-/* Somebody attaches, detaches or upgrades right now. */
-static bool loader_is_busy(const struct daemon *d)
+bool follow_loader_is_busy(const struct daemon *d)
 {
 	_cleanup_close_ int fd = -1;
 	char path[300];
@@ -171,7 +171,7 @@ void follow_repair(struct daemon *d)
 {
 	int n;
 
-	d->repair_due = loader_is_busy(d);
+	d->repair_due = follow_loader_is_busy(d);
 	if (d->repair_due || other_release_rules(d))
 		return;
 	n = attach_repair(d->config);

@@ -57,6 +57,7 @@ static int do_withdraw(void *ctx, const char *path, char *text)
 		return err;
 	settings_keep(d->config, config);
 	err = d->open ? manual_withdraw(d->sas, config, text) : 0;
+	standins_withdraw(d, config);
 	take_config(d, config);
 	return err;
 }
@@ -83,7 +84,9 @@ int request_reload(void *ctx, const char *path, char *text)
 		d->plan.n = 0;
 	}
 	err = d->open ? manual_apply(d->sas, config, text) : 0;
+	standins_withdraw(d, config);
 	take_config(d, config);
+	standins_sync(d);
 	follow_ports(d);
 	follow_taps(d);
 	log_info("reload: %u SAs", sas_count(d->sas));

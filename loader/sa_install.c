@@ -124,7 +124,7 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 	sa->given_dst = want->dst;
 	sa->given_src_port = want->src_port;
 	sa->given_dst_port = want->dst_port;
-	err = sas->ops->child_id(sas->ctx, sa->sa.child);
+	err = sas->ops->child_id(sas->ctx, &sa->sa);
 	if (err < 0) {
 		sas_refuse(text, err, sa->sa.name, "its child gets no id: too many children");
 		goto failed;

@@ -41,7 +41,7 @@ static int move_state(struct sas *sas, struct sa *sa, const struct xipsec_sa_sta
  * generation, same window, same record. No worker lives that could be at it. */
 static int move_one(struct sas *sas, struct sa *sa, const struct xipsec_sa_state *from)
 {
-	int err = sas->ops->child_id(sas->ctx, sa->sa.child);
+	int err = sas->ops->child_id(sas->ctx, &sa->sa);
 
 	if (err < 0)
 		return err;

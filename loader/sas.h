@@ -40,7 +40,7 @@ struct sas_ops {
 	int (*sad_set)(void *ctx, const struct xipsec_sad_key *key,
 		       const struct xipsec_sad_entry *entry);
 	int (*sad_delete)(void *ctx, const struct xipsec_sad_key *key);
-	int (*child_id)(void *ctx, const char *name);
+	int (*child_id)(void *ctx, const struct xipsec_sa *sa);
 	int (*child_set)(void *ctx, __u32 id, const struct xipsec_child *child);
 	void (*install)(void *ctx, const struct ctl_sa *msg); /* to every worker */
 	/* Returns when no worker can send a packet of any of them: each said so, or is dead. */

@@ -9,7 +9,7 @@
 /* Says the same of the same packets. Line and policy are for people. */
 static bool rule_same(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
 {
-	return a->action == b->action && a->dirs == b->dirs &&
+	return a->action == b->action && a->dirs == b->dirs && a->origin == b->origin &&
 	       (a->action != XIPSEC_ACTION_PROTECT || a->child == b->child) &&
 	       !memcmp(&a->sel, &b->sel, sizeof(a->sel));
 }
@@ -104,12 +104,25 @@ static bool passes_same(const struct xipsec_spd *head, const struct spd_source *
 		       source->n_ethertypes * sizeof(source->ethertype[0]));
 }
 
+/* The numbers of the rules in order that a config says; those of SAs come and go beside them. */
+static __u32 *config_order(const struct spd_editor *editor, __u32 *n)
+{
+	const struct classifier *c = spd_editor_classifier(editor);
+	__u32 all, *number = spd_editor_order(editor, &all);
+
+	*n = 0;
+	for (__u32 i = 0; number && i < all; i++)
+		if (!(c->rule[number[i]].origin & XIPSEC_RULE_OF_SA))
+			number[(*n)++] = number[i];
+	return number;
+}
+
 /* What is only for people, of all rules that are in force now. */
 static int tell_people(struct spd_editor *editor, const struct spd_source *source)
 {
 	const struct classifier *c = spd_editor_classifier(editor);
 	__u32 n;
-	_cleanup_free_ __u32 *number = spd_editor_order(editor, &n);
+	_cleanup_free_ __u32 *number = config_order(editor, &n);
 
 	if (!number)
 		return -ENOMEM;
@@ -143,7 +156,7 @@ static int change_in(struct spd_editor *editor, const struct spd_source *source,
 	_cleanup_free_ const struct xipsec_spd_rule **from = NULL;
 	_cleanup_free_ struct spd_change *change = calloc(1, sizeof(*change));
 	__u32 n;
-	_cleanup_free_ __u32 *number = spd_editor_order(editor, &n);
+	_cleanup_free_ __u32 *number = config_order(editor, &n);
 
 	from = calloc(n + 1, sizeof(from[0]));
 	if (!number || !from || !change)

@@ -23,7 +23,8 @@ struct spd_editor {
 	const struct datapath *dp;
 	char *run_dir, *gen_dir; /* NULL: none */
 	__u32 max_rules;
-	__u32 head_id; /* of the map that is edited */
+	__u32 head_id;    /* of the map that is edited */
+	__u32 generation; /* that `order` is of */
 	struct spd_memory memory;
 	struct order *order; /* by number */
 	__u32 first, last;
@@ -165,6 +166,12 @@ static __u32 head_in_force(const struct spd_editor *e)
 	return bpf_map_lookup_elem(e->dp->spd, &zero, &id) ? 0 : id;
 }
 
+/* Another SPD was loaded, or somebody else has edited this one. */
+static bool is_stale(const struct spd_editor *e)
+{
+	return head_in_force(e) != e->head_id || e->memory.c.head->generation != e->generation;
+}
+
 static int editor_read(struct spd_editor *e)
 {
 	int err;
@@ -172,7 +179,10 @@ static int editor_read(struct spd_editor *e)
 	spd_memory_close(&e->memory);
 	e->head_id = head_in_force(e);
 	err = spd_memory_open(e->dp, &e->memory);
-	return err ? err : order_read(e);
+	if (err)
+		return err;
+	e->generation = e->memory.c.head->generation;
+	return order_read(e);
 }
 
 int spd_editor_open(const struct datapath *dp, const char *run_dir, const char *gen_dir,
@@ -258,7 +268,7 @@ int spd_editor_tidy(struct spd_editor *e)
 
 	if (e->run_dir && lock < 0)
 		return lock;
-	if (head_in_force(e) != e->head_id)
+	if (is_stale(e))
 		return editor_read(e);
 	return tidy(e);
 }
@@ -415,6 +425,7 @@ static int edit_in_place(struct spd_editor *e, const struct change *change, __u3
 		e->pending[e->n_pending++] = change->add[i].number;
 	for (unsigned int i = 0; i < change->n_remove; i++)
 		e->pending[e->n_pending++] = change->remove[i];
+	e->generation = next;
 	*generation = next;
 	return 0;
 }
@@ -454,7 +465,7 @@ int spd_edit(struct spd_editor *e, struct spd_add *add, unsigned int n_add, cons
 
 	if (e->run_dir && lock < 0)
 		return lock;
-	if (head_in_force(e) != e->head_id) {
+	if (is_stale(e)) {
 		err = editor_read(e);
 		return err ? err : -ESTALE;
 	}

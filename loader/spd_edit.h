@@ -36,7 +36,8 @@ void spd_editor_close(struct spd_editor *editor);
  * One change, all or nothing: the rules of `add`, in this order where they come before the same
  * rule, and without those numbered in `remove`. *generation: of the SPD with the change.
  * 0; -ENOENT: a number is not that of a rule; -E2BIG: more than max_rules, or as spd_build();
- * -ESTALE: another SPD was loaded meanwhile, all numbers are void, and the editor has opened it;
+ * -ESTALE: another SPD was loaded meanwhile, or this one edited by somebody else: all numbers are
+ * void, and the editor has read it;
  * -errno. Direction of failure: the SPD stays as it was.
  */
 int spd_edit(struct spd_editor *editor, struct spd_add *add, unsigned int n_add,

@@ -24,11 +24,9 @@ static int op_sad_delete(void *ctx, const struct xipsec_sad_key *key)
 	return sa_maps_sad_delete(&d->home.dp, key);
 }
 
-static int op_child_id(void *ctx, const char *name)
+static int op_child_id(void *ctx, const struct xipsec_sa *sa)
 {
-	struct daemon *d = ctx;
-
-	return datapath_child_id(&d->home.dp, name);
+	return standins_child_id(ctx, sa);
 }
 
 static bool is_going(const struct sa *sa, const struct ctl_sa_ref *refs, unsigned int n)
@@ -86,9 +84,11 @@ static int op_child_set(void *ctx, __u32 id, const struct xipsec_child *child)
 	struct daemon *d = ctx;
 	int err = sa_maps_child_set(&d->home.dp, id, child);
 
-	if (!err)
-		tell_tunnels(d, NULL, 0);
-	return err;
+	if (err)
+		return err;
+	standins_child_up(d, id, child->sa_generation != 0);
+	tell_tunnels(d, NULL, 0);
+	return 0;
 }
 
 static void op_install(void *ctx, const struct ctl_sa *msg)

@@ -52,8 +52,13 @@ struct xipsec_spd_rule {
 	__u32 used;     /* 0: this place is free */
 	/* the writer's own */
 	__u32 stands_for; /* later rules that are left out where this one says the same */
-	__u32 pad2;
+	__u32 origin;     /* XIPSEC_RULE_*; 0: the config says it as it is */
 };
+
+/* A DISCARD in place of a child's rule: its local, its remote address comes with an SA. */
+#define XIPSEC_RULE_LOCAL_LATER  1
+#define XIPSEC_RULE_REMOTE_LATER 2
+#define XIPSEC_RULE_OF_SA        4 /* it came with an SA, and goes with it */
 
 /* Candidates of one hash value. A slot is priority << 32 | fingerprint << 20 | rule; 0 is free. */
 #define XIPSEC_BUCKET_SLOTS 7

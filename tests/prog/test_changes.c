@@ -443,6 +443,50 @@ static void test_reload_by_differences(void **state)
 }
 
 /* What goes and comes again, while programs may still meet what went, has its place again. */
+/* Rules that came with SAs are no config's: a reload leaves them where they stand, with their
+ * numbers. Others may edit meanwhile: what an editor remembers is then read anew. */
+static void test_reload_keeps_rules_of_sas(void **state)
+{
+	struct spd_editor *editor = editor_start(SHAPE_ACL);
+	static struct xipsec_spd_rule rule[LIVE];
+	struct spd_source source = {.rule = rule, .n_rules = LIVE - 1};
+	struct spd_add add = {0};
+	__u32 n, generation, *number = spd_editor_order(editor, &n);
+	const struct classifier *memory;
+
+	assert_non_null(number);
+	for (__u32 i = 0, k = 0; i < n; i++)
+		if (i != 9) /* the reload takes one away */
+			rule[k++] = kept[0].rule[i];
+	source.n_rules = n - 1;
+	add.rule = kept[0].rule[3];
+	add.rule.action = XIPSEC_ACTION_PROTECT;
+	add.rule.child = 77;
+	add.rule.origin = XIPSEC_RULE_OF_SA;
+	add.before = number[3];
+	assert_int_equal(spd_edit(editor, &add, 1, NULL, 0, &generation), 0);
+	free(number);
+	assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, &generation), 0);
+	/* and by the editor that does not know of it yet */
+	assert_int_equal(spd_edit(editor, NULL, 0, &add.number, 1, &generation), -ESTALE);
+	number = spd_editor_order(editor, &n);
+	memory = spd_editor_classifier(editor);
+	assert_int_equal(n, source.n_rules + 1);
+	assert_int_equal(number[3], add.number);
+	assert_int_equal(memory->rule[number[3]].child, 77);
+	for (__u32 i = 0, k = 0; i < n; i++)
+		if (i != 3)
+			assert_memory_equal(&memory->rule[number[i]].sel, &rule[k++].sel,
+					    sizeof(rule[0].sel));
+	assert_int_equal(spd_edit(editor, NULL, 0, &add.number, 1, &generation), 0);
+	free(number);
+	number = spd_editor_order(editor, &n);
+	assert_int_equal(n, source.n_rules);
+	free(number);
+	spd_editor_close(editor);
+	forget_all();
+}
+
 static void test_gone_and_back(void **state)
 {
 	static const __u32 lengths[] = {3, 2, 3, 0, 3, 0, 1, 3, 1, 3, 0, 3};
@@ -565,6 +609,7 @@ int main(void)
 		cmocka_unit_test(test_while_packets_come),
 		cmocka_unit_test(test_all_or_nothing),
 		cmocka_unit_test(test_reload_by_differences),
+		cmocka_unit_test(test_reload_keeps_rules_of_sas),
 		cmocka_unit_test(test_gone_and_back),
 		cmocka_unit_test(test_too_different),
 		cmocka_unit_test(test_counts_are_of_one_rule),

@@ -111,7 +111,7 @@ static void load_good(const char *text, struct config **out)
 	assert_string_equal(errors, "");
 }
 
-static void load_bad(const char *text, const char *expected)
+static inline void load_bad(const char *text, const char *expected)
 {
 	struct config *untouched = (void *)dir, *out = untouched;
 	_cleanup_free_ char *errors = NULL;
@@ -134,7 +134,7 @@ static inline char *changed(const char *from, const char *to)
 	return text;
 }
 
-static void assert_ip4(const struct xipsec_addr *addr, const char *text)
+static inline void assert_ip4(const struct xipsec_addr *addr, const char *text)
 {
 	struct xipsec_addr expected = {0};
 

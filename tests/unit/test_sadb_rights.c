@@ -41,9 +41,9 @@ static int sad_delete(void *ctx, const struct xipsec_sad_key *key)
 	return 0;
 }
 
-static int child_id(void *ctx, const char *name)
+static int child_id(void *ctx, const struct xipsec_sa *of)
 {
-	return name[0];
+	return of->child[0];
 }
 
 static int child_set(void *ctx, __u32 id, const struct xipsec_child *child)

@@ -28,7 +28,7 @@ static int sad_delete(void *ctx, const struct xipsec_sad_key *key)
 	return 0;
 }
 
-static int child_id(void *ctx, const char *name)
+static int child_id(void *ctx, const struct xipsec_sa *of)
 {
 	return 1;
 }
