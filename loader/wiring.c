@@ -137,11 +137,15 @@ static bool is_whole_child(const struct config *config, const struct xipsec_sa *
 	return same;
 }
 
-/* What is opened out of UDP comes by a socket of ours. */
-static int kernel_udp(struct daemon *d, const struct xipsec_sa *sa, bool more)
+/* What is opened out of UDP comes by a socket of ours; of all else such a socket gets a copy. */
+static int kernel_socket(struct daemon *d, const struct xipsec_sa *sa, bool more)
 {
-	if (sa->dir != XIPSEC_DIR_IN || !(sa->flags & XIPSEC_SA_UDP))
+	if (sa->dir != XIPSEC_DIR_IN)
 		return 0;
+	if (!(sa->flags & XIPSEC_SA_UDP)) {
+		slow_sockets_spare(&d->slow, sa, more);
+		return 0;
+	}
 	return ike_ports_kernel(&d->ike, sa->outer_family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET,
 				more);
 }
@@ -155,12 +159,12 @@ static int kernel_add(void *ctx, const struct xipsec_sa *sa, __u32 index, __u32 
 		return -EPROTONOSUPPORT;
 	if (sa->dir == XIPSEC_DIR_IN && !is_whole_child(d->config, sa))
 		return -EXDEV;
-	err = kernel_udp(d, sa, true);
+	err = kernel_socket(d, sa, true);
 	if (err)
 		return err;
 	err = xfrm_add(d->xfrm, sa, index, child, seq);
 	if (err)
-		kernel_udp(d, sa, false);
+		kernel_socket(d, sa, false);
 	return err;
 }
 
@@ -169,7 +173,7 @@ static int kernel_gone(void *ctx, const struct xipsec_sa *sa)
 	struct daemon *d = ctx;
 	int err = xfrm_delete(d->xfrm, sa);
 
-	kernel_udp(d, sa, false);
+	kernel_socket(d, sa, false);
 	return err;
 }
 
