@@ -56,7 +56,7 @@ netns: all test-tools variants
 	@$(TEST_RUN) netns; status=$$?; $(GIVE_BACK); exit $$status
 interop: all test-tools $(ESPBOX) $(IKEBOX) variants
 	@$(TEST_RUN) interop; status=$$?; $(GIVE_BACK); exit $$status
-# KERNEL=6.1 or 6.12 (both without), ONLY=PATTERN. The guests run what is built here.
+# KERNEL=6.1, 6.12 (both without) or newest, ONLY=PATTERN. The guests run what is built here.
 test-vm:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory all prog-build test-tools $(ESPBOX) $(if $(ONLY),$(IKEBOX) variants)

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Debian's kernel packages, fetched with apt and unpacked outside the tree; sourced by run.sh.
 #
-#	$CACHE/PACKAGE_VERSION/vmlinuz, lib/modules/RELEASE/, initramfs, release
+#	$CACHE/KERNEL/PACKAGE=VERSION/vmlinuz, lib/modules/RELEASE/, initramfs, release
+#	$CACHE/apt/: lists of Debian sid, for the newest kernel alone; the machine's apt never sees them
 #
 # kernel_prepare KERNEL sets KERNEL_DIR. What is fetched already serves without a network.
 
 CACHE=${XIPSEC_VM_CACHE:-/var/cache/xipsec/kernels}
-KERNELS='6.1 6.12'
+KERNELS='6.1 6.12 newest'
 
 die()
 {
@@ -21,18 +22,50 @@ kernel_metapackage()
 	case $1 in
 	6.1) echo linux-image-cloud-amd64 ;;
 	6.12) echo linux-image-6.12-cloud-amd64 ;;
+	newest) echo linux-image-cloud-amd64 ;;
 	*) die "no such kernel: $1 (there are: $KERNELS)" ;;
 	esac
+}
+
+# kernel_apt KERNEL TOOL...: apt's tools with the lists where that kernel is.
+kernel_apt()
+{
+	local kernel=$1 tool=$2 apt=$CACHE/apt
+	shift 2
+	if [ "$kernel" != newest ]; then
+		"$tool" "$@"
+		return
+	fi
+	"$tool" -o Dir::Etc::SourceList="$apt/sources" -o Dir::Etc::SourceParts=/dev/null \
+		-o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root "$@"
+}
+
+# sid, of the mirror that this machine uses, read at most once a day.
+kernel_update()
+{
+	local apt=$CACHE/apt mirror
+	[ "$1" = newest ] || {
+		apt-get update -qq >&2
+		return
+	}
+	[ -z "$(find "$apt/read" -mtime -1 2>/dev/null)" ] || return 0
+	# shellcheck disable=SC2016
+	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+		"Codename: $(. /etc/os-release && echo "$VERSION_CODENAME")" | head -n 1)
+	[ -n "$mirror" ] && mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" || return
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" >"$apt/sources"
+	kernel_apt newest apt-get update -qq >&2 && touch "$apt/read"
 }
 
 # The package and version that apt offers: PACKAGE=VERSION, or nothing.
 kernel_offered()
 {
 	local package version
-	package=$(apt-cache depends --important "$(kernel_metapackage "$1")" 2>/dev/null |
-		awk -v name="linux-image-$1." '$1 == "Depends:" && index($2, name) == 1 { print $2; exit }')
+	package=$(kernel_apt "$1" apt-cache depends --important "$(kernel_metapackage "$1")" 2>/dev/null |
+		awk -v name="linux-image-${1/newest/[0-9]}." \
+			'$1 == "Depends:" && match($2, "^" name) { print $2; exit }')
 	[ -n "$package" ] || return
-	version=$(apt-cache policy "$package" | awk '$1 == "Candidate:" { print $2 }')
+	version=$(kernel_apt "$1" apt-cache policy "$package" | awk '$1 == "Candidate:" { print $2 }')
 	[ "${version:-(none)}" = '(none)' ] || echo "$package=$version"
 }
 
@@ -66,16 +99,33 @@ kernel_initramfs()
 	rm -rf "$root"
 }
 
-# kernel_unpack DEB DIR
+# kernel_unpack DIR DEB...: modules in /lib or /usr/lib, the kernel in /boot or beside its modules.
 kernel_unpack()
 {
-	local deb=$1 dir=$2 release
-	rm -rf "$dir" && mkdir -p "$dir/root" && dpkg-deb -x "$deb" "$dir/root" || return
-	release=$(basename "$dir"/root/lib/modules/*)
-	mkdir -p "$dir/lib" && mv "$dir/root/lib/modules" "$dir/lib/modules" &&
-		mv "$dir/root/boot/vmlinuz-$release" "$dir/vmlinuz" && rm -rf "$dir/root" || return
+	local dir=$1 deb lib release
+	shift
+	rm -rf "$dir" && mkdir -p "$dir/root" || return
+	for deb; do dpkg-deb -x "$deb" "$dir/root" || return; done
+	lib=$dir/root/lib
+	[ -d "$lib" ] || lib=$dir/root/usr/lib
+	release=$(basename "$lib"/modules/*)
+	mkdir -p "$dir/lib" && mv "$lib/modules" "$dir/lib/modules" || return
+	mv "$dir/root/boot/vmlinuz-$release" "$dir/vmlinuz" 2>/dev/null ||
+		mv "$dir/lib/modules/$release/vmlinuz" "$dir/vmlinuz" || return
+	rm -rf "$dir/root"
 	depmod -b "$dir" "$release" && echo "$release" >"$dir/release" &&
 		kernel_initramfs "$dir" "$release" && mv "$dir/initramfs.new" "$dir/initramfs"
+}
+
+# kernel_debs KERNEL PACKAGE=VERSION: what holds it; an image package can be but a name for two others.
+kernel_debs()
+{
+	local part other=
+	for part in binary modules; do
+		other+=" ${2/#linux-image-/linux-$part-}"
+	done
+	# shellcheck disable=SC2086
+	if kernel_apt "$1" apt-cache show $other >/dev/null 2>&1; then echo $other; else echo "$2"; fi
 }
 
 # kernel_fetch KERNEL PACKAGE=VERSION: downloads and unpacks it.
@@ -84,8 +134,10 @@ kernel_fetch()
 	local work dir=$CACHE/$1/$2
 	echo "tests/vm: fetching $2" >&2
 	work=$(mktemp -d "$CACHE/fetch.XXXXXX") || return
-	if (cd "$work" && apt-get download -q -o APT::Sandbox::User=root "$2" >log 2>&1) &&
-		kernel_unpack "$work"/*.deb "$work/kernel" >>"$work/log" 2>&1; then
+	# shellcheck disable=SC2046
+	if (cd "$work" && kernel_apt "$1" apt-get download -q -o APT::Sandbox::User=root \
+		$(kernel_debs "$1" "$2") >log 2>&1) &&
+		kernel_unpack "$work/kernel" "$work"/*.deb >>"$work/log" 2>&1; then
 		rm -rf "$dir" && mkdir -p "$CACHE/$1" && mv "$work/kernel" "$dir"
 		rm -rf "$work"
 	else
@@ -102,9 +154,10 @@ kernel_prepare()
 	mkdir -p "$CACHE" || die "$CACHE cannot be made"
 	exec 9>"$CACHE/lock"
 	flock 9 || die "$CACHE/lock cannot be locked"
+	[ "$kernel" != newest ] || kernel_update newest
 	want=$(kernel_offered "$kernel")
 	if [ -z "$want" ] && [ -z "$(kernel_cached "$kernel")" ]; then
-		apt-get update -qq >&2
+		kernel_update "$kernel"
 		want=$(kernel_offered "$kernel")
 	fi
 	if [ -n "$want" ] && [ ! -e "$CACHE/$kernel/$want/initramfs" ]; then
@@ -122,7 +175,7 @@ kernel_list()
 {
 	local kernel
 	for kernel in $KERNELS; do
-		printf '%-5s cached: %s, offered: %s\n' "$kernel" "$(kernel_cached "$kernel" | grep . || echo none)" \
+		printf '%-7s cached: %s, offered: %s\n' "$kernel" "$(kernel_cached "$kernel" | grep . || echo none)" \
 			"$(kernel_offered "$kernel" | grep . || echo none)"
 	done
 }
