@@ -141,13 +141,12 @@ static __always_inline enum xipsec_reason frag_ipsec_first(const struct pkt *pkt
 	if (!entry || entry->dir != XIPSEC_DIR_IN || !!entry->udp != (seen->form == ESP_FORM_UDP))
 		return XIPSEC_REASON_NO_SA;
 	way_sa(pkt, entry);
-	if (entry->engine != XIPSEC_ENGINE_AFXDP)
-		return XIPSEC_REASON_ENGINE_CLOSED;
 	return XIPSEC_REASON_REASSEMBLE;
 }
 
 /* Fragments to this host that are parts of ESP, AH or IKE, plain or in UDP: up to the stack, which
- * puts them together for xipsecd's sockets. GO_ON: none, as far as it shows. */
+ * puts them together for kernel XFRM, whose SA it is, or for xipsecd's sockets. GO_ON: none, as far
+ * as it shows. */
 static __always_inline enum xipsec_reason frag_ipsec(const struct pkt *pkt,
 						     const struct xipsec_iface *iface,
 						     const struct xipsec_spd *rules,

@@ -47,6 +47,29 @@ static __always_inline enum xipsec_reason guard_esp(const struct pkt *pkt, __u32
 	return XIPSEC_REASON_ESP_OWN;
 }
 
+/* The stack may cut what XFRM made. What is not the first piece passes behind one that did; all of
+ * them carry the mark of the packet. */
+static __always_inline enum xipsec_reason guard_part(const struct pkt *pkt, __u32 ifindex,
+						     __u32 mark, enum xipsec_reason reason)
+{
+	struct spd_found told = {.verdict = XIPSEC_FRAG_OWN};
+	const struct xipsec_spd *rules;
+	const struct xipsec_frag *frag;
+
+	if (!(pkt->frag & PKT_FRAG_PART) || (mark & XIPSEC_MARK_MASK) != XIPSEC_MARK_XFRM)
+		return reason;
+	rules = spd_current();
+	if (!rules)
+		return reason;
+	told.generation = rules->generation;
+	if (reason == XIPSEC_REASON_ESP_OWN && frag_is_first(pkt))
+		frag_keep(pkt, ifindex, XIPSEC_DIR_OUT, &told);
+	if (reason)
+		return reason;
+	frag = frag_find(rules, pkt, ifindex, XIPSEC_DIR_OUT);
+	return frag && frag->verdict == XIPSEC_FRAG_OWN ? XIPSEC_REASON_ESP_OWN : GO_ON;
+}
+
 /* IKE: a port proves nothing (any user may bind 4500 while iked is dead), the mark does. Later
  * fragments inherit the mark of their socket, which is why they may hide the port. */
 static __always_inline enum xipsec_reason guard_ike(const struct pkt *pkt, __u32 mark)

@@ -381,7 +381,8 @@ static __always_inline enum xipsec_reason guard_reason(struct __sk_buff *skb, st
 	if (!reason && own)
 		reason = guard_own(pkt, skb->mark);
 	else if (!reason && (skb->mark & XIPSEC_MARK_MASK) == XIPSEC_MARK_XFRM)
-		reason = guard_esp(pkt, skb->mark); /* forwarded, and sealed on the way */
+		reason = guard_part(pkt, skb->ifindex, skb->mark,
+				    guard_esp(pkt, skb->mark)); /* forwarded, sealed on the way */
 	if (reason)
 		return reason;
 	rules = spd_current();

@@ -198,7 +198,8 @@ struct xipsec_sa_state {
 
 #define XIPSEC_FRAGS_MAX 4096
 #define XIPSEC_FRAG_REASSEMBLE \
-	100 /* a verdict beside the SPD's: up to the stack, see bpf/frags.h */
+	100                 /* a verdict beside the SPD's: up to the stack, see bpf/frags.h */
+#define XIPSEC_FRAG_OWN 101 /* another: ESP that kernel XFRM made, to black */
 
 /* A datagram that comes in fragments, as one interface sees it. */
 struct xipsec_frag_key {
@@ -216,7 +217,7 @@ struct xipsec_frag_key {
 struct xipsec_frag {
 	__u64 seen; /* CLOCK_MONOTONIC, ns */
 	__u32 spd_generation;
-	__u32 verdict; /* the programs' enum spd_verdict, or XIPSEC_FRAG_REASSEMBLE */
+	__u32 verdict; /* the programs' enum spd_verdict, or XIPSEC_FRAG_* */
 	__u32 child;   /* with PROTECT */
 	__u32 pad;
 };

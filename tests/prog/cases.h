@@ -265,7 +265,7 @@ static const struct prog_case cases[] = {
 	{"black: first fragment of ESP, no SA", PROG_BLACK, R(NO_SA), {IN4, .proto = IPPROTO_ESP, .spi = 0x1999, .more = true, DATA(64)}},
 	{"black: first fragment of ESP, an outbound SA", PROG_BLACK, R(NO_SA), {IN4, .proto = IPPROTO_ESP, .spi = 0x1005, .more = true, DATA(64)}},
 	{"black: first fragment of ESP, the SA wants UDP", PROG_BLACK, R(NO_SA), {IN4, .proto = IPPROTO_ESP, .spi = 0x1002, .more = true, DATA(64)}},
-	{"black: first fragment of ESP, kernel's engine", PROG_BLACK, R(ENGINE_CLOSED), {IN4, .proto = IPPROTO_ESP, .spi = 0x1003, .more = true, DATA(64)}},
+	{"black: first fragment of ESP, kernel's engine", PROG_BLACK, R(REASSEMBLE), {IN4, .proto = IPPROTO_ESP, .spi = 0x1003, .more = true, DATA(64)}},
 	{"black: later fragment of ESP", PROG_BLACK, R(REASSEMBLY_CLOSED), {IN4, .proto = IPPROTO_ESP, .frag_off = 100, DATA(64)}},
 	{"black: later fragment of ESP, v6", PROG_BLACK, R(REASSEMBLY_CLOSED), {IN6, .ext = "F", .proto = IPPROTO_ESP, .frag_off = 100, DATA(64)}},
 	{"black: later fragment of AH", PROG_BLACK, R(REASSEMBLY_CLOSED), {IN4, .proto = IPPROTO_AH, .frag_off = 100, DATA(64)}},

@@ -55,6 +55,15 @@ static int setup(void **state)
 	return 0;
 }
 
+static void sa_set(const char *dst, __u32 spi, const struct xipsec_sad_entry *entry)
+{
+	struct xipsec_sad_key key = {
+		.spi = htonl(spi), .l4_proto = IPPROTO_ESP, .family = XIPSEC_FAMILY_IP4};
+
+	inet_pton(AF_INET, dst, &key.dst);
+	map_set(harness.skel->maps.sad, &key, entry);
+}
+
 static int fresh(void **state)
 {
 	frags_clear();
@@ -274,6 +283,50 @@ static void ipsec_goes_up(void **state)
 			     R(REASSEMBLE));
 }
 
+/* What kernel XFRM opens goes up as well. */
+static void the_kernels_goes_up_too(void **state)
+{
+	const struct xipsec_sad_entry in = {SA, SA_GEN, XIPSEC_DIR_IN, XIPSEC_ENGINE_XFRM, 0, 0, 0};
+
+	sa_set("192.0.2.1", 0x1003, &in);
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, .spi = 0x1003, .more = true), 80),
+			 R(REASSEMBLE));
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, LAST), 80), R(REASSEMBLE));
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, LAST), 81), R(REASSEMBLY_CLOSED));
+}
+
+/* What it has sealed and the stack has cut leaves, by the first piece and the mark of each. */
+static void pieces_of_the_kernels_esp(void **state)
+{
+	const struct xipsec_sad_entry out = {SA, SA_GEN, XIPSEC_DIR_OUT,   XIPSEC_ENGINE_XFRM,
+					     0,  0,      htonl(0xc0000201)};
+	const struct packet_spec first = SPEC(.src = "192.0.2.1", .dst = "192.0.2.2", ESP,
+					      .spi = 0x2001, .more = true),
+				 later = SPEC(.src = "192.0.2.1", .dst = "192.0.2.2", ESP, LATER),
+				 last = SPEC(.src = "192.0.2.1", .dst = "192.0.2.2", ESP, LAST);
+	struct run marked = {.mark = XIPSEC_MARK_XFRM | CHILD, .forwarded = 1}, run;
+
+	sa_set("192.0.2.2", 0x2001, &out);
+	run = marked;
+	assert_int_not_equal(send_id(PROG_GUARD, &later, 1, &run), R(ESP_OWN));
+	run = marked;
+	assert_int_equal(send_id(PROG_GUARD, &first, 1, &run), R(ESP_OWN));
+	run = marked;
+	assert_int_equal(send_id(PROG_GUARD, &later, 1, &run), R(ESP_OWN));
+	run = marked;
+	assert_int_equal(send_id(PROG_GUARD, &last, 1, &run), R(ESP_OWN));
+	run = marked;
+	assert_int_not_equal(send_id(PROG_GUARD, &last, 2, &run), R(ESP_OWN));
+	assert_int_not_equal(send_one(PROG_GUARD, last, 1), R(ESP_OWN));
+	/* a piece that begins another packet is judged by itself */
+	run = marked;
+	assert_int_not_equal(send_id(PROG_GUARD,
+				     &SPEC(.src = "192.0.2.1", .dst = "192.0.2.2", ESP,
+					   .spi = 0x2002, .more = true),
+				     1, &run),
+			     R(ESP_OWN));
+}
+
 /* With nobody there to read it, the stack would answer. */
 static void nothing_goes_up_to_nobody(void **state)
 {
@@ -304,6 +357,8 @@ int main(void)
 		TEST(inbound_bypass),
 		TEST(ipsec_goes_up),
 		TEST(nothing_goes_up_to_nobody),
+		TEST(the_kernels_goes_up_too),
+		TEST(pieces_of_the_kernels_esp),
 	};
 
 	return cmocka_run_group_tests(tests, setup, harness_teardown);
