@@ -100,6 +100,7 @@ int netlink_call(struct netlink *nl, struct nlmsghdr *req, mnl_cb_t cb, void *ct
 	if ((req->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
 		req->nlmsg_flags |= NLM_F_ACK;
 	req->nlmsg_seq = ++nl->seq;
+	req->nlmsg_pid = nl->portid; /* XFRM tells it to those who listen */
 	if (mnl_socket_sendto(nl->socket, req, req->nlmsg_len) < 0)
 		return -errno;
 	ret = read_answers(nl, buf, sizeof(buf), cb, ctx);

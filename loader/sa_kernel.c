@@ -166,12 +166,72 @@ static void moved(struct sas *sas, struct sa *sa, const struct xfrm_news *news)
 	sas->ops->event(sas->ctx, &event);
 }
 
+/* Is it the one that its child seals by? */
+static bool leads(struct sas *sas, const struct sa *one)
+{
+	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa))
+		if (sa->sa.dir == XIPSEC_DIR_OUT && sa->child == one->child &&
+		    sa->serial > one->serial)
+			return false;
+	return true;
+}
+
+/* Somebody has taken policies away: ours are put back. Until then the guard has dropped. */
+static void policies_gone(struct sas *sas)
+{
+	unsigned int n = 0;
+	int err = 0;
+
+	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
+		if (!sa->in_kernel || (sa->sa.dir == XIPSEC_DIR_OUT && !leads(sas, sa)))
+			continue;
+		err = sas->ops->kernel->lead(sas->ctx, sa->sa.dir, &sa->sa, sa->index, sa->child);
+		n += !err;
+		if (err)
+			log_error(
+				"SA %s: its policies were taken from the kernel and cannot be put "
+				"back: %s",
+				sa->sa.name, strerror(-err));
+	}
+	if (n)
+		log_warn("somebody has taken policies from kernel XFRM: those of %u SAs are put "
+			 "back",
+			 n);
+}
+
+/* Somebody has taken SAs away: ours that are not there any more have stopped. With the same key
+ * they are not made again: what the kernel has used of it since the last look is not known. */
+static void sas_gone(struct sas *sas, const struct xfrm_news *news)
+{
+	const struct sa *one = news->sa.proto ? named(sas, &news->sa) : NULL;
+	struct xfrm_count count;
+
+	if (news->sa.proto && !one)
+		return;
+	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
+		if ((one && sa != one) || !sa->in_kernel || sa->announced ||
+		    sas->ops->kernel->ask(sas->ctx, &sa->sa, &count) != -ESRCH)
+			continue;
+		sa->taken = true;
+		__atomic_store_n(&sas_state(sas, sa->index)->status, XIPSEC_SA_STOPPED,
+				 __ATOMIC_RELEASE);
+		sa_limits_stopped(sas, sa, sas_now());
+	}
+}
+
 void sas_kernel_news(struct sas *sas, const struct xfrm_news *news)
 {
 	struct sa *sa;
 
 	if (!sas->states)
 		return;
+	if (news->kind == XFRM_NEWS_POLICIES_GONE || news->kind == XFRM_NEWS_SAS_GONE) {
+		if (news->kind == XFRM_NEWS_SAS_GONE)
+			sas_gone(sas, news);
+		else
+			policies_gone(sas);
+		return;
+	}
 	if (news->kind == XFRM_NEWS_ACQUIRE) {
 		acquire(sas, news);
 		return;

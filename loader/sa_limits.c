@@ -65,7 +65,7 @@ static enum xipsec_limit why_stopped(const struct sa *sa, const struct xipsec_sa
 		return XIPSEC_LIMIT_BYTES;
 	if (reached(limits->hard_time, now - sa->born))
 		return XIPSEC_LIMIT_TIME;
-	return XIPSEC_LIMIT_SEQUENCE;
+	return sa->taken ? XIPSEC_LIMIT_NONE : XIPSEC_LIMIT_SEQUENCE;
 }
 
 void sa_limits_stopped(struct sas *sas, struct sa *sa, __u64 now)

@@ -67,6 +67,7 @@ struct sa {
 	__u8 backend;     /* enum xipsec_backend, as a worker said; AUTO: none has yet */
 	__u64 refused_by; /* bit n: worker n cannot run it */
 	bool in_kernel;   /* kernel XFRM has it from us */
+	bool taken;       /* ... and somebody else has taken it away */
 	bool announced;   /* hard expire was told */
 	bool soft_told;   /* soft expire was */
 	bool used_told;   /* inbound: that a packet came by it */

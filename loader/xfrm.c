@@ -34,8 +34,13 @@ static int on_event(const struct nlmsghdr *nlh, void *ctx)
 	struct xfrm_news news;
 
 	xfrm_read_news(nlh, &news);
-	if (news.kind != XFRM_NEWS_NONE && is_ours(news.reqid))
+	if (news.kind == XFRM_NEWS_POLICIES_GONE || news.kind == XFRM_NEWS_SAS_GONE) {
+		/* What we take away ourselves is told, too. */
+		if (nlh->nlmsg_pid != xfrm->nl.portid && (!news.reqid || is_ours(news.reqid)))
+			xfrm->news(xfrm->ctx, &news);
+	} else if (news.kind != XFRM_NEWS_NONE && is_ours(news.reqid)) {
 		xfrm->news(xfrm->ctx, &news);
+	}
 	return MNL_CB_OK;
 }
 
@@ -52,10 +57,10 @@ static void readable(evutil_socket_t fd, short what, void *ctx)
 static int listen_to(struct xfrm *xfrm, struct event_base *base)
 {
 	static const unsigned int groups[] = {XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE,
-					      XFRMNLGRP_MAPPING};
+					      XFRMNLGRP_MAPPING, XFRMNLGRP_SA, XFRMNLGRP_POLICY};
 	int err = netlink_open(NETLINK_XFRM, &xfrm->events);
 
-	for (unsigned int i = 0; !err && i < 3; i++)
+	for (unsigned int i = 0; !err && i < sizeof(groups) / sizeof(groups[0]); i++)
 		err = netlink_join(&xfrm->events, groups[i]);
 	if (err)
 		return err;

@@ -15,7 +15,7 @@
 
 struct xfrm;
 
-/* News of SAs and policies of ours. */
+/* News of SAs and policies of ours; and of any that somebody else has taken away. */
 typedef void (*xfrm_news_fn)(void *ctx, const struct xfrm_news *news);
 
 /* 0 or -errno. *out NULL with 0: this kernel has no XFRM. */

@@ -157,13 +157,16 @@ static __u64 limit_or_none(__u64 limit)
 	return limit ? limit : XFRM_INF;
 }
 
-/* Limits of time are kept by sa_limits.c. */
+/* Limits of time are kept by sa_limits.c, which tells of them; so that nothing is sealed or opened
+ * afterwards, the kernel ends the SA a second later. */
 static void fill_lifetimes(struct xfrm_lifetime_cfg *lft, const struct xipsec_limits *limits)
 {
 	lft->soft_packet_limit = limit_or_none(limits->soft_packets);
 	lft->hard_packet_limit = limit_or_none(limits->hard_packets);
 	lft->soft_byte_limit = limit_or_none(limits->soft_bytes);
 	lft->hard_byte_limit = limit_or_none(limits->hard_bytes);
+	if (limits->hard_time)
+		lft->hard_add_expires_seconds = (__u64)limits->hard_time + 1;
 }
 
 static void fill_flags(struct xfrm_usersa_info *info, const struct xipsec_sa *sa)
@@ -379,6 +382,24 @@ static void read_mapping(const struct nlmsghdr *nlh, struct xfrm_news *out)
 	out->src_port = mapping->new_sport;
 }
 
+static void read_policy_gone(const struct nlmsghdr *nlh, struct xfrm_news *out)
+{
+	struct xfrm_mark mark;
+
+	if (!copy_attr(nlh, sizeof(struct xfrm_userpolicy_id), XFRMA_MARK, &mark, sizeof(mark)))
+		return;
+	out->kind = XFRM_NEWS_POLICIES_GONE;
+	out->reqid = mark.v;
+}
+
+static void read_sa_gone(const struct nlmsghdr *nlh, struct xfrm_news *out)
+{
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(out->sa))
+		return;
+	out->kind = XFRM_NEWS_SAS_GONE;
+	memcpy(&out->sa, mnl_nlmsg_get_payload(nlh), sizeof(out->sa));
+}
+
 void xfrm_read_news(const struct nlmsghdr *nlh, struct xfrm_news *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -386,5 +407,9 @@ void xfrm_read_news(const struct nlmsghdr *nlh, struct xfrm_news *out)
 	case XFRM_MSG_ACQUIRE: read_acquire(nlh, out); break;
 	case XFRM_MSG_EXPIRE: read_expire(nlh, out); break;
 	case XFRM_MSG_MAPPING: read_mapping(nlh, out); break;
+	case XFRM_MSG_FLUSHPOLICY: out->kind = XFRM_NEWS_POLICIES_GONE; break;
+	case XFRM_MSG_DELPOLICY: read_policy_gone(nlh, out); break;
+	case XFRM_MSG_FLUSHSA: out->kind = XFRM_NEWS_SAS_GONE; break;
+	case XFRM_MSG_DELSA: read_sa_gone(nlh, out); break;
 	}
 }

@@ -41,10 +41,12 @@ struct xfrm_count {
 
 enum xfrm_news_kind {
 	XFRM_NEWS_NONE,
-	XFRM_NEWS_ACQUIRE, /* a policy found no SA: `reqid` */
-	XFRM_NEWS_SOFT,    /* of packets or bytes: `sa`, `count` without seq */
-	XFRM_NEWS_HARD,    /* the same; the kernel has deleted it */
-	XFRM_NEWS_MAPPING, /* ESP in UDP comes from elsewhere: `sa`, `src`, `src_port` */
+	XFRM_NEWS_ACQUIRE,       /* a policy found no SA: `reqid` */
+	XFRM_NEWS_SOFT,          /* of packets or bytes: `sa`, `count` without seq */
+	XFRM_NEWS_HARD,          /* the same; the kernel has deleted it */
+	XFRM_NEWS_MAPPING,       /* ESP in UDP comes from elsewhere: `sa`, `src`, `src_port` */
+	XFRM_NEWS_POLICIES_GONE, /* one, with its mark in `reqid`; or, with 0 there, all */
+	XFRM_NEWS_SAS_GONE,      /* `sa`; or, with protocol 0 there, all */
 };
 
 struct xfrm_news {

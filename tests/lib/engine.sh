@@ -46,16 +46,26 @@ with socket.create_connection(("10.2.0.2", 7100), timeout=50) as c:
 	[ "$(tail -n 1 "$WORK/received")" = "$(sha256sum "$WORK/random" | cut -d" " -f1)" ]
 }
 
+# Whole it does not fit into ESP, and it may be cut.
+big()
+{
+	in_ns "red-$1" ping -n -c 3 -i 0.2 -W 2 -s 1472 -M dont "10.$([ "$1" = a ] && echo 2 || echo 1).0.2"
+}
+
 carries()
 {
 	check "$1: ping over IPv4" ping4 a 3
 	check "$1: ping over IPv6" ping6 b 3
 	check "$1: TCP, hashes agree" sha_over_tcp
+	check "$1: more than the MTU" big a
+	check "$1: more than the MTU, from the other side" big b
+	check_gt "$1: it came as fragments of ESP" "$(gw_reason b reassemble)" 3
 	check "$1: the kernel's counters are told" until_true 5 counts a
 	check_eq "$1: the listing says who seals" "$(sa_field a ab4 engine) $(sa_field a ab4 backend)" '"xfrm" "kernel"'
 	check_gt "$1: red marks for the kernel" "$(gw_reason a xfrm_out)" 3
 	check_gt "$1: black lets its ESP pass" "$(gw_reason a xfrm_in)" 3
 	check_gt "$1: what it opened was compared with the policies" "$(gw_reason a xfrm_opened)" 3
 	check_gt "$1: the guard knows its ESP" "$(gw_reason a esp_own)" 3
-	check_eq "$1: no worker of gw-a had a packet" "$(gw_reason a sealed)" 0
+	check_eq "$1: no worker of gw-a sealed a packet" "$(gw_reason a sealed)" 0
+	check_eq "$1: none got a copy of what the kernel opens" "$(gw_reason a no_sa)" 0
 }

@@ -33,6 +33,8 @@ check_eq "the new ones are the kernel's too" "$(engines)" '["xfrm"]'
 check_gt "red marks for the kernel" "$(gw_reason a xfrm_out)" 100
 check_gt "what it opened was compared with the policies" "$(gw_reason a xfrm_opened)" 100
 check_eq "no worker of gw-a had a packet" "$(gw_reason a sealed)" 0
+leak_act "the kernel's policies are flushed, and put back" in_ns gw-a ip xfrm policy flush
+leak_act "the kernel's SAs are flushed, and others made" in_ns gw-a ip xfrm state flush
 leak_act "kill -9 of gw-a's xipsecd, start" eval 'gw_kill a && gw_start a'
 check_eq "IKE's keys are the kernel's again" "$(engines)" '["xfrm"]'
 leak_end -i

@@ -20,7 +20,6 @@ check_eq "no ESP without UDP" "$(gw_reason b steer_in)" 0
 load_start 200 200
 check "load flows" load_moves
 leak_act "kill -9 of gw-a's xipsecd, start" eval 'gw_kill a && gw_start a'
-check "the kernel's policies are flushed: nothing is carried" eval \
-	'in_ns gw-a ip xfrm policy flush && sleep 1 && ! load_moves 1'
+leak_act "the kernel's policies are flushed, and put back" in_ns gw-a ip xfrm policy flush
 leak_act "restart of gw-a's xipsecd" eval 'gw_stop a && sleep 0.5 && gw_start a'
 leak_end

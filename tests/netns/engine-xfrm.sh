@@ -15,6 +15,14 @@ flush()
 	in_ns gw-a ip xfrm "$1" flush && sleep 1 && ! load_moves 1
 }
 
+# While xipsecd cannot put them back.
+stop_flush_go()
+{
+	local status=0
+	kill -STOP "${GW_PID[a]}" && flush policy || status=1
+	kill -CONT "${GW_PID[a]}" && return $status
+}
+
 kill_flush_start()
 {
 	gw_kill a && flush policy && gw_start a
@@ -30,10 +38,11 @@ carries "xfrm to afxdp"
 load_start 200 200
 check "load flows" load_moves
 leak_act "restart of gw-a's xipsecd" restart_a
-check "without the kernel's policies nothing is carried" flush policy
-check_gt "the guard drops it" "$(gw_reason a plaintext_out)" 10
-leak_act "restart of gw-a's xipsecd after it" restart_a
+leak_act "the kernel's policies are flushed, and put back" in_ns gw-a ip xfrm policy flush
+leak_act "the same while xipsecd stands still" stop_flush_go
+check_gt "the guard drops what nobody seals" "$(gw_reason a plaintext_out)" 10
 check "without the kernel's SAs nothing is carried" flush state
+check_eq "the listing says so" "$(sa_field a ab4 status)" '"stopped"'
 leak_act "restart of gw-a's xipsecd after that" restart_a
 leak_act "kill -9 of gw-a's xipsecd, start" eval 'gw_kill a && gw_start a'
 leak_act "kill -9, the kernel's policies flushed, start" kill_flush_start

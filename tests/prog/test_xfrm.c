@@ -132,6 +132,40 @@ static void policies_are_there_and_go(void **state)
 	assert_string_equal(output_of("ip xfrm policy"), "");
 }
 
+static void hear(void)
+{
+	n_heard = 0;
+	event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+/* Who takes policies away is heard, but we ourselves; whose they are is seen by the mark. */
+static void who_takes_policies_is_heard(void **state)
+{
+	struct xipsec_sa in = sa_make(XIPSEC_DIR_IN, XIPSEC_ALG_AES128GCM16, 0x1002);
+
+	NEEDS_XFRM();
+	hear();
+	assert_int_equal(xfrm_lead_in(xfrm, &in, CHILD), 0);
+	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_IN, CHILD), 0);
+	hear();
+	assert_int_equal(n_heard, 0);
+	assert_int_equal(xfrm_lead_in(xfrm, &in, CHILD), 0);
+	output_of("ip xfrm policy add src 10.0.0.0/8 dst 10.1.0.0/16 dir out mark 7 "
+		  "tmpl proto esp reqid 9 mode transport");
+	output_of("ip xfrm policy delete src 10.0.0.0/8 dst 10.1.0.0/16 dir out mark 7");
+	hear();
+	assert_int_equal(n_heard, 0);
+	output_of("ip xfrm policy delete src ::/0 dst ::/0 dir fwd mark 0x4b000017");
+	hear();
+	assert_int_equal(n_heard, 1);
+	assert_int_equal(heard[0].kind, XFRM_NEWS_POLICIES_GONE);
+	assert_int_equal(heard[0].reqid, XIPSEC_MARK_OPENED | CHILD);
+	output_of("ip xfrm policy flush");
+	hear();
+	assert_int_equal(n_heard, 1);
+	assert_int_equal(heard[0].reqid, 0);
+}
+
 static void clear_spares_strangers(void **state)
 {
 	struct xipsec_sa out = sa_make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
@@ -344,6 +378,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(policies_are_there_and_go, clean),
+		cmocka_unit_test_teardown(who_takes_policies_is_heard, clean),
 		cmocka_unit_test_teardown(clear_spares_strangers, clean),
 		cmocka_unit_test_teardown(every_algorithm, clean),
 		cmocka_unit_test_teardown(refuses_an_unknown_one_by_errno, clean),

@@ -23,6 +23,8 @@ static struct sas *sas;
 static char said[256]; /* one letter for each thing that happened */
 static int fails;      /* what the kernel answers to an SA */
 static struct xfrm_count counts;
+static int ask_fails; /* of the SA with this SPI */
+static __be32 ask_fails_spi;
 static struct sadb_event events[8];
 static unsigned int n_events;
 static char text[XIPSEC_SADB_ERR_TEXT];
@@ -100,6 +102,8 @@ static int kernel_lead(void *ctx, __u8 dir, const struct xipsec_sa *sa, __u32 in
 
 static int kernel_ask(void *ctx, const struct xipsec_sa *sa, struct xfrm_count *out)
 {
+	if (ask_fails && sa->spi == ask_fails_spi)
+		return ask_fails;
 	*out = counts;
 	return 0;
 }
@@ -114,6 +118,7 @@ static int setup(void **state)
 	fails = 0;
 	said[0] = 0;
 	n_events = 0;
+	ask_fails = 0;
 	counts = (struct xfrm_count){0};
 	sas = sas_new(4, NULL, &ops, NULL);
 	return sas ? sas_bind(sas, states, sizeof(states[0]), 4, "here") : -1;
@@ -297,6 +302,44 @@ static void a_mapping_is_told(void **state)
 	assert_int_equal(n_events, 1);
 }
 
+/* Policies that somebody took are put back: for what is opened, and for the SA that seals now. */
+static void policies_come_back(void **state)
+{
+	struct xfrm_news news = {.kind = XFRM_NEWS_POLICIES_GONE};
+
+	add("old", XIPSEC_DIR_OUT, 0x1001);
+	add("new", XIPSEC_DIR_OUT, 0x1003);
+	add("in", XIPSEC_DIR_IN, 0x1002);
+	said[0] = 0;
+	sas_kernel_news(sas, &news);
+	happened("lead-out lead-in ");
+	assert_int_equal(n_events, 0);
+}
+
+/* An SA that somebody took has stopped, for good and told once; the others go on. */
+static void an_sa_that_was_taken_stops(void **state)
+{
+	struct xfrm_news news = {.kind = XFRM_NEWS_SAS_GONE};
+
+	add("out", XIPSEC_DIR_OUT, 0x1001);
+	add("in", XIPSEC_DIR_IN, 0x1002);
+	sas_kernel_news(sas, &news);
+	assert_int_equal(n_events, 0); /* both are there */
+	ask_fails = -ESRCH;
+	ask_fails_spi = htonl(0x1001);
+	news.sa = news_of(XFRM_NEWS_SAS_GONE, 0x1002).sa; /* it is not about that one */
+	sas_kernel_news(sas, &news);
+	assert_int_equal(n_events, 0);
+	news.sa = (struct xfrm_usersa_id){.proto = 0};
+	said[0] = 0;
+	sas_kernel_news(sas, &news);
+	sas_kernel_news(sas, &news);
+	assert_int_equal(n_events, 1);
+	assert_int_equal(events[0].event, XIPSEC_EVENT_EXPIRE_HARD);
+	assert_string_equal(events[0].sa, "out");
+	happened(""); /* not made again with that key */
+}
+
 /* The end of xipsecd: nothing of it stays in the kernel. */
 static void stop(void **state)
 {
@@ -318,6 +361,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_soft_limit_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_acquire_names_the_child, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_mapping_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(policies_come_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_sa_that_was_taken_stops, setup, teardown),
 		cmocka_unit_test_setup_teardown(stop, setup, teardown),
 	};
 

@@ -107,7 +107,7 @@ static void sa_fields(void **state)
 	assert_int_equal(info->lft.hard_packet_limit, 2);
 	assert_int_equal(info->lft.soft_byte_limit, 3);
 	assert_int_equal(info->lft.hard_byte_limit, 4);
-	assert_int_equal(info->lft.hard_add_expires_seconds, 0); /* kept by xipsecd */
+	assert_int_equal(info->lft.hard_add_expires_seconds, 7); /* behind xipsecd, which tells */
 	assert_null(sa_attr(nlh, XFRMA_SET_MARK, 4));
 	assert_null(sa_attr(nlh, XFRMA_ENCAP, 0));
 
@@ -394,7 +394,9 @@ static void news_of_expiry(void **state)
 static void news_of_others(void **state)
 {
 	struct xfrm_user_tmpl tmpl = {.reqid = XIPSEC_MARK_XFRM | INDEX};
+	struct xfrm_mark mark = {.v = XIPSEC_MARK_OPENED | CHILD, .m = 0xffffffff};
 	struct xfrm_user_mapping *mapping;
+	struct xfrm_usersa_id *id;
 	struct xfrm_news news;
 
 	message(XFRM_MSG_ACQUIRE, sizeof(struct xfrm_user_acquire));
@@ -415,6 +417,32 @@ static void news_of_others(void **state)
 	assert_int_equal(news.src.word[0], htonl(0xc0000209));
 	assert_int_equal(news.src_port, htons(1024));
 	assert_int_equal(news.sa.spi, htonl(0x1001));
+
+	message(XFRM_MSG_FLUSHPOLICY, 0);
+	xfrm_read_news((void *)buf, &news);
+	assert_int_equal(news.kind, XFRM_NEWS_POLICIES_GONE);
+	assert_int_equal(news.reqid, 0);
+	message(XFRM_MSG_DELPOLICY, sizeof(struct xfrm_userpolicy_id));
+	xfrm_read_news((void *)buf, &news);
+	assert_int_equal(news.kind, XFRM_NEWS_NONE); /* without a mark it is not ours */
+	mnl_attr_put((void *)buf, XFRMA_MARK, sizeof(mark), &mark);
+	xfrm_read_news((void *)buf, &news);
+	assert_int_equal(news.kind, XFRM_NEWS_POLICIES_GONE);
+	assert_int_equal(news.reqid, XIPSEC_MARK_OPENED | CHILD);
+
+	message(XFRM_MSG_FLUSHSA, sizeof(struct xfrm_usersa_flush));
+	xfrm_read_news((void *)buf, &news);
+	assert_int_equal(news.kind, XFRM_NEWS_SAS_GONE);
+	assert_int_equal(news.sa.proto, 0);
+	id = message(XFRM_MSG_DELSA, sizeof(*id));
+	id->spi = htonl(0x1001);
+	id->proto = IPPROTO_ESP;
+	xfrm_read_news((void *)buf, &news);
+	assert_int_equal(news.kind, XFRM_NEWS_SAS_GONE);
+	assert_int_equal(news.sa.spi, htonl(0x1001));
+	message(XFRM_MSG_DELSA, sizeof(*id) - 4);
+	xfrm_read_news((void *)buf, &news);
+	assert_int_equal(news.kind, XFRM_NEWS_NONE);
 
 	message(XFRM_MSG_NEWPOLICY, 400);
 	xfrm_read_news((void *)buf, &news);
