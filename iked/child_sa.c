@@ -2,6 +2,7 @@
 #include "iked/child_sa.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,8 +252,9 @@ static __u16 flags_of(const struct child_sa *child, bool in)
 		flags |= XIPSEC_SA_ESN;
 	if (child->udp)
 		flags |= XIPSEC_SA_UDP;
-	if (in)
-		return flags; /* the rest is done where packets are sealed */
+	/* The rest is done where packets are sealed, to a header that is put in front. */
+	if (in || child->mode == XIPSEC_MODE_TRANSPORT)
+		return flags;
 	if (!child->cfg->copy_ecn)
 		flags |= XIPSEC_SA_NO_ECN;
 	if (child->cfg->copy_dscp == CONN_DSCP_NO || child->cfg->copy_dscp == CONN_DSCP_IN)
@@ -264,7 +266,7 @@ int child_describe(const struct child_sa *child, __u8 dir, struct xipsec_sa *sa)
 {
 	const struct ike_path *path = &child->ike->path;
 	_cleanup_free_ struct ts_list *ts = calloc(2, sizeof(*ts));
-	bool in = dir == XIPSEC_DIR_IN;
+	bool in = dir == XIPSEC_DIR_IN, sealed = !in && child->mode == XIPSEC_MODE_TUNNEL;
 	int err;
 
 	if (!ts)
@@ -286,13 +288,14 @@ int child_describe(const struct child_sa *child, __u8 dir, struct xipsec_sa *sa)
 	sa->alg = child->alg;
 	sa->flags = flags_of(child, in);
 	sa->window = child->cfg->replay_window;
-	sa->df = in ? XIPSEC_DF_SET : child->cfg->df;
+	/* What is written into a header or a padding of our own: transport mode has none. */
+	sa->df = sealed ? child->cfg->df : XIPSEC_DF_SET;
 	/* Which family it will be is not known when the config is read; no router cuts IPv6. */
 	if (sa->df == XIPSEC_DF_COPY && sa->outer_family == XIPSEC_FAMILY_IP6)
 		sa->df = XIPSEC_DF_SET;
 	sa->if_id = child->cfg->if_id;
 	sa->engine = child->cfg->engine;
-	sa->tfc_size = in ? 0 : child->cfg->tfc_size;
+	sa->tfc_size = sealed && sa->l4_proto == IPPROTO_ESP ? child->cfg->tfc_size : 0;
 	fill_limits(child, &sa->limits);
 	child_ts(child, &ts[0], &ts[1]);
 	err = ts_selectors(&ts[0], &ts[1], sa->selector, XIPSEC_SELECTORS_MAX, &sa->n_selectors);

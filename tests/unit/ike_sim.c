@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/unit/ike_sim.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <sys/mman.h>
@@ -8,6 +14,7 @@
 
 #include "iked/auth.h"
 #include "lib/alg.h"
+#include "lib/sa_fault.h"
 
 enum kind {
 	EV_MESSAGE,
@@ -305,7 +312,11 @@ static void env_sa_add(void *ctx, __u64 id, const struct xipsec_sa *sa)
 {
 	struct side *side = ctx;
 	struct sim_event event = {.kind = EV_SADB, .to = side->n, .id = id, .len = sizeof(*sa)};
+	struct sa_fault fault;
 
+	/* xipsecd would refuse it. */
+	if (sa_faults(sa, &fault, 1))
+		fail_msg("SA %s: %s: %s", sa->name, fault.key, fault.what);
 	event.data = copy(sa, sizeof(*sa));
 	push(side->sim, &event, sadb_due(side->sim, side));
 }

@@ -302,7 +302,8 @@ static void test_transport(void **state)
 	static const char conn[] =
 		SIM_CONN(SIM_FAST, "",
 			 SIM_CHILD("net", "dynamic", "dynamic",
-				   "esp_proposals = aes128-sha256\nmode = transport"));
+				   "esp_proposals = aes128-sha256\nmode = transport\ncopy_df = no\n"
+				   "copy_ecn = no\ncopy_dscp = no\ntfc_padding = mtu"));
 	struct sim *sim = begin(conn, conn);
 
 	assert_true(sim_up(sim, 2000));
