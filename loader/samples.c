@@ -125,9 +125,9 @@ void samples_program(struct samples *samples, const struct xipsec_sample *sample
 {
 	static const char none[XIPSEC_NAME_LEN];
 	bool out = sample->reason == XIPSEC_REASON_NO_SA_OUT;
-	enum xipsec_event what = reason_kind(sample->reason) == XIPSEC_KIND_PASS
-					 ? XIPSEC_EVENT_PASS
-					 : XIPSEC_EVENT_SAMPLE;
+	enum xipsec_event what = reason_kind(sample->reason) == XIPSEC_KIND_DROP
+					 ? XIPSEC_EVENT_SAMPLE
+					 : XIPSEC_EVENT_PASS;
 
 	if (out)
 		acquire(samples, sample);

@@ -87,7 +87,11 @@ enum xipsec_reason inbound_tunnel(struct sa *sa, struct packet *p, __u8 *text, _
 		__atomic_fetch_add(&sa->state->tfc_bytes, text_len - inner.len, __ATOMIC_RELAXED);
 	in_shrink(p, text, inner.len);
 	in_describe(p, &inner);
-	return inner_in(p->data, &inner, tos);
+	reason = inner_in(p->data, &inner, tos);
+	if (reason != XIPSEC_REASON_OPENED_ECN)
+		return reason;
+	p->flags |= PACKET_ECN;
+	return XIPSEC_REASON_UNSPEC;
 }
 
 /* Transport mode: the headers in front move up to what ESP carried. Behind a NAT the addresses are

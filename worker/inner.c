@@ -445,17 +445,18 @@ enum xipsec_reason inner_out(struct packet *p, const struct inner *inner, __u32 
 }
 
 #define ECN_DROP 4
+#define ECN_ODD  8 /* beside the mark */
 
 /* RFC 6040 4.2: congestion on the way, CE, wins, then ECT(1). A CE mark on a packet that cannot
- * carry it means that the packet must be dropped. */
+ * carry it means that the packet must be dropped. Odd are the pairs that figure 4 calls unused. */
 static __u8 ecn_merge(__u8 inner_tos, __u8 outer_tos)
 {
 	static const __u8 merged[4][4] = {
 		/* outer: Not-ECT, ECT(1), ECT(0), CE */
-		{0, 0, 0, ECN_DROP}, /* inner Not-ECT */
-		{1, 1, 1, 3},        /* ECT(1) */
-		{2, 1, 2, 3},        /* ECT(0) */
-		{3, 3, 3, 3},        /* CE */
+		{0, 0 | ECN_ODD, 0 | ECN_ODD, ECN_DROP}, /* inner Not-ECT */
+		{1, 1, 1 | ECN_ODD, 3},                  /* ECT(1) */
+		{2, 1, 2, 3},                            /* ECT(0) */
+		{3, 3 | ECN_ODD, 3, 3},                  /* CE */
 	};
 
 	return merged[inner_tos & 3][outer_tos & 3];
@@ -486,6 +487,6 @@ enum xipsec_reason inner_in(__u8 *data, const struct inner *inner, __u8 outer_to
 	ecn = ecn_merge(inner->tos, outer_tos);
 	if (ecn == ECN_DROP)
 		return XIPSEC_REASON_ECN;
-	tos_set(data, inner, (__u8)((inner->tos & ~3) | ecn));
-	return XIPSEC_REASON_UNSPEC;
+	tos_set(data, inner, (__u8)((inner->tos & ~3) | (ecn & 3)));
+	return ecn & ECN_ODD ? XIPSEC_REASON_OPENED_ECN : XIPSEC_REASON_UNSPEC;
 }

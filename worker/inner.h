@@ -41,7 +41,9 @@ void inner_flow(const __u8 *data, const struct inner *inner, __u8 dir, struct xi
 enum xipsec_reason inner_out(struct packet *p, const struct inner *inner, __u32 inner_max);
 
 /* Merges the outer header's congestion mark into a decapsulated packet (RFC 6040 4.2). UNSPEC; or
- * ECN, nothing changed, when the mark cannot be carried on and the packet must be dropped. */
+ * ECN, nothing changed, when the mark cannot be carried on and the packet must be dropped. It goes
+ * on with OPENED_ECN as well, merged: no tunnel makes such a pair of marks, so somebody should
+ * know. */
 enum xipsec_reason inner_in(__u8 *data, const struct inner *inner, __u8 outer_tos);
 
 /* What a router does to a packet that goes on: UNSPEC, or TTL with nothing changed. `data` is a

@@ -172,8 +172,8 @@ void runs_note(struct worker *w, __u32 index, __u32 generation, enum xipsec_back
 	       int err);
 void runs_tell(struct worker *w);
 
-/* Tells xipsecd of a dropped packet, as often as it may; reasons that are no drops are not told.
- * (sample.c) */
+/* Tells xipsecd of a dropped packet, as often as it may; of those that go on OPENED_ECN alone is
+ * told. (sample.c) */
 void sample_drop(struct worker *w, const struct work *work, __u16 reason);
 
 /* Tells it that the packet of `len` bytes, which a route led into this tunnel, has no SA: somebody

@@ -290,8 +290,8 @@ static void send_opened(struct worker *w, struct work *work)
 	const struct device *dev;
 	struct xipsec_addr dst;
 	struct nexthop *nh;
+	__u16 reason = XIPSEC_REASON_OPENED;
 
-	work->opened = 1;
 	inner_dst(&work->p, &dst);
 	nh = nexthop_find(w->nhs, &dst, work->p.family, w->now_ms);
 	if (unlikely(nh->status == XIPSEC_NEXTHOP_LOCAL)) {
@@ -318,8 +318,12 @@ static void send_opened(struct worker *w, struct work *work)
 		oversize_answer(w, work, nh->slot);
 		return;
 	}
+	if (unlikely(work->p.flags & PACKET_ECN)) {
+		reason = XIPSEC_REASON_OPENED_ECN;
+		sample_drop(w, work, reason);
+	}
 	pipeline_push_eth(&work->p, nh);
-	pipeline_transmit(w, work, nh->slot, XIPSEC_REASON_OPENED);
+	pipeline_transmit(w, work, nh->slot, reason);
 }
 
 void pipeline_in(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n)
@@ -337,6 +341,7 @@ void pipeline_in(struct worker *w, struct sa_place *place, struct packet **pkts,
 			slow_settle(w, pkts[i]);
 		if (pkts[i]->reason != XIPSEC_REASON_OPENED)
 			continue;
+		work_of(pkts[i])->opened = 1;
 		if (unlikely(place->if_id))
 			tap_deliver(w, place->if_id, work_of(pkts[i]));
 		else

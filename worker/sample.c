@@ -131,7 +131,8 @@ static void sample_take(struct worker *w, const struct work *work, __u16 reason)
 
 void sample_drop(struct worker *w, const struct work *work, __u16 reason)
 {
-	if (reason_kind(reason) != XIPSEC_KIND_DROP || reason == XIPSEC_REASON_DUMMY)
+	if (reason == XIPSEC_REASON_DUMMY ||
+	    (reason_kind(reason) != XIPSEC_KIND_DROP && reason != XIPSEC_REASON_OPENED_ECN))
 		return;
 	if (may_tell(w, reason))
 		sample_take(w, work, reason);

@@ -58,8 +58,12 @@ static void end(struct worker *w, struct work *work, __u16 reason)
 
 /* ------------------------------------------------------------------ opened packets */
 
-static __u16 reason_of(const struct tap *tap, int err)
+static __u16 reason_of(struct worker *w, const struct tap *tap, const struct work *work, int err)
 {
+	if (!err && work->p.flags & PACKET_ECN) {
+		sample_drop(w, work, XIPSEC_REASON_OPENED_ECN);
+		return XIPSEC_REASON_OPENED_ECN;
+	}
 	if (!err)
 		return XIPSEC_REASON_OPENED_LOCAL;
 	if (err == -ENOMEM || err == -ENOBUFS || err == -EAGAIN)
@@ -91,7 +95,7 @@ void taps_flush(struct worker *w)
 	if (!err)
 		worker_add(&w->stats->tx_packets, g->n);
 	for (unsigned int i = 0; i < g->n; i++)
-		end(w, g->work[i], reason_of(g->tap, err));
+		end(w, g->work[i], reason_of(w, g->tap, g->work[i], err));
 	g->n = 0;
 }
 

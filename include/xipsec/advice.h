@@ -88,6 +88,9 @@
 	X(FRAG_TRANSPORT, "use tunnel mode, or avoid fragments")                                   \
 	X(LIMIT, "new keys; raise the limit (`life_*`)")                                           \
 	X(ECN, "look at the sender: it marks packets that say they cannot carry it")               \
+	X(OPENED_ECN,                                                                              \
+	  "something between the gateways, or the other one, changes the marks in outer headers; " \
+	  "nothing is lost")                                                                       \
 	X(NO_TUNNEL, "xipsecd's log; is the name of the tunnel taken by another interface?")       \
 	X(AH_SHORT, "`algorithm` must be equal on both sides")                                     \
 	X(AH_FRONT, "AH with such headers in front of it is not opened: use ESP")                  \

@@ -127,7 +127,10 @@
 	X(XFRM_OUT, xfrm_out, PASS, "outbound policy says protect: marked for kernel XFRM")      \
 	X(XFRM_IN, xfrm_in, PASS, "ESP of an SA of kernel XFRM, or an ICMP error about it")      \
 	X(XFRM_OPENED, xfrm_opened, PASS,                                                        \
-	  "opened by kernel XFRM, and inside the policies of its SA's child")
+	  "opened by kernel XFRM, and inside the policies of its SA's child")                    \
+	/* done, in the workers */                                                               \
+	X(OPENED_ECN, opened_ecn, DONE,                                                          \
+	  "decapsulated and sent on, with congestion marks that no tunnel makes (RFC 6040)")
 
 enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,

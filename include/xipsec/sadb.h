@@ -160,7 +160,7 @@ enum xipsec_event {
 	XIPSEC_EVENT_SELECTORS, /* what came out of an SA is outside its selectors: `sample` is the
 				 * inner packet */
 	XIPSEC_EVENT_RELOAD,    /* xipsecd has taken over a config: nothing but the time is told */
-	XIPSEC_EVENT_PASS,      /* a packet passed in the clear, by policy: `sample` */
+	XIPSEC_EVENT_PASS,      /* one passed in the clear by policy, or as OPENED_ECN: `sample` */
 	XIPSEC_EVENT_COUNT
 };
 

@@ -137,10 +137,17 @@ static void ecn_must(const struct inner *inner)
 		struct packet p = copy_new(&memory);
 		struct seen seen;
 
-		if (inner_in(p.data, inner, outer)) {
+		switch (inner_in(p.data, inner, outer)) {
+		case XIPSEC_REASON_ECN:
 			MUST(outer == 3 && !(inner->tos & 3));
 			MUST(!memcmp(p.data, before, before_len));
 			continue;
+		case XIPSEC_REASON_OPENED_ECN:
+			MUST(outer && outer < 3 && (inner->tos & 3) != outer);
+			MUST((inner->tos & 3) != 2);
+			break;
+		case XIPSEC_REASON_UNSPEC: break;
+		default: MUST(0);
 		}
 		MUST(packet_see(p.data, before_len, &seen));
 		MUST((seen.tos & 0xfc) == (inner->tos & 0xfc));

@@ -329,6 +329,30 @@ static void refused_packets_are_told(void **state)
 	assert_int_equal(s.sample.spi, htonl(0x1001));
 }
 
+/* RFC 6040 4.2: ECT(0) outside of a packet that says it cannot carry marks. */
+static void odd_congestion_marks_are_told(void **state)
+{
+	struct ctl_sample s;
+	__u32 len = seal_one();
+
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+	assert_int_equal(t.sent[14 + 1] & 3, 0);
+	t.sent[14 + 1] |= 2;
+	told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s));
+	rx_sealed(len);
+	assert_int_equal(count(XIPSEC_REASON_OPENED_ECN), 1);
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 0);
+	assert_int_equal(t.sas[SA_IN].packets, 1);
+	assert_true(tx(&t.red) > 14);
+	assert_int_equal(t.sent[14 + 1] & 3, 0);
+	assert_int_equal(told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s)), 1);
+	assert_int_equal(s.sample.reason, XIPSEC_REASON_OPENED_ECN);
+	assert_int_equal(s.sample.inner, 1);
+	assert_int_equal(s.sample.src.word[0], inet_addr("10.1.0.1"));
+	assert_int_equal(s.sample.spi, htonl(0x1001));
+	assert_int_equal(s.sample.seq, 1);
+}
+
 static void frames_without_a_verdict(void **state)
 {
 	struct ctl_sample s;
@@ -358,6 +382,7 @@ int main(void)
 		TEST(peer_that_comes_back),
 		TEST(replays_are_told),
 		TEST(refused_packets_are_told),
+		TEST(odd_congestion_marks_are_told),
 		TEST(frames_without_a_verdict),
 	};
 

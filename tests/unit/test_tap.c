@@ -128,6 +128,27 @@ static void there_and_back(void **state)
 	close(fd);
 }
 
+/* As above, and a mark outside that no tunnel makes there (RFC 6040 4.2): told once, and taken. */
+static void odd_congestion_marks_are_taken(void **state)
+{
+	struct ctl_sample s;
+	int fd = tap_new(0);
+	__u32 len = host_frame(64, false), sealed;
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_LOCAL, 0);
+	stack_sends(fd, frame, HDR + len);
+	sealed = tx(&t.black);
+	t.sent[ETH + 1] |= 1;
+	samples_told(&s);
+	rx_sealed(sealed);
+	assert_int_equal(count(XIPSEC_REASON_OPENED_ECN), 1);
+	assert_int_equal(count(XIPSEC_REASON_OPENED_LOCAL), 0);
+	assert_int_equal(stack_gets(fd), HDR + len);
+	assert_int_equal(samples_told(&s), 1);
+	assert_int_equal(s.sample.reason, XIPSEC_REASON_OPENED_ECN);
+}
+
 static void a_tag_is_passed_over(void **state)
 {
 	int fd = tap_new(0);
@@ -509,6 +530,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(there_and_back),
+		TEST(odd_congestion_marks_are_taken),
 		TEST(a_tag_is_passed_over),
 		TEST(cut_frames),
 		TEST(verdicts_are_checked),

@@ -144,8 +144,9 @@ static int parse_count(const char *text, __u64 *out)
 static int parse_reason(const char *text, int *out)
 {
 	*out = reason_from_name(text);
-	if (*out >= 0 && (reason_kind(*out) == XIPSEC_KIND_DROP ||
-			  *out == XIPSEC_REASON_BYPASS_IN || *out == XIPSEC_REASON_BYPASS_OUT))
+	if (*out >= 0 &&
+	    (reason_kind(*out) == XIPSEC_KIND_DROP || *out == XIPSEC_REASON_BYPASS_IN ||
+	     *out == XIPSEC_REASON_BYPASS_OUT || *out == XIPSEC_REASON_OPENED_ECN))
 		return 0;
 	log_error("monitor: --reason %s: %s; `xipsec status --all` lists them", text,
 		  *out < 0 ? "there is no such reason"
@@ -168,9 +169,9 @@ static void parse_peer(const char *text, struct wanted *wanted)
 static __u32 events_of(const struct wanted *wanted)
 {
 	if (wanted->reason >= 0)
-		return reason_kind((unsigned int)wanted->reason) == XIPSEC_KIND_PASS
-			       ? XIPSEC_EVENT_BIT(XIPSEC_EVENT_PASS)
-			       : XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE);
+		return reason_kind((unsigned int)wanted->reason) == XIPSEC_KIND_DROP
+			       ? XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE)
+			       : XIPSEC_EVENT_BIT(XIPSEC_EVENT_PASS);
 	if (wanted->events)
 		return wanted->events;
 	return wanted->pcap ? PACKETS : ~0U;
