@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Debian's strongSwan as gateway b of the topology, ESP in user space (kernel-libipsec): it speaks ESP in
-# UDP alone, tunnel mode, without ESN. After scenario.sh. Everything of it stands in $WORK/swan: an
+# Debian's strongSwan as gateway b of the topology. Its ESP is in user space (kernel-libipsec: ESP in UDP
+# alone, tunnel mode, no ESN), or kernel XFRM's with SWAN_KERNEL=yes (tests/vm). After scenario.sh. Everything of it stands in $WORK/swan: an
 # instance of its own, with a /run of its own.
 
 SWAN=$WORK/swan
@@ -15,6 +15,7 @@ swan_start()
 	local plugins='random nonce openssl pem pkcs1 pkcs8 x509 pubkey revocation constraints curve25519 gmp
 		hmac kdf aes gcm sha1 sha2 kernel-libipsec kernel-netlink socket-default vici updown'
 
+	[ "${SWAN_KERNEL:-}" != yes ] || plugins=${plugins/kernel-libipsec/}
 	mkdir -p "$SWAN"
 	cat >"$SWAN/strongswan.conf" <<-END
 		charon-systemd {

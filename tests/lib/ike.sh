@@ -5,6 +5,7 @@
 #	IKE_PROPOSALS IKE_ESP    proposals
 #	IKE_START                start_action (trap)
 #	IKE_LINES                lines added to the connection, IKE_CHILD_LINES to each child
+#	IKE_CHILDREN             more children
 #	IKE_LOCAL IKE_REMOTE     lines of local {} and remote {} beside auth and id
 #	IKE_AUTH                 psk (the default) or pubkey
 #	IKE_PSK_a IKE_PSK_b      the secret of each side
@@ -61,6 +62,7 @@ ike_connections()
 				children {
 					$(ike_child net4 "10.$n.0.0/16" "10.$m.0.0/16")
 					$(ike_child net6 "fd0$n::/64" "fd0$m::/64")
+					${IKE_CHILDREN:-}
 				}
 			}
 		}
