@@ -82,7 +82,7 @@ static int change_step(__u32 index, struct change_walk *walk)
 	if (!generation || (__s32)(generation - walk->now) > 0)
 		return 0;
 	rule = bpf_map_lookup_elem(walk->rules, &number);
-	if (rule && (!(rule->dirs & walk->flow->dir) ||
+	if (rule && (!xipsec_rule_asks(rule, walk->flow) ||
 		     xipsec_selector_match(&rule->sel, walk->flow) == XIPSEC_MATCH_NO))
 		return 0;
 	walk->touched = 1;

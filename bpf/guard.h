@@ -20,6 +20,16 @@ static __always_inline int guard_is_own(const struct __sk_buff *skb)
 	return skb->ingress_ifindex == 0;
 }
 
+/* Of what was forwarded: where it came in; the VLANs of an interface are that interface. 0: by none
+ * that has a role, such as the bridge that it was put into. */
+static __always_inline __u16 guard_dev_in(const struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ingress_ifindex;
+	const struct xipsec_iface *iface = bpf_map_lookup_elem(&ifaces, &ifindex);
+
+	return iface ? iface->dev : 0;
+}
+
 /* ESP or AH that kernel XFRM made: the destination and SPI of an outbound SA of ours, and its
  * source, which the stack takes from nobody outside. Any process with CAP_NET_RAW could send that
  * too; nobody without it can. In UDP any process could, while nobody holds port 4500: so the mark

@@ -120,6 +120,18 @@ struct {
 	__type(value, __u32);
 } child_ids SEC(".maps");
 
+struct dev_name {
+	char name[XIPSEC_IFNAME_LEN];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XIPSEC_DEVS_MAX + 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct dev_name);
+	__type(value, __u32);
+} dev_ids SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, XIPSEC_CHILDREN_MAX);

@@ -63,7 +63,7 @@ struct pkt {
 	__u32 mark;   /* red: for kernel XFRM, by this mark of the skb; 0: not for it */
 	__u32 opened; /* black: by an SA of this child, plus 1, kernel XFRM has opened it; 0: none
 		       */
-	__u8 pad[2];
+	__u16 dev;    /* for rules: see struct xipsec_flow */
 };
 
 /*

@@ -132,7 +132,7 @@ static __always_inline void spd_candidate(struct spd_walk *walk, __u64 slot)
 	enum xipsec_match match;
 
 	rule = bpf_map_lookup_elem(walk->rules, &number);
-	if (!rule || !(rule->dirs & walk->flow->dir) || !spd_rule_lives(rule, walk->generation))
+	if (!rule || !xipsec_rule_asks(rule, walk->flow) || !spd_rule_lives(rule, walk->generation))
 		return;
 	match = xipsec_selector_match(&rule->sel, walk->flow);
 	if (match == XIPSEC_MATCH_NO)
@@ -247,6 +247,7 @@ static __always_inline void spd_flow(const struct pkt *pkt, __u32 dir, struct xi
 	flow->l4_proto = pkt->l4_proto;
 	flow->opaque = pkt->opaque;
 	flow->dir = dir;
+	flow->dev = pkt->dev;
 	flow->dscp = pkt_dscp(pkt);
 }
 

@@ -123,6 +123,7 @@ static __always_inline enum xipsec_reason red_reason(void *ctx, enum hook hook, 
 
 	if (!iface)
 		return XIPSEC_REASON_NO_IFACE;
+	pkt->dev = iface->dev;
 	reason = parse_frame(pkt, hook == HOOK_TC ? tags_taken(ctx) : 0);
 	if (reason)
 		return reason;
@@ -327,6 +328,8 @@ static __always_inline enum xipsec_reason black_reason(void *ctx, enum hook hook
 
 	if (!iface)
 		return XIPSEC_REASON_NO_IFACE;
+	/* What an SA brought came in by that, and by no interface. */
+	pkt->dev = pkt->opened ? 0 : iface->dev;
 	reason = parse_frame(pkt, hook == HOOK_TC ? tags_taken(ctx) : 0);
 	if (reason)
 		return reason;
@@ -366,14 +369,16 @@ int xipsec_black(struct xdp_md *ctx)
 /* Direction of failure: closed. */
 static __always_inline enum xipsec_reason guard_reason(struct __sk_buff *skb, struct pkt *pkt)
 {
+	const struct xipsec_iface *iface = iface_of(skb->ifindex, XIPSEC_ROLE_UNPROTECTED);
 	int own = guard_is_own(skb);
 	const struct xipsec_spd *rules;
 	enum xipsec_reason reason;
 
 	if (own)
 		way_flag(pkt, XIPSEC_WAY_OWN);
-	if (!iface_of(skb->ifindex, XIPSEC_ROLE_UNPROTECTED))
+	if (!iface)
 		return XIPSEC_REASON_NO_IFACE;
+	pkt->dev = own ? iface->dev : guard_dev_in(skb);
 	reason = parse_frame(pkt, tags_taken(skb));
 	if (reason)
 		return reason;

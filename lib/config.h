@@ -29,6 +29,7 @@ struct config_tunnel {
 struct config_policy {
 	char name[XIPSEC_NAME_LEN];
 	char child[XIPSEC_NAME_LEN]; /* with PROTECT */
+	char dev[XIPSEC_IFNAME_LEN]; /* interface, "": any; then `dev` of its rules is not 0 */
 	struct xipsec_spd_rule
 		*rules; /* every local x remote pair of the lists; `child` index is 0 */
 	unsigned int n_rules;

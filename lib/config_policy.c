@@ -14,6 +14,7 @@ struct policy_draft {
 	unsigned int action;
 	unsigned int dirs;
 	char child[XIPSEC_NAME_LEN];
+	char dev[XIPSEC_IFNAME_LEN];
 	struct config_nets local, remote;
 	bool any_proto, opaque_proto;
 	__u8 l4_proto;
@@ -196,6 +197,13 @@ static bool key_child(struct config_diag *diag, const struct config_node *node, 
 	return parse_name(diag, node, policy->child, sizeof(policy->child));
 }
 
+static bool key_dev(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	struct policy_draft *policy = into;
+
+	return parse_name(diag, node, policy->dev, sizeof(policy->dev));
+}
+
 static bool key_local(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	struct policy_draft *policy = into;
@@ -331,6 +339,11 @@ static bool policy_fits(struct config_diag *diag, const struct config_node *node
 
 	ports_fit(diag, node, policy);
 	types_fit(diag, node, policy);
+	if (policy->dev[0] && policy->dirs == (XIPSEC_DIR_OUT | XIPSEC_DIR_IN))
+		config_error(diag, &node->place,
+			     "%s has dev for both directions, but what goes out came in by another "
+			     "interface than what comes back: expected direction = out or in",
+			     node->name);
 	if (policy->child[0] && policy->action != XIPSEC_ACTION_PROTECT)
 		config_error(diag, &node->place,
 			     "%s names a child, but does not protect: expected action = protect",
@@ -439,6 +452,7 @@ static bool policy_rules(struct config_diag *diag, const struct config_node *nod
 	template.rule.sel = policy_selector(draft);
 	template.rule.action = draft->action;
 	template.rule.dirs = draft->dirs;
+	template.rule.dev = draft->dev[0] != 0;
 	template.rule.line = node->place.line;
 	policy_make(draft, &template.rule.sel, rule_count, &n);
 	if (!n) {
@@ -461,6 +475,7 @@ static const struct config_key policy_keys[] = {
 	{"action", key_action, false, true},
 	{"child", key_child, false, false},
 	{"direction", key_direction, false, false},
+	{"dev", key_dev, false, false},
 	{"local", key_local, false, false},
 	{"remote", key_remote, false, false},
 	{"proto", key_proto, false, false},
@@ -514,6 +529,7 @@ static bool section_policy(struct config_diag *diag, const struct config_node *n
 	if (!policy_fits(diag, node, &policy) || !policy_rules(diag, node, &policy, out))
 		return false;
 	strcpy(out->name, node->name);
+	strcpy(out->dev, policy.dev);
 	if (policy.action == XIPSEC_ACTION_PROTECT)
 		strcpy(out->child, policy.child[0] ? policy.child : node->name);
 	draft->policy_place[config->n_policies++] = node->place;

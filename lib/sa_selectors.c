@@ -32,12 +32,13 @@ struct selectors {
 	struct entries all;    /* that, and the earlier rules that take something from it */
 };
 
-/* The rules that lead packets of the SA's direction into its child. */
+/* The rules that lead packets of the SA's direction into its child. What an SA brought came in by
+ * that and by no interface: a rule that asks for one does not speak of it. */
 static bool rule_serves(const struct config_policy *policy, const struct xipsec_spd_rule *rule,
 			const struct xipsec_sa *sa)
 {
 	return rule->action == XIPSEC_ACTION_PROTECT && (rule->dirs & sa->dir) &&
-	       strcmp(policy->child, sa->child) == 0;
+	       (!rule->dev || sa->dir == XIPSEC_DIR_OUT) && strcmp(policy->child, sa->child) == 0;
 }
 
 static bool entry_room(struct entries *to)
@@ -183,8 +184,8 @@ static void entry_of_rule(struct selectors *to, bool serves, void *ctx)
 	struct merge *merge = ctx;
 
 	accepts_before(to, to->rule_number, &merge->copied);
-	if ((to->sa->dir & to->rule->dirs & XIPSEC_DIR_IN) && merge->copied < to->accept.n &&
-	    !serves && rule_takes(to, &merge->next))
+	if ((to->sa->dir & to->rule->dirs & XIPSEC_DIR_IN) && !to->rule->dev &&
+	    merge->copied < to->accept.n && !serves && rule_takes(to, &merge->next))
 		to->too_many |=
 			!entry_add(&to->all, &(struct entry){to->rule->sel, true, to->rule_number});
 }

@@ -365,10 +365,16 @@ static __u32 rule_says(const struct xipsec_spd_rule *rule)
 	return rule->action == XIPSEC_ACTION_PROTECT ? rule->child << 2 | 2U : rule->action & 1U;
 }
 
+/* What of a rule stands beside its selector. */
+static bool rule_asks_less(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
+{
+	return (a->dirs & b->dirs) == b->dirs && (!a->dev || a->dev == b->dev);
+}
+
 /* Earlier, and matches what `b` matches, hidden or not, with no less certainty. */
 static bool rule_as_uncertain(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
 {
-	return a->priority < b->priority && a->dies == 0 && (a->dirs & b->dirs) == b->dirs &&
+	return a->priority < b->priority && a->dies == 0 && rule_asks_less(a, b) &&
 	       a->sel.family == b->sel.family && a->sel.any_proto == b->sel.any_proto &&
 	       a->sel.l4_proto == b->sel.l4_proto && !(a->sel.opaque & ~b->sel.opaque) &&
 	       selector_dscp_within(b->sel.dscp, a->sel.dscp) &&
@@ -379,7 +385,7 @@ static bool rule_as_uncertain(const struct xipsec_spd_rule *a, const struct xips
 /* Every packet that shows all and matches `b` matches `a` first. */
 static bool rule_shadows(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
 {
-	return a->priority < b->priority && a->dies == 0 && (a->dirs & b->dirs) == b->dirs &&
+	return a->priority < b->priority && a->dies == 0 && rule_asks_less(a, b) &&
 	       selector_within(&b->sel, &a->sel);
 }
 

@@ -24,6 +24,7 @@ static const struct {
 	{"spd_hits", offsetof(struct datapath, spd_hits)},
 	{"flow_stats", offsetof(struct datapath, flow_stats)},
 	{"child_ids", offsetof(struct datapath, child_ids)},
+	{"dev_ids", offsetof(struct datapath, dev_ids)},
 	{"children", offsetof(struct datapath, children)},
 	{"sad", offsetof(struct datapath, sad)},
 	{"sa_state", offsetof(struct datapath, sa_state)},
@@ -156,25 +157,45 @@ __u32 datapath_children(const struct datapath *dp)
 	return bpf_map_lookup_elem(dp->child_ids, next_child, &n) ? 0 : n;
 }
 
-/* The next id moves first: who dies in between wastes one. */
+/* Of the name in key[size], in a map from names to ids; ids from `first`, at most `max`. The next
+ * id moves first: who dies in between wastes one. */
+static int name_id(int map, const char *key, size_t size, __u32 first, __u32 max)
+{
+	_cleanup_free_ char *nobody = calloc(1, size);
+	__u32 id = 0, fresh = first, next;
+
+	if (!nobody)
+		return -ENOMEM;
+	if (!bpf_map_lookup_elem(map, key, &id))
+		return (int)id;
+	bpf_map_lookup_elem(map, nobody, &fresh);
+	if (fresh - first >= max)
+		return -ENOSPC;
+	next = fresh + 1;
+	if (bpf_map_update_elem(map, nobody, &next, BPF_ANY) ||
+	    bpf_map_update_elem(map, key, &fresh, BPF_NOEXIST))
+		return -errno;
+	return (int)fresh;
+}
+
 int datapath_child_id(const struct datapath *dp, const char *name)
 {
 	char key[XIPSEC_NAME_LEN] = "";
-	__u32 id = 0, fresh, next;
 
 	if (!name[0] || strlen(name) >= sizeof(key))
 		return name[0] ? -ENAMETOOLONG : -EINVAL;
 	strcpy(key, name);
-	if (!bpf_map_lookup_elem(dp->child_ids, key, &id))
-		return (int)id;
-	fresh = datapath_children(dp);
-	if (fresh >= XIPSEC_CHILDREN_MAX)
-		return -ENOSPC;
-	next = fresh + 1;
-	if (bpf_map_update_elem(dp->child_ids, next_child, &next, BPF_ANY) ||
-	    bpf_map_update_elem(dp->child_ids, key, &fresh, BPF_NOEXIST))
-		return -errno;
-	return (int)fresh;
+	return name_id(dp->child_ids, key, sizeof(key), 0, XIPSEC_CHILDREN_MAX);
+}
+
+int datapath_dev_id(const struct datapath *dp, const char *name)
+{
+	char key[XIPSEC_IFNAME_LEN] = "";
+
+	if (!name[0] || strlen(name) >= sizeof(key))
+		return name[0] ? -ENAMETOOLONG : -EINVAL;
+	strcpy(key, name);
+	return name_id(dp->dev_ids, key, sizeof(key), 1, XIPSEC_DEVS_MAX);
 }
 
 void *datapath_mmap(int map_fd, size_t *size, size_t *stride)

@@ -19,7 +19,7 @@ struct datapath {
 	char generation[32]; /* name of the generation's directory, "gen-3" */
 	unsigned int n_sas;  /* entries of sa_state */
 	int globals, ifaces, spd, spd_buckets_of, spd_rules_of, spd_hits, flow_stats, child_ids,
-		children, sad, sa_state, xsks, reasons,
+		dev_ids, children, sad, sa_state, xsks, reasons,
 		worker_stats; /* map descriptors, -1: not open */
 	int events;           /* -1 also where the generation was built before there was one */
 };
@@ -53,6 +53,9 @@ __u32 datapath_children(const struct datapath *dp);
 /* Id of a child name, given out at the first asking and kept for the life of the generation.
  * Returns the id, or -ENOSPC, -errno. */
 int datapath_child_id(const struct datapath *dp, const char *name);
+
+/* The same of the name of an interface: 1 and up, whether there is one of that name or not. */
+int datapath_dev_id(const struct datapath *dp, const char *name);
 
 /* Maps a mmapable array whole. *stride: bytes between entries. Caller munmaps. NULL: errno. */
 void *datapath_mmap(int map_fd, size_t *size, size_t *stride);

@@ -259,6 +259,31 @@ static int read_ifaces(const struct config *config, const struct generation *gen
 	return 0;
 }
 
+static bool dev_attached(const struct datapath *dp, __u16 dev)
+{
+	struct xipsec_iface iface;
+	__u32 ifindex, next;
+	bool first = true;
+
+	while (!bpf_map_get_next_key(dp->ifaces, first ? NULL : &ifindex, &next)) {
+		ifindex = next;
+		first = false;
+		if (!bpf_map_lookup_elem(dp->ifaces, &ifindex, &iface) && iface.dev == dev)
+			return true;
+	}
+	return false;
+}
+
+__u32 describe_waiting(const struct datapath *dp, const struct classifier *c)
+{
+	__u32 n = 0;
+
+	for (__u32 i = 0; i < c->head->rules_end; i++)
+		n += c->rule[i].dev && classifier_lives(&c->rule[i], c->head->generation) &&
+		     !dev_attached(dp, c->rule[i].dev);
+	return n;
+}
+
 static int read_generation(const struct generation *gen, struct loader_status *status)
 {
 	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
@@ -270,6 +295,7 @@ static int read_generation(const struct generation *gen, struct loader_status *s
 		status->spd_generation = memory.c.head->generation;
 		status->n_rules = memory.c.head->n_rules;
 		status->n_tables = memory.c.head->n_tables;
+		status->n_waiting = describe_waiting(&gen->dp, &memory.c);
 		status->spd_bytes = spd_memory_bytes(&memory);
 	}
 	if (!bpf_obj_get_info_by_fd(gen->dp.spd_hits, &info, &len))
@@ -394,6 +420,28 @@ static void read_names(const struct datapath *dp, const char *gen_dir, struct lo
 	}
 }
 
+/* What rules ask for by number: few names, so a list for each. */
+static void read_devs(const struct datapath *dp, struct loader_policy *policy)
+{
+	char name[XIPSEC_IFNAME_LEN], next[XIPSEC_IFNAME_LEN];
+	bool first = true, attached;
+	__u32 id;
+
+	while (!bpf_map_get_next_key(dp->dev_ids, first ? NULL : name, next)) {
+		memcpy(name, next, sizeof(name));
+		first = false;
+		if (!name[0] || bpf_map_lookup_elem(dp->dev_ids, name, &id))
+			continue;
+		attached = dev_attached(dp, (__u16)id);
+		for (__u32 i = 0; i < policy->n_rules; i++) {
+			if (policy->rule[i].rule.dev != id)
+				continue;
+			memcpy(policy->rule[i].dev, name, sizeof(name));
+			policy->rule[i].dev_attached = attached;
+		}
+	}
+}
+
 /* The rules of the generation that was read first: changes that come meanwhile do not show. */
 static int read_rules(const struct datapath *dp, struct loader_policy *policy)
 {
@@ -448,6 +496,7 @@ int loader_policy(const struct config *config, struct loader_policy **out)
 	err = read_rules(&dp, policy);
 	if (!err) {
 		read_hits(&dp, policy);
+		read_devs(&dp, policy);
 		read_children(&dp, policy->child);
 		snprintf(gen_dir, sizeof(gen_dir), "%s/%s", config->pin_dir, dp.generation);
 		read_names(&dp, gen_dir, policy);

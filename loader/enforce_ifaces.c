@@ -146,6 +146,21 @@ void enforce_refresh(struct session *s)
 	}
 }
 
+/* Direction of failure: closed, as much as policies are: no rule that asks for an interface matches
+ * what comes by this one. */
+static __u16 dev_of(const struct session *s, const char *name)
+{
+	int dev = datapath_dev_id(&s->gen.dp, name);
+
+	if (dev >= 0)
+		return (__u16)dev;
+	log_error("%s: no policy with `dev` speaks of it: %s", name,
+		  dev == -ENOSPC ? "there were too many names of interfaces; `xipsec attach --all "
+				   "--upgrade` begins anew"
+				 : strerror(-dev));
+	return 0;
+}
+
 int enforce_register(struct session *s, struct target *target)
 {
 	const struct iflist_entry *link = &target->link;
@@ -164,6 +179,7 @@ int enforce_register(struct session *s, struct target *target)
 		/* Renamed; the slot is kept by the name, should it be made anew. */
 		memset(iface.name, 0, sizeof(iface.name));
 		snprintf(iface.name, sizeof(iface.name), "%s", link->name);
+		iface.dev = dev_of(s, link->name);
 		return bpf_map_update_elem(s->gen.dp.ifaces, &link->ifindex, &iface, BPF_EXIST)
 			       ? -errno
 			       : 0;
@@ -177,6 +193,7 @@ int enforce_register(struct session *s, struct target *target)
 	memset(&iface, 0, sizeof(iface));
 	iface.role = target->role;
 	iface.slot = (__u32)slot;
+	iface.dev = dev_of(s, link->name);
 	snprintf(iface.name, sizeof(iface.name), "%s", link->name);
 	tell_too_many(link, set_macs(s, link->ifindex, &iface));
 	err = undo_note(&s->undo, &step);

@@ -25,10 +25,10 @@
 
 /* What people find right below PIN_DIR. */
 static const char *const links[] = {
-	"version",   "globals",     "ifaces",       "spd",        "spd_head",
-	"spd_rules", "spd_buckets", "spd_hits",     "flow_cache", "flow_stats",
-	"child_ids", "children",    "sad",          "sa_state",   "frags",
-	"xsks",      "reasons",     "worker_stats", "events",
+	"version",   "globals",     "ifaces",   "spd",          "spd_head",
+	"spd_rules", "spd_buckets", "spd_hits", "flow_cache",   "flow_stats",
+	"child_ids", "dev_ids",     "children", "sad",          "sa_state",
+	"frags",     "xsks",        "reasons",  "worker_stats", "events",
 };
 
 #define N_LINKS (sizeof(links) / sizeof(links[0]))
@@ -227,20 +227,16 @@ static int fill_pass_key(struct xipsec_bpf *skel)
 	return bpf_map_update_elem(map, &zero, &key, BPF_ANY) ? -errno : 0;
 }
 
-static int child_id_of(void *arg, const char *name)
-{
-	return datapath_child_id(arg, name);
-}
-
 /* The first SPD, with the object's own types, so that bpftool prints field names. */
 static int fill_spd(const struct config *config, struct xipsec_bpf *skel,
 		    const struct generation *gen)
 {
 	_cleanup_spd_source_ struct spd_source source = {0};
+	struct spd_ids ids = spd_ids_of(&gen->dp);
 	__u32 generation;
 	int err;
 
-	err = spd_compile(config, child_id_of, (void *)&gen->dp, &source);
+	err = spd_compile(config, &ids, &source);
 	if (!err)
 		err = spd_install(&gen->dp, gen->dir, bpf_object__btf(skel->obj), &source,
 				  &generation);

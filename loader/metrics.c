@@ -32,6 +32,7 @@ static int read_maps(struct metrics_view *view, const struct datapath *dp)
 	if (!spd_memory_open(dp, &memory)) {
 		view->max_rules = memory.c.head->max_rules;
 		view->n_tables = memory.c.head->n_tables;
+		view->n_waiting = describe_waiting(dp, &memory.c);
 		view->spd_bytes = spd_memory_bytes(&memory);
 	}
 	view->attached = 1;
@@ -164,7 +165,7 @@ static void write_reasons(struct metrics_view *view, const struct family *family
 	}
 }
 
-enum { SPD_GENERATION, SPD_RULES, SPD_MAX, SPD_TABLES, SPD_MEMORY };
+enum { SPD_GENERATION, SPD_RULES, SPD_MAX, SPD_WAITING, SPD_TABLES, SPD_MEMORY };
 
 static void write_spd(struct metrics_view *view, const struct family *family, FILE *out)
 {
@@ -174,6 +175,7 @@ static void write_spd(struct metrics_view *view, const struct family *family, FI
 	case SPD_GENERATION: plain(out, family->name, view->policy->generation); break;
 	case SPD_RULES: plain(out, family->name, view->policy->n_rules); break;
 	case SPD_MAX: plain(out, family->name, view->max_rules); break;
+	case SPD_WAITING: plain(out, family->name, view->n_waiting); break;
 	case SPD_TABLES: plain(out, family->name, view->n_tables); break;
 	default: plain(out, family->name, view->spd_bytes);
 	}
@@ -325,6 +327,8 @@ static const struct family families[] = {
 	 SPD_GENERATION},
 	{"xipsec_spd_rules", "gauge", "Rules in force.", write_spd, SPD_RULES},
 	{"xipsec_spd_rules_max", "gauge", "Rules that there is room for.", write_spd, SPD_MAX},
+	{"xipsec_spd_rules_waiting", "gauge",
+	 "Rules that ask for an interface which is not attached.", write_spd, SPD_WAITING},
 	{"xipsec_spd_tables", "gauge", "Tables of the classifier.", write_spd, SPD_TABLES},
 	{"xipsec_spd_memory_bytes", "gauge", "Memory of the policies in force.", write_spd,
 	 SPD_MEMORY},

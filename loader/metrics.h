@@ -18,7 +18,7 @@ struct metrics_view {
 	struct xipsec_worker_stats *worker;
 	unsigned int n_workers;
 	struct loader_policy *policy; /* NULL: none is in force */
-	__u32 max_rules, n_tables;
+	__u32 max_rules, n_tables, n_waiting;
 	__u64 spd_bytes;
 	struct xipsec_flow_stats flows;
 	struct loader_metrics_daemon daemon;

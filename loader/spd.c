@@ -14,21 +14,29 @@
 /* ------------------------------------------------------------------ compiling */
 
 /* Rules of one policy: every local x remote pair that the config multiplied out. */
-static int compile_policy(const struct config_policy *policy, spd_child_fn child_id, void *arg,
+static int compile_policy(const struct config_policy *policy, const struct spd_ids *ids,
 			  __u32 number, struct spd_source *to)
 {
-	int child = 0;
+	int child = 0, dev = policy->dev[0] ? ids->dev(ids->arg, policy->dev) : 0;
 
+	if (dev < 0) {
+		log_error("policy %s: dev %s gets no number: %s", policy->name, policy->dev,
+			  dev == -ENOSPC ? "there were too many names of interfaces; `xipsec "
+					   "attach --all --upgrade` begins anew"
+					 : strerror(-dev));
+		return dev;
+	}
 	for (unsigned int i = 0; i < policy->n_rules; i++) {
 		struct xipsec_spd_rule *rule = &to->rule[to->n_rules++];
 
 		*rule = policy->rules[i];
 		rule->child = 0;
+		rule->dev = (__u16)dev;
 		rule->policy = number;
 		if (rule->action != XIPSEC_ACTION_PROTECT)
 			continue;
 		if (i == 0 || !child)
-			child = child_id(arg, policy->child);
+			child = ids->child(ids->arg, policy->child);
 		if (child < 0) {
 			log_error("policy %s: child %s gets no number: %s", policy->name,
 				  policy->child, strerror(-child));
@@ -39,8 +47,7 @@ static int compile_policy(const struct config_policy *policy, spd_child_fn child
 	return 0;
 }
 
-int spd_compile(const struct config *config, spd_child_fn child_id, void *arg,
-		struct spd_source *out)
+int spd_compile(const struct config *config, const struct spd_ids *ids, struct spd_source *out)
 {
 	_cleanup_spd_source_ struct spd_source made = {.allow = config->allow,
 						       .n_ethertypes = config->n_ethertypes};
@@ -63,7 +70,7 @@ int spd_compile(const struct config *config, spd_child_fn child_id, void *arg,
 		return -ENOMEM;
 	memcpy(made.ethertype, config->ethertypes, config->n_ethertypes * sizeof(__u16));
 	for (unsigned int i = 0; i < config->n_policies; i++) {
-		int err = compile_policy(&config->policies[i], child_id, arg, i, &made);
+		int err = compile_policy(&config->policies[i], ids, i, &made);
 
 		if (err)
 			return err;
@@ -297,6 +304,16 @@ static int child_id_of(void *arg, const char *name)
 	return datapath_child_id(arg, name);
 }
 
+static int dev_id_of(void *arg, const char *name)
+{
+	return datapath_dev_id(arg, name);
+}
+
+struct spd_ids spd_ids_of(const struct datapath *dp)
+{
+	return (struct spd_ids){child_id_of, dev_id_of, (void *)dp};
+}
+
 struct btf *spd_btf(const struct datapath *dp)
 {
 	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
@@ -319,11 +336,12 @@ int spd_load(const struct config *config, const struct datapath *dp, const char 
 	     __u32 *generation)
 {
 	_cleanup_spd_source_ struct spd_source source = {0};
+	struct spd_ids ids = spd_ids_of(dp);
 	struct btf *btf = spd_btf(dp);
 	char gen_dir[320];
 	int err;
 
-	err = spd_compile(config, child_id_of, (void *)dp, &source);
+	err = spd_compile(config, &ids, &source);
 	snprintf(gen_dir, sizeof(gen_dir), "%s/%s", pin_dir, dp->generation);
 	if (!err)
 		err = spd_change(dp, gen_dir, config->max_rules, &source, generation);

@@ -37,13 +37,19 @@ static inline void spd_source_free(struct spd_source *source)
 }
 #define _cleanup_spd_source_ __attribute__((cleanup(spd_source_free)))
 
-/* Gives out ids of child names: an id, or -errno. */
-typedef int (*spd_child_fn)(void *arg, const char *name);
+/* Who gives out ids of names: an id (of interfaces: 1 to 65535), or -errno. */
+struct spd_ids {
+	int (*child)(void *arg, const char *name);
+	int (*dev)(void *arg, const char *name);
+	void *arg;
+};
 
-/* Policies of `config` in file order. -E2BIG: more than max_rules; what child_id returned; *out is
- * untouched on failure. The caller frees. Pure but for child_id. */
-int spd_compile(const struct config *config, spd_child_fn child_id, void *arg,
-		struct spd_source *out);
+/* Those of a generation, which keeps them. */
+struct spd_ids spd_ids_of(const struct datapath *dp);
+
+/* Policies of `config` in file order. -E2BIG: more than max_rules; what `ids` returned; *out is
+ * untouched on failure. The caller frees. Pure but for `ids`. */
+int spd_compile(const struct config *config, const struct spd_ids *ids, struct spd_source *out);
 
 /* Gives priorities with room between them and puts all into an empty classifier. 0, -ENOSPC,
  * -E2BIG as classifier_put(). Pure. */

@@ -9,7 +9,8 @@
 /* Says the same of the same packets. Line and policy are for people. */
 static bool rule_same(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
 {
-	return a->action == b->action && a->dirs == b->dirs && a->origin == b->origin &&
+	return a->action == b->action && a->dirs == b->dirs && a->dev == b->dev &&
+	       a->origin == b->origin &&
 	       (a->action != XIPSEC_ACTION_PROTECT || a->child == b->child) &&
 	       !memcmp(&a->sel, &b->sel, sizeof(a->sel));
 }

@@ -29,6 +29,17 @@ static int no_child_id(void *arg, const char *name)
 	return 0;
 }
 
+/* The first policy that names this interface, from 1: another name, another number. */
+static int dev_by_policy(void *arg, const char *name)
+{
+	const struct config *config = arg;
+	unsigned int i = 0;
+
+	while (strcmp(config->policies[i].dev, name) != 0)
+		i++;
+	return i < 65535 ? (int)i + 1 : -E2BIG;
+}
+
 static int scratch_fill(struct scratch *s, unsigned int attempt)
 {
 	struct classifier_size size = classifier_size(s->source.rule, s->source.n_rules, attempt);
@@ -56,6 +67,7 @@ static struct xipsec_flow corner_of(const struct xipsec_spd_rule *rule)
 				   .family = sel->family ? sel->family : XIPSEC_FAMILY_IP4,
 				   .dir = rule->dirs & XIPSEC_DIR_OUT ? XIPSEC_DIR_OUT
 								      : XIPSEC_DIR_IN,
+				   .dev = rule->dev,
 				   .l4_proto = sel->any_proto ? 255 : sel->l4_proto};
 
 	if (sel->opaque)
@@ -83,7 +95,7 @@ static void ask_candidate(void *arg, __u32 number)
 	const struct xipsec_spd_rule *other = &asked->source->rule[number];
 
 	if (number < asked->first && (other->dirs & mine->dirs) == mine->dirs &&
-	    selector_within(&mine->sel, &other->sel))
+	    (!other->dev || other->dev == mine->dev) && selector_within(&mine->sel, &other->sel))
 		asked->first = number;
 }
 
@@ -104,6 +116,7 @@ static __u32 find_overlap(const struct config *config, const struct spd_source *
 
 	for (__u32 i = 0; i < at; i++)
 		if ((source->rule[i].dirs & mine->dirs) &&
+		    (!source->rule[i].dev || !mine->dev || source->rule[i].dev == mine->dev) &&
 		    !says_the_same(config, &source->rule[i], mine) &&
 		    selector_meet(&source->rule[i].sel, &mine->sel, &both))
 			return i;
@@ -129,8 +142,9 @@ static void tell(const struct config *config, const struct spd_source *source, _
 int loader_policy_check(const struct config *config, loader_overlap_fn fn, void *arg)
 {
 	_cleanup_scratch_ struct scratch s = {0};
+	const struct spd_ids ids = {no_child_id, dev_by_policy, (void *)config};
 	bool pairs;
-	int err = spd_compile(config, no_child_id, NULL, &s.source);
+	int err = spd_compile(config, &ids, &s.source);
 
 	for (unsigned int attempt = 0; !err && attempt < 4; attempt++) {
 		err = scratch_fill(&s, attempt);

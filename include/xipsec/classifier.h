@@ -40,9 +40,9 @@ enum xipsec_action {
  */
 struct xipsec_spd_rule {
 	struct xipsec_selector sel;
-	__u8 action; /* enum xipsec_action */
-	__u8 dirs;   /* XIPSEC_DIR_*, or both */
-	__u16 pad;
+	__u8 action;    /* enum xipsec_action */
+	__u8 dirs;      /* XIPSEC_DIR_*, or both */
+	__u16 dev;      /* of an interface, by its name (`dev_ids`); 0: any */
 	__u32 child;    /* index into `children`, with PROTECT */
 	__u32 line;     /* of the config file, for people */
 	__u32 priority; /* lower is earlier, never 0, unique */
@@ -59,6 +59,14 @@ struct xipsec_spd_rule {
 #define XIPSEC_RULE_LOCAL_LATER  1
 #define XIPSEC_RULE_REMOTE_LATER 2
 #define XIPSEC_RULE_OF_SA        4 /* it came with an SA, and goes with it */
+
+/* What a rule asks for beside its selector: the direction, and the interface. Where that is hidden
+ * from nobody, there is no "maybe". */
+static inline __attribute__((always_inline)) int xipsec_rule_asks(
+	const struct xipsec_spd_rule *rule, const struct xipsec_flow *flow)
+{
+	return (rule->dirs & flow->dir) && (!rule->dev || rule->dev == flow->dev);
+}
 
 /* Candidates of one hash value. A slot is priority << 32 | fingerprint << 20 | rule; 0 is free. */
 #define XIPSEC_BUCKET_SLOTS 7

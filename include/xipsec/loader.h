@@ -91,6 +91,7 @@ struct loader_status {
 	__u32 n_rules;
 	__u32 max_rules;                /* that the generation has room for */
 	__u32 n_tables;                 /* of the classifier */
+	__u32 n_waiting;                /* rules that ask for an interface which is not attached */
 	__u64 spd_bytes;                /* of the SPD's maps */
 	struct xipsec_flow_stats flows; /* of all CPUs */
 	struct xipsec_counter programs[XIPSEC_REASON_MAX];
@@ -147,6 +148,8 @@ struct loader_rule {
 	__u32 number;                 /* its place in spd_rules and spd_hits */
 	struct xipsec_counter hits;   /* since the last reload */
 	char policy[XIPSEC_NAME_LEN]; /* that it came from, "" unknown */
+	char dev[XIPSEC_IFNAME_LEN];  /* interface that it asks for, "": any */
+	__u32 dev_attached;           /* 0: there is none of that name, and the rule cannot match */
 };
 
 struct loader_policy {

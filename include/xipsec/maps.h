@@ -18,6 +18,7 @@
  *	flow_stats    per-CPU array, 1      0            xipsec_flow_stats          programs
  *	spd_names     array                 policy       xipsec_spd_name            loader
  *	child_ids     hash                  child name   child id ("": the next)    loader
+ *	dev_ids       hash                  interface name  dev id ("": the next)   loader
  *	children      array                 child id     xipsec_child               xipsecd
  *	sad           hash                  xipsec_sad_key xipsec_sad_entry         xipsecd
  *	sa_state      array, mmapable       SA index     xipsec_sa_state            workers, xipsecd
@@ -45,7 +46,7 @@
 /* Raised by every change of a map's or the metadata's layout or meaning. The loader builds a new
  * generation beside pins of another ABI, and never reads or writes those. */
 #ifndef XIPSEC_ABI
-#define XIPSEC_ABI 9
+#define XIPSEC_ABI 10
 #endif
 
 #define XIPSEC_SLOTS_MAX    32  /* interfaces with a role */
@@ -86,6 +87,8 @@ enum xipsec_role {
 };
 
 #define XIPSEC_IFACE_MACS 8
+#define XIPSEC_IFNAME_LEN 16
+#define XIPSEC_DEVS_MAX   1024 /* names of interfaces in the life of a generation */
 
 /* The MACs: its own first, then those of VLANs and macvlans (VRRP) above it in this network
  * namespace. n_macs 0: no frame is for us. */
@@ -95,8 +98,9 @@ struct xipsec_iface {
 	char name[16];
 	__u8 mac[XIPSEC_IFACE_MACS][6];
 	__u32 n_macs;
-	__u32 vlan; /* 1: a VLAN on the interface of that name and slot: for routes alone, no
+	__u16 vlan; /* 1: a VLAN on the interface of that name and slot: for routes alone, no
 		       program runs on it */
+	__u16 dev;  /* id of that name in dev_ids, which rules ask for; 0: no rule can */
 };
 
 /* Built-in passes that the config asked for. */

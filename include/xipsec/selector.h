@@ -64,7 +64,10 @@ struct xipsec_flow {
 	__u8 opaque; /* XIPSEC_OPAQUE_* */
 	__u8 dir;    /* XIPSEC_DIR_*; no selector looks at it */
 	__u8 dscp;   /* 0 to 63 */
-	__u8 pad[5];
+	__u8 pad;
+	__u16 dev; /* where it came in, of this host's own where it goes out; 0: by no interface
+		      that has a name among rules; no selector looks at it */
+	__u8 pad2[2];
 };
 
 _Static_assert(sizeof(struct xipsec_selector) == 88, "ABI");

@@ -340,7 +340,7 @@ static void rule_ranges(__u64 *seed, __u32 n, __u32 at, struct xipsec_spd_rule *
 	if (at > 3 && chance(seed, 40)) {
 		*sel = rule[-1 - (int)below(seed, 3)].sel;
 		sel->dscp = 0;
-		sel->opaque = 0;
+		sel->opaque = 0; /* and perhaps of another interface */
 	} else {
 		sides_make(seed, n > 2000 ? 400 : 2, sel);
 		ports_make(seed, SHAPE_CHAIN, sel);
@@ -349,6 +349,7 @@ static void rule_ranges(__u64 *seed, __u32 n, __u32 at, struct xipsec_spd_rule *
 			sel->icmp_hi = (__u16)(sel->icmp_lo + (below(seed, 3) << 8) + 255);
 		}
 	}
+	rule->dev = chance(seed, 30) ? (__u16)(1 + below(seed, 3)) : 0;
 	if (chance(seed, 20))
 		sel->dscp = chance(seed, 50) ? 1ULL << below(seed, 64) : random_next(seed);
 	hidden_make(seed, sel);
@@ -480,6 +481,7 @@ static void flow_of(__u64 *seed, const struct xipsec_spd_rule *rule, const enum 
 	flow->l4_proto = sel->any_proto ? protos[below(seed, 5)] : sel->l4_proto;
 	flow_ports(seed, sel, border, flow);
 	flow->dscp = dscp_of(seed, sel->dscp);
+	flow->dev = rule->dev && chance(seed, 70) ? rule->dev : (__u16)below(seed, 4);
 	if (sel->opaque && chance(seed, 90))
 		flow_hide(flow, sel->opaque);
 }

@@ -41,6 +41,8 @@ static enum fit fit(const struct xipsec_spd_rule *rule, const struct xipsec_flow
 
 	if ((rule->dirs & flow->dir) == 0)
 		return FITS_NOT;
+	if (rule->dev != 0 && rule->dev != flow->dev)
+		return FITS_NOT;
 	if (sel->family != XIPSEC_FAMILY_ANY && sel->family != flow->family)
 		return FITS_NOT;
 	if (!between(&flow->remote, &sel->remote_lo, &sel->remote_hi) ||

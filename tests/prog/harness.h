@@ -46,6 +46,8 @@
 
 #define RED_SLOT   2
 #define BLACK_SLOT 3
+#define RED_DEV    5 /* as dev_ids would have it */
+#define BLACK_DEV  6
 
 /* A second MAC of the test's interfaces, as a macvlan above them gives it: VRRP's. */
 #define SECOND_MAC                   \
@@ -97,6 +99,7 @@ struct rule_spec {
 	int icmp_type;        /* -1 with any; or that of a Mobility Header */
 	__u64 dscp;           /* bit n: DSCP n; 0: any */
 	__u8 opaque;          /* XIPSEC_OPAQUE_* */
+	__u16 dev;            /* RED_DEV, BLACK_DEV; 0: any */
 };
 
 /* ADDRESS/LENGTH or FIRST-LAST. */
@@ -112,7 +115,8 @@ static inline struct xipsec_spd_rule rule_make(const struct rule_spec *spec)
 	struct xipsec_spd_rule rule = {.action = spec->action,
 				       .dirs = spec->dirs ? spec->dirs
 							  : XIPSEC_DIR_OUT | XIPSEC_DIR_IN,
-				       .child = spec->child};
+				       .child = spec->child,
+				       .dev = spec->dev};
 	struct xipsec_selector *sel = &rule.sel;
 
 	*sel = selector_any;
@@ -395,10 +399,11 @@ static inline int xdp_nothing_load(void)
 	return bpf_prog_load(BPF_PROG_TYPE_XDP, "nothing", "GPL", insns, 2, NULL);
 }
 
-static inline void iface_set(__u32 ifindex, __u32 role, __u32 slot)
+static inline void iface_set(__u32 ifindex, __u32 role, __u32 slot, __u16 dev)
 {
 	struct xipsec_iface iface = {.role = role,
 				     .slot = slot,
+				     .dev = dev,
 				     .name = "test",
 				     .mac = {PACKET_MAC, SECOND_MAC},
 				     .n_macs = 2};
@@ -462,8 +467,8 @@ static inline int harness_setup(void **state)
 	harness.percpu = calloc(harness.n_cpus, sizeof(struct xipsec_reasons));
 	namespace_make();
 	sockets_place();
-	iface_set(harness.red, XIPSEC_ROLE_PROTECTED, RED_SLOT);
-	iface_set(harness.black, XIPSEC_ROLE_UNPROTECTED, BLACK_SLOT);
+	iface_set(harness.red, XIPSEC_ROLE_PROTECTED, RED_SLOT, RED_DEV);
+	iface_set(harness.black, XIPSEC_ROLE_UNPROTECTED, BLACK_SLOT, BLACK_DEV);
 	pass_mark_set(&pass_mark);
 	counters_clear(harness.skel->maps.reasons);
 	return 0;

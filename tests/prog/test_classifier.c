@@ -65,11 +65,11 @@ static int teardown(void **state)
 static void flow_print(const struct xipsec_flow *flow)
 {
 	print_message("  dir %u family %u local %08x %08x remote %08x %08x proto %u ports %u %u "
-		      "icmp %04x opaque %u dscp %u\n",
+		      "icmp %04x opaque %u dscp %u dev %u\n",
 		      flow->dir, flow->family, ntohl(flow->local.word[0]),
 		      ntohl(flow->local.word[3]), ntohl(flow->remote.word[0]),
 		      ntohl(flow->remote.word[3]), flow->l4_proto, flow->local_port,
-		      flow->remote_port, flow->icmp, flow->opaque, flow->dscp);
+		      flow->remote_port, flow->icmp, flow->opaque, flow->dscp, flow->dev);
 }
 
 /* Rules keep their order of numbers in a fresh SPD, so the number is the place in the list. */

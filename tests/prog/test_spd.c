@@ -128,6 +128,81 @@ static void test_order(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------ interfaces */
+
+struct dev_row {
+	const char *name;
+	enum prog prog;
+	__u32 forwarded; /* at the guard: came in by red */
+	struct rule_spec rule[RULES_MAX_ROW];
+	unsigned int n_rules;
+	__u32 reason;
+	bool later; /* a fragment that hides its ports */
+};
+
+#define OUT XIPSEC_DIR_OUT
+#define IN  XIPSEC_DIR_IN
+
+/* clang-format off */
+static const struct dev_row dev_rows[] = {
+	{"came in by red", PROG_RED, 0, {{BYPASS, OUT, .dev = RED_DEV}, {DISCARD}}, 2, R(BYPASS_OUT)},
+	{"came in by another than the rule's", PROG_RED, 0, {{BYPASS, OUT, .dev = RED_DEV + 7}, {DISCARD}}, 2, R(DISCARD)},
+	{"leaves by black, which it did not come in by", PROG_RED, 0, {{BYPASS, OUT, .dev = BLACK_DEV}, {DISCARD}}, 2, R(DISCARD)},
+	{"the rule before it is another's", PROG_RED, 0, {{DISCARD, OUT, .dev = BLACK_DEV}, {BYPASS, OUT, .dev = RED_DEV}}, 2, R(BYPASS_OUT)},
+	{"the first of its own", PROG_RED, 0, {{BYPASS, OUT, .dev = BLACK_DEV}, {DISCARD, OUT, .dev = RED_DEV}, {BYPASS}}, 3, R(DISCARD)},
+	{"this host's own goes out by black", PROG_GUARD, 0, {{BYPASS, OUT, .dev = BLACK_DEV}, {DISCARD}}, 2, R(BYPASS_OUT)},
+	{"this host's own came in by none", PROG_GUARD, 0, {{BYPASS, OUT, .dev = RED_DEV}, {DISCARD}}, 2, R(DISCARD)},
+	{"forwarded: the guard says what red said", PROG_GUARD, 1, {{BYPASS, OUT, .dev = RED_DEV}, {DISCARD}}, 2, R(BYPASS_OUT)},
+	{"forwarded: where it leaves does not count", PROG_GUARD, 1, {{BYPASS, OUT, .dev = BLACK_DEV}, {DISCARD}}, 2, R(DISCARD)},
+	{"hidden ports: what another's rule says stands in for nothing", PROG_RED, 0, {{BYPASS, OUT, .dev = BLACK_DEV, .proto = IPPROTO_UDP}, {BYPASS, OUT, .dev = RED_DEV, .proto = IPPROTO_UDP}}, 2, R(BYPASS_OUT), .later = true},
+	{"hidden ports: of all, behind another's", PROG_RED, 0, {{BYPASS, OUT, .dev = BLACK_DEV, .proto = IPPROTO_UDP}, {BYPASS, OUT, .proto = IPPROTO_UDP}}, 2, R(BYPASS_OUT), .later = true},
+	{"hidden ports: two of another's contradict nobody", PROG_RED, 0, {{BYPASS, OUT, .dev = BLACK_DEV, .proto = IPPROTO_UDP}, {DISCARD, OUT, .dev = BLACK_DEV, .proto = IPPROTO_UDP}, {BYPASS, OUT, .proto = IPPROTO_UDP}}, 3, R(BYPASS_OUT), .later = true},
+	{"arrived by black", PROG_BLACK, 0, {{BYPASS, IN, .dev = BLACK_DEV}, {DISCARD}}, 2, R(BYPASS_IN)},
+	{"arrived by another", PROG_BLACK, 0, {{BYPASS, IN, .dev = RED_DEV}, {DISCARD}}, 2, R(DISCARD)},
+};
+/* clang-format on */
+
+static void dev_row_run(const struct dev_row *row)
+{
+	const struct packet_spec out = {UDP_TO(53), .frag_off = row->later ? 10 : 0,
+					.payload_len = 40},
+				 in = {.src = "10.2.3.4",
+				       .dst = "10.1.0.5",
+				       .proto = IPPROTO_UDP,
+				       .sport = 53,
+				       .dport = 1000};
+
+	packet_build(&packet, row->prog == PROG_BLACK ? &in : &out);
+	memset(&run, 0, sizeof(run));
+	run.forwarded = row->forwarded ? harness.red : 0;
+	run_packet(row->name, row->prog, packet.data, packet.len, &run);
+	assert_reason(row->name, run.reason, row->reason);
+}
+
+/* Each twice: the second time from what is remembered of the flow. */
+static void test_devs(void **state)
+{
+	for (size_t i = 0; i < sizeof(dev_rows) / sizeof(dev_rows[0]); i++) {
+		spd_set(dev_rows[i].rule, dev_rows[i].n_rules, ++fresh);
+		dev_row_run(&dev_rows[i]);
+		dev_row_run(&dev_rows[i]);
+	}
+}
+
+/* What is remembered of a flow by one interface is not said of it by another. */
+static void test_devs_remembered(void **state)
+{
+	const struct rule_spec rules[] = {{BYPASS, OUT, .dev = RED_DEV}, {DISCARD}};
+	struct dev_row row = {"one flow", PROG_GUARD, 1, {{0}}, 0, R(BYPASS_OUT)};
+
+	spd_set(rules, 2, ++fresh);
+	for (unsigned int i = 0; i < 6; i++) {
+		row.forwarded = i % 2 == 0;
+		row.reason = i % 2 == 0 ? R(BYPASS_OUT) : R(DISCARD);
+		dev_row_run(&row);
+	}
+}
+
 #define MANY 1000
 
 static struct rule_spec many[MANY];
@@ -351,6 +426,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_devs),
+		cmocka_unit_test(test_devs_remembered),
 		cmocka_unit_test(test_first_of_many),
 		cmocka_unit_test(test_broken_memory),
 		cmocka_unit_test(test_switch),

@@ -111,12 +111,17 @@ static void test_selectors(void **state)
 		"c { action = bypass\n proto = tcp\n remote_port = opaque }\n"
 		"d { action = bypass\n proto = opaque\n remote = fd00::1-fd00::1:5 }\n"
 		"e { action = bypass\n proto = icmp\n icmp_type = 0, 8-10 }\n"
+		"f { action = bypass\n direction = in\n dev = eth0.5 }\n"
 		"}\n";
 	_cleanup_config_ struct config *config = NULL;
 	const struct xipsec_selector *sel;
 
 	load_good(text, &config);
-	assert_int_equal(config->n_policies, 5);
+	assert_int_equal(config->n_policies, 6);
+	assert_string_equal(config->policies[5].dev, "eth0.5");
+	assert_int_equal(config->policies[5].rules[0].dev, 1); /* asks for one */
+	assert_string_equal(config->policies[4].dev, "");
+	assert_int_equal(config->policies[4].rules[0].dev, 0);
 	assert_int_equal(config->policies[0].n_rules, 4);
 	sel = &config->policies[0].rules[2].sel;
 	assert_int_equal(sel->family, XIPSEC_FAMILY_IP4);
@@ -147,6 +152,18 @@ static void test_selectors(void **state)
 	assert_int_equal(config->policies[4].n_rules, 2);
 	assert_int_equal(config->policies[4].rules[1].sel.icmp_lo, 8 << 8);
 	assert_int_equal(config->policies[4].rules[1].sel.icmp_hi, 10 << 8 | 255);
+}
+
+/* A packet comes in by one interface on its way out, and by another on its way back. */
+static void test_dev_has_a_direction(void **state)
+{
+	load_bad("policies {\n\ta {\n\taction = bypass\n\tdev = eth0\n\t}\n}\n",
+		 "xipsec.conf:2:2: a has dev for both directions, but what goes out came in by "
+		 "another interface than what comes back: expected direction = out or in\n");
+	load_bad("policies {\n\ta {\n\taction = bypass\n\tdirection = out\n"
+		 "\tdev = a-name-of-16-let\n\t}\n}\n",
+		 "xipsec.conf:5:8: dev = a-name-of-16-let is no name: expected 1 to 15 letters, "
+		 "digits or signs without space, slash and quote\n");
 }
 
 static void test_syntax(void **state)
@@ -521,25 +538,16 @@ static void test_deep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_datapath),
-		cmocka_unit_test(test_audit),
-		cmocka_unit_test(test_policies),
-		cmocka_unit_test(test_selectors),
-		cmocka_unit_test(test_syntax),
-		cmocka_unit_test(test_includes),
-		cmocka_unit_test(test_changes),
-		cmocka_unit_test(test_all_errors_at_once),
-		cmocka_unit_test(test_include_loop),
-		cmocka_unit_test(test_too_many_rules),
-		cmocka_unit_test(test_exposed_keys),
-		cmocka_unit_test(test_key_file_content),
-		cmocka_unit_test(test_unreadable),
-		cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_garbage),
-		cmocka_unit_test(test_deep),
-		cmocka_unit_test(test_keys_wiped),
+		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_datapath),
+		cmocka_unit_test(test_audit),        cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_selectors),    cmocka_unit_test(test_dev_has_a_direction),
+		cmocka_unit_test(test_syntax),       cmocka_unit_test(test_includes),
+		cmocka_unit_test(test_changes),      cmocka_unit_test(test_all_errors_at_once),
+		cmocka_unit_test(test_include_loop), cmocka_unit_test(test_too_many_rules),
+		cmocka_unit_test(test_exposed_keys), cmocka_unit_test(test_key_file_content),
+		cmocka_unit_test(test_unreadable),   cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_nearest),      cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_deep),         cmocka_unit_test(test_keys_wiped),
 		cmocka_unit_test(test_examples),
 	};
 

@@ -122,6 +122,11 @@ static void test_sa_order(void **state)
 		/* another child's DSCPs take nothing, those that are discarded do (RFC 4301 4.1) */
 		{"x { action = protect\n dscp = ef }\n", "", "net.0 net.1"},
 		{"x { action = discard\n dscp = ef }\n", "", "-x.0 net.0 net.1"},
+		/* what an SA brought came in by no interface */
+		{"x { action = discard\n dev = eth1\n direction = in }\n", "", "net.0 net.1"},
+		{"x { action = protect\n child = net\n dev = eth1\n direction = in\n"
+		 " remote = 10.77.0.0/16 }\n",
+		 "", "net.0 net.1"},
 		/* ranges that meet, or do not */
 		{"x { action = discard\n local = 10.0.0.0-10.1.0.0 }\n", "", "-x.0 net.0 net.1"},
 		{"x { action = discard\n local = 10.0.0.0-10.0.255.255 }\n", "", "net.0 net.1"},

@@ -101,11 +101,46 @@ static void test_what_is_told(void **state)
 	assert_true(told[2].rule == 3 && told[2].by == 0 && !told[2].never);
 }
 
+/* Of two interfaces no rule takes anything from the other; one of all takes all. */
+static void test_interfaces(void **state)
+{
+	struct xipsec_spd_rule rule[4] = {0};
+	struct config_policy policies[4];
+	struct config config = {.policies = policies, .n_policies = 4, .max_rules = RULES};
+	static const char *const devs[] = {"red0", "red1", "red0", ""};
+	static const __u8 actions[] = {XIPSEC_ACTION_BYPASS, XIPSEC_ACTION_DISCARD,
+				       XIPSEC_ACTION_DISCARD, XIPSEC_ACTION_BYPASS};
+
+	memset(policies, 0, sizeof(policies));
+	for (unsigned int i = 0; i < 4; i++) {
+		rule[i].sel = selector_any;
+		rule[i].dirs = XIPSEC_DIR_OUT;
+		rule[i].action = actions[i];
+		strcpy(policies[i].name, "p");
+		strcpy(policies[i].dev, devs[i]);
+		policies[i].rules = &rule[i];
+		policies[i].n_rules = 1;
+	}
+	n_told = 0;
+	assert_int_equal(loader_policy_check(&config, note, NULL), 0);
+	assert_int_equal(n_told, 2);
+	/* the second of red0 never matches; the last loses a part, and first to red1 */
+	assert_true(told[0].rule == 2 && told[0].by == 0 && told[0].never);
+	assert_true(told[1].rule == 3 && told[1].by == 1 && !told[1].never);
+	policies[0].dev[0] = 0; /* before all others now */
+	n_told = 0;
+	assert_int_equal(loader_policy_check(&config, note, NULL), 0);
+	assert_int_equal(n_told, 3);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_true(told[i].rule == i + 1 && told[i].by == 0 && told[i].never);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_against_pairs),
 		cmocka_unit_test(test_what_is_told),
+		cmocka_unit_test(test_interfaces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

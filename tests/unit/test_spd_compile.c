@@ -47,6 +47,41 @@ static struct xipsec_spd_rule rule(__u8 action, __u32 line)
 	return made;
 }
 
+static int dev_id(void *arg, const char *name)
+{
+	return name[0] == 'r' ? 7 : -ENOSPC;
+}
+
+static int compile(const struct config *config, struct children *children, struct spd_source *out)
+{
+	const struct spd_ids ids = {child_id, dev_id, children};
+
+	return spd_compile(config, &ids, out);
+}
+
+/* The name of an interface becomes its number, in the rules of its policy alone. */
+static void devs_have_numbers(void **state)
+{
+	struct xipsec_spd_rule first[] = {rule(XIPSEC_ACTION_BYPASS, 1),
+					  rule(XIPSEC_ACTION_BYPASS, 2)};
+	struct xipsec_spd_rule second[] = {rule(XIPSEC_ACTION_DISCARD, 3)};
+	struct config_policy policies[] = {
+		{.name = "p1", .dev = "red0", .rules = first, .n_rules = 2},
+		{.name = "p2", .rules = second, .n_rules = 1},
+	};
+	struct config config = {.policies = policies, .n_policies = 2, .max_rules = 5};
+	struct children children = {.n = 0};
+	struct spd_source spd;
+
+	assert_int_equal(compile(&config, &children, &spd), 0);
+	assert_int_equal(spd.rule[0].dev, 7);
+	assert_int_equal(spd.rule[1].dev, 7);
+	assert_int_equal(spd.rule[2].dev, 0);
+	spd_source_free(&spd);
+	strcpy(policies[0].dev, "none");
+	assert_int_equal(compile(&config, &children, &spd), -ENOSPC);
+}
+
 static void order_is_kept(void **state)
 {
 	struct xipsec_spd_rule first[] = {rule(XIPSEC_ACTION_PROTECT, 1),
@@ -66,7 +101,7 @@ static void order_is_kept(void **state)
 
 	/* A wide prefix before a narrow one, a later one with the longer mask: still file order. */
 	second[0].sel.local_hi.word[0] = 0xffffffff;
-	assert_int_equal(spd_compile(&config, child_id, &children, &spd), 0);
+	assert_int_equal(compile(&config, &children, &spd), 0);
 	assert_int_equal(spd.n_rules, 5);
 	for (__u32 i = 0; i < 5; i++)
 		assert_int_equal(spd.rule[i].line, i + 1);
@@ -90,7 +125,7 @@ static void allow_is_copied(void **state)
 	struct children children = {0};
 	struct spd_source spd;
 
-	assert_int_equal(spd_compile(&config, child_id, &children, &spd), 0);
+	assert_int_equal(compile(&config, &children, &spd), 0);
 	assert_int_equal(spd.n_rules, 0);
 	assert_int_equal(spd.allow, XIPSEC_ALLOW_DHCP | XIPSEC_ALLOW_MLD);
 	assert_int_equal(spd.n_ethertypes, 2);
@@ -110,12 +145,12 @@ static void too_many_rules(void **state)
 	struct spd_source spd;
 
 	assert_non_null(rules);
-	assert_int_equal(spd_compile(&config, child_id, &children, &spd), 0);
+	assert_int_equal(compile(&config, &children, &spd), 0);
 	assert_int_equal(spd.n_rules, 256);
 	spd_source_free(&spd);
 	memset(&spd, 0x5a, sizeof(spd));
 	policy.n_rules++;
-	assert_int_equal(spd_compile(&config, child_id, &children, &spd), -E2BIG);
+	assert_int_equal(compile(&config, &children, &spd), -E2BIG);
 	for (size_t i = 0; i < sizeof(spd); i++)
 		assert_int_equal(((unsigned char *)&spd)[i], 0x5a);
 	free(rules);
@@ -130,7 +165,7 @@ static void child_that_gets_no_id(void **state)
 	struct children children = {.fail = -ENOSPC};
 	struct spd_source spd = {.n_rules = 9};
 
-	assert_int_equal(spd_compile(&config, child_id, &children, &spd), -ENOSPC);
+	assert_int_equal(compile(&config, &children, &spd), -ENOSPC);
 	assert_int_equal(spd.n_rules, 9);
 	assert_int_equal(children.asked, 1);
 }
@@ -206,10 +241,11 @@ static void record_is_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(order_is_kept),        cmocka_unit_test(allow_is_copied),
-		cmocka_unit_test(too_many_rules),       cmocka_unit_test(child_that_gets_no_id),
-		cmocka_unit_test(metadata_table),       cmocka_unit_test(record_round_trip),
-		cmocka_unit_test(record_with_nonsense), cmocka_unit_test(record_is_full),
+		cmocka_unit_test(order_is_kept),         cmocka_unit_test(devs_have_numbers),
+		cmocka_unit_test(allow_is_copied),       cmocka_unit_test(too_many_rules),
+		cmocka_unit_test(child_that_gets_no_id), cmocka_unit_test(metadata_table),
+		cmocka_unit_test(record_round_trip),     cmocka_unit_test(record_with_nonsense),
+		cmocka_unit_test(record_is_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

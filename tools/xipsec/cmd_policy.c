@@ -195,6 +195,11 @@ static struct json_object *rule_json(const struct loader_policy *policy, __u32 a
 	put_text(to, "remote_port", port_text(text, sel, sel->remote_port_lo, sel->remote_port_hi));
 	put_text(to, "icmp", icmp_text(text, sel));
 	put_text(to, "dscp", dscp_text(text, sel->dscp));
+	if (known->dev[0]) {
+		put_text(to, "dev", known->dev);
+		json_object_object_add(to, "dev_attached",
+				       json_object_new_boolean(known->dev_attached));
+	}
 	put_u64(to, "line", rule->line);
 	put_u64(to, "packets", known->hits.packets);
 	put_u64(to, "bytes", known->hits.bytes);
@@ -268,6 +273,9 @@ static void print_text(const struct loader_policy *policy)
 			       ? policy->child[rule->child % XIPSEC_CHILDREN_MAX]
 			       : "-");
 		print_selector(&rule->sel);
+		if (known->dev[0])
+			printf(" dev %s%s", known->dev,
+			       known->dev_attached ? "" : ", which is not attached");
 		printf("  (line %u)\n", rule->line);
 	}
 }

@@ -146,6 +146,7 @@ static void print_json(const struct config *config, const struct loader_status *
 	put_u64(top, "rules", status->n_rules);
 	put_u64(top, "max_rules", status->max_rules);
 	put_u64(top, "tables", status->n_tables);
+	put_u64(top, "rules_waiting", status->n_waiting);
 	put_u64(top, "spd_bytes", status->spd_bytes);
 	put_u64(top, "cache_hits", status->flows.hits);
 	put_u64(top, "cache_misses", status->flows.misses);
@@ -196,6 +197,10 @@ static void print_head(const struct config *config, const struct loader_status *
 		       status->generation, status->release, status->abi);
 	else
 		printf("data path: nothing is pinned below %s\n", config->pin_dir);
+	if (status->n_waiting)
+		printf("policies: %u rules ask for an interface that is not attached and match "
+		       "nothing (`xipsec policy`)\n",
+		       status->n_waiting);
 	print_cache(status);
 	printf("xipsecd: %s\n", daemon_answers(config) ? "answers" : "does not run");
 	if (status->confirm == LOADER_CONFIRM_WAITS)
