@@ -225,23 +225,60 @@ static void run_rekey(struct child *c, __u64 id, struct bytes message)
 
 /* ------------------------------------------------------------------ counters, stats */
 
+struct counters {
+	const struct engine *engine;
+	struct vici_writer w;
+	int err; /* -ENOENT: of a connection that there is not */
+};
+
+/* `name` NULL: of all together. */
+static void put_counters(void *arg, const char *name)
+{
+	struct counters *to = arg;
+	__u64 counter[ENGINE_COUNTER_MAX];
+
+	to->err = engine_counters(to->engine, name, counter);
+	if (to->err)
+		return;
+	vici_section(&to->w, name ? name : "");
+	for (unsigned int i = 0; i < ENGINE_COUNTER_MAX; i++)
+		vici_text(&to->w, engine_counter_name(i), "%" PRIu64, (uint64_t)counter[i]);
+	vici_section_end(&to->w);
+}
+
+/* By `name`; with `all` of each connection; else of all together. */
 static void run_get_counters(struct child *c, __u64 id, struct bytes message)
 {
-	_cleanup_vici_ struct vici_writer w = {0};
-	__u64 counter[ENGINE_COUNTER_MAX];
+	struct counters to = {.engine = c->engine};
 	char name[CONN_NAME_LEN];
 	bool named = vici_get_text(message, "name", name, sizeof(name));
 
-	if (engine_counters(c->engine, named ? name : NULL, counter)) {
+	vici_section(&to.w, "counters");
+	if (vici_get_bool(message, "all", false))
+		engine_counters_each(c->engine, put_counters, &to);
+	else
+		put_counters(&to, named ? name : NULL);
+	vici_section_end(&to.w);
+	vici_success(&to.w);
+	if (to.err)
+		child_vici_refuse(c, id, "no such connection");
+	else
+		child_vici_answer(c, id, &to.w);
+	vici_free(&to.w);
+}
+
+static void run_reset_counters(struct child *c, __u64 id, struct bytes message)
+{
+	_cleanup_vici_ struct vici_writer w = {0};
+	char name[CONN_NAME_LEN];
+	bool named = vici_get_text(message, "name", name, sizeof(name));
+
+	if (vici_get_bool(message, "all", false))
+		engine_counters_reset_all(c->engine);
+	else if (engine_counters_reset(c->engine, named ? name : NULL)) {
 		child_vici_refuse(c, id, "no such connection");
 		return;
 	}
-	vici_section(&w, "counters");
-	vici_section(&w, named ? name : "");
-	for (unsigned int i = 0; i < ENGINE_COUNTER_MAX; i++)
-		vici_text(&w, engine_counter_name(i), "%" PRIu64, (uint64_t)counter[i]);
-	vici_section_end(&w);
-	vici_section_end(&w);
 	vici_success(&w);
 	child_vici_answer(c, id, &w);
 }
@@ -277,9 +314,13 @@ static const struct {
 	const char *name;
 	void (*run)(struct child *c, __u64 id, struct bytes message);
 } commands[] = {
-	{"initiate", run_initiate}, {"terminate", run_terminate},
-	{"rekey", run_rekey},       {"list-sas", child_list_begin},
-	{"stats", run_stats},       {"get-counters", run_get_counters},
+	{"initiate", run_initiate},
+	{"terminate", run_terminate},
+	{"rekey", run_rekey},
+	{"list-sas", child_list_begin},
+	{"stats", run_stats},
+	{"get-counters", run_get_counters},
+	{"reset-counters", run_reset_counters},
 };
 
 void child_vici_command(struct child *c, const struct chan_vici *m)

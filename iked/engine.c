@@ -128,6 +128,30 @@ int engine_counters(const struct engine *engine, const char *name,
 	return 0;
 }
 
+int engine_counters_reset(struct engine *engine, const char *name)
+{
+	struct ike_conn *conn = name ? ike_conn_find(engine, name) : NULL;
+
+	if (name && !conn)
+		return -ENOENT;
+	memset(conn ? conn->counter : engine->counter, 0, sizeof(engine->counter));
+	return 0;
+}
+
+void engine_counters_each(const struct engine *engine, void (*each)(void *arg, const char *conn),
+			  void *arg)
+{
+	for (const struct ike_conn *conn = engine->conns; conn; conn = conn->next)
+		each(arg, conn->model.name);
+}
+
+void engine_counters_reset_all(struct engine *engine)
+{
+	engine_counters_reset(engine, NULL);
+	for (struct ike_conn *conn = engine->conns; conn; conn = conn->next)
+		memset(conn->counter, 0, sizeof(conn->counter));
+}
+
 void engine_log(const struct engine *engine, const struct ike_path *path, enum log_level level,
 		const char *fmt, ...)
 {

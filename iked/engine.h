@@ -194,6 +194,13 @@ enum engine_counter {
 /* Of all connections; `conn` other than NULL: of that one (-ENOENT). */
 int engine_counters(const struct engine *engine, const char *conn,
 		    __u64 counter[ENGINE_COUNTER_MAX]);
+/* To 0: those of `conn` (-ENOENT), with NULL those of all connections together, which go on beside
+ * each other; engine_counters_reset_all() both, of every connection. engine_counters_each() names
+ * the connections. */
+int engine_counters_reset(struct engine *engine, const char *conn);
+void engine_counters_each(const struct engine *engine, void (*each)(void *arg, const char *conn),
+			  void *arg);
+void engine_counters_reset_all(struct engine *engine);
 /* "none" for what is unknown. */
 const char *engine_counter_name(enum engine_counter counter);
 

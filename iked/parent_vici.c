@@ -138,7 +138,7 @@ static const struct vici_command commands[] = {
 	{"get-pools", none},
 	{"get-algorithms", vici_get_algorithms},
 	{"get-counters", relay},
-	{"reset-counters", unsupported},
+	{"reset-counters", relay},
 	{NULL, NULL},
 };
 

@@ -107,6 +107,30 @@ same_spis()
 sw --list-sas
 check "xipsec sa shows the same SPIs" same_spis
 
+# xipsec sa: every SA of the data path in the child that it is of, none beside the tree
+gw a sa --json >"$WORK/tree.json"
+check_eq "xipsec sa: each child has both its SAs" "$(jq -c '[.ike[]."child-sas"[] |
+	{name, sas: [.sas[] | .direction] | sort}] | sort_by(.name)' "$WORK/tree.json")" \
+	'[{"name":"net4","sas":["in","out"]},{"name":"net6","sas":["in","out"]}]'
+check_eq "of one IKE SA, and none besides" \
+	"$(jq -c '[.iked, (.ike | length), .ike[0].name, .ike[0].state, (.other | length)]' "$WORK/tree.json")" \
+	'[true,1,"peer","ESTABLISHED",0]'
+check_eq "with VICI's SPIs" "$(jq -c '[.ike[]."child-sas"[] | . as $c | .sas[] | .spi[2:] ==
+	(if .direction == "in" then $c."spi-in" else $c."spi-out" end)] | unique' "$WORK/tree.json")" '[true]'
+gw a sa >"$WORK/tree.txt"
+check "as text" grep -Eq '^        out 0x[0-9a-f]{8} peer/net4-[0-9]+-o, live, 192.0.2.1 -> 192.0.2.2, [1-9]' "$WORK/tree.txt"
+check_eq "the IKE SA first" "$(sed -n 's/ #.*//p' "$WORK/tree.txt" | head -n 1)" peer
+
+counter() { sw --counters "$@" && sed -n 's/ *ike-init-out-req *: *//p;s/ *out-init-req *: *//p' "$WORK/sw.out" | head -n 1; }
+counted=$(counter)
+check_gt "--counters counts" "${counted:-0}" 0
+check "--counters --reset" sw --counters --reset
+check_eq "all together are 0" "$(counter)" 0
+check_eq "those of a connection are not" "$(counter --name peer)" "$counted"
+check "--counters --reset --all" sw --counters --reset --all
+check_eq "they are" "$(counter --name peer)" 0
+check "one that is not there" sw_refuses 'no such connection' --counters --reset --name nobody
+
 spis() { gw a sa list --json | jq -r '[.[] | select(.child == "peer/net4") | .spi] | sort | join(" ")'; }
 renewed()
 {

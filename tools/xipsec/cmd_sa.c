@@ -9,6 +9,7 @@
 #include "tools/xipsec/command.h"
 #include "tools/xipsec/daemon.h"
 #include "tools/xipsec/sa_show.h"
+#include "tools/xipsec/sa_tree.h"
 
 /* ------------------------------------------------------------------ requests */
 
@@ -30,21 +31,53 @@ static int on_item(void *ctx, const struct sadb_hdr *item, size_t len)
 	return 0;
 }
 
-static int list(int fd, bool json)
+static int ask(int fd, struct listing *listing)
 {
 	struct sadb_hdr request = {.type = XIPSEC_SADB_SA_LIST};
-	struct listing listing = {json ? json_object_new_array() : NULL};
 	char text[XIPSEC_SADB_ERR_TEXT] = "";
-	int err;
+	int err = sadb_call(fd, &request, sizeof(request), on_item, listing, text);
 
-	err = sadb_call(fd, &request, sizeof(request), on_item, &listing, text);
 	if (err)
 		log_error("sa list: %s", text[0] ? text : strerror(-err));
-	else if (json)
-		puts(json_object_to_json_string_ext(
-			listing.array, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
-	json_object_put(listing.array);
 	return err ? EXIT_FAILED : EXIT_OK;
+}
+
+static void print_json(struct json_object *object)
+{
+	puts(json_object_to_json_string_ext(object,
+					    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
+}
+
+static int list(int fd, bool json)
+{
+	struct listing listing = {json ? json_object_new_array() : NULL};
+	int code = ask(fd, &listing);
+
+	if (!code && json)
+		print_json(listing.array);
+	json_object_put(listing.array);
+	return code;
+}
+
+/* Who has no xipsec-iked has manual SAs alone. */
+static int tree(const struct global_options *opts, int fd, bool json)
+{
+	_cleanup_ike_ struct vici_client *client = NULL;
+	struct listing listing = {json_object_new_array()};
+	struct json_object *made = NULL;
+	int code = ike_connect(opts, true, &client);
+
+	if (code == EXIT_OK || code == EXIT_DAEMON)
+		code = ask(fd, &listing);
+	if (!code)
+		code = sa_tree_make(client, listing.array, &made);
+	if (!code && json)
+		print_json(made);
+	else if (!code)
+		sa_tree_text(made);
+	json_object_put(made);
+	json_object_put(listing.array);
+	return code;
 }
 
 static int named(int fd, enum xipsec_sadb_type type, const char *name, __u32 flags)
@@ -72,26 +105,32 @@ struct line {
 	bool json, fresh;
 };
 
+static bool shows(const char *verb)
+{
+	return !verb[0] || strcmp(verb, "list") == 0;
+}
+
 static int parse(int argc, char **argv, struct line *out)
 {
-	struct line line = {.verb = "list"};
+	struct line line = {.verb = ""};
 	int i = 1;
 
 	if (argc > 1 && argv[1][0] != '-')
 		line.verb = argv[i++];
 	for (; i < argc; i++) {
-		if (strcmp(argv[i], "--json") == 0 && strcmp(line.verb, "list") == 0)
+		if (strcmp(argv[i], "--json") == 0 && shows(line.verb))
 			line.json = true;
 		else if (strcmp(argv[i], "--fresh-key") == 0 && strcmp(line.verb, "add") == 0)
 			line.fresh = true;
-		else if (argv[i][0] != '-' && !line.name && strcmp(line.verb, "list") != 0)
+		else if (argv[i][0] != '-' && !line.name && !shows(line.verb))
 			line.name = argv[i];
 		else {
-			log_error("sa %s: unexpected: %s", line.verb, argv[i]);
+			log_error("sa%s%s: unexpected: %s", line.verb[0] ? " " : "", line.verb,
+				  argv[i]);
 			return -EINVAL;
 		}
 	}
-	if (strcmp(line.verb, "list") == 0) {
+	if (shows(line.verb)) {
 		*out = line;
 		return 0;
 	}
@@ -118,6 +157,8 @@ static int run(const struct global_options *opts, int argc, char **argv)
 	err = daemon_connect(opts, &fd);
 	if (err)
 		return err;
+	if (!line.verb[0])
+		return tree(opts, fd, line.json);
 	if (strcmp(line.verb, "list") == 0)
 		return list(fd, line.json);
 	if (strcmp(line.verb, "add") == 0)
@@ -128,10 +169,13 @@ static int run(const struct global_options *opts, int argc, char **argv)
 
 const struct command cmd_sa = {
 	.name = "sa",
-	.args = "[list [--json] | add NAME [--fresh-key] | delete NAME]",
-	.summary = "list, install and delete SAs",
+	.args = "[[list] [--json] | add NAME [--fresh-key] | delete NAME]",
+	.summary = "show, install and delete SAs",
 	.details =
-		"list     every SA with its counters; keys are never shown\n"
+		"         IKE SAs, their child SAs and what these are in the data path, as a "
+		"tree;\n"
+		"         those of no IKE SA (manual keys, or left from before) come last\n"
+		"list     every SA of the data path with all that is known; keys are never shown\n"
 		"add      installs an SA of sas {} in the config that xipsecd was started with\n"
 		"         (-c of this command only finds xipsecd's socket)\n"
 		"delete   takes one away; what its policies protect is dropped from then on\n"
