@@ -2,6 +2,7 @@
 #include "loader/sas_inside.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,10 +112,10 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 	err = sas_check(sas, want, text);
 	if (err)
 		return err;
-	sa = calloc(1, sizeof(*sa));
+	sa = calloc(1, offsetof(struct sa, sa) + XIPSEC_SA_SIZE(want->n_selectors));
 	if (!sa)
 		return sas_refuse(text, -ENOMEM, want->name, "no memory");
-	xipsec_sa_copy(&sa->sa, want); /* no page more than it needs */
+	xipsec_sa_copy(&sa->sa, want);
 	OPENSSL_cleanse(sa->sa.key, sizeof(sa->sa.key));
 	if (sa->sa.engine == XIPSEC_ENGINE_NONE)
 		sa->sa.engine = XIPSEC_ENGINE_AFXDP;

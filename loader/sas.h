@@ -54,7 +54,6 @@ struct sas_ops {
 enum sas_find_by { SAS_FIND_NAME, SAS_FIND_SPI, SAS_FIND_KEY, SAS_FIND_COUNT };
 
 struct sa {
-	struct xipsec_sa sa; /* its key is zero: it stands in the locked mapping */
 	struct sa *find_next[SAS_FIND_COUNT];
 	__u32 find_hash[SAS_FIND_COUNT];
 	__u32 index;
@@ -77,6 +76,9 @@ struct sa {
 	__be16 given_src_port, given_dst_port;
 	bool write_failed;            /* said once */
 	struct reserve_record record; /* with XIPSEC_SA_MANUAL */
+	/* Last, for its memory ends with its last selector: copy it with xipsec_sa_copy(). Its key
+	 * is zero: it stands in the locked mapping. */
+	struct xipsec_sa sa;
 };
 
 struct sas;

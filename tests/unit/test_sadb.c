@@ -606,11 +606,13 @@ static void broken_disk_at_delete(void **state)
 
 static void deleted_key_is_wiped(void **state)
 {
-	struct sa *sa = add("one", XIPSEC_DIR_OUT, 0x1001), gone = *sa;
+	struct sa *sa = add("one", XIPSEC_DIR_OUT, 0x1001);
 	struct xipsec_sa want = make("one", XIPSEC_DIR_OUT, 0x1001);
+	static struct sa gone;
 	static const __u8 zero[XIPSEC_KEY_MAX];
 	struct ctl_sa msg;
 
+	memcpy(&gone, sa, offsetof(struct sa, sa) + XIPSEC_SA_SIZE(sa->sa.n_selectors));
 	/* The message reads the SA's room in the mapping of keys, whoever is in it. */
 	sas_message(sas, &gone, &msg);
 	assert_memory_equal(msg.sa.key, want.key, want.key_len);
