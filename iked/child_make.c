@@ -287,17 +287,41 @@ static const struct conn_child *choose_cfg(const struct xchg *x, const struct co
 	return best;
 }
 
-static int refuse_ts(const struct xchg *x, struct work *w, struct refusal *why)
+/* "net: 10.1.0.0/16 === 10.2.0.0/16; ..." of all children that could have been meant. */
+static void print_children(const struct xchg *x, const struct conn_child *only, struct work *w,
+			   char *to, size_t size)
 {
-	ts_list_print(&w->ts_remote, w->text[0], sizeof(w->text[0]));
-	ts_list_print(&w->ts_local, w->text[1], sizeof(w->text[1]));
-	ts_list_print(&w->local, w->text[2], sizeof(w->text[2]));
-	ts_list_print(&w->remote, w->text[3], sizeof(w->text[3]));
+	const struct conn *model = &x->ike->conn->model;
+	size_t n = 0;
+
+	to[0] = 0;
+	for (unsigned int i = 0; i < model->n_children && n < size; i++) {
+		const struct conn_child *cfg = &model->children[i];
+
+		if ((only && cfg != only) ||
+		    (cfg->mode != CONN_MODE_TUNNEL && cfg->mode != CONN_MODE_TRANSPORT))
+			continue;
+		ike_child_ts(cfg, &x->ike->path, &w->local, &w->remote);
+		ts_list_print(&w->local, w->text[2], sizeof(w->text[2]));
+		ts_list_print(&w->remote, w->text[3], sizeof(w->text[3]));
+		n += snprintf(to + n, size - n, "%s%s%s: %s === %s", n ? "; " : "", cfg->name,
+			      cfg->mode == CONN_MODE_TRANSPORT ? " (transport)" : "", w->text[2],
+			      w->text[3]);
+	}
+}
+
+static int refuse_ts(const struct xchg *x, const struct conn_child *only, struct work *w,
+		     struct refusal *why)
+{
+	char ours[600];
+
+	print_children(x, only, w, ours, sizeof(ours));
+	ts_list_print(&w->ts_local, w->text[0], 160);
+	ts_list_print(&w->ts_remote, w->text[1], 160);
 	ike_log(x->ike, LOG_LEVEL_WARN,
 		"we refuse the child that the peer asks for: no selectors in common; it wants %s "
-		"=== "
-		"%s; we have %s === %s",
-		w->text[1], w->text[0], w->text[2], w->text[3]);
+		"=== %s; we have %s",
+		w->text[0], w->text[1], ours[0] ? ours : "no child");
 	why->notify = IKE_N_TS_UNACCEPTABLE;
 	return -EACCES;
 }
@@ -388,7 +412,7 @@ static int choose(struct xchg *x, const struct ike_msg *msg, const struct child_
 		cfg = choose_cfg(x, only, false, w);
 	}
 	if (!cfg)
-		return refuse_ts(x, w, why);
+		return refuse_ts(x, only, w, why);
 	own_proposals(x, cfg, &w->ours);
 	if (proposal_choose(&w->ours, &w->theirs, &how, &w->chosen))
 		return refuse_proposals(x, cfg, w, why);

@@ -496,7 +496,7 @@ void ike_closed_by_peer(struct ike_sa *ike)
 void ike_log(const struct ike_sa *ike, enum log_level level, const char *fmt, ...)
 {
 	const struct engine *engine = ike->engine;
-	char text[1024], peer[INET6_ADDRSTRLEN] = "?";
+	char text[1536], peer[INET6_ADDRSTRLEN] = "";
 	struct ike_log line = {.level = level,
 			       .conn = ike->conn ? ike->conn->model.name : "",
 			       .ike_id = ike->id,
@@ -505,10 +505,12 @@ void ike_log(const struct ike_sa *ike, enum log_level level, const char *fmt, ..
 	va_list args;
 	int n;
 
-	inet_ntop(ike->path.family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET, &ike->path.remote,
-		  peer, sizeof(peer));
-	n = snprintf(text, sizeof(text), "%s[%u] %s: ", *line.conn ? line.conn : "?", ike->id,
-		     peer);
+	/* Before a name is resolved there is no peer. */
+	if (ike->path.family)
+		inet_ntop(ike->path.family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET,
+			  &ike->path.remote, peer, sizeof(peer));
+	n = snprintf(text, sizeof(text), "%s[%u]%s%s: ", *line.conn ? line.conn : "?", ike->id,
+		     peer[0] ? " " : "", peer);
 	va_start(args, fmt);
 	vsnprintf(text + n, sizeof(text) - n, fmt, args);
 	va_end(args);

@@ -259,6 +259,14 @@ static void no_child(const char *conn_0, const char *conn_1, const char *said)
 	assert_true(sim_done(&sim->side[0], 7) < 0);
 	if (!sim_said(&sim->side[1], said))
 		fail_msg("not said: %s\n%s", said, sim->side[1].log);
+	/* The other side tells who refused, and what it had asked for; no address that is none. */
+	if (!sim_said(&sim->side[0], "child net: the peer refused it: ") ||
+	    sim_said(&sim->side[0], " 0.0.0.0") || !sim_said(&sim->side[0], "c[1]: begins"))
+		fail_msg("said: %s", sim->side[0].log);
+	for (int i = 0; i < 2; i++)
+		if (sim_said(&sim->side[i], "child net is up") ||
+		    sim_said(&sim->side[i], ": child net-"))
+			fail_msg("said, though refused: %s", sim->side[i].log);
 	end_well(sim, 1, 0);
 }
 
@@ -275,9 +283,17 @@ static void test_no_child(void **state)
 		 SIM_CONN(SIM_FAST, "",
 			  SIM_CHILD("net", "192.168.0.0/16", "192.168.0.0/16",
 				    "esp_proposals = aes128gcm16")),
-		 "no selectors in common; it wants 10.0.0.0/8 === 10.0.0.0/8; we have "
-		 "192.168.0.0/16 "
-		 "=== 192.168.0.0/16");
+		 "no selectors in common; it wants 10.0.0.0/8 === 10.0.0.0/8; we have net: "
+		 "192.168.0.0/16 === 192.168.0.0/16");
+	/* all that could have been meant */
+	no_child(fast,
+		 SIM_CONN(SIM_FAST, "",
+			  SIM_CHILD("one", "192.168.0.0/16", "192.168.0.0/16",
+				    "esp_proposals = aes128gcm16")
+				  SIM_CHILD("two", "172.16.0.0/12", "172.16.0.0/12",
+					    "mode = transport")),
+		 "we have one: 192.168.0.0/16 === 192.168.0.0/16; two (transport): "
+		 "172.16.0.0/12 === 172.16.0.0/12");
 }
 
 static void test_narrowing(void **state)
