@@ -57,6 +57,8 @@ big()
 
 carries()
 {
+	local copies
+	copies=$(worker_reason a no_sa) # a start over a dead xipsecd's SAs gives it a few
 	check "$1: ping over IPv4" ping4 a 3
 	check "$1: ping over IPv6" ping6 b 3
 	check "$1: TCP, hashes agree" sha_over_tcp
@@ -70,5 +72,5 @@ carries()
 	check_gt "$1: what it opened was compared with the policies" "$(gw_reason a xfrm_opened)" 3
 	check_gt "$1: the guard knows its ESP" "$(gw_reason a esp_own)" 3
 	check_eq "$1: no worker of gw-a sealed a packet" "$(gw_reason a sealed)" 0
-	check_eq "$1: none got a copy of what the kernel opens" "$(worker_reason a no_sa)" 0
+	check_eq "$1: none got a copy of what the kernel opens" "$(worker_reason a no_sa)" "$copies"
 }
