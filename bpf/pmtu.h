@@ -3,7 +3,7 @@
  * ICMP errors that quote our own ESP or AH, and what of them is believed (RFC 4301 6.1.1 and 8.2):
  * they come from anybody, so one that says "too big" lowers the path MTU of its SA only if it
  * quotes what was sent a moment ago, and bigger than the MTU it tells; within bounds, once a
- * second, and for XIPSEC_PMTU_AGE seconds. All other errors about what we seal end here.
+ * second, and for as long as the config says. All other errors about what we seal end here.
  */
 #ifndef BPF_PMTU_H
 #define BPF_PMTU_H
@@ -147,6 +147,16 @@ static __always_inline int pmtu_recent(const struct pkt *pkt, const struct quote
 	return seq && (__u32)state->seq - bpf_ntohl(*seq) < PMTU_RECENT;
 }
 
+/* Seconds that a path MTU is believed. */
+static __always_inline __u32 pmtu_age(void)
+{
+	const struct xipsec_globals *known;
+	__u32 zero = 0;
+
+	known = bpf_map_lookup_elem(&globals, &zero);
+	return known && known->pmtu_age ? known->pmtu_age : XIPSEC_PMTU_AGE;
+}
+
 /* For an error that quotes our ESP or AH: the reason it ends with. */
 static __always_inline enum xipsec_reason pmtu_learn(const struct pkt *pkt,
 						     const struct quote *quote,
@@ -154,20 +164,20 @@ static __always_inline enum xipsec_reason pmtu_learn(const struct pkt *pkt,
 {
 	__u32 index = entry->sa_index, now = bpf_ktime_get_boot_ns() / 1000000000ULL;
 	struct xipsec_sa_state *state = bpf_map_lookup_elem(&sa_state, &index);
-	__u32 mtu = pmtu_told(pkt), known, since;
+	__u32 mtu = pmtu_told(pkt), age = pmtu_age(), known, left;
 
 	if (!state || !mtu || mtu >= quote->len || state->generation != entry->sa_generation ||
 	    !pmtu_recent(pkt, quote, state))
 		return XIPSEC_REASON_PMTU_IGNORED;
 	known = state->pmtu;
-	since = now - state->pmtu_time;
-	if (known && (since == 0 || (since < XIPSEC_PMTU_AGE && mtu >= known)))
+	left = state->pmtu_until - now;
+	if (known && (left == age || ((__s32)left > 0 && mtu >= known)))
 		return XIPSEC_REASON_PMTU_IGNORED;
 	if (explain)
 		return XIPSEC_REASON_PMTU_LEARNED;
 	/* Two stores: a worker between them sees the new MTU with the old time, for one burst. */
 	state->pmtu = mtu;
-	state->pmtu_time = now;
+	state->pmtu_until = now + age;
 	return XIPSEC_REASON_PMTU_LEARNED;
 }
 

@@ -33,6 +33,7 @@ struct config *config_defaults(void)
 	config->worker_uid = WORKER_UID_DEFAULT;
 	config->max_sas = XIPSEC_SAS_DEFAULT;
 	config->max_rules = XIPSEC_RULES_DEFAULT;
+	config->pmtu_age = XIPSEC_PMTU_AGE;
 	strcpy(config->pin_dir, "/sys/fs/bpf/xipsec");
 	strcpy(config->run_dir, "/run/xipsec");
 	strcpy(config->state_dir, "/var/lib/xipsec");

@@ -56,6 +56,7 @@ struct config {
 	unsigned int worker_uid; /* worker n runs as worker_uid + n */
 	unsigned int max_sas;
 	unsigned int max_rules;
+	__u32 pmtu_age;      /* seconds that a path MTU told by ICMP is believed */
 	char pin_dir[256];   /* default /sys/fs/bpf/xipsec */
 	char run_dir[256];   /* default /run/xipsec */
 	char state_dir[256]; /* default /var/lib/xipsec */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "lib/config_key.h"
 #include "lib/config_section.h"
+#include "lib/config_units.h"
 #include "lib/config_value.h"
 
 #define SAS_MAX        65536
@@ -69,6 +70,22 @@ static bool key_max_rules(struct config_diag *diag, const struct config_node *no
 	struct config_draft *draft = into;
 
 	return parse_number(diag, node, 1, XIPSEC_RULES_LIMIT, &draft->config->max_rules);
+}
+
+static bool key_pmtu_age(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	struct config_draft *draft = into;
+	__u32 age;
+
+	if (!parse_time(diag, node, &age))
+		return false;
+	if (age < XIPSEC_PMTU_AGE_MIN || age > XIPSEC_PMTU_AGE_MAX) {
+		config_error(diag, &node->value_place, "pmtu_age = %s: expected 5m to 24h",
+			     config_shown(node->value));
+		return false;
+	}
+	draft->config->pmtu_age = age;
+	return true;
 }
 
 static bool key_pin_dir(struct config_diag *diag, const struct config_node *node, void *into)
@@ -247,13 +264,21 @@ static bool exempt_check(struct config_diag *diag, const struct config_node *nod
 }
 
 static const struct config_key datapath_keys[] = {
-	{"workers", key_workers, false, false},     {"backend", key_backend, false, false},
-	{"audit", key_audit, false, false},         {"worker_uid", key_worker_uid, false, false},
-	{"max_sas", key_max_sas, false, false},     {"max_rules", key_max_rules, false, false},
-	{"pin_dir", key_pin_dir, false, false},     {"run_dir", key_run_dir, false, false},
-	{"state_dir", key_state_dir, false, false}, {"allow", key_allow, false, false},
-	{"exempt", key_exempt, false, false},       {"interfaces", section_interfaces, true, false},
-	{"tunnels", config_tunnels, true, false},   {0},
+	{"workers", key_workers, false, false},
+	{"backend", key_backend, false, false},
+	{"audit", key_audit, false, false},
+	{"worker_uid", key_worker_uid, false, false},
+	{"max_sas", key_max_sas, false, false},
+	{"max_rules", key_max_rules, false, false},
+	{"pin_dir", key_pin_dir, false, false},
+	{"run_dir", key_run_dir, false, false},
+	{"state_dir", key_state_dir, false, false},
+	{"allow", key_allow, false, false},
+	{"exempt", key_exempt, false, false},
+	{"interfaces", section_interfaces, true, false},
+	{"tunnels", config_tunnels, true, false},
+	{"pmtu_age", key_pmtu_age, false, false},
+	{0},
 };
 
 bool config_datapath(struct config_diag *diag, const struct config_node *node, void *into)

@@ -25,17 +25,18 @@ void daemon_finish(struct daemon *d, int status)
 
 /* ------------------------------------------------------------------ timers and signals */
 
-/* Subscribers come and go, and so do generations. One of a dead xipsecd may want what nobody reads
- * any more. */
-static void publish_tell(struct daemon *d)
+/* Subscribers come and go, and so do generations and configs. One of a dead xipsecd may want what
+ * nobody reads any more. */
+static void publish(struct daemon *d)
 {
-	__u32 tell = sadb_server_tell(d->server);
+	__u32 tell = sadb_server_tell(d->server), age = d->config->pmtu_age;
 
-	if (tell == d->told && !strcmp(d->told_to, d->home.dp.generation))
+	if (tell == d->told && age == d->told_age && !strcmp(d->told_to, d->home.dp.generation))
 		return;
-	if (samples_publish(&d->home.dp, tell))
+	if (datapath_publish(&d->home.dp, tell, age))
 		return;
 	d->told = tell;
+	d->told_age = age;
 	memcpy(d->told_to, d->home.dp.generation, sizeof(d->told_to));
 }
 
@@ -47,7 +48,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	if (!d->open)
 		return;
 	ports_tick(d->ports, &d->home.dp);
-	publish_tell(d);
+	publish(d);
 }
 
 static void on_sync(evutil_socket_t fd, short what, void *ctx)

@@ -46,6 +46,7 @@ struct daemon {
 	struct event *tick, *watch, *sync, *signals[3];
 	__u64 epoch;
 	__u32 told;       /* XIPSEC_TELL_* that the programs know */
+	__u32 told_age;   /* and pmtu_age */
 	char told_to[32]; /* the generation that knows it; "": none yet */
 	int status;       /* exit status */
 	bool finished;    /* it is the last word: before the loop runs, breaking it means nothing */

@@ -255,3 +255,16 @@ int datapath_lock(const char *run_dir)
 	}
 	return take_fd(&fd);
 }
+
+int datapath_publish(const struct datapath *dp, __u32 tell, __u32 pmtu_age)
+{
+	size_t size = 0, stride = 0;
+	struct xipsec_globals *globals = datapath_mmap(dp->globals, &size, &stride);
+
+	if (!globals)
+		return -errno;
+	__atomic_store_n(&globals->tell, tell, __ATOMIC_RELAXED);
+	__atomic_store_n(&globals->pmtu_age, pmtu_age, __ATOMIC_RELAXED);
+	munmap(globals, size);
+	return 0;
+}

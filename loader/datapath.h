@@ -57,6 +57,10 @@ int datapath_child_id(const struct datapath *dp, const char *name);
 /* The same of the name of an interface: 1 and up, whether there is one of that name or not. */
 int datapath_dev_id(const struct datapath *dp, const char *name);
 
+/* Tells programs and workers what is wanted of them beside drops, XIPSEC_TELL_*, and for how many
+ * seconds a path MTU is believed. 0 or -errno. */
+int datapath_publish(const struct datapath *dp, __u32 tell, __u32 pmtu_age);
+
 /* Maps a mmapable array whole. *stride: bytes between entries. Caller munmaps. NULL: errno. */
 void *datapath_mmap(int map_fd, size_t *size, size_t *stride);
 

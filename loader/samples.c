@@ -174,18 +174,6 @@ void samples_tunnel(struct samples *samples, const struct xipsec_sample *sample,
 
 /* ------------------------------------------------------------------ what is wanted */
 
-int samples_publish(const struct datapath *dp, __u32 tell_what)
-{
-	size_t size = 0, stride = 0;
-	struct xipsec_globals *globals = datapath_mmap(dp->globals, &size, &stride);
-
-	if (!globals)
-		return -errno;
-	__atomic_store_n(&globals->tell, tell_what, __ATOMIC_RELAXED);
-	munmap(globals, size);
-	return 0;
-}
-
 /* ------------------------------------------------------------------ the ring buffer */
 
 static int on_record(void *ctx, void *data, size_t size)

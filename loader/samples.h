@@ -27,9 +27,6 @@ void samples_free(struct samples *samples);
  * or so is not told as an acquire. A generation without one tells nothing. 0 or -errno. */
 int samples_open(struct samples *samples, const struct datapath *dp);
 
-/* Tells programs and workers what is wanted of them beside drops: XIPSEC_TELL_*. 0 or -errno. */
-int samples_publish(const struct datapath *dp, __u32 tell);
-
 /* What a worker tells: it may say anything. */
 void samples_tell(struct samples *samples, const struct xipsec_sample *sample);
 

@@ -203,9 +203,10 @@ __u32 sa_transport_max(const struct sa *sa, __u32 path_mtu, __u32 front)
 __u32 sa_path_mtu(const struct sa *sa, __u32 link_mtu, __u64 now_s)
 {
 	__u32 pmtu = __atomic_load_n(&sa->state->pmtu, __ATOMIC_RELAXED);
-	__u32 since = (__u32)now_s - __atomic_load_n(&sa->state->pmtu_time, __ATOMIC_RELAXED);
+	__s32 left =
+		(__s32)(__atomic_load_n(&sa->state->pmtu_until, __ATOMIC_RELAXED) - (__u32)now_s);
 
 	if (link_mtu >= SA_ANY_MTU)
 		return link_mtu;
-	return pmtu && pmtu < link_mtu && since < XIPSEC_PMTU_AGE ? pmtu : link_mtu;
+	return pmtu && pmtu < link_mtu && left > 0 ? pmtu : link_mtu;
 }

@@ -90,8 +90,8 @@ __u32 sa_transport_max(const struct sa *sa, __u32 path_mtu, __u32 front);
 /* In place of an MTU: packets are sealed whatever their length, and cut then. */
 #define SA_ANY_MTU 0x10000u
 
-/* What is left of `link_mtu` by the path's own MTU, as authentic ICMP errors told it: believed for
- * XIPSEC_PMTU_AGE seconds. SA_ANY_MTU stays what it is. */
+/* What is left of `link_mtu` by the path's own MTU, as authentic ICMP errors told it, while it is
+ * believed. SA_ANY_MTU stays what it is. */
 __u32 sa_path_mtu(const struct sa *sa, __u32 link_mtu, __u64 now_s);
 
 /* From LIVE to STOPPED, if the state is still this SA's. */

@@ -119,7 +119,7 @@ struct xipsec_globals {
 				 switch, untouched by changes of single rules */
 	__u32 tap_ifindex;    /* where the host's own packets go to be sealed; 0: nowhere */
 	__u32 tell;           /* XIPSEC_TELL_*: what subscribers of xipsecd want beside drops */
-	__u32 pad;
+	__u32 pmtu_age;       /* seconds that a path MTU is believed; 0: XIPSEC_PMTU_AGE */
 };
 
 #define XIPSEC_TELL_PASSES  1 /* samples of what a policy lets pass in the clear */
@@ -169,7 +169,9 @@ struct xipsec_sad_entry {
 #define XIPSEC_WINDOW_MIN   64
 #define XIPSEC_WINDOW_MAX   8192
 
-#define XIPSEC_PMTU_AGE 600 /* seconds (RFC 1191 6.3, RFC 8201 5.3) */
+#define XIPSEC_PMTU_AGE     600 /* seconds (RFC 1191 6.3, RFC 8201 5.3), unless configured */
+#define XIPSEC_PMTU_AGE_MIN 300 /* RFC 8201 4: no larger one is tried earlier */
+#define XIPSEC_PMTU_AGE_MAX 86400
 
 enum xipsec_sa_status {
 	XIPSEC_SA_FREE = 0,
@@ -193,7 +195,7 @@ struct xipsec_sa_state {
 	__u64 tfc_bytes;  /* padding that hides lengths (RFC 4303 2.7): added, or taken off */
 	__u64 dummies;    /* dummy packets (2.6): sent, or received */
 	__u32 pmtu;       /* outbound: of the path, as authentic ICMP errors told; 0: not known */
-	__u32 pmtu_time;  /* when that was, CLOCK_BOOTTIME, seconds; believed for XIPSEC_PMTU_AGE */
+	__u32 pmtu_until; /* it is believed so long, CLOCK_BOOTTIME, seconds */
 	__u64 drops[XIPSEC_REASON_MAX];
 	__u64 replay[XIPSEC_REPLAY_WORDS];
 };

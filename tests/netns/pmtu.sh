@@ -114,3 +114,9 @@ end_pid "$PID"
 tcpdump -n -r "$WORK/cut.pcap" -e 'ip6 proto 44 and src 2001:db8::1' -w "$WORK/cut-a.pcap" 2>/dev/null
 check_gt "fragments were seen" "$(tcpdump -n -r "$WORK/cut-a.pcap" 2>/dev/null | wc -l)" 5
 check_eq "none that does not fit" "$(tcpdump -n -r "$WORK/cut-a.pcap" 'greater 1415' 2>/dev/null | wc -l)" 0
+
+age_is() { bpftool map dump pinned "/sys/fs/bpf/$TOPO-a/globals" | grep -q "\"pmtu_age\": $1$"; }
+check "the programs know how long that is believed" until_true 5 age_is 600
+sed -i 's/^\([ \t]*\)workers = /\1pmtu_age = 1h\n&/' "$WORK/gw-a.conf"
+check "a reload with pmtu_age" gw a reload
+check "the programs know that too" until_true 5 age_is 3600

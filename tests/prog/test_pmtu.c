@@ -51,7 +51,7 @@ static void state_set(int i, __u32 pmtu, __u32 age)
 	state.status = XIPSEC_SA_LIVE;
 	state.seq = SEQ;
 	state.pmtu = pmtu;
-	state.pmtu_time = pmtu ? (__u32)ts.tv_sec - age : 0;
+	state.pmtu_until = pmtu ? (__u32)ts.tv_sec + XIPSEC_PMTU_AGE - age : 0;
 	map_set(harness.skel->maps.sa_state, &sas[i].index, &state);
 }
 
@@ -155,7 +155,7 @@ static void test_learn(void **unused)
 
 		state_set(i, 0, 0);
 		assert_learns(i, 1400, &e);
-		assert_true(state_get(i).pmtu_time > 0);
+		assert_true(state_get(i).pmtu_until > 0);
 	}
 }
 
@@ -272,6 +272,34 @@ static void test_order(void **unused)
 	assert_learns(0, 1400, &e);
 }
 
+static __u32 boot_seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (__u32)ts.tv_sec;
+}
+
+/* As long as the config says: a whole second may lie between the two clocks. */
+static void test_age(void **unused)
+{
+	struct xipsec_globals globals = {.pmtu_age = 3600};
+	struct error e = GOOD;
+	__u32 zero = 0, until;
+
+	state_set(0, 0, 0);
+	assert_learns(0, 1400, &e);
+	until = state_get(0).pmtu_until - boot_seconds();
+	assert_in_range(until, XIPSEC_PMTU_AGE - 1, XIPSEC_PMTU_AGE);
+	map_set(harness.skel->maps.globals, &zero, &globals);
+	state_set(0, 0, 0);
+	assert_learns(0, 1400, &e);
+	until = state_get(0).pmtu_until - boot_seconds();
+	assert_in_range(until, 3599, 3600);
+	globals.pmtu_age = 0;
+	map_set(harness.skel->maps.globals, &zero, &globals);
+}
+
 /* Once a second: a second may turn between two lines of this test, not five times. */
 static void test_rate(void **unused)
 {
@@ -323,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_not_recent),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_age),
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_other_generation),
 		cmocka_unit_test(test_other_errors),

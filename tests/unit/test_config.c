@@ -18,6 +18,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config->backend, XIPSEC_BACKEND_AUTO);
 	assert_int_equal(config->worker_uid, 61500);
 	assert_int_equal(config->max_sas, XIPSEC_SAS_DEFAULT);
+	assert_int_equal(config->pmtu_age, 600);
 	assert_string_equal(config->pin_dir, "/sys/fs/bpf/xipsec");
 	assert_string_equal(config->run_dir, "/run/xipsec");
 	assert_string_equal(config->state_dir, "/var/lib/xipsec");
@@ -45,6 +46,18 @@ static void test_datapath(void **state)
 	assert_string_equal(config->ifaces[0].name, "eth0");
 	assert_int_equal(config->ifaces[0].role, XIPSEC_ROLE_UNPROTECTED);
 	assert_int_equal(config->ifaces[1].role, XIPSEC_ROLE_PROTECTED);
+}
+
+static void test_pmtu_age(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+
+	load_good("datapath {\n\tpmtu_age = 2h\n}\n", &config);
+	assert_int_equal(config->pmtu_age, 7200);
+	load_bad("datapath {\n\tpmtu_age = 299\n}\n",
+		 "xipsec.conf:2:13: pmtu_age = 299: expected 5m to 24h\n");
+	load_bad("datapath {\n\tpmtu_age = 25h\n}\n",
+		 "xipsec.conf:2:13: pmtu_age = 25h: expected 5m to 24h\n");
 }
 
 static void test_audit(void **state)
@@ -538,16 +551,27 @@ static void test_deep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_datapath),
-		cmocka_unit_test(test_audit),        cmocka_unit_test(test_policies),
-		cmocka_unit_test(test_selectors),    cmocka_unit_test(test_dev_has_a_direction),
-		cmocka_unit_test(test_syntax),       cmocka_unit_test(test_includes),
-		cmocka_unit_test(test_changes),      cmocka_unit_test(test_all_errors_at_once),
-		cmocka_unit_test(test_include_loop), cmocka_unit_test(test_too_many_rules),
-		cmocka_unit_test(test_exposed_keys), cmocka_unit_test(test_key_file_content),
-		cmocka_unit_test(test_unreadable),   cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_nearest),      cmocka_unit_test(test_garbage),
-		cmocka_unit_test(test_deep),         cmocka_unit_test(test_keys_wiped),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_datapath),
+		cmocka_unit_test(test_audit),
+		cmocka_unit_test(test_pmtu_age),
+		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_selectors),
+		cmocka_unit_test(test_dev_has_a_direction),
+		cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_includes),
+		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_all_errors_at_once),
+		cmocka_unit_test(test_include_loop),
+		cmocka_unit_test(test_too_many_rules),
+		cmocka_unit_test(test_exposed_keys),
+		cmocka_unit_test(test_key_file_content),
+		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_keys_wiped),
 		cmocka_unit_test(test_examples),
 	};
 

@@ -344,11 +344,12 @@ static void test_pmtu(void **unused)
 	pair_open(&pair);
 	assert_int_equal(sa_path_mtu(pair.out, 1500, 5000), 1500);
 	out_state.pmtu = 1300;
-	out_state.pmtu_time = 5000;
+	out_state.pmtu_until = 5600;
 	assert_int_equal(sa_path_mtu(pair.out, 1500, 5000), 1300);
-	assert_int_equal(sa_path_mtu(pair.out, 1500, 5000 + XIPSEC_PMTU_AGE - 1), 1300);
+	assert_int_equal(sa_path_mtu(pair.out, 1500, 5599), 1300);
 	assert_int_equal(sa_path_mtu(pair.out, 1280, 5000), 1280);
-	assert_int_equal(sa_path_mtu(pair.out, 1500, 5000 + XIPSEC_PMTU_AGE), 1500);
+	assert_int_equal(sa_path_mtu(pair.out, 1500, 5600), 1500);
+	assert_int_equal(sa_path_mtu(pair.out, 1500, 5601), 1500);
 	pair_close(&pair);
 }
 
