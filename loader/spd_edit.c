@@ -393,6 +393,15 @@ static int add_one(struct spd_editor *e, struct spd_add *add, __u32 next)
 	return 0;
 }
 
+/* Rules that were left out because of one that goes. */
+static bool others_need(const struct classifier *c, const struct change *change)
+{
+	for (unsigned int i = 0; i < change->n_remove; i++)
+		if (classifier_stands_for_others(c, change->remove[i]))
+			return true;
+	return false;
+}
+
 static int edit_in_place(struct spd_editor *e, const struct change *change, __u32 *generation)
 {
 	struct classifier *c = &e->memory.c;
@@ -403,14 +412,16 @@ static int edit_in_place(struct spd_editor *e, const struct change *change, __u3
 		return -EAGAIN;
 	if (e->n_pending + n > PENDING_MAX && tidy(e))
 		return -EAGAIN;
-	for (unsigned int i = 0; i < change->n_remove; i++)
-		if (classifier_stands_for_others(c, change->remove[i]))
-			return -EAGAIN;
 	for (unsigned int i = 0; i < change->n_add; i++) {
 		if (add_one(e, &change->add[i], next)) {
 			take_back(e, change, i);
 			return -EAGAIN;
 		}
+	}
+	/* Asked now: one that goes may stand for one that came just before. */
+	if (others_need(c, change)) {
+		take_back(e, change, change->n_add);
+		return -EAGAIN;
 	}
 	for (unsigned int i = 0; i < change->n_add; i++)
 		classifier_log(c, change->add[i].number, next);

@@ -442,7 +442,6 @@ static void test_reload_by_differences(void **state)
 	forget_all();
 }
 
-/* What goes and comes again, while programs may still meet what went, has its place again. */
 /* Rules that came with SAs are no config's: a reload leaves them where they stand, with their
  * numbers. Others may edit meanwhile: what an editor remembers is then read anew. */
 static void test_reload_keeps_rules_of_sas(void **state)
@@ -487,6 +486,7 @@ static void test_reload_keeps_rules_of_sas(void **state)
 	forget_all();
 }
 
+/* What goes and comes again, while programs may still meet what went, has its place again. */
 static void test_gone_and_back(void **state)
 {
 	static const __u32 lengths[] = {3, 2, 3, 0, 3, 0, 1, 3, 1, 3, 0, 3};
@@ -511,6 +511,49 @@ static void test_gone_and_back(void **state)
 		judge_flows();
 	}
 	assert_int_equal(whole_spds(), whole);
+	forget_all();
+}
+
+static void any_address(struct xipsec_spd_rule *rule)
+{
+	rule->sel.family = XIPSEC_FAMILY_IP4;
+	memset(&rule->sel.local_hi, 0xff, 4);
+	memset(&rule->sel.remote_hi, 0xff, 4);
+	rule->sel.local_port_hi = rule->sel.remote_port_hi = rule->sel.icmp_hi = 0xffff;
+	rule->dirs = XIPSEC_DIR_OUT;
+}
+
+/* Of rules that say the same of packets without ports the first stands for all, unless it goes in
+ * the change in which another one comes. */
+static void test_same_comes_and_goes(void **state)
+{
+	struct spd_editor *editor = editor_start(SHAPE_ACL);
+	struct spd_add low = {0}, all = {0}, add[2];
+	__u32 n, generation, *number = spd_editor_order(editor, &n);
+
+	assert_non_null(number);
+	any_address(&low.rule);
+	low.rule.sel.l4_proto = IPPROTO_TCP;
+	low.rule.sel.remote_port_hi = 1023;
+	low.rule.action = XIPSEC_ACTION_DISCARD;
+	any_address(&all.rule);
+	all.rule.sel.any_proto = 1;
+	all.rule.action = XIPSEC_ACTION_BYPASS;
+	low.before = all.before = number[0];
+	free(number);
+	assert_int_equal(spd_edit(editor, &low, 1, NULL, 0, &generation), 0);
+	add[0] = low;
+	add[1] = all;
+	assert_int_equal(spd_edit(editor, add, 2, &low.number, 1, &generation), 0);
+	keep(editor, generation);
+	for (unsigned int i = 0; i < FLOWS; i++)
+		c.flow[i] = (struct xipsec_flow){.family = XIPSEC_FAMILY_IP4,
+						 .l4_proto = IPPROTO_TCP,
+						 .opaque = XIPSEC_OPAQUE_PORTS,
+						 .dir = XIPSEC_DIR_OUT};
+	judge_flows();
+	assert_int_not_equal(c.answer[0].verdict, XIPSEC_ACTION_BYPASS);
+	spd_editor_close(editor);
 	forget_all();
 }
 
@@ -611,6 +654,7 @@ int main(void)
 		cmocka_unit_test(test_reload_by_differences),
 		cmocka_unit_test(test_reload_keeps_rules_of_sas),
 		cmocka_unit_test(test_gone_and_back),
+		cmocka_unit_test(test_same_comes_and_goes),
 		cmocka_unit_test(test_too_different),
 		cmocka_unit_test(test_counts_are_of_one_rule),
 	};
