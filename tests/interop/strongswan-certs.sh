@@ -145,6 +145,13 @@ cp "$PKI/ca-other.pem" "$SWAN/x509ca/"
 check "their certificate is of a CA that we do not know" anew
 check "nothing comes up" nothing
 check "our log says why" until_true 3 ike_said a 'certificate'
+check "and they hear it" until_true 3 swan_said 'parsed INFORMATIONAL request .*N\(AUTH_FAILED\)'
+
+check "ours is of that CA" pki_cert ours-other ecdsa ca-other gw1.example.org
+use ours-other theirs-ecdsa ca-ecdsa
+check "they do not know it" anew
+check "nothing comes up" nothing
+check "our log says that they refused" until_true 3 ike_said a 'the peer refused us: AUTHENTICATION_FAILED'
 
 use ours-ecdsa theirs-ecdsa ca-ecdsa
 check "a certificate that is expired is made" eval 'pki_cert theirs-old ecdsa ca-ecdsa gw2.example.org 0 && sleep 1'
