@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "iked/creds_inside.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "iked/conn_pack.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#define FILE_MAX (64 << 10) /* of a certificate or key */
+
+/* Not by a link that somebody else put there. A descriptor or -errno. */
+static int open_file(const struct creds *creds, const char *kind, const char *name,
+		     char path[PATH_MAX])
+{
+	int fd;
+
+	if (name[0] == '/') {
+		snprintf(path, PATH_MAX, "%s", name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		return fd < 0 ? -errno : fd;
+	}
+	snprintf(path, PATH_MAX, "%s/%s/%s", creds->dir, kind, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 || errno != ENOENT)
+		return fd < 0 ? -errno : fd;
+	snprintf(path, PATH_MAX, "%s/%s", creds->dir, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int creds_read_file(const struct creds *creds, const char *kind, const char *name, bool secret,
+		    __u8 **data, size_t *len)
+{
+	char path[PATH_MAX];
+	_cleanup_close_ int fd = open_file(creds, kind, name, path);
+	struct stat st;
+	int err = fd < 0 ? fd : 0;
+
+	if (!err && fstat(fd, &st) < 0)
+		err = -errno;
+	if (!err && secret && st.st_mode & 077) {
+		log_error("%s: others than its owner may read it (mode %04o): it is not used; "
+			  "chmod 600",
+			  path, st.st_mode & 07777);
+		return -EPERM;
+	}
+	if (!err)
+		err = conn_read_all(fd, FILE_MAX, data, len);
+	if (err)
+		log_error("%s: %s", path, strerror(-err));
+	return err;
+}
+
+void creds_each_file(struct creds *creds, const char *kind,
+		     void (*each)(struct creds *creds, const char *path))
+{
+	struct dirent **list = NULL;
+	char path[PATH_MAX];
+	int n;
+
+	snprintf(path, sizeof(path), "%s/%s", creds->dir, kind);
+	n = scandir(path, &list, NULL, alphasort);
+	for (int i = 0; i < n; i++) {
+		struct stat st;
+
+		snprintf(path, sizeof(path), "%s/%s/%s", creds->dir, kind, list[i]->d_name);
+		if (list[i]->d_name[0] != '.' && !stat(path, &st) && S_ISREG(st.st_mode))
+			each(creds, path);
+		free(list[i]);
+	}
+	free(list);
+}
