@@ -32,7 +32,7 @@ check "config check: line 2 with its column" grep -Eq 'bad\.conf:2:[0-9]+' "$WOR
 check "config check: line 6 too, not just the first" grep -Eq 'bad\.conf:6:[0-9]+' "$WORK/bad.txt"
 check "config check of a good file" in_ns gw-a "$XIPSEC" config check "$WORK/gw-a.conf"
 
-fields='abi release packets bytes spd_generation role slot n_rules generation sa_index engine action child status word'
+fields='abi release hits packets bytes spd_generation role slot n_rules generation sa_index engine action child status word'
 for pin in /sys/fs/bpf/"$TOPO"-a/*; do
 	name=$(basename "$pin")
 	[ -f "$pin" ] || continue
