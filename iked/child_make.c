@@ -29,7 +29,8 @@ static bool wants_udp(const struct ike_sa *ike)
 	return ike->nat_local || ike->nat_remote || (ike->conn->model.encap && ike->path.natt);
 }
 
-static int describe_child(struct xchg *x, const struct proposal *chosen, enum xipsec_mode mode)
+static int describe_child(struct xchg *x, const struct ike_msg *msg, const struct proposal *chosen,
+			  enum xipsec_mode mode)
 {
 	struct child_sa *child = x->child;
 
@@ -43,6 +44,11 @@ static int describe_child(struct xchg *x, const struct proposal *chosen, enum xi
 	child->ke = proposal_id(chosen, TRANSFORM_KE);
 	child->mode = mode;
 	child->udp = wants_udp(x->ike);
+	child->no_tfc = ike_msg_notify(msg, IKE_N_ESP_TFC_PADDING_NOT_SUPPORTED);
+	if (child->no_tfc && child->cfg->tfc_size)
+		ike_log(x->ike, LOG_LEVEL_WARN,
+			"child %s: without tfc_padding: the peer does not take it",
+			child->cfg->name);
 	return 0;
 }
 
@@ -209,7 +215,7 @@ static int check_answer(struct xchg *x, const struct ike_msg *msg, struct work *
 	if (!ts_accept(&w->local, &w->ts_local) || !ts_accept(&w->remote, &w->ts_remote))
 		return -EBADMSG;
 	*what = "its SPI or its algorithm is none";
-	return describe_child(x, &w->chosen,
+	return describe_child(x, msg, &w->chosen,
 			      transport ? XIPSEC_MODE_TRANSPORT : XIPSEC_MODE_TUNNEL);
 }
 
@@ -367,7 +373,7 @@ static int make_child(struct xchg *x, const struct ike_msg *msg, struct ike_conn
 	int err = child_new(x->ike, conn, cfg, &x->child);
 
 	if (!err)
-		err = describe_child(x, &w->chosen,
+		err = describe_child(x, msg, &w->chosen,
 				     transport ? XIPSEC_MODE_TRANSPORT : XIPSEC_MODE_TUNNEL);
 	if (!err && !x->initial)
 		err = nonce_set(&x->nonce_i, msg->nonce);

@@ -295,7 +295,8 @@ int child_describe(const struct child_sa *child, __u8 dir, struct xipsec_sa *sa)
 		sa->df = XIPSEC_DF_SET;
 	sa->if_id = child->cfg->if_id;
 	sa->engine = child->cfg->engine;
-	sa->tfc_size = sealed && sa->l4_proto == IPPROTO_ESP ? child->cfg->tfc_size : 0;
+	sa->tfc_size =
+		sealed && sa->l4_proto == IPPROTO_ESP && !child->no_tfc ? child->cfg->tfc_size : 0;
 	fill_limits(child, &sa->limits);
 	child_ts(child, &ts[0], &ts[1]);
 	err = ts_selectors(&ts[0], &ts[1], sa->selector, XIPSEC_SELECTORS_MAX, &sa->n_selectors);

@@ -34,6 +34,7 @@ struct child_sa {
 	__u8 mode;     /* enum xipsec_mode */
 	__u16 ke;      /* group of its key exchange; 0: none */
 	bool esn, udp;
+	bool no_tfc;              /* the peer takes no TFC padding (RFC 7296 3.10.1) */
 	bool in_added, out_added; /* xipsecd was asked to install it */
 	bool used;                /* a packet came in */
 	bool unwanted;            /* somebody closes it: what rekeys it at that moment goes, too */

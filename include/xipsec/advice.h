@@ -94,7 +94,7 @@
 	X(NO_TUNNEL, "xipsecd's log; is the name of the tunnel taken by another interface?")       \
 	X(AH_SHORT, "`algorithm` must be equal on both sides")                                     \
 	X(AH_FRONT, "AH with such headers in front of it is not opened: use ESP")                  \
-	X(IKE_CLOSED, "start xipsec-iked, or use manual keys on both sides")                    \
+	X(IKE_CLOSED, "start xipsec-iked, or use manual keys on both sides")                       \
 	X(NO_XDP, "the XDP program was taken off: `xipsec status`, then `xipsec attach --all`")    \
 	X(FRAG_LOST, "nothing: the sender's fragments overlap")                                    \
 	X(UNSPEC, "a bug: report it with the packet")

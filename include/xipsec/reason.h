@@ -115,7 +115,7 @@
 	X(REASSEMBLE, reassemble, PASS,                                                          \
 	  "fragment of ESP, AH or IKE to us: the stack puts it together")                        \
 	X(IKE_CLOSED, ike_closed, DROP,                                                          \
-	  "IKE on port 4500, read by a worker: xipsec-iked has no socket for it")                            \
+	  "IKE on port 4500, read by a worker: xipsec-iked has no socket for it")                \
 	X(REASSEMBLED, reassembled, DONE,                                                        \
 	  "fragment of this host's own: put together with the others")                           \
 	X(FRAG_LOST, frag_lost, DROP, "fragment of this host's own that contradicts the others") \
