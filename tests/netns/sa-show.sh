@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck disable=SC2034,SC2154 # settings that the sourced files read
-# What `xipsec sa` shows is what the config said of an SA: protocol, UDP, options, limits, tunnel;
+# What `xipsec sa list` shows is what the config said of an SA: protocol, UDP, options, limits, tunnel;
 # as text and as JSON. Nothing has to run: the SADB has it.
 #
 #	red-a --- gw-a ===[capture]=== gw-b --- red-b
@@ -72,7 +72,7 @@ check "attach" gw_attach a
 gw_spawn a
 if ! check "xipsecd takes all 7 SAs" until_true 10 all_there; then exit 1; fi
 gw a sa list --json >"$WORK/sa.json"
-gw a sa >"$WORK/sa.txt"
+gw a sa list >"$WORK/sa.txt"
 
 check "UDP with its ports" shown full '.protocol == "esp" and .encap and .src_port == 4501 and .dst_port == 4500'
 check "what is sealed how" shown full \
