@@ -20,11 +20,12 @@ static __always_inline int guard_is_own(const struct __sk_buff *skb)
 	return skb->ingress_ifindex == 0;
 }
 
-/* Of what was forwarded: where it came in; the VLANs of an interface are that interface. 0: by none
- * that has a role, such as the bridge that it was put into. */
-static __always_inline __u16 guard_dev_in(const struct __sk_buff *skb)
+/* Of what was forwarded: where it came in; of our own: where it goes out. The VLANs of an interface
+ * are that interface. 0: one that has no role, such as the bridge that it was put into. A function
+ * of its own for the verifier, which would follow all that comes next once for each of its ends. */
+__noinline int guard_dev(struct __sk_buff *skb)
 {
-	__u32 ifindex = skb->ingress_ifindex;
+	__u32 ifindex = skb->ingress_ifindex ? skb->ingress_ifindex : skb->ifindex;
 	const struct xipsec_iface *iface = bpf_map_lookup_elem(&ifaces, &ifindex);
 
 	return iface ? iface->dev : 0;

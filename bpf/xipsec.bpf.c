@@ -369,16 +369,15 @@ int xipsec_black(struct xdp_md *ctx)
 /* Direction of failure: closed. */
 static __always_inline enum xipsec_reason guard_reason(struct __sk_buff *skb, struct pkt *pkt)
 {
-	const struct xipsec_iface *iface = iface_of(skb->ifindex, XIPSEC_ROLE_UNPROTECTED);
 	int own = guard_is_own(skb);
 	const struct xipsec_spd *rules;
 	enum xipsec_reason reason;
 
 	if (own)
 		way_flag(pkt, XIPSEC_WAY_OWN);
-	if (!iface)
+	if (!iface_of(skb->ifindex, XIPSEC_ROLE_UNPROTECTED))
 		return XIPSEC_REASON_NO_IFACE;
-	pkt->dev = own ? iface->dev : guard_dev_in(skb);
+	pkt->dev = (__u16)guard_dev(skb);
 	reason = parse_frame(pkt, tags_taken(skb));
 	if (reason)
 		return reason;

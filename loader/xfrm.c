@@ -4,8 +4,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <linux/filter.h>
 #include <openssl/crypto.h>
 
 #include "lib/cleanup.h"
@@ -32,19 +35,26 @@ static int on_event(const struct nlmsghdr *nlh, void *ctx)
 {
 	struct xfrm *xfrm = ctx;
 	struct xfrm_news news;
+	bool gone;
 
 	xfrm_read_news(nlh, &news);
-	if (news.kind == XFRM_NEWS_POLICIES_GONE || news.kind == XFRM_NEWS_SAS_GONE) {
-		/* What we take away ourselves is told, too. */
-		if (nlh->nlmsg_pid != xfrm->nl.portid && (!news.reqid || is_ours(news.reqid)))
-			xfrm->news(xfrm->ctx, &news);
-	} else if (news.kind != XFRM_NEWS_NONE && is_ours(news.reqid)) {
+	gone = news.kind == XFRM_NEWS_POLICIES_GONE || news.kind == XFRM_NEWS_SAS_GONE;
+	if (news.kind != XFRM_NEWS_NONE && (is_ours(news.reqid) || (gone && !news.reqid)))
 		xfrm->news(xfrm->ctx, &news);
-	}
 	return MNL_CB_OK;
 }
 
-/* What is lost is seen when the counters are asked for. */
+/* More came than waited to be read: anything may have been taken. Limits that were lost are seen
+ * when the counters are asked for. */
+static void lost(struct xfrm *xfrm)
+{
+	struct xfrm_news news = {.kind = XFRM_NEWS_POLICIES_GONE};
+
+	xfrm->news(xfrm->ctx, &news);
+	news.kind = XFRM_NEWS_SAS_GONE;
+	xfrm->news(xfrm->ctx, &news);
+}
+
 static void readable(evutil_socket_t fd, short what, void *ctx)
 {
 	struct xfrm *xfrm = ctx;
@@ -52,6 +62,25 @@ static void readable(evutil_socket_t fd, short what, void *ctx)
 
 	if (err)
 		log_warn("XFRM events: %s", strerror(-err));
+	if (err == -ENOBUFS)
+		lost(xfrm);
+}
+
+/* What we do ourselves is told, too; thousands of SAs would leave no room for the rest. */
+static int hear_others_alone(const struct xfrm *xfrm)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohl(xfrm->nl.portid), 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+	};
+	const struct sock_fprog program = {.len = 4, .filter = code};
+
+	return setsockopt(netlink_fd(&xfrm->events), SOL_SOCKET, SO_ATTACH_FILTER, &program,
+			  sizeof(program)) < 0
+		       ? -errno
+		       : 0;
 }
 
 static int listen_to(struct xfrm *xfrm, struct event_base *base)
@@ -60,6 +89,8 @@ static int listen_to(struct xfrm *xfrm, struct event_base *base)
 					      XFRMNLGRP_MAPPING, XFRMNLGRP_SA, XFRMNLGRP_POLICY};
 	int err = netlink_open(NETLINK_XFRM, &xfrm->events);
 
+	if (!err)
+		err = hear_others_alone(xfrm);
 	for (unsigned int i = 0; !err && i < sizeof(groups) / sizeof(groups[0]); i++)
 		err = netlink_join(&xfrm->events, groups[i]);
 	if (err)

@@ -11,7 +11,8 @@
  *
  * -i: messages of IKEv2 are `other`; without it they are in the clear like anything else.
  *
- * ESP in UDP is ESP; a NAT keepalive is `other`.
+ * ESP in UDP is ESP, and so are the IPv4 fragments behind one that begins it; a NAT keepalive is
+ * `other`.
  *
  * Prints one line: "esp N clear N marker N other N repeated N cut N", then one line for each of the
  * first clear packets and repeated nonces. `other` is ARP and link-local chatter (ND, MLD) that is
@@ -164,6 +165,38 @@ static bool is_ike(const unsigned char *udp, const unsigned char *end)
 	return end - ike >= 28 && ike[17] == 0x20;
 }
 
+/* Datagrams whose first fragment was ESP in UDP: source, destination, identification. */
+static unsigned char begun[64][10];
+static unsigned int n_begun;
+
+static void datagram_of(const unsigned char *ip4, unsigned char datagram[10])
+{
+	memcpy(datagram, ip4 + 12, 8);
+	memcpy(datagram + 8, ip4 + 4, 2);
+}
+
+static unsigned int frag_offset(const unsigned char *ip4)
+{
+	return (ip4[6] & 0x1f) << 8 | ip4[7];
+}
+
+static void note_first(const unsigned char *ip4)
+{
+	if (ip4[6] & 0x20)
+		datagram_of(ip4, begun[n_begun++ % 64]);
+}
+
+static bool goes_on(const unsigned char *ip4)
+{
+	unsigned char datagram[10];
+
+	datagram_of(ip4, datagram);
+	for (unsigned int i = 0; i < n_begun && i < 64; i++)
+		if (!memcmp(begun[i], datagram, sizeof(datagram)))
+			return true;
+	return false;
+}
+
 /* ESP of IPv4 or IPv6, plain or in UDP; or a NAT keepalive; with -i, IKE. */
 static bool take_ipsec(struct verdict *v, const unsigned char *l3, const unsigned char *end,
 		       bool ip6)
@@ -172,6 +205,10 @@ static bool take_ipsec(struct verdict *v, const unsigned char *l3, const unsigne
 			    *dst = l3 + (ip6 ? 24 : 16);
 	unsigned int next = ip6 ? l3[6] : l3[9];
 
+	if (!ip6 && next == IPPROTO_UDP && frag_offset(l3)) {
+		v->esp += goes_on(l3);
+		return goes_on(l3);
+	}
 	if (next == IPPROTO_ESP) {
 		take_esp(v, l4, end, dst, ip6 ? 16 : 4);
 		return true;
@@ -189,6 +226,8 @@ static bool take_ipsec(struct verdict *v, const unsigned char *l3, const unsigne
 	}
 	if (end - l4 < 8 || !memcmp(l4, "\0\0\0", 4))
 		return false;
+	if (!ip6)
+		note_first(l3);
 	take_esp(v, l4, end, dst, ip6 ? 16 : 4);
 	return true;
 }
