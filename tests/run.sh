@@ -183,6 +183,10 @@ for kind in "${@:-unit}"; do
 	esac
 	echo "# $kind: $((SECONDS - start)) s"
 done
-[ $failed -eq 0 ] || printf '# failures, once more:\n%s' "$failures"
+# Indented: who reads results counts them once.
+if [ $failed -gt 0 ]; then
+	failures=${failures%$'\n'}
+	printf '  # failures, once more:\n  %s\n' "${failures//$'\n'/$'\n'  }"
+fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]
