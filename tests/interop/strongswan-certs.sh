@@ -10,17 +10,9 @@
 . "$LIB/ike.sh"
 . "$LIB/charon.sh"
 
-if swan_missing; then
-	skip "strongswan-certs: charon-systemd or swanctl is not installed: make deps"
-	exit 0
-fi
+swan_or_skip
 IKE_LINES="encap = yes"
 IKE_AUTH=pubkey SWAN_AUTH=pubkey
-ike_cleanup()
-{
-	[ "$FAILED" -eq 0 ] || tail -n 40 "$SWAN/charon.log" | sed 's/^/# charon: /'
-}
-
 PKI=$WORK/pki
 mkdir -p "$PKI"
 
@@ -74,7 +66,6 @@ use()
 ping_a() { in_ns red-a ping -n -c "${1:-3}" -i 0.2 -W 1 10.2.0.2; }
 ping_b() { in_ns red-b ping -n -c "${1:-3}" -i 0.2 -W 1 10.1.0.2; }
 up() { [ "$(ike_sas a net4)" = 2 ] && [ "$(swan_children)" = 1 ]; }
-down() { [ "$(ike_sas a)" = 0 ] && [ "$(swan_children)" = 0 ]; }
 both_ways() { until_true 5 up && ping_a 3 && ping_b 3; }
 
 # swanctl takes private keys and CAs from its folder.
@@ -92,7 +83,7 @@ anew()
 	[ -z "${IKED_PID[a]:-}" ] || ike_stop a
 	swanctl_ --terminate --ike peer --force >/dev/null 2>&1
 	gw_config a
-	swan_load && ike_start a && until_true 5 down
+	swan_load && ike_start a && until_true 5 swan_down
 }
 
 we_begin() { anew && until_true 5 ping_a 1 && both_ways; }

@@ -10,17 +10,9 @@
 . "$LIB/ike.sh"
 . "$LIB/charon.sh"
 
-if swan_missing; then
-	skip "strongswan-more: charon-systemd or swanctl is not installed: make deps"
-	exit 0
-fi
+swan_or_skip
 IKE_LINES="encap = yes"
 IKE_DAEMON="save_keys = $WORK/keys"
-ike_cleanup()
-{
-	[ "$FAILED" -eq 0 ] || tail -n 40 "$SWAN/charon.log" | sed 's/^/# charon: /'
-}
-
 # ping_a 4|6 [COUNT], ping_b 4|6 [COUNT]
 ping_a() { in_ns red-a ping -n -c "${2:-3}" -i 0.2 -W 1 "$([ "$1" = 4 ] && echo 10.2.0.2 || echo fd02::2)"; }
 ping_b() { in_ns red-b ping -n -c "${2:-3}" -i 0.2 -W 1 "$([ "$1" = 4 ] && echo 10.1.0.2 || echo fd01::2)"; }

@@ -11,15 +11,7 @@
 . "$LIB/ike.sh"
 . "$LIB/charon.sh"
 
-if swan_missing; then
-	skip "strongswan-nat: charon-systemd or swanctl is not installed: make deps"
-	exit 0
-fi
-ike_cleanup()
-{
-	[ "$FAILED" -eq 0 ] || tail -n 40 "$SWAN/charon.log" | sed 's/^/# charon: /'
-}
-
+swan_or_skip
 ping_a() { in_ns red-a ping -n -c "${1:-3}" -i 0.2 -W 1 10.2.0.2; }
 ping_b() { in_ns red-b ping -n -c "${1:-3}" -i 0.2 -W 1 10.1.0.2; }
 up() { [ "$(ike_sas a net4)" = 2 ] && [ "$(swan_children)" = 1 ]; }

@@ -11,10 +11,7 @@
 . "$LIB/charon.sh"
 . "$LIB/engine.sh"
 
-if swan_missing; then
-	skip "strongswan-netlink: charon-systemd or swanctl is not installed: make deps"
-	exit 0
-fi
+swan_or_skip
 SWAN_KERNEL=yes SWAN_ENCAP=no
 NET6='net6 {
 	local_ts = fd02::/64
@@ -23,27 +20,10 @@ NET6='net6 {
 }'
 SWAN_CHILDREN=$NET6
 
-ike_cleanup()
-{
-	[ "$FAILED" -eq 0 ] || tail -n 40 "$SWAN/charon.log" | sed 's/^/# charon: /'
-}
-
 up() { [ "$(ike_sas a net4)" -ge 2 ] && [ "$(swan_children)" -ge 1 ]; }
-down() { [ "$(ike_sas a)" = 0 ] && [ "$(swan_children)" = 0 ]; }
-start() { gw_config a && gw_attach a >/dev/null && gw_start a && swan_start && swan_load && ike_start a; }
-
-# Both sides with the settings of now, nothing up.
-anew()
-{
-	ike_stop a
-	swanctl_ --terminate --ike peer --force >/dev/null 2>&1
-	gw_config a
-	gw a reload >/dev/null 2>&1
-	swan_load && ike_start a && until_true 5 down
-}
 
 both_ways() { until_true 5 up && ping4 a 3 && ping4 b 3; }
-anew_both_ways() { anew && until_true 8 ping4 a 1 && both_ways; }
+anew_both_ways() { swan_both_anew && until_true 8 ping4 a 1 && both_ways; }
 # Where a packet is dropped on its way out, ping tries until it is not.
 host_answers()
 {
@@ -65,7 +45,7 @@ speaks()
 	check "$1: without UDP" eval '! theirs encap'
 	PINGS=40
 	check "$1: they rekey the child: no ping is lost" rekeyed swanctl_ --rekey --child net4
-	check "$1: they end it, they begin" eval 'swanctl_ --terminate --ike peer >/dev/null && until_true 5 down &&
+	check "$1: they end it, they begin" eval 'swanctl_ --terminate --ike peer >/dev/null && until_true 5 swan_down &&
 		swanctl_ --initiate --child net4 >/dev/null && both_ways'
 	for esp in aes128gcm16-x25519-esn aes256-sha256-x25519-esn aes256-sha512-x25519-noesn chacha20poly1305-x25519-esn; do
 		IKE_ESP=$esp SWAN_ESP=$esp
@@ -76,7 +56,7 @@ speaks()
 	IKE_CHILD_LINES="rekey_time = 6s
 	life_time = 60s
 	rand_time = 1s"
-	check "$1: we rekey the child" eval 'anew && until_true 8 ping4 a 1 && rekeyed true'
+	check "$1: we rekey the child" eval 'swan_both_anew && until_true 8 ping4 a 1 && rekeyed true'
 	IKE_CHILD_LINES=
 	IKE_LINES='encap = yes' SWAN_ENCAP=yes
 	check "$1: in UDP" anew_both_ways
@@ -86,7 +66,7 @@ speaks()
 
 check "positive control: plaintext on the link is seen" capture_positive_control || exit 1
 capture_start "$WORK/swan.pcap" 0
-check "both sides start" start || exit 1
+check "both sides start" swan_both_start || exit 1
 speaks afxdp
 
 # This host and theirs, transport mode.
@@ -104,14 +84,14 @@ host {
 	mode = transport
 	esp_proposals = aes128gcm16-x25519
 }"
-check "transport mode: settings" anew
+check "transport mode: settings" swan_both_anew
 check "transport mode: we begin" host_answers
 check "transport mode: and back" in_ns gw-b ping -n -c 3 -i 0.2 -W 1 192.0.2.1
 check "transport mode: so their kernel says" theirs 'mode transport'
 IKE_CHILDREN='' SWAN_CHILDREN=$NET6
 
 GW_ENGINE[a]=xfrm
-check "our other engine: settings" anew
+check "our other engine: settings" swan_both_anew
 speaks xfrm
 check_eq "our SAs are the kernel's" "$(gw a sa list --json | jq -c '[.[].engine] | unique')" '["xfrm"]'
 

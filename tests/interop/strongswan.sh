@@ -9,37 +9,13 @@
 . "$LIB/ike.sh"
 . "$LIB/charon.sh"
 
-if swan_missing; then
-	skip "strongswan: charon-systemd or swanctl is not installed: make deps"
-	exit 0
-fi
+swan_or_skip
 IKE_LINES="encap = yes"
-ike_cleanup()
-{
-	[ "$FAILED" -eq 0 ] || tail -n 40 "$SWAN/charon.log" | sed 's/^/# charon: /'
-}
-
 ping_a() { in_ns red-a ping -n -c "${1:-3}" -i 0.2 -W 1 "${2:-10.2.0.2}"; }
 ping_b() { in_ns red-b ping -n -c "${1:-3}" -i 0.2 -W 1 10.1.0.2; }
 
 # One child is up on both sides.
 up() { [ "$(ike_sas a net4)" = 2 ] && [ "$(swan_children)" = 1 ]; }
-down() { [ "$(ike_sas a)" = 0 ] && [ "$(swan_children)" = 0 ]; }
-
-start()
-{
-	gw_config a && gw_attach a >/dev/null && gw_start a && swan_start && swan_load && ike_start a
-}
-
-# anew: both sides with the settings of now, nothing up.
-anew()
-{
-	ike_stop a
-	swanctl_ --terminate --ike peer --force >/dev/null 2>&1
-	gw_config a
-	gw a reload >/dev/null 2>&1
-	swan_load && ike_start a && until_true 5 down
-}
 
 both_ways()
 {
@@ -48,11 +24,11 @@ both_ways()
 
 check "positive control: plaintext on the link is seen" capture_positive_control || exit 1
 capture_start "$WORK/swan.pcap" 0
-check "both sides start" start || exit 1
+check "both sides start" swan_both_start || exit 1
 
 # --- who begins
 check "we begin, by a packet (trap): traffic both ways" eval 'until_true 5 ping_a 1 && both_ways'
-check "they end it: our SAs go" eval 'swanctl_ --terminate --ike peer >/dev/null && until_true 5 down'
+check "they end it: our SAs go" eval 'swanctl_ --terminate --ike peer >/dev/null && until_true 5 swan_down'
 check "they begin: traffic both ways" eval 'swanctl_ --initiate --child net4 >/dev/null && both_ways'
 
 # --- rekeys
@@ -68,7 +44,7 @@ check "and then the child again, in the new one" rekeyed swanctl_ --rekey --chil
 IKE_CHILD_LINES="rekey_time = 3s
 life_time = 30s
 rand_time = 1s"
-check "we rekey the child" eval 'anew && until_true 5 ping_a 1 && rekeyed true'
+check "we rekey the child" eval 'swan_both_anew && until_true 5 ping_a 1 && rekeyed true'
 IKE_CHILD_LINES=
 IKE_LINES="encap = yes
 rekey_time = 4s
@@ -77,20 +53,20 @@ over_time = 60s"
 we_rekey_ike()
 {
 	: >"$SWAN/charon.log"
-	anew && until_true 5 ping_a 1 && until_true 20 swan_said 'rekeyed' && until_true 5 ping_a 3 && ping_b 3
+	swan_both_anew && until_true 5 ping_a 1 && until_true 20 swan_said 'rekeyed' && until_true 5 ping_a 3 && ping_b 3
 }
 check "we rekey the IKE SA" we_rekey_ike
 IKE_LINES="encap = yes"
 
 # --- narrowing
 SWAN_LOCAL_TS=10.2.0.0/24
-check "they narrow what we want" eval 'anew && until_true 5 ping_a 1 && up'
+check "they narrow what we want" eval 'swan_both_anew && until_true 5 ping_a 1 && up'
 check "it is what they have" eval "swan_sas | grep -q 'local-ts=\\[10.2.0.0/24\\]'"
 SWAN_LOCAL_TS=10.2.0.0/16
 
 # --- refusals
 SWAN_PSK=another
-check "another key" anew
+check "another key" swan_both_anew
 ping_a 3 >/dev/null 2>&1 && not_ok "another key carries traffic"
 check "they say AUTHENTICATION_FAILED, our log says so" until_true 3 ike_said a AUTHENTICATION_FAILED
 check "and they begin: we refuse" eval '! swanctl_ --initiate --child net4 >/dev/null 2>&1'
@@ -98,14 +74,14 @@ check "our log names the peer's key" until_true 3 ike_said a 'pre-?shared|PSK|AU
 check_eq "no SA" "$(ike_sas a)" 0
 SWAN_PSK=
 IKE_PROPOSALS=aes256-sha512-modp4096
-check "no common proposal" anew
+check "no common proposal" swan_both_anew
 ping_a 3 >/dev/null 2>&1 && not_ok "no proposal carries traffic"
 check "they say NO_PROPOSAL_CHOSEN" until_true 3 ike_said a NO_PROPOSAL_CHOSEN
 swanctl_ --initiate --child net4 >/dev/null 2>&1
 check "we say it, too" until_true 3 swan_said 'received NO_PROPOSAL_CHOSEN'
 IKE_PROPOSALS=aes128gcm16-prfsha256-ecp256-x25519
 SWAN_PROPOSALS=aes128gcm16-prfsha256-x25519
-check "another group first: INVALID_KE_PAYLOAD, then up" eval 'anew && until_true 5 ping_a 1 && both_ways'
+check "another group first: INVALID_KE_PAYLOAD, then up" eval 'swan_both_anew && until_true 5 ping_a 1 && both_ways'
 
 capture_stop
 capture_verdict -i

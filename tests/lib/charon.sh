@@ -9,7 +9,21 @@ CHARON=/usr/sbin/charon-systemd
 
 swan_missing() { ! [ -x $CHARON ] || ! command -v swanctl >/dev/null; }
 
+# Ends the scenario, counted as skipped, where it is not installed.
+swan_or_skip()
+{
+	swan_missing || return 0
+	skip "$(basename "$0" .sh): charon-systemd or swanctl is not installed: make deps"
+	exit 0
+}
+
+ike_cleanup()
+{
+	[ "$FAILED" -eq 0 ] || tail -n 40 "$SWAN/charon.log" | sed 's/^/# charon: /'
+}
+
 # swan_start [LINES of charon-systemd {}]; SWAN_LOG: what its log holds
+# shellcheck disable=SC2120 # scenarios pass them
 swan_start()
 {
 	local plugins='random nonce openssl pem pkcs1 pkcs8 x509 pubkey revocation constraints curve25519 gmp
@@ -122,6 +136,25 @@ swan_said() { grep -Eq "$1" "$SWAN/charon.log"; }
 swan_sas() { swanctl_ --list-sas --raw 2>/dev/null; }
 # How many children are installed.
 swan_children() { swan_sas | grep -o 'state=INSTALLED' | wc -l; }
+
+# --- both sides: ours is gateway a
+
+swan_down() { [ "$(ike_sas a)" = 0 ] && [ "$(swan_children)" = 0 ]; }
+swan_both_start()
+{
+	# shellcheck disable=SC2119
+	gw_config a && gw_attach a >/dev/null && gw_start a && swan_start && swan_load && ike_start a
+}
+
+# With the settings of now, nothing up; xipsecd has them, too.
+swan_both_anew()
+{
+	ike_stop a
+	swanctl_ --terminate --ike peer --force >/dev/null 2>&1
+	gw_config a
+	gw a reload >/dev/null 2>&1
+	swan_load && ike_start a && until_true 5 swan_down
+}
 
 # --- rekeys, as they are seen at gateway a
 
