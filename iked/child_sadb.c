@@ -260,8 +260,8 @@ static void on_answered(void *ctx, __u64 arg, const struct sadb_hdr *answer, siz
 	child_finish(ctx, 0);
 }
 
-/* xipsecd answers in order, and reads nothing more of a client that it cannot answer: with the
- * answer to a last question all is done. */
+/* xipsecd answers in order: with the answer to a last question all is done. Until then requests may
+ * wait here that the socket has had no room for. */
 void child_sadb_finish(struct child *c)
 {
 	if (c->link)

@@ -16,7 +16,7 @@
 
 #define FILE_MAX (64 << 10) /* of a certificate or key */
 
-/* Not by a link that somebody else put there. A descriptor or -errno. */
+/* A descriptor or -errno; `path` is where it was looked for last. */
 static int open_file(const struct creds *creds, const char *kind, const char *name,
 		     char path[PATH_MAX])
 {

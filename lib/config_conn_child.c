@@ -189,14 +189,10 @@ static bool key_copy_dscp(struct config_diag *diag, const struct config_node *no
 
 static bool key_engine(struct config_diag *diag, const struct config_node *node, void *into)
 {
-	static const struct config_word words[] = {{"auto", XIPSEC_ENGINE_NONE},
-						   {"afxdp", XIPSEC_ENGINE_AFXDP},
-						   {"xfrm", XIPSEC_ENGINE_XFRM},
-						   {NULL, 0}};
 	struct child_draft *draft = into;
 	unsigned int value;
 
-	if (!parse_word(diag, node, words, &value))
+	if (!parse_word(diag, node, config_engines, &value))
 		return false;
 	draft->child->engine = value;
 	return true;

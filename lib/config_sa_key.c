@@ -130,16 +130,10 @@ static bool key_replay_window(struct config_diag *diag, const struct config_node
 
 static bool key_engine(struct config_diag *diag, const struct config_node *node, void *into)
 {
-	static const struct config_word engines[] = {
-		{"auto", XIPSEC_ENGINE_NONE},
-		{"afxdp", XIPSEC_ENGINE_AFXDP},
-		{"xfrm", XIPSEC_ENGINE_XFRM},
-		{NULL, 0},
-	};
 	struct config_sa_draft *draft = into;
 	unsigned int engine;
 
-	if (!parse_word(diag, node, engines, &engine))
+	if (!parse_word(diag, node, config_engines, &engine))
 		return false;
 	draft->sa->engine = engine;
 	return true;

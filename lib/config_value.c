@@ -8,6 +8,7 @@
 #include "lib/addr.h"
 #include "lib/config_key.h"
 #include "lib/config_value.h"
+#include "xipsec/sa.h"
 
 #define ITEM_MAX  256
 #define WORDS_MAX 32
@@ -42,6 +43,11 @@ bool parse_number(struct config_diag *diag, const struct config_node *node, unsi
 	*out = value;
 	return true;
 }
+
+const struct config_word config_engines[] = {{"auto", XIPSEC_ENGINE_NONE},
+					     {"afxdp", XIPSEC_ENGINE_AFXDP},
+					     {"xfrm", XIPSEC_ENGINE_XFRM},
+					     {NULL, 0}};
 
 bool parse_word(struct config_diag *diag, const struct config_node *node,
 		const struct config_word *words, unsigned int *out)

@@ -43,6 +43,7 @@ bool parse_number(struct config_diag *diag, const struct config_node *node, unsi
 		  unsigned int max, unsigned int *out);
 bool parse_word(struct config_diag *diag, const struct config_node *node,
 		const struct config_word *words, unsigned int *out);
+extern const struct config_word config_engines[]; /* auto, afxdp, xfrm: enum xipsec_engine */
 bool parse_bool(struct config_diag *diag, const struct config_node *node, bool *out);
 /* An absolute path of less than `size` bytes. */
 bool parse_path(struct config_diag *diag, const struct config_node *node, char *out, size_t size);

@@ -42,8 +42,7 @@ void feature_say(struct loader_feature *out, enum loader_feature_state state, co
 	va_end(args);
 }
 
-/* What a try gave: 0 or more is yes. */
-static void tried(struct loader_feature *out, int err)
+void feature_tried(struct loader_feature *out, int err)
 {
 	if (err >= 0)
 		feature_say(out, LOADER_FEATURE_YES, "%s", "");
@@ -57,7 +56,7 @@ static void tried(struct loader_feature *out, int err)
 
 static void try_tcx(struct loader_feature *out)
 {
-	tried(out, probe_tcx(FEATURE_LOOPBACK_IFINDEX) ? 0 : -EOPNOTSUPP);
+	feature_tried(out, probe_tcx(FEATURE_LOOPBACK_IFINDEX) ? 0 : -EOPNOTSUPP);
 }
 
 static void try_dispatcher(struct loader_feature *out)
@@ -82,7 +81,7 @@ static void try_live_frames(struct loader_feature *out)
 			    .data_size_in = sizeof(frame), .repeat = 1,
 			    .flags = FEATURE_LIVE_FRAMES);
 
-	tried(out, fd < 0 ? fd : bpf_prog_test_run_opts(fd, &opts));
+	feature_tried(out, fd < 0 ? fd : bpf_prog_test_run_opts(fd, &opts));
 }
 
 static void try_cpumap(struct loader_feature *out)
@@ -91,7 +90,7 @@ static void try_cpumap(struct loader_feature *out)
 	_cleanup_close_ int fd =
 		bpf_map_create(BPF_MAP_TYPE_CPUMAP, "xipsec_probe", 4, value, 1, NULL);
 
-	tried(out, fd);
+	feature_tried(out, fd);
 }
 
 static void kfuncs_freep(struct kfuncs_bpf **kfuncs)
@@ -105,7 +104,7 @@ static void try_kfunc(struct loader_feature *out, const char *name)
 	struct bpf_program *prog;
 
 	if (!kfuncs) {
-		tried(out, -EINVAL);
+		feature_tried(out, -EINVAL);
 		return;
 	}
 	bpf_object__for_each_program(prog, kfuncs->obj)
@@ -132,12 +131,12 @@ static void try_af_xdp(struct loader_feature *out)
 {
 	_cleanup_close_ int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 
-	tried(out, fd < 0 ? -errno : 0);
+	feature_tried(out, fd < 0 ? -errno : 0);
 }
 
 static void try_multi_buffer(struct loader_feature *out)
 {
-	tried(out, probe_multi_buffer() ? 0 : -EOPNOTSUPP);
+	feature_tried(out, probe_multi_buffer() ? 0 : -EOPNOTSUPP);
 }
 
 /* On the loopback, where nobody else can be. */
@@ -153,7 +152,7 @@ static void try_remap(struct loader_feature *out)
 		err = xsk_bind(&xsk, &umem, -1, FEATURE_LOOPBACK_IFINDEX, 0, true, false);
 	if (!err && !xsk_can_remap(&xsk))
 		err = -EOPNOTSUPP;
-	tried(out, err);
+	feature_tried(out, err);
 	xsk_close(&xsk);
 	xsk_umem_free(&umem);
 }
@@ -199,20 +198,20 @@ static void try_vlan(struct loader_feature *out)
 	if (!err)
 		err = new_link("vlan", "probe0.7", if_nametoindex("probe0"), IFLA_VLAN_ID, &id,
 			       sizeof(id));
-	tried(out, err);
+	feature_tried(out, err);
 }
 
 static void try_xfrm_interface(struct loader_feature *out)
 {
 	const __u32 id = 7;
 
-	tried(out, new_link("xfrm", "probe1", 0, FEATURE_XFRM_IF_ID, &id, sizeof(id)));
+	feature_tried(out, new_link("xfrm", "probe1", 0, FEATURE_XFRM_IF_ID, &id, sizeof(id)));
 }
 
 /* A kernel that does not know it misses an if_id. */
 static void try_collect_md(struct loader_feature *out)
 {
-	tried(out, new_link("xfrm", "probe2", 0, FEATURE_XFRM_COLLECT, "", 0));
+	feature_tried(out, new_link("xfrm", "probe2", 0, FEATURE_XFRM_COLLECT, "", 0));
 }
 
 static int tun_offload(unsigned int offload)
@@ -228,17 +227,17 @@ static int tun_offload(unsigned int offload)
 
 static void try_tun(struct loader_feature *out)
 {
-	tried(out, tun_offload(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6));
+	feature_tried(out, tun_offload(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6));
 }
 
 static void try_tun_uso(struct loader_feature *out)
 {
-	tried(out, tun_offload(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | FEATURE_TUN_USO));
+	feature_tried(out, tun_offload(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | FEATURE_TUN_USO));
 }
 
 static void try_nftables(struct loader_feature *out)
 {
-	tried(out, hook_nft_try());
+	feature_tried(out, hook_nft_try());
 }
 
 /* ------------------------------------------------------------------ all of them */

@@ -16,6 +16,9 @@ typedef void (*feature_fn)(struct loader_feature *out);
 void feature_say(struct loader_feature *out, enum loader_feature_state state, const char *note, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* What a try gave: 0 or more is yes, no right to try it is unknown, another -errno no. */
+void feature_tried(struct loader_feature *out, int err);
+
 /* Those of kernel XFRM (features_xfrm.c). They want a network namespace of their own. */
 void feature_esp4(struct loader_feature *out);
 void feature_esp6(struct loader_feature *out);

@@ -18,18 +18,6 @@
 #define FEATURE_XFRMA_SA_DIR  33 /* since Linux 6.10; 1: in */
 #define FEATURE_XFRMA_SA_PCPU 35
 
-static const char *const NONE = "";
-
-static void said(struct loader_feature *out, int err)
-{
-	if (err == -EPERM)
-		feature_say(out, LOADER_FEATURE_UNKNOWN, "no right to try it: run it as root");
-	else if (err)
-		feature_say(out, LOADER_FEATURE_NO, "%s", strerror(-err));
-	else
-		feature_say(out, LOADER_FEATURE_YES, "%s", NONE);
-}
-
 /* Any key will do, but one whose halves are the same. */
 static struct xipsec_sa sample_sa(unsigned int alg, __u8 l4_proto, __u8 family)
 {
@@ -81,7 +69,7 @@ static void try_proto(struct loader_feature *out, __u8 l4_proto, __u8 family)
 {
 	struct xipsec_sa sa = sample_sa(XIPSEC_ALG_NULL_SHA256, l4_proto, family);
 
-	said(out, try_sa(&sa));
+	feature_tried(out, try_sa(&sa));
 }
 
 void feature_esp4(struct loader_feature *out)
@@ -152,7 +140,7 @@ void feature_ipcomp(struct loader_feature *out)
 	info->mode = XFRM_MODE_TRANSPORT;
 	info->lft = (struct xfrm_lifetime_cfg){XFRM_INF, XFRM_INF, XFRM_INF, XFRM_INF, 0, 0, 0, 0};
 	mnl_attr_put(req, XFRMA_ALG_COMP, sizeof(deflate), &deflate);
-	said(out, call(req, NULL, NULL));
+	feature_tried(out, call(req, NULL, NULL));
 }
 
 static int on_sa(const struct nlmsghdr *nlh, void *ctx)
@@ -183,7 +171,7 @@ void feature_percpu_sa(struct loader_feature *out)
 		req->nlmsg_type = XFRM_MSG_GETSA; /* names it in the same way */
 		err = call(req, on_sa, &has);
 	}
-	said(out, err ? err : has ? 0 : -EOPNOTSUPP);
+	feature_tried(out, err ? err : has ? 0 : -EOPNOTSUPP);
 }
 
 static void try_udp_encap(struct loader_feature *out, int family)
@@ -194,7 +182,7 @@ static void try_udp_encap(struct loader_feature *out, int family)
 
 	if (fd < 0 || setsockopt(fd, IPPROTO_UDP, UDP_ENCAP, &type, sizeof(type)) < 0)
 		err = -errno;
-	said(out, err);
+	feature_tried(out, err);
 }
 
 void feature_udp_encap4(struct loader_feature *out)

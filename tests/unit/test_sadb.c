@@ -715,37 +715,33 @@ static bool ask_delete(int fd, const char *name)
 	return send(fd, &req, sizeof(req), MSG_NOSIGNAL) == sizeof(req);
 }
 
+/* A client asks `n` times, is answered or not, deletes an SA and goes. */
+static void ask_and_go(__u16 type, int n, bool answered, const char *name)
+{
+	int fd = dial();
+
+	for (int i = 0; i < n; i++)
+		assert_true(ask(fd, type));
+	if (answered)
+		turn();
+	assert_true(ask_delete(fd, name));
+	close(fd);
+	turn();
+}
+
 /* A daemon that ends asks for the end of its SAs and goes: with answers unread, with more requests
  * than one turn takes, with a list half read. */
 static void last_requests_of_a_client_that_is_gone(void **state)
 {
-	int fd;
-
 	add("one", XIPSEC_DIR_IN, 0x2001);
 	add("two", XIPSEC_DIR_IN, 0x2002);
 	add("three", XIPSEC_DIR_IN, 0x2003);
 	serve();
-	fd = dial();
-	assert_true(ask(fd, XIPSEC_SADB_HELLO));
-	turn();
-	assert_true(ask_delete(fd, "one"));
-	close(fd);
-	turn();
+	ask_and_go(XIPSEC_SADB_HELLO, 1, true, "one");
 	assert_int_equal(sas_count(sas), 2);
-	fd = dial();
-	for (int i = 0; i < 40; i++)
-		assert_true(ask(fd, XIPSEC_SADB_HELLO));
-	assert_true(ask_delete(fd, "two"));
-	close(fd);
-	turn();
+	ask_and_go(XIPSEC_SADB_HELLO, 40, false, "two");
 	assert_int_equal(sas_count(sas), 1);
-	fd = dial();
-	for (int i = 0; i < 200; i++)
-		assert_true(ask(fd, XIPSEC_SADB_SA_LIST));
-	turn();
-	assert_true(ask_delete(fd, "three"));
-	close(fd);
-	turn();
+	ask_and_go(XIPSEC_SADB_SA_LIST, 200, true, "three");
 	assert_int_equal(sas_count(sas), 0);
 	unserve();
 }

@@ -105,16 +105,22 @@ static unsigned int samples_told(struct ctl_sample *out)
 
 /* ------------------------------------------------------------------ this host */
 
+/* Out by the TAP: the length of what leaves by black. */
+static __u32 goes_out(int fd, __u32 len)
+{
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_LOCAL, 0);
+	stack_sends(fd, frame, HDR + len);
+	return tx(&t.black);
+}
+
 /* Out by the TAP, back in by black, and to the stack again: the same packet, its TTL too. */
 static void there_and_back(void **state)
 {
 	int fd = tap_new(0);
 	__u32 len = host_frame(64, false), sealed;
 
-	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
-	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_LOCAL, 0);
-	stack_sends(fd, frame, HDR + len);
-	sealed = tx(&t.black);
+	sealed = goes_out(fd, len);
 	assert_int_equal(sealed, ETH + 20 + 8 + 8 + 96 + 16);
 	assert_int_equal(count(XIPSEC_REASON_SEALED), 1);
 	rx_sealed(sealed);
@@ -135,10 +141,7 @@ static void odd_congestion_marks_are_taken(void **state)
 	int fd = tap_new(0);
 	__u32 len = host_frame(64, false), sealed;
 
-	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
-	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_LOCAL, 0);
-	stack_sends(fd, frame, HDR + len);
-	sealed = tx(&t.black);
+	sealed = goes_out(fd, len);
 	t.sent[ETH + 1] |= 1;
 	samples_told(&s);
 	rx_sealed(sealed);

@@ -26,20 +26,6 @@ static int on_sa(void *ctx, const char *event, struct bytes message)
 	return 0;
 }
 
-static const char *text_of(struct json_object *object, const char *key)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(object, key, &value) ? json_object_get_string(value) : "";
-}
-
-static struct json_object *section_of(struct json_object *object, const char *key)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(object, key, &value) ? value : NULL;
-}
-
 /* "a, b" of a list. */
 static void print_list(struct json_object *list)
 {
@@ -58,16 +44,16 @@ static const char *child_state(struct json_object *sas, const char *conn, const 
 	const char *best = "";
 
 	for (size_t i = 0; i < json_object_array_length(sas); i++) {
-		struct json_object *ike = section_of(json_object_array_get_idx(sas, i), conn);
-		struct json_object *children = ike ? section_of(ike, "child-sas") : NULL;
+		struct json_object *ike = ike_json_part(json_object_array_get_idx(sas, i), conn);
+		struct json_object *children = ike ? ike_json_part(ike, "child-sas") : NULL;
 
 		if (!children)
 			continue;
 		json_object_object_foreach(children, name, sa)
 		{
-			if (name && strcmp(text_of(sa, "name"), child) == 0 &&
+			if (name && strcmp(ike_json_text(sa, "name"), child) == 0 &&
 			    strcmp(best, "INSTALLED") != 0)
-				best = text_of(sa, "state");
+				best = ike_json_text(sa, "state");
 		}
 	}
 	return best;
@@ -75,12 +61,12 @@ static const char *child_state(struct json_object *sas, const char *conn, const 
 
 static void print_conn(const char *name, struct json_object *conn, struct json_object *sas)
 {
-	struct json_object *children = section_of(conn, "children");
+	struct json_object *children = ike_json_part(conn, "children");
 
 	printf("%s: ", name);
-	print_list(section_of(conn, "local_addrs"));
+	print_list(ike_json_part(conn, "local_addrs"));
 	printf(" ... ");
-	print_list(section_of(conn, "remote_addrs"));
+	print_list(ike_json_part(conn, "remote_addrs"));
 	printf("\n");
 	if (!children)
 		return;
@@ -89,9 +75,9 @@ static void print_conn(const char *name, struct json_object *conn, struct json_o
 		const char *state = child_state(sas, name, child_name);
 
 		printf("    %s: ", child_name);
-		print_list(section_of(child, "local-ts"));
+		print_list(ike_json_part(child, "local-ts"));
 		printf(" === ");
-		print_list(section_of(child, "remote-ts"));
+		print_list(ike_json_part(child, "remote-ts"));
 		printf(", %s\n", state[0] ? state : "down");
 	}
 }
@@ -124,7 +110,7 @@ static int on_log(void *ctx, const char *event, struct bytes message)
 	if (*json)
 		puts(json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN));
 	else
-		puts(text_of(line, "msg"));
+		puts(ike_json_text(line, "msg"));
 	json_object_put(line);
 	return fflush(stdout) ? -1 : 0;
 }

@@ -169,3 +169,17 @@ struct json_object *ike_json(struct bytes message)
 
 	return json_section(&r);
 }
+
+const char *ike_json_text(struct json_object *object, const char *key)
+{
+	struct json_object *value = ike_json_part(object, key);
+
+	return value ? json_object_get_string(value) : "";
+}
+
+struct json_object *ike_json_part(struct json_object *object, const char *key)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(object, key, &value) ? value : NULL;
+}

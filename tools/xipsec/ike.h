@@ -35,5 +35,9 @@ int ike_command(struct vici_client *client, const char *command, const struct vi
 
 /* Sections as objects, lists as arrays, values as strings. The caller puts it. */
 struct json_object *ike_json(struct bytes message);
+/* Of an object: a value as text ("": there is none), and what stands under that name (NULL). Both
+ * stay the object's. */
+const char *ike_json_text(struct json_object *object, const char *key);
+struct json_object *ike_json_part(struct json_object *object, const char *key);
 
 #endif

@@ -6,25 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text_of(struct json_object *object, const char *key)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(object, key, &value) && value
-		       ? json_object_get_string(value)
-		       : "";
-}
-
-static struct json_object *part_of(struct json_object *object, const char *key)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(object, key, &value) ? value : NULL;
-}
-
 static uint64_t number_of(struct json_object *object, const char *key)
 {
-	return json_object_get_uint64(part_of(object, key));
+	return json_object_get_uint64(ike_json_part(object, key));
 }
 
 /* ------------------------------------------------------------------ making it */
@@ -46,12 +30,12 @@ static int on_ike(void *ctx, const char *event, struct bytes message)
 /* Ours are told apart by SPI; the peer chose the other ones, so another peer may have the same. */
 static bool is_of(struct json_object *sa, struct json_object *ike, struct json_object *child)
 {
-	bool out = strcmp(text_of(sa, "direction"), "out") == 0;
-	const char *spi = text_of(child, out ? "spi-out" : "spi-in");
+	bool out = strcmp(ike_json_text(sa, "direction"), "out") == 0;
+	const char *spi = ike_json_text(child, out ? "spi-out" : "spi-in");
 
-	return strtoul(text_of(sa, "spi"), NULL, 16) == strtoul(spi, NULL, 16) &&
-	       strcasecmp(text_of(sa, "protocol"), text_of(child, "protocol")) == 0 &&
-	       (!out || strcmp(text_of(sa, "dst"), text_of(ike, "remote-host")) == 0);
+	return strtoul(ike_json_text(sa, "spi"), NULL, 16) == strtoul(spi, NULL, 16) &&
+	       strcasecmp(ike_json_text(sa, "protocol"), ike_json_text(child, "protocol")) == 0 &&
+	       (!out || strcmp(ike_json_text(sa, "dst"), ike_json_text(ike, "remote-host")) == 0);
 }
 
 static void take(struct json_object *sas, bool *taken, struct json_object *ike,
@@ -90,7 +74,7 @@ int sa_tree_make(struct vici_client *client, struct json_object *sas, struct jso
 	}
 	for (size_t i = 0; i < json_object_array_length(ikes); i++) {
 		struct json_object *ike = json_object_array_get_idx(ikes, i);
-		struct json_object *children = part_of(ike, "child-sas");
+		struct json_object *children = ike_json_part(ike, "child-sas");
 
 		if (!children)
 			continue;
@@ -115,12 +99,13 @@ static void print_end(struct json_object *ike, const char *side)
 	snprintf(host, sizeof(host), "%s-host", side);
 	snprintf(port, sizeof(port), "%s-port", side);
 	snprintf(id, sizeof(id), "%s-id", side);
-	printf("%s[%s] %s", text_of(ike, host), text_of(ike, port), text_of(ike, id));
+	printf("%s[%s] %s", ike_json_text(ike, host), ike_json_text(ike, port),
+	       ike_json_text(ike, id));
 }
 
 static void print_due(struct json_object *object, const char *key, const char *what)
 {
-	const char *seconds = text_of(object, key);
+	const char *seconds = ike_json_text(object, key);
 
 	if (seconds[0])
 		printf(", %s in %s s", what, seconds);
@@ -129,12 +114,13 @@ static void print_due(struct json_object *object, const char *key, const char *w
 static void print_suite(struct json_object *object)
 {
 	static const char *const keys[] = {"integ-alg", "prf-alg", "dh-group"};
-	const char *bits = text_of(object, "encr-keysize"), *encr = text_of(object, "encr-alg");
+	const char *bits = ike_json_text(object, "encr-keysize"),
+		   *encr = ike_json_text(object, "encr-alg");
 
 	printf("%s%s%s", encr[0] ? encr : "NULL", bits[0] ? "-" : "", bits);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (text_of(object, keys[i])[0])
-			printf("/%s", text_of(object, keys[i]));
+		if (ike_json_text(object, keys[i])[0])
+			printf("/%s", ike_json_text(object, keys[i]));
 }
 
 static void print_ts(struct json_object *list)
@@ -146,7 +132,7 @@ static void print_ts(struct json_object *list)
 
 static void print_sa(struct json_object *sa, const char *indent)
 {
-	struct json_object *drops = part_of(sa, "drops");
+	struct json_object *drops = ike_json_part(sa, "drops");
 	uint64_t lost = 0;
 
 	if (drops) {
@@ -154,13 +140,13 @@ static void print_sa(struct json_object *sa, const char *indent)
 			lost += json_object_get_uint64(packets);
 	}
 	printf("%s%-3s %s %s, %s, %s -> %s, %" PRIu64 " packets, %" PRIu64 " bytes", indent,
-	       text_of(sa, "direction"), text_of(sa, "spi"), text_of(sa, "name"),
-	       text_of(sa, "status"), text_of(sa, "src"), text_of(sa, "dst"),
+	       ike_json_text(sa, "direction"), ike_json_text(sa, "spi"), ike_json_text(sa, "name"),
+	       ike_json_text(sa, "status"), ike_json_text(sa, "src"), ike_json_text(sa, "dst"),
 	       number_of(sa, "packets"), number_of(sa, "bytes"));
 	if (lost)
 		printf(", %" PRIu64 " dropped", lost);
-	if (text_of(sa, "idle")[0])
-		printf(", idle %s s", text_of(sa, "idle"));
+	if (ike_json_text(sa, "idle")[0])
+		printf(", idle %s s", ike_json_text(sa, "idle"));
 	printf("\n");
 }
 
@@ -172,32 +158,33 @@ static void print_sas(struct json_object *sas, const char *indent)
 
 static void print_child(struct json_object *child)
 {
-	printf("    %s #%s: %s, %s, %s%s, ", text_of(child, "name"), text_of(child, "uniqueid"),
-	       text_of(child, "state"), text_of(child, "mode"), text_of(child, "protocol"),
-	       text_of(child, "encap")[0] ? " in UDP" : "");
+	printf("    %s #%s: %s, %s, %s%s, ", ike_json_text(child, "name"),
+	       ike_json_text(child, "uniqueid"), ike_json_text(child, "state"),
+	       ike_json_text(child, "mode"), ike_json_text(child, "protocol"),
+	       ike_json_text(child, "encap")[0] ? " in UDP" : "");
 	print_suite(child);
 	print_due(child, "rekey-time", "rekey");
 	printf("\n        ");
-	print_ts(part_of(child, "local-ts"));
+	print_ts(ike_json_part(child, "local-ts"));
 	printf(" === ");
-	print_ts(part_of(child, "remote-ts"));
+	print_ts(ike_json_part(child, "remote-ts"));
 	printf("\n");
-	print_sas(part_of(child, "sas"), "        ");
+	print_sas(ike_json_part(child, "sas"), "        ");
 }
 
 static void print_ike(struct json_object *ike)
 {
-	struct json_object *children = part_of(ike, "child-sas");
+	struct json_object *children = ike_json_part(ike, "child-sas");
 
-	printf("%s #%s: %s, ", text_of(ike, "name"), text_of(ike, "uniqueid"),
-	       text_of(ike, "state"));
+	printf("%s #%s: %s, ", ike_json_text(ike, "name"), ike_json_text(ike, "uniqueid"),
+	       ike_json_text(ike, "state"));
 	print_end(ike, "local");
 	printf(" ... ");
 	print_end(ike, "remote");
 	printf("\n    ");
 	print_suite(ike);
-	if (text_of(ike, "established")[0])
-		printf(", up for %s s", text_of(ike, "established"));
+	if (ike_json_text(ike, "established")[0])
+		printf(", up for %s s", ike_json_text(ike, "established"));
 	print_due(ike, "rekey-time", "rekey");
 	print_due(ike, "reauth-time", "reauthentication");
 	printf("\n");
@@ -208,12 +195,13 @@ static void print_ike(struct json_object *ike)
 
 void sa_tree_text(struct json_object *tree)
 {
-	struct json_object *ikes = part_of(tree, "ike"), *other = part_of(tree, "other");
+	struct json_object *ikes = ike_json_part(tree, "ike"),
+			   *other = ike_json_part(tree, "other");
 
 	for (size_t i = 0; i < json_object_array_length(ikes); i++)
 		print_ike(json_object_array_get_idx(ikes, i));
 	if (json_object_array_length(other)) {
-		printf("of no IKE SA%s:\n", json_object_get_boolean(part_of(tree, "iked"))
+		printf("of no IKE SA%s:\n", json_object_get_boolean(ike_json_part(tree, "iked"))
 						    ? ""
 						    : " (xipsec-iked does not run)");
 		print_sas(other, "    ");
