@@ -2,13 +2,8 @@
 #include "loader/route.h"
 
 #include <errno.h>
-#include <linux/if_addr.h>
-#include <linux/if_ether.h>
-#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
-#include <arpa/inet.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +11,7 @@
 
 #include "lib/log.h"
 #include "lib/netlink.h"
+#include "loader/route_query.h"
 
 /* Next hops kept at most: a hostile worker can ask for any. The one asked for longest ago goes. */
 #define NEXTHOPS_MAX 4096
@@ -42,8 +38,7 @@ struct route {
 	struct event *debounce;
 	struct event *second;
 	bool links_changed, routes_changed;
-	struct route_link *links;
-	size_t n_links;
+	struct route_links links;
 	struct nexthop *hops;
 	size_t n_hops;
 };
@@ -56,294 +51,23 @@ static __u64 now_ms(void)
 	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
 }
 
-/* ------------------------------------------------------------------ interfaces */
-
-static void take_vlan_data(const struct nlattr *data, struct route_link *link)
-{
-	__u16 tag[2] = {htons(ETH_P_8021Q), 0};
-	const struct nlattr *attr;
-
-	mnl_attr_for_each_nested(attr, data)
-	{
-		if (mnl_attr_get_type(attr) == IFLA_VLAN_PROTOCOL)
-			tag[0] = mnl_attr_get_u16(attr);
-		if (mnl_attr_get_type(attr) == IFLA_VLAN_ID)
-			tag[1] = htons(mnl_attr_get_u16(attr));
-	}
-	memcpy(&link->vlan, tag, sizeof(link->vlan));
-}
-
-/* Of links that are not VLANs `lower` means something else, or lies in another namespace. */
-static void take_linkinfo(const struct nlattr *linkinfo, struct route_link *link)
-{
-	const struct nlattr *attr, *data = NULL;
-	bool vlan = false;
-
-	mnl_attr_for_each_nested(attr, linkinfo)
-	{
-		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
-			vlan = !strcmp(mnl_attr_get_str(attr), "vlan");
-		if (mnl_attr_get_type(attr) == IFLA_INFO_DATA)
-			data = attr;
-	}
-	if (vlan && data)
-		take_vlan_data(data, link);
-}
-
-static int on_link(const struct nlmsghdr *nlh, void *ctx)
-{
-	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
-	struct route *route = ctx;
-	struct route_link *link;
-	struct nlattr *attr;
-	bool elsewhere = false;
-
-	if (nlh->nlmsg_type != RTM_NEWLINK)
-		return MNL_CB_OK;
-	link = realloc(route->links, (route->n_links + 1) * sizeof(*link));
-	if (!link)
-		return MNL_CB_ERROR;
-	route->links = link;
-	link += route->n_links++;
-	*link = (struct route_link){.ifindex = ifi->ifi_index, .up = ifi->ifi_flags & IFF_UP};
-	mnl_attr_for_each(attr, nlh, sizeof(*ifi))
-	{
-		switch (mnl_attr_get_type(attr)) {
-		case IFLA_IFNAME:
-			strncpy(link->name, mnl_attr_get_str(attr), sizeof(link->name) - 1);
-			break;
-		case IFLA_MTU: link->mtu = mnl_attr_get_u32(attr); break;
-		case IFLA_NUM_RX_QUEUES: link->queues = mnl_attr_get_u32(attr); break;
-		case IFLA_ADDRESS:
-			if (mnl_attr_get_payload_len(attr) == 6)
-				memcpy(link->mac, mnl_attr_get_payload(attr), 6);
-			break;
-		case IFLA_LINK: link->lower = mnl_attr_get_u32(attr); break;
-		case IFLA_LINK_NETNSID: elsewhere = true; break;
-		case IFLA_LINKINFO: take_linkinfo(attr, link); break;
-		}
-	}
-	if (!link->vlan || elsewhere)
-		link->lower = 0;
-	return MNL_CB_OK;
-}
-
-static int on_addr(const struct nlmsghdr *nlh, void *ctx)
-{
-	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
-	const struct nlattr *address = NULL;
-	struct route *route = ctx;
-	struct route_link *link;
-	struct nlattr *attr;
-	bool global = ifa->ifa_scope == RT_SCOPE_UNIVERSE;
-
-	mnl_attr_for_each(attr, nlh, sizeof(*ifa))
-	{
-		int type = mnl_attr_get_type(attr);
-
-		/* Of a point-to-point link IFA_ADDRESS is the peer, IFA_LOCAL is us. */
-		if (type == IFA_LOCAL || (type == IFA_ADDRESS && !address))
-			address = attr;
-	}
-	link = (struct route_link *)route_link(route, ifa->ifa_index);
-	if (!link || !address)
-		return MNL_CB_OK;
-	if (ifa->ifa_family == AF_INET && mnl_attr_get_payload_len(address) == 4 &&
-	    (!link->ip4.word[0] || (global && !link->ip4_global))) {
-		memcpy(&link->ip4, mnl_attr_get_payload(address), 4);
-		link->ip4_global = global;
-	}
-	if (ifa->ifa_family == AF_INET6 && mnl_attr_get_payload_len(address) == 16 &&
-	    (!link->ip6.word[0] || (global && !link->ip6_global))) {
-		memcpy(&link->ip6, mnl_attr_get_payload(address), 16);
-		link->ip6_global = global;
-	}
-	return MNL_CB_OK;
-}
-
 int route_links_read(struct route *route)
 {
-	char buf[NETLINK_REQUEST_MAX];
-	struct nlmsghdr *req;
-	void *header;
-	int err;
-
-	route->n_links = 0;
-	req = netlink_request(buf, RTM_GETLINK, NLM_F_DUMP, sizeof(struct ifinfomsg), &header);
-	err = netlink_call(&route->query, req, on_link, route);
-	if (err)
-		return err;
-	req = netlink_request(buf, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg), &header);
-	return netlink_call(&route->query, req, on_addr, route);
+	return route_links_ask(&route->links, &route->query);
 }
 
 const struct route_link *route_link(const struct route *route, unsigned int ifindex)
 {
-	for (size_t i = 0; i < route->n_links; i++)
-		if (route->links[i].ifindex == ifindex)
-			return &route->links[i];
-	return NULL;
+	return route_links_find(&route->links, ifindex);
 }
 
-const struct route_link *route_link_next(const struct route *route, const struct route_link *after)
+/* ------------------------------------------------------------------ next hops */
+
+static void ask_neighbour(struct route *route, struct nexthop *hop, __u8 family)
 {
-	size_t i = after ? (size_t)(after - route->links) + 1 : 0;
+	struct neighbour n;
 
-	return i < route->n_links ? &route->links[i] : NULL;
-}
-
-/* ------------------------------------------------------------------ routes and neighbours */
-
-struct fib_answer {
-	unsigned int type;
-	unsigned int oif;
-	unsigned int mtu;
-	bool learnt; /* mtu is what an ICMP error told the stack */
-	__u8 family; /* AF_*, of gateway */
-	struct xipsec_addr gateway;
-	bool has_gateway;
-};
-
-static void take_metrics(const struct nlattr *nest, struct fib_answer *fib)
-{
-	struct nlattr *attr;
-
-	mnl_attr_for_each_nested(attr, nest)
-	{
-		if (mnl_attr_get_type(attr) == RTAX_MTU)
-			fib->mtu = mnl_attr_get_u32(attr);
-	}
-}
-
-/* The stack keeps for a while what it was told of a destination. Where that is the other end of an
- * SA, it is we who told it, what fits into ESP: taken for the path's, ESP would get smaller with
- * each look. Errors about ESP itself do not reach the stack (bpf/pmtu.h). */
-static bool is_learnt(const struct nlattr *attr, const struct rtmsg *rtm)
-{
-	const struct rta_cacheinfo *info = mnl_attr_get_payload(attr);
-
-	return mnl_attr_get_payload_len(attr) >= sizeof(*info) && info->rta_expires > 0 &&
-	       (rtm->rtm_flags & RTM_F_CLONED);
-}
-
-static int on_route(const struct nlmsghdr *nlh, void *ctx)
-{
-	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
-	struct fib_answer *fib = ctx;
-	const struct rtvia *via;
-	struct nlattr *attr;
-	size_t len;
-
-	if (nlh->nlmsg_type != RTM_NEWROUTE)
-		return MNL_CB_OK;
-	fib->type = rtm->rtm_type;
-	mnl_attr_for_each(attr, nlh, sizeof(*rtm))
-	{
-		len = mnl_attr_get_payload_len(attr);
-		switch (mnl_attr_get_type(attr)) {
-		case RTA_OIF: fib->oif = mnl_attr_get_u32(attr); break;
-		case RTA_METRICS: take_metrics(attr, fib); break;
-		case RTA_CACHEINFO: fib->learnt = is_learnt(attr, rtm); break;
-		case RTA_GATEWAY:
-			if (len > sizeof(fib->gateway))
-				break;
-			fib->family = rtm->rtm_family;
-			memcpy(&fib->gateway, mnl_attr_get_payload(attr), len);
-			fib->has_gateway = true;
-			break;
-		case RTA_VIA:
-			via = mnl_attr_get_payload(attr);
-			if (len < sizeof(*via) || len - sizeof(*via) > sizeof(fib->gateway))
-				break;
-			fib->family = via->rtvia_family;
-			memcpy(&fib->gateway, via->rtvia_addr, len - sizeof(*via));
-			fib->has_gateway = true;
-			break;
-		}
-	}
-	return MNL_CB_OK;
-}
-
-static size_t addr_len(__u8 family)
-{
-	return family == AF_INET ? 4 : 16;
-}
-
-static int ask_fib(struct route *route, __u8 family, const struct xipsec_addr *dst,
-		   struct fib_answer *fib)
-{
-	char buf[NETLINK_REQUEST_MAX];
-	struct nlmsghdr *req;
-	struct rtmsg *rtm;
-	void *header;
-
-	req = netlink_request(buf, RTM_GETROUTE, 0, sizeof(*rtm), &header);
-	rtm = header;
-	rtm->rtm_family = family;
-	rtm->rtm_dst_len = addr_len(family) * 8;
-	mnl_attr_put(req, RTA_DST, addr_len(family), dst);
-	return netlink_call(&route->query, req, on_route, fib);
-}
-
-struct neighbour {
-	__u16 state;
-	bool has_mac;
-	__u8 mac[6];
-};
-
-static int on_neighbour(const struct nlmsghdr *nlh, void *ctx)
-{
-	const struct ndmsg *ndm = mnl_nlmsg_get_payload(nlh);
-	struct neighbour *n = ctx;
-	struct nlattr *attr;
-
-	if (nlh->nlmsg_type != RTM_NEWNEIGH)
-		return MNL_CB_OK;
-	n->state = ndm->ndm_state;
-	mnl_attr_for_each(attr, nlh, sizeof(*ndm))
-	{
-		if (mnl_attr_get_type(attr) == NDA_LLADDR && mnl_attr_get_payload_len(attr) == 6) {
-			memcpy(n->mac, mnl_attr_get_payload(attr), 6);
-			n->has_mac = true;
-		}
-	}
-	return MNL_CB_OK;
-}
-
-static int neighbour_call(struct route *route, __u16 type, __u16 flags, __u8 ntf,
-			  unsigned int ifindex, __u8 family, const struct xipsec_addr *dst,
-			  struct neighbour *out)
-{
-	char buf[NETLINK_REQUEST_MAX];
-	struct nlmsghdr *req;
-	struct ndmsg *ndm;
-	void *header;
-
-	req = netlink_request(buf, type, flags, sizeof(*ndm), &header);
-	ndm = header;
-	ndm->ndm_family = family;
-	ndm->ndm_ifindex = (int)ifindex;
-	ndm->ndm_flags = ntf;
-	ndm->ndm_state = 0;
-	mnl_attr_put(req, NDA_DST, addr_len(family), dst);
-	return netlink_call(&route->query, req, out ? on_neighbour : NULL, out);
-}
-
-/* The neighbour as the kernel has it; has it probed when that is not sure. */
-static void ask_neighbour(struct route *route, struct nexthop *hop, __u8 family,
-			  const struct xipsec_addr *dst)
-{
-	struct neighbour n = {0};
-	int err;
-
-	err = neighbour_call(route, RTM_GETNEIGH, 0, 0, hop->ifindex, family, dst, &n);
-	if (err || !(n.state & (NUD_REACHABLE | NUD_PERMANENT | NUD_NOARP | NUD_DELAY | NUD_PROBE |
-				NUD_INCOMPLETE))) {
-		err = neighbour_call(route, RTM_NEWNEIGH, NLM_F_CREATE, NTF_USE, hop->ifindex,
-				     family, dst, NULL);
-		if (err)
-			log_debug("cannot make the kernel probe a neighbour: %s", strerror(-err));
-	}
+	route_query_neighbour(&route->query, hop->ifindex, family, &hop->via, &n);
 	if (n.has_mac && !(n.state & (NUD_INCOMPLETE | NUD_FAILED))) {
 		hop->answer.status = XIPSEC_NEXTHOP_OK;
 		memcpy(hop->answer.dst_mac, n.mac, 6);
@@ -389,7 +113,7 @@ static void resolve(struct route *route, struct nexthop *hop)
 	memset(hop->answer.src_mac, 0, 6);
 	memset(hop->answer.dst_mac, 0, 6);
 	hop->resolved = now_ms();
-	if (ask_fib(route, family, &hop->answer.dst, &fib))
+	if (route_query_fib(&route->query, family, &hop->answer.dst, &fib))
 		return;
 	if (fib.type == RTN_LOCAL || fib.type == RTN_ANYCAST) {
 		hop->answer.status = XIPSEC_NEXTHOP_LOCAL;
@@ -405,7 +129,7 @@ static void resolve(struct route *route, struct nexthop *hop)
 	memcpy(hop->answer.src_mac, link->mac, 6);
 	hop->ifindex = fib.oif;
 	hop->via = fib.has_gateway ? fib.gateway : hop->answer.dst;
-	ask_neighbour(route, hop, fib.has_gateway ? fib.family : family, &hop->via);
+	ask_neighbour(route, hop, fib.has_gateway ? fib.family : family);
 	hop->answer.lifetime = hop->answer.status == XIPSEC_NEXTHOP_OK ? 30 : 1;
 }
 
@@ -627,7 +351,7 @@ void route_free(struct route *route)
 	event_end(route->second);
 	netlink_close(&route->query);
 	netlink_close(&route->events);
-	free(route->links);
+	route_links_free(&route->links);
 	free(route->hops);
 	free(route);
 }

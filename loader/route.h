@@ -12,21 +12,8 @@
 
 #include <stdbool.h>
 #include <event2/event.h>
+#include "loader/route_links.h"
 #include "xipsec/ctl.h"
-
-struct route_link {
-	unsigned int ifindex;
-	char name[16];
-	unsigned int mtu;
-	unsigned int queues; /* that the kernel has room for, not those in use */
-	bool up;
-	__u8 mac[6];
-	unsigned int lower;     /* a VLAN's: ifindex below it in this namespace, else 0 */
-	__be32 vlan;            /* its ethertype and tag, as they stand in a frame */
-	struct xipsec_addr ip4; /* of global scope if it has one, 0: none */
-	struct xipsec_addr ip6;
-	bool ip4_global, ip6_global;
-};
 
 struct route_hooks {
 	/* An answer, or a changed one, to whom it may concern. */
@@ -48,7 +35,6 @@ void route_free(struct route *route);
 int route_links_read(struct route *route);
 /* NULL: there is none. Valid until the next route_links_read(). */
 const struct route_link *route_link(const struct route *route, unsigned int ifindex);
-const struct route_link *route_link_next(const struct route *route, const struct route_link *after);
 
 /* A worker's question: the answer comes by the hook, at once and whenever it changes. `family` is
  * XIPSEC_FAMILY_*; a wrong one is not answered. */
