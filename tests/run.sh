@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Runs kinds of tests: run.sh [unit] [unit-asan] [prog] [netns] [interop] [fuzz] [vm]; BUILD names the build
 # folder, ONLY=PATTERN picks files by name, KERNEL those of vm, XIPSEC_SLOW=N is for a machine that is N
-# times slower. Prints `ok`, `not ok` and `skip` lines, keeps the output
+# times slower, JOBS=1 has scenarios run one after the other. Prints `ok`, `not ok` and `skip` lines, keeps the output
 # of each file in $BUILD/tests/log/, and ends with the failures once more and
 # `N passed, N failed, N skipped`.
 set -u
@@ -12,9 +12,11 @@ export BUILD
 LOGS=${LOGS:-$BUILD/tests/log}
 LIMIT=${LIMIT:-$((180 * ${XIPSEC_SLOW:-1}))} # seconds a file
 VM_LIMIT=${VM_LIMIT:-2400} # seconds a kernel, all its tests, on processors that others use too
+JOBS=${JOBS:-2}
 passed=0 failed=0 skipped=0 failures=
 mkdir -p "$LOGS"
 children=()
+declare -A titles
 
 finish()
 {
@@ -100,6 +102,8 @@ binaries()
 	done
 }
 
+# Those of one kind, JOBS at a time: each makes namespaces and pins of its own and mostly waits. One that
+# has a line "# Alone: why" in it measures rates, and has the machine to itself.
 scripts()
 {
 	local kind=$1 script name
@@ -107,8 +111,26 @@ scripts()
 		[ -e "$script" ] || continue
 		name=$(basename "$script" .sh)
 		[[ $name == *${ONLY:-}* ]] || continue
-		run "$kind/$name" "$LOGS/$kind-$name.log" bash "$script"
+		if grep -q '^# Alone: ' "$script"; then
+			while [ ${#children[@]} -gt 0 ]; do judge_next; done
+			run "$kind/$name" "$LOGS/$kind-$name.log" bash "$script"
+			continue
+		fi
+		while [ ${#children[@]} -ge "$JOBS" ]; do judge_next; done
+		timeout -k 20 "$LIMIT" bash "$script" >"$LOGS/$kind-$name.log" 2>&1 </dev/null &
+		children[$!]=$!
+		titles[$!]=$kind/$name
 	done
+	while [ ${#children[@]} -gt 0 ]; do judge_next; done
+}
+
+# Waits for one of `children` and judges it; its place in that list is its pid.
+judge_next()
+{
+	local status=0 pid=
+	wait -n -p pid "${children[@]}" || status=$?
+	unset "children[$pid]"
+	judge "${titles[$pid]}" "$LOGS/${titles[$pid]/\//-}.log" $status
 }
 
 # Both kernels at once: most of it is the verifier, which has one processor busy.

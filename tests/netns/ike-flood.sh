@@ -5,6 +5,8 @@
 # answered. An honest peer is up within 2 s all the same, an SA that is up does not notice, and memory
 # stays bounded; half-open IKE SAs go when their time is over.
 #
+# Alone: what is too slow here is xipsec, and not the machine.
+#
 #	red-a --- gw-a ===[bridge: the flood]=== gw-b --- red-b
 . "$(dirname "$0")/../lib/scenario.sh"
 . "$LIB/ike.sh"
