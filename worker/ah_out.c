@@ -30,7 +30,7 @@ static void ah_filter(struct sa *sa, struct outbound *burst)
 			continue;
 		}
 		burst->pkt[kept] = burst->pkt[i];
-		burst->inner[kept] = burst->inner[i];
+		burst->shown[kept] = burst->shown[i];
 		burst->place[kept++] = burst->place[i];
 	}
 	if (sa->transport)
@@ -62,9 +62,8 @@ static void out_grow(const struct sa *sa, struct packet *p, __u32 by, __u32 ah_o
 static void ah_write(const struct sa *sa, struct outbound *burst, unsigned int i)
 {
 	struct packet *p = burst->pkt[i];
-	const struct inner *inner = &burst->inner[i];
+	const struct shown *shown = &burst->shown[i];
 	__u32 front = front_len(sa, burst, i);
-	__u8 next = inner->family == XIPSEC_FAMILY_IP4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 
 	burst->bytes += p->len;
 	if (sa->transport) {
@@ -75,14 +74,15 @@ static void ah_write(const struct sa *sa, struct outbound *burst, unsigned int i
 		return;
 	}
 	out_grow(sa, p, sa->outer.len + sa->head_len, front);
-	ah_header(sa, p->data + front, next, p->seq);
-	outer_write(&sa->outer, p->data, p->len, inner, (__u16)p->seq);
+	ah_header(sa, p->data + front, shown->next, p->seq);
+	outer_write(&sa->outer, p->data, p->len, shown, (__u16)p->seq);
 }
 
 /* All of the packet is authenticated, GMAC's IV in it (RFC 4543 7), and the high half of an ESN
  * behind it (RFC 4302 2.5.1). */
 static void ah_op(const struct sa *sa, struct packet *p, __u32 front, struct crypto_op *op)
 {
+	const struct form form = form_of(sa, false);
 	__be32 seq_hi = htobe32((__u32)(p->seq >> 32));
 
 	memcpy(p->data - front, p->data, front);
@@ -93,7 +93,7 @@ static void ah_op(const struct sa *sa, struct packet *p, __u32 front, struct cry
 	op->len = p->len + (sa->esn ? sizeof(seq_hi) : 0);
 	op->tag = p->data + front + sa->icv_off;
 	op->head_len = 0;
-	outbound_nonce(sa, op->nonce, htobe64(p->seq));
+	outbound_nonce(&form, op->nonce, htobe64(p->seq));
 	memcpy(p->data + front + AH_LEN, op->nonce + sa->salt_len, sa->iv_len);
 }
 

@@ -13,6 +13,21 @@
 /* RFC 3686 4: CTR's block counter starts at one. */
 static const __u8 ctr_start[4] = {0, 0, 0, 1};
 
+/* Salt and IV, then CTR's counter, which the others do not read. */
+static void esp_nonce(const struct sa *sa, const __u8 *esp, __u64 seq, __u8 nonce[CRYPTO_NONCE_MAX])
+{
+	__be64 seq_be = htobe64(seq);
+
+	memcpy(nonce, sa->salt, sizeof(sa->salt));
+	memcpy(nonce + 12, ctr_start, sizeof(ctr_start));
+	if (__builtin_expect(sa->usual_iv, 1)) {
+		memcpy(nonce + XIPSEC_SALT_MAX, esp + ESP_HEADER_LEN, SA_USUAL_IV);
+		return;
+	}
+	memcpy(nonce + sa->salt_len, &seq_be, sizeof(seq_be)); /* the IV that does not travel */
+	crypto_iv_copy(nonce + sa->salt_len, esp + ESP_HEADER_LEN, sa->iv_len);
+}
+
 /* Lengths first, then the window, then what the AEAD needs. The SPI of the packet, not the SA's,
  * goes into the AAD: a frame that was steered to the wrong SA fails there. */
 static enum xipsec_reason esp_admit(struct sa *sa, struct packet *p, struct crypto_op *op,
@@ -20,7 +35,7 @@ static enum xipsec_reason esp_admit(struct sa *sa, struct packet *p, struct cryp
 {
 	__u32 off = p->l4_off, len = inbound_len(p, tos), head_len = sa->head_len, text_len, seq_lo;
 	enum xipsec_reason reason;
-	__be64 aad_seq, seq_be;
+	__be64 aad_seq;
 	__u8 *esp;
 	__u64 seq;
 
@@ -38,15 +53,11 @@ static enum xipsec_reason esp_admit(struct sa *sa, struct packet *p, struct cryp
 		return reason;
 
 	aad_seq = htobe64(seq << sa->aad_shift);
-	seq_be = htobe64(seq);
 	op->text = esp + head_len;
 	op->tag = op->text + text_len;
 	op->len = text_len;
 	op->head_len = head_len;
-	memcpy(op->nonce, sa->salt, sizeof(sa->salt));
-	memcpy(op->nonce + sa->salt_len, &seq_be, sizeof(seq_be)); /* the IV that does not travel */
-	memcpy(op->nonce + 12, ctr_start, sizeof(ctr_start));
-	crypto_iv_copy(op->nonce + sa->salt_len, esp + ESP_HEADER_LEN, sa->iv_len);
+	esp_nonce(sa, esp, seq, op->nonce);
 	memcpy(op->aad, esp, 4);
 	memcpy(op->aad + 4, &aad_seq, sizeof(aad_seq));
 	return XIPSEC_REASON_UNSPEC;

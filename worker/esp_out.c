@@ -31,10 +31,10 @@ static __attribute__((noinline)) __u32 tfc_pad(const struct sa *sa, struct packe
 
 /* Padding 1, 2, 3… (RFC 4303 2.4), pad length, next header. The padding is written whole: what it
  * has too many bytes is overwritten by what follows. Returns the bytes of text. */
-static __u32 trailer_write(const struct sa *sa, __u8 *text, __u32 len, __u8 next)
+static always_inline __u32 trailer_write(const struct form *form, __u8 *text, __u32 len, __u8 next)
 {
 	static const __u8 padding[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
-	__u32 pad = (0 - (len + ESP_TRAILER_MIN)) & (sa->align - 1u);
+	__u32 pad = (0 - (len + ESP_TRAILER_MIN)) & (form->align - 1u);
 	__u8 *tail = text + len;
 
 	memcpy(tail, padding, sizeof(padding));
@@ -44,76 +44,116 @@ static __u32 trailer_write(const struct sa *sa, __u8 *text, __u32 len, __u8 next
 }
 
 /* Everything from the ESP header to the trailer around `len` bytes at `text`. */
-static void esp_write(const struct sa *sa, __u64 seq, __u8 *text, __u32 len, __u8 next,
-		      struct crypto_op *op)
+static always_inline void esp_write(const struct form *form, __u64 seq, __u8 *text, __u32 len,
+				    __u8 next, struct crypto_op *op)
 {
+	__u32 text_len = trailer_write(form, text, len, next);
 	__be32 seq_lo = htobe32((__u32)seq);
-	__u8 *esp = text - sa->head_len;
+	__be64 iv = htobe64(seq);
+	__u8 *esp = text - form->head_len;
 
 	op->text = text;
-	op->len = trailer_write(sa, text, len, next);
-	op->tag = text + op->len;
-	op->head_len = sa->head_len;
-	outbound_nonce(sa, op->nonce, htobe64(seq));
-	outbound_aad(sa, op->aad, seq);
-	memcpy(esp, &sa->spi, sizeof(sa->spi));
+	op->len = text_len;
+	op->tag = text + text_len;
+	op->head_len = form->head_len;
+	outbound_nonce(form, op->nonce, iv);
+	outbound_aad(form, op->aad, seq);
+	memcpy(esp, &form->spi, sizeof(form->spi));
 	memcpy(esp + 4, &seq_lo, sizeof(seq_lo));
-	crypto_iv_copy(esp + ESP_HEADER_LEN, op->nonce + sa->salt_len, sa->iv_len);
+	if (form->iv_len == sizeof(iv))
+		memcpy(esp + ESP_HEADER_LEN, &iv, sizeof(iv));
+	else
+		crypto_iv_copy(esp + ESP_HEADER_LEN, op->nonce + form->salt_len, form->iv_len);
 }
 
-/* The packet begins `head` bytes earlier now; behind `text_len` bytes of it follow trailer and ICV.
- */
-static void out_grow(const struct sa *sa, struct packet *p, const struct crypto_op *op, __u32 head,
-		     __u32 text_len, __u32 l4_off)
+/* The packet begins `head` bytes earlier now and is `len` bytes long, the last `tail` of them
+ * trailer and ICV. */
+static always_inline void out_grow(struct packet *p, __u8 *data, __u32 len, __u32 head, __u32 tail)
 {
-	__u32 tail = op->len - text_len + sa->icv_len;
-
 	p->tailroom -= tail;
 	p->headroom -= head;
-	p->data -= head;
-	p->len += head + tail;
-	p->family = sa->outer_family;
-	p->l4_off = (__u16)l4_off;
+	p->data = data;
+	p->len = len;
 	p->reason = XIPSEC_REASON_SEALED;
 }
 
-static void tunnel_write(const struct sa *sa, struct packet *p, const struct inner *inner,
-			 struct crypto_op *op)
+static always_inline void tunnel_write(const struct sa *sa, const struct form *form,
+				       struct packet *p, __u64 seq, const struct shown *shown,
+				       struct crypto_op *op, const bool usual)
 {
-	__u8 next = inner->family == XIPSEC_FAMILY_IP4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	const __u32 outer_len = usual ? OUTER_IP4 : sa->outer.len;
+	__u32 head = outer_len + form->head_len, inner_len = p->len, tail, len;
+	__u8 *text = p->data, *data = text - head;
 
-	esp_write(sa, p->seq, p->data, p->len, next, op);
-	out_grow(sa, p, op, sa->outer.len + sa->head_len, p->len, sa->outer.len);
-	outer_write(&sa->outer, p->data, p->len, inner, (__u16)p->seq);
+	esp_write(form, seq, text, inner_len, shown->next, op);
+	tail = op->len - inner_len + form->icv_len;
+	len = head + inner_len + tail;
+	p->seq = seq;
+	p->family = usual ? XIPSEC_FAMILY_IP4 : sa->outer_family;
+	p->l4_off = (__u16)outer_len;
+	out_grow(p, data, len, head, tail);
+	if (usual)
+		outer_write_ip4(&sa->outer, data, len, shown, (__u16)seq);
+	else
+		outer_write(&sa->outer, data, len, shown, (__u16)seq);
 }
 
 /* The headers in front move down, ESP (and UDP) comes between them and what they carried. */
-static void transport_write(const struct sa *sa, struct packet *p,
+static void transport_write(const struct sa *sa, const struct form *form, struct packet *p,
 			    const struct transport_place *place, struct crypto_op *op)
 {
-	__u32 head = sa->outer.len + sa->head_len, text_len = p->len - place->off;
+	__u32 head = sa->outer.len + form->head_len, text_len = p->len - place->off, tail;
 	__u8 *text = p->data + place->off;
 
 	memmove(p->data - head, p->data, place->off);
-	esp_write(sa, p->seq, text, text_len, place->next, op);
-	out_grow(sa, p, op, head, text_len, place->off + sa->outer.len);
+	esp_write(form, p->seq, text, text_len, place->next, op);
+	tail = op->len - text_len + form->icv_len;
+	p->family = sa->outer_family;
+	p->l4_off = (__u16)(place->off + sa->outer.len);
+	out_grow(p, p->data - head, p->len + head + tail, head, tail);
 	if (sa->udp)
 		outer_write_udp(&sa->outer, p->data + place->off, p->len - place->off);
 	transport_set(p->data, place, sa->udp ? IPPROTO_UDP : IPPROTO_ESP, p->len);
 }
 
-static void out_write(const struct sa *sa, struct outbound *burst, unsigned int i)
+static void out_write(const struct sa *sa, const struct form *form, struct outbound *burst,
+		      unsigned int i, __u64 seq)
 {
 	struct packet *p = burst->pkt[i];
 
 	burst->bytes += p->len;
+	p->seq = seq;
 	if (sa->transport) {
-		transport_write(sa, p, &burst->place[i], &burst->op[i]);
+		transport_write(sa, form, p, &burst->place[i], &burst->op[i]);
 		return;
 	}
 	if (sa->tfc_size)
 		burst->tfc += tfc_pad(sa, p, burst->inner_max);
-	tunnel_write(sa, p, &burst->inner[i], &burst->op[i]);
+	tunnel_write(sa, form, p, seq, &burst->shown[i], &burst->op[i], false);
+}
+
+/* All of a burst, with successive numbers. */
+static void out_write_any(const struct sa *sa, struct outbound *burst, unsigned int n, __u64 first)
+{
+	const struct form form = form_of(sa, false);
+
+	for (unsigned int i = 0; i < n; i++)
+		out_write(sa, &form, burst, i, first + i);
+}
+
+static void out_write_usual(const struct sa *sa, struct outbound *burst, unsigned int n,
+			    __u64 first)
+{
+	const struct form form = form_of(sa, true);
+	__u64 bytes = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct packet *p = burst->pkt[i];
+
+		bytes += p->len;
+		tunnel_write(sa, &form, p, first + i, &burst->shown[i], &burst->op[i], true);
+	}
+	burst->bytes += bytes;
 }
 
 static void out_seal(struct sa *sa, struct outbound *burst)
@@ -122,10 +162,10 @@ static void out_seal(struct sa *sa, struct outbound *burst)
 	__u64 first = 0;
 	unsigned int n = seq_reserve(sa->state, sa->generation, sa->esn, burst->n, &first, &reason);
 
-	for (unsigned int i = 0; i < n; i++) {
-		burst->pkt[i]->seq = first + i;
-		out_write(sa, burst, i);
-	}
+	if (sa->usual)
+		out_write_usual(sa, burst, n, first);
+	else
+		out_write_any(sa, burst, n, first);
 	for (unsigned int i = n; i < burst->n; i++)
 		outbound_drop(sa, burst->pkt[i], reason);
 	burst->n = n;
@@ -162,7 +202,8 @@ __attribute__((flatten)) void esp_out_burst(struct sa *sa, struct packet **pkts,
 
 enum xipsec_reason esp_out_dummy(struct sa *sa, struct packet *p, __u32 len)
 {
-	const struct inner inner = {.family = sa->outer_family, .flags = INNER_DF};
+	const struct shown shown = {.df = OUTER_DF, .next = IPPROTO_NONE};
+	const struct form form = form_of(sa, false);
 	__u32 head = sa->outer.len + sa->head_len;
 	enum xipsec_reason reason;
 	struct crypto_op op;
@@ -174,11 +215,8 @@ enum xipsec_reason esp_out_dummy(struct sa *sa, struct packet *p, __u32 len)
 		return reason;
 	p->tailroom += p->len - len;
 	p->len = len;
-	p->seq = seq;
 	memset(p->data, 0, len);
-	esp_write(sa, seq, p->data, len, IPPROTO_NONE, &op);
-	out_grow(sa, p, &op, head, len, sa->outer.len);
-	outer_write(&sa->outer, p->data, p->len, &inner, (__u16)seq);
+	tunnel_write(sa, &form, p, seq, &shown, &op, false);
 	sa->seal(sa->key->ctx, &op, 1, sa->aad_len);
 	if (sa->udp && sa->outer_family == XIPSEC_FAMILY_IP6)
 		outer_finish_udp6(p->data, p->l4_off - OUTER_UDP, p->len);

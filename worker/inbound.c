@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "worker/inner.h"
+#include "worker/plain.h"
 #include "worker/selectors.h"
 #include "worker/transport.h"
 
@@ -69,9 +70,30 @@ static int version_right(__u8 next, const __u8 *text)
 	return text[0] >> 4 == 4 ? next == IPPROTO_IPIP : text[0] >> 4 == 6 && next == IPPROTO_IPV6;
 }
 
-/* Tunnel mode. TFC padding behind the inner packet (RFC 4303 2.7) goes. */
-enum xipsec_reason inbound_tunnel(struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
-				  __u8 next, __u8 tos)
+/* The usual packet out of the usual tunnel, to which nothing is to be done. False, and nothing has
+ * changed: another, or one that is refused. */
+static bool tunnel_plain(const struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
+			 __u8 next, __u8 tos)
+{
+	struct plain plain;
+
+	if (!sa->nets_alone || sa->seen || next != IPPROTO_IPIP ||
+	    !plain_read(text, text_len, &plain))
+		return false;
+	if (tos & 3 && (tos ^ plain_tos(&plain)) & 3)
+		return false;
+	if (selectors_check_nets(sa, text, XIPSEC_FAMILY_IP4))
+		return false;
+	in_shrink(p, text, text_len);
+	p->family = XIPSEC_FAMILY_IP4;
+	p->l4_off = PLAIN_L4;
+	return true;
+}
+
+/* Any other. TFC padding behind the inner packet (RFC 4303 2.7) goes. */
+static __attribute__((noinline)) enum xipsec_reason tunnel_any(struct sa *sa, struct packet *p,
+							       __u8 *text, __u32 text_len,
+							       __u8 next, __u8 tos)
 {
 	enum xipsec_reason reason;
 	struct inner inner;
@@ -94,10 +116,19 @@ enum xipsec_reason inbound_tunnel(struct sa *sa, struct packet *p, __u8 *text, _
 	return XIPSEC_REASON_UNSPEC;
 }
 
+enum xipsec_reason inbound_tunnel(struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
+				  __u8 next, __u8 tos)
+{
+	if (__builtin_expect(tunnel_plain(sa, p, text, text_len, next, tos), 1))
+		return XIPSEC_REASON_UNSPEC;
+	return tunnel_any(sa, p, text, text_len, next, tos);
+}
+
 /* Transport mode: the headers in front move up to what ESP carried. Behind a NAT the addresses are
  * not those that the transport checksum was made with: it is made anew (RFC 3948 3.1.2). */
-enum xipsec_reason inbound_transport(struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
-				     __u8 next)
+__attribute__((noinline)) enum xipsec_reason inbound_transport(struct sa *sa, struct packet *p,
+							       __u8 *text, __u32 text_len,
+							       __u8 next)
 {
 	__u32 front = p->l4_off - (sa->udp ? OUTER_UDP : 0u);
 	enum xipsec_reason reason;

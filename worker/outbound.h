@@ -7,6 +7,7 @@
 #define WORKER_OUTBOUND_H
 
 #include <endian.h>
+#include <stdbool.h>
 #include <string.h>
 #include "worker/inner.h"
 #include "worker/sa.h"
@@ -15,7 +16,7 @@
 /* What is on its way through a burst: the packets that live, and what is known of them. */
 struct outbound {
 	struct packet *pkt[BURST_MAX];
-	struct inner inner[BURST_MAX];
+	struct shown shown[BURST_MAX];           /* tunnel mode */
 	struct transport_place place[BURST_MAX]; /* transport mode */
 	struct crypto_op op[BURST_MAX];
 	unsigned int n;
@@ -33,26 +34,60 @@ void outbound_drop(struct sa *sa, struct packet *p, enum xipsec_reason reason);
 void outbound_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32 path_mtu,
 		    struct outbound *burst);
 
+#define always_inline inline __attribute__((always_inline))
+
+/* What is the same for all packets of a burst, read once: what is written into packets might be the
+ * SA itself, for all that the compiler knows, and it would read it anew each time. */
+struct form {
+	__u8 salt[XIPSEC_SALT_MAX];
+	__be32 spi;
+	__u32 salt_len;
+	__u32 iv_len;
+	__u32 icv_len;
+	__u32 align;
+	__u32 head_len;
+	__u32 aad_shift;
+};
+
+/* `usual` is known when this is compiled: of SAs that are, the places of all that is written are
+ * too. */
+static always_inline struct form form_of(const struct sa *sa, const bool usual)
+{
+	struct form form = {
+		.spi = sa->spi,
+		.salt_len = usual ? XIPSEC_SALT_MAX : sa->salt_len,
+		.iv_len = usual ? SA_USUAL_IV : sa->iv_len,
+		.icv_len = sa->icv_len,
+		.align = sa->align,
+		.head_len = usual ? ESP_HEADER_LEN + SA_USUAL_IV : sa->head_len,
+		.aad_shift = sa->aad_shift,
+	};
+
+	memcpy(form.salt, sa->salt, sizeof(form.salt));
+	return form;
+}
+
 /* The nonce of a number (`seq` as it travels), for every algorithm alike: salt and sequence number,
  * then CTR's block counter (RFC 3686 4), which the others do not read. CBC wants an IV that nobody
  * can foresee (RFC 3602 3). */
-static inline void outbound_nonce(const struct sa *sa, __u8 nonce[CRYPTO_NONCE_MAX], __be64 seq)
+static always_inline void outbound_nonce(const struct form *form, __u8 nonce[CRYPTO_NONCE_MAX],
+					 __be64 seq)
 {
 	static const __u8 counter[4] = {0, 0, 0, 1};
 
-	memcpy(nonce, sa->salt, sizeof(sa->salt));
-	memcpy(nonce + sa->salt_len, &seq, sizeof(seq));
+	memcpy(nonce, form->salt, sizeof(form->salt));
+	memcpy(nonce + form->salt_len, &seq, sizeof(seq));
 	memcpy(nonce + 12, counter, sizeof(counter));
-	if (sa->iv_len == XIPSEC_IV_MAX)
+	if (form->iv_len == XIPSEC_IV_MAX)
 		crypto_random_iv(nonce);
 }
 
-static inline void outbound_aad(const struct sa *sa, __u8 aad[CRYPTO_AAD_MAX], __u64 seq)
+static always_inline void outbound_aad(const struct form *form, __u8 aad[CRYPTO_AAD_MAX], __u64 seq)
 {
-	__be64 aad_seq = htobe64(seq << sa->aad_shift);
+	__be64 aad_seq = htobe64(seq << form->aad_shift);
 
-	memcpy(aad, &sa->spi, sizeof(sa->spi));
-	memcpy(aad + sizeof(sa->spi), &aad_seq, sizeof(aad_seq));
+	memcpy(aad, &form->spi, sizeof(form->spi));
+	memcpy(aad + sizeof(form->spi), &aad_seq, sizeof(aad_seq));
 }
 
 #endif

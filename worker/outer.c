@@ -10,20 +10,19 @@
 
 #define IP4_LEN   20
 #define IP6_LEN   40
-#define IP4_DF    0x4000
 #define UDP_CHECK 6
 
-static __u8 outer_tos(const struct outer *outer, const struct inner *inner)
+static __u32 outer_tos(const struct outer *outer, const struct shown *shown)
 {
-	return (__u8)((inner->tos & outer->tos_mask) | outer->tos_set);
+	return (shown->tos & outer->tos_mask) | outer->tos_set;
 }
 
 /* Three words made in registers: fewer stores than to patch a copy of the template. */
-void outer_write_ip4(const struct outer *outer, __u8 *to, __u32 total, const struct inner *inner,
+void outer_write_ip4(const struct outer *outer, __u8 *to, __u32 total, const struct shown *shown,
 		     __u16 id)
 {
-	__u32 df = outer->df_set | (inner->flags & INNER_DF ? outer->df_copy : 0);
-	__u32 tos = outer_tos(outer, inner);
+	__u32 df = outer->df_set | (shown->df & outer->df_copy);
+	__u32 tos = outer_tos(outer, shown);
 	__u16 check = (__u16)~csum_fold32(outer->sum + tos + total + id + df);
 	__be32 first = htonl(0x45000000u | tos << 16 | total), second = htonl((__u32)id << 16 | df);
 	__be32 third = htonl(outer->ttl_next | check);
@@ -35,10 +34,10 @@ void outer_write_ip4(const struct outer *outer, __u8 *to, __u32 total, const str
 }
 
 static void outer_write_ip6(const struct outer *outer, __u8 *to, __u32 total,
-			    const struct inner *inner, __u16 id)
+			    const struct shown *shown, __u16 id)
 {
-	__u8 tos = outer_tos(outer, inner);
-	__be32 first = htonl(0x60000000u | (__u32)tos << 20 | (inner->flow & outer->flow_mask));
+	__u32 tos = outer_tos(outer, shown);
+	__be32 first = htonl(0x60000000u | tos << 20 | (shown->flow & outer->flow_mask));
 	__be16 payload_be = htons((__u16)(total - IP6_LEN));
 
 	memcpy(to, outer->header, IP6_LEN);
@@ -55,16 +54,16 @@ void outer_write_udp(const struct outer *outer, __u8 *to, __u32 total)
 }
 
 static void outer_write_ip4_udp(const struct outer *outer, __u8 *to, __u32 total,
-				const struct inner *inner, __u16 id)
+				const struct shown *shown, __u16 id)
 {
-	outer_write_ip4(outer, to, total, inner, id);
+	outer_write_ip4(outer, to, total, shown, id);
 	outer_write_udp(outer, to + IP4_LEN, total - IP4_LEN);
 }
 
 static void outer_write_ip6_udp(const struct outer *outer, __u8 *to, __u32 total,
-				const struct inner *inner, __u16 id)
+				const struct shown *shown, __u16 id)
 {
-	outer_write_ip6(outer, to, total, inner, id);
+	outer_write_ip6(outer, to, total, shown, id);
 	outer_write_udp(outer, to + IP6_LEN, total - IP6_LEN);
 }
 
@@ -93,8 +92,8 @@ static void outer_init_ip4(struct outer *outer, const struct xipsec_sa *sa, __u8
 	outer->ip_len = IP4_LEN;
 	outer->ttl_next = (__u32)header[8] << 24 | (__u32)next << 16;
 	outer->sum = ntohs(csum_fold(csum_add(0, header, IP4_LEN)));
-	outer->df_set = sa->df == XIPSEC_DF_SET ? IP4_DF : 0;
-	outer->df_copy = sa->df == XIPSEC_DF_COPY ? IP4_DF : 0;
+	outer->df_set = sa->df == XIPSEC_DF_SET ? OUTER_DF : 0;
+	outer->df_copy = sa->df == XIPSEC_DF_COPY ? OUTER_DF : 0;
 }
 
 static void outer_init_ip6(struct outer *outer, const struct xipsec_sa *sa, __u8 next)
@@ -128,8 +127,8 @@ int outer_init(struct outer *outer, const struct xipsec_sa *sa)
 	outer->len = outer->ip_len + (udp ? OUTER_UDP : 0);
 	memcpy(outer->header + outer->ip_len, &sa->src_port, 2);
 	memcpy(outer->header + outer->ip_len + 2, &sa->dst_port, 2);
-	outer->tos_mask = (sa->flags & XIPSEC_SA_DSCP ? 0 : 0xfc) |
-			  (sa->flags & XIPSEC_SA_NO_ECN ? 0 : 0x03);
+	outer->tos_mask = (sa->flags & XIPSEC_SA_DSCP ? 0 : 0xfcu) |
+			  (sa->flags & XIPSEC_SA_NO_ECN ? 0 : 0x03u);
 	outer->tos_set = sa->flags & XIPSEC_SA_DSCP ? (__u8)(sa->dscp << 2) : 0;
 	return 0;
 }

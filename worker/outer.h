@@ -10,20 +10,42 @@
 #ifndef WORKER_OUTER_H
 #define WORKER_OUTER_H
 
+#include <netinet/in.h>
 #include <linux/types.h>
 #include "xipsec/sa.h"
 #include "worker/inner.h"
 
 #define OUTER_TTL 64
+#define OUTER_IP4 20 /* bytes of an IPv4 header without options */
 #define OUTER_UDP 8  /* bytes of the UDP header */
 #define OUTER_MAX 48 /* bytes of the longest outer headers */
+#define OUTER_DF  0x4000
+
+/* What shows of a packet in the headers around it. */
+struct shown {
+	__u32 flow; /* IPv6: the flow label, else 0 */
+	__u16 df;   /* OUTER_DF: must not be cut; or 0 */
+	__u8 tos;
+	__u8 next; /* IPPROTO_IPIP or IPPROTO_IPV6 */
+};
+
+static inline struct shown shown_of(const struct inner *inner)
+{
+	return (struct shown){
+		.flow = inner->flow,
+		.df = inner->flags & INNER_DF ? OUTER_DF : 0,
+		.tos = inner->tos,
+		.next = inner->family == XIPSEC_FAMILY_IP4 ? IPPROTO_IPIP : IPPROTO_IPV6,
+	};
+}
 
 struct outer;
 
-/* Writes the headers at `to`. `total`: bytes of the whole packet, these headers included; `inner`:
- * the packet inside; `id`: the IPv4 ID. The checksum of UDP over IPv6 waits for outer_finish(). */
+/* Writes the headers at `to`. `total`: bytes of the whole packet, these headers included; `shown`:
+ * of the packet inside; `id`: the IPv4 ID. The checksum of UDP over IPv6 waits for outer_finish().
+ */
 typedef void outer_write_fn(const struct outer *outer, __u8 *to, __u32 total,
-			    const struct inner *inner, __u16 id);
+			    const struct shown *shown, __u16 id);
 
 struct outer {
 	__u8 header[OUTER_MAX];
@@ -32,8 +54,8 @@ struct outer {
 	__u32 ttl_next; /* IPv4: TTL and protocol, where they stand in their word */
 	__u32 sum;      /* IPv4: of the header without length, TOS, ID and DF */
 	__u32 flow_mask;
-	__u16 df_set, df_copy; /* the DF bit, or 0 */
-	__u8 tos_mask, tos_set;
+	__u32 df_set, df_copy; /* the DF bit, or 0 */
+	__u32 tos_mask, tos_set;
 	outer_write_fn *write;
 };
 
@@ -42,12 +64,12 @@ outer_write_fn outer_write_ip4;
 
 /* The usual headers without a call through a pointer, which cannot be inlined. */
 static inline void outer_write(const struct outer *outer, __u8 *to, __u32 total,
-			       const struct inner *inner, __u16 id)
+			       const struct shown *shown, __u16 id)
 {
 	if (outer->write == outer_write_ip4)
-		outer_write_ip4(outer, to, total, inner, id);
+		outer_write_ip4(outer, to, total, shown, id);
 	else
-		outer->write(outer, to, total, inner, id);
+		outer->write(outer, to, total, shown, id);
 }
 
 /* From an outbound SA. 0, or -EINVAL for another family than 4 and 6. */

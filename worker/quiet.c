@@ -159,7 +159,7 @@ static void send_dummy(struct worker *w, struct sa_place *place, const struct ne
 static void send_keepalive(struct worker *w, const struct sa_place *place,
 			   const struct outer *outer, const struct nexthop *nh)
 {
-	const struct inner inner = {.family = place->outer_family, .flags = INNER_DF};
+	const struct shown shown = {.df = OUTER_DF};
 	struct work work;
 	struct packet *p = &work.p;
 
@@ -167,7 +167,7 @@ static void send_keepalive(struct worker *w, const struct sa_place *place,
 		return;
 	p->len = outer->len + 1;
 	p->data[outer->len] = 0xff;
-	outer->write(outer, p->data, p->len, &inner, 0);
+	outer->write(outer, p->data, p->len, &shown, 0);
 	if (place->outer_family == XIPSEC_FAMILY_IP6)
 		outer_finish_udp6(p->data, outer->ip_len, p->len);
 	work_send(w, &work, nh, XIPSEC_REASON_KEEPALIVE_SENT);

@@ -2,6 +2,7 @@
 #include "worker/replay.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #define WORD_BITS 32
 
@@ -83,10 +84,45 @@ static void replay_advance(struct xipsec_sa_state *state, __u64 seq)
 		;
 }
 
+/* How many numbers that begin the list ascend inside one block, and their bits. */
+static unsigned int ascending(const __u64 *seq, unsigned int n, __u64 *bits)
+{
+	__u64 end = (seq[0] | (WORD_BITS - 1)) + 1, last = seq[0];
+	unsigned int done = 1;
+
+	*bits = word_bit(last);
+	for (; done < n && seq[done] > last && seq[done] < end; done++) {
+		last = seq[done];
+		*bits |= word_bit(last);
+	}
+	return done;
+}
+
+/* The usual case of commit_word(): numbers that come in order, none of them seen. What holds for
+ * the first of them holds for all: the window moves by no more than they do. Returns how many were
+ * committed; 0, and nothing has changed: not such numbers. */
+static unsigned int commit_run(struct xipsec_sa_state *state, __u32 window, __u64 *top,
+			       const __u64 *seq, unsigned int n, __u16 *reason)
+{
+	__u64 *slot = &state->replay[word_slot(seq[0])], bits;
+	__u64 word = __atomic_load_n(slot, __ATOMIC_ACQUIRE), next = word_for(word, seq[0]);
+	unsigned int done = ascending(seq, n, &bits);
+
+	if (left_of(*top, window, seq[0]) || next >> 32 != word_tag(seq[0]) || next & bits ||
+	    !__atomic_compare_exchange_n(slot, &word, next | bits, 0, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE))
+		return 0;
+	memset(reason, 0, done * sizeof(*reason));
+	*top = seq[done - 1] > *top ? seq[done - 1] : *top;
+	return done;
+}
+
 /* Those of `n` numbers that begin the list and share one word of the ring, by one exchange of that
  * word. Returns how many they are. *top: the window's, and these. */
-static unsigned int commit_word(struct xipsec_sa_state *state, __u32 window, __u64 *top,
-				const __u64 *seq, unsigned int n, __u16 *reason)
+static __attribute__((noinline)) unsigned int commit_word(struct xipsec_sa_state *state,
+							  __u32 window, __u64 *top,
+							  const __u64 *seq, unsigned int n,
+							  __u16 *reason)
 {
 	__u64 *slot = &state->replay[word_slot(seq[0])], block = seq[0] / WORD_BITS;
 	__u64 word = __atomic_load_n(slot, __ATOMIC_ACQUIRE), next;
@@ -114,8 +150,11 @@ void replay_commit_burst(struct xipsec_sa_state *state, __u32 window, const __u6
 {
 	__u64 top = __atomic_load_n(&state->replay_top, __ATOMIC_ACQUIRE);
 
-	for (unsigned int i = 0; i < n;)
-		i += commit_word(state, window, &top, seq + i, n - i, reason + i);
+	for (unsigned int i = 0, done; i < n; i += done) {
+		done = commit_run(state, window, &top, seq + i, n - i, reason + i);
+		if (!done)
+			done = commit_word(state, window, &top, seq + i, n - i, reason + i);
+	}
 	/* Dying here leaves the window behind by these, which the next ones make good. */
 	replay_advance(state, top);
 }

@@ -120,6 +120,9 @@ static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_back
 	to->ah = from->l4_proto == IPPROTO_AH;
 	if (to->ah)
 		sa_fill_ah(to);
+	to->usual_iv = to->salt_len == XIPSEC_SALT_MAX && to->iv_len == SA_USUAL_IV;
+	to->usual = to->usual_iv && !to->transport && !to->tfc_size &&
+		    to->outer.write == outer_write_ip4;
 	to->window = from->window;
 	to->n_selectors = from->n_selectors;
 	memcpy(to->refuse, from->refuse, from->n_selectors);

@@ -18,6 +18,7 @@
 
 #define ESP_HEADER_LEN  8 /* SPI and sequence number */
 #define ESP_TRAILER_MIN 2 /* pad length and next header */
+#define SA_USUAL_IV     8 /* bytes of the IV of most algorithms */
 
 struct sa {
 	struct xipsec_sa_state *state;
@@ -38,20 +39,24 @@ struct sa {
 	__u8 udp;       /* ESP in UDP */
 	__u8 df_clear;  /* outbound: what carries its packets may be cut */
 	__u8 ah;        /* the protocol; else ESP */
+	__u8 usual_iv;  /* its salt is of 4 bytes and its IV of SA_USUAL_IV, as most are */
+	__u8 usual;     /* that, and a tunnel in IPv4 without UDP that hides no lengths */
 	__u8 aad_len;
-	__u8 aad_shift; /* 32 without ESN: the AAD holds the low half alone */
+	/* Whole words, for each packet asks for them. */
+	__u32 aad_shift; /* 32 without ESN: the AAD holds the low half alone */
 	/* Of its algorithm, in bytes. */
-	__u8 salt_len;
-	__u8 iv_len; /* as it travels: 0, 8 or 16 */
-	__u8 icv_len;
-	__u8 align;     /* of what is encrypted, trailer included */
-	__u8 head_len;  /* ESP header and IV; AH with its ICV */
-	__u8 off_min;   /* ESP, inbound: bytes before it, at least */
-	__u8 esp_min;   /* ESP, inbound: bytes of it, at least */
-	__u8 icv_off;   /* AH: of the ICV in it */
-	__u8 head_room; /* that sealing may write in front: all headers; AH puts some aside there */
-	__u8 tail_room; /* that it may write behind: padding, trailer, ICV; AH: an ESN's high half
-			 */
+	__u32 salt_len;
+	__u32 iv_len; /* as it travels: 0, 8 or 16 */
+	__u32 icv_len;
+	__u32 align;     /* of what is encrypted, trailer included */
+	__u32 head_len;  /* ESP header and IV; AH with its ICV */
+	__u32 off_min;   /* ESP, inbound: bytes before it, at least */
+	__u32 esp_min;   /* ESP, inbound: bytes of it, at least */
+	__u32 icv_off;   /* AH: of the ICV in it */
+	__u32 head_room; /* that sealing may write in front: all headers; AH puts some aside there
+			  */
+	__u32 tail_room; /* that it may write behind: padding, trailer, ICV; AH: an ESN's high half
+			  */
 	__u8 salt[XIPSEC_SALT_MAX];
 	__u32 window; /* inbound: packets */
 	__u32 tfc_size;

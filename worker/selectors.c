@@ -91,7 +91,7 @@ static bool refuses(const struct sa *sa, const struct xipsec_selector *sel)
 	return sa->refuse[sel - sa->selector];
 }
 
-static enum xipsec_reason check_nets(const struct sa *sa, const __u8 *data, __u8 family)
+enum xipsec_reason selectors_check_nets(const struct sa *sa, const __u8 *data, __u8 family)
 {
 	for (__u32 i = 0; i < sa->n_selectors; i++)
 		if (match_nets(&sa->selector[i], data, family) == XIPSEC_MATCH_YES)
@@ -156,7 +156,7 @@ enum xipsec_reason selectors_check(const struct sa *sa, const __u8 *data, const 
 	if (__builtin_expect(quote_is_error(data, inner), 0))
 		return check_error(sa, data, inner);
 	if (sa->nets_alone && !sa->seen)
-		return check_nets(sa, data, inner->family);
+		return selectors_check_nets(sa, data, inner->family);
 	inner_flow(data, inner, XIPSEC_DIR_IN, &flow);
 	return sa->seen ? check_seen(sa, &flow) : check_flow(sa, &flow);
 }

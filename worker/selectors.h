@@ -17,4 +17,8 @@ int selectors_init(struct sa *sa);
 enum xipsec_reason selectors_check(const struct sa *sa, const __u8 *data,
 				   const struct inner *inner);
 
+/* The same where selectors name nets alone (sa.h), of packets that quote no others: UNSPEC or
+ * SELECTOR. */
+enum xipsec_reason selectors_check_nets(const struct sa *sa, const __u8 *data, __u8 family);
+
 #endif

@@ -177,7 +177,7 @@ static __u32 forge(struct sa *sa, __u8 *to, __u64 seq, const __u8 *text, __u32 l
 	struct crypto_op op = {.text = to + 36, .tag = to + 36 + len, .len = len};
 	__u8 *esp = to + 20;
 
-	sa->outer.write(&sa->outer, to, 36 + len + 16, &(struct inner){0}, 0);
+	sa->outer.write(&sa->outer, to, 36 + len + 16, &(struct shown){0}, 0);
 	memcpy(esp, &sa->spi, 4);
 	put16(esp + 4, (__u32)seq >> 16);
 	put16(esp + 6, (__u32)seq & 0xffff);

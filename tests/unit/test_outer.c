@@ -6,7 +6,7 @@
 
 #include "worker/outer.h"
 
-static const struct inner marked = {.family = 4, .tos = 0xba, .flags = INNER_DF, .flow = 0x54321};
+static const struct shown marked = {.tos = 0xba, .df = OUTER_DF, .flow = 0x54321};
 
 static void test_ip4(void **unused)
 {
@@ -35,13 +35,13 @@ static void test_ip4_sum(void **unused)
 	assert_int_equal(outer_init(&outer, &sa), 0);
 	for (__u32 tos = 0; tos < 256; tos++)
 		for (__u32 i = 0; i < 65536; i += 251) {
-			struct inner inner = {.tos = (__u8)tos, .flags = tos & 1 ? INNER_DF : 0};
+			struct shown shown = {.tos = (__u8)tos, .df = tos & 1 ? OUTER_DF : 0};
 
 			sa.df = i % 3;
 			assert_int_equal(outer_init(&outer, &sa), 0);
-			outer.write(&outer, got, i, &inner, (__u16)(65535 - i * 3));
+			outer.write(&outer, got, i, &shown, (__u16)(65535 - i * 3));
 			assert_int_equal(get16(got + 6), sa.df == XIPSEC_DF_SET ? 0x4000
-							 : sa.df == XIPSEC_DF_COPY && inner.flags
+							 : sa.df == XIPSEC_DF_COPY && shown.df
 								 ? 0x4000
 								 : 0);
 			assert_int_equal(csum_fold(csum_add(0, got, 20)), 0xffff);
