@@ -126,6 +126,17 @@ static int feature_set(const char *ifname, int number, bool on, __u32 words)
 	return now == on ? 0 : -EOPNOTSUPP;
 }
 
+int ethtool_esp_offload(const char *ifname, bool *on)
+{
+	int number = feature_find(ifname, "esp-hw-offload");
+	__u32 words;
+
+	*on = false;
+	if (number == -ENOENT)
+		return 0;
+	return number < 0 ? number : feature_get(ifname, number, on, &words);
+}
+
 static const char *const strip_features[] = {"rx-vlan-hw-parse", "rx-vlan-stag-hw-parse"};
 
 int ethtool_vlan_strip(const char *ifname, bool *on)

@@ -14,6 +14,9 @@ int ethtool_queues(const char *ifname);
 /* Name of the driver ("veth"); "" where the driver has none. 0 or -errno. */
 int ethtool_driver(const char *ifname, char out[32]);
 
+/* May it encrypt ESP itself ("esp-hw-offload" is on)? 0 or -errno. */
+int ethtool_esp_offload(const char *ifname, bool *on);
+
 /* Does the interface strip VLAN tags on receive (C or S tags)? 0 or -errno. */
 int ethtool_vlan_strip(const char *ifname, bool *on);
 

@@ -45,13 +45,16 @@ struct daemon {
 	struct slow_sockets slow;
 	struct event *tick, *watch, *sync, *signals[3];
 	__u64 epoch;
-	__u32 told;       /* XIPSEC_TELL_* that the programs know */
-	__u32 told_age;   /* and pmtu_age */
-	char told_to[32]; /* the generation that knows it; "": none yet */
-	int status;       /* exit status */
-	bool finished;    /* it is the last word: before the loop runs, breaking it means nothing */
-	bool open;        /* `home` is */
-	bool loaded;      /* sas {} was read in */
+	__u32 told;                /* XIPSEC_TELL_* that the programs know */
+	__u32 told_age;            /* and pmtu_age */
+	char told_to[32];          /* the generation that knows it; "": none yet */
+	int status;                /* exit status */
+	bool generic;              /* an interface runs XDP in generic mode */
+	bool offload;              /* one offers ESP offload */
+	bool esp[2], esp_asked[2]; /* the kernel's, IPv4 and IPv6 */
+	bool finished; /* it is the last word: before the loop runs, breaking it means nothing */
+	bool open;     /* `home` is */
+	bool loaded;   /* sas {} was read in */
 	bool said_waiting;
 	bool repair_due;
 	struct home home;

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 
 #include "lib/cleanup.h"
+#include "lib/ethtool.h"
 #include "lib/log.h"
 #include "loader/attach.h"
 #include "loader/manual.h"
@@ -74,6 +75,21 @@ static bool outgrown(const struct plan *old, const struct plan *plan)
 			   plan->multi > old->multi);
 }
 
+/* What decides about engines. */
+static void judge_ifaces(struct daemon *d, const struct attach_iface *list, unsigned int n)
+{
+	d->generic = d->offload = false;
+	for (unsigned int i = 0; i < n; i++) {
+		bool on = false;
+
+		if (!list[i].ifindex)
+			continue;
+		d->generic = d->generic || list[i].generic;
+		if (!ethtool_esp_offload(list[i].name, &on))
+			d->offload = d->offload || on;
+	}
+}
+
 void follow_ports(struct daemon *d)
 {
 	_cleanup_free_ struct attach_iface *list = NULL;
@@ -83,6 +99,7 @@ void follow_ports(struct daemon *d)
 
 	if (!d->open || attach_ifaces(d->config, &list, &n))
 		return;
+	judge_ifaces(d, list, n);
 	plan = plan_make(d->config, list, n, &why);
 	if (outgrown(&d->plan, &plan)) {
 		workers_stop(d->workers);
@@ -103,7 +120,9 @@ void follow_ports(struct daemon *d)
  * order is the same: nobody seals any more, nothing leads to an SA, then the states move. */
 static int move_in(struct daemon *d)
 {
+	_cleanup_free_ struct attach_iface *list = NULL;
 	struct home old = d->home;
+	unsigned int n = 0;
 	char where[RESERVE_WHERE_LEN], text[XIPSEC_SADB_ERR_TEXT];
 	struct config *config;
 	bool moved = d->open;
@@ -136,6 +155,9 @@ static int move_in(struct daemon *d)
 	sas_bind(d->sas, d->home.states, d->home.states_stride, d->home.dp.n_sas, where);
 	if (moved)
 		home_close(&old);
+	/* And what they may not use. */
+	if (!attach_ifaces(d->config, &list, &n))
+		judge_ifaces(d, list, n);
 	if (!d->loaded && settings_read(d->options->config_path, &config, NULL) == 0) {
 		manual_apply(d->sas, config, text);
 		settings_forget_keys(config);

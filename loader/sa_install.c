@@ -117,8 +117,6 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 		return sas_refuse(text, -ENOMEM, want->name, "no memory");
 	xipsec_sa_copy(&sa->sa, want);
 	OPENSSL_cleanse(sa->sa.key, sizeof(sa->sa.key));
-	if (sa->sa.engine == XIPSEC_ENGINE_NONE)
-		sa->sa.engine = XIPSEC_ENGINE_AFXDP;
 	sa->born = sas_now();
 	sa->serial = ++sas->serial;
 	sa->given_src = want->src;
@@ -131,6 +129,9 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 		goto failed;
 	}
 	sa->child = err;
+	err = sa_kernel_choose(sas, sa, text);
+	if (err)
+		goto failed;
 	err = place_and_reserve(sas, sa, want->key, &adopted, text);
 	if (err)
 		goto failed;

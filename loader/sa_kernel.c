@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <openssl/crypto.h>
 
+#include "lib/engine_why.h"
 #include "lib/log.h"
 #include "loader/xfrm_msg.h"
 
@@ -19,6 +20,35 @@
 bool sa_is_kernel(const struct sa *sa)
 {
 	return sa->sa.engine == XIPSEC_ENGINE_XFRM;
+}
+
+static bool child_in_kernel(struct sas *sas, __u32 child)
+{
+	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa))
+		if (sa->in_kernel && sa->child == child)
+			return true;
+	return false;
+}
+
+int sa_kernel_choose(struct sas *sas, struct sa *sa, char *text)
+{
+	const struct sas_kernel *kernel = sas->ops->kernel;
+	struct engine_facts facts = {0};
+	enum xipsec_engine_why why, forbids;
+	char said[160];
+
+	if (kernel && kernel->facts)
+		kernel->facts(sas->ctx, &sa->sa, &facts);
+	if (facts.esp)
+		facts.child = child_in_kernel(sas, sa->child);
+	sa->sa.engine = engine_choose(&sa->sa, &facts, &why);
+	sa->engine_why = (__u8)why;
+	forbids = engine_forbids(&facts);
+	if (!sa_is_kernel(sa) || forbids == XIPSEC_ENGINE_WHY_NONE)
+		return 0;
+	snprintf(said, sizeof(said), "engine = xfrm: %s: expected engine = afxdp or auto",
+		 engine_why_text(forbids));
+	return sas_refuse(text, -EOPNOTSUPP, sa->sa.name, said);
 }
 
 static const char *why_not(int err)

@@ -177,6 +177,7 @@ void sas_info(const struct sas *sas, const struct sa *sa, struct sadb_sa_info *o
 	out->index = sa->index;
 	out->generation = sa->generation;
 	out->status = sa->refused_by ? (__u32)XIPSEC_SA_REFUSED : state->status;
+	out->engine_why = sa->engine_why;
 	out->backend = sa->refused_by ? (__u32)XIPSEC_BACKEND_NONE : sa->backend;
 	out->age = time - sa->born;
 	out->idle = state->last_use && state->last_use <= time ? time - state->last_use

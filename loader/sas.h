@@ -13,6 +13,7 @@
 #ifndef LOADER_SAS_H
 #define LOADER_SAS_H
 
+#include "loader/engine.h"
 #include "loader/reserve.h"
 #include "xipsec/ctl.h"
 #include "xipsec/sadb.h"
@@ -33,6 +34,8 @@ struct sas_kernel {
 	/* What `child` sends goes to that SA; what its SAs opened goes on. NULL: neither. */
 	int (*lead)(void *ctx, __u8 dir, const struct xipsec_sa *sa, __u32 index, __u32 child);
 	int (*ask)(void *ctx, const struct xipsec_sa *sa, struct xfrm_count *out);
+	/* All but `child`, which the SADB knows. NULL: all false. */
+	void (*facts)(void *ctx, const struct xipsec_sa *sa, struct engine_facts *out);
 };
 
 /* How the SADB reaches the maps and the workers. 0 or -errno. */
@@ -65,6 +68,7 @@ struct sa {
 	__u64 top_written;
 	__u8 backend;     /* enum xipsec_backend, as a worker said; AUTO: none has yet */
 	__u64 refused_by; /* bit n: worker n cannot run it */
+	__u8 engine_why;  /* enum xipsec_engine_why */
 	bool in_kernel;   /* kernel XFRM has it from us */
 	bool taken;       /* ... and somebody else has taken it away */
 	bool announced;   /* hard expire was told */

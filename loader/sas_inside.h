@@ -123,6 +123,10 @@ void sa_limits_used(struct sas *sas, struct sa *sa);
 /* Of the engine xfrm? */
 bool sa_is_kernel(const struct sa *sa);
 
+/* Decides its engine, where that is left to us, and writes down why. 0; -EOPNOTSUPP with `text`: it
+ * asks for the kernel where that would pass plaintext or lose it. */
+int sa_kernel_choose(struct sas *sas, struct sa *sa, char *text);
+
 /* Gives it to the kernel, with the number that its state says. 0, or -errno with `text`
  * (XIPSEC_SADB_ERR_TEXT). */
 int sa_kernel_add(struct sas *sas, struct sa *sa, char *text);

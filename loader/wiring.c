@@ -194,6 +194,30 @@ static int kernel_ask(void *ctx, const struct xipsec_sa *sa, struct xfrm_count *
 	return xfrm_ask(d->xfrm, sa, out);
 }
 
+/* The kernel is asked for ESP once, for that loads modules. */
+static bool kernel_has_esp(struct daemon *d, __u8 family)
+{
+	bool *asked = &d->esp_asked[family == XIPSEC_FAMILY_IP6];
+	bool *has = &d->esp[family == XIPSEC_FAMILY_IP6];
+
+	if (!*asked && d->xfrm)
+		*has = xfrm_has_esp(d->xfrm, family);
+	*asked = true;
+	return *has;
+}
+
+static void kernel_facts(void *ctx, const struct xipsec_sa *sa, struct engine_facts *out)
+{
+	struct daemon *d = ctx;
+
+	*out = (struct engine_facts){
+		.generic = d->generic,
+		.offload = d->offload,
+		.esp = kernel_has_esp(d, sa->outer_family),
+		.narrow = sa->dir == XIPSEC_DIR_IN && !is_whole_child(d->config, sa),
+	};
+}
+
 void wiring_xfrm(void *ctx, const struct xfrm_news *news)
 {
 	struct daemon *d = ctx;
@@ -201,7 +225,8 @@ void wiring_xfrm(void *ctx, const struct xfrm_news *news)
 	sas_kernel_news(d->sas, news);
 }
 
-static const struct sas_kernel kernel = {kernel_add, kernel_gone, kernel_lead, kernel_ask};
+static const struct sas_kernel kernel = {kernel_add, kernel_gone, kernel_lead, kernel_ask,
+					 kernel_facts};
 const struct sas_ops wiring_sas = {op_sad_set, op_sad_delete, op_child_id, op_child_set, op_install,
 				   op_forget,  op_event,      op_workers,  &kernel};
 

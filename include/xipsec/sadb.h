@@ -18,6 +18,7 @@
 #define XIPSEC_SADB_H
 
 #include <linux/types.h>
+#include "xipsec/engine.h"
 #include "xipsec/sa.h"
 
 enum xipsec_sadb_type {
@@ -95,11 +96,13 @@ struct sadb_sa_info {
 	struct sadb_hdr hdr;
 	__u32 index;
 	__u32 generation;
-	__u32 status;  /* enum xipsec_sa_status */
-	__u32 backend; /* enum xipsec_backend that runs it; AUTO: no worker has said yet */
-	__u64 age;     /* seconds since it was installed */
-	__u64 idle;    /* seconds since the last packet; ~0: none yet */
-	__u64 seq;     /* outbound: last used; inbound: highest received */
+	__u32 status;     /* enum xipsec_sa_status */
+	__u32 backend;    /* enum xipsec_backend that runs it; AUTO: no worker has said yet */
+	__u32 engine_why; /* enum xipsec_engine_why */
+	__u32 pad;
+	__u64 age;  /* seconds since it was installed */
+	__u64 idle; /* seconds since the last packet; ~0: none yet */
+	__u64 seq;  /* outbound: last used; inbound: highest received */
 	__u64 seq_limit;
 	__u64 packets;
 	__u64 bytes;

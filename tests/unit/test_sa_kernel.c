@@ -23,6 +23,7 @@ static struct sas *sas;
 static char said[256]; /* one letter for each thing that happened */
 static int fails;      /* what the kernel answers to an SA */
 static struct xfrm_count counts;
+static struct engine_facts facts;
 static int ask_fails; /* of the SA with this SPI */
 static __be32 ask_fails_spi;
 static struct sadb_event events[8];
@@ -108,7 +109,13 @@ static int kernel_ask(void *ctx, const struct xipsec_sa *sa, struct xfrm_count *
 	return 0;
 }
 
-static const struct sas_kernel kernel = {kernel_add, kernel_gone, kernel_lead, kernel_ask};
+static void kernel_facts(void *ctx, const struct xipsec_sa *sa, struct engine_facts *out)
+{
+	*out = facts;
+}
+
+static const struct sas_kernel kernel = {kernel_add, kernel_gone, kernel_lead, kernel_ask,
+					 kernel_facts};
 static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install,
 				   forget,  event,      workers,  &kernel};
 
@@ -119,6 +126,7 @@ static int setup(void **state)
 	said[0] = 0;
 	n_events = 0;
 	ask_fails = 0;
+	facts = (struct engine_facts){.esp = true};
 	counts = (struct xfrm_count){0};
 	sas = sas_new(4, NULL, &ops, NULL);
 	return sas ? sas_bind(sas, states, sizeof(states[0]), 4, "here") : -1;
@@ -207,6 +215,40 @@ static void refusals(void **state)
 		for (int place = 0; place < 4; place++)
 			assert_int_equal(states[place].status, XIPSEC_SA_FREE);
 	}
+}
+
+/* Before anything is told to anybody. */
+static void forbidden(void **state)
+{
+	struct xipsec_sa want = make("out", XIPSEC_DIR_OUT, 0x1001);
+
+	facts.generic = true;
+	assert_int_equal(sas_add(sas, &want, text), -EOPNOTSUPP);
+	assert_non_null(strstr(text, "SA out: engine = xfrm: an interface runs generic XDP"));
+	facts = (struct engine_facts){.esp = true, .offload = true};
+	assert_int_equal(sas_add(sas, &want, text), -EOPNOTSUPP);
+	assert_non_null(strstr(text, "ESP offload"));
+	happened("");
+	assert_int_equal(sas_count(sas), 0);
+}
+
+/* engine = auto: as its child's other SAs are, while there are such. */
+static void left_to_us(void **state)
+{
+	struct xipsec_sa want = make("new", XIPSEC_DIR_OUT, 0x1003);
+	struct sadb_sa_info info;
+	struct sa *old = add("old", XIPSEC_DIR_OUT, 0x1001);
+
+	sas_info(sas, old, &info);
+	assert_int_equal(info.engine_why, XIPSEC_ENGINE_WHY_ASKED);
+	said[0] = 0;
+	want.engine = XIPSEC_ENGINE_NONE;
+	want.window = 1024; /* for workers who share it, should it be theirs */
+	assert_int_equal(sas_add(sas, &want, text), 0);
+	happened("add sad lead-out child ");
+	sas_info(sas, sas_by_name(sas, "new"), &info);
+	assert_int_equal(info.sa.engine, XIPSEC_ENGINE_XFRM);
+	assert_int_equal(info.engine_why, XIPSEC_ENGINE_WHY_CHILD);
 }
 
 static void counters_are_the_kernels(void **state)
@@ -356,6 +398,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(order, setup, teardown),
 		cmocka_unit_test_setup_teardown(rekey, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(forbidden, setup, teardown),
+		cmocka_unit_test_setup_teardown(left_to_us, setup, teardown),
 		cmocka_unit_test_setup_teardown(counters_are_the_kernels, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_hard_limit_stops, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_soft_limit_is_told, setup, teardown),

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "lib/alg.h"
+#include "lib/engine_why.h"
 #include "lib/reason.h"
 #include "lib/sa_fault.h"
 
@@ -150,11 +151,11 @@ void sa_show_text(const struct sadb_sa_info *info)
 	if (sa->if_id)
 		printf(", if_id %u", sa->if_id);
 	printf(", %s\n", status_name(info->status));
-	printf("    %s -> %s, %s, SPI 0x%08x, %s, %s, engine %s, backend %s\n",
+	printf("    %s -> %s, %s, SPI 0x%08x, %s, %s, engine %s (%s), backend %s\n",
 	       addr_text(src, sa->outer_family, &sa->src),
 	       addr_text(dst, sa->outer_family, &sa->dst), protocol_name(sa), ntohl(sa->spi),
 	       mode_name(sa->mode), alg_name(sa->alg, sa->l4_proto), engine_name(sa->engine),
-	       backend_name(info));
+	       engine_why_name(info->engine_why), backend_name(info));
 	if (sa->flags & XIPSEC_SA_UDP)
 		printf("    in UDP, port %u -> %u\n", ntohs(sa->src_port), ntohs(sa->dst_port));
 	print_sealing(sa);
@@ -257,6 +258,7 @@ struct json_object *sa_show_json(const struct sadb_sa_info *info)
 	add_text(object, "mode", mode_name(sa->mode));
 	add_text(object, "algorithm", alg_name(sa->alg, sa->l4_proto));
 	add_text(object, "engine", engine_name(sa->engine));
+	add_text(object, "engine_why", engine_why_name(info->engine_why));
 	add_text(object, "backend", backend_name(info));
 	add_text(object, "status", status_name(info->status));
 	add_bool(object, "esn", sa->flags & XIPSEC_SA_ESN);
