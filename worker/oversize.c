@@ -137,6 +137,13 @@ static void send_whole(struct worker *w, struct sa_place *place, struct work *wo
 {
 	struct packet *p = &work->p;
 
+	work->bytes = len;
+	/* What the last piece gave back may have been a jumbo frame. */
+	if (!w->frames.n_free) {
+		worker_count(w, XIPSEC_REASON_TX_FULL, len);
+		sample_drop(w, work, XIPSEC_REASON_TX_FULL);
+		return;
+	}
 	p->frame = frame_take(&w->frames);
 	p->data = data;
 	p->len = len;
@@ -144,7 +151,6 @@ static void send_whole(struct worker *w, struct sa_place *place, struct work *wo
 	p->tailroom = REASSEMBLY_ROOM;
 	p->l4_off = 0;
 	p->flags |= PACKET_OUTSIDE;
-	work->bytes = len;
 	pipeline_seal(w, place, &p, 1, SA_ANY_MTU);
 	if (p->reason == XIPSEC_REASON_TOO_BIG)
 		p->icmp_mtu = oversize_from(place->sa, mtu);
@@ -170,7 +176,6 @@ bool oversize_fragment(struct worker *w, struct sa_place *place, struct work *wo
 	if (!w->own_frags)
 		return false;
 	ret = reassembly_take(w->own_frags, p->data, inner.len, tag, w->now_ms, &data, &len);
-	/* A frame is free now, for the whole to have one. */
 	pipeline_drop(w, work, ret < 0 ? XIPSEC_REASON_FRAG_LOST : XIPSEC_REASON_REASSEMBLED);
 	if (ret > 0)
 		send_whole(w, place, work, nh, mtu, data, len);

@@ -307,6 +307,44 @@ static void own_fragments_go_whole(void **state)
 	assert_is_packet(len, 1);
 }
 
+/* Pieces that came in jumbo frames give back none that the whole could lie in. */
+static void own_whole_without_a_frame(void **state)
+{
+	__u32 len = big(1480, false), hidden;
+	struct fragment_cut cut;
+	struct work work;
+	struct work *works = &work;
+
+	remake_sa(SA_OUT, XIPSEC_DIR_OUT, XIPSEC_MODE_TRANSPORT, 0, "");
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	assert_int_equal(fragment_ip4(&cut, packet + 14, len - 14, 1300), 0);
+	hidden = t.w->frames.n_free;
+	t.w->frames.n_free = 0;
+	for (int i = 0; i < 2; i++) {
+		work = (struct work){.p.flags = PACKET_LOCAL,
+				     .p.family = XIPSEC_FAMILY_IP4,
+				     .p.frame = jumbo_take(&t.w->frames),
+				     .p.headroom = 200,
+				     .bytes = 100,
+				     .dir = XIPSEC_DIR_OUT,
+				     .sa_index = SA_OUT,
+				     .sa_generation = GEN,
+				     .spd_generation = SPD};
+		work.p.data = frame_at(&t.w->frames, work.p.frame) + 256;
+		work.p.len = fragment_next(&cut, work.p.data);
+		work.p.tailroom = FRAME_JUMBO - 256 - work.p.len;
+		pipeline_take(t.w, &works, 1);
+	}
+	assert_int_equal(count(XIPSEC_REASON_REASSEMBLED), 2);
+	assert_int_equal(count(XIPSEC_REASON_TX_FULL), 1);
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 0);
+	assert_int_equal(t.sas[SA_OUT].seq, 0);
+	assert_int_equal(t.w->frames.n_free, 0);
+	assert_int_equal(t.w->frames.n_jumbos, JUMBOS);
+	t.w->frames.n_free = hidden;
+	assert_int_equal(worker_check(t.w), 0);
+}
+
 /* ------------------------------------------------------------------ in */
 
 static void narrow_red(__u32 mtu)
@@ -427,15 +465,11 @@ static void answers_keep_to_their_child(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(cut_before_sealing),
-		TEST(checksum_before_cutting),
-		TEST(ttl_is_told_once),
-		TEST(no_frames_no_pieces),
-		TEST(sealed_whole_and_cut),
-		TEST(own_fragments_go_whole),
-		TEST(decrypted_is_cut),
-		TEST(decrypted_is_answered),
-		TEST(answers_keep_to_their_child),
+		TEST(cut_before_sealing),        TEST(checksum_before_cutting),
+		TEST(ttl_is_told_once),          TEST(no_frames_no_pieces),
+		TEST(sealed_whole_and_cut),      TEST(own_fragments_go_whole),
+		TEST(own_whole_without_a_frame), TEST(decrypted_is_cut),
+		TEST(decrypted_is_answered),     TEST(answers_keep_to_their_child),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
