@@ -93,6 +93,52 @@ void backoff_failed(const struct ike_sa *ike, struct ike_conn *conn, const struc
 	plan(conn);
 }
 
+void backoff_withdrawn(struct ike_conn *conn, const struct conn_child *cfg)
+{
+	struct child_try *t = try_of(conn, cfg);
+
+	if (!t || cfg->start_action == CONN_ACTION_NONE || !backoff_may(conn, cfg))
+		return;
+	t->wanted = true;
+	t->until = engine_now(conn->engine) + WITHDRAWN_MS;
+	plan(conn);
+}
+
+void backoff_inherit(struct ike_conn *fresh, const struct ike_conn *old)
+{
+	for (unsigned int i = 0; i < old->model.n_children; i++) {
+		const struct child_try *was = &old->child_try[i];
+		const struct conn_child *cfg =
+			conn_child_find(&fresh->model, old->model.children[i].name);
+
+		if (was->wanted && cfg && cfg->start_action != CONN_ACTION_NONE)
+			*try_of(fresh, cfg) = (struct child_try){
+				.wanted = true, .until = engine_now(fresh->engine) + 1};
+	}
+	plan(fresh);
+}
+
+void backoff_forget(struct ike_conn *conn)
+{
+	struct engine *engine = conn->engine;
+	__u64 now = engine_now(engine);
+
+	conn->tries = 0;
+	conn->acquire_at = 0;
+	if (timer_is_set(&conn->retry))
+		timer_set(&engine->timers, &conn->retry, now + engine_jitter(engine, FORGET_MS));
+	for (unsigned int i = 0; i < conn->model.n_children; i++) {
+		struct child_try *t = &conn->child_try[i];
+
+		if (t->until <= now)
+			continue;
+		t->wanted |= t->failed && begins_itself(conn, i);
+		t->failed = 0;
+		t->until = now + 1;
+	}
+	plan(conn);
+}
+
 void backoff_over(struct ike_conn *conn, const struct conn_child *cfg)
 {
 	struct child_try *t = try_of(conn, cfg);
@@ -112,8 +158,8 @@ void backoff_due(struct timer *timer)
 	for (unsigned int i = 0; conn->loaded && i < conn->model.n_children; i++) {
 		const struct conn_child *cfg = &conn->model.children[i];
 
-		if (!conn->child_try[i].failed || !begins_itself(conn, i) ||
-		    !backoff_may(conn, cfg))
+		if ((!conn->child_try[i].failed && !conn->child_try[i].wanted) ||
+		    !begins_itself(conn, i) || !backoff_may(conn, cfg))
 			continue;
 		conn->child_try[i].wanted = false;
 		if (!engine_has_child(conn->engine, conn, cfg))

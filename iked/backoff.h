@@ -24,6 +24,13 @@ void backoff_begin(struct ike_conn *conn, const struct conn_child *cfg);
  * peer goes on asking), nothing is said and nothing changes. */
 void backoff_failed(const struct ike_sa *ike, struct ike_conn *conn, const struct conn_child *cfg,
 		    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* It was up, and is to be again: after WITHDRAWN_MS, by what is loaded then. */
+void backoff_withdrawn(struct ike_conn *conn, const struct conn_child *cfg);
+/* `fresh` has taken the place of `old`: what was withdrawn is begun by the new text; what failed by
+ * the old one counts no more. */
+void backoff_inherit(struct ike_conn *fresh, const struct ike_conn *old);
+/* What has failed may have been mended: all may be tried again at once. */
+void backoff_forget(struct ike_conn *conn);
 /* It is up. */
 void backoff_over(struct ike_conn *conn, const struct conn_child *cfg);
 

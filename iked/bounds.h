@@ -75,6 +75,8 @@
 /* A child that could not be had, doubled up to the second, jittered upwards by half (backoff.h). */
 #define CHILD_RETRY_MS     2000
 #define CHILD_RETRY_MAX_MS 60000
+#define WITHDRAWN_MS       500  /* the config that takes an SA away is loaded meanwhile */
+#define FORGET_MS          1000 /* after a reload, what has failed begins within so long */
 #define ACQUIRE_RETRY_MAX_MS \
 	60000 /* after a failed IKE SA packets begin none for so long at most */
 

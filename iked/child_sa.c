@@ -10,6 +10,7 @@
 
 #include "iked/backoff.h"
 #include "iked/engine_state.h"
+#include "iked/renew.h"
 #include "lib/alg.h"
 #include "lib/cleanup.h"
 
@@ -138,7 +139,8 @@ void child_forget_key(struct child_sa *child)
 static bool is_followed(const struct child_sa *child)
 {
 	for (const struct child_sa *other = child->ike->children; other; other = other->next)
-		if (other->cfg == child->cfg && other->id > child->id && other->out_added)
+		if (other->id > child->id && other->out_added &&
+		    !strcmp(other->cfg->sadb_name, child->cfg->sadb_name))
 			return true;
 	return false;
 }
@@ -417,6 +419,7 @@ void child_up(struct child_sa *child)
 	if (child->key_out)
 		timer_set(&engine->timers, &child->later, engine_now(engine) + SWITCH_MS);
 	ike_event(child->ike, IKE_EVENT_CHILD_UP, NULL, child, NULL);
+	renew_done(child);
 }
 
 void child_replaced(struct child_sa *child, const struct child_sa *by)

@@ -171,7 +171,12 @@ static void on_event(void *ctx, const struct sadb_event *event)
 		return;
 	switch (event->event) {
 	case XIPSEC_EVENT_ACQUIRE: engine_acquire(c->engine, event->child); break;
-	case XIPSEC_EVENT_EXPIRE_HARD: engine_sa_hard(c->engine, event->sa); break;
+	case XIPSEC_EVENT_EXPIRE_HARD:
+		if (event->limit == XIPSEC_LIMIT_POLICY)
+			engine_sa_withdrawn(c->engine, event->sa);
+		else
+			engine_sa_hard(c->engine, event->sa);
+		break;
 	case XIPSEC_EVENT_EXPIRE_SOFT: engine_sa_soft(c->engine, event->sa); break;
 	case XIPSEC_EVENT_IDLE: engine_sa_idle(c->engine, event->sa); break;
 	case XIPSEC_EVENT_USED: engine_sa_used(c->engine, event->sa); break;

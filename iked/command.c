@@ -7,26 +7,29 @@
 #include "iked/backoff.h"
 #include "iked/engine_state.h"
 #include "iked/match.h"
+#include "iked/renew.h"
 #include "iked/setup.h"
 #include "iked/xchg.h"
 
 /* ------------------------------------------------------------------ beginning */
 
-static bool task_of(const struct task *task, const struct conn_child *child)
+static bool task_of(const struct ike_sa *ike, const struct task *task, const struct ike_conn *conn,
+		    const struct conn_child *child)
 {
-	return task && task->kind == TASK_CHILD && !strcmp(task->cfg->sadb_name, child->sadb_name);
+	return task && task->kind == TASK_CHILD && renew_same(ike, task->cfg, conn, child);
 }
 
-static bool ike_has_child(const struct ike_sa *ike, const struct conn_child *child)
+bool ike_has_child(const struct ike_sa *ike, const struct ike_conn *conn,
+		   const struct conn_child *child)
 {
 	for (const struct child_sa *c = ike->children; c; c = c->next)
 		if ((c->state == CHILD_UP || c->state == CHILD_MAKING) &&
-		    !strcmp(c->cfg->sadb_name, child->sadb_name))
+		    renew_same(ike, c->cfg, conn, child))
 			return true;
 	for (const struct task *task = ike->tasks; task; task = task->next)
-		if (task_of(task, child))
+		if (task_of(ike, task, conn, child))
 			return true;
-	return ike->ours && task_of(ike->ours->task, child);
+	return ike->ours && task_of(ike, ike->ours->task, conn, child);
 }
 
 bool engine_has_child(const struct engine *engine, const struct ike_conn *conn,
@@ -35,7 +38,7 @@ bool engine_has_child(const struct engine *engine, const struct ike_conn *conn,
 	const struct ike_sa *ike = ike_of_conn(engine, conn->model.name);
 
 	for (; ike; ike = ike_same_conn(ike))
-		if (ike->state <= IKE_UP && ike_has_child(ike, child))
+		if (ike->state <= IKE_UP && ike_has_child(ike, conn, child))
 			return true;
 	return false;
 }
@@ -81,6 +84,7 @@ int engine_start(struct engine *engine, const char *name)
 
 	if (!conn)
 		return -ENOENT;
+	renew_begin(conn);
 	for (unsigned int i = 0; i < conn->model.n_children; i++) {
 		const struct conn_child *child = &conn->model.children[i];
 

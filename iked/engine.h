@@ -34,7 +34,8 @@ void engine_ids_behind(struct engine *engine, __u32 id);
  * local.certs the own one first, then what leads to a CA, all of which is sent. The CAs of
  * remote.cacerts must be in engine_trust()'s store, too.
  * IKE SAs and children that the new text describes in the
- * same way notice nothing; others keep what they were made with until they end.
+ * same way notice nothing; others keep what they were made with until engine_start() has them made
+ * anew (renew.h), or until they end.
  * Children with start_action = start are not begun by this: engine_start() does that.
  * Returns 0, -ENOMEM, -E2BIG (ENGINE_CONNS_MAX), -EINVAL (a proposal or identity that does not
  * parse; logged).
@@ -48,7 +49,8 @@ const struct conn *engine_conn(const struct engine *engine, const char *name);
 const struct conn *engine_conn_of_child(const struct engine *engine, const char *sadb_child);
 /* Begins that child whatever its start_action, if it is not there or on its way. */
 void engine_begin_child(struct engine *engine, const char *sadb_child);
-/* Begins every child of `name` whose start_action is start and which is not up. -ENOENT. */
+/* Begins every child of `name` whose start_action is start and which is not up; what is up by an
+ * older text than it has now is made anew. -ENOENT. */
 int engine_start(struct engine *engine, const char *name);
 
 /* What peers' chains may end in, and the CRLs. The engine does not own it: it outlives the engine
@@ -109,6 +111,9 @@ void engine_acquire(struct engine *engine, const char *sadb_child);
 /* By the name of the SA that engine's sa_add() gave it. Unknown names are ignored. */
 void engine_sa_soft(struct engine *engine, const char *sa); /* a soft limit: rekey */
 void engine_sa_hard(struct engine *engine, const char *sa); /* it has stopped */
+/* A reload has taken it away: what its policies protect is another thing now. Its child is closed,
+ * and begun again by what is loaded then, unless its start_action is none. */
+void engine_sa_withdrawn(struct engine *engine, const char *sa);
 void engine_sa_idle(struct engine *engine, const char *sa); /* `inactivity` is over: delete */
 /* The first valid packet has come in by it (RFC 7296 2.8: now we may send on its other half). */
 void engine_sa_used(struct engine *engine, const char *sa);

@@ -83,7 +83,9 @@ void engine_reap(struct engine *engine);
 /* Begins a child, on an IKE SA of the connection or on a new one. */
 void engine_begin(struct engine *engine, struct ike_conn *conn, const struct conn_child *child,
 		  __u64 ref);
-/* Is there an SA of that child, or one on its way? */
+/* Is there an SA of that child, as the connection describes it today, or one on its way? */
+bool ike_has_child(const struct ike_sa *ike, const struct ike_conn *conn,
+		   const struct conn_child *child);
 bool engine_has_child(const struct engine *engine, const struct ike_conn *conn,
 		      const struct conn_child *child);
 

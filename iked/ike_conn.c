@@ -192,7 +192,9 @@ static void take_place(struct engine *engine, struct ike_conn *old, struct ike_c
 	struct ike_sa *ike, *next;
 
 	memcpy(fresh->counter, old->counter, sizeof(fresh->counter));
+	fresh->heir = true;
 	fresh->orphans = old->orphans;
+	backoff_inherit(fresh, old);
 	if (!conn_same(&old->model, &fresh->model))
 		return;
 	for (ike = ike_of_conn(engine, old->model.name); ike; ike = next) {
@@ -260,8 +262,10 @@ int engine_conn_load(struct engine *engine, struct conn *model)
 	conn = make(engine, model);
 	if (!conn)
 		return -ENOMEM;
-	if (old && all_same(&old->model, &conn->model))
+	if (old && all_same(&old->model, &conn->model)) {
+		backoff_forget(old);
 		return 0;
+	}
 	err = understand(engine, conn);
 	if (err)
 		return err;

@@ -22,6 +22,7 @@ struct ike_conn {
 	__u64 order;                  /* of loading: which one if all else is equal */
 	struct engine *engine;
 	bool loaded; /* false: there is a newer one of that name, or none */
+	bool heir;   /* it took the place of another text */
 	bool orphans;
 	struct conn model;
 	struct ident *local_id;  /* NULL: our address */

@@ -31,16 +31,40 @@ void engine_sa_soft(struct engine *engine, const char *sa)
 	engine_reap(engine);
 }
 
+static void stopped(struct child_sa *child, const char *sa, const char *why)
+{
+	ike_log(child->ike, LOG_LEVEL_WARN, "child %s-%u: %s has stopped: %s", child->cfg->name,
+		child->id, sa, why);
+	ike_task_child(child->ike, TASK_CHILD_CLOSE, child);
+	ike_work(child->ike);
+}
+
+static bool is_up(const struct child_sa *child)
+{
+	return child && (child->state == CHILD_UP || child->state == CHILD_REPLACED);
+}
+
 /* It has stopped: what is not replaced yet never will be in time. */
 void engine_sa_hard(struct engine *engine, const char *sa)
 {
 	struct child_sa *child = child_by_sa_name(engine, sa);
 
-	if (child && (child->state == CHILD_UP || child->state == CHILD_REPLACED)) {
-		ike_log(child->ike, LOG_LEVEL_WARN, "child %s-%u: %s has stopped: a hard limit",
-			child->cfg->name, child->id, sa);
-		ike_task_child(child->ike, TASK_CHILD_CLOSE, child);
-		ike_work(child->ike);
+	if (is_up(child))
+		stopped(child, sa, "a hard limit");
+	engine_reap(engine);
+}
+
+void engine_sa_withdrawn(struct engine *engine, const char *sa)
+{
+	struct child_sa *child = child_by_sa_name(engine, sa);
+	const struct conn_child *cfg;
+	struct ike_conn *conn;
+
+	if (is_up(child)) {
+		conn = ike_conn_of_child(engine, child->cfg->sadb_name, &cfg);
+		if (conn && child->state == CHILD_UP)
+			backoff_withdrawn(conn, cfg);
+		stopped(child, sa, "its policies have changed");
 	}
 	engine_reap(engine);
 }

@@ -139,6 +139,7 @@ static void child_died(void *ctx)
 	struct parent *p = ctx;
 
 	p->child_ready = false;
+	parent_load_lent(p); /* nobody begins anything: it is forgotten */
 	parent_vici_child_died(p);
 }
 
@@ -150,6 +151,7 @@ static void child_is_ready(struct parent *p)
 	parent_load_all(p);
 	parent_sadb_lend(p);
 	parent_sadb_lend_sockets(p);
+	parent_load_start(p);
 }
 
 static void child_message(void *ctx, const struct chan_hdr *hdr, int *fds, unsigned int n)
@@ -309,6 +311,7 @@ static void stop(struct parent *p)
 	parent_paths_free(p);
 	parent_sadb_stop(p);
 	parent_vici_stop(p);
+	parent_load_lent(p);
 	if (p->renew)
 		event_free(p->renew);
 	for (int i = 0; i < 5; i++)

@@ -12,6 +12,12 @@
 #include "lib/config.h"
 #include "lib/vici_msg.h"
 
+/* Connections whose start_action is due as soon as the child may speak for their children. */
+struct conn_starts {
+	char (*names)[CONN_NAME_LEN];
+	unsigned int n;
+};
+
 struct parent {
 	const struct parent_options *options;
 	struct config *config;   /* without secrets: `creds` has them */
@@ -27,6 +33,7 @@ struct parent {
 	struct event *again;    /* the next try to connect */
 	bool said_waiting;
 	struct lending *lending; /* a restricted connection on its way */
+	struct conn_starts starts;
 	/* where peers are */
 	struct search *searches;
 	unsigned int n_searches;
@@ -60,8 +67,13 @@ const struct conn *parent_conn(const struct parent *p, const char *name);
 
 /* Everything, to a child that has just begun. */
 void parent_load_all(struct parent *p);
+/* Every start_action is due, as soon as rights are lent that are on their way now. */
+void parent_load_start(struct parent *p);
 /* What differs between `old`, with the names `was`, and the config now. */
 void parent_load_changes(struct parent *p, const struct config *old, const struct conn_names *was);
+/* The child has a connection to xipsecd with the rights of now, or gets none: what it was given
+ * begins. */
+void parent_load_lent(struct parent *p);
 
 /* ------------------------------------------------------------------ parent_sadb.c */
 

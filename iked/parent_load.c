@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -106,8 +108,41 @@ void parent_load_all(struct parent *p)
 	send_keylog(p);
 	for (unsigned int i = 0; i < p->config->n_conns; i++)
 		send_conn(p, &p->config->conns[i]);
+}
+
+static void start_now(const struct parent *p, const char *name)
+{
+	if (child(p))
+		chan_say_name(child(p), CHAN_CONN_START, name);
+}
+
+/* While rights are on their way, an SA of a new child would be refused. */
+static void start(struct parent *p, const char *name)
+{
+	struct conn_starts *starts = &p->starts;
+	char(*names)[CONN_NAME_LEN] =
+		p->lending ? reallocarray(starts->names, starts->n + 1, sizeof(*names)) : NULL;
+
+	if (!names) {
+		start_now(p, name);
+		return;
+	}
+	starts->names = names;
+	snprintf(names[starts->n++], CONN_NAME_LEN, "%s", name);
+}
+
+void parent_load_start(struct parent *p)
+{
 	for (unsigned int i = 0; i < p->config->n_conns; i++)
-		chan_say_name(child(p), CHAN_CONN_START, p->config->conns[i].name);
+		start(p, p->config->conns[i].name);
+}
+
+void parent_load_lent(struct parent *p)
+{
+	for (unsigned int i = 0; i < p->starts.n; i++)
+		start_now(p, p->starts.names[i]);
+	free(p->starts.names);
+	p->starts = (struct conn_starts){0};
 }
 
 static bool same(const struct conn *a, const struct conn *b)
@@ -137,7 +172,7 @@ void parent_load_changes(struct parent *p, const struct config *old, const struc
 		send_trust(p);
 		send_keylog(p);
 	}
-	/* The list of children may be another one: what the child may speak for comes first. */
+	/* The list of children may be another one. */
 	parent_sadb_lend(p);
 	for (unsigned int i = 0; i < p->config->n_conns; i++) {
 		const struct conn *conn = &p->config->conns[i],
@@ -152,10 +187,9 @@ void parent_load_changes(struct parent *p, const struct config *old, const struc
 		log_info("reload: connection %s is %s", conn->name, was ? "changed" : "new");
 		added += !was;
 		changed += !!was;
-		if (child(p)) {
+		if (child(p))
 			send_conn(p, conn);
-			chan_say_name(child(p), CHAN_CONN_START, conn->name);
-		}
+		start(p, conn->name);
 	}
 	log_info("reload: %u connections new, %u changed, %u gone, %u as they were", added, changed,
 		 gone, p->config->n_conns - added - changed);

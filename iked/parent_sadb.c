@@ -26,7 +26,7 @@ struct lending {
 	bool failed;
 };
 
-static void lending_free(struct parent *p)
+static void lending_drop(struct parent *p)
 {
 	struct lending *l = p->lending;
 
@@ -37,6 +37,13 @@ static void lending_free(struct parent *p)
 	if (l->fd >= 0)
 		close(l->fd);
 	free(l);
+}
+
+/* The child has its rights, or gets none: who waited for that goes on. */
+static void lending_end(struct parent *p)
+{
+	lending_drop(p);
+	parent_load_lent(p);
 	parent_vici_lent(p);
 }
 
@@ -49,7 +56,7 @@ static void lend(struct lending *l)
 		log_error("the child gets no connection to xipsecd: it cannot be restricted");
 	else if (p->child_ready && proc_chan(p->child))
 		chan_say(proc_chan(p->child), CHAN_SADB, &l->fd, 1);
-	lending_free(p);
+	lending_end(p);
 }
 
 static void on_restricted(void *ctx, __u64 arg, const struct sadb_hdr *answer, size_t len, int *fds,
@@ -74,7 +81,7 @@ static void lending_gone(void *ctx)
 {
 	struct lending *l = ctx;
 
-	lending_free(l->parent);
+	lending_end(l->parent);
 }
 
 static const struct sadb_link_hooks lending_hooks = {lending_event, lending_gone};
@@ -126,14 +133,12 @@ void parent_sadb_lend(struct parent *p)
 {
 	int err;
 
-	lending_free(p);
-	if (!p->link || !p->child_ready)
-		return;
-	err = lending_start(p);
-	if (!err)
-		return;
-	log_error("the child gets no connection to xipsecd: %s", strerror(-err));
-	lending_free(p);
+	lending_drop(p); /* there are other rights now: who waits goes on waiting */
+	err = p->link && p->child_ready ? lending_start(p) : 0;
+	if (err)
+		log_error("the child gets no connection to xipsecd: %s", strerror(-err));
+	if (err || !p->lending)
+		lending_end(p);
 }
 
 /* ------------------------------------------------------------------ the sockets of IKE */
@@ -187,7 +192,7 @@ static void on_gone(void *ctx)
 	log_warn("xipsecd has ended");
 	sadb_link_free(p->link);
 	p->link = NULL;
-	lending_free(p);
+	lending_end(p);
 	try_later(p);
 }
 
@@ -225,7 +230,7 @@ int parent_sadb_start(struct parent *p)
 
 void parent_sadb_stop(struct parent *p)
 {
-	lending_free(p);
+	lending_end(p);
 	sadb_link_free(p->link);
 	p->link = NULL;
 	if (p->again)

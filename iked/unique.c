@@ -26,7 +26,7 @@ bool unique_first(const struct ike_sa *ike)
 		return !ike_of_peer(ike->engine, conn->remote_id);
 	for (const struct ike_sa *other = ike_of_conn(ike->engine, conn->model.name); other;
 	     other = ike_same_conn(other))
-		if (other != ike && other->conn == conn)
+		if (other != ike)
 			return false;
 	return true;
 }
@@ -85,7 +85,8 @@ struct child_sa *unique_twin(const struct ike_sa *ike, const struct conn_child *
 		if (other != ike && !same(ike, other))
 			continue;
 		for (struct child_sa *child = other->children; child; child = child->next)
-			if (child != but && child->state == CHILD_UP &&
+			if (child != but &&
+			    (child->state == CHILD_UP || child->state == CHILD_CLOSING) &&
 			    !strcmp(child->cfg->sadb_name, cfg->sadb_name))
 				return child;
 	}

@@ -13,7 +13,8 @@ bool unique_first(const struct ike_sa *ike);
 /* Responder: does `unique = keep` refuse it, since there is one? `why` says so. */
 bool unique_refuses(const struct ike_sa *ike, char *why, size_t size);
 
-/* A child of that name on an IKE SA with the same peer, this one or another, up; NULL: none. Who
+/* A child of that name on an IKE SA with the same peer, this one or another, up or with our Delete
+ * on its way; NULL: none. Who
  * authenticates anew makes a second one beside it: the responder goes on sending on the first until
  * the second is used, as with a rekey. */
 struct child_sa *unique_twin(const struct ike_sa *ike, const struct conn_child *cfg,

@@ -571,47 +571,6 @@ static void test_epoch(void **state)
 	end_well(sim, 1, 1);
 }
 
-/* ------------------------------------------------------------------ reload */
-
-static void load(struct sim *sim, int side, const char *conn)
-{
-	struct sim *other = sim_new(9, conn, conn);
-	struct ike_conn *from = ike_conn_find(other->side[side].engine, "c");
-	struct conn model = from->model;
-
-	memset(&from->model, 0, sizeof(from->model));
-	strcpy(from->model.name, "c");
-	assert_int_equal(engine_conn_load(sim->side[side].engine, &model), 0);
-	sim_free(other);
-}
-
-static void test_reload(void **state)
-{
-	static const char more[] =
-		SIM_CONN(SIM_FAST, "",
-			 SIM_NET SIM_CHILD("lan", "172.16.0.0/12", "172.16.0.0/12",
-					   "esp_proposals = aes128gcm16\n"));
-	struct sim *sim = up(fast, fast);
-	struct ike_conn *before = ike_conn_find(sim->side[0].engine, "c");
-
-	load(sim, 0, fast); /* the same: nothing notices */
-	assert_ptr_equal(ike_conn_find(sim->side[0].engine, "c"), before);
-	load(sim, 0, more);
-	load(sim, 1, more);
-	sim_run(sim, 1000);
-	assert_int_equal(sim->sent[INFORMATIONAL][0], 0);
-	engine_initiate(sim->side[1].engine, "c", "lan", 5);
-	sim_run(sim, 1000);
-	assert_int_equal(sim_done(&sim->side[1], 5), 0);
-	rekey_child(&sim->side[0], 6); /* the old child goes on as it was */
-	sim_run(sim, 1000);
-	assert_int_equal(sim_done(&sim->side[0], 6), 0);
-	assert_int_equal(engine_conn_unload(sim->side[0].engine, "c"), 0);
-	assert_int_equal(engine_conn_unload(sim->side[0].engine, "c"), -ENOENT);
-	sim_run(sim, 1000);
-	end_well(sim, 1, 2);
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -635,7 +594,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_told_of_packets),
 		cmocka_unit_test(test_message_ids_end),
 		cmocka_unit_test(test_epoch),
-		cmocka_unit_test(test_reload),
 	};
 
 	if (argc > 1)

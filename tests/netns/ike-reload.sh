@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2034,SC2154 # settings that the sourced files read
+# A reload that changes or takes away what is up: each child that is to be there is there again by itself,
+# as the new text has it, no packet wanted it, and where nothing was taken away none is lost; what is gone
+# is gone on both sides; what did not change is not touched.
+#
+#	red-a --- gw-a ===[capture]=== gw-b --- red-b
+. "$(dirname "$0")/../lib/scenario.sh"
+. "$LIB/ike.sh"
+
+GW_NO_SA=1
+# The outbound SAs of a child, oldest first: "net4-2-o net4-7-o"
+names()
+{
+	gw "$1" sa list --json | jq -r --arg c "peer/$2" \
+		'[.[] | select(.child == $c and .status == "live" and .direction == "out") | .name] | join(" ")'
+}
+algorithms()
+{
+	gw "$1" sa list --json | jq -r --arg c "peer/$2" \
+		'[.[] | select(.child == $c and .status == "live") | .algorithm] | unique | join(" ")'
+}
+up() { [ "$(ike_sas a "$1")" = 2 ] && [ "$(ike_sas b "$1")" = 2 ]; }
+gone() { [ "$(ike_sas a "$1")" = 0 ] && [ "$(ike_sas b "$1")" = 0 ]; }
+other() { up "$1" && [ "$(names a "$1")" != "$2" ]; }
+others() { until_true 5 other net4 "$1" && until_true 5 other net6 "$2"; }
+# change a|b SED: in its config, and a reload
+change() { sed -i "$2" "$WORK/gw-$1.conf" && gw "$1" reload; }
+# Packets that found no SA, out of gw-a or into gw-b.
+homeless() { echo $(($(gw_reason a no_sa_out) + $(gw_reason b no_sa))); }
+ping_begin()
+{
+	before=$(homeless)
+	spawn red-a "$WORK/ping.out" ping -n -i 0.01 -W 1 10.2.0.2
+	pinger=$PID
+}
+# nobody_noticed WHEN: what was under way when the policies were switched may be lost (stale_meta).
+nobody_noticed()
+{
+	kill -INT "$pinger" && reap "$pinger"
+	check_eq "$1: not a packet without its SA" "$(homeless)" "$before"
+	check "$1: they arrive" grep -Eq ' 0(\.[0-9]*)?% packet loss' "$WORK/ping.out"
+}
+
+check "positive control: plaintext on the link is seen" capture_positive_control || exit 1
+capture_start "$WORK/reload.pcap" 0 || exit 1
+check "gateways and daemons come up" ike_up || exit 1
+check "a packet each starts the children" eval 'until_true 5 ping4 a 1 && until_true 5 ping6 a 1'
+check "both are up" eval 'until_true 5 up net4 && until_true 5 up net6'
+
+was=$(names a net4) was6=$(names a net6)
+check "gw-a: a narrower net4" change a 's/remote_ts = 10.2.0.0.16/remote_ts = 10.2.0.0\/24/'
+check "it is there again by itself" until_true 5 other net4 "$was"
+check "and carries traffic" ping4 a 3
+check_eq "net6 was not touched" "$(names a net6)" "$was6"
+
+was=$(names a net4)
+ping_begin
+check "gw-a: as wide as before" change a 's/remote_ts = 10.2.0.0.24/remote_ts = 10.2.0.0\/16/'
+check "it is another one" until_true 5 other net4 "$was"
+sleep 1.5
+nobody_noticed "made wider"
+wide() { ike_log a | grep -E "child net4-.* is up" | tail -n 1 | grep -q '=== 10.2.0.0/16'; }
+check "it is wide" wide
+
+was=$(names a net4)
+check "gw-b: takes another algorithm as well" change b 's/esp_proposals = .*/esp_proposals = aes128gcm16-x25519,aes256gcm16-x25519/'
+check "which makes both children anew" others "$was" "$was6"
+sleep 1.5
+was=$(names a net4) was6=$(names a net6)
+ping_begin
+check "gw-a: wants the other one" change a 's/esp_proposals = .*/esp_proposals = aes256gcm16-x25519/'
+check "both children are there by it" others "$was" "$was6"
+check_eq "net4" "$(algorithms a net4)" aes256gcm16
+check_eq "net6" "$(algorithms b net6)" aes256gcm16
+sleep 1.5
+nobody_noticed "another algorithm"
+
+was=$(names a net4)
+ping_begin
+check "gw-a: another end: an IKE SA of its own" change a 's/remote_addrs = .*/&\ndpd_delay = 77/'
+check "with net4" until_true 8 other net4 "$was"
+sleep 7 # gw-b's `unique = replace` comes after 5 s, and finds nothing to do
+nobody_noticed "another IKE SA"
+check "both are there" eval 'up net4 && up net6'
+one_ike() { [ "$(gw "$1" sa --json | jq '[.. | objects | select(.state? == "ESTABLISHED")] | length')" = 1 ]; }
+check "one IKE SA is left" eval 'until_true 5 one_ike a && until_true 5 one_ike b'
+
+net5='net5 { local_ts = 10.1.0.0\/16\nremote_ts = 10.5.0.0\/16\nesp_proposals = aes256gcm16-x25519\nstart_action = START }\n'
+check "gw-b: one more child" change b "s/children {/&\n$(sed 's/10.1/10.X/;s/10.5/10.1/;s/10.X/10.5/;s/START/none/' <<<"$net5")/"
+check "gw-a: too, to be started" change a "s/children {/&\n${net5/START/start}/"
+check "it is there" until_true 3 up net5
+check "at the first try: its rights came first" eval '! ike_said a "child net5: xipsecd refused"'
+was=$(names a net4)
+check "gw-a: without it" change a '/^net5 {/,/}/d'
+check "it is gone on both sides" until_true 5 gone net5
+check_eq "net4 was not touched" "$(names a net4)" "$was"
+check "and goes on" ping4 a 2
+
+check "capture: lost nothing" capture_stop
+capture_verdict -i
+check_eq "0 packets in the clear (of $VERDICT)" "$((CLEAR + MARKED))" 0
+check_eq "no nonce was used twice" "$REPEATED" 0

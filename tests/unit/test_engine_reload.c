@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Two engines that are up, and one of them is given another config: what changed is made anew
+ * without a gap, what is gone goes, what is the same notices nothing; and what had failed is tried
+ * again. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+
+#include "tests/unit/ike_sim.h"
+
+#define NET(esp, more) \
+	SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8", "esp_proposals = " esp "\n" more)
+#define LAN                                                \
+	SIM_CHILD("lan", "172.16.0.0/12", "172.16.0.0/12", \
+		  "esp_proposals = aes128gcm16\nstart_action = trap")
+#define TRAP  "start_action = trap"
+#define START "start_action = start"
+
+static const char fast[] = SIM_CONN(SIM_FAST, "", SIM_NET);
+static const char both[] = SIM_CONN(SIM_FAST, "", NET("aes128gcm16, aes256gcm16", TRAP));
+
+static struct sim *up(const char *conn_0, const char *conn_1)
+{
+	struct sim *sim = sim_new(3, conn_0, conn_1);
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	if (!sim_up(sim, 3000))
+		fail_msg("%s\n%s\n%s", sim->fail, sim->side[0].log, sim->side[1].log);
+	sim_run(sim, 500);
+	return sim;
+}
+
+static void end_well(struct sim *sim, unsigned int n_ikes, unsigned int n_children)
+{
+	sim->traffic = false;
+	sim_run(sim, 10000);
+	sim_same(sim, n_ikes, n_children);
+	sim_good(sim);
+	sim_free(sim);
+}
+
+/* As the parent does it: the text, then that it counts. */
+static void load(struct sim *sim, int side, const char *conn)
+{
+	struct sim *other = sim_new(9, conn, conn);
+	struct ike_conn *from = ike_conn_find(other->side[side].engine, "c");
+	struct conn model = from->model;
+
+	memset(&from->model, 0, sizeof(from->model));
+	strcpy(from->model.name, "c");
+	assert_int_equal(engine_conn_load(sim->side[side].engine, &model), 0);
+	sim_free(other);
+}
+
+static void reload(struct sim *sim, int side, const char *conn)
+{
+	load(sim, side, conn);
+	assert_int_equal(engine_start(sim->side[side].engine, "c"), 0);
+}
+
+static unsigned int negotiations(const struct sim *sim)
+{
+	return sim->sent[IKE_SA_INIT][0] + sim->sent[CREATE_CHILD_SA][0] +
+	       sim->sent[INFORMATIONAL][0];
+}
+
+/* ------------------------------------------------------------------ what is the same */
+
+static void test_more(void **state)
+{
+	static const char more[] = SIM_CONN(SIM_FAST, "", SIM_NET LAN);
+	struct sim *sim = up(fast, fast);
+	struct ike_conn *before = ike_conn_find(sim->side[0].engine, "c");
+	unsigned int sent = negotiations(sim);
+
+	reload(sim, 0, fast); /* the same: nothing notices */
+	assert_ptr_equal(ike_conn_find(sim->side[0].engine, "c"), before);
+	reload(sim, 0, more);
+	reload(sim, 1, more);
+	sim_run(sim, 1000);
+	assert_int_equal(negotiations(sim), sent);
+	engine_initiate(sim->side[1].engine, "c", "lan", 5);
+	sim_run(sim, 1000);
+	assert_int_equal(sim_done(&sim->side[1], 5), 0);
+	engine_rekey(sim->side[0].engine, &(struct engine_match){.child = "net"}, 6);
+	sim_run(sim, 1000);
+	assert_int_equal(sim_done(&sim->side[0], 6), 0);
+	assert_int_equal(engine_conn_unload(sim->side[0].engine, "c"), 0);
+	assert_int_equal(engine_conn_unload(sim->side[0].engine, "c"), -ENOENT);
+	sim_run(sim, 1000);
+	end_well(sim, 1, 2);
+}
+
+/* ------------------------------------------------------------------ what is changed */
+
+/* Of either side; not a packet is lost. */
+static void changed(const char *text)
+{
+	for (int i = 0; i < 2; i++) {
+		struct sim *sim = up(both, both);
+		struct child_sa *old = sim_child(&sim->side[i], "net"), *fresh;
+		__u32 ike = sim_ike(&sim->side[i])->id, id = old->id;
+
+		assert_int_equal(old->alg, XIPSEC_ALG_AES128GCM16);
+		reload(sim, i, text);
+		sim_run(sim, 2000);
+		sim_good(sim);
+		fresh = sim_child(&sim->side[i], "net");
+		assert_non_null(fresh);
+		assert_true(fresh->id != id);
+		assert_int_equal(fresh->alg, XIPSEC_ALG_AES256GCM16);
+		assert_int_equal(sim_ike(&sim->side[i])->id, ike);
+		assert_true(sim_said(&sim->side[i], "is what the config says"));
+		reload(sim, i, text); /* once */
+		sim_run(sim, 2000);
+		assert_ptr_equal(sim_child(&sim->side[i], "net"), fresh);
+		end_well(sim, 1, 1);
+	}
+}
+
+static void test_changed_child(void **state)
+{
+	changed(SIM_CONN(SIM_FAST, "", NET("aes256gcm16", TRAP)));
+	changed(SIM_CONN(SIM_FAST, "", NET("aes256gcm16", START)));
+}
+
+/* A wider text counts from now on, not from the next `xipsec up` on. */
+static void test_wider(void **state)
+{
+	static const char narrow[] = SIM_CONN(SIM_FAST, "",
+					      SIM_CHILD("net", "10.0.0.0/16", "10.0.0.0/16",
+							"esp_proposals = aes128gcm16\n" TRAP));
+	struct sim *sim = up(narrow, fast);
+	const struct child_sa *child = sim_child(&sim->side[0], "net");
+
+	assert_int_equal(child->ts[0].hi.byte[1], 0);
+	reload(sim, 0, fast);
+	sim_run(sim, 2000);
+	child = sim_child(&sim->side[0], "net");
+	assert_non_null(child);
+	assert_int_equal(child->ts[0].hi.byte[1], 255);
+	end_well(sim, 1, 1);
+}
+
+/* Nobody negotiates: it goes on by the old text. */
+static void test_changed_none(void **state)
+{
+	static const char none[] =
+		SIM_CONN(SIM_FAST, "", NET("aes256gcm16", "start_action = none"));
+	struct sim *sim = up(both, both);
+	struct child_sa *old = sim_child(&sim->side[0], "net");
+	unsigned int sent = negotiations(sim);
+
+	reload(sim, 0, none);
+	sim_run(sim, 5000);
+	assert_int_equal(negotiations(sim), sent);
+	assert_ptr_equal(sim_child(&sim->side[0], "net"), old);
+	end_well(sim, 1, 1);
+}
+
+/* What the peer does not want yet does not cost us what there is. */
+static void test_peer_is_later(void **state)
+{
+	static const char other[] = SIM_CONN(SIM_FAST, "", NET("aes256gcm16", START));
+	struct sim *sim = up(fast, fast);
+	struct child_sa *old = sim_child(&sim->side[0], "net");
+
+	reload(sim, 0, other);
+	sim_run(sim, 20000);
+	sim_good(sim);
+	assert_true(sim_said(&sim->side[0], "the peer refused it: NO_PROPOSAL_CHOSEN"));
+	assert_ptr_equal(sim_child(&sim->side[0], "net"), old);
+	assert_int_equal(old->alg, XIPSEC_ALG_AES128GCM16);
+	reload(sim, 1, both);
+	sim_run(sim, 70000); /* both ends begin, now or when it is tried again */
+	sim_good(sim);
+	for (int i = 0; i < 2; i++)
+		for (const struct child_sa *c = sim_ike(&sim->side[i])->children; c; c = c->next)
+			assert_int_equal(c->alg, XIPSEC_ALG_AES256GCM16);
+	sim_free(sim);
+}
+
+static void test_gone_child(void **state)
+{
+	static const char two[] = SIM_CONN(SIM_FAST, "", SIM_NET LAN);
+	struct sim *sim = up(two, two);
+	struct child_sa *net = sim_child(&sim->side[0], "net");
+
+	engine_initiate(sim->side[0].engine, "c", "lan", 0);
+	sim_run(sim, 1000);
+	assert_non_null(sim_child(&sim->side[1], "lan"));
+	sim->may_close = true;
+	reload(sim, 0, fast);
+	sim_run(sim, 1000);
+	assert_null(sim_child(&sim->side[0], "lan"));
+	assert_null(sim_child(&sim->side[1], "lan"));
+	assert_ptr_equal(sim_child(&sim->side[0], "net"), net);
+	end_well(sim, 1, 1);
+}
+
+/* ------------------------------------------------------------------ what all of it hangs on */
+
+static void test_changed_ends(void **state)
+{
+	static const char ends[] = SIM_CONN(SIM_FAST, "dpd_delay = 77\n", SIM_NET LAN);
+	static const char two[] = SIM_CONN(SIM_FAST, "", SIM_NET LAN);
+
+	for (int i = 0; i < 2; i++) {
+		struct sim *sim = up(two, two);
+		__u32 id = sim_ike(&sim->side[i])->id;
+
+		engine_initiate(sim->side[0].engine, "c", "lan", 0);
+		sim_run(sim, 1000);
+		reload(sim, i, ends);
+		sim_run(sim, 8000);
+		sim_good(sim);
+		assert_non_null(sim_ike(&sim->side[i]));
+		assert_true(sim_ike(&sim->side[i])->id != id);
+		assert_int_equal(sim_ike(&sim->side[i])->conn->model.dpd_delay, 77);
+		/* what would have cost the old one's traffic */
+		assert_false(sim_said(&sim->side[!i], "INITIAL_CONTACT"));
+		end_well(sim, 1, 2);
+	}
+}
+
+/* ------------------------------------------------------------------ what xipsecd takes away */
+
+static void withdraw(struct sim *sim, int side)
+{
+	char name[XIPSEC_NAME_LEN];
+
+	sim->may_close = true;
+	child_sa_name(sim_child(&sim->side[side], "net"), XIPSEC_DIR_IN, name);
+	engine_sa_withdrawn(sim->side[side].engine, name);
+	name[strlen(name) - 1] = 'o';
+	engine_sa_withdrawn(sim->side[side].engine, name);
+}
+
+static void test_withdrawn(void **state)
+{
+	static const char none[] =
+		SIM_CONN(SIM_FAST, "", NET("aes128gcm16", "start_action = none"));
+	static const char other[] = SIM_CONN(SIM_FAST, "", NET("aes256gcm16", TRAP));
+	const struct {
+		const char *conn, *reload;
+		unsigned int children;
+	} cases[] = {{fast, NULL, 1}, {both, other, 1}, {none, NULL, 0}};
+
+	for (int i = 0; i < 6; i++) {
+		struct sim *sim = up(cases[i / 2].conn, i / 2 == 1 ? both : fast);
+		int side = i / 2 ? 0 : i % 2;
+
+		withdraw(sim, side);
+		sim_run(sim, 50);
+		assert_null(sim_child(&sim->side[side], "net"));
+		if (cases[i / 2].reload)
+			reload(sim, side, cases[i / 2].reload);
+		sim_run(sim, 1500); /* without a packet, without a command */
+		assert_int_equal(!!sim_child(&sim->side[side], "net"), cases[i / 2].children);
+		if (cases[i / 2].reload)
+			assert_int_equal(sim_child(&sim->side[side], "net")->alg,
+					 XIPSEC_ALG_AES256GCM16);
+		end_well(sim, 1, cases[i / 2].children);
+	}
+}
+
+/* ------------------------------------------------------------------ what had failed */
+
+/* The PSK was mended, which the text of a connection does not show. */
+static void test_back_off(void **state)
+{
+	static const char start[] = SIM_CONN(SIM_FAST, "", NET("aes128gcm16", START));
+
+	for (int i = 0; i < 4; i++) {
+		bool trap = i & 1, again = i & 2;
+		const char *text = trap ? fast : start;
+		struct sim *sim = sim_new(3, text, fast);
+		struct side *side = &sim->side[0];
+
+		sim->may_close = true;
+		sim->side[1].psk = "another one";
+		engine_start(side->engine, "c");
+		for (int k = 0; k < 600; k++) {
+			if (trap)
+				engine_acquire(side->engine, "c/net");
+			sim_run(sim, 100);
+		}
+		assert_null(sim_ike(side));
+		sim->side[1].psk = side->psk;
+		if (again)
+			reload(sim, 0, text);
+		for (int k = 0; k < 20; k++) {
+			if (trap)
+				engine_acquire(side->engine, "c/net");
+			sim_run(sim, 100);
+		}
+		/* it waits for longer than that by now, unless it was told that something has
+		 * changed */
+		assert_int_equal(!!sim_ike(side), again);
+		sim_free(sim);
+	}
+}
+
+/* xipsecd, or the peer, refused a child: the same. */
+static void test_child_back_off(void **state)
+{
+	static const char start[] = SIM_CONN(SIM_FAST, "", NET("aes128gcm16", START));
+
+	for (int again = 0; again < 2; again++) {
+		struct sim *sim = sim_new(3, start, fast);
+		struct side *side = &sim->side[0];
+
+		sim->may_close = true;
+		sim->side[1].refuse_adds = 1000;
+		engine_start(side->engine, "c");
+		sim_run(sim, 60000);
+		assert_null(sim_child(side, "net"));
+		sim->side[1].refuse_adds = 0;
+		reload(sim, 1, fast); /* it refused, too: it begins nothing, but takes */
+		if (again)
+			reload(sim, 0, start);
+		sim_run(sim, 1000);
+		assert_int_equal(!!sim_child(side, "net"), again);
+		sim_free(sim);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_more),          cmocka_unit_test(test_changed_child),
+		cmocka_unit_test(test_wider),         cmocka_unit_test(test_changed_none),
+		cmocka_unit_test(test_peer_is_later), cmocka_unit_test(test_gone_child),
+		cmocka_unit_test(test_changed_ends),  cmocka_unit_test(test_withdrawn),
+		cmocka_unit_test(test_back_off),      cmocka_unit_test(test_child_back_off),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
