@@ -205,6 +205,42 @@ static void conn_times(struct conn_draft *draft)
 		conn->rand_time = conn->over_time;
 }
 
+/* Where it is written. */
+static const struct config_node *child_node(const struct config_node *conn, const char *name)
+{
+	for (const struct config_node *list = conn->first; list; list = list->next)
+		for (const struct config_node *child = list->first;
+		     child && strcmp(list->name, "children") == 0; child = child->next)
+			if (strcmp(child->name, name) == 0)
+				return child;
+	return conn;
+}
+
+/* The kernel is told of policies alone, and knows them before there is an SA. */
+static void kernel_knows(struct config_diag *diag, const struct config_node *node,
+			 const struct conn *conn, const struct conn_child *child)
+{
+	struct xipsec_spd_rule *rules;
+	unsigned int n, later = 0;
+
+	if (child->engine != XIPSEC_ENGINE_XFRM)
+		return;
+	if (conn_child_rules(conn, child, &rules, &n)) {
+		diag->nomem = true;
+		return;
+	}
+	for (unsigned int i = 0; i < n; i++)
+		later |= rules[i].origin & (XIPSEC_RULE_LOCAL_LATER | XIPSEC_RULE_REMOTE_LATER);
+	free(rules);
+	if (!later)
+		return;
+	config_error(diag, &child_node(node, child->name)->place,
+		     "%s: engine = xfrm with a dynamic selector whose address only its SA tells: "
+		     "expected one address in %s, or addresses in %s, or engine = afxdp",
+		     child->name, later & XIPSEC_RULE_REMOTE_LATER ? "remote_addrs" : "local_addrs",
+		     later & XIPSEC_RULE_REMOTE_LATER ? "remote_ts" : "local_ts");
+}
+
 static bool conn_fits(struct config_diag *diag, const struct config_node *node,
 		      const struct conn_draft *draft)
 {
@@ -229,7 +265,9 @@ static bool conn_fits(struct config_diag *diag, const struct config_node *node,
 		config_error(diag, &node->place,
 			     "%s: rand_time is not below rekey_time and reauth_time: expected less",
 			     node->name);
-	return diag->errors == before;
+	for (unsigned int i = 0; i < conn->n_children; i++)
+		kernel_knows(diag, node, conn, &conn->children[i]);
+	return diag->errors == before && !diag->nomem;
 }
 
 static bool conn_read(struct config_diag *diag, const struct config_node *node,

@@ -17,7 +17,7 @@
 #define PLAIN_TCP   20
 #define PLAIN_FLAGS 13 /* of TCP */
 #define PLAIN_SYN   0x02
-#define PLAIN_DF     0x4000 /* in the low half of `second` */
+#define PLAIN_DF    0x4000 /* in the low half of `second` */
 #define PLAIN_FRAG  0x3fff /* and what makes a fragment */
 
 struct plain {

@@ -429,6 +429,35 @@ static void test_clients_lose(void **state)
 
 /* ------------------------------------------------------------------ errors */
 
+/* Engine xfrm knows policies before there is an SA: a selector that only the SA tells is not for
+ * it, wherever in the connection the addresses stand. What is one address is. */
+static void test_xfrm_wants_addresses(void **state)
+{
+#define XFRM(ts) "children { a { engine = xfrm\n replay_window = 64\n" ts " } }\n"
+	_cleanup_config_ struct config *config = NULL;
+
+	load_bad("connections { c { " ENDS
+		 "local_addrs = 192.0.2.1\n" XFRM("local_ts = 10.0.0.0/8") "} }\n",
+		 "xipsec.conf:4:12: a: engine = xfrm with a dynamic selector whose address only "
+		 "its SA tells: expected one address in remote_addrs, or addresses in remote_ts, "
+		 "or engine = afxdp\n");
+	load_bad("connections { c { " ENDS XFRM(
+			 "remote_ts = 10.0.0.0/8") "remote_addrs = 192.0.2.2 } }\n",
+		 "xipsec.conf:3:12: a: engine = xfrm with a dynamic selector whose address only "
+		 "its SA tells: expected one address in local_addrs, or addresses in local_ts, or "
+		 "engine = afxdp\n");
+	load_bad("connections { c { " ENDS "local_addrs = 192.0.2.1\n" XFRM(
+			 "remote_ts = 10.0.0.0/8, dynamic") "remote_addrs = peer.example.org } }\n",
+		 "xipsec.conf:4:12: a: engine = xfrm with a dynamic selector whose address only "
+		 "its SA tells: expected one address in remote_addrs, or addresses in remote_ts, "
+		 "or engine = afxdp\n");
+	load_good("connections { c { " ENDS XFRM("") "local_addrs = 192.0.2.1\n"
+						     "remote_addrs = 192.0.2.2 } }\n",
+		  &config);
+	assert_int_equal(config->conns[0].children[0].engine, XIPSEC_ENGINE_XFRM);
+#undef XFRM
+}
+
 static void test_errors(void **state)
 {
 	load_bad("connections { c { version = 1 } }\n",
@@ -505,6 +534,7 @@ int main(void)
 		cmocka_unit_test(test_hosts_match),
 		cmocka_unit_test(test_clients),
 		cmocka_unit_test(test_clients_lose),
+		cmocka_unit_test(test_xfrm_wants_addresses),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_secret_that_others_read),
 	};
