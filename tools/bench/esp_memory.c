@@ -202,6 +202,21 @@ static bool turn(__u32 size, struct sa *out, struct sa *in, struct bare *bare, d
 	return fit == BARE_BURST;
 }
 
+/* Calls that leave a step out are quick, too: does what is compared with look at every tag? */
+static bool bare_looks(struct bare *bare)
+{
+	unsigned int fit;
+
+	bare_seal(bare);
+	for (unsigned int i = 0; i < BARE_BURST; i += 2)
+		ops[i].tag[i % 8] ^= 1;
+	fit = bare_open(bare);
+	if (fit != BARE_BURST / 2)
+		fprintf(stderr, "bench: the bare call takes %u of %u for right\n", fit,
+			BARE_BURST / 2);
+	return fit == BARE_BURST / 2;
+}
+
 static int by_value(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -245,7 +260,7 @@ static bool measure(const struct subject *s, __u32 size)
 	out = sa_make(s, XIPSEC_DIR_OUT, key, &state[0]);
 	in = sa_make(s, XIPSEC_DIR_IN, key, &state[1]);
 	bare = bare_new(s->alg, s->backend, key, ops);
-	done = out && in && bare;
+	done = out && in && bare && bare_looks(bare);
 	for (unsigned int i = 0; done && i < rounds; i++) {
 		done = turn(size, out, in, bare, took);
 		for (int part = 0; part < PARTS; part++)
