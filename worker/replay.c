@@ -51,12 +51,15 @@ static __u64 word_for(__u64 word, __u64 seq)
 
 __u64 replay_infer(const struct xipsec_sa_state *state, __u32 window, int esn, __u32 seq_lo)
 {
-	__u64 top = __atomic_load_n(&state->replay_top, __ATOMIC_ACQUIRE);
-	__u32 top_lo = (__u32)top, top_hi = (__u32)(top >> 32);
-	__u32 bottom = top_lo - window + 1;
+	__u32 top_lo, top_hi, bottom;
+	__u64 top;
 
 	if (!esn)
 		return seq_lo;
+	top = __atomic_load_n(&state->replay_top, __ATOMIC_ACQUIRE);
+	top_lo = (__u32)top;
+	top_hi = (__u32)(top >> 32);
+	bottom = top_lo - window + 1;
 	if (top_lo >= window - 1) /* case A: the window lies in one subspace */
 		top_hi += seq_lo < bottom;
 	else if (seq_lo >= bottom) { /* case B: it reaches back into the subspace before */
