@@ -17,6 +17,7 @@
 
 /* Since Linux 6.2; older headers do not know it. */
 #define OFFLOAD_USO 0x60
+#define IP6_MTU_MIN 1280 /* RFC 8200 5 */
 
 unsigned int if_nametoindex(const char *name); /* <net/if.h> and <linux/if.h> cannot be had both */
 
@@ -89,6 +90,27 @@ static void put_conf(struct nlmsghdr *req, const struct tap_dev *dev)
 	mnl_attr_nest_end(req, spec);
 }
 
+static int set_mtu(struct netlink *nl, const struct tap_dev *dev, unsigned int change,
+		   unsigned int mtu)
+{
+	char buf[NETLINK_REQUEST_MAX];
+	struct nlmsghdr *req = link_request(buf, dev, 0, change);
+
+	mnl_attr_put_u32(req, IFLA_MTU, mtu);
+	return netlink_call(nl, req, NULL, NULL);
+}
+
+/* A router's interface joins the groups of routers when it is made, and tells of it when it comes
+ * up: into a TAP that takes nothing from the stack. Too short for IPv6 it forgets them; of
+ * multicast no more, it does not join again when it is long enough. (Settings of IPv6 in the same
+ * request would be refused: they are looked at before the length.) */
+static int forget_groups(struct netlink *nl, const struct tap_dev *dev)
+{
+	int err = set_mtu(nl, dev, IFF_MULTICAST, IP6_MTU_MIN - 1);
+
+	return err ? err : set_mtu(nl, dev, 0, dev->mtu);
+}
+
 static int set_up(struct netlink *nl, const struct tap_dev *dev)
 {
 	static const __u8 mac[6] = TAP_MAC;
@@ -112,6 +134,7 @@ static int set_up(struct netlink *nl, const struct tap_dev *dev)
 static int make(struct netlink *nl, struct tap_dev *dev, unsigned int n)
 {
 	bool new = !if_nametoindex(dev->name);
+	int err = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
 		int fd = queue_open(dev);
@@ -125,7 +148,13 @@ static int make(struct netlink *nl, struct tap_dev *dev, unsigned int n)
 	dev->ifindex = if_nametoindex(dev->name);
 	if (!dev->ifindex)
 		return -ENODEV;
-	return new || !dev->tun ? set_up(nl, dev) : 0;
+	if (new && !dev->tun)
+		err = forget_groups(nl, dev);
+	if (!err && (new || !dev->tun))
+		err = set_up(nl, dev);
+	if (err && new) /* half made it would look as if it were there */
+		ioctl(dev->fd[0], TUNSETPERSIST, 0);
+	return err;
 }
 
 int tap_dev_open(struct netlink *nl, struct tap_dev *out, const char *name, bool tun,
