@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "iked/vici_server.h"
@@ -450,6 +452,107 @@ static void test_protocol_broken(void **state)
 	assert_gone(f);
 }
 
+/* A packet may come byte by byte: it counts when it is whole, and not before. */
+static void test_half_a_packet(void **state)
+{
+	static const char packet[] = "\x00\x00\x00\x09\x00\x07version";
+	struct fixture *f = *state;
+	__u8 byte;
+
+	for (size_t i = 0; i + 1 < sizeof(packet); i++) {
+		turn(f);
+		assert_int_equal(recv(f->client, &byte, 1, MSG_DONTWAIT), -1);
+		assert_int_equal(errno, EAGAIN);
+		assert_int_equal(write(f->client, &packet[i], 1), 1);
+	}
+	turn(f);
+	HEAR("\x01\x03\x06"
+	     "daemon\x00\x04test");
+	/* half of one, and the client goes: so does what it said */
+	assert_int_equal(write(f->client, packet, 7), 7);
+	turn(f);
+	close(f->client);
+	turn(f);
+	f->client = client_new(f);
+	SAY("\x00\x07version");
+	HEAR("\x01\x03\x06"
+	     "daemon\x00\x04test");
+}
+
+/* One too many is turned away, the others are served on; who leaves makes room. */
+static void test_bounded_clients(void **state)
+{
+	struct fixture *f = *state;
+	int more[VICI_CLIENTS_MAX];
+	__u8 byte;
+
+	for (unsigned int i = 1; i < VICI_CLIENTS_MAX; i++) {
+		more[i] = client_new(f);
+		turn(f);
+		assert_int_equal(recv(more[i], &byte, 1, MSG_DONTWAIT), -1);
+		assert_int_equal(errno, EAGAIN);
+	}
+	more[0] = client_new(f);
+	turn(f);
+	assert_int_equal(recv(more[0], &byte, 1, MSG_DONTWAIT), 0);
+	SAY("\x00\x07version");
+	HEAR("\x01\x03\x06"
+	     "daemon\x00\x04test");
+	close(more[1]);
+	turn(f);
+	more[1] = client_new(f);
+	turn(f);
+	assert_int_equal(recv(more[1], &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	for (unsigned int i = 0; i < VICI_CLIENTS_MAX; i++)
+		close(more[i]);
+	turn(f);
+}
+
+/* 0: the server has closed the connection without a word. */
+static int stranger(const char *path)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	__u8 byte;
+
+	strcpy(addr.sun_path, path);
+	if (setresuid(65534, 65534, 65534) || connect(fd, (void *)&addr, sizeof(addr)))
+		return 2;
+	return recv(fd, &byte, 1, 0) == 0 ? 0 : 1;
+}
+
+/* Should the mode be loosened: who is neither root nor us is turned away all the same. */
+static void test_strangers(void **state)
+{
+	struct fixture *f = *state;
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		print_message("needs root, to be somebody else\n");
+		skip();
+	}
+	assert_int_equal(chmod(f->path, 0666), 0);
+	assert_int_equal(chmod(f->dir, 0755), 0);
+	pid = fork();
+	if (!pid)
+		_exit(stranger(f->path));
+	for (int i = 0; i < 200 && waitpid(pid, &status, WNOHANG) == 0; i++) {
+		turn(f);
+		usleep(10000);
+	}
+	if (waitpid(pid, &status, WNOHANG) == 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	SAY("\x00\x07version");
+	HEAR("\x01\x03\x06"
+	     "daemon\x00\x04test");
+}
+
 static void test_second_server(void **state)
 {
 	struct fixture *f = *state;
@@ -480,6 +583,9 @@ int main(void)
 		WITH_SERVER(test_later),
 		WITH_SERVER(test_client_leaves),
 		WITH_SERVER(test_protocol_broken),
+		WITH_SERVER(test_half_a_packet),
+		WITH_SERVER(test_bounded_clients),
+		WITH_SERVER(test_strangers),
 		WITH_SERVER(test_second_server),
 	};
 
