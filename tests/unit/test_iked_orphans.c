@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* SAs of a process before: what they hold back, when each begins again, and when each goes. The
+ * engine and xipsecd are this test's: it writes down what they are told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "iked/child_inside.h"
+#include "lib/log.h"
+
+static __u64 now;
+static char said[1024]; /* "begin:c/net delete:net-7-o orphans:c=1 " */
+static __u32 behind;
+static struct conn conn = {.name = "c", .n_children = 2};
+static struct conn_child children[] = {{.sadb_name = "c/net"}, {.sadb_name = "c/lan"}};
+static struct child c;
+
+static void note(const char *what, const char *name, const char *more)
+{
+	size_t len = strlen(said);
+
+	snprintf(said + len, sizeof(said) - len, "%s:%s%s ", what, name, more);
+}
+
+__u64 child_now(void)
+{
+	return now;
+}
+
+void child_plan(struct child *child)
+{
+}
+
+void child_sadb_delete(void *ctx, const char *name)
+{
+	note("delete", name, "");
+}
+
+void engine_ids_behind(struct engine *engine, __u32 id)
+{
+	behind = id > behind ? id : behind;
+}
+
+void engine_begin_child(struct engine *engine, const char *sadb_child)
+{
+	note("begin", sadb_child, "");
+}
+
+int engine_conn_orphans(struct engine *engine, const char *name, bool there_are)
+{
+	note("orphans", name, there_are ? "=1" : "=0");
+	return 0;
+}
+
+const struct conn *engine_conn(const struct engine *engine, const char *name)
+{
+	return strcmp(name, "c") ? NULL : &conn;
+}
+
+const struct conn *engine_conn_of_child(const struct engine *engine, const char *sadb_child)
+{
+	return strncmp(sadb_child, "c/", 2) ? NULL : &conn;
+}
+
+static int setup(void **state)
+{
+	conn.children = children;
+	now = 100000;
+	behind = 0;
+	said[0] = 0;
+	c = (struct child){.base = event_base_new()};
+	c.linger = event_new(c.base, -1, 0, child_orphans_linger, &c);
+	c.restart = event_new(c.base, -1, 0, child_orphans_restart, &c);
+	return !c.linger || !c.restart;
+}
+
+static int teardown(void **state)
+{
+	child_orphans_free(&c);
+	event_free(c.linger);
+	event_free(c.restart);
+	event_base_free(c.base);
+	return 0;
+}
+
+static struct xipsec_addr host(__u8 n)
+{
+	return (struct xipsec_addr){.byte = {192, 0, 2, n}};
+}
+
+static void see(const char *name, const char *child, __u8 peer)
+{
+	struct xipsec_sa sa = {.src = host(1), .dst = host(1)};
+	bool out = name[strlen(name) - 1] == 'o';
+
+	sa.dir = out ? XIPSEC_DIR_OUT : XIPSEC_DIR_IN;
+	*(out ? &sa.dst : &sa.src) = host(peer);
+	strcpy(sa.name, name);
+	strcpy(sa.child, child);
+	child_orphans_see(&c, &sa);
+}
+
+static void two(void)
+{
+	see("net-7-i", "c/net", 2);
+	see("net-7-o", "c/net", 2);
+	child_orphans_seen(&c);
+	said[0] = 0;
+}
+
+static void replaced(const char *child, __u8 peer)
+{
+	struct xipsec_addr addr = host(peer);
+
+	child_orphans_replaced(&c, child, &addr);
+}
+
+static void at(__u64 ms)
+{
+	now = 100000 + ms;
+	child_orphans_restart(-1, 0, &c);
+	child_orphans_linger(-1, 0, &c);
+}
+
+/* Ours must not be called like theirs; and INITIAL_CONTACT must wait (engine_conn_orphans()). */
+static void names_and_contact(void **state)
+{
+	see("net-7-i", "c/net", 2);
+	see("l-a-n-41-o", "c/lan", 2);
+	see("odd", "c/lan", 2);
+	see("other-99-x", "z/other", 2); /* of no connection that is loaded */
+	assert_int_equal(behind, 99);
+	assert_string_equal(said, "");
+	child_orphans_seen(&c);
+	assert_non_null(strstr(said, "orphans:c=1 "));
+	assert_null(strstr(said, "orphans:z"));
+	assert_null(strstr(said, "=0"));
+	said[0] = 0;
+	child_orphans_tell(&c, "c"); /* it was loaded again */
+	assert_string_equal(said, "orphans:c=1 ");
+	child_orphans_tell(&c, "none");
+}
+
+/* Names that do not end are nobody's. */
+static void names_without_end(void **state)
+{
+	struct xipsec_sa sa = {.dir = XIPSEC_DIR_IN, .child = "c/net"};
+
+	memset(sa.name, 'x', sizeof(sa.name));
+	child_orphans_see(&c, &sa);
+	assert_null(c.orphans);
+	memset(sa.child, 'x', sizeof(sa.child));
+	strcpy(sa.name, "net-7-i");
+	child_orphans_see(&c, &sa);
+	assert_null(c.orphans);
+}
+
+/* Once each child, within three seconds, not all at once. */
+static void begins_again(void **state)
+{
+	unsigned int first = 0;
+
+	for (int i = 0; i < 200; i++) {
+		char name[32], child[32];
+
+		snprintf(name, sizeof(name), "n-%d-i", i);
+		snprintf(child, sizeof(child), "c/n%d", i);
+		see(name, child, 2);
+		name[strlen(name) - 1] = 'o';
+		see(name, child, 2);
+	}
+	said[0] = 0;
+	child_orphans_restart(-1, 0, &c);
+	assert_string_equal(said, ""); /* each has a wait of its own */
+	for (int ms = 10; ms <= 3000; ms += 10) {
+		at(ms);
+		for (const char *s = said; (s = strstr(s, "begin:")); s++)
+			first++;
+		assert_in_range(strlen(said), 0, 400); /* of 200 never many in 10 ms */
+		said[0] = 0;
+	}
+	assert_int_equal(first, 200);
+	at(60000);
+	assert_string_equal(said, "");
+}
+
+/* When its child is up with that peer: the outbound SA at once, the inbound one after 5 s; then the
+ * connection has none any more. */
+static void goes_when_replaced(void **state)
+{
+	two();
+	replaced("c/lan", 2); /* another child */
+	replaced("c/net", 3); /* another peer */
+	now += 60000;
+	child_orphans_linger(-1, 0, &c);
+	assert_string_equal(said, "");
+	now -= 60000;
+	replaced("c/net", 2);
+	assert_string_equal(said, ""); /* not from inside the engine */
+	assert_int_equal(c.linger_at, now);
+	at(0);
+	assert_string_equal(said, "delete:net-7-o orphans:c=0 ");
+	replaced("c/net", 2); /* a rekey: no new term */
+	at(4999);
+	assert_string_equal(said, "delete:net-7-o orphans:c=0 ");
+	at(5000);
+	assert_string_equal(said, "delete:net-7-o orphans:c=0 delete:net-7-i orphans:c=0 ");
+	assert_null(c.orphans);
+	at(90000); /* it has begun: not again */
+	assert_null(strstr(said, "begin"));
+}
+
+static void the_end(void **state)
+{
+	two();
+	child_orphans_delete(&c);
+	assert_non_null(strstr(said, "delete:net-7-i "));
+	assert_non_null(strstr(said, "delete:net-7-o "));
+	assert_null(c.orphans);
+	said[0] = 0;
+	two();
+	child_orphans_free(&c); /* gone with xipsecd's epoch: nothing is to be deleted */
+	assert_string_equal(said, "");
+	at(90000);
+	assert_string_equal(said, "");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(names_and_contact),  TEST(names_without_end), TEST(begins_again),
+		TEST(goes_when_replaced), TEST(the_end),
+	};
+
+	log_open("test", LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests_name("orphans", tests, NULL, NULL);
+}
