@@ -6,6 +6,9 @@
  * Numbers and windows lie in the states, which stay where they are: a worker that is given the SA
  * again goes on counting. A child whose SAs are in UDP leads to one peer; an outbound SA that leads
  * elsewhere than where the inbound one came from is left alone.
+ *
+ * In transport mode the address is that of the packets inside, which selectors, policies and the
+ * hosts' connections name: there the port alone is followed.
  */
 #include "loader/sas_inside.h"
 
@@ -109,7 +112,8 @@ void sas_peer(struct sas *sas, const struct ctl_peer *peer)
 	if (!sa || sa->generation != peer->generation || sa->sa.dir != XIPSEC_DIR_IN ||
 	    !(sa->sa.flags & XIPSEC_SA_UDP) || !possible(sa, &peer->addr, peer->port))
 		return;
-	if (addr_is(&sa->sa.src, &peer->addr) && sa->sa.src_port == peer->port)
+	if (addr_is(&sa->sa.src, &peer->addr) ? sa->sa.src_port == peer->port
+					      : sa->sa.mode == XIPSEC_MODE_TRANSPORT)
 		return;
 	if (follow(sas, sa, peer))
 		return;

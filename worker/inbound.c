@@ -153,21 +153,28 @@ __attribute__((noinline)) enum xipsec_reason inbound_transport(struct sa *sa, st
 	return XIPSEC_REASON_UNSPEC;
 }
 
-/* RFC 3948 4.4, RFC 7296 2.23: a peer behind a NAT may come from elsewhere now. Believed of a
- * packet that is authentic and newer than all others, so a replay of an old one moves nobody. */
-void inbound_peer(struct sa *sa, const struct packet *p)
+void inbound_origin(const struct packet *p, struct origin *from)
 {
 	__u32 ip4 = p->data[0] >> 4 == 4;
-	const __u8 *udp = p->data + p->l4_off - OUTER_UDP;
-	struct xipsec_addr from = {0};
+
+	memset(from, 0, sizeof(*from));
+	memcpy(from->addr.byte, p->data + (ip4 ? 12 : 8), ip4 ? 4 : 16);
+	memcpy(&from->port, p->data + p->l4_off - OUTER_UDP, 2);
+}
+
+/* RFC 3948 4.4, RFC 7296 2.23: a peer behind a NAT may come from elsewhere now. Believed of a
+ * packet that is authentic and newer than all others, so a replay of an old one moves nobody. In
+ * transport mode the address is part of what selectors and connections name: the port alone. */
+void inbound_peer(struct sa *sa, const struct packet *p, const struct origin *from)
+{
+	int same = !memcmp(&from->addr, &sa->peer, sizeof(from->addr));
 
 	if (p->seq != __atomic_load_n(&sa->state->replay_top, __ATOMIC_RELAXED))
 		return;
-	memcpy(from.byte, p->data + (ip4 ? 12 : 8), ip4 ? 4 : 16);
-	if (!memcmp(&from, &sa->peer, sizeof(from)) && !memcmp(udp, &sa->peer_port, 2))
+	if (same ? from->port == sa->peer_port : sa->transport)
 		return;
-	sa->peer = from;
-	memcpy(&sa->peer_port, udp, 2);
+	sa->peer = from->addr;
+	sa->peer_port = from->port;
 	sa->peer_changed = 1;
 }
 

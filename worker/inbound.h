@@ -12,12 +12,19 @@
 
 #define INBOUND_AHEAD 2 /* packets to prefetch */
 
+/* Where a packet in UDP came from. */
+struct origin {
+	struct xipsec_addr addr;
+	__be16 port;
+};
+
 struct inbound {
 	struct packet *pkt[BURST_MAX];
 	struct crypto_op op[BURST_MAX];
 	__u8 outer_tos[BURST_MAX];
 	__u64 seq[BURST_MAX];
 	__u16 refused[BURST_MAX]; /* why, by the window */
+	struct origin from;       /* of the one in hand, in UDP */
 	unsigned int n;
 	unsigned int opened;
 	__u64 bytes; /* inner bytes of those that were opened */
@@ -49,8 +56,11 @@ enum xipsec_reason inbound_tunnel(struct sa *sa, struct packet *p, __u8 *text, _
 enum xipsec_reason inbound_transport(struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
 				     __u8 next);
 
-/* UDP encapsulation: notes in the SA where its newest packet came from. */
-void inbound_peer(struct sa *sa, const struct packet *p);
+/* UDP encapsulation: where the packet came from, while its outer headers stand. */
+void inbound_origin(const struct packet *p, struct origin *from);
+
+/* And when it was good to the last, a dummy included: the SA notes where its newest came from. */
+void inbound_peer(struct sa *sa, const struct packet *p, const struct origin *from);
 
 /* What was opened while the state went to another SA was not that one's to accept. */
 void inbound_recheck(struct sa *sa, struct inbound *burst);
@@ -106,9 +116,12 @@ static inline __attribute__((always_inline)) void inbound_finish(struct sa *sa,
 		enum xipsec_reason reason = burst->op[i].ok ? burst->refused[i] : XIPSEC_REASON_ICV;
 
 		if (!reason && sa->udp)
-			inbound_peer(sa, p);
-		if (!reason)
+			inbound_origin(p, &burst->from);
+		if (!reason) {
 			reason = deliver(sa, p, &burst->op[i], burst->outer_tos[i]);
+			if (sa->udp && (!reason || reason == XIPSEC_REASON_DUMMY))
+				inbound_peer(sa, p, &burst->from);
+		}
 		if (reason) {
 			inbound_drop(sa, p, reason);
 			continue;

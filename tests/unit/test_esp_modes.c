@@ -213,10 +213,70 @@ static void test_nat(void **unused)
 	assert_int_equal(frame.p.len, len);
 	assert_memory_equal(frame.p.data, inner, len);
 
-	/* and the caller is told where the peer is now */
+	/* and the peer is not taken to have moved: its address is what the hosts talk to */
+	assert_int_equal(pair.in->peer_changed, 0);
+	pair_close(&pair);
+}
+
+/* Opens a packet sealed anew that came from 203.0.113.9 port 1234. */
+static enum xipsec_reason open_from_elsewhere(struct pair *pair, const __u8 *inner, __u32 len)
+{
+	assert_int_equal(seal(pair, inner, len, PATH_MTU), XIPSEC_REASON_SEALED);
+	memcpy(frame.p.data + 12, "\xcb\x00\x71\x09", 4);
+	put16(frame.p.data + 20, 1234);
+	ip4_check(frame.p.data);
+	return open_it(pair);
+}
+
+/* What the selectors refuse moves nobody, however authentic and new. */
+static void test_peer_selectors(void **unused)
+{
+	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+	__u8 inner[256];
+	__u32 len = udp_write(inner, 4, 40);
+
+	pair.config.flags = XIPSEC_SA_UDP;
+	pair.config.selector[0].any_proto = 0;
+	pair.config.selector[0].l4_proto = IPPROTO_TCP;
+	pair_open(&pair);
+	assert_int_equal(open_from_elsewhere(&pair, inner, len), XIPSEC_REASON_SELECTOR);
+	assert_int_equal(pair.in->peer_changed, 0);
+	pair.in->selector[0].l4_proto = IPPROTO_UDP;
+	assert_int_equal(open_from_elsewhere(&pair, inner, len), XIPSEC_REASON_OPENED);
 	assert_int_equal(pair.in->peer_changed, 1);
 	assert_memory_equal(pair.in->peer.byte, "\xcb\x00\x71\x09", 4);
 	assert_int_equal(pair.in->peer_port, htons(1234));
+	pair_close(&pair);
+}
+
+/* Transport mode between two ends, as a config makes it: a new port is followed; a new address is
+ * no packet of this SA, and the peer stays where it was. */
+static void test_peer_transport(void **unused)
+{
+	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+	struct xipsec_selector *sel = &pair.config.selector[0];
+	__u8 inner[256];
+	__u32 len = udp_write(inner, 4, 40);
+
+	memcpy(inner + 12, pair.config.src.byte, 4);
+	memcpy(inner + 16, pair.config.dst.byte, 4);
+	ip4_check(inner);
+	l4_check(inner, 4, IPPROTO_UDP, len - 20, 6);
+	pair.config.mode = XIPSEC_MODE_TRANSPORT;
+	pair.config.flags = XIPSEC_SA_UDP;
+	pair.config.src_port = pair.config.dst_port = htons(4500);
+	sel->family = XIPSEC_FAMILY_IP4;
+	sel->remote_lo = sel->remote_hi = pair.config.src;
+	sel->local_lo = sel->local_hi = pair.config.dst;
+	pair_open(&pair);
+	assert_int_equal(open_from_elsewhere(&pair, inner, len), XIPSEC_REASON_SELECTOR);
+	assert_int_equal(pair.in->peer_changed, 0);
+	assert_int_equal(seal(&pair, inner, len, PATH_MTU), XIPSEC_REASON_SEALED);
+	put16(frame.p.data + 20, 31000);
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	assert_int_equal(pair.in->peer_changed, 1);
+	assert_memory_equal(&pair.in->peer, &pair.config.src, sizeof(pair.config.src));
+	assert_int_equal(pair.in->peer_port, htons(31000));
 	pair_close(&pair);
 }
 
@@ -356,11 +416,18 @@ static void test_pmtu(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_transport),     cmocka_unit_test(test_transport_fragment),
-		cmocka_unit_test(test_transport_mtu), cmocka_unit_test(test_transport_lies),
-		cmocka_unit_test(test_nat),           cmocka_unit_test(test_peer),
-		cmocka_unit_test(test_tfc_out),       cmocka_unit_test(test_dummy),
-		cmocka_unit_test(test_limits),        cmocka_unit_test(test_pmtu),
+		cmocka_unit_test(test_transport),
+		cmocka_unit_test(test_transport_fragment),
+		cmocka_unit_test(test_transport_mtu),
+		cmocka_unit_test(test_transport_lies),
+		cmocka_unit_test(test_nat),
+		cmocka_unit_test(test_peer),
+		cmocka_unit_test(test_peer_selectors),
+		cmocka_unit_test(test_peer_transport),
+		cmocka_unit_test(test_tfc_out),
+		cmocka_unit_test(test_dummy),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_pmtu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -332,6 +332,10 @@ static void port_moves(void **state)
 	sas_peer(sas, &peer);
 	assert_string_equal(said, "out in ");
 	assert_int_equal(sas_by_name(sas, "one")->sa.dst_port, htons(31000));
+	in->sa.mode = XIPSEC_MODE_TRANSPORT;
+	peer.port = htons(32000);
+	sas_peer(sas, &peer);
+	assert_int_equal(sas_by_name(sas, "one")->sa.dst_port, htons(32000));
 }
 
 static void who_does_not_follow(void **state)
@@ -383,6 +387,9 @@ static void peers_that_lie(void **state)
 	IGNORED("198.51.100.9", 31000, peer.index = MAX);
 	IGNORED("198.51.100.9", 31000, peer.index = out->index; peer.generation = out->generation);
 	IGNORED("198.51.100.9", 31000, peer.addr.word[3] = 1);
+	in->sa.mode = XIPSEC_MODE_TRANSPORT; /* the address is the packets' own */
+	IGNORED("198.51.100.9", 31000, );
+	in->sa.mode = XIPSEC_MODE_TUNNEL;
 	in->sa.flags &= ~XIPSEC_SA_UDP;
 	IGNORED("198.51.100.9", 31000, );
 #undef IGNORED
