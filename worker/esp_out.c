@@ -183,7 +183,8 @@ __attribute__((flatten)) void esp_out_burst(struct sa *sa, struct packet **pkts,
 	struct outbound burst;
 
 	path_mtu = sa_path_mtu(sa, path_mtu, now_s);
-	burst.inner_max = sa_inner_max(sa, path_mtu);
+	/* What is sealed whole to be cut is longer than the path takes: no padding beside. */
+	burst.inner_max = path_mtu < SA_ANY_MTU ? sa_inner_max(sa, path_mtu) : 0;
 	for (unsigned int done = 0; done < n; done += BURST_MAX) {
 		unsigned int part = n - done < BURST_MAX ? n - done : BURST_MAX;
 

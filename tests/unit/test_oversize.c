@@ -258,6 +258,31 @@ static void sealed_whole_and_cut(void **state)
 	}
 }
 
+/* Padding goes as far as the path's MTU: what has to be cut anyway gets none. */
+static void sealed_whole_without_padding(void **state)
+{
+	static const __u32 tfc[] = {0, 1300, XIPSEC_TFC_MTU};
+	struct ctl_in in = sa_message(SA_OUT, XIPSEC_DIR_OUT);
+	__u32 len = big(1472, true);
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	for (size_t i = 0; i < 3; i++) {
+		in = sa_message(SA_OUT, XIPSEC_DIR_OUT);
+		in.msg.sa.sa.df = XIPSEC_DF_CLEAR;
+		in.msg.sa.sa.tfc_size = tfc[i];
+		assert_int_equal(worker_message(t.w, &in), 0);
+		rx_big(len);
+		collect(&t.black);
+		assert_int_equal(out.n, 2);
+		assert_int_equal(assemble(1500), 20 + 16 + 1500 + 2 + 2 + 16);
+	}
+	len = big(100, true);
+	rx_big(len);
+	collect(&t.black);
+	assert_int_equal(out.n, 1);
+	assert_int_equal(out.len[0], 14 + 1500);
+}
+
 /* This host's own fragments, as they come by a TAP: put together, sealed as one, cut on the
  * outside. */
 static void own_fragments_go_whole(void **state)
@@ -465,11 +490,17 @@ static void answers_keep_to_their_child(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(cut_before_sealing),        TEST(checksum_before_cutting),
-		TEST(ttl_is_told_once),          TEST(no_frames_no_pieces),
-		TEST(sealed_whole_and_cut),      TEST(own_fragments_go_whole),
-		TEST(own_whole_without_a_frame), TEST(decrypted_is_cut),
-		TEST(decrypted_is_answered),     TEST(answers_keep_to_their_child),
+		TEST(cut_before_sealing),
+		TEST(checksum_before_cutting),
+		TEST(ttl_is_told_once),
+		TEST(no_frames_no_pieces),
+		TEST(sealed_whole_and_cut),
+		TEST(sealed_whole_without_padding),
+		TEST(own_fragments_go_whole),
+		TEST(own_whole_without_a_frame),
+		TEST(decrypted_is_cut),
+		TEST(decrypted_is_answered),
+		TEST(answers_keep_to_their_child),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
