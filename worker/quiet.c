@@ -17,11 +17,12 @@
 #include "worker/outer.h"
 #include "worker/sa.h"
 
-#define KEEPALIVE_MS 20000 /* RFC 3948 4: the default of M */
-#define SWEEP_MS     1000  /* without dummies there is no hurry */
-#define AT_ONCE      64    /* dummies of one SA in one tick */
-#define SPARE        128   /* frames that are not for us */
-#define FRAME_OFF    128   /* of the packet: room for all headers */
+#define KEEPALIVE_MS 20000     /* RFC 3948 4: the default of M */
+#define SWEEP_MS     1000      /* without dummies there is no hurry */
+#define AT_ONCE      128       /* dummies of one SA in one tick: what falls due, and some debt */
+#define DEBT_US      100000ULL /* that much is made up for, when ticks come late */
+#define SPARE        128       /* frames that are not for us */
+#define FRAME_OFF    128       /* of the packet: room for all headers */
 #define DUMMY_MIN    20
 #define US           1000ULL /* in a ms */
 
@@ -188,9 +189,11 @@ static void tick_dummies(struct worker *w, struct quiet *quiet, struct sa_place 
 		quiet->next += gap;
 		quiet->keepalive = quiet->keepalive == ~0ULL ? ~0ULL : w->now_ms + KEEPALIVE_MS;
 	}
-	/* What could not be sent is not made up for. */
-	if (quiet->next <= now)
+	/* What could not be sent where the way is closed is not made up for. */
+	if (!nh)
 		quiet->next = now + gap;
+	else if (quiet->next + DEBT_US < now)
+		quiet->next = now - DEBT_US;
 }
 
 static void tick_one(struct worker *w, struct quiet *quiet, struct sa_place *place)

@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 
+#include "lib/sa_fault.h"
 #include "worker/sa.h"
 
 #define SEALED_MIN 54 /* Ethernet, IPv4, ESP and IV, trailer, ICV at 0 bytes of text: 66 */
@@ -70,6 +71,41 @@ static void dummies_at_their_rate(void **state)
 	/* 200 bytes of text and a trailer, to a multiple of 4; outer IP, ESP and IV, ICV. */
 	assert_int_equal(tx(&t.black), 14 + 20 + 16 + 204 + 16);
 	assert_int_equal(t.sas[SA_OUT].seq, count(XIPSEC_REASON_DUMMY_SENT));
+}
+
+/* Dummies sent in `n` ticks, the first of them `late` ms late. */
+static __u64 dummies_in(int n, __u64 late)
+{
+	__u64 before = count(XIPSEC_REASON_DUMMY_SENT);
+
+	for (int i = 0; i < n; i++) {
+		pass(10 + late);
+		tx(&t.black);
+		worker_round(t.w);
+		late = 0;
+	}
+	return count(XIPSEC_REASON_DUMMY_SENT) - before;
+}
+
+/* Up to the highest rate that a config may ask for, ticks that come late included. Of a long sleep
+ * a tenth of a second is made up for. */
+static void dummies_at_high_rates(void **state)
+{
+	static const __u32 rates[] = {5000, 8000, SA_DUMMIES_MAX};
+	__u64 sent;
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	for (size_t i = 0; i < 3; i++) {
+		give(SA_OUT, XIPSEC_DIR_OUT, 0, rates[i], 100);
+		dummies_in(1, 0);
+		sent = dummies_in(100, 0);
+		assert_in_range(sent, rates[i] - 2, rates[i] + rates[i] / 50);
+		sent = dummies_in(20, 30);
+		assert_in_range(sent, rates[i] * 23 / 100 - 2, rates[i] * 24 / 100);
+	}
+	assert_int_equal(count(XIPSEC_REASON_TX_FULL), 0);
+	sent = dummies_in(100, 5000);
+	assert_in_range(sent, SA_DUMMIES_MAX, SA_DUMMIES_MAX + SA_DUMMIES_MAX * 12 / 100);
 }
 
 static void dummies_vanish_at_the_receiver(void **state)
@@ -371,6 +407,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(dummies_at_their_rate),
+		TEST(dummies_at_high_rates),
 		TEST(dummies_vanish_at_the_receiver),
 		TEST(dummies_of_any_length),
 		TEST(no_dummies_beside_traffic),
