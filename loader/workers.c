@@ -103,6 +103,7 @@ static int make_hello(const struct worker *worker, struct ctl_hello *out, int fd
 	*out = (struct ctl_hello){
 		.hdr = {XIPSEC_CTL_HELLO, XIPSEC_ABI, sizeof(*out)},
 		.worker = worker->number,
+		.workers = workers->n,
 		.n_sas = lend->n_sas,
 		.backend = workers->config.backend,
 		.uid = workers->config.uid + worker->number,

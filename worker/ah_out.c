@@ -75,7 +75,7 @@ static void ah_write(const struct sa *sa, struct outbound *burst, unsigned int i
 	}
 	out_grow(sa, p, sa->outer.len + sa->head_len, front);
 	ah_header(sa, p->data + front, shown->next, p->seq);
-	outer_write(&sa->outer, p->data, p->len, shown, (__u16)p->seq);
+	outer_write(&sa->outer, p->data, p->len, shown, outer_id(&sa->outer, shown, p->seq));
 }
 
 /* All of the packet is authenticated, GMAC's IV in it (RFC 4543 7), and the high half of an ESN

@@ -11,6 +11,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "worker/outer.h"
 #include "worker/reassembly.h"
 #include "worker/sa.h"
 #include "worker/slow.h"
@@ -84,7 +85,7 @@ static void ask_nexthop(void *arg, const struct xipsec_addr *dst, __u8 family)
 static int hello_check(const struct ctl_hello *h)
 {
 	if (h->worker >= XIPSEC_WORKERS_MAX || !h->n_sas || h->n_sas > SAS_MAX ||
-	    h->backend > XIPSEC_BACKEND_OPENSSL)
+	    h->backend > XIPSEC_BACKEND_OPENSSL || h->workers > XIPSEC_WORKERS_MAX)
 		return -EINVAL;
 	if (h->sa_state_stride < sizeof(struct xipsec_sa_state) || h->sa_state_stride % 8 ||
 	    h->sa_state_size / h->sa_state_stride < h->n_sas)
@@ -172,6 +173,7 @@ int worker_new(int ctl, struct ctl_in *in, struct worker **out)
 		return -ENOMEM;
 	w->ctl = ctl;
 	w->number = h->worker;
+	outer_ids(h->worker, h->workers);
 	w->backend = h->backend;
 	w->busy_poll = h->busy_poll;
 	err = worker_fill(w, h, in->fd);

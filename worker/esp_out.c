@@ -93,9 +93,9 @@ static always_inline void tunnel_write(const struct sa *sa, const struct form *f
 	p->l4_off = (__u16)outer_len;
 	out_grow(p, data, len, head, tail);
 	if (usual)
-		outer_write_ip4(&sa->outer, data, len, shown, (__u16)seq);
+		outer_write_ip4(&sa->outer, data, len, shown, outer_id(&sa->outer, shown, seq));
 	else
-		outer_write(&sa->outer, data, len, shown, (__u16)seq);
+		outer_write(&sa->outer, data, len, shown, outer_id(&sa->outer, shown, seq));
 }
 
 /* The headers in front move down, ESP (and UDP) comes between them and what they carried. */

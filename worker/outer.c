@@ -5,12 +5,36 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "worker/checksum.h"
 
 #define IP4_LEN   20
 #define IP6_LEN   40
 #define UDP_CHECK 6
+
+static _Thread_local struct {
+	__u16 last, step;
+} ids = {.step = 1};
+
+void outer_ids(__u32 number, __u32 workers)
+{
+	__u16 start = 0;
+
+	ids.step = 1;
+	while (ids.step < workers)
+		ids.step = (__u16)(ids.step << 1);
+	/* Where nothing is random yet they begin at 0, and still differ. */
+	if (getrandom(&start, sizeof(start), GRND_NONBLOCK) < 0)
+		start = 0;
+	ids.last = (__u16)(start * ids.step + number);
+}
+
+__u16 outer_next_id(void)
+{
+	ids.last = (__u16)(ids.last + ids.step);
+	return ids.last;
+}
 
 static __u32 outer_tos(const struct outer *outer, const struct shown *shown)
 {

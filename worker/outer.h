@@ -4,8 +4,9 @@
  *
  * IP, and with UDP encapsulation UDP behind it (RFC 3948). ECN is copied (RFC 6040 normal mode)
  * unless the SA says no, DSCP copied or fixed, DF set, clear or copied, the flow label of IPv6 in
- * IPv6 copied or 0. The IPv4 ID is the low bits of the sequence number: with DF set it means
- * nothing (RFC 6864), with DF clear it repeats after 65,536 packets at the earliest.
+ * IPv6 copied or 0. The IPv4 ID is the low bits of the sequence number where DF is set and it means
+ * nothing (RFC 6864); where it is not, a number of the worker's own, for SAs between the same two
+ * gateways share the IDs that the fragments of their packets are told apart by.
  */
 #ifndef WORKER_OUTER_H
 #define WORKER_OUTER_H
@@ -39,6 +40,14 @@ static inline struct shown shown_of(const struct inner *inner)
 	};
 }
 
+/* The IDs of this thread, which is worker `number` of `workers` (no more than 65,536): they begin
+ * anywhere, and no other worker gives the same before all of its own have been given. */
+void outer_ids(__u32 number, __u32 workers);
+
+/* The next of them: a worker of W repeats one after 65,536 / W packets, W rounded up to a power of
+ * two. */
+__u16 outer_next_id(void);
+
 struct outer;
 
 /* Writes the headers at `to`. `total`: bytes of the whole packet, these headers included; `shown`:
@@ -70,6 +79,12 @@ static inline void outer_write(const struct outer *outer, __u8 *to, __u32 total,
 		outer_write_ip4(outer, to, total, shown, id);
 	else
 		outer->write(outer, to, total, shown, id);
+}
+
+/* The ID of a packet with this sequence number. */
+static inline __u16 outer_id(const struct outer *outer, const struct shown *shown, __u64 seq)
+{
+	return outer->df_set | (shown->df & outer->df_copy) ? (__u16)seq : outer_next_id();
 }
 
 /* From an outbound SA. 0, or -EINVAL for another family than 4 and 6. */

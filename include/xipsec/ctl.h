@@ -75,7 +75,7 @@ struct ctl_hello {
 	__u32 sa_state_stride; /* bytes from one entry to the next */
 	__u32 stats_stride;
 	__u32 multi_buffer; /* 1: its sockets take packets in several frames */
-	__u32 pad;
+	__u32 workers;      /* how many there are, 1 at least */
 };
 
 #define XIPSEC_MTU_MAX 15872 /* of the widest link: what a worker puts together in one piece */

@@ -141,12 +141,37 @@ static void test_family(void **unused)
 	assert_int_equal(outer_init(&outer, &sa), -EINVAL);
 }
 
+/* Three workers: nobody gives what another gave, before each has given all of its own. */
+static void test_ids(void **unused)
+{
+	static __u8 given[65536];
+	__u16 first[8] = {0};
+
+	memset(given, 0, sizeof(given));
+	for (__u32 worker = 0; worker < 3; worker++) {
+		outer_ids(worker, 3);
+		for (int i = 0; i < 65536 / 4; i++)
+			assert_int_equal(given[outer_next_id()]++, 0);
+		given[outer_next_id()]++;
+	}
+	/* Alone it has all of them, and does not begin where it began before. */
+	for (int i = 0; i < 8; i++) {
+		outer_ids(0, 1);
+		first[i] = outer_next_id();
+	}
+	assert_true(memcmp(first, first + 1, sizeof(first) - sizeof(first[0])));
+	memset(given, 0, sizeof(given));
+	for (int i = 0; i < 65536; i++)
+		assert_int_equal(given[outer_next_id()]++, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ip4), cmocka_unit_test(test_ip4_sum),
-		cmocka_unit_test(test_ip6), cmocka_unit_test(test_options),
-		cmocka_unit_test(test_udp), cmocka_unit_test(test_family),
+		cmocka_unit_test(test_ids),     cmocka_unit_test(test_ip4),
+		cmocka_unit_test(test_ip4_sum), cmocka_unit_test(test_ip6),
+		cmocka_unit_test(test_options), cmocka_unit_test(test_udp),
+		cmocka_unit_test(test_family),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -283,6 +283,36 @@ static void sealed_whole_without_padding(void **state)
 	assert_int_equal(out.len[0], 14 + 1500);
 }
 
+/* Fragments of two SAs' packets between the same gateways are told apart by their IDs alone. */
+static void ids_of_two_sas(void **state)
+{
+	__u32 seen[4] = {0};
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	for (__u32 i = 0; i < 4; i++) {
+		struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
+		__u32 len = big(1472, true);
+
+		meta.sa_index = SA_OUT + 2 * (i & 1);
+		if (i < 2) {
+			tell_sa(meta.sa_index, XIPSEC_DIR_OUT);
+			remake_sa(meta.sa_index, XIPSEC_DIR_OUT, XIPSEC_MODE_TUNNEL,
+				  XIPSEC_DF_CLEAR, "");
+		}
+		rx(&t.red, packet, len, &meta);
+		go_round();
+		collect(&t.black);
+		assert_int_equal(out.n, 2);
+		assert_int_equal(at16(out.frame[0] + 20), 0x2000);
+		assert_int_equal(at16(out.frame[0] + 18), at16(out.frame[1] + 18));
+		seen[i] = at16(out.frame[0] + 18);
+		for (__u32 j = 0; j < i; j++)
+			assert_int_not_equal(seen[i], seen[j]);
+	}
+	assert_int_equal(t.sas[SA_OUT].seq, 2);
+	assert_int_equal(t.sas[SA_OUT + 2].seq, 2);
+}
+
 /* This host's own fragments, as they come by a TAP: put together, sealed as one, cut on the
  * outside. */
 static void own_fragments_go_whole(void **state)
@@ -490,17 +520,12 @@ static void answers_keep_to_their_child(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(cut_before_sealing),
-		TEST(checksum_before_cutting),
-		TEST(ttl_is_told_once),
-		TEST(no_frames_no_pieces),
-		TEST(sealed_whole_and_cut),
-		TEST(sealed_whole_without_padding),
-		TEST(own_fragments_go_whole),
-		TEST(own_whole_without_a_frame),
-		TEST(decrypted_is_cut),
-		TEST(decrypted_is_answered),
-		TEST(answers_keep_to_their_child),
+		TEST(cut_before_sealing),        TEST(checksum_before_cutting),
+		TEST(ttl_is_told_once),          TEST(no_frames_no_pieces),
+		TEST(sealed_whole_and_cut),      TEST(sealed_whole_without_padding),
+		TEST(own_fragments_go_whole),    TEST(ids_of_two_sas),
+		TEST(own_whole_without_a_frame), TEST(decrypted_is_cut),
+		TEST(decrypted_is_answered),     TEST(answers_keep_to_their_child),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

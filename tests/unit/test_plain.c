@@ -140,6 +140,17 @@ static enum xipsec_reason seal(const struct way *way, const __u8 *ip, __u32 len,
 	return p->reason;
 }
 
+/* What may be cut has an ID that counts: taken over, with the sum over it, where both are right. */
+static void same_id(const struct packet *from, const struct packet *to)
+{
+	if (from->reason != XIPSEC_REASON_SEALED || from->data[0] >> 4 != 4 || from->data[6] & 0x40)
+		return;
+	assert_int_equal(csum_fold(csum_add(0, from->data, 20)), 0xffff);
+	assert_int_equal(csum_fold(csum_add(0, to->data, 20)), 0xffff);
+	memcpy(to->data + 4, from->data + 4, 2);
+	memcpy(to->data + 10, from->data + 10, 2);
+}
+
 static void same(const struct packet *a, const struct packet *b)
 {
 	assert_int_equal(a->reason, b->reason);
@@ -151,6 +162,7 @@ static void same(const struct packet *a, const struct packet *b)
 	assert_int_equal(a->flags, b->flags);
 	assert_int_equal(a->icmp_mtu, b->icmp_mtu);
 	assert_int_equal(a->seq, b->seq);
+	same_id(a, b);
 	assert_memory_equal(a->data, b->data, a->len);
 }
 
