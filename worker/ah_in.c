@@ -33,8 +33,10 @@ static enum xipsec_reason ah_prepare(const struct sa *sa, struct packet *p, __u3
 		return XIPSEC_REASON_AH_FRONT;
 	memcpy(p->data - front, p->data, front);
 	reason = ah_mask(p->data, front);
-	if (reason)
+	if (reason) {
+		memcpy(p->data, p->data - front, front);
 		return reason;
+	}
 	op->tag = p->data - ICV_FIELDS;
 	memcpy(op->tag, ah + sa->icv_off, sa->icv_len);
 	memcpy(op->nonce, sa->salt, sizeof(sa->salt));
@@ -76,7 +78,14 @@ static enum xipsec_reason ah_deliver(struct sa *sa, struct packet *p, const stru
 			     : inbound_tunnel(sa, p, ah + ah_len, text_len, ah[0], tos);
 }
 
+/* The packet is told as it came. */
+static void ah_refuse(struct sa *sa, struct packet *p, const struct crypto_op *op)
+{
+	memcpy(p->data, p->data - p->l4_off, p->l4_off);
+	memcpy(p->data + p->l4_off + sa->icv_off, op->tag, sa->icv_len);
+}
+
 void ah_in_burst(struct sa *sa, struct packet **pkts, unsigned int n, __u64 now_s)
 {
-	inbound_run(sa, pkts, n, now_s, ah_admit, ah_deliver);
+	inbound_run(sa, pkts, n, now_s, ah_admit, ah_deliver, ah_refuse);
 }

@@ -122,9 +122,14 @@ static enum xipsec_reason esp_deliver(struct sa *sa, struct packet *p, const str
 			     : inbound_tunnel(sa, p, op->text, text_len, next, tos);
 }
 
+/* ESP's headers stand as they came. */
+static void esp_refuse(struct sa *sa, struct packet *p, const struct crypto_op *op)
+{
+}
+
 /* Flattened: the calls between the small steps of a packet were a tenth of opening a small one. */
 __attribute__((flatten)) void esp_in_burst(struct sa *sa, struct packet **pkts, unsigned int n,
 					   __u64 now_s)
 {
-	inbound_run(sa, pkts, n, now_s, esp_admit, esp_deliver);
+	inbound_run(sa, pkts, n, now_s, esp_admit, esp_deliver, esp_refuse);
 }

@@ -38,6 +38,10 @@ typedef enum xipsec_reason inbound_admit_fn(struct sa *sa, struct packet *p, str
 typedef enum xipsec_reason inbound_deliver_fn(struct sa *sa, struct packet *p,
 					      const struct crypto_op *op, __u8 tos);
 
+/* Of a packet that was admitted, whose check did not hold or which the window refused then: makes
+ * its headers what they were. */
+typedef void inbound_refuse_fn(struct sa *sa, struct packet *p, const struct crypto_op *op);
+
 /* Ends the packet, counted in the SA. */
 void inbound_drop(struct sa *sa, struct packet *p, enum xipsec_reason reason);
 
@@ -105,7 +109,8 @@ static inline __attribute__((always_inline)) void inbound_commit(struct sa *sa,
 
 static inline __attribute__((always_inline)) void inbound_finish(struct sa *sa,
 								 struct inbound *burst,
-								 inbound_deliver_fn *deliver)
+								 inbound_deliver_fn *deliver,
+								 inbound_refuse_fn *refuse)
 {
 	const unsigned int n = burst->n;
 	unsigned int opened = 0;
@@ -115,7 +120,9 @@ static inline __attribute__((always_inline)) void inbound_finish(struct sa *sa,
 		struct packet *p = burst->pkt[i];
 		enum xipsec_reason reason = burst->op[i].ok ? burst->refused[i] : XIPSEC_REASON_ICV;
 
-		if (!reason && sa->udp)
+		if (reason)
+			refuse(sa, p, &burst->op[i]);
+		else if (sa->udp)
 			inbound_origin(p, &burst->from);
 		if (!reason) {
 			reason = deliver(sa, p, &burst->op[i], burst->outer_tos[i]);
@@ -134,11 +141,12 @@ static inline __attribute__((always_inline)) void inbound_finish(struct sa *sa,
 	burst->bytes = bytes;
 }
 
-/* The whole way. A template: each of ESP and AH has a copy with its own two steps inlined. */
+/* The whole way. A template: each of ESP and AH has a copy with its own steps inlined. */
 static inline __attribute__((always_inline)) void inbound_run(struct sa *sa, struct packet **pkts,
 							      unsigned int n, __u64 now_s,
 							      inbound_admit_fn *admit,
-							      inbound_deliver_fn *deliver)
+							      inbound_deliver_fn *deliver,
+							      inbound_refuse_fn *refuse)
 {
 	struct inbound burst;
 
@@ -150,7 +158,7 @@ static inline __attribute__((always_inline)) void inbound_run(struct sa *sa, str
 			continue;
 		sa->open(sa->key->ctx, burst.op, burst.n, sa->aad_len);
 		inbound_commit(sa, &burst);
-		inbound_finish(sa, &burst, deliver);
+		inbound_finish(sa, &burst, deliver, refuse);
 		inbound_recheck(sa, &burst);
 		sa_count(sa, burst.opened, burst.bytes, now_s);
 	}

@@ -51,6 +51,17 @@ static void describe(struct xipsec_sample *sample, const __u8 *data, __u32 len)
 	sample->dport = flow.remote_port;
 }
 
+/* By the SA's own ends. */
+static void describe_ends(struct xipsec_sample *sample, const struct sa *sa)
+{
+	sample->src = sa->src;
+	sample->dst = sa->dst;
+	sample->family = sa->outer_family;
+	sample->l4_proto = sa->ah ? IPPROTO_AH : IPPROTO_ESP;
+	sample->sport = sample->dport = 0;
+	sample->inner = 0;
+}
+
 /* What the selectors of a tunnel refused is told as it is inside: it has been opened in place. */
 static void describe_sa(struct xipsec_sample *sample, const struct sa *sa, const struct work *work)
 {
@@ -64,6 +75,11 @@ static void describe_sa(struct xipsec_sample *sample, const struct sa *sa, const
 	sample->inner = work->opened || work->dir == XIPSEC_DIR_OUT;
 	if (work->dir == XIPSEC_DIR_OUT || work->opened) {
 		describe(sample, p->data, p->len);
+		if (sample->reason != XIPSEC_REASON_SEQ_END)
+			return;
+		/* RFC 4303 3.3.3: the SA's end, whatever packet met it. */
+		sample->seq = (__u32)__atomic_load_n(&sa->state->seq, __ATOMIC_RELAXED);
+		describe_ends(sample, sa);
 		return;
 	}
 	if ((sample->reason == XIPSEC_REASON_SELECTOR ||
@@ -74,13 +90,8 @@ static void describe_sa(struct xipsec_sample *sample, const struct sa *sa, const
 	} else if (!sa->transport) {
 		describe(sample, p->data, p->len);
 	}
-	if (sample->family)
-		return;
-	sample->src = sa->src;
-	sample->dst = sa->dst;
-	sample->family = sa->outer_family;
-	sample->l4_proto = sa->ah ? IPPROTO_AH : IPPROTO_ESP;
-	sample->inner = 0;
+	if (!sample->family)
+		describe_ends(sample, sa);
 }
 
 /* The first bytes as they are now: an outer packet, or after it was opened the inner one. What has

@@ -365,6 +365,105 @@ static void refused_packets_are_told(void **state)
 	assert_int_equal(s.sample.spi, htonl(0x1001));
 }
 
+/* One packet in of SA_IN that ends as `reason`: told with SPI, number and outer addresses, the
+ * first `kept` bytes of it as they came. */
+static void told_outside(__u32 len, enum xipsec_reason reason, __u32 seq, __u8 proto, __u32 kept)
+{
+	struct ctl_sample s = {0};
+
+	told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s));
+	rx_sealed(len);
+	assert_int_equal(count(reason), 1);
+	assert_int_equal(told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s)), 1);
+	assert_int_equal(s.sample.reason, reason);
+	assert_int_equal(s.sample.spi, htonl(0x1001));
+	assert_int_equal(s.sample.seq, seq);
+	assert_int_equal(s.sample.src.word[0], inet_addr("192.0.2.1"));
+	assert_int_equal(s.sample.dst.word[0], inet_addr("192.0.2.2"));
+	assert_int_equal(s.sample.l4_proto, proto);
+	assert_int_equal(s.sample.inner, 0);
+	assert_int_equal(s.sample.sa_index, SA_IN);
+	assert_int_equal(s.sample.sa_generation, GEN);
+	assert_int_equal(s.sample.captured, len - 14);
+	assert_memory_equal(s.sample.data, t.sent + 14, kept);
+}
+
+static void forged_packets_are_told(void **state)
+{
+	__u32 len;
+
+	t.globals->tell = XIPSEC_TELL_PACKETS;
+	seal_one();
+	len = seal_one();
+	t.sent[len - 1] ^= 1;
+	told_outside(len, XIPSEC_REASON_ICV, 2, IPPROTO_ESP, 20 + 16);
+}
+
+/* Authentic, but its first byte of padding is none. */
+static void wrong_padding_is_told(void **state)
+{
+	__u32 len = seal_one(), text_len = len - 14 - 20 - 16 - 16;
+	const struct sa *sa = t.w->sas[SA_OUT].sa;
+	__u8 *esp = t.sent + 34;
+	struct crypto_op op = {
+		.text = esp + 16, .tag = esp + 16 + text_len, .len = text_len, .head_len = 16};
+
+	memcpy(op.nonce, sa->salt, 4);
+	memcpy(op.nonce + 4, esp + 8, 8);
+	memcpy(op.aad, esp, 8);
+	sa->open(sa->key->ctx, &op, 1, sa->aad_len);
+	assert_true(op.ok);
+	assert_memory_equal(op.text + text_len - 4, "\x01\x02\x02\x04", 4);
+	op.text[text_len - 4] = 9;
+	sa->seal(sa->key->ctx, &op, 1, sa->aad_len);
+	t.globals->tell = XIPSEC_TELL_PACKETS;
+	told_outside(len, XIPSEC_REASON_ESP_PAD, 1, IPPROTO_ESP, 20 + 16);
+}
+
+/* What AH takes for zero while it computes is told as it came: TOS, TTL, checksum, ICV. */
+static void forged_ah_is_told_as_it_came(void **state)
+{
+	__u32 len;
+
+	t.globals->tell = XIPSEC_TELL_PACKETS;
+	for (__u32 i = SA_OUT; i <= SA_IN; i++) {
+		struct ctl_in in = sa_message(i, i == SA_OUT ? XIPSEC_DIR_OUT : XIPSEC_DIR_IN);
+
+		in.msg.sa.sa.l4_proto = IPPROTO_AH;
+		in.msg.sa.sa.alg = XIPSEC_ALG_NULL_SHA256;
+		in.msg.sa.sa.key_len = 32;
+		in.msg.sa.sa.dscp = 46;
+		in.msg.sa.sa.flags = XIPSEC_SA_DSCP;
+		assert_int_equal(worker_message(t.w, &in), 0);
+	}
+	len = seal_one();
+	assert_int_equal(t.sent[15], 46 << 2);
+	t.sent[len - 1] ^= 1;
+	told_outside(len, XIPSEC_REASON_ICV, 1, IPPROTO_AH, len - 14);
+}
+
+/* RFC 4303 3.3.3: of an SA that has come to its end, not of the packet that met it. */
+static void the_end_of_numbers_is_told(void **state)
+{
+	struct ctl_sample s = {0};
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	t.sas[SA_OUT].seq = t.sas[SA_OUT].seq_limit = 0xffffffff;
+	rx_inner();
+	go_round();
+	assert_int_equal(count(XIPSEC_REASON_SEQ_END), 1);
+	assert_int_equal(told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s)), 1);
+	assert_int_equal(s.sample.reason, XIPSEC_REASON_SEQ_END);
+	assert_int_equal(s.sample.spi, htonl(0x1001));
+	assert_int_equal(s.sample.seq, 0xffffffff);
+	assert_int_equal(s.sample.src.word[0], inet_addr("192.0.2.1"));
+	assert_int_equal(s.sample.dst.word[0], inet_addr("192.0.2.2"));
+	assert_int_equal(s.sample.l4_proto, IPPROTO_ESP);
+	assert_int_equal(s.sample.sport, 0);
+	assert_int_equal(s.sample.inner, 0);
+	assert_int_equal(s.sample.sa_index, SA_OUT);
+}
+
 /* RFC 6040 4.2: ECT(0) outside of a packet that says it cannot carry marks. */
 static void odd_congestion_marks_are_told(void **state)
 {
@@ -419,6 +518,10 @@ int main(void)
 		TEST(peer_that_comes_back),
 		TEST(replays_are_told),
 		TEST(refused_packets_are_told),
+		TEST(forged_packets_are_told),
+		TEST(wrong_padding_is_told),
+		TEST(forged_ah_is_told_as_it_came),
+		TEST(the_end_of_numbers_is_told),
 		TEST(odd_congestion_marks_are_told),
 		TEST(frames_without_a_verdict),
 	};
