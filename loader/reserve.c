@@ -195,7 +195,7 @@ static void record_print(const struct reserve_record *r, char out[RECORD_SIZE])
 
 	inet_ntop(r->family == XIPSEC_FAMILY_IP4 ? AF_INET : AF_INET6, &r->dst, dst, sizeof(dst));
 	len = snprintf(out, body_of(RECORD_SIZE),
-		       "xipsec key record 2\n"
+		       "xipsec key record 3\n"
 		       "fingerprint = %s\n"
 		       "engine = %s\n"
 		       "algorithm = %s\n"
@@ -205,13 +205,16 @@ static void record_print(const struct reserve_record *r, char out[RECORD_SIZE])
 		       "state = %s\n"
 		       "reserved = %" PRIu64 "\n"
 		       "replay_top = %" PRIu64 "\n"
+		       "packets = %" PRIu64 "\n"
+		       "bytes = %" PRIu64 "\n"
+		       "since = %lld\n"
 		       "where = %s\n"
 		       "place = %u %u\n"
 		       "written = %lld\n",
 		       r->fingerprint, engine_names[r->engine], alg_names[r->alg],
 		       dir_names[r->dir], r->spi, dst, state_names[r->state], (uint64_t)r->reserved,
-		       (uint64_t)r->replay_top, r->where[0] ? r->where : "-", r->index,
-		       r->generation, r->written);
+		       (uint64_t)r->replay_top, (uint64_t)r->packets, (uint64_t)r->bytes, r->since,
+		       r->where[0] ? r->where : "-", r->index, r->generation, r->written);
 	seal(out, len, RECORD_SIZE);
 }
 
@@ -221,19 +224,20 @@ static int record_scan(const char file[RECORD_SIZE], struct reserve_record *out)
 	struct reserve_record r = {0};
 	char dst[INET6_ADDRSTRLEN + 1], engine[8], alg[24], dir[8], state[8];
 	char text[RECORD_SIZE + 1] = {0};
-	uint64_t reserved, top;
+	uint64_t reserved, top, packets, bytes;
 	int e, a, d, s, n;
 
 	memcpy(text, file, RECORD_SIZE);
 	if (!sealed(text, RECORD_SIZE))
 		return -EBADMSG;
 	n = sscanf(text,
-		   "xipsec key record 2 fingerprint = %32s engine = %7s algorithm = %23s "
+		   "xipsec key record 3 fingerprint = %32s engine = %7s algorithm = %23s "
 		   "direction = %7s spi = %x dst = %46s state = %7s reserved = %" SCNu64
-		   " replay_top = %" SCNu64 " where = %63s place = %u %u written = %lld",
-		   r.fingerprint, engine, alg, dir, &r.spi, dst, state, &reserved, &top, r.where,
-		   &r.index, &r.generation, &r.written);
-	if (n != 13)
+		   " replay_top = %" SCNu64 " packets = %" SCNu64 " bytes = %" SCNu64
+		   " since = %lld where = %63s place = %u %u written = %lld",
+		   r.fingerprint, engine, alg, dir, &r.spi, dst, state, &reserved, &top, &packets,
+		   &bytes, &r.since, r.where, &r.index, &r.generation, &r.written);
+	if (n != 16)
 		return -EBADMSG;
 	e = name_index(engine_names, 3, engine);
 	a = name_index(alg_names, XIPSEC_ALG_COUNT, alg);
@@ -247,6 +251,8 @@ static int record_scan(const char file[RECORD_SIZE], struct reserve_record *out)
 	r.state = s;
 	r.reserved = reserved;
 	r.replay_top = top;
+	r.packets = packets;
+	r.bytes = bytes;
 	if (strcmp(r.where, "-") == 0)
 		r.where[0] = 0;
 	if (inet_pton(AF_INET, dst, &r.dst) == 1)
@@ -384,6 +390,7 @@ static int claim_new(const struct xipsec_sa *sa, const char *fingerprint,
 		.family = sa->outer_family,
 		.dst = sa->dst,
 		.spi = ntohl(sa->spi),
+		.since = (long long)time(NULL),
 	};
 	memcpy(out->fingerprint, fingerprint, RESERVE_NAME_LEN);
 	return 0;

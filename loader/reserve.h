@@ -26,6 +26,10 @@
  *   too: after the last detach, or after the switch to another ABI, which it notices in 0.2 s.
  * Keys from IKE have no such gaps, for they die with xipsecd.
  *
+ * Its limits are the key's, too: `since`, `packets` and `bytes` go on from one life of an SA to the
+ * next. The last two are written when it stops, goes or reserves anew: a loss of power takes what
+ * came since.
+ *
  * A record that cannot be read, is damaged, or could have been written by others is not
  * trustworthy: its key is refused, whatever the config swears.
  */
@@ -55,6 +59,8 @@ struct reserve_record {
 	__u32 spi; /* host order; SPI and dst are for people */
 	__u64 reserved;
 	__u64 replay_top;
+	__u64 packets, bytes;          /* that went by it, as of the last writing */
+	long long since;               /* seconds since 1970: when the key was first used here */
 	char where[RESERVE_WHERE_LEN]; /* of the sa_state entry; empty: none */
 	__u32 index;
 	__u32 generation;

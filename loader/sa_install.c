@@ -6,9 +6,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <openssl/crypto.h>
 
 #include "lib/log.h"
+
+/* 0 where the clock was turned back. */
+static __u64 seconds_since(long long then)
+{
+	long long now = (long long)time(NULL);
+
+	return now > then ? (__u64)(now - then) : 0;
+}
+
+/* A hard limit is its key's: another life does not begin it anew. */
+static int refuse_spent(struct sa *sa, const struct reserve_record *r, char *text)
+{
+	enum xipsec_limit limit = sa_limits_hard(&sa->sa.limits, sa->aged, r->packets, r->bytes);
+
+	if (!limit)
+		return 0;
+	snprintf(text, XIPSEC_SADB_ERR_TEXT,
+		 "SA %.40s: its key has reached its limit %s: make a new key", sa->sa.name,
+		 sa_limits_name(limit));
+	return -EKEYEXPIRED;
+}
 
 /* Reads the record, chooses the place, and makes the next record durable: nothing is given out
  * before that. */
@@ -34,8 +56,16 @@ static int place_and_reserve(struct sas *sas, struct sa *sa, const __u8 *key, bo
 	if (!(sa->sa.flags & XIPSEC_SA_MANUAL))
 		return 0;
 	sa->seq_seen = r.reserved;
-	if (*adopted)
+	if (*adopted) {
 		sa_record_keep_top(&r, sa->sa.dir, sas_state(sas, sa->index));
+		sa_record_count(&r, sas_state(sas, sa->index));
+	}
+	sa->aged = seconds_since(r.since);
+	err = refuse_spent(sa, &r, text);
+	if (err)
+		return err;
+	sa->before_packets = r.packets;
+	sa->before_bytes = r.bytes;
 	r.state = RESERVE_LIVE;
 	memcpy(r.where, sas->where, sizeof(r.where));
 	r.index = sa->index;

@@ -66,6 +66,22 @@ static const char *why_not(int err)
 	}
 }
 
+static __u64 left(__u64 limit, __u64 used)
+{
+	return !limit ? 0 : limit > used ? limit - used : 1;
+}
+
+/* The kernel counts from nothing. */
+static void limits_left(struct xipsec_limits *limits, const struct sa *sa)
+{
+	limits->soft_time = left(limits->soft_time, sa->aged);
+	limits->hard_time = left(limits->hard_time, sa->aged);
+	limits->soft_packets = left(limits->soft_packets, sa->before_packets);
+	limits->hard_packets = left(limits->hard_packets, sa->before_packets);
+	limits->soft_bytes = left(limits->soft_bytes, sa->before_bytes);
+	limits->hard_bytes = left(limits->hard_bytes, sa->before_bytes);
+}
+
 int sa_kernel_add(struct sas *sas, struct sa *sa, char *text)
 {
 	const struct xipsec_sa_state *state = sas_state(sas, sa->index);
@@ -77,6 +93,7 @@ int sa_kernel_add(struct sas *sas, struct sa *sa, char *text)
 		return sas_refuse(text, -EPROTONOSUPPORT, sa->sa.name, why_not(-EPROTONOSUPPORT));
 	xipsec_sa_copy(&whole, &sa->sa);
 	memcpy(whole.key, sas_key(sas, sa->index), whole.key_len);
+	limits_left(&whole.limits, sa);
 	err = sas->ops->kernel->add(sas->ctx, &whole, sa->index, sa->child,
 				    out ? state->seq : state->replay_top);
 	OPENSSL_cleanse(whole.key, sizeof(whole.key));
@@ -120,12 +137,13 @@ void sa_kernel_gone(struct sas *sas, struct sa *sa)
 		log_error("SA %s: the kernel keeps it: %s", sa->sa.name, strerror(-err));
 }
 
-static void take_count(struct xipsec_sa_state *state, const struct xfrm_count *count, __u64 now)
+static void take_count(const struct sa *sa, struct xipsec_sa_state *state,
+		       const struct xfrm_count *count, __u64 now)
 {
-	if (count->packets > state->packets)
+	if (sa->before_packets + count->packets > state->packets)
 		__atomic_store_n(&state->last_use, now, __ATOMIC_RELAXED);
-	__atomic_store_n(&state->packets, count->packets, __ATOMIC_RELAXED);
-	__atomic_store_n(&state->bytes, count->bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&state->packets, sa->before_packets + count->packets, __ATOMIC_RELAXED);
+	__atomic_store_n(&state->bytes, sa->before_bytes + count->bytes, __ATOMIC_RELAXED);
 }
 
 void sa_kernel_look(struct sas *sas, struct sa *sa, __u64 now)
@@ -135,7 +153,7 @@ void sa_kernel_look(struct sas *sas, struct sa *sa, __u64 now)
 
 	if (!sa->in_kernel || sas->ops->kernel->ask(sas->ctx, &sa->sa, &count))
 		return;
-	take_count(state, &count, now);
+	take_count(sa, state, &count, now);
 	__atomic_store_n(sa->sa.dir == XIPSEC_DIR_OUT ? &state->seq : &state->replay_top, count.seq,
 			 __ATOMIC_RELEASE);
 }
@@ -174,7 +192,7 @@ static void expired(struct sas *sas, struct sa *sa, const struct xfrm_news *news
 {
 	struct xipsec_sa_state *state = sas_state(sas, sa->index);
 
-	take_count(state, &news->count, sas_now());
+	take_count(sa, state, &news->count, sas_now());
 	if (news->kind == XFRM_NEWS_HARD) {
 		__atomic_store_n(&state->status, XIPSEC_SA_STOPPED, __ATOMIC_RELEASE);
 		sa_limits_stopped(sas, sa, sas_now());

@@ -53,19 +53,38 @@ static bool reached(__u64 limit, __u64 value)
 	return limit && value >= limit;
 }
 
+enum xipsec_limit sa_limits_hard(const struct xipsec_limits *limits, __u64 age, __u64 packets,
+				 __u64 bytes)
+{
+	if (reached(limits->hard_packets, packets))
+		return XIPSEC_LIMIT_PACKETS;
+	if (reached(limits->hard_bytes, bytes))
+		return XIPSEC_LIMIT_BYTES;
+	if (reached(limits->hard_time, age))
+		return XIPSEC_LIMIT_TIME;
+	return XIPSEC_LIMIT_NONE;
+}
+
+const char *sa_limits_name(enum xipsec_limit limit)
+{
+	return limit_names[limit];
+}
+
+static __u64 age_of(const struct sa *sa, __u64 now)
+{
+	return now - sa->born + sa->aged;
+}
+
 /* A worker has stopped it, or we have: what for? */
 static enum xipsec_limit why_stopped(const struct sa *sa, const struct xipsec_sa_state *state,
 				     __u64 now)
 {
-	const struct xipsec_limits *limits = &sa->sa.limits;
+	enum xipsec_limit limit =
+		sa_limits_hard(&sa->sa.limits, age_of(sa, now), state->packets, state->bytes);
 
-	if (reached(limits->hard_packets, state->packets))
-		return XIPSEC_LIMIT_PACKETS;
-	if (reached(limits->hard_bytes, state->bytes))
-		return XIPSEC_LIMIT_BYTES;
-	if (reached(limits->hard_time, now - sa->born))
-		return XIPSEC_LIMIT_TIME;
-	return sa->taken ? XIPSEC_LIMIT_NONE : XIPSEC_LIMIT_SEQUENCE;
+	if (limit || sa->taken)
+		return limit;
+	return XIPSEC_LIMIT_SEQUENCE;
 }
 
 void sa_limits_stopped(struct sas *sas, struct sa *sa, __u64 now)
@@ -81,6 +100,7 @@ void sa_limits_stopped(struct sas *sas, struct sa *sa, __u64 now)
 		 "until it is replaced",
 		 sa->sa.name, limit_names[limit]);
 	tell(sas, sa, XIPSEC_EVENT_EXPIRE_HARD, limit);
+	sa_record_stopped(sas, sa);
 }
 
 void sa_limits_used(struct sas *sas, struct sa *sa)
@@ -109,7 +129,7 @@ static enum xipsec_limit soft_limit(const struct sa *sa, const struct xipsec_sa_
 	const struct xipsec_limits *limits = &sa->sa.limits;
 	__u64 end = reserve_end(sa->sa.flags & XIPSEC_SA_ESN);
 
-	if (reached(limits->soft_time, now - sa->born))
+	if (reached(limits->soft_time, age_of(sa, now)))
 		return XIPSEC_LIMIT_TIME;
 	if (reached(limits->soft_packets, __atomic_load_n(&state->packets, __ATOMIC_RELAXED)))
 		return XIPSEC_LIMIT_PACKETS;
@@ -142,7 +162,7 @@ void sas_limits(struct sas *sas, __u64 now)
 		struct xipsec_sa_state *state = sas_state(sas, sa->index);
 		enum xipsec_limit limit;
 
-		if (reached(sa->sa.limits.hard_time, now - sa->born))
+		if (reached(sa->sa.limits.hard_time, age_of(sa, now)))
 			stop(state);
 		sa_limits_stopped(sas, sa, now);
 		if (sa->announced)

@@ -79,6 +79,8 @@ void sa_place_prepare(struct sas *sas, const struct sa *sa, bool adopted)
 	if (!adopted) {
 		memset((char *)state + sizeof(state->generation), 0,
 		       sizeof(*state) - sizeof(state->generation));
+		state->packets = sa->record.packets;
+		state->bytes = sa->record.bytes;
 		if (!out && sa->record.replay_top)
 			window_close(state, sa->record.replay_top);
 	} else if (!out && sa->record.replay_top > state->replay_top) {

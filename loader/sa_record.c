@@ -23,6 +23,31 @@ void sa_record_keep_top(struct reserve_record *record, __u8 dir,
 		record->replay_top = top;
 }
 
+void sa_record_count(struct reserve_record *record, const struct xipsec_sa_state *state)
+{
+	record->packets = __atomic_load_n(&state->packets, __ATOMIC_RELAXED);
+	record->bytes = __atomic_load_n(&state->bytes, __ATOMIC_RELAXED);
+}
+
+void sa_record_stopped(struct sas *sas, struct sa *sa)
+{
+	struct reserve_record next = sa->record;
+	int err;
+
+	if (!(sa->sa.flags & XIPSEC_SA_MANUAL))
+		return;
+	sa_record_count(&next, sas_state(sas, sa->index));
+	sa_record_keep_top(&next, sa->sa.dir, sas_state(sas, sa->index));
+	err = reserve_write(sas->reserve, &next);
+	if (!err)
+		sa->record = next;
+	else
+		log_error(
+			"SA %s: that it stopped cannot be written to state_dir: %s; after a reboot "
+			"it would go on: make room there",
+			sa->sa.name, strerror(-err));
+}
+
 int sa_record_close(struct sas *sas, struct sa *sa, enum reserve_state state)
 {
 	struct reserve_record next = sa->record;
@@ -35,6 +60,7 @@ int sa_record_close(struct sas *sas, struct sa *sa, enum reserve_state state)
 	/* The kernel counts on between the last look and its end. */
 	if (sa->sa.dir == XIPSEC_DIR_OUT && sa->seq_seen < next.reserved && !sa_is_kernel(sa))
 		next.reserved = sa->seq_seen;
+	sa_record_count(&next, sas_state(sas, sa->index));
 	sa_record_keep_top(&next, sa->sa.dir, sas_state(sas, sa->index));
 	err = reserve_write(sas->reserve, &next);
 	if (!err) {
@@ -87,6 +113,7 @@ static void sa_record_refill(struct sas *sas, struct sa *sa)
 	    (sa->seq_seen < sa->record.reserved &&
 	     sa->record.reserved - sa->seq_seen > RESERVE_CHUNK / 2))
 		return;
+	sa_record_count(&sa->record, state);
 	err = reserve_ahead(sas->reserve, &sa->record, sa->seq_seen, esn);
 	if (err) {
 		if (!sa->write_failed)

@@ -179,7 +179,7 @@ void sas_info(const struct sas *sas, const struct sa *sa, struct sadb_sa_info *o
 	out->status = sa->refused_by ? (__u32)XIPSEC_SA_REFUSED : state->status;
 	out->engine_why = sa->engine_why;
 	out->backend = sa->refused_by ? (__u32)XIPSEC_BACKEND_NONE : sa->backend;
-	out->age = time - sa->born;
+	out->age = time - sa->born + sa->aged;
 	out->idle = state->last_use && state->last_use <= time ? time - state->last_use
 							       : (state->last_use ? 0 : ~0ULL);
 	out->seq = sa->sa.dir == XIPSEC_DIR_OUT ? state->seq : state->replay_top;

@@ -63,18 +63,20 @@ struct sa {
 	__u32 generation;
 	__u32 child;    /* id */
 	__u64 born;     /* CLOCK_BOOTTIME, seconds */
+	__u64 aged;     /* seconds that its key was in use before, XIPSEC_SA_MANUAL */
 	__u64 serial;   /* grows with each SA that is added: the newest has the highest */
 	__u64 seq_seen; /* highest ever read from the state: the state is in the workers' hands */
 	__u64 top_written;
 	__u8 backend;     /* enum xipsec_backend, as a worker said; AUTO: none has yet */
 	__u64 refused_by; /* bit n: worker n cannot run it */
 	__u8 engine_why;  /* enum xipsec_engine_why */
-	bool in_kernel;   /* kernel XFRM has it from us */
-	bool taken;       /* ... and somebody else has taken it away */
-	bool announced;   /* hard expire was told */
-	bool soft_told;   /* soft expire was */
-	bool used_told;   /* inbound: that a packet came by it */
-	__u64 idle_told;  /* for the silence after that last packet, seconds */
+	__u64 before_packets, before_bytes; /* that the kernel has not counted: before it had it */
+	bool in_kernel;                     /* kernel XFRM has it from us */
+	bool taken;                         /* ... and somebody else has taken it away */
+	bool announced;                     /* hard expire was told */
+	bool soft_told;                     /* soft expire was */
+	bool used_told;                     /* inbound: that a packet came by it */
+	__u64 idle_told;                    /* for the silence after that last packet, seconds */
 	/* As it was asked for; the peer may have moved since (RFC 3948). */
 	struct xipsec_addr given_src, given_dst;
 	__be16 given_src_port, given_dst_port;

@@ -99,6 +99,12 @@ void sa_record_see(struct sas *sas, struct sa *sa);
 void sa_record_keep_top(struct reserve_record *record, __u8 dir,
 			const struct xipsec_sa_state *state);
 
+/* What went by it, for its limits in its next life. */
+void sa_record_count(struct reserve_record *record, const struct xipsec_sa_state *state);
+
+/* Has stopped: so that it stays so, whatever dies. */
+void sa_record_stopped(struct sas *sas, struct sa *sa);
+
 /* Writes an inbound SA's replay top to its record when it has grown. */
 void sa_record_top(struct sas *sas, struct sa *sa);
 
@@ -110,6 +116,11 @@ int sa_record_close(struct sas *sas, struct sa *sa, enum reserve_state state);
 
 /* Which SA an event is about: all of it that the SA knows. */
 void sa_event_fill(const struct sa *sa, struct sadb_event *event);
+
+/* The hard limit that a key of this age and use has reached, or XIPSEC_LIMIT_NONE. */
+enum xipsec_limit sa_limits_hard(const struct xipsec_limits *limits, __u64 age, __u64 packets,
+				 __u64 bytes);
+const char *sa_limits_name(enum xipsec_limit limit);
 
 /* Tells, once, that it has stopped. `now`: CLOCK_BOOTTIME, seconds. */
 void sa_limits_stopped(struct sas *sas, struct sa *sa, __u64 now);

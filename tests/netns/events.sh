@@ -28,6 +28,18 @@ sa_lines()
 	gw "$1" sa add "$2"
 }
 
+# new_key NAME: a key of its own for it at both ends; b's is installed anew, a's on the next sa_lines.
+new_key()
+{
+	local key x
+	key=0x$(od -An -N 20 -tx1 /dev/urandom | tr -d ' \n')
+	for x in a b; do
+		sed -i "/^\t*$1 {/,/}/s/^\([ \t]*\)key = .*/\1key = $key/" "$WORK/gw-$x.conf"
+	done
+	gw b sa delete "$1" && gw b sa add "$1"
+}
+refused_as_spent() { ! gw a sa add ab4 2>"$WORK/spent" && grep -q 'reached its limit of time: make a new key' "$WORK/spent"; }
+
 if ! check "gateways come up" gateways_up || ! check "tunnel works" tunnel_works; then exit 1; fi
 watch a
 watch b
@@ -61,6 +73,8 @@ check "replay: of which SA, which number" until_true 3 told b '.event == "drop" 
 	and .src == "192.0.2.1" and .inner == false'
 
 # --- limits and silence
+# Its key is new: limits of time count from when it was first used.
+check "ab4 gets a new key" new_key ab4
 check "gw-a: an SA with limits" sa_lines a ab4 'rekey_time = 3s\nlife_time = 7s\ninactivity = 1s'
 check "the tunnel works" until_true 5 ping4 a 1
 check "expire_soft: time" until_true 8 told a '.event == "expire_soft" and .sa == "ab4" and .limit == "time"
@@ -70,13 +84,15 @@ check "expire_hard: time" until_true 10 told a '.event == "expire_hard" and .sa 
 check_eq "it is listed as stopped" "$(field a ab4 .status)" stopped
 ping4 a 2 >/dev/null 2>&1 && not_ok "a stopped SA carries traffic"
 check_gt "what would go by it is dropped (limit)" "$(field a ab4 .drops.limit)" 0
-check "gw-a: another in its place" gw a sa delete ab4
+check "gw-a: it goes" gw a sa delete ab4
+check "and does not come back with that key" refused_as_spent
 check "gw-a: limits of packets" sa_lines a ab6 'rekey_packets = 10\nlife_packets = 20'
 in_ns red-a ping -n -c 30 -i 0.05 -W 1 fd02::2 >/dev/null 2>&1
 check "expire_hard: packets" until_true 5 told a '.event == "expire_hard" and .sa == "ab6" and .limit == "packets"'
 check_eq "each once" "$(jq -s '[.[] | select(.event == "expire_hard")] | length' "$WORK/monitor-a")" 2
 
-# --- dummies
+# --- dummies; and no limits for a key that has reached its own
+sed -i '/life_time = 7s/d' "$WORK/gw-a.conf"
 sed -i 's/life_packets = 20/dummies = 20\ntfc_padding = 400/; s/rekey_packets = 10//' "$WORK/gw-a.conf"
 gw a sa delete ab6
 check "gw-a: an SA with dummies" gw a sa add ab6

@@ -401,6 +401,7 @@ static void new_policies_end_clients_sas(void **state)
 	assert_int_equal(manual_withdraw(sas, next, text), 0);
 	assert_int_equal(sas_count(sas), 0);
 	assert_non_null(strstr(said, "stopped0 "));
+	assert_int_equal(limit_told, XIPSEC_LIMIT_POLICY);
 	assert_non_null(strstr(said, "forget0 "));
 	config_free(next);
 	config_free(config);

@@ -254,6 +254,77 @@ static void broken_disk_at_delete(void **state)
 	assert_int_equal(states[index].status, XIPSEC_SA_FREE);
 }
 
+/* What add says to it, with `packets` and `seconds` as hard limits. */
+static int add_limited(__u64 packets, __u64 seconds)
+{
+	struct xipsec_sa sa = make("one", XIPSEC_DIR_OUT, 0x1001);
+
+	sa.limits.hard_packets = packets;
+	sa.limits.hard_time = seconds;
+	return sas_add(sas, &sa, text);
+}
+
+static void spent_packets_stay_spent(void **state)
+{
+	assert_int_equal(add_limited(10, 0), 0);
+	states[0].packets = 9;
+	crash();
+	start("boot:1");
+	assert_int_equal(add_limited(10, 0), 0);
+	assert_true(states[0].packets == 9);
+	states[0].packets = 10;
+	crash();
+	start("boot:1");
+	assert_int_equal(add_limited(10, 0), -EKEYEXPIRED);
+	assert_non_null(strstr(text, "limit of packets"));
+	/* Whoever raises it has the rest. */
+	assert_int_equal(add_limited(20, 0), 0);
+	assert_true(states[sas_by_name(sas, "one")->index].packets == 10);
+}
+
+/* It stopped, then the machine went: its maps are no more. */
+static void stopped_stays_so_over_a_reboot(void **state)
+{
+	unsigned int index;
+
+	assert_int_equal(add_limited(10, 0), 0);
+	states[0].packets = 11;
+	states[0].bytes = 1000;
+	states[0].status = XIPSEC_SA_STOPPED;
+	sas_tick(sas);
+	assert_int_equal(limit_told, XIPSEC_LIMIT_PACKETS);
+	crash();
+	memset(homes, 0, sizeof(homes));
+	start("boot:2");
+	assert_int_equal(add_limited(10, 0), -EKEYEXPIRED);
+	assert_int_equal(add_limited(12, 0), 0);
+	index = sas_by_name(sas, "one")->index;
+	assert_true(states[index].packets == 11 && states[index].bytes == 1000);
+}
+
+static void deleted_and_added_again_it_counts_on(void **state)
+{
+	assert_int_equal(add_limited(10, 0), 0);
+	states[0].packets = 10;
+	delete (sas_by_name(sas, "one"));
+	assert_int_equal(add_limited(10, 0), -EKEYEXPIRED);
+}
+
+static void time_is_the_keys(void **state)
+{
+	struct sadb_sa_info info;
+
+	assert_int_equal(add_limited(0, 100), 0);
+	sleep(2);
+	crash();
+	start("boot:1");
+	assert_int_equal(add_limited(0, 2), -EKEYEXPIRED);
+	assert_non_null(strstr(text, "limit of time"));
+	assert_int_equal(add_limited(0, 100), 0);
+	sas_info(sas, sas_by_name(sas, "one"), &info);
+	assert_in_range(info.age, 2, 50);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -270,6 +341,10 @@ int main(void)
 		TEST(place_of_another_generation_is_not_its_own),
 		TEST(full_disk_at_delete),
 		TEST(broken_disk_at_delete),
+		TEST(spent_packets_stay_spent),
+		TEST(stopped_stays_so_over_a_reboot),
+		TEST(deleted_and_added_again_it_counts_on),
+		TEST(time_is_the_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
