@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 1
 BUILD=$(realpath -m "${BUILD:-build}")
 export BUILD
 LOGS=${LOGS:-$BUILD/tests/log}
-LIMIT=${LIMIT:-$((180 * ${XIPSEC_SLOW:-1}))} # seconds a file
+LIMIT=${LIMIT:-$((300 * ${XIPSEC_SLOW:-1}))} # seconds a file
 VM_LIMIT=${VM_LIMIT:-2400} # seconds a kernel, all its tests, on processors that others use too
 JOBS=${JOBS:-2}
 passed=0 failed=0 skipped=0 failures=
