@@ -412,8 +412,7 @@ enum xipsec_reason inner_forward(__u8 *data, __u8 family)
 }
 
 /* Packets that may be cut do not come here (oversize.c). An IPv6 sender cannot be told less than
- * 1280 (RFC 8200 5): behind a black link so narrow it gets no packet through, unless the SA's DF is
- * clear. */
+ * 1280 (RFC 8200 5): what is no longer than that is cut outside. */
 static enum xipsec_reason too_big(struct packet *p, const struct inner *inner, __u32 inner_max)
 {
 	p->icmp_mtu = inner_max;

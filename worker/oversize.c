@@ -6,17 +6,20 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "worker/checksum.h"
 #include "worker/fragment.h"
 #include "worker/icmp.h"
 #include "worker/inner.h"
 #include "worker/jumbo.h"
+#include "worker/outer.h"
 #include "worker/reassembly.h"
 #include "worker/slow.h"
 
-#define PIECES     16         /* that are sealed in one go */
-#define PIECE_ROOM FRAME_LEAD /* before a piece: headers, IV, Ethernet */
-#define PIECE_TAIL JUMBO_TAIL /* behind it: padding, trailer, ICV */
-#define SCAN_MS    10         /* between two searches for the SA of the other direction */
+#define PIECES      16         /* that are sealed in one go */
+#define PIECE_ROOM  FRAME_LEAD /* before a piece: headers, IV, Ethernet */
+#define PIECE_TAIL  JUMBO_TAIL /* behind it: padding, trailer, ICV */
+#define IP6_MTU_MIN 1280       /* RFC 8200 5 */
+#define SCAN_MS     10         /* between two searches for the SA of the other direction */
 
 /* ------------------------------------------------------------------ pieces */
 
@@ -94,13 +97,41 @@ static void cut_before(struct worker *w, struct sa_place *place, struct work *wo
 	cut_done(w, work);
 }
 
+/* IPv6 of 1280 bytes must get through anywhere, and no sender takes a smaller size from us: where
+ * the path has less room than that the outer packet is cut, whatever the SA says of DF (RFC 2473
+ * 7.1 (b)). */
+static bool no_sender_cuts(const struct inner *inner)
+{
+	return inner->family == XIPSEC_FAMILY_IP6 && inner->len <= IP6_MTU_MIN;
+}
+
 /* May it be sealed whole and cut then? What carries the packet must not forbid it: in transport
  * mode the packet's own header, in tunnel mode that of the SA. */
 static bool cut_outside(const struct sa *sa, const struct inner *inner)
 {
+	if (no_sender_cuts(inner))
+		return true;
 	if (sa->transport && !(inner->flags & INNER_DF))
 		return true;
 	return sa->df_clear && (!sa->transport || inner->family == XIPSEC_FAMILY_IP6);
+}
+
+/* Takes DF back from an outer IPv4 header, and gives it an ID that tells fragments apart. AH covers
+ * the ID: there it stays. */
+static void allow_cut(const struct sa *sa, __u8 *ip)
+{
+	__u16 id = outer_next_id(), check = 0;
+
+	if (ip[0] >> 4 != 4 || !(ip[6] & OUTER_DF >> 8))
+		return;
+	ip[6] &= (__u8) ~(OUTER_DF >> 8);
+	if (!sa->ah) {
+		ip[4] = (__u8)(id >> 8);
+		ip[5] = (__u8)id;
+	}
+	memcpy(ip + 10, &check, 2);
+	check = (__u16)~csum_fold(csum_add(0, ip, OUTER_IP4));
+	memcpy(ip + 10, &check, 2);
 }
 
 bool oversize_out(struct worker *w, struct sa_place *place, struct work *work,
@@ -127,6 +158,8 @@ bool oversize_out(struct worker *w, struct sa_place *place, struct work *work,
 	/* No room in the frame: what fits as it is does. */
 	if (p->reason == XIPSEC_REASON_TOO_BIG)
 		p->icmp_mtu = oversize_from(sa, mtu);
+	if (p->reason == XIPSEC_REASON_SEALED && !sa->transport)
+		allow_cut(sa, p->data);
 	pipeline_finish_out(w, work, nh, mtu);
 	return true;
 }

@@ -5,6 +5,7 @@
  *
  *	inner packet, tunnel mode, may be cut	fragments, each sealed for itself
  *	must not be cut, the SA's DF is clear	sealed whole, and the ESP packet cut
+ *	IPv6 of no more than 1280 bytes		the same, whatever the SA's DF (RFC 2473 7.1)
  *	transport mode, may be cut		the same (RFC 4303 3.3.4: whole datagrams alone)
  *	must not be cut				ICMP to its sender
  *	the host's own fragment, transport mode	put together, sealed whole, and cut again

@@ -313,6 +313,64 @@ static void ids_of_two_sas(void **state)
 	assert_int_equal(t.sas[SA_OUT + 2].seq, 2);
 }
 
+/* An IPv6 packet of `len` bytes in its frame, nothing behind its header. */
+static void rx_ip6(__u32 len)
+{
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
+
+	memset(packet, 0, sizeof(packet));
+	memcpy(packet, "\x02\x00\x00\x00\x00\x11\x02\x00\x00\x00\x00\x22\x86\xdd\x60", 15);
+	packet[18] = (__u8)((len - 40) >> 8);
+	packet[19] = (__u8)(len - 40);
+	packet[20] = IPPROTO_NONE;
+	packet[21] = 64;
+	packet[22] = packet[38] = 0xfd;
+	packet[37] = 1;
+	packet[53] = 2;
+	for (__u32 i = 54; i < len + 14; i++)
+		packet[i] = (__u8)(i * 7);
+	meta.family = XIPSEC_FAMILY_IP6;
+	meta.l4_off = 54;
+	rx(&t.red, packet, len + 14, &meta);
+	go_round();
+}
+
+/* RFC 2473 7.1: through a path of 576 bytes IPv6 goes up to 1280, cut outside, whatever the SA says
+ * of DF; what is longer is answered. */
+static void the_least_of_ip6_goes_anywhere(void **state)
+{
+	static const __u8 dfs[] = {XIPSEC_DF_SET, XIPSEC_DF_CLEAR, XIPSEC_DF_COPY};
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_IN);
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	for (size_t i = 0; i < 3; i++) {
+		__u32 last_id = out.n ? at16(out.frame[0] + 18) : 0x10000, len;
+
+		remake_sa(SA_OUT, XIPSEC_DIR_OUT, XIPSEC_MODE_TUNNEL, dfs[i], "");
+		t.sas[SA_OUT].pmtu = 576;
+		t.sas[SA_OUT].pmtu_until = (__u32)(t.w->now_ms / 1000) + 600;
+		rx_ip6(1280);
+		collect(&t.black);
+		assert_int_equal(out.n, 3);
+		assert_int_equal(at16(out.frame[0] + 20), 0x2000);
+		assert_int_not_equal(at16(out.frame[0] + 18), last_id);
+		len = assemble(576);
+		assert_int_equal(len, 20 + 16 + 1280 + 4 + 16);
+		/* and it is that packet: only no red route leads on */
+		memcpy(out.frame[0] + 14, whole, len);
+		rx(&t.black, out.frame[0], len + 14, &meta);
+		go_round();
+		assert_int_equal(t.sas[SA_IN].packets, i + 1);
+		assert_int_equal(t.sas[SA_IN].bytes, 1280 * (i + 1));
+	}
+	remake_sa(SA_OUT, XIPSEC_DIR_OUT, XIPSEC_MODE_TUNNEL, XIPSEC_DF_SET, "");
+	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 0);
+	rx_ip6(1281);
+	collect(&t.black);
+	assert_int_equal(out.n, 0);
+	assert_int_equal(count(XIPSEC_REASON_TOO_BIG) + count(XIPSEC_REASON_ICMP_SENT), 1);
+}
+
 /* This host's own fragments, as they come by a TAP: put together, sealed as one, cut on the
  * outside. */
 static void own_fragments_go_whole(void **state)
@@ -520,12 +578,19 @@ static void answers_keep_to_their_child(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(cut_before_sealing),        TEST(checksum_before_cutting),
-		TEST(ttl_is_told_once),          TEST(no_frames_no_pieces),
-		TEST(sealed_whole_and_cut),      TEST(sealed_whole_without_padding),
-		TEST(own_fragments_go_whole),    TEST(ids_of_two_sas),
-		TEST(own_whole_without_a_frame), TEST(decrypted_is_cut),
-		TEST(decrypted_is_answered),     TEST(answers_keep_to_their_child),
+		TEST(cut_before_sealing),
+		TEST(checksum_before_cutting),
+		TEST(ttl_is_told_once),
+		TEST(no_frames_no_pieces),
+		TEST(sealed_whole_and_cut),
+		TEST(sealed_whole_without_padding),
+		TEST(own_fragments_go_whole),
+		TEST(ids_of_two_sas),
+		TEST(the_least_of_ip6_goes_anywhere),
+		TEST(own_whole_without_a_frame),
+		TEST(decrypted_is_cut),
+		TEST(decrypted_is_answered),
+		TEST(answers_keep_to_their_child),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
