@@ -56,8 +56,9 @@ netns: all test-tools variants
 	@$(TEST_RUN) netns; status=$$?; $(GIVE_BACK); exit $$status
 interop: all test-tools $(ESPBOX) $(IKEBOX) variants
 	@$(TEST_RUN) interop; status=$$?; $(GIVE_BACK); exit $$status
-# KERNEL=6.1, 6.12 (both without) or newest, ONLY=PATTERN. The guests run what is built here.
+# KERNEL=6.1, 6.12 (both without) or newest, ONLY=PATTERN; ENGINE=xfrm: scenarios over that engine.
+# The guests run what is built here.
 test-vm:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory all prog-build test-tools $(ESPBOX) $(if $(ONLY),$(IKEBOX) variants)
-	@KERNEL='$(KERNEL)' ONLY='$(ONLY)' $(TEST_RUN) vm; status=$$?; $(GIVE_BACK); exit $$status
+	@KERNEL='$(KERNEL)' ONLY='$(ONLY)' $(if $(ENGINE),XIPSEC_ENGINE='$(ENGINE)') $(TEST_RUN) vm; status=$$?; $(GIVE_BACK); exit $$status

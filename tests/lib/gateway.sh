@@ -9,10 +9,16 @@
 #	GW_NO_SA      1: no sas {} at all
 #	GW_SA_LINES   lines added to every SA (encap = yes, ...)
 #	GW_OPTIONS    more options of xipsecd
+#
+# XIPSEC_ENGINE=xfrm in the environment: both gateways, where the scenario does not say another engine.
 
 XIPSEC=${XIPSEC:-$BUILD/xipsec}
 XIPSECD=${XIPSECD:-$BUILD/xipsecd}
 declare -A GW_PID GW_ENGINE
+if [ "${XIPSEC_ENGINE:-}" = xfrm ]; then
+	GW_ENGINE[a]=xfrm GW_ENGINE[b]=xfrm
+	GW_ALG=aes128-sha256 GW_KEY_BYTES=48 # a manual AEAD key is never the kernel's
+fi
 
 # Outbound on a / on b, IPv4 in IPv4 and IPv6 in IPv6.
 # shellcheck disable=SC2034

@@ -53,3 +53,14 @@ check_gt()
 		return 1
 	fi
 }
+
+# of_workers CHECK WHAT...: what kernel XFRM does not, or does otherwise, as docs/engines.md says; counted
+# as skipped where XIPSEC_ENGINE=xfrm runs a scenario over that engine.
+of_workers()
+{
+	if [ "${XIPSEC_ENGINE:-}" = xfrm ]; then
+		skip "$2: of engine afxdp (docs/engines.md)"
+	else
+		"$@"
+	fi
+}

@@ -50,8 +50,8 @@ until_true 5 echo_listens
 for size in 1450 1472 9000 60000; do
 	check "UDP of $size bytes there and back, no byte changed" udp_echo $size 10.2.0.2
 done
-check_gt "gw-a counts what it cut" "$(gw_reason a fragmented)" 10
-check_gt "gw-b counts what it cut" "$(gw_reason b fragmented)" 10
+of_workers check_gt "gw-a counts what it cut" "$(gw_reason a fragmented)" 10
+of_workers check_gt "gw-b counts what it cut" "$(gw_reason b fragmented)" 10
 check_eq "nothing was too big" "$(($(gw_reason a too_big) + $(gw_reason b too_big)))" 0
 
 # Behind gw-b the link is narrower than the tunnel.
@@ -60,18 +60,18 @@ ip -n "$TOPO-red-b" link set rb0 mtu 1300
 until_true 5 in_ns red-a ping -n -c 1 -W 1 10.2.0.2
 sleep 1 # xipsecd hears of the link
 in_ns red-a ip route flush cache
-check_eq "IPv4 with DF: gw-b tells through the tunnel what fits" \
+of_workers check_eq "IPv4 with DF: gw-b tells through the tunnel what fits" \
 	"$(mtu_told in_ns red-a ping -n -c 2 -W 1 -M 'do' -s 1352 10.2.0.2)" "10.2.0.1 1300"
-check_eq "IPv6: gw-b tells through the tunnel what fits" \
+of_workers check_eq "IPv6: gw-b tells through the tunnel what fits" \
 	"$(mtu_told in_ns red-a ping -6 -n -c 2 -W 1 -M 'do' -s 1332 fd02::2)" "fd02::1 1300"
-check_gt "the answers are counted" "$(gw_reason b icmp_sent)" 1
+of_workers check_gt "the answers are counted" "$(gw_reason b icmp_sent)" 1
 in_ns red-a ip route flush cache
 before=$(gw_reason b fragmented)
 check "IPv4 without DF is cut behind the tunnel" pings 1350 a 10.2.0.2
-check_gt "and counted" "$(gw_reason b fragmented)" "$before"
+of_workers check_gt "and counted" "$(gw_reason b fragmented)" "$before"
 in_ns red-a ip route flush cache
 traced=$(in_ns red-a ping -n -c 1 -W 1 -t 2 10.2.0.2 | sed -n 's/^From \([^ ]*\).*exceeded.*/\1/p')
-check_eq "a TTL that ends at gw-b is told through the tunnel" "$traced" 10.2.0.1
+of_workers check_eq "a TTL that ends at gw-b is told through the tunnel" "$traced" 10.2.0.1
 
 sleep 0.5
 end_pid "$capture"
@@ -80,5 +80,5 @@ check_eq "and nothing in the clear" \
 	"$(tcpdump -n -r "$WORK/link.pcap" 'net 10.0.0.0/8 or net fd00::/8' 2>/dev/null | wc -l)" 0
 check_eq "no frame longer than the link" \
 	"$(tcpdump -n -r "$WORK/link.pcap" 'greater 1515' 2>/dev/null | wc -l)" 0
-check_eq "and no ESP in fragments" \
+of_workers check_eq "and no ESP in fragments" \
 	"$(tcpdump -n -r "$WORK/link.pcap" 'ip proto 50 and ip[6:2] & 0x3fff != 0' 2>/dev/null | wc -l)" 0

@@ -29,5 +29,5 @@ leak_act "restart of gw-b's xipsecd" restart b
 
 gw_kill a all
 sleep 1
-check "while xipsecd is dead nothing is carried" load_stands
+of_workers check "while xipsecd is dead nothing is carried" load_stands
 leak_end

@@ -74,7 +74,7 @@ moved()
 dst_seq() { gw b sa list --json | jq '.[] | select(.name == "ba4") | .sequence'; }
 
 if ! check "ESP in UDP over IPv4 and IPv6" udp_both; then exit 1; fi
-check_gt "it came as ESP in UDP" "$(gw_reason b steer_udp_in)" 5
+of_workers check_gt "it came as ESP in UDP" "$(gw_reason b steer_udp_in)" 5
 check_eq "and not as plain ESP" "$(gw_reason b steer_in)" 0
 gw_stop a
 gw_stop b
