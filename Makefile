@@ -70,6 +70,7 @@ help:
 	@echo "make fuzz       fuzz targets, FUZZ_TIME=$(FUZZ_TIME) seconds each; ONLY=PATTERN"
 	@echo "make check      formatting, warnings with gcc and clang, static analysis, house rules"
 	@echo "make bench      ratios, written to $(BUILD)/bench/report.json (root)"
+	@echo "make bench-vm   guest instructions a packet, beside kernel XFRM and WireGuard; KERNEL=6.12 (root)"
 	@echo "make install    DESTDIR= PREFIX=$(PREFIX)"
 
 -include mk/*.mk

@@ -2,10 +2,11 @@
 # make bench: ratios between things that ran in the same minutes, for absolute rates mean little on a
 # shared machine. Prints a table, writes $(BUILD)/bench/report.json. Root.
 
-BENCH_OBJS := $(addprefix $(BUILD)/tools/bench/,main.o generate.o sink.o reflect.o)
+BENCH_OBJS := $(addprefix $(BUILD)/tools/bench/,main.o frame.o generate.o sink.o reflect.o insn.o \
+		idle.o tap.o)
 BENCH_NULL := $(BUILD)/bench/null
 
-.PHONY: bench bench-build
+.PHONY: bench bench-vm bench-build
 
 $(BUILD)/bench/bench.bpf.o: tools/bench/bench.bpf.c
 	@mkdir -p $(@D)
@@ -41,6 +42,11 @@ $(BENCH_NULL)/%: $(BUILD)/%
 bench-build: all $(BUILD)/bench/xipsec-bench $(BUILD)/bench/xipsec-bench-esp \
 	     $(BUILD)/bench/xipsec-bench-ike $(BENCH_NULL)/xipsec-worker $(BENCH_NULL)/xipsecd \
 	     $(BUILD)/tests/prog/bench_spd
+# Instructions a packet, counted in a guest; KERNEL=6.12 unless said otherwise.
+bench-vm:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory bench-build && BUILD='$(BUILD)' KERNEL='$(KERNEL)' tools/bench/vm_host.sh; \
+		status=$$?; $(GIVE_BACK); exit $$status
 bench:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory bench-build && BUILD='$(BUILD)' tools/bench/bench.sh; \

@@ -11,7 +11,7 @@ DEPS_TEST  := libcmocka-dev iproute2 iputils-ping ethtool iperf3 tcpdump tshark 
 	      python3-minimal python3-scapy python3-prometheus-client python3-cryptography \
 	      python3-cryptography-vectors xdp-tools nftables strongswan-swanctl charon-systemd \
 	      libcharon-extra-plugins libstrongswan-standard-plugins libstrongswan-extra-plugins \
-	      qemu-system-x86 busybox-static kmod xz-utils libclang-rt-14-dev tmux
+	      wireguard-tools qemu-system-x86 busybox-static kmod xz-utils libclang-rt-14-dev tmux
 DEPS_CHECK := git clang-format cppcheck shellcheck mandoc systemd
 DEPS       := $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_CHECK)
 

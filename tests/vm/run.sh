@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Runs a command under one of Debian's kernels, in qemu with software emulation:
 #
-#	run.sh [-k KERNEL] [-t SECONDS] [-r FOLDER] -- COMMAND...
+#	run.sh [-k KERNEL] [-t SECONDS] [-r FOLDER] [-i] -- COMMAND...
 #	run.sh list
 #
 # The command sees the whole file system of this machine as it is, may write everywhere (that is lost
 # at the end) and keeps what it writes to $RESULTS: FOLDER/out here, beside output, serial and dmesg.
 # Its output and its exit status are the ones of run.sh; 124: it took longer than SECONDS; 125: the
-# machine could not be had or died. BUILD, ONLY, KEEP, LIMIT and XIPSEC_* are handed on.
+# machine could not be had or died. -i: one processor, whose clock counts instructions, a nanosecond
+# each, and jumps when it is idle: SECONDS are a hundred times as many there. BUILD, ONLY, KEEP, LIMIT
+# and XIPSEC_* are handed on.
 set -u
 cd "$(dirname "$0")/../.." || exit 125
 . tests/vm/kernel.sh
@@ -16,11 +18,11 @@ cd "$(dirname "$0")/../.." || exit 125
 VIRTIOFSD=/usr/lib/qemu/virtiofsd
 MEMORY=2048M
 BOOT=300 # seconds beside those of the command: to start, and to end after its limit
-kernel=6.1 limit=300 results=
+kernel=6.1 limit=300 results='' icount=''
 work=
 pids=()
 
-usage() { die "usage: tests/vm/run.sh [-k KERNEL] [-t SECONDS] [-r FOLDER] -- COMMAND... | list"; }
+usage() { die "usage: tests/vm/run.sh [-k KERNEL] [-t SECONDS] [-r FOLDER] [-i] -- COMMAND... | list"; }
 
 stop_all()
 {
@@ -86,7 +88,7 @@ write_command()
 	local name
 	mkdir -p "$results/out" && rm -f "$results"/{output,status,status.new,dmesg,serial} &&
 		cp tests/vm/guest.sh "$results/guest.sh" || return
-	printf 'MODULES=%q\nLIMIT=%q\n' "$KERNEL_DIR/lib/modules" "$limit" >"$results/settings"
+	printf 'MODULES=%q\nLIMIT=%q\n' "$KERNEL_DIR/lib/modules" $((limit * ${icount:-1})) >"$results/settings"
 	{
 		printf 'cd %q || exit 126\nexport BUILD=%q\n' "$PWD" "$BUILD"
 		for name in ONLY KEEP LIMIT $(compgen -e XIPSEC_); do
@@ -102,7 +104,9 @@ write_command()
 # emulation does `rep movs` byte by byte: without it the verifier takes a third less.
 boot()
 {
-	local machine=(-machine "q35,memory-backend=mem" -accel "tcg,thread=multi" -cpu max -smp 2 -m "$MEMORY"
+	local processors=(-accel "tcg,thread=multi" -smp 2)
+	[ -z "$icount" ] || processors=(-accel "tcg,thread=single" -smp 1 -icount "shift=0,sleep=off")
+	local machine=(-machine "q35,memory-backend=mem" "${processors[@]}" -cpu max -m "$MEMORY"
 		-object "memory-backend-memfd,id=mem,size=$MEMORY,share=on"
 		-nodefaults -no-user-config -display none -monitor none -no-reboot
 		-serial "file:$results/serial" -device virtio-rng-pci
@@ -136,11 +140,12 @@ why_it_died()
 	[ ! -s "$results/serial" ] || tr -d '\r' <"$results/serial" | grep -v '\]  ? ' | tail -n 30 | sed 's/^/tests\/vm: | /' >&2
 }
 
-while getopts k:t:r: option; do
+while getopts k:t:r:i option; do
 	case $option in
 	k) kernel=$OPTARG ;;
 	t) limit=$OPTARG ;;
 	r) results=$OPTARG ;;
+	i) icount=100 ;;
 	*) usage ;;
 	esac
 done

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The benchmark's own programs: where packets come from, where they end, and the reflector. */
 #include <linux/bpf.h>
+#include <stdbool.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
 
 const volatile __u32 opt_out_ifindex;
+const volatile __u64 opt_head[6]; /* of the frame */
 
 /* One entry a CPU: packets and bytes that reached the sink. */
 struct count {
@@ -49,6 +51,36 @@ int bench_sink(struct xdp_md *ctx)
 		count->packets++;
 		count->bytes += data_end - data;
 	}
+	return XDP_DROP;
+}
+
+/* The frames of a test run are used again as who had them left them: headers are written anew. */
+static __always_inline bool reset(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+
+	if (data + sizeof(opt_head) > data_end)
+		return false;
+	for (unsigned int i = 0; i < sizeof(opt_head) / sizeof(opt_head[0]); i++)
+		((__u64 *)data)[i] = opt_head[i];
+	return true;
+}
+
+SEC("xdp")
+int bench_pass(struct xdp_md *ctx)
+{
+	return reset(ctx) ? XDP_PASS : XDP_ABORTED;
+}
+
+SEC("xdp")
+int bench_reset(struct xdp_md *ctx)
+{
+	return reset(ctx) ? XDP_DROP : XDP_ABORTED;
+}
+
+SEC("xdp")
+int bench_drop(struct xdp_md *ctx)
+{
 	return XDP_DROP;
 }
 

@@ -17,10 +17,13 @@ static const struct {
 } commands[] = {
 	{"generate", "IFNAME SPARE DST_MAC FRAME_BYTES SECONDS", 5, bench_generate},
 	{"sink", "IFNAME WARMUP_MS MEASURE_MS PID", 4, bench_sink},
+	{"insn", "IFNAME SPARE PROGRAM FRAME_BYTES BURSTS", 5, bench_insn},
+	{"insn-check", "INSTRUCTIONS EXPECTED", 2, bench_insn_check},
+	{"tap", "IFNAME FRAMES", 2, bench_tap},
 	{"reflect", "RX_IFNAME TX_IFNAME DST_MAC HEAD_BYTES TAIL_BYTES", 5, bench_reflect},
 };
 
-struct bench_bpf *bench_load(unsigned int out_ifindex)
+struct bench_bpf *bench_load(unsigned int out_ifindex, const unsigned char *head)
 {
 	struct bench_bpf *skel = bench_bpf__open();
 
@@ -29,6 +32,8 @@ struct bench_bpf *bench_load(unsigned int out_ifindex)
 		return NULL;
 	}
 	skel->rodata->opt_out_ifindex = out_ifindex;
+	if (head)
+		memcpy((void *)skel->rodata->opt_head, head, sizeof(skel->rodata->opt_head));
 	if (bench_bpf__load(skel)) {
 		fprintf(stderr, "bench: programs do not load: %s\n", strerror(errno));
 		bench_bpf__destroy(skel);

@@ -166,7 +166,7 @@ int bench_reflect(int argc, char **argv)
 	if (!dst || !ifindex || r.head > XDP_HEADROOM || r.tail > FRAME_SIZE / 4)
 		return 2;
 	r.dst = *dst;
-	skel = bench_load(0);
+	skel = bench_load(0, NULL);
 	if (!skel)
 		return 1;
 	err = bpf_xdp_attach(ifindex, bpf_program__fd(skel->progs.bench_reflect),

@@ -71,7 +71,7 @@ int bench_sink(int argc, char **argv)
 	double seconds;
 	int err, map_fd;
 
-	skel = ifindex ? bench_load(0) : NULL;
+	skel = ifindex ? bench_load(0, NULL) : NULL;
 	if (!skel)
 		return 1;
 	err = bpf_xdp_attach(ifindex, bpf_program__fd(skel->progs.bench_sink), XDP_FLAGS_DRV_MODE,
