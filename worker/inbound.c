@@ -77,12 +77,11 @@ static bool tunnel_plain(const struct sa *sa, struct packet *p, __u8 *text, __u3
 {
 	struct plain plain;
 
-	if (!sa->nets_alone || sa->seen || next != IPPROTO_IPIP ||
-	    !plain_read(text, text_len, &plain))
+	if (next != IPPROTO_IPIP || !plain_read(text, text_len, &plain))
 		return false;
 	if (tos & 3 && (tos ^ plain_tos(&plain)) & 3)
 		return false;
-	if (selectors_check_nets(sa, text, XIPSEC_FAMILY_IP4))
+	if (!selectors_accept_plain(sa, plain_word(text + 12), plain_word(text + 16)))
 		return false;
 	in_shrink(p, text, text_len);
 	p->family = XIPSEC_FAMILY_IP4;

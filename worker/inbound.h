@@ -22,7 +22,7 @@ struct inbound {
 	struct packet *pkt[BURST_MAX];
 	struct crypto_op op[BURST_MAX];
 	__u8 outer_tos[BURST_MAX];
-	__u64 seq[BURST_MAX];
+	__u64 seq[BURST_MAX];     /* 0: not authentic */
 	__u16 refused[BURST_MAX]; /* why, by the window */
 	struct origin from;       /* of the one in hand, in UDP */
 	unsigned int n;
@@ -91,6 +91,7 @@ static inline __attribute__((always_inline)) void inbound_admit(struct sa *sa, s
 			inbound_drop(sa, p, reason);
 			continue;
 		}
+		burst->seq[live] = p->seq;
 		burst->pkt[live++] = p;
 		op++;
 	}
@@ -103,7 +104,8 @@ static inline __attribute__((always_inline)) void inbound_commit(struct sa *sa,
 								 struct inbound *burst)
 {
 	for (unsigned int i = 0; i < burst->n; i++)
-		burst->seq[i] = burst->op[i].ok ? burst->pkt[i]->seq : 0;
+		if (!burst->op[i].ok)
+			burst->seq[i] = 0;
 	replay_commit_burst(sa->state, sa->window, burst->seq, burst->n, burst->refused);
 }
 

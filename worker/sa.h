@@ -20,6 +20,15 @@
 #define ESP_TRAILER_MIN 2 /* pad length and next header */
 #define SA_USUAL_IV     8 /* bytes of the IV of most algorithms */
 
+/* A selector that names nets alone, as an IPv4 packet is compared with it: host order. */
+struct sa_net4 {
+	__u32 remote, remote_span; /* the first address, and how many follow it */
+	__u32 local, local_span;
+	__u32 refuse;
+};
+
+#define SA_NETS4 8
+
 struct sa {
 	struct xipsec_sa_state *state;
 	struct crypto_key *key;
@@ -68,7 +77,9 @@ struct sa {
 	__u8 peer_changed; /* the caller tells xipsecd and clears it */
 	/* Inbound: what may come out of it and what not, as in struct xipsec_sa. */
 	__u32 n_selectors;
-	__u8 nets_alone;   /* none of them asks for a protocol or a port */
+	__u8 nets_alone; /* none of them asks for a protocol or a port */
+	__u32 n_nets4;   /* where that is so, and they are few: those for IPv4, in order; else 0 */
+	struct sa_net4 net4[SA_NETS4];
 	struct seen *seen; /* what was answered before, where there are many; NULL: there are few */
 	__u8 refuse[XIPSEC_SELECTORS_MAX];
 	struct xipsec_selector selector[];

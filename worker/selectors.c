@@ -10,7 +10,7 @@
 #include "worker/quote.h"
 
 /* With more selectors than this it is quicker to remember what packets of a kind were answered. */
-#define FEW  8
+#define FEW  SA_NETS4
 #define SEEN 256 /* a power of 2 */
 
 struct seen {
@@ -18,6 +18,23 @@ struct seen {
 	enum xipsec_reason reason;
 	bool used;
 };
+
+static void nets4_fill(struct sa *sa)
+{
+	for (__u32 i = 0; i < sa->n_selectors; i++) {
+		const struct xipsec_selector *sel = &sa->selector[i];
+		struct sa_net4 *net = &sa->net4[sa->n_nets4];
+
+		if (sel->family && sel->family != XIPSEC_FAMILY_IP4)
+			continue;
+		net->remote = ntohl(sel->remote_lo.word[0]);
+		net->remote_span = ntohl(sel->remote_hi.word[0]) - net->remote;
+		net->local = ntohl(sel->local_lo.word[0]);
+		net->local_span = ntohl(sel->local_hi.word[0]) - net->local;
+		net->refuse = sa->refuse[i];
+		sa->n_nets4++;
+	}
+}
 
 int selectors_init(struct sa *sa)
 {
@@ -31,6 +48,8 @@ int selectors_init(struct sa *sa)
 		sa->nets_alone &= sa->selector[i].any_proto && !sa->selector[i].opaque &&
 				  !sa->selector[i].dscp &&
 				  xipsec_selector_any_port(&sa->selector[i]);
+	if (sa->nets_alone && !sa->seen)
+		nets4_fill(sa);
 	return 0;
 }
 
@@ -91,7 +110,18 @@ static bool refuses(const struct sa *sa, const struct xipsec_selector *sel)
 	return sa->refuse[sel - sa->selector];
 }
 
-enum xipsec_reason selectors_check_nets(const struct sa *sa, const __u8 *data, __u8 family)
+bool selectors_accept_plain(const struct sa *sa, __u32 src, __u32 dst)
+{
+	for (__u32 i = 0; i < sa->n_nets4; i++) {
+		const struct sa_net4 *net = &sa->net4[i];
+
+		if (src - net->remote <= net->remote_span && dst - net->local <= net->local_span)
+			return !net->refuse;
+	}
+	return false;
+}
+
+static enum xipsec_reason check_nets(const struct sa *sa, const __u8 *data, __u8 family)
 {
 	for (__u32 i = 0; i < sa->n_selectors; i++)
 		if (match_nets(&sa->selector[i], data, family) == XIPSEC_MATCH_YES)
@@ -156,7 +186,7 @@ enum xipsec_reason selectors_check(const struct sa *sa, const __u8 *data, const 
 	if (__builtin_expect(quote_is_error(data, inner), 0))
 		return check_error(sa, data, inner);
 	if (sa->nets_alone && !sa->seen)
-		return selectors_check_nets(sa, data, inner->family);
+		return check_nets(sa, data, inner->family);
 	inner_flow(data, inner, XIPSEC_DIR_IN, &flow);
 	return sa->seen ? check_seen(sa, &flow) : check_flow(sa, &flow);
 }

@@ -5,6 +5,7 @@
 #ifndef WORKER_SELECTORS_H
 #define WORKER_SELECTORS_H
 
+#include <stdbool.h>
 #include "worker/inner.h"
 #include "worker/sa.h"
 
@@ -17,8 +18,8 @@ int selectors_init(struct sa *sa);
 enum xipsec_reason selectors_check(const struct sa *sa, const __u8 *data,
 				   const struct inner *inner);
 
-/* The same where selectors name nets alone (sa.h), of packets that quote no others: UNSPEC or
- * SELECTOR. */
-enum xipsec_reason selectors_check_nets(const struct sa *sa, const __u8 *data, __u8 family);
+/* An IPv4 packet that quotes no other, from `src` to `dst` (host order): true when selectors that
+ * name nets alone accept it; false when they do not, or there are others to ask. */
+bool selectors_accept_plain(const struct sa *sa, __u32 src, __u32 dst);
 
 #endif

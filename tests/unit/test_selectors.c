@@ -46,6 +46,11 @@ static struct xipsec_selector selector_random(void)
 	return sel;
 }
 
+static __u32 get32(const __u8 *at)
+{
+	return (__u32)get16(at) << 16 | get16(at + 2);
+}
+
 static __u32 packet_random(__u8 *ip)
 {
 	int family = rand() % 2 ? 4 : 6;
@@ -86,6 +91,10 @@ static void test_nets_alone(void **unused)
 			sa->nets_alone = 0;
 			whole = selectors_check(sa, ip, &inner);
 			assert_int_equal(quick, whole);
+			if (inner.family == XIPSEC_FAMILY_IP4)
+				assert_int_equal(
+					selectors_accept_plain(sa, get32(ip + 12), get32(ip + 16)),
+					whole == XIPSEC_REASON_UNSPEC);
 			let[quick == XIPSEC_REASON_UNSPEC]++;
 		}
 		sa_free(sa);
@@ -149,6 +158,7 @@ static void test_hundreds(void **unused)
 		}
 		sa = sa_make(&config, &state, XIPSEC_BACKEND_OPENSSL);
 		assert_non_null(sa->seen);
+		assert_int_equal(sa->n_nets4, 0);
 		for (int i = 0; i < 3000; i++) {
 			__u32 len = packet_random(ip), off = ip[0] >> 4 == 4 ? 20 : 40;
 			enum xipsec_reason said;
@@ -188,6 +198,7 @@ static void test_more_than_nets(void **unused)
 		}
 		sa = sa_make(&config, &state, XIPSEC_BACKEND_OPENSSL);
 		assert_int_equal(sa->nets_alone, 0);
+		assert_int_equal(sa->n_nets4, 0);
 		sa_free(sa);
 	}
 }
