@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * xipsec-bench-esp [ROUNDS [NAME]]: ESP in memory on one core, ns a packet, beside the crypto
- * library called directly on the same bytes; NAME-SIZE or the beginning of it picks algorithms.
+ * library called directly on the same bytes; NAME-SIZE or the beginning of it picks algorithms, in
+ * all modes. Without, modes other than the IPv4 tunnel are measured with the first algorithm alone.
  * Bursts of both take turns; of each the median counts, for whatever disturbs the machine makes
  * some bursts slow, and none fast. Rows go to stdout as JSON, to stderr as a table.
  */
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <arpa/inet.h>
 
 #include "lib/alg.h"
 #include "tools/bench/esp_bare.h"
@@ -24,8 +24,7 @@
 #define FRAME    2048 /* bytes, as in a UMEM */
 #define HEADROOM 256
 #define PATH_MTU 1500
-#define SALT     4
-#define OUTER    20
+#define NATT     4500
 
 enum part { OUR_SEAL, OUR_OPEN, BARE_SEAL, BARE_OPEN, PARTS };
 
@@ -33,6 +32,20 @@ struct subject {
 	const char *name;
 	enum xipsec_alg alg;
 	enum xipsec_backend backend;
+};
+
+struct mode {
+	const char *suffix;
+	__u8 mode;   /* XIPSEC_MODE_* */
+	__u8 family; /* of both headers */
+	__u32 flags;
+};
+
+static const struct mode modes[] = {
+	{"", XIPSEC_MODE_TUNNEL, XIPSEC_FAMILY_IP4, 0},
+	{"-tunnel6", XIPSEC_MODE_TUNNEL, XIPSEC_FAMILY_IP6, 0},
+	{"-transport", XIPSEC_MODE_TRANSPORT, XIPSEC_FAMILY_IP4, 0},
+	{"-udp", XIPSEC_MODE_TUNNEL, XIPSEC_FAMILY_IP4, XIPSEC_SA_UDP},
 };
 
 static const struct subject subjects[] = {
@@ -75,18 +88,15 @@ static double now_ns(void)
 
 /* ------------------------------------------------------------------ packets and SAs */
 
-static void inner_write(__u8 *ip, __u32 len)
+static void ip4_write(__u8 *ip, __u32 len)
 {
-	static const __u8 head[] = {0x45, 0, 0,  0, 0, 0, 0x40, 0, 64, IPPROTO_UDP, 0, 0, 10, 1,
-				    0,    5, 10, 2, 0, 9, 0x30, 0, 0,  53,          0, 0, 0,  0};
+	static const __u8 head[] = {0x45, 0, 0,  0, 0, 0, 0x40, 0, 64, IPPROTO_UDP,
+				    0,    0, 10, 1, 0, 5, 10,   2, 0,  9};
 	__u32 sum = 0;
 
-	memset(ip, 0xaa, len);
 	memcpy(ip, head, sizeof(head));
 	ip[2] = (__u8)(len >> 8);
 	ip[3] = (__u8)len;
-	ip[24] = (__u8)((len - 20) >> 8);
-	ip[25] = (__u8)(len - 20);
 	for (int i = 0; i < 20; i += 2)
 		sum += (__u32)(ip[i] << 8 | ip[i + 1]);
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -94,7 +104,43 @@ static void inner_write(__u8 *ip, __u32 len)
 	ip[11] = (__u8)~sum;
 }
 
-static void packets_reset(__u32 len)
+static void ip6_write(__u8 *ip, __u32 len)
+{
+	memset(ip, 0, 40);
+	ip[0] = 0x60;
+	ip[4] = (__u8)((len - 40) >> 8);
+	ip[5] = (__u8)(len - 40);
+	ip[6] = IPPROTO_UDP;
+	ip[7] = 64;
+	ip[8] = ip[24] = 0xfd;
+	ip[23] = 5;
+	ip[39] = 9;
+}
+
+static __u32 ip_len(const struct mode *m)
+{
+	return m->family == XIPSEC_FAMILY_IP4 ? 20 : 40;
+}
+
+/* UDP without a checksum of its own: nobody looks. */
+static void inner_write(const struct mode *m, __u8 *ip, __u32 len)
+{
+	__u8 *udp = ip + ip_len(m);
+	__u32 udp_len = len - ip_len(m);
+
+	memset(ip, 0xaa, len);
+	if (m->family == XIPSEC_FAMILY_IP4)
+		ip4_write(ip, len);
+	else
+		ip6_write(ip, len);
+	udp[0] = 0x30;
+	udp[1] = udp[2] = udp[6] = udp[7] = 0;
+	udp[3] = 53;
+	udp[4] = (__u8)(udp_len >> 8);
+	udp[5] = (__u8)udp_len;
+}
+
+static void packets_reset(const struct mode *m, __u32 len)
 {
 	for (int i = 0; i < BARE_BURST; i++) {
 		packets[i] = (struct packet){
@@ -102,26 +148,39 @@ static void packets_reset(__u32 len)
 			.len = len,
 			.headroom = HEADROOM,
 			.tailroom = FRAME - HEADROOM - len,
-			.family = XIPSEC_FAMILY_IP4,
-			.l4_off = 20,
+			.family = m->family,
+			.l4_off = (__u16)ip_len(m),
 		};
-		inner_write(packets[i].data, len);
+		inner_write(m, packets[i].data, len);
 		burst[i] = &packets[i];
 	}
 }
 
-static struct sa *sa_make(const struct subject *s, __u8 dir, const __u8 *key,
+/* 192.0.2.0/24 and 2001:db8::/32 are there for such (RFC 5737, RFC 3849). */
+static struct xipsec_addr end_of(const struct mode *m, __u8 last)
+{
+	struct xipsec_addr addr = {.byte = {192, 0, 2, last}};
+
+	if (m->family == XIPSEC_FAMILY_IP6)
+		addr = (struct xipsec_addr){.byte = {0x20, 0x01, 0x0d, 0xb8, [15] = last}};
+	return addr;
+}
+
+static struct sa *sa_make(const struct subject *s, const struct mode *m, __u8 dir, const __u8 *key,
 			  struct xipsec_sa_state *state)
 {
 	struct xipsec_sa sa = {
 		.name = "bench",
-		.src.word[0] = inet_addr("192.0.2.1"),
-		.dst.word[0] = inet_addr("192.0.2.2"),
+		.src = end_of(m, 1),
+		.dst = end_of(m, 2),
 		.spi = htonl(0x1001),
-		.outer_family = XIPSEC_FAMILY_IP4,
+		.outer_family = m->family,
 		.l4_proto = IPPROTO_ESP,
 		.dir = dir,
-		.mode = XIPSEC_MODE_TUNNEL,
+		.mode = m->mode,
+		.flags = m->flags,
+		.src_port = htons(m->flags & XIPSEC_SA_UDP ? NATT : 0),
+		.dst_port = htons(m->flags & XIPSEC_SA_UDP ? NATT : 0),
 		.engine = XIPSEC_ENGINE_AFXDP,
 		.alg = (__u8)s->alg,
 		.window = 1024,
@@ -142,15 +201,16 @@ static struct sa *sa_make(const struct subject *s, __u8 dir, const __u8 *key,
 }
 
 /* The same text as ESP's, at the same place in the same frames. */
-static void ops_fill(const struct subject *s, __u32 len)
+static void ops_fill(const struct subject *s, const struct mode *m, __u32 len)
 {
 	const struct alg *alg = alg_get(s->alg);
+	const __u32 front = m->mode == XIPSEC_MODE_TRANSPORT ? ip_len(m) : 0;
 
 	for (__u32 i = 0; i < BARE_BURST; i++) {
 		struct crypto_op *op = &ops[i];
 
-		*op = (struct crypto_op){.text = frames[i].bytes + HEADROOM,
-					 .len = (len + ESP_TRAILER_MIN + alg->align - 1u) &
+		*op = (struct crypto_op){.text = frames[i].bytes + HEADROOM + front,
+					 .len = (len - front + ESP_TRAILER_MIN + alg->align - 1u) &
 						~(alg->align - 1u),
 					 .head_len = ESP_HEADER_LEN + alg->iv};
 		op->tag = op->text + op->len;
@@ -170,17 +230,17 @@ static bool ended(enum xipsec_reason reason)
 			return false;
 		}
 		packets[i].reason = 0;
-		packets[i].l4_off = OUTER;
 	}
 	return true;
 }
 
 /* One burst of each, there and back: what is opened is what the next round seals. */
-static bool turn(__u32 size, struct sa *out, struct sa *in, struct bare *bare, double took[PARTS])
+static bool turn(const struct mode *m, __u32 size, struct sa *out, struct sa *in, struct bare *bare,
+		 double took[PARTS])
 {
 	unsigned int fit;
 
-	packets_reset(size); /* TTL goes down */
+	packets_reset(m, size); /* TTL goes down */
 	took[OUR_SEAL] = now_ns();
 	esp_out_burst(out, burst, BARE_BURST, PATH_MTU, 1);
 	took[OUR_SEAL] = now_ns() - took[OUR_SEAL];
@@ -230,12 +290,13 @@ static double median(double *values)
 	return values[rounds / 2];
 }
 
-static void row(const struct subject *s, __u32 size, const char *verb, double ours, double bare)
+static void row(const struct subject *s, const struct mode *m, __u32 size, const char *verb,
+		double ours, double bare)
 {
 	static bool later;
 	char name[64];
 
-	snprintf(name, sizeof(name), "esp-%s-%s-%u", verb, s->name, size);
+	snprintf(name, sizeof(name), "esp-%s-%s-%u%s", verb, s->name, size, m->suffix);
 	printf("%s\n  {\"name\": \"%s\", \"unit\": \"ns/packet\", \"ours\": %.1f, "
 	       "\"other\": %.1f, \"other_name\": \"%s called directly\", \"ratio\": %.3f}",
 	       later ? "," : "[", name, ours, bare,
@@ -244,7 +305,7 @@ static void row(const struct subject *s, __u32 size, const char *verb, double ou
 	later = true;
 }
 
-static bool measure(const struct subject *s, __u32 size)
+static bool measure(const struct subject *s, const struct mode *m, __u32 size)
 {
 	static struct xipsec_sa_state state[2];
 	__u8 key[XIPSEC_KEY_MAX];
@@ -255,20 +316,20 @@ static bool measure(const struct subject *s, __u32 size)
 
 	for (int i = 0; i < XIPSEC_KEY_MAX; i++)
 		key[i] = (__u8)(i * 3 + 1);
-	packets_reset(size);
-	ops_fill(s, size);
-	out = sa_make(s, XIPSEC_DIR_OUT, key, &state[0]);
-	in = sa_make(s, XIPSEC_DIR_IN, key, &state[1]);
+	packets_reset(m, size);
+	ops_fill(s, m, size);
+	out = sa_make(s, m, XIPSEC_DIR_OUT, key, &state[0]);
+	in = sa_make(s, m, XIPSEC_DIR_IN, key, &state[1]);
 	bare = bare_new(s->alg, s->backend, key, ops);
 	done = out && in && bare && bare_looks(bare);
 	for (unsigned int i = 0; done && i < rounds; i++) {
-		done = turn(size, out, in, bare, took);
+		done = turn(m, size, out, in, bare, took);
 		for (int part = 0; part < PARTS; part++)
 			samples[part][i] = took[part] / BARE_BURST;
 	}
 	if (done) {
-		row(s, size, "seal", median(samples[OUR_SEAL]), median(samples[BARE_SEAL]));
-		row(s, size, "open", median(samples[OUR_OPEN]), median(samples[BARE_OPEN]));
+		row(s, m, size, "seal", median(samples[OUR_SEAL]), median(samples[BARE_SEAL]));
+		row(s, m, size, "open", median(samples[OUR_OPEN]), median(samples[BARE_OPEN]));
 	}
 	bare_free(bare);
 	sa_free(out);
@@ -276,12 +337,28 @@ static bool measure(const struct subject *s, __u32 size)
 	return done;
 }
 
-static bool wanted(const struct subject *s, __u32 size, const char *begins)
+static bool wanted(const struct subject *s, const struct mode *m, __u32 size, const char *begins)
 {
 	char name[64];
 
+	if (!*begins)
+		return s == subjects || m == modes;
 	snprintf(name, sizeof(name), "%s-%u", s->name, size);
 	return !strncmp(name, begins, strlen(begins));
+}
+
+/* One algorithm in all that is wanted of it. */
+static bool measure_all(const struct subject *s, const char *begins)
+{
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
+		for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++)
+			if (wanted(s, &modes[i], sizes[k], begins) &&
+			    !measure(s, &modes[i], sizes[k])) {
+				fprintf(stderr, "bench: %s%s cannot be measured\n", s->name,
+					modes[i].suffix);
+				return false;
+			}
+	return true;
 }
 
 int main(int argc, char **argv)
@@ -297,12 +374,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	for (size_t i = 0; i < sizeof(subjects) / sizeof(*subjects); i++)
-		for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++)
-			if (wanted(&subjects[i], sizes[k], begins) &&
-			    !measure(&subjects[i], sizes[k])) {
-				fprintf(stderr, "bench: %s cannot be measured\n", subjects[i].name);
-				return 1;
-			}
+		if (!measure_all(&subjects[i], begins))
+			return 1;
 	printf("\n]\n");
 	return 0;
 }
