@@ -437,6 +437,7 @@ enum xipsec_reason inner_out(struct packet *p, const struct inner *inner, __u32 
 	inner_complete(p->data, inner);
 	if (inner->l4_proto != IPPROTO_TCP)
 		return XIPSEC_REASON_UNSPEC;
+	/* What options and extension headers take is its sender's to subtract (RFC 6691 2). */
 	headers = TCP_LEN + (inner->family == XIPSEC_FAMILY_IP4 ? IP4_LEN : IP6_LEN);
 	if (inner_max > headers)
 		inner_clamp_mss(p->data, inner, inner_max - headers);

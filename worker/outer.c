@@ -91,12 +91,36 @@ static void outer_write_ip6_udp(const struct outer *outer, __u8 *to, __u32 total
 	outer_write_udp(outer, to + IP6_LEN, total - IP6_LEN);
 }
 
+/* RFC 8200 8.1: the pseudo-header has the final destination, which a routing header with segments
+ * left holds: as its last address (types 0 and 2), or as its first (type 4, RFC 8754 2). Headers in
+ * front of UDP stand there in transport mode alone, and have been parsed. */
+static const __u8 *final_dst(const __u8 *data, __u32 udp_off)
+{
+	const __u8 *ext = data + IP6_LEN;
+	__u8 next = data[6];
+
+	while (ext + 8 <= data + udp_off) {
+		__u32 n = ext[1] / 2u, len = next == IPPROTO_FRAGMENT ? 8 : 8 + ext[1] * 8u;
+
+		if (next == IPPROTO_ROUTING && ext[3] && n && ext + len <= data + udp_off) {
+			if (ext[2] == 4)
+				return ext + 8;
+			if (ext[2] == 0 || ext[2] == 2)
+				return ext + 8 + 16 * (n - 1);
+		}
+		next = ext[0];
+		ext += len;
+	}
+	return data + 24;
+}
+
 void outer_finish_udp6(__u8 *data, __u32 udp_off, __u32 len)
 {
 	__u64 sum = (__u64)htons((__u16)(len - udp_off)) + htons(IPPROTO_UDP);
 	__u16 check;
 
-	sum = csum_add(sum, data + 8, 32);
+	sum = csum_add(sum, data + 8, 16);
+	sum = csum_add(sum, final_dst(data, udp_off), 16);
 	sum = csum_add(sum, data + udp_off, len - udp_off);
 	check = (__u16)~csum_fold(sum);
 	if (!check)

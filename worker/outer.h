@@ -94,7 +94,8 @@ int outer_init(struct outer *outer, const struct xipsec_sa *sa);
 void outer_write_udp(const struct outer *outer, __u8 *to, __u32 total);
 
 /* Once the packet is sealed: RFC 8200 8.1 wants a UDP checksum over IPv6 (over IPv4 it is 0, RFC
- * 3948 2.1). `data` is the IPv6 header, `udp_off` from there to UDP, `len` all bytes. */
+ * 3948 2.1). `data` is the IPv6 header, `udp_off` from there to UDP, over extension headers that
+ * inner_parse() took, `len` all bytes. */
 void outer_finish_udp6(__u8 *data, __u32 udp_off, __u32 len);
 
 #endif

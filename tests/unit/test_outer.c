@@ -141,6 +141,42 @@ static void test_family(void **unused)
 	assert_int_equal(outer_init(&outer, &sa), -EINVAL);
 }
 
+/* Behind a routing header with segments left the sum is over the address that the packet ends at.
+ */
+static void test_udp6_routed(void **unused)
+{
+	static const struct {
+		__u8 type, left, final; /* which address: 0 the header's, 1 or 2 of the list */
+	} cases[] = {{0, 2, 2}, {0, 1, 2}, {0, 0, 0}, {4, 1, 1}, {4, 0, 0}, {253, 1, 0}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		__u8 ip[40 + 8 + 40 + 20] = {0x60}, *ext = ip + 48, *udp = ip + 88;
+		const __u8 *dst = cases[i].final ? ext + 8 + 16 * (cases[i].final - 1) : ip + 24;
+
+		ip[6] = IPPROTO_HOPOPTS;
+		ip[40] = IPPROTO_ROUTING;
+		ip[42] = 1; /* PadN */
+		ip[43] = 4;
+		memset(ip + 8, 0x11, 16);
+		memset(ip + 24, 0x22, 16);
+		ext[0] = IPPROTO_UDP;
+		ext[1] = 4;
+		ext[2] = cases[i].type;
+		ext[3] = cases[i].left;
+		memset(ext + 8, 0x33, 16);
+		memset(ext + 24, 0x47, 16);
+		memset(udp, 0x5a, 20);
+		memset(udp + 6, 0, 2);
+		outer_finish_udp6(ip, 88, sizeof(ip));
+		assert_int_equal(
+			csum_fold(csum_add(
+				csum_add(csum_add(htons(20) + htons(IPPROTO_UDP), ip + 8, 16), dst,
+					 16),
+				udp, 20)),
+			0xffff);
+	}
+}
+
 /* Three workers: nobody gives what another gave, before each has given all of its own. */
 static void test_ids(void **unused)
 {
@@ -168,10 +204,10 @@ static void test_ids(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ids),     cmocka_unit_test(test_ip4),
-		cmocka_unit_test(test_ip4_sum), cmocka_unit_test(test_ip6),
-		cmocka_unit_test(test_options), cmocka_unit_test(test_udp),
-		cmocka_unit_test(test_family),
+		cmocka_unit_test(test_ids), cmocka_unit_test(test_udp6_routed),
+		cmocka_unit_test(test_ip4), cmocka_unit_test(test_ip4_sum),
+		cmocka_unit_test(test_ip6), cmocka_unit_test(test_options),
+		cmocka_unit_test(test_udp), cmocka_unit_test(test_family),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
