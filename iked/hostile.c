@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "iked/child_inside.h"
+#include "lib/config_policy.h"
 #include "lib/proposal.h"
 
 /* Each returns >= 0 if it got what it wanted, else -1 with errno. */
@@ -157,7 +159,26 @@ static long act_bypass(struct child *c)
 	return ask(c, &req.hdr, XIPSEC_SADB_RELOAD, sizeof(req));
 }
 
-static long add(struct child *c, const char *name)
+/* To 10.2.0.0/16, or to everybody. */
+static struct xipsec_selector selector(bool wide)
+{
+	struct xipsec_selector s = selector_any;
+
+	s.family = XIPSEC_FAMILY_IP4;
+	s.local_hi = s.remote_hi = (struct xipsec_addr){0};
+	memset(s.local_hi.byte, 0xff, 4);
+	memset(s.remote_hi.byte, 0xff, 4);
+	s.local_lo.byte[0] = s.local_hi.byte[0] = s.remote_lo.byte[0] = 10;
+	s.local_lo.byte[1] = s.local_hi.byte[1] = 1;
+	s.remote_lo.byte[1] = 2;
+	if (wide)
+		memset(s.remote_lo.byte, 0, 4);
+	else
+		memcpy(s.remote_hi.byte, s.remote_lo.byte, 2);
+	return s;
+}
+
+static long add(struct child *c, const char *name, bool wide)
 {
 	struct sadb_sa_add req = {.sa = {.name = "hostile",
 					 .spi = htonl(0x6666),
@@ -171,15 +192,31 @@ static long add(struct child *c, const char *name)
 
 	req.sa.src.byte[0] = req.sa.dst.byte[0] = 192;
 	req.sa.dst.byte[3] = 66;
+	req.sa.n_selectors = 1;
+	req.sa.selector[0] = selector(wide);
 	strcpy(req.sa.child, name);
 	memset(req.sa.key, 0x66, 20);
-	return ask(c, &req.hdr, XIPSEC_SADB_SA_ADD, sizeof(req));
+	return ask(c, &req.hdr, XIPSEC_SADB_SA_ADD,
+		   offsetof(struct sadb_sa_add, sa) + XIPSEC_SA_SIZE(1));
 }
 
 /* For policies that are no connection's. */
 static long act_foreign_sa(struct child *c)
 {
-	return add(c, "net4");
+	return add(c, "net4", false);
+}
+
+/* For a child of ours, and for what its policies do not protect. */
+static long act_wide_sa(struct child *c)
+{
+	return add(c, "peer/net4", true);
+}
+
+/* No attack: what may be done, in the words of those above. It shows that they are refused for what
+ * they want, not for how they say it. */
+static long act_own_sa(struct child *c)
+{
+	return add(c, "peer/net4", false);
 }
 
 static long act_delete_manual(struct child *c)
@@ -263,6 +300,8 @@ static const struct {
 	{"widen", act_widen},
 	{"borrow", act_borrow},
 	{"sign_any", act_sign_any},
+	{"wide_sa", act_wide_sa},
+	{"own_sa", act_own_sa},
 };
 
 void child_hostile(__u32 n, struct child *c)
