@@ -48,7 +48,7 @@ static int read_config(const struct parent *p, struct config **config, struct cr
 	return 0;
 }
 
-int parent_reload(struct parent *p)
+static int reload(struct parent *p, bool all)
 {
 	struct conn_names names = {0}, old_names = p->names;
 	struct config *config, *old = p->config;
@@ -73,11 +73,22 @@ int parent_reload(struct parent *p)
 	p->config = config;
 	p->creds = creds;
 	p->names = names;
-	parent_load_changes(p, old, &old_names);
+	parent_load_changes(p, old, &old_names, all);
 	conn_names_free(&old_names);
 	config_free(old);
 	creds_free(old_creds);
 	return 0;
+}
+
+int parent_reload(struct parent *p)
+{
+	return reload(p, true);
+}
+
+/* Credentials that wait to be read with all the rest are not forgotten. */
+int parent_reload_clients(struct parent *p)
+{
+	return reload(p, p->renewing);
 }
 
 static void on_renew(evutil_socket_t fd, short what, void *ctx)

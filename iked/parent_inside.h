@@ -41,6 +41,8 @@ struct parent {
 	struct vici_server *vici;
 	struct vici_writer vici_part;  /* a message of the child's that is not whole yet */
 	struct vici_change *vici_held; /* answered when the child may speak for new children */
+	unsigned int vici_changes;     /* for which xipsecd has been asked to switch */
+	bool vici_switched;            /* it says so of the first of them: the answer follows */
 	struct clients clients;
 	struct event *renew; /* parent_creds_renew() */
 	bool renewing;
@@ -55,6 +57,9 @@ struct parent {
 /* Reads config and credentials anew and applies what is different. 0 or -errno, after log lines:
  * then nothing changes. */
 int parent_reload(struct parent *p);
+/* The same when only connections of clients can differ: what files say is not looked at anew for
+ * each of them. */
+int parent_reload_clients(struct parent *p);
 
 /* The credentials of clients are others: those of the config are read with them, soon, and once for
  * all that come meanwhile. parent_settle(): now, before somebody needs them. */
@@ -69,8 +74,10 @@ const struct conn *parent_conn(const struct parent *p, const char *name);
 void parent_load_all(struct parent *p);
 /* Every start_action is due, as soon as rights are lent that are on their way now. */
 void parent_load_start(struct parent *p);
-/* What differs between `old`, with the names `was`, and the config now. */
-void parent_load_changes(struct parent *p, const struct config *old, const struct conn_names *was);
+/* What differs between `old`, with the names `was`, and the config now. `all`: what files say may
+ * be another thing, so connections that are as they were are told of again. */
+void parent_load_changes(struct parent *p, const struct config *old, const struct conn_names *was,
+			 bool all);
 /* The child has a connection to xipsecd with the rights of now, or gets none: what it was given
  * begins. */
 void parent_load_lent(struct parent *p);

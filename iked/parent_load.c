@@ -156,7 +156,8 @@ static bool same(const struct conn *a, const struct conn *b)
 	return true;
 }
 
-void parent_load_changes(struct parent *p, const struct config *old, const struct conn_names *names)
+void parent_load_changes(struct parent *p, const struct config *old, const struct conn_names *names,
+			 bool all)
 {
 	unsigned int added = 0, changed = 0, gone = 0;
 
@@ -179,8 +180,8 @@ void parent_load_changes(struct parent *p, const struct config *old, const struc
 				  *was = conn_names_find(names, conn->name);
 
 		if (was && same(was, conn)) {
-			/* The files that it names may have changed. */
-			if (child(p))
+			/* The files that it names may have changed, or what made it fail. */
+			if (child(p) && all)
 				send_conn(p, conn);
 			continue;
 		}

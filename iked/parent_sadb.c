@@ -178,11 +178,20 @@ static void try_later(struct parent *p)
 	event_add(p->again, &wait);
 }
 
-/* xipsecd has taken over a config: ours is the same file. */
+/* xipsecd has taken over a config: ours is the same file. If a client's connection is waited for,
+ * this is that one, or its own event is still to come and counts as any other. */
 static void on_event(void *ctx, const struct sadb_event *event)
 {
-	if (event->event == XIPSEC_EVENT_RELOAD)
-		parent_reload(ctx);
+	struct parent *p = ctx;
+	bool of_client = p->vici_changes && !p->vici_switched;
+
+	if (event->event != XIPSEC_EVENT_RELOAD)
+		return;
+	p->vici_switched = of_client;
+	if (of_client)
+		parent_reload_clients(p);
+	else
+		parent_reload(p);
 }
 
 static void on_gone(void *ctx)

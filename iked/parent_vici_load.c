@@ -68,6 +68,19 @@ void parent_vici_lent(struct parent *p)
 	}
 }
 
+static void finish(struct vici_change *change)
+{
+	struct parent *p = change->parent;
+
+	if (p->lending) {
+		change->next = p->vici_held;
+		p->vici_held = change;
+		return;
+	}
+	answer_change(change, 0, "");
+	change_free(change);
+}
+
 /* The RELOAD event before this answer made the child know; the lending of new rights may still be
  * under way, and who is told "loaded" may initiate at once. */
 static void on_switched(void *ctx, __u64 arg, const struct sadb_hdr *answer, size_t len, int *fds,
@@ -76,11 +89,12 @@ static void on_switched(void *ctx, __u64 arg, const struct sadb_hdr *answer, siz
 	struct vici_change *change = (void *)(uintptr_t)arg;
 	int err = answer ? answer->err : -ECONNRESET;
 
+	change->parent->vici_changes--;
+	change->parent->vici_switched = false;
 	if (err)
 		take_back(change);
-	if (!err && change->parent->lending) {
-		change->next = change->parent->vici_held;
-		change->parent->vici_held = change;
+	if (!err) {
+		finish(change);
 		return;
 	}
 	answer_change(change, err, answer ? sadb_answer_text(answer, len) : "xipsecd has ended");
@@ -95,12 +109,13 @@ static void apply(struct vici_change *change)
 	int err = clients_write(&p->clients, p->config->run_dir);
 
 	if (!err && p->link) {
+		p->vici_changes++;
 		sadb_link_ask(p->link, &req.hdr, sizeof(req), on_switched,
 			      (__u64)(uintptr_t)change);
 		return;
 	}
 	if (!err)
-		err = parent_reload(p);
+		err = parent_reload_clients(p);
 	if (err)
 		take_back(change);
 	answer_change(change, err, err ? "the config of xipsec-iked has errors: see its log" : "");
@@ -186,13 +201,31 @@ static bool in_file(const struct parent *p, const char *name)
 	return conn && !conn->client;
 }
 
+/* Is it in force just as it is? `swanctl --load-conns` brings all of them every time, and each that
+ * differs has every policy compiled anew. */
+static bool in_force(const struct parent *p, const struct conn *conn)
+{
+	const struct conn *loaded = clients_conn(&p->clients, conn->name);
+
+	if (!loaded || p->vici_changes || !parent_conn(p, conn->name) || !conn_same(loaded, conn) ||
+	    loaded->n_children != conn->n_children)
+		return false;
+	for (unsigned int i = 0; i < conn->n_children; i++)
+		if (strcmp(loaded->children[i].sadb_name, conn->children[i].sadb_name) != 0 ||
+		    !conn_child_same(&loaded->children[i], &conn->children[i]))
+			return false;
+	return true;
+}
+
 static void put_conn(struct parent *p, struct vici_request *request, struct conn *conn)
 {
 	struct vici_change *change = change_new(p, request, conn->name);
 	int err;
 
-	if (!change) {
+	if (!change || in_force(p, conn)) {
 		conn_clear(conn);
+		if (change)
+			finish(change);
 		return;
 	}
 	err = clients_conn_put(&p->clients, conn, &change->old);

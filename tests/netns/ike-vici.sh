@@ -83,7 +83,11 @@ check "--list-conns" sw_says 'net4: TUNNEL' --list-conns
 check "--list-pols" sw_says 'peer/net4' --list-pols
 check "--list-algs" sw_says 'AES_GCM_16' --list-algs
 check "--stats" sw_says 'uptime' --stats
-check "--load-all again changes nothing" load_all
+switches() { grep -c 'policies: generation' "$WORK/xipsecd-a.log.new"; }
+before=$(switches)
+check_gt "xipsecd has switched its policies for it" "$before" 0
+check "--load-all again" load_all
+check_eq "changes nothing: no policy was compiled for it" "$(switches)" "$before"
 
 spawn gw-a "$WORK/monitor.out" stdbuf -oL "$SWANCTL" --monitor-sa --raw --uri "unix://$WORK/run-a/charon.vici"
 monitor=$PID
