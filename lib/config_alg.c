@@ -27,8 +27,25 @@ static const struct {
 };
 
 static const char *const unauthenticated[] = {
-	"null", "aes", "aes128", "aes192", "aes256", "aes128ctr", "aes192ctr", "aes256ctr",
+	"null",      "aes",       "aes128",    "aes192",    "aes256",    "aes128cbc",
+	"aes192cbc", "aes256cbc", "aes128ctr", "aes192ctr", "aes256ctr", "chacha20",
 };
+
+/* A cipher alone, or with "none" behind it. */
+static bool is_unauthenticated(const char *name)
+{
+	size_t len = strcspn(name, "-");
+	const char *rest = name + len;
+
+	if (*rest && strcasecmp(rest, "-none") && strcasecmp(rest, "-null") &&
+	    strcasecmp(rest, "-noauth"))
+		return false;
+	for (size_t i = 0; i < sizeof(unauthenticated) / sizeof(unauthenticated[0]); i++)
+		if (strlen(unauthenticated[i]) == len &&
+		    strncasecmp(name, unauthenticated[i], len) == 0)
+			return true;
+	return false;
+}
 
 static const char *refused_part(const char *part)
 {
@@ -43,9 +60,8 @@ static const char *refused_name(const char *name)
 {
 	const char *dash, *why;
 
-	for (size_t i = 0; i < sizeof(unauthenticated) / sizeof(unauthenticated[0]); i++)
-		if (strcasecmp(name, unauthenticated[i]) == 0)
-			return "RFC 8221 says MUST NOT without integrity";
+	if (is_unauthenticated(name))
+		return "RFC 8221 says MUST NOT without integrity";
 	for (;;) {
 		why = refused_part(name);
 		dash = strchr(name, '-');
