@@ -120,8 +120,9 @@ static __always_inline enum xipsec_reason guard_protect(struct __sk_buff *skb,
 		sample_acquire_tc(skb, pkt, child_id);
 		return XIPSEC_REASON_NO_SA_OUT;
 	}
+	/* The kernel's policies would have sealed it: they do not cover it, or are gone. */
 	if (child->engine != XIPSEC_ENGINE_AFXDP)
-		return XIPSEC_REASON_ENGINE_CLOSED;
+		return XIPSEC_REASON_PLAINTEXT_OUT;
 	known = bpf_map_lookup_elem(&globals, &zero);
 	tap = known ? known->tap_ifindex : 0;
 	if (!tap)

@@ -295,11 +295,6 @@ static void engine_fits(struct config_diag *diag, const struct config_node *node
 {
 	if (child->engine != XIPSEC_ENGINE_XFRM)
 		return;
-	if (child->mode != CONN_MODE_TUNNEL)
-		config_error(diag, &node->place,
-			     "%s: engine = xfrm carries tunnels alone: expected mode = tunnel, or "
-			     "engine = afxdp",
-			     node->name);
 	if (child->if_id)
 		config_error(diag, &node->place,
 			     "%s: engine = xfrm has no part in tunnels {}: expected no if_id, or "

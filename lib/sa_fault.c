@@ -168,8 +168,6 @@ static void kernel_check(struct faults *to, const struct xipsec_sa *sa)
 	add(to, (sa->flags & XIPSEC_SA_UDP) && ntohs(own_port) != NATT_PORT,
 	    sa->dir == XIPSEC_DIR_OUT ? "src_port" : "dst_port",
 	    "kernel XFRM is given the socket of UDP 4500 alone", "4500, or engine = afxdp");
-	add(to, sa->mode == XIPSEC_MODE_TRANSPORT, "mode",
-	    "kernel XFRM is not given this host's own packets yet", "tunnel, or engine = afxdp");
 }
 
 unsigned int sa_faults(const struct xipsec_sa *sa, struct sa_fault *out, unsigned int max)

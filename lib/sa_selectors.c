@@ -28,6 +28,7 @@ struct selectors {
 	unsigned int n_known;
 	unsigned int n_serving;
 	bool too_wide, too_many;
+	bool leaving; /* what is asked for is the order on the way out */
 	struct entries accept; /* what rules of the child leave to the SA */
 	struct entries all;    /* that, and the earlier rules that take something from it */
 };
@@ -79,7 +80,8 @@ static void accept_make(const struct xipsec_selector *ts, void *into)
 
 	if (!selector_meet(ts, &to->rule->sel, &both))
 		return;
-	both.dscp = 0;
+	if (!to->leaving)
+		both.dscp = 0;
 	if (to->accept.n > XIPSEC_SELECTORS_MAX ||
 	    !entry_add(&to->accept, &(struct entry){both, false, to->rule_number}))
 		to->too_many = true;
@@ -113,7 +115,7 @@ static bool rule_takes(const struct selectors *to, unsigned int *next)
 {
 	struct xipsec_selector both;
 
-	if (to->rule->sel.dscp && to->rule->action == XIPSEC_ACTION_PROTECT)
+	if (!to->leaving && to->rule->sel.dscp && to->rule->action == XIPSEC_ACTION_PROTECT)
 		return false;
 	while (*next < to->accept.n && to->accept.entry[*next].rule < to->rule_number)
 		(*next)++;
@@ -177,15 +179,22 @@ struct merge {
 	unsigned int next, copied;
 };
 
-/* Second pass: that, and what earlier rules take from it. Nothing is checked as it leaves by an SA:
- * the SPD sent it there, in order. */
+/* Does the order of that rule count? As a packet leaves by an SA nothing is checked, for the SPD
+ * sent it there in order, unless that is what is asked for. */
+static bool rule_counts(const struct selectors *to)
+{
+	if (to->leaving)
+		return to->rule->dirs & XIPSEC_DIR_OUT;
+	return (to->sa->dir & to->rule->dirs & XIPSEC_DIR_IN) && !to->rule->dev;
+}
+
+/* Second pass: that, and what earlier rules take from it. */
 static void entry_of_rule(struct selectors *to, bool serves, void *ctx)
 {
 	struct merge *merge = ctx;
 
 	accepts_before(to, to->rule_number, &merge->copied);
-	if ((to->sa->dir & to->rule->dirs & XIPSEC_DIR_IN) && !to->rule->dev &&
-	    merge->copied < to->accept.n && !serves && rule_takes(to, &merge->next))
+	if (rule_counts(to) && merge->copied < to->accept.n && !serves && rule_takes(to, &merge->next))
 		to->too_many |=
 			!entry_add(&to->all, &(struct entry){to->rule->sel, true, to->rule_number});
 }
@@ -371,6 +380,42 @@ const char *sa_selectors_narrow(const struct config *config, struct xipsec_sa *s
 	fault = learn(&with, config, sa);
 	if (!fault)
 		fault = narrow(&with, config, sa);
+	free(with.known);
+	return fault;
+}
+
+/* ------------------------------------------------------------------ on the way out */
+
+/* Which interface a packet will leave by is not known where it is asked. */
+static bool any_dev(const struct config *config, const struct xipsec_sa *sa)
+{
+	for (unsigned int i = 0; i < config->n_policies; i++) {
+		const struct config_policy *policy = &config->policies[i];
+
+		for (unsigned int k = 0; k < policy->n_rules; k++)
+			if (policy->rules[k].dev && rule_serves(policy, &policy->rules[k], sa))
+				return true;
+	}
+	return false;
+}
+
+const char *sa_selectors_leaving(const struct config *config, const struct xipsec_sa *sa,
+				 struct xipsec_sa *out)
+{
+	struct selectors with = {.leaving = true};
+	const char *fault;
+
+	if (sa->if_id)
+		return "routes lead into its child";
+	if (any_dev(config, sa))
+		return "a policy of its child names an interface";
+	memcpy(out, sa, XIPSEC_SA_SIZE(0));
+	OPENSSL_cleanse(out->key, sizeof(out->key));
+	out->n_selectors = 0;
+	memset(out->refuse, 0, sizeof(out->refuse));
+	fault = learn(&with, config, sa);
+	if (!fault)
+		fault = narrow(&with, config, out);
 	free(with.known);
 	return fault;
 }

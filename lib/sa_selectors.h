@@ -44,4 +44,11 @@ bool sa_selectors_inside(const struct config *config, const struct xipsec_sa *sa
  * is untouched. */
 const char *sa_selectors_narrow(const struct config *config, struct xipsec_sa *sa);
 
+/* What an outbound SA is for, in the order of the SPD: the rules that lead into its child, and the
+ * earlier ones of that direction that take something from them (refuse). For who compares packets
+ * before they are sealed and asks no program. NULL, or why it cannot be said, with *out undefined.
+ */
+const char *sa_selectors_leaving(const struct config *config, const struct xipsec_sa *sa,
+				 struct xipsec_sa *out);
+
 #endif

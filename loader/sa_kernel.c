@@ -60,6 +60,9 @@ static const char *why_not(int err)
 	case -EXDEV:
 		return "its selectors are narrower than its child's policies, and the kernel "
 		       "is told of those alone: expected engine = afxdp";
+	case -EDOM:
+		return "kernel policies cannot say its selectors, which transport mode needs "
+		       "(xipsecd's log says which): expected engine = afxdp";
 	case -ENOTCONN: return "ESP in UDP comes by UDP 4500, which somebody else has";
 	case -EEXIST: return "somebody else has given the kernel an SA of that destination and SPI";
 	default: return strerror(-err);
@@ -224,8 +227,8 @@ static bool leads(struct sas *sas, const struct sa *one)
 	return true;
 }
 
-/* Somebody has taken policies away: ours are put back. Until then the guard has dropped. */
-static void policies_gone(struct sas *sas)
+/* Every policy that is to be there. Returns of how many SAs. */
+static unsigned int lead_all(struct sas *sas)
 {
 	unsigned int n = 0;
 	int err = 0;
@@ -236,11 +239,23 @@ static void policies_gone(struct sas *sas)
 		err = sas->ops->kernel->lead(sas->ctx, sa->sa.dir, &sa->sa, sa->index, sa->child);
 		n += !err;
 		if (err)
-			log_error(
-				"SA %s: its policies were taken from the kernel and cannot be put "
-				"back: %s",
-				sa->sa.name, strerror(-err));
+			log_error("SA %s: its policies cannot be put into the kernel: %s",
+				  sa->sa.name, strerror(-err));
 	}
+	return n;
+}
+
+void sas_kernel_policies(struct sas *sas)
+{
+	if (sas->states)
+		lead_all(sas);
+}
+
+/* Somebody has taken policies away: ours are put back. Until then the guard has dropped. */
+static void policies_gone(struct sas *sas)
+{
+	unsigned int n = lead_all(sas);
+
 	if (n)
 		log_warn("somebody has taken policies from kernel XFRM: those of %u SAs are put "
 			 "back",

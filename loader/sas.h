@@ -28,7 +28,8 @@ struct xfrm_news;
 /* How the SADB reaches kernel XFRM (loader/xfrm.h). 0 or -errno. */
 struct sas_kernel {
 	/* `sa` with its key; `seq`: the last number used or received. -EXDEV: its selectors are
-	 * not what the policies of its child say. */
+	 * not what the policies of its child say. -EDOM: they are nothing that the kernel can
+	 * compare, and in transport mode it must. */
 	int (*add)(void *ctx, const struct xipsec_sa *sa, __u32 index, __u32 child, __u64 seq);
 	int (*gone)(void *ctx, const struct xipsec_sa *sa);
 	/* What `child` sends goes to that SA; what its SAs opened goes on. NULL: neither. */
@@ -126,6 +127,9 @@ void sas_limits(struct sas *sas, __u64 now);
  * it is one in UDP, that SA and its child's outbound ones that led to the old place follow, and
  * XIPSEC_EVENT_MAPPING tells. */
 void sas_peer(struct sas *sas, const struct ctl_peer *peer);
+
+/* Policies are others now: what the kernel has of them for this host's own packets follows. */
+void sas_kernel_policies(struct sas *sas);
 
 /* The kernel tells of an SA or policy of ours. */
 void sas_kernel_news(struct sas *sas, const struct xfrm_news *news);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <openssl/crypto.h>
 
+#include "lib/log.h"
 #include "lib/sa_selectors.h"
 #include "loader/sa_maps.h"
 
@@ -137,6 +138,29 @@ static bool is_whole_child(const struct config *config, const struct xipsec_sa *
 	return same;
 }
 
+/* Do packets of that SA meet policies with selectors? What this host sends does, and what it gets in
+ * transport mode; all else a program has compared. NULL with *fault NULL: no. */
+static const struct xfrm_sels *compared(const struct config *config, const struct xipsec_sa *sa,
+					struct xfrm_sels *into, const char **fault)
+{
+	static struct xipsec_sa leaving;
+
+	*fault = NULL;
+	if (sa->dir == XIPSEC_DIR_IN) {
+		if (sa->mode != XIPSEC_MODE_TRANSPORT)
+			return NULL;
+		*fault = xfrm_sels_make(sa, into);
+		return *fault ? NULL : into;
+	}
+	*fault = sa_selectors_leaving(config, sa, &leaving);
+	if (!*fault)
+		*fault = xfrm_sels_make(&leaving, into);
+	for (unsigned int i = 0; !*fault && i < into->n; i++)
+		if (into->refuse[i])
+			*fault = "an earlier policy takes something from its child";
+	return *fault ? NULL : into;
+}
+
 /* What is opened out of UDP comes by a socket of ours; of all else such a socket gets a copy. */
 static int kernel_socket(struct daemon *d, const struct xipsec_sa *sa, bool more)
 {
@@ -153,16 +177,26 @@ static int kernel_socket(struct daemon *d, const struct xipsec_sa *sa, bool more
 static int kernel_add(void *ctx, const struct xipsec_sa *sa, __u32 index, __u32 child, __u64 seq)
 {
 	struct daemon *d = ctx;
+	const struct xfrm_sels *sels;
+	struct xfrm_sels room;
+	const char *fault;
 	int err;
 
 	if (!d->xfrm)
 		return -EPROTONOSUPPORT;
 	if (sa->dir == XIPSEC_DIR_IN && !is_whole_child(d->config, sa))
 		return -EXDEV;
+	sels = compared(d->config, sa, &room, &fault);
+	if (fault && sa->mode == XIPSEC_MODE_TRANSPORT) {
+		log_error("SA %s: transport mode by the kernel: %s", sa->name, fault);
+		return -EDOM;
+	}
+	if (fault)
+		log_info("SA %s: this host's own packets do not go by it: %s", sa->name, fault);
 	err = kernel_socket(d, sa, true);
 	if (err)
 		return err;
-	err = xfrm_add(d->xfrm, sa, index, child, seq);
+	err = xfrm_add(d->xfrm, sa, sa->dir == XIPSEC_DIR_IN ? sels : NULL, index, child, seq);
 	if (err)
 		kernel_socket(d, sa, false);
 	return err;
@@ -180,11 +214,15 @@ static int kernel_gone(void *ctx, const struct xipsec_sa *sa)
 static int kernel_lead(void *ctx, __u8 dir, const struct xipsec_sa *sa, __u32 index, __u32 child)
 {
 	struct daemon *d = ctx;
+	const struct xfrm_sels *sels;
+	struct xfrm_sels room;
+	const char *fault;
 
 	if (!sa)
 		return xfrm_lead_nowhere(d->xfrm, dir, child);
-	return dir == XIPSEC_DIR_OUT ? xfrm_lead_out(d->xfrm, sa, index, child)
-				     : xfrm_lead_in(d->xfrm, sa, child);
+	sels = compared(d->config, sa, &room, &fault);
+	return dir == XIPSEC_DIR_OUT ? xfrm_lead_out(d->xfrm, sa, sels, index, child)
+				     : xfrm_lead_in(d->xfrm, sa, sels, child);
 }
 
 static int kernel_ask(void *ctx, const struct xipsec_sa *sa, struct xfrm_count *out)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "loader/xfrm.h"
+#include "loader/xfrm_inside.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,14 +13,6 @@
 
 #include "lib/cleanup.h"
 #include "lib/log.h"
-
-struct xfrm {
-	struct netlink nl;
-	struct netlink events;
-	struct event *readable;
-	xfrm_news_fn news;
-	void *ctx;
-};
 
 static bool is_ours(__u32 word)
 {
@@ -39,6 +31,8 @@ static int on_event(const struct nlmsghdr *nlh, void *ctx)
 
 	xfrm_read_news(nlh, &news);
 	gone = news.kind == XFRM_NEWS_POLICIES_GONE || news.kind == XFRM_NEWS_SAS_GONE;
+	if (news.kind == XFRM_NEWS_POLICIES_GONE)
+		xfrm->link_passes = false;
 	if (news.kind != XFRM_NEWS_NONE && (is_ours(news.reqid) || (gone && !news.reqid)))
 		xfrm->news(xfrm->ctx, &news);
 	return MNL_CB_OK;
@@ -50,6 +44,7 @@ static void lost(struct xfrm *xfrm)
 {
 	struct xfrm_news news = {.kind = XFRM_NEWS_POLICIES_GONE};
 
+	xfrm->link_passes = false;
 	xfrm->news(xfrm->ctx, &news);
 	news.kind = XFRM_NEWS_SAS_GONE;
 	xfrm->news(xfrm->ctx, &news);
@@ -131,16 +126,27 @@ void xfrm_free(struct xfrm *xfrm)
 		event_free(xfrm->readable);
 	netlink_close(&xfrm->events);
 	netlink_close(&xfrm->nl);
+	for (unsigned int i = 0; i < xfrm->n_led; i++)
+		free(xfrm->led[i]);
+	free(xfrm->led);
 	free(xfrm);
 }
 
 /* ------------------------------------------------------------------ SAs */
 
-int xfrm_add(struct xfrm *xfrm, const struct xipsec_sa *sa, __u32 index, __u32 child, __u64 seq)
+/* One selector stands in the SA itself, which nobody can take away alone; of several their addresses
+ * do, the rest is the policies'. */
+int xfrm_add(struct xfrm *xfrm, const struct xipsec_sa *sa, const struct xfrm_sels *sels,
+	     __u32 index, __u32 child, __u64 seq)
 {
 	char buf[NETLINK_REQUEST_MAX];
-	int err = netlink_call(&xfrm->nl, xfrm_msg_sa(buf, sa, index, child, seq), NULL, NULL);
+	struct nlmsghdr *nlh = xfrm_msg_sa(buf, sa, index, child, seq);
+	struct xfrm_selector between = xfrm_between(sa);
+	int err;
 
+	if (sels)
+		xfrm_msg_sa_narrow(nlh, sels->n == 1 ? &sels->sel[0] : &between);
+	err = netlink_call(&xfrm->nl, nlh, NULL, NULL);
 	OPENSSL_cleanse(buf, sizeof(buf));
 	return err;
 }
@@ -191,92 +197,10 @@ bool xfrm_has_esp(struct xfrm *xfrm, __u8 family)
 		htonl(family == XIPSEC_FAMILY_IP6 ? 0x01000000 : 0xc00002ff);
 	if (family == XIPSEC_FAMILY_IP6)
 		sa.src.byte[15] = sa.dst.byte[15] = 1;
-	if (xfrm_add(xfrm, &sa, 0, 0, 0))
+	if (xfrm_add(xfrm, &sa, NULL, 0, 0, 0))
 		return false;
 	xfrm_delete(xfrm, &sa);
 	return true;
-}
-
-/* ------------------------------------------------------------------ policies */
-
-static int put(struct xfrm *xfrm, const struct xfrm_way *way)
-{
-	char buf[NETLINK_REQUEST_MAX];
-
-	return netlink_call(&xfrm->nl, xfrm_msg_way(buf, way), NULL, NULL);
-}
-
-static int take(struct xfrm *xfrm, const struct xfrm_way *way)
-{
-	char buf[NETLINK_REQUEST_MAX];
-	int err = netlink_call(&xfrm->nl, xfrm_msg_way_gone(buf, way), NULL, NULL);
-
-	return err == -ENOENT ? 0 : err;
-}
-
-static struct xfrm_way way_of(const struct xipsec_sa *sa, __u32 index, __u32 child)
-{
-	return (struct xfrm_way){.child = child,
-				 .reqid = xfrm_reqid(sa, index, child),
-				 .mode = sa->mode,
-				 .l4_proto = sa->l4_proto,
-				 .sa_family = sa->outer_family};
-}
-
-/* A tunnel carries both families. */
-static int put_families(struct xfrm *xfrm, struct xfrm_way way)
-{
-	static const __u16 families[] = {AF_INET, AF_INET6};
-	const __u16 only = way.sa_family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET;
-	int err = 0;
-
-	for (unsigned int i = 0; !err && i < 2; i++) {
-		way.family = families[i];
-		if (way.mode == XIPSEC_MODE_TUNNEL || way.family == only)
-			err = put(xfrm, &way);
-	}
-	return err;
-}
-
-int xfrm_lead_out(struct xfrm *xfrm, const struct xipsec_sa *sa, __u32 index, __u32 child)
-{
-	struct xfrm_way way = way_of(sa, index, child);
-
-	way.dir = XFRM_POLICY_OUT;
-	if (sa->mode == XIPSEC_MODE_TUNNEL) {
-		way.src = sa->src;
-		way.dst = sa->dst;
-	}
-	return put_families(xfrm, way);
-}
-
-int xfrm_lead_in(struct xfrm *xfrm, const struct xipsec_sa *sa, __u32 child)
-{
-	struct xfrm_way way = way_of(sa, 0, child);
-	int err;
-
-	way.dir = XFRM_POLICY_IN;
-	err = put_families(xfrm, way);
-	way.dir = XFRM_POLICY_FWD;
-	return err ? err : put_families(xfrm, way);
-}
-
-int xfrm_lead_nowhere(struct xfrm *xfrm, __u8 dir, __u32 child)
-{
-	static const __u16 families[] = {AF_INET, AF_INET6};
-	static const __u8 in[] = {XFRM_POLICY_IN, XFRM_POLICY_FWD}, out[] = {XFRM_POLICY_OUT};
-	const __u8 *dirs = dir == XIPSEC_DIR_OUT ? out : in;
-	const unsigned int n = dir == XIPSEC_DIR_OUT ? 1 : 2;
-	int err, first = 0;
-
-	for (unsigned int i = 0; i < n * 2; i++) {
-		struct xfrm_way way = {
-			.dir = dirs[i / 2], .family = families[i % 2], .child = child};
-
-		err = take(xfrm, &way);
-		first = first ? first : err;
-	}
-	return first;
 }
 
 /* ------------------------------------------------------------------ what a dead one left */
@@ -331,7 +255,7 @@ static int on_policy(const struct nlmsghdr *nlh, void *ctx)
 		    mnl_attr_get_payload_len(attr) >= sizeof(*mark))
 			mark = mnl_attr_get_payload(attr);
 	}
-	if (!mark || !is_ours(mark->v))
+	if (!mark || (!is_ours(mark->v) && !xfrm_mark_is_host(mark)))
 		return MNL_CB_OK;
 	grown = one_more(left->ways, left->n_ways, sizeof(*left->ways));
 	if (!grown) {
@@ -339,21 +263,22 @@ static int on_policy(const struct nlmsghdr *nlh, void *ctx)
 		return MNL_CB_OK;
 	}
 	left->ways = grown;
-	left->ways[left->n_ways++] = (struct xfrm_way){
-		.dir = info->dir, .family = info->sel.family, .child = mark->v & ~XIPSEC_MARK_MASK};
+	left->ways[left->n_ways] = (struct xfrm_way){.dir = info->dir,
+						      .host = xfrm_mark_is_host(mark),
+						      .family = info->sel.family,
+						      .sel = info->sel,
+						      .child = mark->v & ~XIPSEC_MARK_MASK};
+	left->ways[left->n_ways++].sel.family = 0;
 	return MNL_CB_OK;
 }
 
+/* SAs first: in transport mode policies are all that stands behind one. */
 static int delete_left(struct xfrm *xfrm, const struct left *left)
 {
 	char buf[NETLINK_REQUEST_MAX];
 	int err, first = left->err;
 	void *id;
 
-	for (unsigned int i = 0; i < left->n_ways; i++) {
-		err = take(xfrm, &left->ways[i]);
-		first = first ? first : err;
-	}
 	for (unsigned int i = 0; i < left->n_sas; i++) {
 		struct nlmsghdr *nlh =
 			netlink_request(buf, XFRM_MSG_DELSA, 0, sizeof(struct xfrm_usersa_id), &id);
@@ -361,6 +286,10 @@ static int delete_left(struct xfrm *xfrm, const struct left *left)
 		memcpy(id, &left->sas[i], sizeof(struct xfrm_usersa_id));
 		err = netlink_call(&xfrm->nl, nlh, NULL, NULL);
 		first = first || err == -ESRCH ? first : err;
+	}
+	for (unsigned int i = 0; i < left->n_ways; i++) {
+		err = xfrm_take(xfrm, &left->ways[i]);
+		first = first ? first : err;
 	}
 	return first;
 }
@@ -383,5 +312,6 @@ int xfrm_clear(struct xfrm *xfrm)
 				   on_policy, &left);
 	sas = left.sas;
 	ways = left.ways;
+	xfrm->link_passes = false;
 	return err ? err : delete_left(xfrm, &left);
 }

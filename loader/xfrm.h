@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <stdbool.h>
 #include "loader/xfrm_msg.h"
+#include "loader/xfrm_sel.h"
 
 struct xfrm;
 
@@ -28,16 +29,22 @@ bool xfrm_has_esp(struct xfrm *xfrm, __u8 family);
 /* Takes away what is ours: a dead xipsecd's. 0, or the first -errno. */
 int xfrm_clear(struct xfrm *xfrm);
 
-/* As xfrm_msg_sa(). 0 or the kernel's -errno. */
-int xfrm_add(struct xfrm *xfrm, const struct xipsec_sa *sa, __u32 index, __u32 child, __u64 seq);
+/* As xfrm_msg_sa(). `sels`: of what an inbound SA in transport mode opens, else NULL. 0 or the
+ * kernel's -errno. */
+int xfrm_add(struct xfrm *xfrm, const struct xipsec_sa *sa, const struct xfrm_sels *sels,
+	     __u32 index, __u32 child, __u64 seq);
 int xfrm_delete(struct xfrm *xfrm, const struct xipsec_sa *sa);
 int xfrm_ask(struct xfrm *xfrm, const struct xipsec_sa *sa, struct xfrm_count *out);
 
-/* What carries the child's mark is sealed by this outbound SA from now on, by no other. */
-int xfrm_lead_out(struct xfrm *xfrm, const struct xipsec_sa *sa, __u32 index, __u32 child);
+/* What carries the child's mark is sealed by this outbound SA from now on, by no other; and what
+ * this host sends that is among `sels`. NULL: nothing that it sends. */
+int xfrm_lead_out(struct xfrm *xfrm, const struct xipsec_sa *sa, const struct xfrm_sels *sels,
+		  __u32 index, __u32 child);
 
-/* What inbound SAs of the child have opened goes on, forwarded or to this host. */
-int xfrm_lead_in(struct xfrm *xfrm, const struct xipsec_sa *sa, __u32 child);
+/* What inbound SAs of the child have opened goes on: forwarded or to this host, or in transport
+ * mode what is among `sels`. */
+int xfrm_lead_in(struct xfrm *xfrm, const struct xipsec_sa *sa, const struct xfrm_sels *sels,
+		 __u32 child);
 
 /* Takes either away (XIPSEC_DIR_*); one that is not there is no error. */
 int xfrm_lead_nowhere(struct xfrm *xfrm, __u8 dir, __u32 child);

@@ -208,11 +208,28 @@ struct nlmsghdr *xfrm_msg_sa(void *buf, const struct xipsec_sa *sa, __u32 index,
 		mnl_attr_put_u32(nlh, XFRMA_TFCPAD, sa->tfc_size);
 	if ((sa->flags & XIPSEC_SA_DSCP) && sa->dir == XIPSEC_DIR_OUT)
 		mnl_attr_put_u32(nlh, XFRMA_SA_EXTRA_FLAGS, XFRM_SA_XFLAG_DONT_ENCAP_DSCP);
-	if (sa->dir == XIPSEC_DIR_IN) {
-		mnl_attr_put_u32(nlh, XFRMA_SET_MARK, XIPSEC_MARK_OPENED | child);
-		mnl_attr_put_u32(nlh, XFRMA_SET_MARK_MASK, ANY_MARK);
-	}
+	mnl_attr_put_u32(
+		nlh, XFRMA_SET_MARK,
+		(sa->dir == XIPSEC_DIR_IN ? XIPSEC_MARK_OPENED : XIPSEC_MARK_XFRM) | child);
+	mnl_attr_put_u32(nlh, XFRMA_SET_MARK_MASK, ANY_MARK);
 	return nlh;
+}
+
+void xfrm_msg_sa_narrow(struct nlmsghdr *nlh, const struct xfrm_selector *sel)
+{
+	struct xfrm_usersa_info *info = mnl_nlmsg_get_payload(nlh);
+
+	info->sel = *sel;
+}
+
+struct xfrm_selector xfrm_between(const struct xipsec_sa *sa)
+{
+	struct xfrm_selector sel = {.family = af_of(sa->outer_family)};
+
+	addr_put(&sel.saddr, &sa->src);
+	addr_put(&sel.daddr, &sa->dst);
+	sel.prefixlen_s = sel.prefixlen_d = sa->outer_family == XIPSEC_FAMILY_IP6 ? 128 : 32;
+	return sel;
 }
 
 static void fill_id(struct xfrm_usersa_id *id, const struct xipsec_sa *sa)
@@ -249,9 +266,13 @@ struct nlmsghdr *xfrm_msg_sa_ask(void *buf, const struct xipsec_sa *sa)
 
 static void put_mark(struct nlmsghdr *nlh, const struct xfrm_way *way)
 {
-	struct xfrm_mark mark = {.m = ANY_MARK};
+	struct xfrm_mark mark = {.m = way->host ? XFRM_HOST_BIT : ANY_MARK};
 
-	mark.v = (way->dir == XFRM_POLICY_OUT ? XIPSEC_MARK_XFRM : XIPSEC_MARK_OPENED) | way->child;
+	_Static_assert(XIPSEC_MARK_OWN & XIPSEC_MARK_XFRM & XIPSEC_MARK_OPENED & XFRM_HOST_BIT,
+		       "in all of them");
+	if (!way->host)
+		mark.v = (way->dir == XFRM_POLICY_OUT ? XIPSEC_MARK_XFRM : XIPSEC_MARK_OPENED) |
+			 way->child;
 	mnl_attr_put(nlh, XFRMA_MARK, sizeof(mark), &mark);
 }
 
@@ -271,9 +292,11 @@ struct nlmsghdr *xfrm_msg_way(void *buf, const struct xfrm_way *way)
 		netlink_request(buf, XFRM_MSG_UPDPOLICY, NLM_F_CREATE, sizeof(*info), &header);
 
 	info = header;
+	info->sel = way->sel;
 	info->sel.family = way->family;
 	info->dir = way->dir;
-	info->action = XFRM_POLICY_ALLOW;
+	info->priority = way->priority;
+	info->action = way->kind == XFRM_WAY_BLOCK ? XFRM_POLICY_BLOCK : XFRM_POLICY_ALLOW;
 	info->share = XFRM_SHARE_ANY;
 	info->lft = (struct xfrm_lifetime_cfg){.soft_byte_limit = XFRM_INF,
 					       .hard_byte_limit = XFRM_INF,
@@ -281,7 +304,8 @@ struct nlmsghdr *xfrm_msg_way(void *buf, const struct xfrm_way *way)
 					       .hard_packet_limit = XFRM_INF};
 	addr_put(&tmpl.saddr, &way->src);
 	addr_put(&tmpl.id.daddr, &way->dst);
-	mnl_attr_put(nlh, XFRMA_TMPL, sizeof(tmpl), &tmpl);
+	if (way->kind == XFRM_WAY_SA)
+		mnl_attr_put(nlh, XFRMA_TMPL, sizeof(tmpl), &tmpl);
 	put_mark(nlh, way);
 	return nlh;
 }
@@ -293,6 +317,7 @@ struct nlmsghdr *xfrm_msg_way_gone(void *buf, const struct xfrm_way *way)
 	struct nlmsghdr *nlh = netlink_request(buf, XFRM_MSG_DELPOLICY, 0, sizeof(*id), &header);
 
 	id = header;
+	id->sel = way->sel;
 	id->sel.family = way->family;
 	id->dir = way->dir;
 	put_mark(nlh, way);
@@ -382,6 +407,11 @@ static void read_mapping(const struct nlmsghdr *nlh, struct xfrm_news *out)
 	out->src_port = mapping->new_sport;
 }
 
+bool xfrm_mark_is_host(const struct xfrm_mark *mark)
+{
+	return mark->m == XFRM_HOST_BIT && !mark->v;
+}
+
 static void read_policy_gone(const struct nlmsghdr *nlh, struct xfrm_news *out)
 {
 	struct xfrm_mark mark;
@@ -389,7 +419,9 @@ static void read_policy_gone(const struct nlmsghdr *nlh, struct xfrm_news *out)
 	if (!copy_attr(nlh, sizeof(struct xfrm_userpolicy_id), XFRMA_MARK, &mark, sizeof(mark)))
 		return;
 	out->kind = XFRM_NEWS_POLICIES_GONE;
-	out->reqid = mark.v;
+	out->reqid = xfrm_mark_is_host(&mark) ? XIPSEC_MARK_XFRM : mark.v;
+	if (!out->reqid)
+		out->kind = XFRM_NEWS_NONE;
 }
 
 static void read_sa_gone(const struct nlmsghdr *nlh, struct xfrm_news *out)

@@ -8,23 +8,45 @@
  *
  *	out       mark XIPSEC_MARK_XFRM | child    -> the SA whose reqid the policy names
  *	fwd, in   mark XIPSEC_MARK_OPENED | child  <- an SA of that child came before
+ *	out       no mark of ours, a selector      -> the same SA, for this host's own packets
  *
- * The kernel puts the second one on what an inbound SA has opened (XFRMA_SET_MARK). A reqid names
- * the child of an inbound SA, and the place of an outbound one, so that a policy can name one SA.
+ * The kernel puts the second one on what an inbound SA has opened (XFRMA_SET_MARK), the first one
+ * on what an outbound SA has sealed. A reqid names the child of an inbound SA, and the place of an
+ * outbound one, so that a policy can name one SA.
+ *
+ * This host's own packets have met no program when the kernel looks for a policy. So policies for
+ * them say what the SPD says (xfrm_sel.h), of children from which no earlier rule takes anything:
+ * then their order means nothing. They match what has no mark of ours (XFRM_HOST_BIT), so that
+ * neither IKE is sealed nor what was forwarded. In transport mode what an SA opens is delivered
+ * without another look of a program: policies `in`, and the SA itself, compare selectors there.
  */
 #ifndef LOADER_XFRM_MSG_H
 #define LOADER_XFRM_MSG_H
 
+#include <stdbool.h>
 #include <linux/xfrm.h>
 #include "lib/netlink.h"
 #include "lib/sa_fault.h"
 #include "xipsec/sa.h"
 
-/* One policy; its selector is every packet of `family`. */
+/* Every mark of ours has this bit. */
+#define XFRM_HOST_BIT 0x40000000
+
+enum xfrm_way_kind {
+	XFRM_WAY_SA,    /* by an SA of `reqid` */
+	XFRM_WAY_PLAIN, /* as it is: the guard looks at it */
+	XFRM_WAY_BLOCK,
+};
+
+/* One policy. */
 struct xfrm_way {
 	__u8 dir;                    /* XFRM_POLICY_IN, OUT or FWD */
+	__u8 kind;                   /* enum xfrm_way_kind */
+	bool host;                   /* out: of what has no mark of ours */
 	__u16 family;                /* AF_INET or AF_INET6, of what it carries */
-	__u32 child;                 /* id */
+	struct xfrm_selector sel;    /* without its family; all zero: every packet */
+	__u32 priority;              /* the lowest wins */
+	__u32 child;                 /* id; of the mark */
 	__u32 reqid;                 /* of the SA that it asks for */
 	__u8 mode;                   /* enum xipsec_mode */
 	__u8 l4_proto;               /* IPPROTO_ESP or IPPROTO_AH */
@@ -45,7 +67,8 @@ enum xfrm_news_kind {
 	XFRM_NEWS_SOFT,          /* of packets or bytes: `sa`, `count` without seq */
 	XFRM_NEWS_HARD,          /* the same; the kernel has deleted it */
 	XFRM_NEWS_MAPPING,       /* ESP in UDP comes from elsewhere: `sa`, `src`, `src_port` */
-	XFRM_NEWS_POLICIES_GONE, /* one, with its mark in `reqid`; or, with 0 there, all */
+	XFRM_NEWS_POLICIES_GONE, /* one, with its mark in `reqid` (XIPSEC_MARK_XFRM: of this
+				    host's own packets); or, with 0 there, all */
 	XFRM_NEWS_SAS_GONE,      /* `sa`; or, with protocol 0 there, all */
 };
 
@@ -66,6 +89,13 @@ __u32 xfrm_reqid(const struct xipsec_sa *sa, __u32 index, __u32 child);
 /* `seq`: the last number that was used or received. What the kernel cannot do: sa_faults(). */
 struct nlmsghdr *xfrm_msg_sa(void *buf, const struct xipsec_sa *sa, __u32 index, __u32 child,
 			     __u64 seq);
+
+/* Of that message: what the SA opens is compared with this. */
+void xfrm_msg_sa_narrow(struct nlmsghdr *nlh, const struct xfrm_selector *sel);
+
+/* All packets between the ends of an SA in transport mode. */
+struct xfrm_selector xfrm_between(const struct xipsec_sa *sa);
+
 struct nlmsghdr *xfrm_msg_sa_gone(void *buf, const struct xipsec_sa *sa);
 
 /* Asks for its counters: the answer holds no key. Read by xfrm_read_count(). */
@@ -74,6 +104,9 @@ struct nlmsghdr *xfrm_msg_sa_ask(void *buf, const struct xipsec_sa *sa);
 /* Adds a policy, or puts it in place of the one of the same dir, family and child. */
 struct nlmsghdr *xfrm_msg_way(void *buf, const struct xfrm_way *way);
 struct nlmsghdr *xfrm_msg_way_gone(void *buf, const struct xfrm_way *way);
+
+/* That of a policy for this host's own packets? */
+bool xfrm_mark_is_host(const struct xfrm_mark *mark);
 
 /* 0, or -EBADMSG with *out untouched. `dir`: XIPSEC_DIR_*, of the SA that was asked about. */
 int xfrm_read_count(const struct nlmsghdr *nlh, __u8 dir, struct xfrm_count *out);

@@ -19,46 +19,6 @@ mtu_learnt()
 
 largest_passes() { in_ns gw-a ping -"$1" -n -c 1 -W 2 -M 'do' -s "$2" "$3"; }
 
-# A file of so many MB by TCP from one to the other, compared at the other end.
-tcp_carries()
-{
-	local from=$1 to=$2 addr=$3 mb=$4 got=$WORK/tcp.got sum
-
-	spawn "gw-$to" "$got" /usr/bin/python3 "$LIB/tools/tcpsum.py" recv "$addr" 7100
-	until_true 3 in_ns "gw-$to" sh -c "ss -Hltn 'sport = :7100' | grep -q ." || return
-	sum=$(in_ns "gw-$from" timeout 60 /usr/bin/python3 "$LIB/tools/tcpsum.py" send "$addr" 7100 "$mb") || return
-	until_true 5 grep -q . "$got"
-	[ "$sum" = "$(cat "$got")" ] && [ -n "$sum" ]
-}
-
-# Two seconds at a rate that an emulated machine bears as well: three in four must arrive.
-udp_carries()
-{
-	local rate=$((2000 / ${XIPSEC_SLOW:-1}))
-	spawn gw-b "$WORK/recv.log" "$UDPLOAD" recv "$1" 7001 "$WORK/udp"
-	local pid=$PID
-	until_true 2 test -s "$WORK/udp"
-	in_ns gw-a "$UDPLOAD" send "$1" 7001 "$rate" "$2" 2 >/dev/null
-	sleep 0.3
-	end_pid "$pid" 2
-	read -r received duplicates corrupt _ <"$WORK/udp"
-	echo "# $received datagrams of $2 bytes, $duplicates twice, $corrupt corrupt"
-	[ "$received" -gt $((rate * 3 / 2)) ] && [ "$duplicates $corrupt" = "0 0" ]
-}
-
-carries_all()
-{
-	local addr
-
-	for addr in 192.0.2.2 2001:db8::2; do
-		check "$1: ping $addr" until_true 5 in_ns gw-a ping -n -c 1 -W 1 $addr
-		check "$1: TCP to $addr, default offloads" tcp_carries a b $addr 20
-		check "$1: UDP to $addr, short" udp_carries $addr 200
-		check "$1: UDP to $addr, long" udp_carries $addr 1300
-	done
-	check "$1: TCP from b" tcp_carries b a 192.0.2.1 20
-}
-
 check "positive control: plaintext on the link is seen" capture_positive_control || exit 1
 hosts_config transport
 check "hosts come up" hosts_up || exit 1

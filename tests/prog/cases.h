@@ -393,7 +393,7 @@ static const struct prog_case cases[] = {
 	{"guard: protect, no TAP", PROG_GUARD, R(HOST_CLOSED), {.src = "192.0.2.1", .dst = "10.2.0.1", PING}, CASE_NO_TAP},
 	{"guard: protect, no SA", PROG_GUARD, R(NO_SA_OUT), {.src = "192.0.2.1", .dst = "10.5.0.1", PING}},
 	{"guard: protect, no such child", PROG_GUARD, R(NO_SA_OUT), {.src = "192.0.2.1", .dst = "10.7.0.1", PING}},
-	{"guard: protect, kernel's engine", PROG_GUARD, R(ENGINE_CLOSED), {.src = "192.0.2.1", .dst = "10.6.0.1", PING}},
+	{"guard: protect, kernel's engine", PROG_GUARD, R(PLAINTEXT_OUT), {.src = "192.0.2.1", .dst = "10.6.0.1", PING}},
 	{"guard: later fragment of this host's own", PROG_GUARD, R(FRAG_OPAQUE), {OUT4, .proto = IPPROTO_TCP, .frag_off = 100, DATA(64)}},
 	{"guard: malformed", PROG_GUARD, R(MALFORMED_IP4), {OUT4, TCP(22, 5555), PATCH(3, 255)}},
 	{"guard: three tags", PROG_GUARD, R(MALFORMED_ETH), {OUT4, TCP(22, 5555), .vlans = 3}},

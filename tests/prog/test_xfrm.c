@@ -107,13 +107,13 @@ static void policies_are_there_and_go(void **state)
 	const char *text;
 
 	NEEDS_XFRM();
-	assert_int_equal(xfrm_lead_out(xfrm, &out, INDEX, CHILD), 0);
+	assert_int_equal(xfrm_lead_out(xfrm, &out, NULL, INDEX, CHILD), 0);
 	text = output_of("ip xfrm policy list dir out");
 	says(text, "src 0.0.0.0/0 dst 0.0.0.0/0");
 	says(text, "src ::/0 dst ::/0");
 	says(text, "mark 0x4a000017/0xffffffff");
 	says(text, "tmpl src 192.0.2.1 dst 192.0.2.2   proto esp reqid 1241514785 mode tunnel");
-	assert_int_equal(xfrm_lead_in(xfrm, &in, CHILD), 0);
+	assert_int_equal(xfrm_lead_in(xfrm, &in, NULL, CHILD), 0);
 	for (int i = 0; i < 2; i++) {
 		text = output_of(i ? "ip xfrm policy list dir fwd" : "ip xfrm policy list dir in");
 		says(text, "mark 0x4b000017/0xffffffff");
@@ -121,7 +121,7 @@ static void policies_are_there_and_go(void **state)
 	}
 	/* another SA takes the place of the first in one step */
 	out.dst.word[0] = htonl(0xc0000203);
-	assert_int_equal(xfrm_lead_out(xfrm, &out, INDEX + 1, CHILD), 0);
+	assert_int_equal(xfrm_lead_out(xfrm, &out, NULL, INDEX + 1, CHILD), 0);
 	text = output_of("ip xfrm policy list dir out");
 	says(text, "dst 192.0.2.3   proto esp reqid 1241514786");
 	assert_null(strstr(text, "192.0.2.2"));
@@ -139,6 +139,66 @@ static void hear(void)
 	event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
+static void ignore(void *ctx, const struct xfrm_news *news) {}
+
+/* Of this host's own packets, and of what transport mode opens: they come, change and go. */
+static void policies_with_selectors(void **state)
+{
+	struct xipsec_sa out = sa_make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
+	struct xipsec_sa in = sa_make(XIPSEC_DIR_IN, XIPSEC_ALG_AES128GCM16, 0x1002);
+	struct xfrm_sels sels = {.n = 2, .refuse = {true, false}};
+	struct xfrm *other;
+	const char *text;
+
+	NEEDS_XFRM();
+	out.mode = in.mode = XIPSEC_MODE_TRANSPORT;
+	sels.sel[0] = sels.sel[1] = xfrm_between(&in);
+	sels.sel[0].proto = IPPROTO_TCP;
+	sels.sel[0].dport = htons(22);
+	sels.sel[0].dport_mask = 0xffff;
+	assert_int_equal(xfrm_lead_in(xfrm, &in, &sels, CHILD), 0);
+	text = output_of("ip xfrm policy list dir in");
+	says(text, "src 192.0.2.1/32 dst 192.0.2.2/32 proto tcp dport 22   dir in action block priority 0");
+	says(text, "src 192.0.2.1/32 dst 192.0.2.2/32   dir in priority 1");
+	says(text, "src 0.0.0.0/0 dst 0.0.0.0/0   dir in action block priority 1000");
+	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_IN, CHILD), 0);
+	assert_string_equal(output_of("ip xfrm policy"), "");
+
+	sels.n = 1;
+	sels.refuse[0] = false;
+	assert_int_equal(xfrm_lead_out(xfrm, &out, &sels, INDEX, CHILD), 0);
+	assert_int_equal(xfrm_lead_out(xfrm, &out, &sels, INDEX, CHILD + 1), 0);
+	text = output_of("ip xfrm policy list dir out");
+	says(text, "proto tcp dport 22   dir out priority 1 ptype main   mark 0/0x40000000");
+	says(text, "proto ipv6-icmp type 133   dir out priority 0 ptype main   mark 0/0x40000000");
+	sels.sel[0] = xfrm_between(&out);
+	assert_int_equal(xfrm_lead_out(xfrm, &out, &sels, INDEX, CHILD), 0);
+	text = output_of("ip xfrm policy list dir out");
+	says(text, "src 192.0.2.1/32 dst 192.0.2.2/32   dir out priority 1 ptype main   mark 0/0x40000000");
+	assert_null(strstr(text, "tcp")); /* they were one in the kernel */
+	assert_int_equal(xfrm_lead_out(xfrm, &out, NULL, INDEX, CHILD), 0);
+	assert_null(strstr(output_of("ip xfrm policy list dir out"), "/32"));
+	/* somebody else takes one away; neighbour discovery's go with the last child's */
+	assert_int_equal(xfrm_new(base, ignore, NULL, &other), 0);
+	assert_int_equal(xfrm_lead_out(other, &out, &sels, INDEX, CHILD + 2), 0);
+	hear();
+	assert_int_equal(xfrm_lead_nowhere(other, XIPSEC_DIR_OUT, CHILD + 2), 0);
+	hear();
+	xfrm_free(other);
+	assert_int_equal(n_heard, 5);
+	assert_int_equal(heard[0].kind, XFRM_NEWS_POLICIES_GONE);
+	assert_int_equal(heard[0].reqid, XIPSEC_MARK_XFRM);
+	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_OUT, CHILD), 0);
+	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_OUT, CHILD + 1), 0);
+	assert_string_equal(output_of("ip xfrm policy"), "");
+
+	/* a dead xipsecd's */
+	assert_int_equal(xfrm_lead_out(xfrm, &out, &sels, INDEX, CHILD), 0);
+	assert_int_equal(xfrm_clear(xfrm), 0);
+	assert_string_equal(output_of("ip xfrm policy"), "");
+	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_OUT, CHILD), 0);
+}
+
 /* Who takes policies away is heard, but we ourselves; whose they are is seen by the mark. */
 static void who_takes_policies_is_heard(void **state)
 {
@@ -146,11 +206,11 @@ static void who_takes_policies_is_heard(void **state)
 
 	NEEDS_XFRM();
 	hear();
-	assert_int_equal(xfrm_lead_in(xfrm, &in, CHILD), 0);
+	assert_int_equal(xfrm_lead_in(xfrm, &in, NULL, CHILD), 0);
 	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_IN, CHILD), 0);
 	hear();
 	assert_int_equal(n_heard, 0);
-	assert_int_equal(xfrm_lead_in(xfrm, &in, CHILD), 0);
+	assert_int_equal(xfrm_lead_in(xfrm, &in, NULL, CHILD), 0);
 	output_of("ip xfrm policy add src 10.0.0.0/8 dst 10.1.0.0/16 dir out mark 7 "
 		  "tmpl proto esp reqid 9 mode transport");
 	output_of("ip xfrm policy delete src 10.0.0.0/8 dst 10.1.0.0/16 dir out mark 7");
@@ -176,8 +236,8 @@ static void clear_spares_strangers(void **state)
 	output_of("ip xfrm policy add src 10.0.0.0/8 dst 10.1.0.0/16 dir out mark 7 "
 		  "tmpl proto esp reqid 9 mode transport");
 	for (__u32 child = 0; child < 5; child++) {
-		assert_int_equal(xfrm_lead_out(xfrm, &out, INDEX, child), 0);
-		assert_int_equal(xfrm_lead_in(xfrm, &out, child), 0);
+		assert_int_equal(xfrm_lead_out(xfrm, &out, NULL, INDEX, child), 0);
+		assert_int_equal(xfrm_lead_in(xfrm, &out, NULL, child), 0);
 	}
 	assert_int_equal(xfrm_clear(xfrm), 0);
 	text = output_of("ip xfrm policy");
@@ -220,7 +280,7 @@ static void takes(__u8 alg, __u8 mode, __u8 family, __u8 dir, __u16 flags)
 	}
 	if (flags & XIPSEC_SA_UDP)
 		sa.src_port = sa.dst_port = htons(4500);
-	err = xfrm_add(xfrm, &sa, INDEX, CHILD, 0);
+	err = xfrm_add(xfrm, &sa, NULL, INDEX, CHILD, 0);
 	if (err)
 		fail_msg("%s, mode %u, family %u, dir %u, flags %u: %s", a->name, mode, family, dir,
 			 flags, strerror(-err));
@@ -230,8 +290,8 @@ static void takes(__u8 alg, __u8 mode, __u8 family, __u8 dir, __u16 flags)
 		says_key(text, sa.key + a->cipher_key + a->salt, a->auth_key);
 	says(text, mode == XIPSEC_MODE_TUNNEL ? "mode tunnel" : "mode transport");
 	says(text, dir == XIPSEC_DIR_OUT ? "reqid 1241514785" : "reqid 1258291223");
-	if (dir == XIPSEC_DIR_IN)
-		says(text, "output-mark 0x4b000017/0xffffffff");
+	says(text, dir == XIPSEC_DIR_IN ? "output-mark 0x4b000017/0xffffffff"
+					: "output-mark 0x4a000017/0xffffffff");
 	if (flags & XIPSEC_SA_ESN)
 		says(text, "esn");
 	if (flags & XIPSEC_SA_UDP)
@@ -258,8 +318,8 @@ static void refuses_an_unknown_one_by_errno(void **state)
 
 	NEEDS_ESP();
 	sa.window = SA_KERNEL_WINDOW_MAX;
-	assert_int_equal(xfrm_add(xfrm, &sa, INDEX, CHILD, 0), 0);
-	assert_int_equal(xfrm_add(xfrm, &sa, INDEX, CHILD, 0), -EEXIST);
+	assert_int_equal(xfrm_add(xfrm, &sa, NULL, INDEX, CHILD, 0), 0);
+	assert_int_equal(xfrm_add(xfrm, &sa, NULL, INDEX, CHILD, 0), -EEXIST);
 	assert_int_equal(xfrm_delete(xfrm, &sa), 0);
 	assert_int_equal(xfrm_delete(xfrm, &sa), -ESRCH);
 }
@@ -272,8 +332,8 @@ static void numbers_come_back(void **state)
 
 	NEEDS_ESP();
 	out.flags = in.flags = XIPSEC_SA_ESN;
-	assert_int_equal(xfrm_add(xfrm, &out, INDEX, CHILD, 0x500000007), 0);
-	assert_int_equal(xfrm_add(xfrm, &in, INDEX, CHILD, 0x600000008), 0);
+	assert_int_equal(xfrm_add(xfrm, &out, NULL, INDEX, CHILD, 0x500000007), 0);
+	assert_int_equal(xfrm_add(xfrm, &in, NULL, INDEX, CHILD, 0x600000008), 0);
 	assert_int_equal(xfrm_ask(xfrm, &out, &count), 0);
 	assert_int_equal(count.seq, 0x500000007);
 	assert_int_equal(count.packets, 0);
@@ -292,7 +352,7 @@ static void clear_takes_sas_away(void **state)
 		struct xipsec_sa sa = sa_make(i & 1 ? XIPSEC_DIR_IN : XIPSEC_DIR_OUT,
 					      XIPSEC_ALG_AES128GCM16, 0x1001 + i);
 
-		assert_int_equal(xfrm_add(xfrm, &sa, i, CHILD, 0), 0);
+		assert_int_equal(xfrm_add(xfrm, &sa, NULL, i, CHILD, 0), 0);
 	}
 	assert_int_equal(xfrm_clear(xfrm), 0);
 	says(output_of("ip xfrm state"), "spi 0x00000009");
@@ -348,8 +408,8 @@ static void limits_and_news(void **state)
 		  "ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:01 dev d0");
 	sa.limits.soft_packets = 1;
 	sa.limits.hard_packets = 2;
-	assert_int_equal(xfrm_add(xfrm, &sa, INDEX, CHILD, 0), 0);
-	assert_int_equal(xfrm_lead_out(xfrm, &sa, INDEX, CHILD), 0);
+	assert_int_equal(xfrm_add(xfrm, &sa, NULL, INDEX, CHILD, 0), 0);
+	assert_int_equal(xfrm_lead_out(xfrm, &sa, NULL, INDEX, CHILD), 0);
 	assert_int_equal(send_one(XIPSEC_MARK_XFRM | CHILD), 0);
 	assert_int_equal(xfrm_ask(xfrm, &sa, &count), 0);
 	assert_int_equal(count.packets, 1);
@@ -379,6 +439,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(policies_are_there_and_go, clean),
+		cmocka_unit_test_teardown(policies_with_selectors, clean),
 		cmocka_unit_test_teardown(who_takes_policies_is_heard, clean),
 		cmocka_unit_test_teardown(clear_spares_strangers, clean),
 		cmocka_unit_test_teardown(every_algorithm, clean),

@@ -95,10 +95,12 @@ static void what_the_kernel_has_not(void **state)
 	FAULT("if_id", sa.if_id = 7);
 	FAULT(good.dir == XIPSEC_DIR_OUT ? "src_port" : "dst_port", sa.flags = XIPSEC_SA_UDP;
 	      sa.src_port = sa.dst_port = htons(4501));
-	FAULT("mode", sa.mode = XIPSEC_MODE_TRANSPORT);
 #undef FAULT
 	sa = good;
 	sa.engine = XIPSEC_ENGINE_XFRM;
+	sa.mode = XIPSEC_MODE_TRANSPORT;
+	assert_int_equal(sa_faults(&sa, faults, SA_FAULTS_MAX), 0);
+	sa.mode = XIPSEC_MODE_TUNNEL;
 	sa.flags = XIPSEC_SA_MANUAL | XIPSEC_SA_DSCP;
 	sa.alg = XIPSEC_ALG_AES128CBC_SHA256;
 	sa.key_len = 48;

@@ -108,7 +108,7 @@ static void sa_fields(void **state)
 	assert_int_equal(info->lft.soft_byte_limit, 3);
 	assert_int_equal(info->lft.hard_byte_limit, 4);
 	assert_int_equal(info->lft.hard_add_expires_seconds, 7); /* behind xipsecd, which tells */
-	assert_null(sa_attr(nlh, XFRMA_SET_MARK, 4));
+	assert_int_equal(sa_word(nlh, XFRMA_SET_MARK), XIPSEC_MARK_XFRM | CHILD);
 	assert_null(sa_attr(nlh, XFRMA_ENCAP, 0));
 
 	sa.outer_family = XIPSEC_FAMILY_IP6;
@@ -329,6 +329,56 @@ static void policies(void **state)
 	assert_non_null(attr_of(nlh, sizeof(*id), XFRMA_MARK));
 }
 
+/* This host's own packets: by selector, of what has no mark of ours. What refuses asks for no SA. */
+static void policies_of_this_host(void **state)
+{
+	struct xfrm_way way = {.dir = XFRM_POLICY_OUT,
+			       .host = true,
+			       .family = AF_INET,
+			       .sel = {.proto = IPPROTO_TCP,
+				       .sport = htons(22),
+				       .sport_mask = 0xffff,
+				       .prefixlen_d = 24},
+			       .priority = 3,
+			       .child = CHILD,
+			       .mode = XIPSEC_MODE_TRANSPORT,
+			       .l4_proto = IPPROTO_ESP,
+			       .sa_family = XIPSEC_FAMILY_IP4};
+	const size_t size = sizeof(struct xfrm_userpolicy_info);
+	const struct xfrm_userpolicy_info *info;
+	const struct xfrm_userpolicy_id *id;
+	const struct xfrm_mark *mark;
+	struct nlmsghdr *nlh = xfrm_msg_way(buf, &way);
+
+	info = mnl_nlmsg_get_payload(nlh);
+	assert_int_equal(info->priority, 3);
+	assert_int_equal(info->sel.family, AF_INET);
+	assert_int_equal(info->sel.proto, IPPROTO_TCP);
+	assert_int_equal(info->sel.sport, htons(22));
+	assert_int_equal(info->sel.prefixlen_d, 24);
+	mark = mnl_attr_get_payload(attr_of(nlh, size, XFRMA_MARK));
+	assert_int_equal(mark->v, 0);
+	assert_int_equal(mark->m, 0x40000000);
+	assert_true(xfrm_mark_is_host(mark));
+	assert_non_null(attr_of(nlh, size, XFRMA_TMPL));
+	nlh = xfrm_msg_way_gone(buf, &way);
+	id = mnl_nlmsg_get_payload(nlh);
+	assert_int_equal(id->sel.sport, htons(22));
+	mark = mnl_attr_get_payload(attr_of(nlh, sizeof(*id), XFRMA_MARK));
+	assert_true(xfrm_mark_is_host(mark));
+
+	way.kind = XFRM_WAY_PLAIN;
+	nlh = xfrm_msg_way(buf, &way);
+	info = mnl_nlmsg_get_payload(nlh);
+	assert_int_equal(info->action, XFRM_POLICY_ALLOW);
+	assert_null(attr_of(nlh, size, XFRMA_TMPL));
+	way.kind = XFRM_WAY_BLOCK;
+	nlh = xfrm_msg_way(buf, &way);
+	info = mnl_nlmsg_get_payload(nlh);
+	assert_int_equal(info->action, XFRM_POLICY_BLOCK);
+	assert_null(attr_of(nlh, size, XFRMA_TMPL));
+}
+
 /* ------------------------------------------------------------------ answers and events */
 
 static void *message(__u16 type, size_t size)
@@ -461,6 +511,7 @@ int main(void)
 		cmocka_unit_test(ah_is_aligned_as_the_rfc_says),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(policies),
+		cmocka_unit_test(policies_of_this_host),
 		cmocka_unit_test(counters),
 		cmocka_unit_test(news_of_expiry),
 		cmocka_unit_test(news_of_others),
