@@ -52,7 +52,7 @@ static __always_inline enum xipsec_reason guard_esp(const struct pkt *pkt, __u32
 	entry = sad_lookup(&pkt->dst, pkt->family, *spi, udp ? IPPROTO_ESP : pkt->l4_proto);
 	if (!entry || !!entry->udp != udp || entry->dir != XIPSEC_DIR_OUT ||
 	    entry->engine != XIPSEC_ENGINE_XFRM ||
-	    entry->src_last != pkt->src.word[pkt->family == XIPSEC_FAMILY_IP6 ? 3 : 0])
+	    entry->xfrm != pkt->src.word[pkt->family == XIPSEC_FAMILY_IP6 ? 3 : 0])
 		return GO_ON;
 	way_sa(pkt, entry);
 	return XIPSEC_REASON_ESP_OWN;

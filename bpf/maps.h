@@ -168,6 +168,14 @@ struct {
 	__type(value, __u32);
 } xsks SEC(".maps");
 
+/* As many as the machine may ever have; only what goes on at another CPU needs an entry. */
+struct {
+	__uint(type, BPF_MAP_TYPE_CPUMAP);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct bpf_cpumap_val);
+} cpus SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);

@@ -178,6 +178,25 @@ int xipsec_red(struct xdp_md *ctx)
 
 /* ------------------------------------------------------------------ black */
 
+/*
+ * Kernel XFRM opens where a packet goes up. One SA's packets stay on one CPU, so in order, whatever
+ * queue they came by; that of many SAs is spread. Which CPU is xipsecd's choice, for the SAs are
+ * its. The frame loses its metadata on the way, so TC judges it there, once more and the same.
+ * Without that CPU it goes up here.
+ */
+static __always_inline enum xipsec_reason spread(const struct xipsec_sad_entry *entry)
+{
+	__u32 cpu = entry->xfrm;
+
+	if (!cpu)
+		return XIPSEC_REASON_XFRM_IN;
+	if (explain)
+		return XIPSEC_REASON_XFRM_SPREAD;
+	return bpf_redirect_map(&cpus, cpu - 1, XDP_PASS) == XDP_REDIRECT
+		       ? XIPSEC_REASON_XFRM_SPREAD
+		       : XIPSEC_REASON_XFRM_IN;
+}
+
 /* ESP or AH that could be ours: to the worker of its SA. GO_ON: no SA has this destination and SPI.
  * Direction of failure: closed. */
 static __always_inline enum xipsec_reason black_esp(void *ctx, enum hook hook,
@@ -203,7 +222,7 @@ static __always_inline enum xipsec_reason black_esp(void *ctx, enum hook hook,
 	if (link_is_group(pkt))
 		return XIPSEC_REASON_FOREIGN_MAC;
 	if (entry->engine == XIPSEC_ENGINE_XFRM)
-		return XIPSEC_REASON_XFRM_IN;
+		return hook == HOOK_XDP ? spread(entry) : XIPSEC_REASON_XFRM_IN;
 	if (entry->engine != XIPSEC_ENGINE_AFXDP)
 		return XIPSEC_REASON_ENGINE_CLOSED;
 	if (hook != HOOK_XDP)
@@ -385,8 +404,9 @@ static __always_inline enum xipsec_reason guard_reason(struct __sk_buff *skb, st
 	if (!reason && own)
 		reason = guard_own(pkt, skb->mark);
 	else if (!reason && (skb->mark & XIPSEC_MARK_MASK) == XIPSEC_MARK_XFRM)
-		reason = guard_part(pkt, skb->ifindex, skb->mark,
-				    guard_esp(pkt, skb->mark)); /* forwarded, sealed on the way */
+		reason = guard_esp(pkt, skb->mark); /* forwarded, sealed on the way */
+	if (!reason || reason == XIPSEC_REASON_ESP_OWN)
+		reason = guard_part(pkt, skb->ifindex, skb->mark, reason);
 	if (reason)
 		return reason;
 	rules = spd_current();

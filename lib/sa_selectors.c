@@ -28,7 +28,7 @@ struct selectors {
 	unsigned int n_known;
 	unsigned int n_serving;
 	bool too_wide, too_many;
-	bool leaving; /* what is asked for is the order on the way out */
+	bool leaving;          /* what is asked for is the order on the way out */
 	struct entries accept; /* what rules of the child leave to the SA */
 	struct entries all;    /* that, and the earlier rules that take something from it */
 };
@@ -194,7 +194,8 @@ static void entry_of_rule(struct selectors *to, bool serves, void *ctx)
 	struct merge *merge = ctx;
 
 	accepts_before(to, to->rule_number, &merge->copied);
-	if (rule_counts(to) && merge->copied < to->accept.n && !serves && rule_takes(to, &merge->next))
+	if (rule_counts(to) && merge->copied < to->accept.n && !serves &&
+	    rule_takes(to, &merge->next))
 		to->too_many |=
 			!entry_add(&to->all, &(struct entry){to->rule->sel, true, to->rule_number});
 }

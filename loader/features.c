@@ -270,8 +270,10 @@ static const struct {
 	{"xfrm_collect_md", "not used yet: one that takes its if_id from each packet",
 	 try_collect_md},
 	{"bpf_skb_set_xfrm_info", "not used yet: TC says which if_id", try_kfunc_set_info},
-	{"bpf_xdp_get_xfrm_state", "not used yet: XDP sees the CPU of an SA", try_kfunc_get_state},
-	{"cpumap", "not used yet: SAs spread over CPUs", try_cpumap},
+	{"bpf_xdp_get_xfrm_state", "not used: xipsecd says itself which CPU opens an SA",
+	 try_kfunc_get_state},
+	{"cpumap", "engine xfrm: SAs spread over CPUs; else the one that receives opens",
+	 try_cpumap},
 	{"live_frames", "not used yet: frames sent without a socket", try_live_frames},
 };
 #define N_FEATURES (sizeof(table) / sizeof(table[0]))

@@ -84,6 +84,13 @@ bool probe_multi_buffer(void)
 	return fd >= 0 && bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 && errno == ENODEV;
 }
 
+unsigned int probe_cpus(void)
+{
+	int n = libbpf_num_possible_cpus();
+
+	return n > 0 ? (unsigned int)n : 1;
+}
+
 static void stub_freep(struct stub_bpf **stub)
 {
 	stub_bpf__destroy(*stub);

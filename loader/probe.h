@@ -39,6 +39,9 @@ int probe_extension_host(void);
  * is bound to nothing. */
 bool probe_multi_buffer(void);
 
+/* CPUs that this machine may ever have, 1 at least. */
+unsigned int probe_cpus(void);
+
 /* Has this driver's native XDP a metadata area, on a Linux of this version (KERNEL_VERSION)? */
 bool probe_driver_metadata(const char *driver, unsigned int kernel);
 unsigned int probe_kernel(void);

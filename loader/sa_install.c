@@ -102,8 +102,9 @@ int sas_publish_entry(struct sas *sas, const struct sa *sa)
 					 .udp = sa->sa.flags & XIPSEC_SA_UDP ? 1 : 0};
 
 	if (sa_is_kernel(sa) && sa->sa.dir == XIPSEC_DIR_OUT)
-		entry.src_last = sa->sa.src.word[sa->sa.outer_family == XIPSEC_FAMILY_IP6 ? 3 : 0];
-
+		entry.xfrm = sa->sa.src.word[sa->sa.outer_family == XIPSEC_FAMILY_IP6 ? 3 : 0];
+	if (sa_is_kernel(sa) && sa->sa.dir == XIPSEC_DIR_IN && sas->ops->kernel)
+		entry.xfrm = sas->ops->kernel->cpu(sas->ctx, sa->turn);
 	return sas->ops->sad_set(sas->ctx, &key, &entry);
 }
 
@@ -149,6 +150,8 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 	OPENSSL_cleanse(sa->sa.key, sizeof(sa->sa.key));
 	sa->born = sas_now();
 	sa->serial = ++sas->serial;
+	if (sa_is_kernel(sa) && sa->sa.dir == XIPSEC_DIR_IN)
+		sa->turn = sas->turn++;
 	sa->given_src = want->src;
 	sa->given_dst = want->dst;
 	sa->given_src_port = want->src_port;

@@ -37,6 +37,9 @@ struct sas_kernel {
 	int (*ask)(void *ctx, const struct xipsec_sa *sa, struct xfrm_count *out);
 	/* All but `child`, which the SADB knows. NULL: all false. */
 	void (*facts)(void *ctx, const struct xipsec_sa *sa, struct engine_facts *out);
+	/* The CPU that opens what comes by the inbound SA of that turn, plus 1; 0: whichever
+	 * receives it. */
+	__u32 (*cpu)(void *ctx, __u32 turn);
 };
 
 /* How the SADB reaches the maps and the workers. 0 or -errno. */
@@ -71,6 +74,7 @@ struct sa {
 	__u8 backend;     /* enum xipsec_backend, as a worker said; AUTO: none has yet */
 	__u64 refused_by; /* bit n: worker n cannot run it */
 	__u8 engine_why;  /* enum xipsec_engine_why */
+	__u32 turn; /* inbound of kernel XFRM: 0, 1, ... in the order they come */
 	__u64 before_packets, before_bytes; /* that the kernel has not counted: before it had it */
 	bool in_kernel;                     /* kernel XFRM has it from us */
 	bool taken;                         /* ... and somebody else has taken it away */

@@ -32,6 +32,7 @@ struct sas {
 	char where[RESERVE_WHERE_LEN];
 	__u32 cursor;
 	__u64 serial;  /* of the SA that was added last */
+	__u32 turn;    /* of the next inbound one of kernel XFRM */
 	__u64 tops_at; /* when replay tops were last written, seconds */
 };
 

@@ -9,6 +9,7 @@
 #include "lib/log.h"
 #include "lib/sa_selectors.h"
 #include "loader/sa_maps.h"
+#include "loader/spread.h"
 
 static int op_sad_set(void *ctx, const struct xipsec_sad_key *key,
 		      const struct xipsec_sad_entry *entry)
@@ -138,8 +139,8 @@ static bool is_whole_child(const struct config *config, const struct xipsec_sa *
 	return same;
 }
 
-/* Do packets of that SA meet policies with selectors? What this host sends does, and what it gets in
- * transport mode; all else a program has compared. NULL with *fault NULL: no. */
+/* Do packets of that SA meet policies with selectors? What this host sends does, and what it gets
+ * in transport mode; all else a program has compared. NULL with *fault NULL: no. */
 static const struct xfrm_sels *compared(const struct config *config, const struct xipsec_sa *sa,
 					struct xfrm_sels *into, const char **fault)
 {
@@ -256,6 +257,13 @@ static void kernel_facts(void *ctx, const struct xipsec_sa *sa, struct engine_fa
 	};
 }
 
+static __u32 kernel_cpu(void *ctx, __u32 turn)
+{
+	struct daemon *d = ctx;
+
+	return spread_cpu(&d->home.dp, turn);
+}
+
 void wiring_xfrm(void *ctx, const struct xfrm_news *news)
 {
 	struct daemon *d = ctx;
@@ -264,7 +272,7 @@ void wiring_xfrm(void *ctx, const struct xfrm_news *news)
 }
 
 static const struct sas_kernel kernel = {kernel_add, kernel_gone, kernel_lead, kernel_ask,
-					 kernel_facts};
+					 kernel_facts, kernel_cpu};
 const struct sas_ops wiring_sas = {op_sad_set, op_sad_delete, op_child_id, op_child_set, op_install,
 				   op_forget,  op_event,      op_workers,  &kernel};
 

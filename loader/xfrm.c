@@ -134,8 +134,8 @@ void xfrm_free(struct xfrm *xfrm)
 
 /* ------------------------------------------------------------------ SAs */
 
-/* One selector stands in the SA itself, which nobody can take away alone; of several their addresses
- * do, the rest is the policies'. */
+/* One selector stands in the SA itself, which nobody can take away alone; of several their
+ * addresses do, the rest is the policies'. */
 int xfrm_add(struct xfrm *xfrm, const struct xipsec_sa *sa, const struct xfrm_sels *sels,
 	     __u32 index, __u32 child, __u64 seq)
 {
@@ -264,10 +264,10 @@ static int on_policy(const struct nlmsghdr *nlh, void *ctx)
 	}
 	left->ways = grown;
 	left->ways[left->n_ways] = (struct xfrm_way){.dir = info->dir,
-						      .host = xfrm_mark_is_host(mark),
-						      .family = info->sel.family,
-						      .sel = info->sel,
-						      .child = mark->v & ~XIPSEC_MARK_MASK};
+						     .host = xfrm_mark_is_host(mark),
+						     .family = info->sel.family,
+						     .sel = info->sel,
+						     .child = mark->v & ~XIPSEC_MARK_MASK};
 	left->ways[left->n_ways++].sel.family = 0;
 	return MNL_CB_OK;
 }

@@ -208,9 +208,9 @@ struct nlmsghdr *xfrm_msg_sa(void *buf, const struct xipsec_sa *sa, __u32 index,
 		mnl_attr_put_u32(nlh, XFRMA_TFCPAD, sa->tfc_size);
 	if ((sa->flags & XIPSEC_SA_DSCP) && sa->dir == XIPSEC_DIR_OUT)
 		mnl_attr_put_u32(nlh, XFRMA_SA_EXTRA_FLAGS, XFRM_SA_XFLAG_DONT_ENCAP_DSCP);
-	mnl_attr_put_u32(
-		nlh, XFRMA_SET_MARK,
-		(sa->dir == XIPSEC_DIR_IN ? XIPSEC_MARK_OPENED : XIPSEC_MARK_XFRM) | child);
+	mnl_attr_put_u32(nlh, XFRMA_SET_MARK,
+			 (sa->dir == XIPSEC_DIR_IN ? XIPSEC_MARK_OPENED : XIPSEC_MARK_XFRM) |
+				 child);
 	mnl_attr_put_u32(nlh, XFRMA_SET_MARK_MASK, ANY_MARK);
 	return nlh;
 }

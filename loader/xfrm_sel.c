@@ -160,8 +160,7 @@ static const char *add(struct xfrm_sels *out, const struct xipsec_selector *ours
 		       __u8 family, bool refuse)
 {
 	const bool leaves = dir == XIPSEC_DIR_OUT, any = ours->family == XIPSEC_FAMILY_ANY;
-	struct xfrm_selector sel = {.family =
-					    family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET,
+	struct xfrm_selector sel = {.family = family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET,
 				    .proto = ours->any_proto ? 0 : ours->l4_proto};
 	static const struct xipsec_addr zero;
 	struct prefixes local, remote;

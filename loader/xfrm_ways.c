@@ -153,7 +153,8 @@ static bool has_sel(const struct xfrm_sels *sels, const struct xfrm_selector *se
 /* What was compared for the child and is not in `sels` is compared no longer. */
 static int take_sels(struct xfrm *xfrm, __u8 dir, __u32 child, const struct xfrm_sels *sels)
 {
-	const struct xfrm_way way = {.dir = dir == XIPSEC_DIR_OUT ? XFRM_POLICY_OUT : XFRM_POLICY_IN,
+	const struct xfrm_way way = {.dir = dir == XIPSEC_DIR_OUT ? XFRM_POLICY_OUT
+								  : XFRM_POLICY_IN,
 				     .host = dir == XIPSEC_DIR_OUT,
 				     .child = child};
 	struct led *led = led_find(xfrm, dir, child);

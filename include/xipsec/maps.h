@@ -156,7 +156,8 @@ struct xipsec_sad_entry {
 	__u8 engine; /* enum xipsec_engine */
 	__u8 udp;    /* 1: ESP in UDP is expected, 0: plain ESP; the other form is no_sa */
 	__u8 pad;
-	__u32 src_last; /* outbound of kernel XFRM: last word of the source address that has one */
+	__u32 xfrm; /* of kernel XFRM. Outbound: last word of the source address that has one;
+		       inbound: CPU that opens it, plus 1, 0: the one that receives it */
 };
 
 /*

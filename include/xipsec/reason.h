@@ -130,7 +130,10 @@
 	  "opened by kernel XFRM, and inside the policies of its SA's child")                    \
 	/* done, in the workers */                                                               \
 	X(OPENED_ECN, opened_ecn, DONE,                                                          \
-	  "decapsulated and sent on, with congestion marks that no tunnel makes (RFC 6040)")
+	  "decapsulated and sent on, with congestion marks that no tunnel makes (RFC 6040)")     \
+	/* handed on, in the programs */                                                         \
+	X(XFRM_SPREAD, xfrm_spread, STEER,                                                       \
+	  "ESP of an SA of kernel XFRM: to the CPU of that SA, where it is xfrm_in")
 
 enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,

@@ -236,13 +236,13 @@ load_stop()
 	done
 }
 
-# load_field ab|ba received|duplicates|corrupt
+# load_field ab|ba received|duplicates|corrupt|last|late (late: behind one that was sent after it)
 load_field()
 {
-	local received duplicates corrupt
+	local received duplicates corrupt last late
 
 	# shellcheck disable=SC2034
-	read -r received duplicates corrupt _ <"$WORK/load-$1"
+	read -r received duplicates corrupt last late <"$WORK/load-$1"
 	echo "${!2}"
 }
 

@@ -41,7 +41,7 @@ left_in_kernel()
 }
 
 check "positive control: plaintext on the link is seen" capture_positive_control || exit 1
-GW_ENGINE[a]=xfrm GW_ENGINE[b]=afxdp
+GW_ENGINE[a]=xfrm GW_ENGINE[b]=afxdp HOST_MB=1
 hosts_config transport
 check "hosts come up" hosts_up || exit 1
 check_eq "a's kernel has a policy of each family, and those of neighbour discovery" "$(policies)" 5

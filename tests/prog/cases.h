@@ -227,6 +227,7 @@ static const struct prog_case cases[] = {
 	{"black: ESP with another's metadata", PROG_BLACK, R(STEER_IN), {IN4, .proto = IPPROTO_ESP, .spi = 0x1001, DATA(60)}, .meta_len = 4},
 	{"black: ESP, no worker on queue 1", PROG_BLACK, R(NO_WORKER), {IN4, .proto = IPPROTO_ESP, .spi = 0x1001, DATA(60)}, .queue = 1},
 	{"black: ESP in several buffers", PROG_BLACK, R(ENGINE_CLOSED), {IN4, .proto = IPPROTO_ESP, .spi = 0x1001, DATA(6000)}},
+	{"black: ESP of a kernel SA, for a CPU", PROG_BLACK, R(XFRM_SPREAD), {IN4, .proto = IPPROTO_ESP, .spi = 0x1007, DATA(60)}},
 	{"black: ESP of a kernel SA", PROG_BLACK, R(XFRM_IN), {IN4, .proto = IPPROTO_ESP, .spi = 0x1003, DATA(60)}},
 	{"black: ESP, no SA", PROG_BLACK, R(NO_SA), {IN4, .proto = IPPROTO_ESP, .spi = 0x9999, DATA(60)}},
 	{"black: ESP, SA of generation 0", PROG_BLACK, R(NO_SA), {IN4, .proto = IPPROTO_ESP, .spi = 0x1004, DATA(60)}},
@@ -461,11 +462,15 @@ static void sas_make(void)
 
 	udp.udp = 1;
 	xfrm.engine = out_xfrm.engine = XIPSEC_ENGINE_XFRM;
-	out_xfrm.src_last = htonl(0xc0000201);
+	out_xfrm.xfrm = htonl(0xc0000201);
 	dead.sa_generation = 0;
 	sa_set("192.0.2.1", 0x1001, in);
 	sa_set("192.0.2.1", 0x1002, udp);
 	sa_set("192.0.2.1", 0x1003, xfrm);
+	xfrm.xfrm = 1; /* CPU 0, which has an entry */
+	sa_set("192.0.2.1", 0x1007, xfrm);
+	xfrm.xfrm = 9999;
+	sa_set("192.0.2.1", 0x1008, xfrm);
 	sa_set("192.0.2.1", 0x1004, dead);
 	sa_set("192.0.2.1", 0x1005, out);
 	sa_set("2001:db8::1", 0x1001, in);
@@ -477,8 +482,16 @@ static void sas_make(void)
 	out_xfrm.udp = 1;
 	sa_set("192.0.2.2", 0x2004, out_xfrm);
 	out_xfrm.udp = 0;
-	out_xfrm.src_last = htonl(1);
+	out_xfrm.xfrm = htonl(1);
 	sa_set("2001:db8::2", 0x2001, out_xfrm);
+}
+
+static void cpus_make(void)
+{
+	struct bpf_cpumap_val value = {.qsize = 64};
+	__u32 cpu = 0;
+
+	map_set(harness.skel->maps.cpus, &cpu, &value);
 }
 
 static void child_set(__u32 id, __u32 generation, __u32 engine)
@@ -501,6 +514,7 @@ static int setup(void **state)
 	child_set(CHILD_DOWN, 0, XIPSEC_ENGINE_AFXDP);
 	child_set(CHILD_XFRM, SA_GEN, XIPSEC_ENGINE_XFRM);
 	sas_make();
+	cpus_make();
 	quotes_make();
 	return 0;
 }

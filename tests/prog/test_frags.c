@@ -296,7 +296,7 @@ static void the_kernels_goes_up_too(void **state)
 }
 
 /* What it has sealed and the stack has cut leaves, by the first piece and the mark of each. */
-static void pieces_of_the_kernels_esp(void **state)
+static void pieces_of_esp(__u8 forwarded)
 {
 	const struct xipsec_sad_entry out = {SA, SA_GEN, XIPSEC_DIR_OUT,   XIPSEC_ENGINE_XFRM,
 					     0,  0,      htonl(0xc0000201)};
@@ -304,7 +304,7 @@ static void pieces_of_the_kernels_esp(void **state)
 					      .spi = 0x2001, .more = true),
 				 later = SPEC(.src = "192.0.2.1", .dst = "192.0.2.2", ESP, LATER),
 				 last = SPEC(.src = "192.0.2.1", .dst = "192.0.2.2", ESP, LAST);
-	struct run marked = {.mark = XIPSEC_MARK_XFRM | CHILD, .forwarded = 1}, run;
+	struct run marked = {.mark = XIPSEC_MARK_XFRM | CHILD, .forwarded = forwarded}, run;
 
 	sa_set("192.0.2.2", 0x2001, &out);
 	run = marked;
@@ -325,6 +325,16 @@ static void pieces_of_the_kernels_esp(void **state)
 					   .spi = 0x2002, .more = true),
 				     1, &run),
 			     R(ESP_OWN));
+}
+
+static void pieces_of_the_kernels_esp(void **state)
+{
+	pieces_of_esp(1);
+}
+
+static void pieces_of_this_hosts(void **state)
+{
+	pieces_of_esp(0);
 }
 
 /* With nobody there to read it, the stack would answer. */
@@ -359,6 +369,7 @@ int main(void)
 		TEST(nothing_goes_up_to_nobody),
 		TEST(the_kernels_goes_up_too),
 		TEST(pieces_of_the_kernels_esp),
+		TEST(pieces_of_this_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, setup, harness_teardown);

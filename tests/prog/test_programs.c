@@ -55,6 +55,14 @@ static void assert_to_tap(const struct packet *packet, const struct run *run)
 			    packet->len - sizeof(want));
 }
 
+/* To the stack at another CPU, where TC judges it: no mark goes with it. */
+static void assert_as_it_came(const struct packet *packet, const struct run *run)
+{
+	assert_int_equal(run->meta_out, 0);
+	assert_int_equal(run->out_len, packet->len);
+	assert_memory_equal(run->out, packet->data, packet->len);
+}
+
 /* What passes leaves as it came; XDP has put the mark in the place of whatever metadata it had,
  * with the skb's behind it for kernel XFRM. */
 static void assert_untouched(const struct prog_case *one, const struct packet *packet,
@@ -90,6 +98,8 @@ static void test_verdicts(void **state)
 		reason_seen[run.reason] = true;
 		if (run.reason == XIPSEC_REASON_HOST_OUT)
 			assert_to_tap(&packet, &run);
+		else if (run.reason == XIPSEC_REASON_XFRM_SPREAD)
+			assert_as_it_came(&packet, &run);
 		else if (reason_kind(run.reason) == XIPSEC_KIND_STEER ||
 			 run.reason == XIPSEC_REASON_NO_WORKER)
 			assert_steered(one, &packet, &run);
@@ -170,6 +180,9 @@ static __u32 reason_behind(const struct prog_case *one)
 	if (one->reason == XIPSEC_REASON_STEER_OUT || one->reason == XIPSEC_REASON_STEER_IN ||
 	    one->reason == XIPSEC_REASON_STEER_UDP_IN)
 		return XIPSEC_REASON_NO_XDP;
+	/* There it is where it was sent to. */
+	if (one->reason == XIPSEC_REASON_XFRM_SPREAD)
+		return XIPSEC_REASON_XFRM_IN;
 	/* A whole packet on a queue without a socket. */
 	if (!one->packet.frag_off && !one->packet.more && one->reason == XIPSEC_REASON_NO_WORKER)
 		return XIPSEC_REASON_NO_XDP;
@@ -205,6 +218,19 @@ static void test_behind_xdp(void **state)
 	}
 	print_message("  %u packets\n", n);
 	assert_true(n > 150);
+}
+
+/* A CPU that the map has not: the packet goes up where it is. */
+static void test_no_such_cpu(void **state)
+{
+	static const struct packet_spec spec = {IN4, .proto = IPPROTO_ESP, .spi = 0x1008, DATA(60)};
+	static struct packet packet;
+	static struct run run;
+
+	packet_build(&packet, &spec);
+	run_packet("no such CPU", PROG_BLACK, packet.data, packet.len, &run);
+	assert_int_equal(run.reason, XIPSEC_REASON_XFRM_IN);
+	assert_int_equal(run.action, XDP_PASS);
 }
 
 /* Before the loader has made one, XDP leaves none, nor does it touch that of others. */
@@ -307,6 +333,7 @@ int main(void)
 		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_truncation),
 		cmocka_unit_test(test_behind_xdp),
+		cmocka_unit_test(test_no_such_cpu),
 		cmocka_unit_test(test_no_mark_is_made),
 		cmocka_unit_test(test_redtc_clears_our_marks),
 		cmocka_unit_test(test_every_reason_was_seen),

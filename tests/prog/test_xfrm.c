@@ -139,7 +139,9 @@ static void hear(void)
 	event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
-static void ignore(void *ctx, const struct xfrm_news *news) {}
+static void ignore(void *ctx, const struct xfrm_news *news)
+{
+}
 
 /* Of this host's own packets, and of what transport mode opens: they come, change and go. */
 static void policies_with_selectors(void **state)
@@ -158,7 +160,8 @@ static void policies_with_selectors(void **state)
 	sels.sel[0].dport_mask = 0xffff;
 	assert_int_equal(xfrm_lead_in(xfrm, &in, &sels, CHILD), 0);
 	text = output_of("ip xfrm policy list dir in");
-	says(text, "src 192.0.2.1/32 dst 192.0.2.2/32 proto tcp dport 22   dir in action block priority 0");
+	says(text, "src 192.0.2.1/32 dst 192.0.2.2/32 proto tcp dport 22   dir in action block "
+		   "priority 0");
 	says(text, "src 192.0.2.1/32 dst 192.0.2.2/32   dir in priority 1");
 	says(text, "src 0.0.0.0/0 dst 0.0.0.0/0   dir in action block priority 1000");
 	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_IN, CHILD), 0);
@@ -174,7 +177,8 @@ static void policies_with_selectors(void **state)
 	sels.sel[0] = xfrm_between(&out);
 	assert_int_equal(xfrm_lead_out(xfrm, &out, &sels, INDEX, CHILD), 0);
 	text = output_of("ip xfrm policy list dir out");
-	says(text, "src 192.0.2.1/32 dst 192.0.2.2/32   dir out priority 1 ptype main   mark 0/0x40000000");
+	says(text, "src 192.0.2.1/32 dst 192.0.2.2/32   dir out priority 1 ptype main   mark "
+		   "0/0x40000000");
 	assert_null(strstr(text, "tcp")); /* they were one in the kernel */
 	assert_int_equal(xfrm_lead_out(xfrm, &out, NULL, INDEX, CHILD), 0);
 	assert_null(strstr(output_of("ip xfrm policy list dir out"), "/32"));

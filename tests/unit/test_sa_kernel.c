@@ -28,6 +28,7 @@ static int ask_fails; /* of the SA with this SPI */
 static __be32 ask_fails_spi;
 static struct sadb_event events[8];
 static unsigned int n_events;
+static unsigned int cpus; /* a digit for each inbound SA: where it is opened */
 static char text[XIPSEC_SADB_ERR_TEXT];
 
 static int say(const char *what)
@@ -40,7 +41,10 @@ static int sad_set(void *ctx, const struct xipsec_sad_key *key,
 		   const struct xipsec_sad_entry *entry)
 {
 	assert_int_equal(entry->engine, XIPSEC_ENGINE_XFRM);
-	assert_int_equal(entry->src_last, entry->dir == XIPSEC_DIR_OUT ? htonl(0xc0000201) : 0);
+	if (entry->dir == XIPSEC_DIR_IN)
+		cpus = cpus * 10 + entry->xfrm;
+	else
+		assert_int_equal(entry->xfrm, htonl(0xc0000201));
 	return say("sad ");
 }
 
@@ -109,13 +113,19 @@ static int kernel_ask(void *ctx, const struct xipsec_sa *sa, struct xfrm_count *
 	return 0;
 }
 
+/* Turns go to inbound SAs alone. */
+static __u32 kernel_cpu(void *ctx, __u32 turn)
+{
+	return turn % 2 + 1;
+}
+
 static void kernel_facts(void *ctx, const struct xipsec_sa *sa, struct engine_facts *out)
 {
 	*out = facts;
 }
 
 static const struct sas_kernel kernel = {kernel_add, kernel_gone, kernel_lead, kernel_ask,
-					 kernel_facts};
+					 kernel_facts, kernel_cpu};
 static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install,
 				   forget,  event,      workers,  &kernel};
 
@@ -124,6 +134,7 @@ static int setup(void **state)
 	memset(states, 0, sizeof(states));
 	fails = 0;
 	said[0] = 0;
+	cpus = 0;
 	n_events = 0;
 	ask_fails = 0;
 	facts = (struct engine_facts){.esp = true};
@@ -177,6 +188,16 @@ static void order(void **state)
 	happened("unchild unsad unlead gone ");
 	sas_delete(sas, &in, 1);
 	happened("unsad unlead gone ");
+}
+
+/* Inbound SAs take turns among the CPUs, whatever comes between them. */
+static void every_other_cpu(void **state)
+{
+	add("in1", XIPSEC_DIR_IN, 0x1002);
+	add("out", XIPSEC_DIR_OUT, 0x1001);
+	add("in2", XIPSEC_DIR_IN, 0x1004);
+	add("in3", XIPSEC_DIR_IN, 0x1006);
+	assert_int_equal(cpus, 121);
 }
 
 /* A rekey: the new one takes over; with it gone the old one serves again. */
@@ -396,6 +417,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(order, setup, teardown),
+		cmocka_unit_test_setup_teardown(every_other_cpu, setup, teardown),
 		cmocka_unit_test_setup_teardown(rekey, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(forbidden, setup, teardown),

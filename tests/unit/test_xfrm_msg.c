@@ -329,7 +329,8 @@ static void policies(void **state)
 	assert_non_null(attr_of(nlh, sizeof(*id), XFRMA_MARK));
 }
 
-/* This host's own packets: by selector, of what has no mark of ours. What refuses asks for no SA. */
+/* This host's own packets: by selector, of what has no mark of ours. What refuses asks for no SA.
+ */
 static void policies_of_this_host(void **state)
 {
 	struct xfrm_way way = {.dir = XFRM_POLICY_OUT,

@@ -59,7 +59,8 @@ static bool within(const struct xipsec_addr *addr, const struct xipsec_addr *lo,
 static bool we_match(const struct xipsec_selector *sel, const struct packet *p, __u8 dir)
 {
 	const bool out = dir == XIPSEC_DIR_OUT;
-	const struct xipsec_addr *local = out ? &p->src : &p->dst, *remote = out ? &p->dst : &p->src;
+	const struct xipsec_addr *local = out ? &p->src : &p->dst,
+				 *remote = out ? &p->dst : &p->src;
 	const __u16 lport = out ? p->sport : p->dport, rport = out ? p->dport : p->sport;
 	const __u16 icmp = (__u16)(p->sport << 8 | (p->dport & 0xff));
 
@@ -285,9 +286,11 @@ static void policies_of_an_outbound_sa(void **state)
 	leaving("s {\naction = bypass\nremote = 192.0.2.9\n}\n" HOST, 1, 0, NULL);
 	leaving("s {\naction = bypass\ndirection = in\nproto = tcp\n}\n" HOST, 1, 0, NULL);
 	leaving("s {\naction = bypass\nproto = tcp\nlocal_port = 22\n}\n" HOST, 2, 1, NULL);
-	leaving("s {\naction = discard\ndirection = out\nremote = 192.0.2.0/24\n}\n" HOST, 2, 1, NULL);
-	leaving("c {\naction = protect\ndev = eth0\ndirection = out\nlocal = 192.0.2.1\nremote = 192.0.2.2\n}\n", 0, 0,
-		"interface");
+	leaving("s {\naction = discard\ndirection = out\nremote = 192.0.2.0/24\n}\n" HOST, 2, 1,
+		NULL);
+	leaving("c {\naction = protect\ndev = eth0\ndirection = out\nlocal = 192.0.2.1\nremote = "
+		"192.0.2.2\n}\n",
+		0, 0, "interface");
 	leaving("d {\naction = protect\n}\n", 0, 0, "no policy");
 	leaving("c {\naction = protect\nlocal = 192.0.2.1\nremote = 192.0.2.0/24\n}\n", 0, 0,
 		"beyond its two addresses");

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 # What cannot be read from user space, or holds no fields.
-OPAQUE = ("xsks", "events", "spd", "spd_buckets_of", "spd_rules_of")
+OPAQUE = ("xsks", "cpus", "events", "spd", "spd_buckets_of", "spd_rules_of")
 
 
 def shorten(value):

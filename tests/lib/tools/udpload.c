@@ -108,7 +108,7 @@ static int run_send(char **arg)
 }
 
 struct tally {
-	uint64_t received, duplicates, corrupt, last;
+	uint64_t received, duplicates, corrupt, last, highest, late;
 	unsigned char *seen;
 };
 
@@ -132,14 +132,19 @@ static void tally_datagram(struct tally *t, const unsigned char *buf, size_t len
 	t->seen[load->number / 8] |= 1 << (load->number % 8);
 	t->received++;
 	t->last = load->number;
+	if (load->number < t->highest)
+		t->late++;
+	else
+		t->highest = load->number;
 }
 
 static void tally_write(int fd, const struct tally *t)
 {
 	char text[128];
-	int len = snprintf(text, sizeof(text), "%20llu %10llu %10llu %20llu\n",
+	int len = snprintf(text, sizeof(text), "%20llu %10llu %10llu %20llu %10llu\n",
 			   (unsigned long long)t->received, (unsigned long long)t->duplicates,
-			   (unsigned long long)t->corrupt, (unsigned long long)t->last);
+			   (unsigned long long)t->corrupt, (unsigned long long)t->last,
+			   (unsigned long long)t->late);
 
 	if (pwrite(fd, text, len, 0) != len)
 		perror("udpload: write");
