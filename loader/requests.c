@@ -88,6 +88,7 @@ int request_reload(void *ctx, const char *path, char *text)
 	take_config(d, config);
 	standins_sync(d);
 	sas_kernel_policies(d->sas);
+	sas_wishes_forget(d->sas);
 	follow_ports(d);
 	follow_taps(d);
 	log_info("reload: %u SAs", sas_count(d->sas));

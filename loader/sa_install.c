@@ -150,8 +150,6 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 	OPENSSL_cleanse(sa->sa.key, sizeof(sa->sa.key));
 	sa->born = sas_now();
 	sa->serial = ++sas->serial;
-	if (sa_is_kernel(sa) && sa->sa.dir == XIPSEC_DIR_IN)
-		sa->turn = sas->turn++;
 	sa->given_src = want->src;
 	sa->given_dst = want->dst;
 	sa->given_src_port = want->src_port;
@@ -165,6 +163,8 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 	err = sa_kernel_choose(sas, sa, text);
 	if (err)
 		goto failed;
+	if (sa_is_kernel(sa) && sa->sa.dir == XIPSEC_DIR_IN)
+		sa->turn = sas->turn++;
 	err = place_and_reserve(sas, sa, want->key, &adopted, text);
 	if (err)
 		goto failed;
@@ -176,6 +176,7 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 	else
 		sas_give_to_workers(sas, sa);
 	if (err) {
+		sa_wish_failed(sas, sa);
 		sas_delete(sas, &sa, 1);
 		return err;
 	}

@@ -37,6 +37,7 @@ int sa_kernel_choose(struct sas *sas, struct sa *sa, char *text)
 	enum xipsec_engine_why why, forbids;
 	char said[160];
 
+	sa_wish_apply(sas, sa);
 	if (kernel && kernel->facts)
 		kernel->facts(sas->ctx, &sa->sa, &facts);
 	if (facts.esp)
@@ -46,6 +47,7 @@ int sa_kernel_choose(struct sas *sas, struct sa *sa, char *text)
 	forbids = engine_forbids(&facts);
 	if (!sa_is_kernel(sa) || forbids == XIPSEC_ENGINE_WHY_NONE)
 		return 0;
+	sa_wish_failed(sas, sa);
 	snprintf(said, sizeof(said), "engine = xfrm: %s: expected engine = afxdp or auto",
 		 engine_why_text(forbids));
 	return sas_refuse(text, -EOPNOTSUPP, sa->sa.name, said);

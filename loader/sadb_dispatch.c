@@ -155,6 +155,17 @@ static void on_named(struct client *client, const struct sadb_name *req)
 	reply(client, &req->hdr, err, text);
 }
 
+static void on_move(struct client *client, const struct sadb_name *req)
+{
+	char text[XIPSEC_SADB_ERR_TEXT] = "";
+	int err = -EINVAL;
+
+	if (memchr(req->name, 0, sizeof(req->name)) && req->flags <= XIPSEC_ENGINE_XFRM)
+		err = sas_wish(client->server->hooks->sas(client->server->ctx), req->name,
+			       (__u8)req->flags, text);
+	reply(client, &req->hdr, err, text);
+}
+
 static void on_reload(struct client *client, const struct sadb_path *req)
 {
 	const struct sadb_hooks *hooks = client->server->hooks;
@@ -238,6 +249,7 @@ static const struct {
 	[XIPSEC_SADB_STATUS] = {sizeof(struct sadb_hdr), 0, false},
 	[XIPSEC_SADB_SUBSCRIBE] = {sizeof(struct sadb_hdr), sizeof(struct sadb_subscribe), true},
 	[XIPSEC_SADB_IKE_SOCKETS] = {sizeof(struct sadb_hdr), 0, false},
+	[XIPSEC_SADB_SA_MOVE] = {sizeof(struct sadb_name), 0, false},
 };
 
 /* An SA may end with its last selector. */
@@ -266,6 +278,7 @@ static void dispatch(struct client *client, union sadb_request *req, size_t len)
 	case XIPSEC_SADB_STATUS: on_status(client, hdr); break;
 	case XIPSEC_SADB_SUBSCRIBE: on_subscribe(client, &req->subscribe); break;
 	case XIPSEC_SADB_IKE_SOCKETS: on_ike_sockets(client, hdr); break;
+	case XIPSEC_SADB_SA_MOVE: on_move(client, &req->name); break;
 	}
 }
 

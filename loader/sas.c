@@ -70,6 +70,7 @@ void sas_free(struct sas *sas)
 	OPENSSL_cleanse(sas->keys, (size_t)sas->max * SAS_KEY_STRIDE);
 	munmap(sas->keys, (size_t)sas->max * SAS_KEY_STRIDE);
 	sas_find_free(sas);
+	sas_wishes_forget(sas);
 	free(sas->table);
 	free(sas);
 }

@@ -74,7 +74,7 @@ struct sa {
 	__u8 backend;     /* enum xipsec_backend, as a worker said; AUTO: none has yet */
 	__u64 refused_by; /* bit n: worker n cannot run it */
 	__u8 engine_why;  /* enum xipsec_engine_why */
-	__u32 turn; /* inbound of kernel XFRM: 0, 1, ... in the order they come */
+	__u32 turn;       /* inbound of kernel XFRM: 0, 1, ... in the order they come */
 	__u64 before_packets, before_bytes; /* that the kernel has not counted: before it had it */
 	bool in_kernel;                     /* kernel XFRM has it from us */
 	bool taken;                         /* ... and somebody else has taken it away */
@@ -112,6 +112,14 @@ int sas_add(struct sas *sas, const struct xipsec_sa *sa, char *text);
 /* Removes `n` of them at once; they must be of this SADB. They are gone in any case. 0, or -errno
  * of the first of which the record could not be written: its window is kept while the maps live. */
 int sas_delete(struct sas *sas, struct sa **list, unsigned int n);
+
+/* Has the child of the SA `name`, or of that name, rekeyed onto `engine` (enum xipsec_engine). 0:
+ * it was asked for; or -errno with `text` (XIPSEC_SADB_ERR_TEXT): manual keys never, what the
+ * kernel has not by name, -EALREADY. */
+int sas_wish(struct sas *sas, const char *name, __u8 engine, char *text);
+
+/* What was wished for so far counts no longer. */
+void sas_wishes_forget(struct sas *sas);
 
 /* With every worker dead: writes exact numbers back and empties SAD and children. */
 void sas_stop(struct sas *sas);

@@ -3,7 +3,8 @@
  * The inside of the SADB, for the files that make it up: sas.c (the table), sas_find.c (who is
  * found how), sa_check.c (what is refused), sa_place.c (where a state stands), sa_record.c (what is
  * on disk), sa_limits.c (their ends), sa_peer.c (where their peers are), sa_kernel.c
- * (those of kernel XFRM), sa_install.c and sa_move.c. Everybody else includes sas.h.
+ * (those of kernel XFRM), sa_wish.c (which change engines), sa_install.c and sa_move.c. Everybody
+ * else includes sas.h.
  */
 #ifndef LOADER_SAS_INSIDE_H
 #define LOADER_SAS_INSIDE_H
@@ -31,7 +32,9 @@ struct sas {
 	unsigned int n;
 	char where[RESERVE_WHERE_LEN];
 	__u32 cursor;
-	__u64 serial;  /* of the SA that was added last */
+	__u64 serial; /* of the SA that was added last */
+	struct sa_wish *wishes;
+	unsigned int n_wishes;
 	__u32 turn;    /* of the next inbound one of kernel XFRM */
 	__u64 tops_at; /* when replay tops were last written, seconds */
 };
@@ -155,6 +158,14 @@ void sa_kernel_look(struct sas *sas, struct sa *sa, __u64 now);
 
 /* The same where it is due; `second`: another one has begun. */
 void sa_kernel_tick(struct sas *sas, struct sa *sa, __u64 now, bool second);
+
+/* ------------------------------------------------------------------ sa_wish.c */
+
+/* An SA that comes: the engine that was wished for its child, if one was. */
+void sa_wish_apply(const struct sas *sas, struct sa *sa);
+
+/* It could not be had there: the next one goes by the old engine. */
+void sa_wish_failed(struct sas *sas, const struct sa *sa);
 
 /* ------------------------------------------------------------------ sa_install.c */
 

@@ -271,8 +271,8 @@ void wiring_xfrm(void *ctx, const struct xfrm_news *news)
 	sas_kernel_news(d->sas, news);
 }
 
-static const struct sas_kernel kernel = {kernel_add, kernel_gone, kernel_lead, kernel_ask,
-					 kernel_facts, kernel_cpu};
+static const struct sas_kernel kernel = {kernel_add, kernel_gone,  kernel_lead,
+					 kernel_ask, kernel_facts, kernel_cpu};
 const struct sas_ops wiring_sas = {op_sad_set, op_sad_delete, op_child_id, op_child_set, op_install,
 				   op_forget,  op_event,      op_workers,  &kernel};
 

@@ -37,6 +37,8 @@ enum xipsec_sadb_type {
 				   * sadb_event as they come. Samples not where restricted */
 	XIPSEC_SADB_EVENT,
 	XIPSEC_SADB_IKE_SOCKETS, /* -> sadb_ike_sockets: lent until this connection ends */
+	XIPSEC_SADB_SA_MOVE, /* sadb_name: SA or child, flags: enum xipsec_engine -> reply: it is
+			      * rekeyed onto that engine. Not where restricted */
 };
 
 #define XIPSEC_SADB_MORE     1
@@ -67,7 +69,7 @@ struct sadb_hello {
 
 struct sadb_name {
 	struct sadb_hdr hdr;
-	__u32 flags; /* XIPSEC_SA_FRESH_KEY with SA_ADD_NAMED */
+	__u32 flags; /* XIPSEC_SA_FRESH_KEY with SA_ADD_NAMED, the engine with SA_MOVE */
 	char name[XIPSEC_NAME_LEN];
 };
 

@@ -116,7 +116,7 @@ tcp_carries()
 # Two seconds at a rate that an emulated machine bears as well: three in four must arrive.
 udp_carries()
 {
-	local rate=$((2000 / ${XIPSEC_SLOW:-1}))
+	local rate=$((${HOST_PPS:-2000} / ${XIPSEC_SLOW:-1}))
 	spawn gw-b "$WORK/recv.log" "$UDPLOAD" recv "$1" 7001 "$WORK/udp"
 	local pid=$PID
 	until_true 2 test -s "$WORK/udp"
@@ -128,7 +128,7 @@ udp_carries()
 	[ "$received" -gt $((rate * 3 / 2)) ] && [ "$duplicates $corrupt" = "0 0" ]
 }
 
-# HOST_MB: how much by TCP, megabytes
+# HOST_MB: how much by TCP, megabytes; HOST_PPS: datagrams a second
 carries_all()
 {
 	local addr

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck disable=SC2034,SC2154 # settings that the sourced files read
+# shellcheck disable=SC2016,SC2034,SC2154 # eval and awk; settings that the sourced files read
 # SAs of the engine xfrm spread over CPUs: everything arrives on CPU 0, what comes by one SA is opened
 # on one CPU, by the other on another, each in order; a CPU that is taken out of the map is done without.
 # Needs a kernel with ESP and two processors (tests/vm).
@@ -49,8 +49,6 @@ check "gateways come up" gateways_up || exit 1
 check "tunnel carries IPv4 and IPv6" tunnel_works || exit 1
 # A veth has its receiver's work done on the CPU of who sends: gw-b's worker.
 check "gw-b sends from CPU 0" taskset -acp 0 "$(gw_workers b)"
-check_eq "the map has both CPUs" \
-	"$(bpftool -j map dump pinned "/sys/fs/bpf/$TOPO-a/current/cpus" | jq '[.[] | select(.formatted.value.qsize > 0)] | length')" 2
 sent 10.1.0.2
 check_gt "by the first SA: they arrived" "$RECEIVED" 500
 check_eq "in order" "$LATE" 0

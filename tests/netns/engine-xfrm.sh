@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck disable=SC2034,SC2154 # settings that the sourced files read
+# shellcheck disable=SC2016,SC2034,SC2154 # eval and awk; settings that the sourced files read
 # The engine xfrm against the other one, and against itself: ping, TCP and UDP under load, counters and
 # reasons, policies of the kernel that vanish, an xipsecd that dies. Needs a kernel with ESP (tests/vm).
 #
@@ -45,6 +45,8 @@ load_stop
 carries "xfrm to afxdp"
 load_start 200 200
 check "load flows" load_moves
+check "a manual key does not change its engine" eval '! gw a sa move ab4 --engine afxdp 2>"$WORK/move"'
+check "which is said" grep -q 'a key never changes its engine' "$WORK/move"
 leak_act "restart of gw-a's xipsecd" restart_a
 leak_act "the kernel's policies are flushed, and put back" in_ns gw-a ip xfrm policy flush
 leak_act "the same while xipsecd stands still" stop_flush_go

@@ -28,6 +28,7 @@ static int ask_fails; /* of the SA with this SPI */
 static __be32 ask_fails_spi;
 static struct sadb_event events[8];
 static unsigned int n_events;
+static bool other_engine; /* the SA that comes is not the kernel's */
 static unsigned int cpus; /* a digit for each inbound SA: where it is opened */
 static char text[XIPSEC_SADB_ERR_TEXT];
 
@@ -40,11 +41,11 @@ static int say(const char *what)
 static int sad_set(void *ctx, const struct xipsec_sad_key *key,
 		   const struct xipsec_sad_entry *entry)
 {
-	assert_int_equal(entry->engine, XIPSEC_ENGINE_XFRM);
+	assert_int_equal(entry->engine, other_engine ? XIPSEC_ENGINE_AFXDP : XIPSEC_ENGINE_XFRM);
 	if (entry->dir == XIPSEC_DIR_IN)
 		cpus = cpus * 10 + entry->xfrm;
 	else
-		assert_int_equal(entry->xfrm, htonl(0xc0000201));
+		assert_int_equal(entry->xfrm, other_engine ? 0 : htonl(0xc0000201));
 	return say("sad ");
 }
 
@@ -124,8 +125,8 @@ static void kernel_facts(void *ctx, const struct xipsec_sa *sa, struct engine_fa
 	*out = facts;
 }
 
-static const struct sas_kernel kernel = {kernel_add, kernel_gone, kernel_lead, kernel_ask,
-					 kernel_facts, kernel_cpu};
+static const struct sas_kernel kernel = {kernel_add, kernel_gone,  kernel_lead,
+					 kernel_ask, kernel_facts, kernel_cpu};
 static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install,
 				   forget,  event,      workers,  &kernel};
 
@@ -135,6 +136,7 @@ static int setup(void **state)
 	fails = 0;
 	said[0] = 0;
 	cpus = 0;
+	other_engine = false;
 	n_events = 0;
 	ask_fails = 0;
 	facts = (struct engine_facts){.esp = true};
@@ -270,6 +272,80 @@ static void left_to_us(void **state)
 	sas_info(sas, sas_by_name(sas, "new"), &info);
 	assert_int_equal(info.sa.engine, XIPSEC_ENGINE_XFRM);
 	assert_int_equal(info.engine_why, XIPSEC_ENGINE_WHY_CHILD);
+}
+
+/* A child goes to the other engine by new SAs: the key that is there stays where it is. */
+static void a_move_is_a_rekey(void **state)
+{
+	struct xipsec_sa want;
+	struct sa *old = add("old", XIPSEC_DIR_OUT, 0x1001);
+
+	said[0] = 0;
+	assert_int_equal(sas_wish(sas, "nobody", XIPSEC_ENGINE_AFXDP, text), -ENOENT);
+	assert_int_equal(sas_wish(sas, "old", XIPSEC_ENGINE_XFRM, text), -EALREADY);
+	assert_int_equal(sas_wish(sas, "c", XIPSEC_ENGINE_NONE, text), -EINVAL);
+	assert_int_equal(n_events, 0);
+	assert_int_equal(sas_wish(sas, "c", XIPSEC_ENGINE_AFXDP, text), 0);
+	happened(""); /* but that it was asked for */
+	assert_int_equal(n_events, 1);
+	assert_int_equal(events[0].event, XIPSEC_EVENT_EXPIRE_SOFT);
+	assert_string_equal(events[0].sa, "old");
+	assert_int_equal(old->sa.engine, XIPSEC_ENGINE_XFRM);
+	want = make("new", XIPSEC_DIR_OUT, 0x1003);
+	want.window = 1024;
+	other_engine = true;
+	assert_int_equal(sas_add(sas, &want, text), 0);
+	happened("WORKER sad child ");
+	assert_int_equal(sas_by_name(sas, "new")->sa.engine, XIPSEC_ENGINE_AFXDP);
+	sas_delete(sas, &old, 1);
+	happened("child unsad unlead gone ");
+	/* and back */
+	assert_int_equal(sas_wish(sas, "new", XIPSEC_ENGINE_XFRM, text), 0);
+	other_engine = false;
+	add("third", XIPSEC_DIR_OUT, 0x1005);
+	happened("add sad lead-out child ");
+	/* with the config read again, what it says counts */
+	sas_wishes_forget(sas);
+	want = make("fourth", XIPSEC_DIR_OUT, 0x1007);
+	want.window = 1024;
+	want.engine = XIPSEC_ENGINE_AFXDP;
+	other_engine = true;
+	assert_int_equal(sas_add(sas, &want, text), 0);
+	happened("WORKER sad child ");
+}
+
+/* What cannot be had there is refused before anything is asked, or given up. */
+static void a_move_that_cannot_be(void **state)
+{
+	struct xipsec_sa want = make("ours", XIPSEC_DIR_OUT, 0x1001);
+
+	want.window = 1024;
+	want.engine = XIPSEC_ENGINE_AFXDP;
+	want.ttl = 9;
+	other_engine = true;
+	assert_int_equal(sas_add(sas, &want, text), 0);
+	assert_int_equal(sas_wish(sas, "ours", XIPSEC_ENGINE_XFRM, text), -EOPNOTSUPP);
+	assert_non_null(strstr(text, "ttl"));
+	sas_by_name(sas, "ours")->sa.ttl = 0;
+	facts.generic = true;
+	assert_int_equal(sas_wish(sas, "ours", XIPSEC_ENGINE_XFRM, text), -EOPNOTSUPP);
+	facts.generic = false;
+	sas_by_name(sas, "ours")->sa.flags = XIPSEC_SA_MANUAL;
+	assert_int_equal(sas_wish(sas, "ours", XIPSEC_ENGINE_XFRM, text), -EPERM);
+	assert_non_null(strstr(text, "never changes its engine"));
+	sas_by_name(sas, "ours")->sa.flags = 0;
+	assert_int_equal(n_events, 0);
+	assert_int_equal(sas_wish(sas, "ours", XIPSEC_ENGINE_XFRM, text), 0);
+	fails = -EXDEV;
+	other_engine = false;
+	want = make("new", XIPSEC_DIR_OUT, 0x1003);
+	want.window = 1024;
+	want.engine = XIPSEC_ENGINE_AFXDP;
+	assert_int_equal(sas_add(sas, &want, text), -EXDEV);
+	said[0] = 0;
+	other_engine = true;
+	assert_int_equal(sas_add(sas, &want, text), 0); /* stays with its engine */
+	happened("WORKER sad child ");
 }
 
 static void counters_are_the_kernels(void **state)
@@ -419,6 +495,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(order, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_other_cpu, setup, teardown),
 		cmocka_unit_test_setup_teardown(rekey, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_move_is_a_rekey, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_move_that_cannot_be, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(forbidden, setup, teardown),
 		cmocka_unit_test_setup_teardown(left_to_us, setup, teardown),

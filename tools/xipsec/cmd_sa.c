@@ -3,6 +3,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/sadb_client.h"
@@ -94,7 +95,68 @@ static int named(int fd, enum xipsec_sadb_type type, const char *name, __u32 fla
 	if (!err)
 		return EXIT_OK;
 	log_error("%s", text[0] ? text : strerror(-err));
-	return err == -EEXIST || err == -ENOENT ? EXIT_ALREADY : EXIT_FAILED;
+	return err == -EEXIST || err == -ENOENT || err == -EALREADY ? EXIT_ALREADY : EXIT_FAILED;
+}
+
+/* ------------------------------------------------------------------ move */
+
+#define MOVE_SECONDS 15 /* for a rekey, its repeats included */
+
+/* Which engine the newest outbound SA of a child has. */
+struct watched {
+	const char *name;            /* of the child, or of an SA of it */
+	char child[XIPSEC_NAME_LEN]; /* "": not known yet */
+	__u64 age;
+	__u8 engine;
+};
+
+static int on_watched(void *ctx, const struct sadb_hdr *item, size_t len)
+{
+	const struct sadb_sa_info *info = (const void *)item;
+	struct watched *w = ctx;
+
+	if (!sadb_sa_info_whole(info, len))
+		return -EBADMSG;
+	if (!w->child[0] && (!strcmp(info->sa.name, w->name) || !strcmp(info->sa.child, w->name)))
+		memcpy(w->child, info->sa.child, sizeof(w->child));
+	if (w->child[0] && !strcmp(info->sa.child, w->child) && info->sa.dir == XIPSEC_DIR_OUT &&
+	    info->age <= w->age) {
+		w->age = info->age;
+		w->engine = info->sa.engine;
+	}
+	return 0;
+}
+
+static int look(int fd, struct watched *w)
+{
+	struct sadb_hdr request = {.type = XIPSEC_SADB_SA_LIST};
+	char text[XIPSEC_SADB_ERR_TEXT] = "";
+
+	w->age = ~0ULL;
+	return sadb_call(fd, &request, sizeof(request), on_watched, w, text);
+}
+
+/* The peer has to agree: that takes a moment, or does not happen. */
+static int move(int fd, const char *name, __u8 engine)
+{
+	struct watched w = {.name = name};
+	int code, err = look(fd, &w);
+
+	if (!err)
+		err = look(fd, &w); /* the list's order is any: now the child is known */
+	code = named(fd, XIPSEC_SADB_SA_MOVE, name, engine);
+	if (code)
+		return code;
+	for (int tries = 0; !err && tries < MOVE_SECONDS * 10; tries++) {
+		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+		err = look(fd, &w);
+		if (!err && w.engine == engine)
+			return EXIT_OK;
+	}
+	log_error("%s: not rekeyed within %d s: does xipsec-iked run, does the peer answer, does "
+		  "xipsecd's log say more? It goes on as it was",
+		  name, MOVE_SECONDS);
+	return EXIT_FAILED;
 }
 
 /* ------------------------------------------------------------------ the command line */
@@ -103,7 +165,15 @@ struct line {
 	const char *verb;
 	const char *name;
 	bool json, fresh;
+	__u8 engine; /* with move */
 };
+
+static __u8 engine_of(const char *word)
+{
+	return !strcmp(word, "xfrm")    ? XIPSEC_ENGINE_XFRM
+	       : !strcmp(word, "afxdp") ? XIPSEC_ENGINE_AFXDP
+					: XIPSEC_ENGINE_NONE;
+}
 
 static bool shows(const char *verb)
 {
@@ -122,6 +192,9 @@ static int parse(int argc, char **argv, struct line *out)
 			line.json = true;
 		else if (strcmp(argv[i], "--fresh-key") == 0 && strcmp(line.verb, "add") == 0)
 			line.fresh = true;
+		else if (strcmp(argv[i], "--engine") == 0 && strcmp(line.verb, "move") == 0 &&
+			 i + 1 < argc && engine_of(argv[i + 1]))
+			line.engine = engine_of(argv[++i]);
 		else if (argv[i][0] != '-' && !line.name && !shows(line.verb))
 			line.name = argv[i];
 		else {
@@ -134,8 +207,13 @@ static int parse(int argc, char **argv, struct line *out)
 		*out = line;
 		return 0;
 	}
-	if (strcmp(line.verb, "add") != 0 && strcmp(line.verb, "delete") != 0) {
-		log_error("sa: %s is none of list, add, delete", line.verb);
+	if (strcmp(line.verb, "add") != 0 && strcmp(line.verb, "delete") != 0 &&
+	    strcmp(line.verb, "move") != 0) {
+		log_error("sa: %s is none of list, add, delete, move", line.verb);
+		return -EINVAL;
+	}
+	if (!strcmp(line.verb, "move") && !line.engine) {
+		log_error("sa move: where to? Give --engine xfrm or --engine afxdp");
 		return -EINVAL;
 	}
 	if (!line.name) {
@@ -164,12 +242,15 @@ static int run(const struct global_options *opts, int argc, char **argv)
 	if (strcmp(line.verb, "add") == 0)
 		return named(fd, XIPSEC_SADB_SA_ADD_NAMED, line.name,
 			     line.fresh ? XIPSEC_SA_FRESH_KEY : 0);
+	if (strcmp(line.verb, "move") == 0)
+		return move(fd, line.name, line.engine);
 	return named(fd, XIPSEC_SADB_SA_DELETE, line.name, 0);
 }
 
 const struct command cmd_sa = {
 	.name = "sa",
-	.args = "[[list] [--json] | add NAME [--fresh-key] | delete NAME]",
+	.args = "[[list] [--json] | add NAME [--fresh-key] | delete NAME | move NAME --engine "
+		"xfrm|afxdp]",
 	.summary = "show, install and delete SAs",
 	.details =
 		"         IKE SAs, their child SAs and what these are in the data path, as a "
@@ -179,6 +260,9 @@ const struct command cmd_sa = {
 		"add      installs an SA of sas {} in the config that xipsecd was started with\n"
 		"         (-c of this command only finds xipsecd's socket)\n"
 		"delete   takes one away; what its policies protect is dropped from then on\n"
+		"move     has the child of an SA, or the child NAME, rekeyed onto the other "
+		"engine;\n"
+		"         waits for it. Never one of sas {}: a key never changes its engine\n"
 		"\n"
 		"--fresh-key  swears that the key was never used, here or elsewhere: needed once\n"
 		"             for a key that xipsecd has no record of\n"

@@ -121,10 +121,12 @@ _xipsec()
 		;;
 	sa)
 		case $prev in
-		sa) words='list add delete --json' ;;
+		sa) words='list add delete move --json' ;;
 		add | delete) words=$(_xipsec_sas "$config") ;;
+		move) words=$(_xipsec_conns "$config") ;;
+		--engine) words='xfrm afxdp' ;;
 		list) words='--json' ;;
-		*) words='--fresh-key --json' ;;
+		*) words='--fresh-key --engine --json' ;;
 		esac
 		;;
 	esac

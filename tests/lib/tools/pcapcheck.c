@@ -197,6 +197,20 @@ static bool goes_on(const unsigned char *ip4)
 	return false;
 }
 
+/* Behind an IPv6 fragment header is a piece of ESP: what begins it is looked at as whole ESP is. */
+static bool take_ip6_piece(struct verdict *v, const unsigned char *l3, const unsigned char *end)
+{
+	const unsigned char *frag = l3 + 40;
+
+	if (l3[6] != IPPROTO_FRAGMENT || end - frag < 8 || frag[0] != IPPROTO_ESP)
+		return false;
+	if (frag[2] || frag[3] & 0xf8)
+		v->esp++;
+	else
+		take_esp(v, frag + 8, end, l3 + 24, 16);
+	return true;
+}
+
 /* ESP of IPv4 or IPv6, plain or in UDP; or a NAT keepalive; with -i, IKE. */
 static bool take_ipsec(struct verdict *v, const unsigned char *l3, const unsigned char *end,
 		       bool ip6)
@@ -209,6 +223,8 @@ static bool take_ipsec(struct verdict *v, const unsigned char *l3, const unsigne
 		v->esp += goes_on(l3);
 		return goes_on(l3);
 	}
+	if (ip6 && take_ip6_piece(v, l3, end))
+		return true;
 	if (next == IPPROTO_ESP) {
 		take_esp(v, l4, end, dst, ip6 ? 16 : 4);
 		return true;
