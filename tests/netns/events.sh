@@ -72,6 +72,21 @@ check "replay: of which SA, which number" until_true 3 told b '.event == "drop" 
 	.by == "worker" and .sa == "ab4" and .child == "net4" and .spi == "0x00001001" and .sequence > 0
 	and .src == "192.0.2.1" and .inner == false'
 
+# --- authentic or not, and yet nothing to accept
+forged() { in_ns link /usr/bin/python3 "$LIB/tools/packets.py" forged "$WORK/replay.pcap" lb "$MAC_B" "$KEY_AB4" "$1"; }
+check "a packet with a wrong ICV is sent" forged icv
+check "icv: of which SA, which number" until_true 3 told b '.event == "drop" and .reason == "icv" and
+	.by == "worker" and .sa == "ab4" and .spi == "0x00001001" and .sequence > 3
+	and .src == "192.0.2.1" and .dst == "192.0.2.2" and .inner == false'
+check "a packet with wrong padding is sent" forged padding
+check "padding: of which SA, which number" until_true 3 told b '.event == "drop" and .reason == "esp_pad" and
+	.by == "worker" and .sa == "ab4" and .spi == "0x00001001" and .sequence > 4
+	and .src == "192.0.2.1" and .dst == "192.0.2.2" and .inner == false'
+check "a packet from elsewhere inside is sent" forged selector
+check "selector: of which SA, which number, and what was inside" until_true 3 told b '.event == "drop" and
+	.reason == "selector" and .by == "worker" and .sa == "ab4" and .spi == "0x00001001" and .sequence > 5
+	and .src == "10.77.0.1" and .dst == "10.2.0.2" and .inner == true'
+
 # --- limits and silence
 # Its key is new: limits of time count from when it was first used.
 check "ab4 gets a new key" new_key ab4
