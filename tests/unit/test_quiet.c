@@ -346,11 +346,13 @@ static void refused_packets_are_told(void **state)
 {
 	struct ctl_sample s;
 	__u32 len = seal_one();
-	struct xipsec_selector *sel = t.w->sas[SA_IN].sa->selector;
+	struct ctl_in in = sa_message(SA_IN, XIPSEC_DIR_IN);
+	struct xipsec_selector *sel = in.msg.sa.sa.selector;
 
 	sel->family = XIPSEC_FAMILY_IP4;
 	sel->remote_lo.word[0] = inet_addr("10.77.0.0");
 	sel->remote_hi.word[0] = inet_addr("10.77.255.255");
+	assert_int_equal(worker_message(t.w, &in), 0);
 	told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s));
 	rx_sealed(len);
 	assert_int_equal(count(XIPSEC_REASON_SELECTOR), 1);
