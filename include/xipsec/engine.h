@@ -16,7 +16,7 @@
 	X(LACKS, kernel_lacks, "kernel XFRM has not all of it")                                   \
 	X(NARROW, narrow, "its selectors are narrower than its child's policies")                 \
 	X(CHILD, child, "as its child's other SAs")                                               \
-	X(WORKERS, workers, "workers have all of it, and take fewer instructions a packet")
+	X(WORKERS, workers, "workers have all of it")
 
 enum xipsec_engine_why {
 #define XIPSEC_ENGINE_ENUM(symbol, name, text) XIPSEC_ENGINE_WHY_##symbol,
