@@ -154,6 +154,25 @@ policies {
 		remote = 10.0.0.99-10.0.1.3 }
 	same { action = bypass
 		remote = 10.0.0.1 }
+	there { action = bypass
+		remote = 10.9.0.0/24
+		direction = out
+		dev = lo }
+	ours { action = bypass
+		remote = 10.9.1.0/24
+		direction = out
+		dev = later0 }
+	typo { action = bypass
+		remote = 10.9.2.0/24
+		direction = out
+		dev = eht0 }
+}
+datapath {
+	interfaces {
+		later0 {
+			role = protected
+		}
+	}
 }
 END
 status=0
@@ -161,4 +180,9 @@ status=0
 check_eq "policy check --json: a rule never matches, exit 1" "$status" 1
 check_eq "policy check --json: what it found" \
 	"$(jq -c '[.n_rules, .n_never, (.findings[] | [.rule, .finding, .by_policy, .same])]' "$WORK/check.json")" \
-	'[4,2,[1,"never_matches","wide",false],[2,"cut_short","wide",false],[3,"never_matches","wide",true]]'
+	'[7,2,[1,"never_matches","wide",false],[2,"cut_short","wide",false],[3,"never_matches","wide",true]]'
+check_eq "policy check --json: a dev that is neither in the config nor here" \
+	"$(jq -c '[.unknown_devs[] | [.policy, .line, .dev]]' "$WORK/check.json")" '[["typo",19,"eht0"]]'
+"$XIPSEC" policy check "$WORK/check.conf" >"$WORK/check.txt"
+check_eq "policy check: the same as a warning" "$(grep -c '^warning: policy typo, line 19: dev eht0 ' "$WORK/check.txt")" 1
+check_eq "policy check: the only one" "$(grep -c '^warning' "$WORK/check.txt")" 1

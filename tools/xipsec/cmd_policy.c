@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <arpa/inet.h>
 #include <json-c/json.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -320,6 +321,50 @@ static void add_overlap(void *arg, const struct loader_overlap *overlap)
 	all->never += overlap->never;
 }
 
+/* No interface of the config, and none that is here now: perhaps mistyped. Its rules match nothing
+ * until one of that name is attached. */
+static bool dev_is_strange(const struct config *config, const char *dev)
+{
+	for (unsigned int i = 0; i < config->n_ifaces; i++)
+		if (!strcmp(config->ifaces[i].name, dev))
+			return false;
+	for (unsigned int i = 0; i < config->n_tunnels; i++)
+		if (!strcmp(config->tunnels[i].name, dev))
+			return false;
+	return dev[0] && !if_nametoindex(dev);
+}
+
+static void print_strange_devs(const struct config *config)
+{
+	for (unsigned int i = 0; i < config->n_policies; i++) {
+		const struct config_policy *policy = &config->policies[i];
+
+		if (policy->n_rules && dev_is_strange(config, policy->dev))
+			printf("warning: policy %s, line %u: dev %s is not in interfaces {}, nor "
+			       "on this machine: it matches nothing until there is one\n",
+			       policy->name, policy->rules[0].line, policy->dev);
+	}
+}
+
+static struct json_object *strange_devs(const struct config *config)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (unsigned int i = 0; i < config->n_policies; i++) {
+		const struct config_policy *policy = &config->policies[i];
+		struct json_object *to;
+
+		if (!policy->n_rules || !dev_is_strange(config, policy->dev))
+			continue;
+		to = json_object_new_object();
+		put_text(to, "policy", policy->name);
+		put_u64(to, "line", policy->rules[0].line);
+		put_text(to, "dev", policy->dev);
+		json_object_array_add(list, to);
+	}
+	return list;
+}
+
 static unsigned int count_rules(const struct config *config)
 {
 	unsigned int n = 0;
@@ -339,6 +384,7 @@ static int check_text(const struct config *config, const char *path, unsigned in
 	if (n > LOADER_OVERLAPS_MAX)
 		printf("more than %u rules: what overlaps in part was not looked for\n",
 		       LOADER_OVERLAPS_MAX);
+	print_strange_devs(config);
 	printf("%s: %u of %u rules can never match\n", path, *never, n);
 	return 0;
 }
@@ -356,6 +402,7 @@ static int check_json(const struct config *config, const char *path, unsigned in
 	json_object_object_add(top, "cut_short_looked_for",
 			       json_object_new_boolean(n <= LOADER_OVERLAPS_MAX));
 	json_object_object_add(top, "findings", all.list);
+	json_object_object_add(top, "unknown_devs", strange_devs(config));
 	if (!err)
 		puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY));
 	json_object_put(top);
