@@ -6,6 +6,7 @@
 #include <string.h>
 #include "lib/addr.h"
 #include "lib/config_policy.h"
+#include "loader/hints.h"
 #include "loader/shape.h"
 
 /* ------------------------------------------------------------------ sizes */
@@ -33,7 +34,9 @@ struct classifier_size classifier_size(const struct xipsec_spd_rule *rule, __u32
 	for (__u32 i = 0; i < n; i++)
 		entries += !rule[i].sel.any_proto + 3 * !sides_are_prefixes(&rule[i].sel);
 	size.hashed = power_above((entries / 4) << attempt);
-	size.buckets = size.hashed + size.hashed / 8 + (size.hashed / 4 << attempt) + 64;
+	size.hints = hints_words(n / 4);
+	size.buckets = size.hashed + size.hashed / 8 + hints_buckets(size.hints) +
+		       (size.hashed / 4 << attempt) + 64;
 	size.rules = n + n / 4 + 256;
 	if (size.rules > XIPSEC_RULES_LIMIT)
 		size.rules = XIPSEC_RULES_LIMIT;
@@ -46,9 +49,14 @@ void classifier_init(struct classifier *c, const struct classifier_size *size)
 	c->head->bucket_mask = size->hashed - 1;
 	c->head->filter_at = size->hashed;
 	c->head->filter_mask = size->hashed * 64 - 1;
-	c->head->buckets_used = size->hashed + size->hashed / 8;
+	c->head->hint_at = size->hashed + size->hashed / 8;
+	c->head->hint_mask = size->hints - 1;
+	c->head->buckets_used = c->head->hint_at + hints_buckets(size->hints);
 	c->head->max_rules = size->rules;
 	c->free_from = 0;
+	for (__u32 i = 0; i < XIPSEC_LISTS; i++)
+		for (__u32 p = 0; p < XIPSEC_TABLES_MAX; p++)
+			c->head->list[i].entry[p].bound = ~0U;
 }
 
 /* ------------------------------------------------------------------ slots */
@@ -134,20 +142,17 @@ static void slot_clear(struct classifier *c, __u64 hash, __u32 priority, __u32 n
 
 /* The table stands in the list, and no bound up to it is above `priority`. Bounds only ever sink
  * while programs read: a lower one never makes a search stop too early. */
-static void list_cover(struct xipsec_spd_list *list, __u32 table, __u32 priority)
+static void list_cover(struct xipsec_spd_list *list, __u32 table, __u32 place, __u32 priority)
 {
-	__u32 at;
+	__u64 *member = &list->member[place / 64], bit = 1ULL << (place & 63);
 
-	for (at = 0; at < list->n && list->entry[at].table != table; at++)
-		;
-	if (at == list->n) {
-		list->entry[at].table = table;
-		list->entry[at].bound = priority;
-		__atomic_store_n(&list->n, at + 1, __ATOMIC_RELEASE);
-	}
-	for (__u32 i = 0; i <= at; i++)
-		if (list->entry[i].bound > priority)
-			__atomic_store_n(&list->entry[i].bound, priority, __ATOMIC_RELEASE);
+	list->entry[place].table = table;
+	for (__u32 i = place + 1; i-- > 0 && list->entry[i].bound > priority;) /* they ascend */
+		__atomic_store_n(&list->entry[i].bound, priority, __ATOMIC_RELEASE);
+	if (*member & bit)
+		return;
+	__atomic_store_n(member, *member | bit, __ATOMIC_RELEASE);
+	__atomic_store_n(&list->n, list->n + 1, __ATOMIC_RELEASE);
 }
 
 static void lists_cover(struct classifier *c, __u32 table, const struct xipsec_spd_rule *rule)
@@ -157,10 +162,10 @@ static void lists_cover(struct classifier *c, __u32 table, const struct xipsec_s
 	for (__u32 dir = XIPSEC_DIR_OUT; dir <= XIPSEC_DIR_IN; dir++) {
 		if (!(rule->dirs & dir))
 			continue;
-		for (__u32 view = 0; view < XIPSEC_VIEW_BOTH; view++)
-			if (t->view == XIPSEC_VIEW_BOTH || t->view == view)
+		for (__u32 view = 0; view < XIPSEC_VIEWS; view++)
+			if (t->views >> view & 1)
 				list_cover(&c->head->list[xipsec_spd_list_of(dir, t->family, view)],
-					   table, rule->priority);
+					   table, t->place, rule->priority);
 	}
 }
 
@@ -197,18 +202,24 @@ static void table_masks(struct xipsec_spd_table *table)
 	table->mask[4] = (table->proto_bits ? 0xffULL << 32 : 0) | ports;
 }
 
-/* How many candidates of one key are worth avoiding another table: another costs each packet of
- * its lists a bucket, a false candidate costs those that meet it a rule. */
+#define SHOWN  (1U << XIPSEC_VIEW_WHOLE)
+#define HIDDEN (1U << XIPSEC_VIEW_HIDDEN)
+#define BLIND  (1U << XIPSEC_VIEW_BLIND)
+#define ALL    (SHOWN | HIDDEN | BLIND)
+
+/* How many candidates of one key are worth avoiding another table, where there are so many of the
+ * family: another costs packets that the hints do not keep from it a look, a false candidate costs
+ * those that meet it a rule. */
 static __u32 crowd(__u32 n_tables, const struct xipsec_spd_table *table)
 {
 	__u32 bits = table->local_bits + table->remote_bits + table->local_port_bits +
 		     table->remote_port_bits;
 
-	if (table->view == XIPSEC_VIEW_HIDDEN)
+	if (!(table->views & SHOWN))
 		return 8;
 	if (bits < 16)
 		return 1; /* nearly every packet would meet it */
-	return n_tables < 16 ? 1 : n_tables < 48 ? 2 : n_tables < 96 ? 4 : 8;
+	return n_tables < 8 ? 1 : n_tables < 48 ? 2 : n_tables < 96 ? 4 : 8;
 }
 
 static __u8 step_down(__u8 bits, const __u8 *steps, unsigned int n)
@@ -229,10 +240,9 @@ STEPS(fine6, 0, 8, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 96, 112, 
 #define LEVELS 5
 
 /* The tuple for a rule that no table takes; each level tells more rules apart. */
-static struct xipsec_spd_table table_for(const struct shape *shape, enum xipsec_view view,
-					 unsigned int level)
+static struct xipsec_spd_table table_for(const struct shape *shape, __u8 views, unsigned int level)
 {
-	struct xipsec_spd_table t = {.family = shape->family, .view = view};
+	struct xipsec_spd_table t = {.family = shape->family, .views = views};
 	bool ip6 = shape->family == XIPSEC_FAMILY_IP6;
 	__u8 local = shape->local.bits, remote = shape->remote.bits;
 
@@ -246,7 +256,9 @@ static struct xipsec_spd_table table_for(const struct shape *shape, enum xipsec_
 		t.local_bits = local;
 		t.remote_bits = remote;
 	}
-	if (view == XIPSEC_VIEW_WHOLE && shape->has_proto &&
+	if (views == HIDDEN)
+		t.proto_bits = 8;
+	if (views == SHOWN && shape->has_proto &&
 	    (level >= 2 || t.local_bits + t.remote_bits < 16)) {
 		t.proto_bits = 8;
 		t.local_port_bits = range_grain(&shape->local_port, 1);
@@ -256,46 +268,66 @@ static struct xipsec_spd_table table_for(const struct shape *shape, enum xipsec_
 			t.remote_port_bits = range_grain(&shape->remote_port, 8);
 		}
 	}
-	if (view == XIPSEC_VIEW_WHOLE && !t.proto_bits)
-		t.view = XIPSEC_VIEW_BOTH;
+	if (views == SHOWN && !t.proto_bits)
+		t.views = ALL;
 	table_masks(&t);
 	return t;
 }
 
 static bool table_same(const struct xipsec_spd_table *a, const struct xipsec_spd_table *b)
 {
-	return a->family == b->family && a->view == b->view &&
+	return a->family == b->family && a->views == b->views &&
 	       !memcmp(a->mask, b->mask, sizeof(a->mask));
 }
 
-/* The number of a new table, -EEXIST: there is one like it, -ENOSPC: no more fit. */
-static int table_make(struct classifier *c, const struct xipsec_spd_table *want)
-{
-	__u32 n = c->head->n_tables;
+/* Of each family for all views, and for hidden ones by three sets of views. */
+#define TAKE_ALL 8
 
+/* How many of its kind there can be; the last ones are for what no other takes. */
+static __u32 places_max(const struct xipsec_spd_table *table)
+{
+	return table->views & SHOWN ? XIPSEC_PLACES_SHOWN : XIPSEC_TABLES_MAX - XIPSEC_PLACES_SHOWN;
+}
+
+static void table_take_all(struct xipsec_spd_table *table)
+{
+	*table = (struct xipsec_spd_table){.family = table->family,
+					   .views = table->views & SHOWN ? ALL : table->views};
+	table_masks(table);
+}
+
+/* The number of a new table, -EEXIST: there is one like it, -ENOSPC: no more fit. */
+static int table_make(struct classifier *c, const struct xipsec_spd_table *like)
+{
+	bool ip6 = like->family == XIPSEC_FAMILY_IP6, hidden = !(like->views & SHOWN);
+	__u32 n = c->head->n_tables, *places = &c->head->places[ip6][hidden];
+	struct xipsec_spd_table want = *like;
+
+	if (*places + 1 >= places_max(like) || n + TAKE_ALL >= XIPSEC_TABLES_MAX)
+		table_take_all(&want);
 	for (__u32 i = 0; i < n; i++)
-		if (table_same(&c->head->table[i], want))
+		if (table_same(&c->head->table[i], &want))
 			return -EEXIST;
-	if (n == XIPSEC_TABLES_MAX)
+	if (n == XIPSEC_TABLES_MAX || *places == places_max(like))
 		return -ENOSPC;
-	c->head->table[n] = *want;
-	c->head->table[n].salt = n + 1;
+	want.salt = n + 1;
+	want.place = (__u8)((hidden ? XIPSEC_PLACES_SHOWN : 0) + (*places)++);
+	c->head->table[n] = want;
 	c->head->n_tables = n + 1;
 	return (int)n;
 }
 
-static bool table_in_view(const struct xipsec_spd_table *table, const struct shape *shape,
-			  enum xipsec_view view)
+static bool table_in_views(const struct xipsec_spd_table *table, const struct shape *shape,
+			   __u8 views)
 {
-	if (view == XIPSEC_VIEW_HIDDEN)
-		return table->view == XIPSEC_VIEW_HIDDEN;
-	/* Without a protocol, one entry must serve both views. */
-	return shape->has_proto ? table->view != XIPSEC_VIEW_HIDDEN
-				: table->view == XIPSEC_VIEW_BOTH;
+	if (views != SHOWN)
+		return table->views == views;
+	/* Without a protocol, one entry must serve all views. */
+	return shape->has_proto ? table->views & SHOWN : table->views == ALL;
 }
 
 /* The table for a rule: one with room where it is, else a new one, else the least crowded. */
-static int table_choose(struct classifier *c, const struct shape *shape, enum xipsec_view view)
+static int table_choose(struct classifier *c, const struct shape *shape, __u8 views)
 {
 	__u32 best_n = ~0U, best_bits = 0;
 	int best = -ENOSPC;
@@ -305,7 +337,7 @@ static int table_choose(struct classifier *c, const struct shape *shape, enum xi
 		__u32 n = 0, bits = table->local_bits + table->remote_bits;
 		struct keys keys;
 
-		if (!table_in_view(table, shape, view) || !shape_fits(table, shape))
+		if (!table_in_views(table, shape, views) || !shape_fits(table, shape))
 			continue;
 		shape_keys(table, shape, &keys);
 		for (unsigned int k = 0; k < keys.n; k++) {
@@ -319,10 +351,12 @@ static int table_choose(struct classifier *c, const struct shape *shape, enum xi
 			best_bits = bits;
 		}
 	}
-	if (best >= 0 && best_n < crowd(c->head->n_tables, &c->head->table[best]))
+	if (best >= 0 &&
+	    best_n < crowd(c->head->places[shape->family == XIPSEC_FAMILY_IP6][!(views & SHOWN)],
+			   &c->head->table[best]))
 		return best;
 	for (unsigned int level = 0; level < LEVELS; level++) {
-		struct xipsec_spd_table want = table_for(shape, view, level);
+		struct xipsec_spd_table want = table_for(shape, views, level);
 		int made;
 
 		if (!shape_fits(
@@ -353,6 +387,8 @@ static int entries_put(struct classifier *c, __u32 table, const struct shape *sh
 	int err = 0;
 
 	shape_keys(&c->head->table[table], shape, &keys);
+	if (c->head->table[table].views & SHOWN)
+		hints_set(c, table, shape);
 	lists_cover(c, table, rule);
 	for (unsigned int k = 0; k < keys.n && !err; k++)
 		err = slot_put(c, keys.hash[k], rule->priority, number);
@@ -382,6 +418,16 @@ static bool rule_as_uncertain(const struct xipsec_spd_rule *a, const struct xips
 	       (xipsec_selector_any_port(&a->sel) || !xipsec_selector_any_port(&b->sel));
 }
 
+/* The same for packets that hide their protocol, which `b` asks for: it is never certain. */
+static bool rule_as_blind(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
+{
+	return a->priority < b->priority && a->dies == 0 && rule_asks_less(a, b) &&
+	       a->sel.family == b->sel.family && !b->sel.any_proto &&
+	       !(a->sel.opaque & ~b->sel.opaque) &&
+	       selector_dscp_within(b->sel.dscp, a->sel.dscp) &&
+	       !memcmp(&a->sel.local_lo, &b->sel.local_lo, 4 * sizeof(a->sel.local_lo));
+}
+
 /* Every packet that shows all and matches `b` matches `a` first. */
 static bool rule_shadows(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
 {
@@ -398,10 +444,8 @@ struct stand_ins {
 
 /* One that says the same is enough; so are two that contradict each other: behind both, nothing
  * passes any more that hides its ports. */
-static bool stand_in_hidden(struct stand_ins *found, struct xipsec_spd_rule *there)
+static bool stand_in_note(struct stand_ins *found, struct xipsec_spd_rule *there)
 {
-	if (!rule_as_uncertain(there, found->rule))
-		return false;
 	if (rule_says(there) == rule_says(found->rule)) {
 		found->by[0] = there;
 		found->n = 1;
@@ -411,6 +455,16 @@ static bool stand_in_hidden(struct stand_ins *found, struct xipsec_spd_rule *the
 		return false;
 	found->by[found->n++] = there;
 	return found->n == 2;
+}
+
+static bool stand_in_hidden(struct stand_ins *found, struct xipsec_spd_rule *there)
+{
+	return rule_as_uncertain(there, found->rule) && stand_in_note(found, there);
+}
+
+static bool stand_in_blind(struct stand_ins *found, struct xipsec_spd_rule *there)
+{
+	return rule_as_blind(there, found->rule) && stand_in_note(found, there);
 }
 
 static bool stand_in_whole(struct stand_ins *found, struct xipsec_spd_rule *there)
@@ -454,20 +508,32 @@ static void stand_ins_note(struct stand_ins *found)
 		found->by[i]->stands_for++;
 }
 
-/* Into the table of hidden ports and protocols. */
-static int rule_hide(struct classifier *c, const struct shape *shape,
-		     const struct xipsec_spd_rule *rule, __u32 number)
+static int rule_hide_in(struct classifier *c, const struct shape *shape,
+			const struct xipsec_spd_rule *rule, __u32 number, __u8 views)
 {
-	int table = table_choose(c, shape, XIPSEC_VIEW_HIDDEN);
+	int table = table_choose(c, shape, views);
 	struct stand_ins found = {.rule = rule};
 
 	if (table < 0)
 		return table;
-	if (stand_ins_find(c, (__u32)table, shape, stand_in_hidden, &found)) {
+	if (stand_ins_find(c, (__u32)table, shape,
+			   views == BLIND ? stand_in_blind : stand_in_hidden, &found)) {
 		stand_ins_note(&found);
 		return 0;
 	}
 	return entries_put(c, (__u32)table, shape, rule, number);
+}
+
+/* Into the tables for packets that hide something. */
+static int rule_hide(struct classifier *c, const struct shape *shape,
+		     const struct xipsec_spd_rule *rule, __u32 number)
+{
+	int err;
+
+	if (!shape->has_proto)
+		return rule_hide_in(c, shape, rule, number, HIDDEN | BLIND);
+	err = rule_hide_in(c, shape, rule, number, HIDDEN);
+	return err ? err : rule_hide_in(c, shape, rule, number, BLIND);
 }
 
 /* Where a key has this many candidates it is worth asking whether another is needed. */
@@ -483,7 +549,7 @@ static int rule_enter(struct classifier *c, const struct xipsec_spd_rule *rule, 
 
 	if (rule->sel.opaque)
 		return rule_hide(c, &shape, rule, number);
-	table = table_choose(c, &shape, XIPSEC_VIEW_WHOLE);
+	table = table_choose(c, &shape, SHOWN);
 	if (table < 0)
 		return table;
 	shape_keys(&c->head->table[table], &shape, &keys);
@@ -493,7 +559,7 @@ static int rule_enter(struct classifier *c, const struct xipsec_spd_rule *rule, 
 		return shape.has_proto ? rule_hide(c, &shape, rule, number) : 0;
 	}
 	err = entries_put(c, (__u32)table, &shape, rule, number);
-	if (!err && c->head->table[table].view == XIPSEC_VIEW_WHOLE)
+	if (!err && c->head->table[table].views == SHOWN)
 		err = rule_hide(c, &shape, rule, number);
 	return err;
 }
@@ -572,30 +638,37 @@ void classifier_forget(struct classifier *c, __u32 number)
 		c->free_from = number;
 }
 
+/* Rules of one hash. */
+static void slots_visit(const struct classifier *c, __u64 hash,
+			void (*visit)(void *arg, __u32 number), void *arg)
+{
+	__u32 at = xipsec_hash_bucket(hash, c->head->bucket_mask);
+
+	do {
+		const struct xipsec_spd_bucket *bucket = &c->bucket[at];
+
+		for (unsigned int k = 0; k < XIPSEC_BUCKET_SLOTS; k++)
+			if (bucket->slot[k] &&
+			    (__u32)bucket->slot[k] >> 20 == xipsec_hash_finger(hash))
+				visit(arg, (__u32)bucket->slot[k] & (XIPSEC_RULES_LIMIT - 1));
+		at = bucket->more;
+	} while (at);
+}
+
 void classifier_candidates(const struct classifier *c, const struct xipsec_flow *flow,
 			   void (*visit)(void *arg, __u32 number), void *arg)
 {
-	const struct xipsec_spd_list *list = &c->head->list[xipsec_spd_list_of(
-		flow->dir, flow->family, flow->opaque ? XIPSEC_VIEW_HIDDEN : XIPSEC_VIEW_WHOLE)];
+	const struct xipsec_spd_list *list =
+		&c->head->list[xipsec_spd_list_of(flow->dir, flow->family, xipsec_view_of(flow))];
 	struct xipsec_key key;
 
 	xipsec_key_of(flow, &key);
-	for (__u32 i = 0; i < list->n; i++) {
-		__u64 hash = xipsec_key_hash(&c->head->table[list->entry[i].table], &key,
-					     flow->family == XIPSEC_FAMILY_IP6);
-		__u32 at = xipsec_hash_bucket(hash, c->head->bucket_mask);
-
-		do {
-			const struct xipsec_spd_bucket *bucket = &c->bucket[at];
-
-			for (unsigned int k = 0; k < XIPSEC_BUCKET_SLOTS; k++)
-				if (bucket->slot[k] &&
-				    (__u32)bucket->slot[k] >> 20 == xipsec_hash_finger(hash))
-					visit(arg,
-					      (__u32)bucket->slot[k] & (XIPSEC_RULES_LIMIT - 1));
-			at = bucket->more;
-		} while (at);
-	}
+	for (__u32 p = 0; p < XIPSEC_TABLES_MAX; p++)
+		if (list->member[p / 64] >> (p & 63) & 1)
+			slots_visit(c,
+				    xipsec_key_hash(&c->head->table[list->entry[p].table], &key,
+						    flow->family == XIPSEC_FAMILY_IP6),
+				    visit, arg);
 }
 
 bool classifier_lives(const struct xipsec_spd_rule *rule, __u32 generation)

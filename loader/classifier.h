@@ -27,6 +27,7 @@ struct classifier {
  * `attempt`: 0, and one more each time that it was not enough. */
 struct classifier_size {
 	__u32 hashed; /* a power of 2; the filter has 64 bits for each */
+	__u32 hints;  /* words of an axis, a power of 2 */
 	__u32 buckets;
 	__u32 rules;
 };

@@ -91,23 +91,39 @@ struct xipsec_spd_table {
 	__u8 proto_bits; /* 0 or 8 */
 	__u8 local_port_bits;
 	__u8 remote_port_bits; /* or of ICMP type and code */
-	__u8 view;             /* enum xipsec_view: the lists it stands in */
-	__u8 pad[9];
+	__u8 views;            /* bit v: it stands in the lists of enum xipsec_view v */
+	__u8 place;            /* in the lists of its family */
+	__u8 pad[8];
 };
 
-/* Packets that show all: VIEW_WHOLE. Packets that hide ports or protocol are searched for by their
- * addresses alone, among all rules that could be theirs. Tables without protocol serve both. */
+/* Packets that show all: VIEW_WHOLE. Those that hide ports are searched for by addresses and
+ * protocol, those that hide the protocol by their addresses alone, among all rules that could be
+ * theirs. Tables without protocol serve all three. */
 enum xipsec_view {
 	XIPSEC_VIEW_WHOLE = 0,
 	XIPSEC_VIEW_HIDDEN = 1,
-	XIPSEC_VIEW_BOTH = 2, /* of a table */
+	XIPSEC_VIEW_BLIND = 2,
+	XIPSEC_VIEWS = 3,
 };
 
-/* Tables in the order of search. No rule of this direction in entry i or behind it has a priority
- * below entry[i].bound: that is where a search may stop. */
+static inline __attribute__((always_inline)) __u32 xipsec_view_of(const struct xipsec_flow *flow)
+{
+	return flow->opaque & XIPSEC_OPAQUE_PROTO ? XIPSEC_VIEW_BLIND
+	       : flow->opaque                     ? XIPSEC_VIEW_HIDDEN
+						  : XIPSEC_VIEW_WHOLE;
+}
+
+/* Places in a list: first of tables that packets search which show all, then of the others. */
+#define XIPSEC_PLACES_SHOWN 128
+
+/* Tables in the order of search. A table has one place in all lists of its family; bit p % 64 of
+ * member[p / 64] says whether it stands in this one. No rule of this list at place p or behind it
+ * has a priority below entry[p].bound: that is where a search may stop. */
+#define XIPSEC_LIST_WORDS (XIPSEC_TABLES_MAX / 64)
 struct xipsec_spd_list {
-	__u32 n;
+	__u32 n; /* tables in it */
 	__u32 pad;
+	__u64 member[XIPSEC_LIST_WORDS];
 	struct {
 		__u32 bound;
 		__u32 table;
@@ -115,12 +131,31 @@ struct xipsec_spd_list {
 };
 
 /* direction x family x view */
-#define XIPSEC_LISTS 8
+#define XIPSEC_LISTS 12
 static inline __attribute__((always_inline)) __u32 xipsec_spd_list_of(__u32 dir, __u32 family,
 								      __u32 view)
 {
-	return (dir == XIPSEC_DIR_IN ? 4 : 0) + (family == XIPSEC_FAMILY_IP6 ? 2 : 0) + view;
+	return (dir == XIPSEC_DIR_IN ? 6 : 0) + (family == XIPSEC_FAMILY_IP6 ? 3 : 0) + view;
 }
+
+/*
+ * Hints: which tables are worth a look. For each axis there is an array of words, which a packet's
+ * value on that axis is hashed to; bit p % 64 of the word is set if a rule in the table at place p
+ * of the list takes this value. A table whose bit is missing on one axis has nothing for the
+ * packet. Rules that take too many values have the table's bit in `wild` instead. Bits are only
+ * ever set: one too many costs a look.
+ */
+enum xipsec_hint {
+	XIPSEC_HINT_LOCAL, /* the first 24 bits of the address, 48 of IPv6 */
+	XIPSEC_HINT_REMOTE,
+	XIPSEC_HINT_LOCAL_WIDE, /* 10, 20 */
+	XIPSEC_HINT_REMOTE_WIDE,
+	XIPSEC_HINT_PORT, /* protocol, and the remote port or ICMP type and code by blocks */
+	XIPSEC_HINTS,
+};
+#define XIPSEC_LIST_SHORT 4    /* so few tables are looked at without asking */
+#define XIPSEC_HINT_SMALL 3    /* axes from XIPSEC_HINT_LOCAL_WIDE on */
+#define XIPSEC_HINT_WORDS 1024 /* of each of those */
 
 /* A rule that came or went with this generation. */
 struct xipsec_spd_change {
@@ -143,12 +178,16 @@ struct xipsec_spd {
 	/* A bit for each hash that any entry has, among the buckets: see xipsec_filter_word(). */
 	__u32 filter_at;   /* first bucket of it */
 	__u32 filter_mask; /* its bits, less one; a power of 2 */
+	__u32 hint_at;     /* first bucket of the hints by addresses, local ones first */
+	__u32 hint_mask;   /* words of each of the two axes, less one; a power of 2 */
 	/* the writer's own */
 	__u32 n_buckets;    /* entries of spd_buckets */
 	__u32 buckets_used; /* of those; behind bucket_mask stand the chained ones */
 	__u32 max_rules;    /* entries of spd_rules */
 	__u32 opaque;       /* 1: there is or was a rule for packets that hide something */
-	__u32 pad;
+	__u32 places[2][2]; /* given to tables of IPv4, of IPv6: for all views, for hidden ones */
+	__u64 wild[2][XIPSEC_HINTS]; /* IPv4, IPv6: bits that each word of an axis has */
+	__u64 hint[2][XIPSEC_HINT_SMALL][XIPSEC_HINT_WORDS]; /* the axes that are small */
 	struct xipsec_spd_change change[XIPSEC_CHANGES];
 	struct xipsec_spd_list list[XIPSEC_LISTS];
 	struct xipsec_spd_table table[XIPSEC_TABLES_MAX];
@@ -157,7 +196,8 @@ struct xipsec_spd {
 _Static_assert(sizeof(struct xipsec_spd_rule) == 128, "ABI");
 _Static_assert(sizeof(struct xipsec_spd_bucket) == 64, "ABI: one cache line");
 _Static_assert(sizeof(struct xipsec_spd_table) == 64, "ABI: one cache line");
-_Static_assert(sizeof(struct xipsec_spd_list) == 8 + 8 * XIPSEC_TABLES_MAX, "ABI");
+_Static_assert(sizeof(struct xipsec_spd_list) == 8 + 8 * XIPSEC_LIST_WORDS + 8 * XIPSEC_TABLES_MAX,
+	       "ABI");
 
 /* A flow that a CPU has looked up. `check` is made from all the rest. */
 struct xipsec_cached {
@@ -252,6 +292,25 @@ static inline __attribute__((always_inline)) struct xipsec_filter_bit xipsec_fil
 
 	return (struct xipsec_filter_bit){head->filter_at + (at >> 9), at >> 6 & 7,
 					  1ULL << (at & 63)};
+}
+
+/* Ports in few blocks: those below 1024 by four, others by 256. Grows with the port. */
+static inline __attribute__((always_inline)) __u32 xipsec_port_block(__u32 port)
+{
+	return port < 1024 ? port >> 2 : 252 + (port >> 8);
+}
+
+/* Where the word of a hint stands: of the first two axes in words from the first bucket of the
+ * hints, of the others in head->hint[ip6][axis]. `value`: on the axis, below 2^48. */
+static inline __attribute__((always_inline)) __u32 xipsec_hint_word(const struct xipsec_spd *head,
+								    enum xipsec_hint axis, int ip6,
+								    __u64 value)
+{
+	__u32 hash = (__u32)(((value << 1 | ip6) * 0x9e3779b97f4a7c15ULL) >> 40);
+
+	if (axis < XIPSEC_HINT_LOCAL_WIDE)
+		return axis * (head->hint_mask + 1) + (hash & head->hint_mask);
+	return hash & (XIPSEC_HINT_WORDS - 1);
 }
 
 static inline __attribute__((always_inline)) __u64 xipsec_slot(__u32 priority, __u32 finger,

@@ -258,7 +258,7 @@ static void test_broken_memory(void **state)
 	flows_forget();
 	assert_reason("no table", red_reason("no table", &spec), R(FRAG_OPAQUE));
 	for (__u32 i = 0; i < XIPSEC_LISTS; i++)
-		head->list[i].n = 0xffffffff;
+		memset(head->list[i].member, 0xff, sizeof(head->list[i].member));
 	flows_forget();
 	assert_reason("endless", red_reason("endless", &spec), R(FRAG_OPAQUE));
 	spd_set(rules, 1, ++fresh);
