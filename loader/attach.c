@@ -489,8 +489,10 @@ int attach_ifaces(const struct config *config, struct attach_iface **out, unsign
 
 /* ------------------------------------------------------------------ reload */
 
-int loader_reload(const struct config *config, __u32 *spd_generation)
+int loader_reload(const struct config *config, int (*ready)(void *ctx), void *ctx,
+		  __u32 *spd_generation)
 {
+	const struct spd_ready first = {ready, ctx};
 	_cleanup_close_ int lock = -1;
 	struct xipsec_globals globals = {0};
 	struct datapath dp;
@@ -520,7 +522,7 @@ int loader_reload(const struct config *config, __u32 *spd_generation)
 			log_error("%s: %s", config->pin_dir, strerror(-err));
 		return err;
 	}
-	err = spd_load(config, &dp, config->pin_dir, spd_generation);
+	err = spd_load(config, &dp, config->pin_dir, ready ? &first : NULL, spd_generation);
 	snprintf(gen_dir, sizeof(gen_dir), "%s/%s", config->pin_dir, dp.generation);
 	if (!err && !bpf_map_lookup_elem(dp.globals, &zero, &globals)) /* for people only */
 		spd_names_write(gen_dir, config, globals.spd_generation);

@@ -239,7 +239,7 @@ static int fill_spd(const struct config *config, struct xipsec_bpf *skel,
 
 	err = spd_compile(config, &ids, &source);
 	if (!err)
-		err = spd_install(&gen->dp, gen->dir, bpf_object__btf(skel->obj), &source,
+		err = spd_install(&gen->dp, gen->dir, bpf_object__btf(skel->obj), &source, NULL,
 				  &generation);
 	if (!err)
 		spd_names_write(gen->dir, config, generation); /* for people only */

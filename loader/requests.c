@@ -97,23 +97,41 @@ int request_reload(void *ctx, const char *path, char *text)
 	return err;
 }
 
-/* As `xipsec reload` does it, in its order: what is not allowed any more, the policies, what is
- * new. With nothing attached there is no SPD to switch: the next attach reads the config itself. */
+struct withdrawal {
+	struct daemon *d;
+	const char *path;
+	char *text;
+};
+
+static int withdraw_first(void *ctx)
+{
+	const struct withdrawal *w = ctx;
+
+	return do_withdraw(w->d, w->path, w->text);
+}
+
+/* As `xipsec reload` does it, in its order: the policies are built, what they do not allow any more
+ * goes, they are switched, what is new comes. With nothing attached there is no SPD to switch: the
+ * next attach reads the config itself. */
 static int do_policies(void *ctx, const char *path, char *text)
 {
 	_cleanup_config_ struct config *config = NULL;
 	struct daemon *d = ctx;
+	struct withdrawal withdrawal = {d, path, text};
 	__u32 generation = 0;
-	int err = do_withdraw(ctx, path, text);
+	int err;
 
-	if (!err)
-		err = read_path(d, path, &config, text);
-	if (err || !d->open)
+	if (!d->open)
+		return do_withdraw(ctx, path, text);
+	err = read_path(d, path, &config, text);
+	if (err)
 		return err;
-	err = loader_reload(config, &generation);
+	err = loader_reload(config, withdraw_first, &withdrawal, &generation);
 	if (err) {
-		snprintf(text, XIPSEC_SADB_ERR_TEXT,
-			 "the policies in force stay: %s (see xipsecd's log)", strerror(-err));
+		if (!text[0])
+			snprintf(text, XIPSEC_SADB_ERR_TEXT,
+				 "the policies in force stay: %s (see xipsecd's log)",
+				 strerror(-err));
 		return err;
 	}
 	log_info("policies: generation %u is in force", generation);

@@ -289,11 +289,13 @@ int spd_replace(const struct datapath *dp, struct spd_memory *memory, const char
 }
 
 int spd_install(const struct datapath *dp, const char *gen_dir, const struct btf *btf,
-		const struct spd_source *source, __u32 *generation)
+		const struct spd_source *source, const struct spd_ready *ready, __u32 *generation)
 {
 	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
 	int err = spd_build(btf, source, &memory);
 
+	if (!err)
+		err = spd_ready_call(ready);
 	if (!err)
 		err = spd_switch(dp, &memory, generation);
 	return err ? err : spd_pin(&memory, gen_dir);
@@ -333,7 +335,7 @@ struct btf *spd_btf(const struct datapath *dp)
 }
 
 int spd_load(const struct config *config, const struct datapath *dp, const char *pin_dir,
-	     __u32 *generation)
+	     const struct spd_ready *ready, __u32 *generation)
 {
 	_cleanup_spd_source_ struct spd_source source = {0};
 	struct spd_ids ids = spd_ids_of(dp);
@@ -344,9 +346,9 @@ int spd_load(const struct config *config, const struct datapath *dp, const char 
 	err = spd_compile(config, &ids, &source);
 	snprintf(gen_dir, sizeof(gen_dir), "%s/%s", pin_dir, dp->generation);
 	if (!err)
-		err = spd_change(dp, gen_dir, config->max_rules, &source, generation);
+		err = spd_change(dp, gen_dir, config->max_rules, &source, ready, generation);
 	if (err == -EAGAIN)
-		err = spd_install(dp, gen_dir, btf, &source, generation);
+		err = spd_install(dp, gen_dir, btf, &source, ready, generation);
 	btf__free(btf);
 	return err;
 }

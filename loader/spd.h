@@ -7,6 +7,7 @@
 #ifndef LOADER_SPD_H
 #define LOADER_SPD_H
 
+#include <errno.h>
 #include <stdlib.h>
 #include <bpf/btf.h>
 #include "lib/config.h"
@@ -37,6 +38,22 @@ static inline void spd_source_free(struct spd_source *source)
 }
 #define _cleanup_spd_source_ __attribute__((cleanup(spd_source_free)))
 
+/* What has to be done when a new SPD is whole and only not in force yet: nothing that comes after
+ * it fails for want of room. 0; another: the SPD in force stays, and that is what the builder
+ * returns.
+ */
+struct spd_ready {
+	int (*fn)(void *ctx);
+	void *ctx;
+};
+
+static inline int spd_ready_call(const struct spd_ready *ready)
+{
+	int err = ready ? ready->fn(ready->ctx) : 0;
+
+	return err == -EAGAIN ? -EIO : err; /* the builders' word for another way */
+}
+
 /* Who gives out ids of names: an id (of interfaces: 1 to 65535), or -errno. */
 struct spd_ids {
 	int (*child)(void *arg, const char *name);
@@ -59,10 +76,10 @@ int spd_fill(struct classifier *c, const struct spd_source *source);
 int spd_build(const struct btf *btf, const struct spd_source *source, struct spd_memory *out);
 
 /* Builds beside the SPD in force, switches by one update of an outer map, then publishes the
- * generation in `globals` and pins the maps below `gen_dir`. Direction of failure: the SPD in force
- * stays. */
+ * generation in `globals` and pins the maps below `gen_dir`. `ready` may be NULL. Direction of
+ * failure: the SPD in force stays. */
 int spd_install(const struct datapath *dp, const char *gen_dir, const struct btf *btf,
-		const struct spd_source *source, __u32 *generation);
+		const struct spd_source *source, const struct spd_ready *ready, __u32 *generation);
 
 /* spd_switch() of an SPD whose rules kept their numbers, and the pins, unless gen_dir is NULL. */
 int spd_replace(const struct datapath *dp, struct spd_memory *memory, const char *gen_dir,
@@ -77,9 +94,9 @@ int spd_switch(const struct datapath *dp, struct spd_memory *memory, __u32 *gene
 int spd_pin(const struct spd_memory *memory, const char *gen_dir);
 
 /* All steps on an open generation, with the type information of the maps in force. Where few rules
- * differ from those in force, only these are changed (loader/spd_change.h). */
+ * differ from those in force, only these are changed (loader/spd_change.h). `ready` may be NULL. */
 int spd_load(const struct config *config, const struct datapath *dp, const char *pin_dir,
-	     __u32 *generation);
+	     const struct spd_ready *ready, __u32 *generation);
 
 /* The last generation of an SPD that was in force, 0: none was. */
 __u32 spd_last_generation(const struct datapath *dp);

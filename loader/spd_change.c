@@ -151,7 +151,8 @@ static int edit(struct spd_editor *editor, const struct spd_source *source, cons
 	return spd_edit(editor, add, change->n_add, remove, change->n_remove, generation);
 }
 
-static int change_in(struct spd_editor *editor, const struct spd_source *source, __u32 *generation)
+static int change_in(struct spd_editor *editor, const struct spd_source *source,
+		     const struct spd_ready *ready, __u32 *generation)
 {
 	const struct classifier *c = spd_editor_classifier(editor);
 	_cleanup_free_ const struct xipsec_spd_rule **from = NULL;
@@ -170,19 +171,20 @@ static int change_in(struct spd_editor *editor, const struct spd_source *source,
 		return -EAGAIN;
 	*generation = c->head->generation;
 	if (!change->n_add && !change->n_remove)
-		return 0;
+		return spd_ready_call(ready);
+	spd_editor_ready(editor, ready);
 	return edit(editor, source, number, n, change, generation);
 }
 
 int spd_change(const struct datapath *dp, const char *gen_dir, __u32 max_rules,
-	       const struct spd_source *source, __u32 *generation)
+	       const struct spd_source *source, const struct spd_ready *ready, __u32 *generation)
 {
 	struct spd_editor *editor;
 	int err = spd_editor_open(dp, NULL, gen_dir, max_rules, &editor);
 
 	if (err)
 		return err == -ENOENT ? -EAGAIN : err;
-	err = change_in(editor, source, generation);
+	err = change_in(editor, source, ready, generation);
 	if (!err)
 		err = spd_editor_pin(editor);
 	if (!err)

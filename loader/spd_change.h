@@ -27,9 +27,9 @@ int spd_change_find(const struct xipsec_spd_rule *const *from, __u32 n_from,
  * Makes the SPD in force the one of `source`; the caller holds the loader's lock. 0 with the
  * generation that has all of it; -EAGAIN: it must be built anew (nothing is in force, too much
  * changes, or what is no rule: built-in passes); -errno. Direction of failure: what is in force
- * stays.
+ * stays. `ready` (may be NULL) is called also where no rule changes.
  */
 int spd_change(const struct datapath *dp, const char *gen_dir, __u32 max_rules,
-	       const struct spd_source *source, __u32 *generation);
+	       const struct spd_source *source, const struct spd_ready *ready, __u32 *generation);
 
 #endif

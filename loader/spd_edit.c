@@ -22,6 +22,7 @@ struct order {
 struct spd_editor {
 	const struct datapath *dp;
 	char *run_dir, *gen_dir; /* NULL: none */
+	const struct spd_ready *ready;
 	__u32 max_rules;
 	__u32 head_id;    /* of the map that is edited */
 	__u32 generation; /* that `order` is of */
@@ -221,6 +222,11 @@ void spd_editor_close(struct spd_editor *e)
 	free(e);
 }
 
+void spd_editor_ready(struct spd_editor *e, const struct spd_ready *ready)
+{
+	e->ready = ready;
+}
+
 /* ------------------------------------------------------------------ tidying */
 
 /* An update of an outer map returns when all program runs that began before have ended. */
@@ -341,6 +347,8 @@ static int rebuild(struct spd_editor *e, const struct change *change, __u32 *gen
 	if (!err)
 		err = spd_build(btf, &source, &memory);
 	if (!err)
+		err = spd_ready_call(e->ready);
+	if (!err)
 		err = spd_replace(e->dp, &memory, e->gen_dir, generation);
 	btf__free(btf);
 	if (err)
@@ -407,6 +415,7 @@ static int edit_in_place(struct spd_editor *e, const struct change *change, __u3
 	struct classifier *c = &e->memory.c;
 	__u32 next = c->head->generation + 1 ? c->head->generation + 1 : 1;
 	unsigned int n = change->n_add + change->n_remove;
+	int err;
 
 	if (n > PENDING_MAX / 2)
 		return -EAGAIN;
@@ -422,6 +431,11 @@ static int edit_in_place(struct spd_editor *e, const struct change *change, __u3
 	if (others_need(c, change)) {
 		take_back(e, change, change->n_add);
 		return -EAGAIN;
+	}
+	err = spd_ready_call(e->ready);
+	if (err) {
+		take_back(e, change, change->n_add);
+		return err;
 	}
 	for (unsigned int i = 0; i < change->n_add; i++)
 		classifier_log(c, change->add[i].number, next);

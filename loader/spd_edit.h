@@ -32,6 +32,10 @@ int spd_editor_open(const struct datapath *dp, const char *run_dir, const char *
 		    __u32 max_rules, struct spd_editor **out);
 void spd_editor_close(struct spd_editor *editor);
 
+/* What each spd_edit() calls from now on before its change is in force; NULL: nothing. It must live
+ * as long. */
+void spd_editor_ready(struct spd_editor *editor, const struct spd_ready *ready);
+
 /*
  * One change, all or nothing: the rules of `add`, in this order where they come before the same
  * rule, and without those numbered in `remove`. *generation: of the SPD with the change.

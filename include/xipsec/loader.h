@@ -39,8 +39,11 @@ int loader_confirm(const struct config *config);
 /* ifname NULL: all. -ENOENT: it is not attached. */
 int loader_detach(const struct config *config, const char *ifname);
 
-/* Compiles the policies of `config` and makes them current in one step. */
-int loader_reload(const struct config *config, __u32 *spd_generation);
+/* Compiles the policies of `config` and makes them current in one step. Just before it, when
+ * everything is built, `ready` (NULL: nothing) may do what has to be done first; it must not take
+ * the loader's lock. Not 0: the policies in force stay, and that is returned. */
+int loader_reload(const struct config *config, int (*ready)(void *ctx), void *ctx,
+		  __u32 *spd_generation);
 
 /* ------------------------------------------------------------------ description */
 

@@ -136,6 +136,33 @@ check "reload without that rule: done" gw b reload
 udp_through 7001
 check_gt "then it comes out of the SA" "$DELIVERED" $((SENT * 95 / 100))
 
+# What cannot be built takes no SA with it, though the SAs would be other ones: its rule before the
+# tunnel's changes their lists.
+many_devs()
+{
+	printf 'before-all { action = discard\n remote = 10.2.0.2\n proto = udp\n remote_port = 9 }\n'
+	for i in $(seq 1100); do
+		printf 'dev-%u { action = bypass\n direction = out\n dev = none%u\n' "$i" "$i"
+		printf ' remote = 198.18.0.0/15 }\n'
+	done
+}
+list_of_sas() { gw b sa list --json | jq -c '[.[] | [.name, .spi, .child]]'; }
+sas=$(list_of_sas)
+before=$(spd_generation)
+check_gt "there are SAs to lose" "$(jq length <<<"$sas")" 1
+GW_POLICIES=$(many_devs)
+gw_config b
+status=0
+gw b reload >"$WORK/reload.log" 2>&1 || status=$?
+check_eq "a reload whose policies cannot be built fails" "$status" 1
+check "it says so of the SAs, too" grep -q "the policies in force stay, and so does every SA" "$WORK/reload.log"
+check_eq "the policies are those before" "$(spd_generation)" "$before"
+check_eq "the SAs are those before" "$(list_of_sas)" "$sas"
+udp_through 7001
+check_gt "and they work" "$DELIVERED" $((SENT * 95 / 100))
+cp "$WORK/gw-b.before" "$WORK/gw-b.conf"
+check "reload of the config before: done" gw b reload
+
 # New rules take their types from the rules in force, not from a pin that somebody may have removed.
 rm "/sys/fs/bpf/$TOPO-a/current/spd_rules"
 check "reload without the pin of the rules: done" gw a reload

@@ -306,7 +306,7 @@ static void reload_row(void)
 		double start = now();
 
 		source.n_rules = MANY + i + 1;
-		if (spd_change(&tables.dp, NULL, 2 * MANY, &source, &generation))
+		if (spd_change(&tables.dp, NULL, 2 * MANY, &source, NULL, &generation))
 			classify_fail("change");
 		spent[i] = (now() - start) * 1e3;
 	}

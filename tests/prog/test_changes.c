@@ -424,7 +424,7 @@ static void test_reload_by_differences(void **state)
 			rule[k].line = k + i;
 		source.n_rules = n;
 		assert_change(was, n_was, rule, n);
-		assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, &generation), 0);
+		assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, NULL, &generation), 0);
 		assert_in_range(generation, last, last + 1);
 		last = generation;
 		built += whole_spds() != whole;
@@ -465,7 +465,7 @@ static void test_reload_keeps_rules_of_sas(void **state)
 	add.before = number[3];
 	assert_int_equal(spd_edit(editor, &add, 1, NULL, 0, &generation), 0);
 	free(number);
-	assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, &generation), 0);
+	assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, NULL, &generation), 0);
 	/* and by the editor that does not know of it yet */
 	assert_int_equal(spd_edit(editor, NULL, 0, &add.number, 1, &generation), -ESTALE);
 	number = spd_editor_order(editor, &n);
@@ -503,7 +503,7 @@ static void test_gone_and_back(void **state)
 		struct spd_source source = {.rule = rule, .n_rules = lengths[i]};
 		struct spd_editor *editor;
 
-		assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, &generation), 0);
+		assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, NULL, &generation), 0);
 		assert_int_equal(spd_editor_open(&c.dp, NULL, NULL, 100000, &editor), 0);
 		keep(editor, generation);
 		spd_editor_close(editor);
@@ -557,6 +557,57 @@ static void test_same_comes_and_goes(void **state)
 	forget_all();
 }
 
+struct asked {
+	unsigned int times;
+	__u32 in_force; /* when it was asked */
+	int answer;
+};
+
+static int ask(void *ctx)
+{
+	struct asked *asked = ctx;
+
+	asked->times++;
+	asked->in_force = spd_last_generation(&c.dp);
+	return asked->answer;
+}
+
+/* What has to go before the switch is told when all is done but the switch; for a change that
+ * cannot be it is not told at all, and nobody who says no gets the new rules. */
+static void test_ready_before_the_switch(void **state)
+{
+	static struct xipsec_spd_rule rule[LIVE];
+	struct spd_source source = {.rule = rule, .n_rules = LIVE};
+	struct asked asked = {0};
+	const struct spd_ready ready = {ask, &asked};
+	__u32 generation = 0, before;
+
+	spd_generate(SHAPE_ACL, &seed, rule, LIVE);
+	classify_spd(&c, rule, LIVE);
+	before = spd_last_generation(&c.dp);
+	rule[5].action = rule[5].action == XIPSEC_ACTION_BYPASS ? XIPSEC_ACTION_DISCARD
+								: XIPSEC_ACTION_BYPASS;
+	assert_int_equal(spd_change(&c.dp, NULL, LIVE - 1, &source, &ready, &generation), -E2BIG);
+	assert_int_equal(asked.times, 0);
+	asked.answer = -EAGAIN;
+	assert_int_equal(spd_change(&c.dp, NULL, LIVE, &source, &ready, &generation), -EIO);
+	assert_int_equal(spd_last_generation(&c.dp), before);
+	asked.answer = 0;
+	assert_int_equal(asked.times, 1);
+	assert_int_equal(spd_change(&c.dp, NULL, LIVE, &source, &ready, &generation), 0);
+	assert_int_equal(asked.times, 2);
+	assert_int_equal(asked.in_force, before);
+	assert_int_equal(spd_last_generation(&c.dp), generation);
+	assert_int_not_equal(generation, before);
+	/* and where no rule changes, as an SA may all the same */
+	assert_int_equal(spd_change(&c.dp, NULL, LIVE, &source, &ready, &generation), 0);
+	assert_int_equal(asked.times, 3);
+	/* another whole list is not spd_change()'s, which asks nobody then */
+	spd_generate(SHAPE_ACL, &seed, rule, LIVE);
+	assert_int_equal(spd_change(&c.dp, NULL, LIVE, &source, &ready, &generation), -EAGAIN);
+	assert_int_equal(asked.times, 3);
+}
+
 static void test_too_different(void **state)
 {
 	static struct xipsec_spd_rule rule[LIVE];
@@ -565,13 +616,13 @@ static void test_too_different(void **state)
 
 	spd_generate(SHAPE_ACL, &seed, rule, LIVE);
 	classify_spd(&c, rule, LIVE);
-	assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, &generation), 0);
+	assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, NULL, &generation), 0);
 	assert_int_equal(generation, c.memory.c.head->generation);
 	source.allow = XIPSEC_ALLOW_MLD;
-	assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, &generation), -EAGAIN);
+	assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, NULL, &generation), -EAGAIN);
 	source.allow = 0;
 	spd_generate(SHAPE_ACL, &seed, rule, LIVE);
-	assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, &generation), -EAGAIN);
+	assert_int_equal(spd_change(&c.dp, NULL, 100000, &source, NULL, &generation), -EAGAIN);
 	assert_int_equal(generation, c.memory.c.head->generation);
 }
 
@@ -655,6 +706,7 @@ int main(void)
 		cmocka_unit_test(test_reload_keeps_rules_of_sas),
 		cmocka_unit_test(test_gone_and_back),
 		cmocka_unit_test(test_same_comes_and_goes),
+		cmocka_unit_test(test_ready_before_the_switch),
 		cmocka_unit_test(test_too_different),
 		cmocka_unit_test(test_counts_are_of_one_rule),
 	};

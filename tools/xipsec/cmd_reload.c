@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,12 +39,32 @@ static int tell_daemon(const struct config *config, const char *path, __u16 flag
 	return err;
 }
 
+struct withdrawal {
+	const struct config *config;
+	const char *path;
+	bool asked;
+	int err;
+};
+
+/* What the new policies do not allow any more goes when they are built and only not in force yet:
+ * nothing comes out of an SA by the old list when they are, and no SA goes for policies that cannot
+ * be built. An xipsecd that does not answer holds them up for 30 s, not for ever. */
+static int withdraw_first(void *ctx)
+{
+	struct withdrawal *w = ctx;
+
+	w->asked = true;
+	w->err = tell_daemon(w->config, w->path, XIPSEC_SADB_WITHDRAW);
+	return 0;
+}
+
 static int run(const struct global_options *opts, int argc, char **argv)
 {
 	const char *path = opts->config_path ? opts->config_path : CONFIG_DEFAULT_PATH;
 	_cleanup_config_ struct config *config = NULL;
 	__u32 generation = 0;
-	int err, withdraw;
+	struct withdrawal withdrawal;
+	int err;
 
 	if (argc > 1) {
 		log_error("reload: takes no argument, got %s", argv[1]);
@@ -55,16 +76,16 @@ static int run(const struct global_options *opts, int argc, char **argv)
 			  err == -EINVAL ? "the config has errors" : strerror(-err));
 		return EXIT_CONFIG;
 	}
-	/* First what the new policies do not allow any more: nothing comes out of an SA by the old
-	 * list when they are in force. An xipsecd that does not answer holds them up for 30 s. */
-	withdraw = tell_daemon(config, path, XIPSEC_SADB_WITHDRAW);
-	if (loader_reload(config, &generation)) {
-		log_error("the policies in force stay; SAs that the new config has otherwise are "
-			  "down until a reload succeeds");
+	withdrawal = (struct withdrawal){.config = config, .path = path};
+	if (loader_reload(config, withdraw_first, &withdrawal, &generation)) {
+		log_error("the policies in force stay%s",
+			  withdrawal.asked ? "; SAs that the new config has otherwise are down "
+					     "until a reload succeeds"
+					   : ", and so does every SA");
 		return EXIT_FAILED;
 	}
 	log_info("policies: generation %u is in force", generation);
-	return tell_daemon(config, path, 0) || withdraw ? EXIT_FAILED : EXIT_OK;
+	return tell_daemon(config, path, 0) || withdrawal.err ? EXIT_FAILED : EXIT_OK;
 }
 
 const struct command cmd_reload = {
