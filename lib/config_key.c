@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <linux/types.h>
 #include "lib/config_key.h"
@@ -47,8 +48,7 @@ static const struct config_key *tell_unknown(struct config_diag *diag,
 	return NULL;
 }
 
-/* The first node of that name before `node`, or NULL. Quadratic, but only in files of thousands of
- * sections would that be felt. */
+/* The first node of that name before `node`, or NULL: for sections of known keys, which are few. */
 static const struct config_node *earlier(const struct config_node *first,
 					 const struct config_node *node)
 {
@@ -58,11 +58,48 @@ static const struct config_node *earlier(const struct config_node *first,
 	return NULL;
 }
 
-static bool refuse_double(struct config_diag *diag, const struct config_node *first,
+/* The names of a list, each with its first node: a file may have a hundred thousand policies. */
+struct names {
+	const struct config_node **slot; /* open addressing, at most half full */
+	size_t mask;
+};
+
+static bool names_make(struct names *names, const struct config_node *first)
+{
+	size_t n = 1;
+
+	for (names->mask = 15; first; first = first->next)
+		if (2 * n++ > names->mask)
+			names->mask = 2 * names->mask + 1;
+	names->slot = calloc(names->mask + 1, sizeof(names->slot[0]));
+	return names->slot != NULL;
+}
+
+/* FNV-1a: whoever writes names of the config harms himself alone. */
+static size_t name_hash(const char *name)
+{
+	__u64 hash = 0xcbf29ce484222325ULL;
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 0x100000001b3ULL;
+	return hash ^ hash >> 32;
+}
+
+/* The first node of that name, if it came before; else `node` is it, and NULL returned. */
+static const struct config_node *names_put(struct names *names, const struct config_node *node)
+{
+	size_t at = name_hash(node->name) & names->mask;
+
+	for (; names->slot[at]; at = (at + 1) & names->mask)
+		if (strcmp(names->slot[at]->name, node->name) == 0)
+			return names->slot[at];
+	names->slot[at] = node;
+	return NULL;
+}
+
+static bool refuse_double(struct config_diag *diag, const struct config_node *before,
 			  const struct config_node *node)
 {
-	const struct config_node *before = earlier(first, node);
-
 	if (!before)
 		return false;
 	config_error(diag, &node->place, "%s stands twice, first at %s:%u:%u: expected it once",
@@ -126,7 +163,8 @@ bool config_walk(struct config_diag *diag, const struct config_node *section,
 			continue;
 		}
 		seen |= 1ULL << (key - keys);
-		if (refuse_double(diag, first, node) || !key_apply(diag, node, key, into))
+		if (refuse_double(diag, earlier(first, node), node) ||
+		    !key_apply(diag, node, key, into))
 			ok = false;
 	}
 	/* what is missing may stand in the damaged line */
@@ -156,24 +194,37 @@ static bool name_fits(struct config_diag *diag, const struct config_node *node, 
 	return true;
 }
 
+static bool walk_named_one(struct config_diag *diag, const struct config_node *section,
+			   const struct config_node *node, const struct config_node *before,
+			   size_t name_size)
+{
+	if (node->kind == CONFIG_VALUE) {
+		config_error(diag, &node->place,
+			     "%s has a value: expected sections, `NAME { ... }`, in %s",
+			     config_shown(node->name), section->name);
+		return false;
+	}
+	return name_fits(diag, node, name_size) && !refuse_refers(diag, node) &&
+	       !refuse_double(diag, before, node);
+}
+
 bool config_walk_named(struct config_diag *diag, const struct config_node *section,
 		       size_t name_size, config_parse_fn parse, void *into)
 {
+	struct names names;
 	bool ok = true;
 
-	for (const struct config_node *node = section->first; node; node = node->next) {
-		if (node->kind == CONFIG_DAMAGE) {
-			ok = false;
-		} else if (node->kind == CONFIG_VALUE) {
-			config_error(diag, &node->place,
-				     "%s has a value: expected sections, `NAME { ... }`, in %s",
-				     config_shown(node->name), section->name);
-			ok = false;
-		} else if (!name_fits(diag, node, name_size) || refuse_refers(diag, node) ||
-			   refuse_double(diag, section->first, node) || !parse(diag, node, into)) {
-			ok = false;
-		}
+	if (!names_make(&names, section->first)) {
+		diag->nomem = true;
+		return false;
 	}
+	for (const struct config_node *node = section->first; node; node = node->next) {
+		if (node->kind == CONFIG_DAMAGE ||
+		    !walk_named_one(diag, section, node, names_put(&names, node), name_size) ||
+		    !parse(diag, node, into))
+			ok = false;
+	}
+	free(names.slot);
 	return ok;
 }
 

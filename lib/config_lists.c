@@ -86,17 +86,26 @@ static bool parse_net(struct config_diag *diag, const struct config_node *node, 
 			   : net_prefix(diag, node, text, addr, cut + 1, out);
 }
 
+/* Told once, not of each that is too many. */
+static bool items_fit(struct config_diag *diag, const struct config_node *node, const char *what,
+		      unsigned int room, unsigned int max)
+{
+	unsigned int n = 1;
+
+	for (const char *at = node->value; (at = strchr(at, ',')); at++)
+		n++;
+	if (n <= room)
+		return true;
+	config_error(diag, &node->value_place, "%s has too many %s: expected at most %u",
+		     node->name, what, max);
+	return false;
+}
+
 static bool nets_item(struct config_diag *diag, const struct config_node *node, const char *text,
 		      void *into)
 {
 	struct config_nets *out = into;
 
-	if (out->n == CONFIG_NETS_MAX) {
-		config_error(diag, &node->value_place,
-			     "%s has too many prefixes: expected at most %u", node->name,
-			     CONFIG_NETS_MAX);
-		return false;
-	}
 	if (!parse_net(diag, node, text, &out->net[out->n]))
 		return false;
 	out->n++;
@@ -105,7 +114,8 @@ static bool nets_item(struct config_diag *diag, const struct config_node *node, 
 
 bool parse_nets(struct config_diag *diag, const struct config_node *node, struct config_nets *out)
 {
-	return parse_list(diag, node, nets_item, out);
+	return items_fit(diag, node, "prefixes", CONFIG_NETS_MAX - out->n, CONFIG_NETS_MAX) &&
+	       parse_list(diag, node, nets_item, out);
 }
 
 /* ------------------------------------------------------------------ numbers */
@@ -121,12 +131,6 @@ static bool ranges_item(struct config_diag *diag, const struct config_node *node
 	struct ranges_draft *draft = into;
 	struct config_node item = *node;
 
-	if (draft->out->n == CONFIG_RANGES_MAX) {
-		config_error(diag, &node->value_place,
-			     "%s has too many ranges: expected at most %u", node->name,
-			     CONFIG_RANGES_MAX);
-		return false;
-	}
 	item.value = (char *)text;
 	if (!parse_range(diag, &item, draft->max, &draft->out->range[draft->out->n]))
 		return false;
@@ -149,7 +153,8 @@ bool parse_ranges(struct config_diag *diag, const struct config_node *node, unsi
 		*out = made;
 		return true;
 	}
-	if (!parse_list(diag, node, ranges_item, &draft))
+	if (!items_fit(diag, node, "ranges", CONFIG_RANGES_MAX, CONFIG_RANGES_MAX) ||
+	    !parse_list(diag, node, ranges_item, &draft))
 		return false;
 	*out = made;
 	return true;

@@ -12,8 +12,9 @@
 #include "lib/config_parse.h"
 #include "lib/config_scan.h"
 
-#define FILE_MAX      (4u << 20) /* bytes */
-#define FLEX_END      2          /* zero bytes that flex wants behind a buffer */
+#define FILE_MIB_MAX  64
+#define FILE_MAX      ((size_t)FILE_MIB_MAX << 20) /* bytes */
+#define FLEX_END      2                            /* zero bytes that flex wants behind a buffer */
 #define INCLUDES_DEEP 16
 
 /* A whole file in memory, wiped when it goes: it may hold keys. */
@@ -176,6 +177,10 @@ static void include_one(struct config_parse *from, const struct config_place *pl
 	err = file_read(from->tree, from->file, name, from->diag, list);
 	if (err == -ENOMEM)
 		from->diag->nomem = true;
+	else if (err == -EFBIG)
+		config_error(from->diag, place,
+			     "include: %s is larger than %u MiB: expected it in parts",
+			     config_shown(name), FILE_MIB_MAX);
 	else if (err)
 		config_error(
 			from->diag, place, "include: cannot read %s (%s): expected a readable file",
@@ -232,5 +237,9 @@ int config_tree_read(struct config_tree *tree, const char *path, struct config_d
 	if (err == -EINVAL && !diag->errors && diag->out)
 		fprintf(diag->out, "%s: is neither a regular file nor a pipe\n",
 			config_shown(path));
+	if (err == -EFBIG && diag->out)
+		fprintf(diag->out,
+			"%s: is larger than %u MiB: expected it in parts, by `include FILE`\n",
+			config_shown(path), FILE_MIB_MAX);
 	return err;
 }

@@ -3,8 +3,10 @@
  */
 #include "tests/unit/config_fixture.h"
 #include <fcntl.h>
+#include <time.h>
 #include "tests/lib/skip.h"
 #include "lib/config_key.h"
+#include "lib/config_value.h"
 #include "tests/unit/config/changes.h"
 
 /* ------------------------------------------------------------------ good files */
@@ -299,6 +301,69 @@ static void test_key_file_content(void **state)
 		       "digits, or file:PATH of a file with them\n");
 }
 
+#define MANY 100000
+
+/* More than 4 MiB, in the time of a person who waits: seconds, where each name compared with each
+ * other one takes minutes. The name that stands twice is found. */
+static void test_many_policies(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+	_cleanup_free_ char *text = malloc(MANY * 64), *errors = NULL;
+	char *at = text + sprintf(text, "policies {\n");
+	clock_t begin = clock();
+	int err;
+
+	for (unsigned int i = 0; i < MANY; i++)
+		at += sprintf(at, "p%u { action = bypass\n remote = 10.%u.%u.%u/32 }\n", i, i >> 16,
+			      i >> 8 & 255, i & 255);
+	strcpy(at, "}\n");
+	load_good(text, &config);
+	assert_int_equal(config->n_policies, MANY);
+	assert_string_equal(config->policies[MANY - 1].name, "p99999");
+	assert_in_range((clock() - begin) / CLOCKS_PER_SEC, 0, 9);
+	strcpy(at, "p5 { action = bypass\n }\n}\n");
+	put_text("xipsec.conf", text);
+	err = load(&config, &errors);
+	assert_int_equal(err, -EINVAL);
+	assert_string_equal(errors,
+			    "xipsec.conf:200002:1: p5 stands twice, first at xipsec.conf:12:1: "
+			    "expected it once\n");
+}
+
+/* The limit is named, of the file and of an include. */
+static void test_too_large(void **state)
+{
+	struct config *out = NULL;
+	_cleanup_free_ char *errors = NULL;
+	char path[128];
+	int err;
+
+	put_text("xipsec.conf", "");
+	path_of(path, sizeof(path), "xipsec.conf");
+	assert_int_equal(truncate(path, (64 << 20) + 1), 0);
+	err = load(&out, &errors);
+	assert_int_equal(err, -EFBIG);
+	assert_string_equal(errors, "xipsec.conf: is larger than 64 MiB: expected it in parts, by "
+				    "`include FILE`\n");
+	put_text("inc-a.conf", "");
+	path_of(path, sizeof(path), "inc-a.conf");
+	assert_int_equal(truncate(path, (64 << 20) + 1), 0);
+	load_bad("include inc-a.conf\n", "xipsec.conf:1:9: include: inc-a.conf is larger than 64 "
+					 "MiB: expected it in parts\n");
+	unlink(path);
+}
+
+/* One error of the list, not of each item beyond. */
+static void test_too_many_prefixes(void **state)
+{
+	char text[4096], *at = text + sprintf(text, "policies { a { action = bypass\n remote = ");
+
+	for (unsigned int i = 0; i < CONFIG_NETS_MAX + 9; i++)
+		at += sprintf(at, "%s10.0.%u.%u", i ? ", " : "", i >> 8, i & 255);
+	strcpy(at, "\n} }\n");
+	load_bad(text, "xipsec.conf:2:11: remote has too many prefixes: expected at most 128\n");
+}
+
 static void test_unreadable(void **state)
 {
 	struct config *out = NULL;
@@ -571,6 +636,9 @@ int main(void)
 		cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_many_policies),
+		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_too_many_prefixes),
 		cmocka_unit_test(test_keys_wiped),
 		cmocka_unit_test(test_examples),
 	};
