@@ -284,11 +284,17 @@ __u32 describe_waiting(const struct datapath *dp, const struct classifier *c)
 	return n;
 }
 
+__u32 describe_max_rules(const struct datapath *dp)
+{
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(dp->spd_hits, &info, &len) ? 0 : info.max_entries;
+}
+
 static int read_generation(const struct generation *gen, struct loader_status *status)
 {
 	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
-	struct bpf_map_info info = {0};
-	__u32 len = sizeof(info);
 
 	status->attached = 1;
 	if (!spd_memory_open(&gen->dp, &memory)) {
@@ -298,8 +304,7 @@ static int read_generation(const struct generation *gen, struct loader_status *s
 		status->n_waiting = describe_waiting(&gen->dp, &memory.c);
 		status->spd_bytes = spd_memory_bytes(&memory);
 	}
-	if (!bpf_obj_get_info_by_fd(gen->dp.spd_hits, &info, &len))
-		status->max_rules = info.max_entries;
+	status->max_rules = describe_max_rules(&gen->dp);
 	describe_sum_reasons(gen->dp.reasons, status->programs);
 	describe_sum_flows(gen->dp.flow_stats, &status->flows);
 	return describe_workers(&gen->dp, status);

@@ -30,11 +30,11 @@ static int read_maps(struct metrics_view *view, const struct datapath *dp)
 	view->worker = status.worker;
 	view->n_workers = status.n_workers;
 	if (!spd_memory_open(dp, &memory)) {
-		view->max_rules = memory.c.head->max_rules;
 		view->n_tables = memory.c.head->n_tables;
 		view->n_waiting = describe_waiting(dp, &memory.c);
 		view->spd_bytes = spd_memory_bytes(&memory);
 	}
+	view->max_rules = describe_max_rules(dp);
 	view->attached = 1;
 	return 0;
 }

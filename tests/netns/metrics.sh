@@ -30,6 +30,8 @@ check "the page is well-formed" page check "$WORK/page"
 check_eq "attached, xipsecd runs" "$(value xipsec_attached) $(value xipsec_xipsecd_up)" "1 1"
 check_eq "SAs" "$(value xipsec_sas) $(value xipsec_sa_live)" "4 4"
 check_eq "rules" "$(value xipsec_spd_rules)" "$(gw a policy --json | jq '.rules | length')"
+check_eq "room for rules: as configured, not as the tables came out" "$(value xipsec_spd_rules_max)" \
+	"$(gw a status --json | jq .max_rules)"
 check_eq "every reason, by programs and workers" "$(grep -c '^xipsec_packets_total' "$WORK/page")" \
 	$((2 * $(gw a status --json | jq '.reasons | length')))
 
