@@ -106,6 +106,15 @@ check_eq "forwarded plaintext at the guard" \
 check_eq "a later fragment by options" \
 	"$(explain --dir out --dev red0 --src 10.1.0.2 --dst 10.2.0.2 --proto udp --frag later --json | jq -r '"\(.reason) \(.policy.maybe.policy)"')" "frag_opaque clear"
 rule_of() { explain --dir out --dev red0 "$@" --json | jq -r '"\(.reason) \(.policy.rule.policy) \(.parsed.dscp)"'; }
+check_eq "DHCP, from no address yet: explained, not a usage error" \
+	"$(explain --dir out --dev red0 --src 0.0.0.0 --dst 255.255.255.255 --proto udp --sport 68 --dport 67 --json |
+		jq -r .reason)" not_outbound
+status=0
+explain --dir in --dev blk0 --src 192.0.2.2 --dst 192.0.2.1 --spi 0 >"$WORK/text" 2>&1 || status=$?
+check_eq "SPI 0: refused in words" "$status $(grep -c -- '--spi 0: expected 1 to' "$WORK/text")" "2 1"
+status=0
+explain --dir in --dev blk0 --from red0 --src 192.0.2.2 --dst 192.0.2.1 >"$WORK/text" 2>&1 || status=$?
+check_eq "--from of what comes in: refused in words" "$status $(grep -c 'with --dir in that is --dev' "$WORK/text")" "2 1"
 check_eq "by its DSCP, by name" "$(rule_of --src 10.1.0.2 --dst 10.2.0.2 --dscp ef)" "discard voice 46"
 check_eq "by its DSCP, by number" "$(rule_of --src 10.1.0.2 --dst 10.2.0.2 --dscp 46)" "discard voice 46"
 check_eq "by another DSCP" "$(rule_of --src 10.1.0.2 --dst 10.2.0.2 --dscp af11)" "steer_out net4 10"

@@ -15,7 +15,9 @@ struct ask {
 	struct packet_words words;
 	struct loader_frame frame;
 	const char *pcap;
-	bool worded; /* an option described a packet */
+	bool worded;
+	bool has_src, has_dst;
+	/* 0.0.0.0 is an address, too: DHCP's */ /* an option described a packet */
 	bool json;
 };
 
@@ -85,6 +87,10 @@ static int parse_word(int option, const char *text, struct packet_words *words)
 	case OPT_SPI:
 		err = packet_parse_number("--spi", text, 0xffffffff, &number);
 		words->spi = (__u32)number;
+		if (!err && !number) {
+			log_error("explain: --spi 0: expected 1 to 0xffffffff: 0 is never sent");
+			return -EINVAL;
+		}
 		return err;
 	case OPT_TTL:
 		err = packet_parse_number("--ttl", text, 255, &number);
@@ -109,19 +115,23 @@ static int parse_option(int option, const char *text, struct ask *ask)
 		err = packet_parse_number("--queue", text, XIPSEC_QUEUES_MAX - 1, &number);
 		ask->frame.queue = (__u32)number;
 		return err;
-	default: ask->worded = true; return parse_word(option, text, &ask->words);
+	default:
+		ask->worded = true;
+		ask->has_src |= option == OPT_SRC;
+		ask->has_dst |= option == OPT_DST;
+		return parse_word(option, text, &ask->words);
 	}
-}
-
-static bool addr_given(const struct xipsec_addr *addr)
-{
-	return addr->word[0] || addr->word[1] || addr->word[2] || addr->word[3];
 }
 
 static int check(struct ask *ask)
 {
 	if (!ask->frame.dir || !ask->frame.ifname) {
 		log_error("explain: --dir out|in and --dev INTERFACE are needed");
+		return -EINVAL;
+	}
+	if (ask->frame.from && ask->frame.dir == XIPSEC_DIR_IN) {
+		log_error("explain: --from names where a forwarded packet came in, of --dir out; "
+			  "with --dir in that is --dev");
 		return -EINVAL;
 	}
 	if (ask->pcap && ask->worded) {
@@ -131,7 +141,7 @@ static int check(struct ask *ask)
 	}
 	if (ask->pcap)
 		return 0;
-	if (!addr_given(&ask->words.src) || !addr_given(&ask->words.dst))
+	if (!ask->has_src || !ask->has_dst)
 		ask->words.family = XIPSEC_FAMILY_ANY;
 	return packet_complete(&ask->words);
 }
