@@ -411,9 +411,7 @@ enum xipsec_reason inner_forward(__u8 *data, __u8 family)
 	return XIPSEC_REASON_UNSPEC;
 }
 
-/* Packets that may be cut do not come here (oversize.c). An IPv6 sender cannot be told less than
- * 1280 (RFC 8200 5): what is no longer than that is cut outside. */
-static enum xipsec_reason too_big(struct packet *p, const struct inner *inner, __u32 inner_max)
+enum xipsec_reason inner_too_big(struct packet *p, const struct inner *inner, __u32 inner_max)
 {
 	p->icmp_mtu = inner_max;
 	if (inner->family == XIPSEC_FAMILY_IP6 && inner_max < IP6_MTU_MIN)
@@ -431,7 +429,7 @@ enum xipsec_reason inner_out(struct packet *p, const struct inner *inner, __u32 
 	if (forwarded && inner->ttl <= 1)
 		return XIPSEC_REASON_TTL;
 	if (inner->len > inner_max)
-		return too_big(p, inner, inner_max);
+		return inner_too_big(p, inner, inner_max);
 	if (forwarded)
 		ttl_decrement(p->data, inner->family);
 	inner_complete(p->data, inner);

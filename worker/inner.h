@@ -40,6 +40,11 @@ void inner_flow(const __u8 *data, const struct inner *inner, __u8 dir, struct xi
  * UNSPEC, TTL or TOO_BIG; with the latter two only p->len, tailroom and icmp_mtu have changed. */
 enum xipsec_reason inner_out(struct packet *p, const struct inner *inner, __u32 inner_max);
 
+/* Returns TOO_BIG, with what the sender is to be told. Packets that may be cut do not come here
+ * (oversize.c). An IPv6 sender cannot be told less than 1280 (RFC 8200 5): what is no longer than
+ * that is cut outside. */
+enum xipsec_reason inner_too_big(struct packet *p, const struct inner *inner, __u32 inner_max);
+
 /* Merges the outer header's congestion mark into a decapsulated packet (RFC 6040 4.2). UNSPEC; or
  * ECN, nothing changed, when the mark cannot be carried on and the packet must be dropped. It goes
  * on with OPENED_ECN as well, merged: no tunnel makes such a pair of marks, so somebody should

@@ -60,10 +60,8 @@ static __attribute__((noinline)) enum xipsec_reason admit_any(const struct sa *s
 	if (__builtin_expect(p->headroom < sa->head_room, 0))
 		move_up(p, sa->head_room, sa->tail_room);
 	/* Before anything in the packet changes. */
-	if (p->headroom < sa->head_room || p->tailroom + (p->len - inner.len) < sa->tail_room) {
-		p->icmp_mtu = inner_max;
-		return XIPSEC_REASON_TOO_BIG;
-	}
+	if (p->headroom < sa->head_room || p->tailroom + (p->len - inner.len) < sa->tail_room)
+		return inner_too_big(p, &inner, inner_max);
 	return inner_out(p, &inner, inner_max);
 }
 
