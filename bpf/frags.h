@@ -20,6 +20,12 @@
 
 #define FRAGS_AGE 2000000000ULL /* ns; IPv4 IDs come round again */
 
+/* What the stack waits with for a first fragment is bounded: it has 4 MB for each family and waits
+ * 30 s (IPv4) or 60 s (IPv6); pieces in order need that room too. */
+#define FRAGS_EARLY_MAX    256            /* that wait, of all peers */
+#define FRAGS_EARLY_WINDOW 35             /* 2^n ns: 34 s; then they are counted anew */
+#define FRAGS_EARLY_AGE    60000000000ULL /* ns */
+
 static __always_inline int frag_is_first(const struct pkt *pkt)
 {
 	return (pkt->frag & (PKT_FRAG_PART | PKT_FRAG_LATER)) == PKT_FRAG_PART;
@@ -144,6 +150,96 @@ static __always_inline enum xipsec_reason frag_ipsec_first(const struct pkt *pkt
 	return XIPSEC_REASON_REASSEMBLE;
 }
 
+__u64 frags_early_window; /* number of the one that is counted */
+__u32 frags_early_waiting;
+
+/* What was kept of a datagram of which pieces came before the first; NULL: nothing. Whatever the
+ * SPD is by now: they are with the stack. */
+static __always_inline struct xipsec_frag *frag_early(const struct pkt *pkt)
+{
+	struct xipsec_frag *frag;
+	struct xipsec_frag_key key;
+
+	frag_key(pkt, pkt->ifindex, XIPSEC_DIR_IN, &key);
+	frag = bpf_map_lookup_elem(&frags, &key);
+	if (!frag || frag->verdict != XIPSEC_FRAG_EARLY ||
+	    bpf_ktime_get_ns() - frag->seen > FRAGS_EARLY_AGE)
+		return NULL;
+	return frag;
+}
+
+/* Two CPUs that begin a window at once may count a few anew: no harm. */
+static __always_inline int frag_early_may_wait(void)
+{
+	__u64 window = bpf_ktime_get_ns() >> FRAGS_EARLY_WINDOW;
+
+	if (frags_early_window != window) {
+		if (explain)
+			return 1;
+		frags_early_window = window;
+		frags_early_waiting = 0;
+	}
+	if (frags_early_waiting >= FRAGS_EARLY_MAX)
+		return 0;
+	if (!explain)
+		__sync_fetch_and_add(&frags_early_waiting, 1);
+	return 1;
+}
+
+/* How many pieces of this first one's datagram went before it. For the verifier: any number. */
+static __always_inline __u32 frag_early_count(const struct pkt *pkt)
+{
+	const struct xipsec_frag *early = frag_early(pkt);
+	__u32 n = early ? early->child : 0;
+
+	return n ^ blind_zero(pkt->len);
+}
+
+/* Its first one has come. */
+static __always_inline void frag_early_done(__u32 n)
+{
+	if (!explain && n && n <= FRAGS_EARLY_MAX && frags_early_waiting >= n)
+		__sync_fetch_and_add(&frags_early_waiting, -n);
+}
+
+static __always_inline void frag_early_keep(const struct pkt *pkt)
+{
+	const struct spd_found told = {.verdict = XIPSEC_FRAG_EARLY, .child = 1};
+	struct xipsec_frag *early = frag_early(pkt);
+
+	if (early && !explain)
+		__sync_fetch_and_add(&early->child, 1);
+	if (!early)
+		frag_keep(pkt, pkt->ifindex, XIPSEC_DIR_IN, &told);
+}
+
+/*
+ * A later fragment to this host before its first, of ESP, AH or UDP that no rule bypasses: up to
+ * the stack too, while an inbound SA is from and to these addresses by this protocol, and few wait.
+ * What the stack makes of it is what a first fragment says that frag_ipsec() has let up behind it,
+ * or nothing; a first one of anything else does not pass any more (RFC 4301 7.4: no rule was asked
+ * about these pieces).
+ */
+static __always_inline enum xipsec_reason frag_ipsec_early(const struct pkt *pkt,
+							   const struct xipsec_iface *iface)
+{
+	struct xipsec_peer_key key;
+
+	__builtin_memset(&key, 0, sizeof(key));
+	key.src = pkt->src;
+	key.dst = pkt->dst;
+	key.family = pkt->family;
+	key.l4_proto = pkt->l4_proto;
+	if (!bpf_map_lookup_elem(&peers, &key))
+		return XIPSEC_REASON_REASSEMBLY_CLOSED;
+	if (!frag_is_awaited(pkt, iface))
+		return XIPSEC_REASON_NO_WORKER;
+	if (!frag_early_may_wait())
+		return XIPSEC_REASON_REASSEMBLY_CLOSED;
+	frag_early_keep(pkt);
+	return XIPSEC_REASON_REASSEMBLE;
+}
+
 /* Fragments to this host that are parts of ESP, AH or IKE, plain or in UDP: up to the stack, which
  * puts them together for kernel XFRM, whose SA it is, or for xipsecd's sockets. GO_ON: none, as far
  * as it shows. */
@@ -160,24 +256,31 @@ static __always_inline enum xipsec_reason frag_ipsec(const struct pkt *pkt,
 	if (!(pkt->frag & PKT_FRAG_PART))
 		return GO_ON;
 	if (frag_is_first(pkt)) {
+		__u32 early = frag_early_count(pkt);
+
 		reason = frag_ipsec_first(pkt, seen);
-		if (reason == XIPSEC_REASON_REASSEMBLE) {
-			if (!frag_is_awaited(pkt, iface))
-				return XIPSEC_REASON_NO_WORKER;
-			frag_keep(pkt, pkt->ifindex, XIPSEC_DIR_IN, &told);
-		}
+		if (reason == GO_ON && early)
+			return XIPSEC_REASON_REASSEMBLY_CLOSED;
+		if (reason != XIPSEC_REASON_REASSEMBLE)
+			return reason;
+		if (!frag_is_awaited(pkt, iface))
+			return XIPSEC_REASON_NO_WORKER;
+		frag_early_done(early);
+		frag_keep(pkt, pkt->ifindex, XIPSEC_DIR_IN, &told);
 		return reason;
 	}
 	frag = frag_find(rules, pkt, pkt->ifindex, XIPSEC_DIR_IN);
-	if (frag && frag->verdict == XIPSEC_FRAG_REASSEMBLE)
+	if (frag && frag->verdict == XIPSEC_FRAG_REASSEMBLE) {
 		way_flag(pkt, XIPSEC_WAY_FOLLOWED);
-	if (frag && frag->verdict == XIPSEC_FRAG_REASSEMBLE)
 		return frag_is_awaited(pkt, iface) ? XIPSEC_REASON_REASSEMBLE
 						   : XIPSEC_REASON_NO_WORKER;
-	if (!frag && !(pkt->opaque & XIPSEC_OPAQUE_PROTO) &&
-	    (pkt->l4_proto == IPPROTO_ESP || pkt->l4_proto == IPPROTO_AH))
-		return XIPSEC_REASON_REASSEMBLY_CLOSED;
-	return GO_ON;
+	}
+	/* Of a datagram whose first one passed by a rule: as that one. */
+	if ((frag && frag->verdict != XIPSEC_FRAG_EARLY) || (pkt->opaque & XIPSEC_OPAQUE_PROTO))
+		return GO_ON;
+	if (pkt->l4_proto != IPPROTO_ESP && pkt->l4_proto != IPPROTO_AH)
+		return GO_ON;
+	return XIPSEC_REASON_REASSEMBLY_CLOSED; /* unless frag_ipsec_early() knows better */
 }
 
 #endif

@@ -147,6 +147,14 @@ struct {
 } sad SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, XIPSEC_SAS_DEFAULT);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct xipsec_peer_key);
+	__type(value, struct xipsec_peer);
+} peers SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, XIPSEC_SAS_DEFAULT);
 	__uint(map_flags, BPF_F_MMAPABLE);

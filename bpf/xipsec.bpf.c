@@ -324,7 +324,11 @@ static __always_inline enum xipsec_reason black_ip(void *ctx, enum hook hook, co
 	int local = 0;
 
 	reason = pkt->opened ? GO_ON : black_ipsec(ctx, hook, pkt, iface, rules, &local);
-	return reason ? reason : black_plaintext(rules, pkt, local);
+	if (!reason)
+		reason = black_plaintext(rules, pkt, local);
+	if (reason == XIPSEC_REASON_REASSEMBLY_CLOSED && (pkt->frag & PKT_FRAG_LATER))
+		return frag_ipsec_early(pkt, iface);
+	return reason;
 }
 
 /* Neighbour discovery is between this host and its link. Routers do not mind what they forward:

@@ -33,10 +33,11 @@ static const struct {
 	{"worker_stats", offsetof(struct datapath, worker_stats)},
 	{"events", offsetof(struct datapath, events)},
 	{"cpus", offsetof(struct datapath, cpus)},
+	{"peers", offsetof(struct datapath, peers)},
 };
 
 /* The last ones came with the same ABI later: builds without them are none the worse. */
-#define N_OPTIONAL 2
+#define N_OPTIONAL 3
 
 #define N_MAPS (sizeof(datapath_maps) / sizeof(datapath_maps[0]))
 

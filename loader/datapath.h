@@ -20,8 +20,8 @@ struct datapath {
 	unsigned int n_sas;  /* entries of sa_state */
 	int globals, ifaces, spd, spd_buckets_of, spd_rules_of, spd_hits, flow_stats, child_ids,
 		dev_ids, children, sad, sa_state, xsks, reasons,
-		worker_stats; /* map descriptors, -1: not open */
-	int events, cpus;     /* -1 also where the generation was built before there was one */
+		worker_stats;    /* map descriptors, -1: not open */
+	int events, cpus, peers; /* -1 also where the generation was built before there was one */
 };
 
 /* Opens the current generation below `pin_dir`. 0; -ENOENT: nothing is attached; -EPROTO: it is of

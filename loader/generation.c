@@ -25,10 +25,10 @@
 
 /* What people find right below PIN_DIR. */
 static const char *const links[] = {
-	"version",      "globals",  "ifaces",     "spd",        "spd_head",  "spd_rules",
-	"spd_buckets",  "spd_hits", "flow_cache", "flow_stats", "child_ids", "dev_ids",
-	"children",     "sad",      "sa_state",   "frags",      "xsks",      "reasons",
-	"worker_stats", "events",   "cpus",
+	"version",     "globals",      "ifaces",     "spd",        "spd_head",  "spd_rules",
+	"spd_buckets", "spd_hits",     "flow_cache", "flow_stats", "child_ids", "dev_ids",
+	"children",    "sad",          "peers",      "sa_state",   "frags",     "xsks",
+	"reasons",     "worker_stats", "events",     "cpus",
 };
 
 #define N_LINKS (sizeof(links) / sizeof(links[0]))
@@ -114,6 +114,7 @@ static int skel_load(const struct config *config, const struct heritage *heritag
 		const char *name;
 		__u32 entries;
 	} sized[] = {{"sad", config->max_sas},
+		     {"peers", config->max_sas},
 		     {"sa_state", config->max_sas},
 		     {"spd_hits", config->max_rules},
 		     {"cpus", probe_cpus()}};

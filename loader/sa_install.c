@@ -2,6 +2,7 @@
 #include "loader/sas_inside.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,7 +109,25 @@ int sas_publish_entry(struct sas *sas, const struct sa *sa)
 	return sas->ops->sad_set(sas->ctx, &key, &entry);
 }
 
-int sas_publish(struct sas *sas, const struct sa *sa)
+void sas_tell_peer(struct sas *sas, struct sa *sa, bool here)
+{
+	const struct xipsec_peer_key key = {
+		.src = sa->sa.src,
+		.dst = sa->sa.dst,
+		.family = sa->sa.outer_family,
+		.l4_proto = sa->sa.flags & XIPSEC_SA_UDP ? IPPROTO_UDP : sa->sa.l4_proto};
+	int err;
+
+	if (sa->sa.dir != XIPSEC_DIR_IN || !sas->ops->peer || sa->peer_told == here)
+		return;
+	err = sas->ops->peer(sas->ctx, &key, here);
+	if (err && err != -ENOENT)
+		log_error("SA %s: what comes in pieces must come in order: the map peers: %s",
+			  sa->sa.name, strerror(-err));
+	sa->peer_told = here && !err;
+}
+
+int sas_publish(struct sas *sas, struct sa *sa)
 {
 	struct xipsec_sad_key key = sa_sad_key(&sa->sa);
 	struct xipsec_child child = {
@@ -122,6 +141,8 @@ int sas_publish(struct sas *sas, const struct sa *sa)
 		err = sas->ops->child_set(sas->ctx, sa->child, &child);
 	if (err)
 		sas->ops->sad_delete(sas->ctx, &key);
+	else
+		sas_tell_peer(sas, sa, true);
 	return err;
 }
 
@@ -229,6 +250,7 @@ static void unpublish(struct sas *sas, struct sa *sa, struct sa **list, unsigned
 						      .engine = other->sa.engine};
 		err = sas->ops->child_set(sas->ctx, sa->child, &child);
 	}
+	sas_tell_peer(sas, sa, false);
 	if (!err)
 		err = sas->ops->sad_delete(sas->ctx, &key);
 	/* What the maps still say is caught by the generation: the worker knows it no more. */
@@ -285,6 +307,7 @@ void sas_stop(struct sas *sas)
 
 		if (sa->sa.dir == XIPSEC_DIR_OUT)
 			sas->ops->child_set(sas->ctx, sa->child, &none);
+		sas_tell_peer(sas, sa, false);
 		sas->ops->sad_delete(sas->ctx, &key);
 		if (sa_is_kernel(sa))
 			sa_kernel_gone(sas, sa);

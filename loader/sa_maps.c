@@ -19,6 +19,26 @@ int sa_maps_sad_delete(const struct datapath *dp, const struct xipsec_sad_key *k
 	return bpf_map_delete_elem(dp->sad, key) < 0 ? -errno : 0;
 }
 
+int sa_maps_peer(const struct datapath *dp, const struct xipsec_peer_key *key, bool more)
+{
+	struct xipsec_peer peer = {0};
+	int err;
+
+	if (dp->peers < 0)
+		return 0;
+	if (bpf_map_lookup_elem(dp->peers, key, &peer) && errno != ENOENT)
+		return -errno;
+	if (more)
+		peer.sas++;
+	else if (peer.sas)
+		peer.sas--;
+	else
+		return -ENOENT;
+	err = peer.sas ? bpf_map_update_elem(dp->peers, key, &peer, BPF_ANY)
+		       : bpf_map_delete_elem(dp->peers, key);
+	return err ? -errno : 0;
+}
+
 int sa_maps_child_set(const struct datapath *dp, __u32 id, const struct xipsec_child *child)
 {
 	return bpf_map_update_elem(dp->children, &id, child, BPF_ANY) < 0 ? -errno : 0;
@@ -27,6 +47,7 @@ int sa_maps_child_set(const struct datapath *dp, __u32 id, const struct xipsec_c
 int sa_maps_clear(const struct datapath *dp)
 {
 	struct xipsec_sad_key key;
+	struct xipsec_peer_key peer;
 	struct xipsec_child none = {0};
 
 	for (__u32 id = 0, n = datapath_children(dp); id < n; id++)
@@ -34,6 +55,9 @@ int sa_maps_clear(const struct datapath *dp)
 			return -errno;
 	while (bpf_map_get_next_key(dp->sad, NULL, &key) == 0)
 		if (bpf_map_delete_elem(dp->sad, &key) < 0 && errno != ENOENT)
+			return -errno;
+	while (dp->peers >= 0 && bpf_map_get_next_key(dp->peers, NULL, &peer) == 0)
+		if (bpf_map_delete_elem(dp->peers, &peer) < 0 && errno != ENOENT)
 			return -errno;
 	return 0;
 }

@@ -55,6 +55,7 @@ static int move_one(struct sas *sas, struct sa *sa, const struct xipsec_sa_state
 	sas_state(sas, sa->index)->seq = sa->seq_seen;
 	if (!sa_is_kernel(sa))
 		sas_give_to_workers(sas, sa);
+	sa->peer_told = false; /* the new map is empty */
 	return sas_publish(sas, sa);
 }
 

@@ -121,8 +121,10 @@ void sas_peer(struct sas *sas, const struct ctl_peer *peer)
 	event.old_src_port = sa->sa.src_port;
 	place_text(from, sizeof(from), sa->sa.outer_family, &sa->sa.src, sa->sa.src_port);
 	place_text(to, sizeof(to), sa->sa.outer_family, &peer->addr, peer->port);
+	sas_tell_peer(sas, sa, false);
 	sa->sa.src = peer->addr;
 	sa->sa.src_port = peer->port;
+	sas_tell_peer(sas, sa, true);
 	/* Every worker compares with what it was told last. */
 	sas_give_to_workers(sas, sa);
 	log_info("SA %s: the peer was at %s and is at %s now", sa->sa.name, from, to);

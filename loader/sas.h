@@ -55,6 +55,9 @@ struct sas_ops {
 	void (*event)(void *ctx, struct sadb_event *event); /* hdr and time are not filled in */
 	unsigned int (*workers)(void *ctx);                 /* how many share an SA */
 	const struct sas_kernel *kernel;                    /* NULL: there is none */
+	/* One inbound SA more or less from there: its pieces may come in any order. NULL: who asks
+	 * has no use for it. */
+	int (*peer)(void *ctx, const struct xipsec_peer_key *key, bool more);
 };
 
 /* By what an SA is found. */
@@ -81,6 +84,7 @@ struct sa {
 	bool announced;                     /* hard expire was told */
 	bool soft_told;                     /* soft expire was */
 	bool used_told;                     /* inbound: that a packet came by it */
+	bool peer_told;                     /* inbound: ops->peer() knows it */
 	__u64 idle_told;                    /* for the silence after that last packet, seconds */
 	/* As it was asked for; the peer may have moved since (RFC 3948). */
 	struct xipsec_addr given_src, given_dst;

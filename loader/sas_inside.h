@@ -172,10 +172,13 @@ void sa_wish_failed(struct sas *sas, const struct sa *sa);
 struct xipsec_sad_key sa_sad_key(const struct xipsec_sa *sa);
 
 /* The way to the SA opens: from here on packets can meet it. 0 or -errno. */
-int sas_publish(struct sas *sas, const struct sa *sa);
+int sas_publish(struct sas *sas, struct sa *sa);
 
 /* Its entry in the SAD alone. */
 int sas_publish_entry(struct sas *sas, const struct sa *sa);
+
+/* Its peer may send in pieces from now on (`here`), or no more. Of an outbound SA: nothing. */
+void sas_tell_peer(struct sas *sas, struct sa *sa, bool here);
 
 /* Sends it with its key to every worker. */
 void sas_give_to_workers(struct sas *sas, const struct sa *sa);

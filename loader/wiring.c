@@ -26,6 +26,13 @@ static int op_sad_delete(void *ctx, const struct xipsec_sad_key *key)
 	return sa_maps_sad_delete(&d->home.dp, key);
 }
 
+static int op_peer(void *ctx, const struct xipsec_peer_key *key, bool more)
+{
+	struct daemon *d = ctx;
+
+	return sa_maps_peer(&d->home.dp, key, more);
+}
+
 static int op_child_id(void *ctx, const struct xipsec_sa *sa)
 {
 	return standins_child_id(ctx, sa);
@@ -274,7 +281,7 @@ void wiring_xfrm(void *ctx, const struct xfrm_news *news)
 static const struct sas_kernel kernel = {kernel_add, kernel_gone,  kernel_lead,
 					 kernel_ask, kernel_facts, kernel_cpu};
 const struct sas_ops wiring_sas = {op_sad_set, op_sad_delete, op_child_id, op_child_set, op_install,
-				   op_forget,  op_event,      op_workers,  &kernel};
+				   op_forget,  op_event,      op_workers,  &kernel,      op_peer};
 
 static void on_nexthop(void *ctx, const struct ctl_nexthop *msg)
 {

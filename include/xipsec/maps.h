@@ -21,6 +21,7 @@
  *	dev_ids       hash                  interface name  dev id ("": the next)   loader
  *	children      array                 child id     xipsec_child               xipsecd
  *	sad           hash                  xipsec_sad_key xipsec_sad_entry         xipsecd
+ *	peers         hash                  xipsec_peer_key xipsec_peer             xipsecd
  *	sa_state      array, mmapable       SA index     xipsec_sa_state            workers, xipsecd
  *	frags         LRU hash              xipsec_frag_key xipsec_frag        programs
  *	xsks          XSKMAP                slot * XIPSEC_QUEUES_MAX + queue        xipsecd
@@ -160,6 +161,19 @@ struct xipsec_sad_entry {
 		       inbound: CPU that opens it, plus 1, 0: the one that receives it */
 };
 
+/* Who may send us IPsec in pieces: source and destination of inbound SAs. */
+struct xipsec_peer_key {
+	struct xipsec_addr src;
+	struct xipsec_addr dst;
+	__u8 family;
+	__u8 l4_proto; /* IPPROTO_ESP, _AH; _UDP: ESP in UDP */
+	__u16 pad;
+};
+
+struct xipsec_peer {
+	__u32 sas; /* how many inbound SAs: never 0 */
+};
+
 /*
  * The replay window is a ring of words that name the block of sequence numbers they stand for, so
  * that several workers commit without a lock and a stale word is recognised, never cleared:
@@ -207,6 +221,9 @@ struct xipsec_sa_state {
 #define XIPSEC_FRAG_REASSEMBLE \
 	100                 /* a verdict beside the SPD's: up to the stack, see bpf/frags.h */
 #define XIPSEC_FRAG_OWN 101 /* another: ESP that kernel XFRM made, to black */
+#define XIPSEC_FRAG_EARLY                                                  \
+	102 /* another: no first one was seen, pieces of it (`child` many) \
+	       are up already */
 
 /* A datagram that comes in fragments, as one interface sees it. */
 struct xipsec_frag_key {
@@ -225,7 +242,7 @@ struct xipsec_frag {
 	__u64 seen; /* CLOCK_MONOTONIC, ns */
 	__u32 spd_generation;
 	__u32 verdict; /* the programs' enum spd_verdict, or XIPSEC_FRAG_* */
-	__u32 child;   /* with PROTECT */
+	__u32 child;   /* with PROTECT; with XIPSEC_FRAG_EARLY: how many */
 	__u32 pad;
 };
 
@@ -299,6 +316,7 @@ _Static_assert(sizeof(struct xipsec_reasons) == 16 * XIPSEC_REASON_MAX, "as an a
 _Static_assert(sizeof(struct xipsec_iface) == 80, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_key) == 24, "ABI");
 _Static_assert(sizeof(struct xipsec_sad_entry) == 16, "ABI");
+_Static_assert(sizeof(struct xipsec_peer_key) == 36, "ABI");
 _Static_assert(sizeof(struct xipsec_child) == 16, "ABI");
 _Static_assert(sizeof(struct xipsec_frag_key) == 48, "ABI");
 _Static_assert(sizeof(struct xipsec_frag) == 24, "ABI");

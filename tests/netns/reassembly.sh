@@ -57,13 +57,38 @@ carries()
 	check_eq "$what: none was lost" "$(gw_reason b reassembly_closed)" "$lost"
 }
 
+opened_are() { [ "$(gw_reason b opened)" -eq "$1" ]; }
+
+# backwards WHAT: what gw-a sends is kept from gw-b, and comes to it later, the last piece of each datagram first.
+backwards()
+{
+	local what=$1 opened closed from kept
+	from=$(ip -n "$TOPO-gw-a" -j link show blk0 | jq -r '.[0].address')
+	spawn link "$WORK/tcpdump-kept.log" tcpdump -i la -n -U --immediate-mode -w "$WORK/kept.pcap"
+	kept=$PID
+	until_true 5 grep -q 'listening on' "$WORK/tcpdump-kept.log"
+	ip -n "$TOPO-link" link set lb nomaster
+	in_ns red-a ping -n -c 3 -i 0.2 -W 1 -M 'do' -s 1472 10.2.0.2 >/dev/null 2>&1
+	in_ns red-a ping -6 -n -c 3 -i 0.2 -W 1 -M 'do' -s 1452 fd02::2 >/dev/null 2>&1
+	sleep 0.3
+	end_pid "$kept"
+	opened=$(gw_reason b opened) closed=$(gw_reason b reassembly_closed)
+	check_eq "$what: kept and sent backwards" \
+		"$(in_ns link /usr/bin/python3 "$LIB/tools/backwards.py" "$WORK/kept.pcap" "$from" lb)" 6
+	check "$what: pieces that come backwards are opened" until_true 5 opened_are "$((opened + 6))"
+	check_eq "$what: and none was refused" "$(gw_reason b reassembly_closed)" "$closed"
+	ip -n "$TOPO-link" link set lb master br0
+}
+
 check "gateways come up, DF clear" gateways_with 'df = clear' || exit 1
 check "tunnel works" tunnel_works || exit 1
 capture_on esp
 carries "ESP"
+backwards "ESP"
 
-# Fragments of a stranger on the link: of an SPI that nobody knows, later ones without a first, and a
-# later one behind a first fragment of UDP 53.
+# Fragments of a stranger on the link: later ones that say another address, or another protocol than
+# the SA's; and with the peer's own address: of an SPI that nobody knows, and a later one behind a
+# first fragment of UDP 53.
 passed=$(gw_reason b reassemble)
 mac=$(ip -n "$TOPO-gw-b" -j link show blk0 | jq -r '.[0].address')
 in_ns link /usr/bin/python3 - "$mac" <<'END'
@@ -71,10 +96,11 @@ import sys
 from scapy.all import IP, UDP, Ether, Raw, sendp
 def send(**ip):
     payload = ip.pop("payload")
-    sendp(Ether(dst=sys.argv[1]) / IP(src="192.0.2.1", dst="192.0.2.2", **ip) / payload,
+    sendp(Ether(dst=sys.argv[1]) / IP(src=ip.pop("src", "192.0.2.1"), dst="192.0.2.2", **ip) / payload,
           iface="lb", verbose=0)
 send(id=4711, proto=50, flags="MF", payload=Raw(b"\0\0\x77\x77" + b"x" * 60))
-send(id=4711, proto=50, frag=8, payload=Raw(b"x" * 64))
+send(id=4711, proto=50, src="192.0.2.9", frag=8, payload=Raw(b"x" * 64))
+send(id=4711, proto=50, src="192.0.2.9", flags="MF", payload=Raw(b"\0\0\x77\x77" + b"x" * 60))
 send(id=4712, proto=17, frag=8, payload=Raw(b"x" * 64))
 send(id=4713, proto=17, flags="MF", payload=UDP(sport=53, dport=53, len=136) / Raw(b"x" * 56))
 send(id=4713, proto=17, frag=8, payload=Raw(b"x" * 64))
@@ -99,6 +125,7 @@ check "tunnel works by AH" tunnel_works || exit 1
 bad=$(gw_reason b icv)
 capture_on ah
 carries "AH"
+backwards "AH"
 capture_off
 check_eq "AH: every ICV held" "$(gw_reason b icv)" "$bad"
 check_gt "AH: the capture saw fragments of AH, IPv4" \
@@ -116,6 +143,7 @@ check "gateways come up, ESP in UDP" gateways_with 'df = clear' 'encap = yes' ||
 check "tunnel works in UDP" tunnel_works || exit 1
 capture_on udp
 carries "ESP in UDP"
+backwards "ESP in UDP"
 # A non-ESP marker in fragments: IKE, for a socket that is not the worker's.
 ike=$(gw_reason b ike_closed) up=$(gw_reason b reassemble)
 in_ns link /usr/bin/python3 - "$mac" <<'END'

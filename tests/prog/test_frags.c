@@ -295,6 +295,146 @@ static void the_kernels_goes_up_too(void **state)
 	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, LAST), 81), R(REASSEMBLY_CLOSED));
 }
 
+/* ------------------------------------------------------------------ pieces before their first */
+
+static void peer_set(__u8 family, const char *src, const char *dst, __u8 proto, __u32 sas)
+{
+	struct xipsec_peer_key key = {.family = family, .l4_proto = proto};
+	const struct xipsec_peer peer = {sas};
+	int fd = bpf_map__fd(harness.skel->maps.peers);
+
+	inet_pton(family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET, src, &key.src);
+	inet_pton(family == XIPSEC_FAMILY_IP6 ? AF_INET6 : AF_INET, dst, &key.dst);
+	if (sas)
+		map_set(harness.skel->maps.peers, &key, &peer);
+	else
+		bpf_map_delete_elem(fd, &key);
+}
+
+static int peers_known(void **state)
+{
+	fresh(state);
+	harness.skel->bss->frags_early_waiting = 0;
+	peer_set(XIPSEC_FAMILY_IP4, "192.0.2.2", "192.0.2.1", IPPROTO_ESP, 1);
+	peer_set(XIPSEC_FAMILY_IP4, "192.0.2.2", "192.0.2.1", IPPROTO_UDP, 1);
+	peer_set(XIPSEC_FAMILY_IP6, "2001:db8::2", "2001:db8::1", IPPROTO_ESP, 1);
+	return 0;
+}
+
+static int peers_gone(void **state)
+{
+	peer_set(XIPSEC_FAMILY_IP4, "192.0.2.2", "192.0.2.1", IPPROTO_ESP, 0);
+	peer_set(XIPSEC_FAMILY_IP4, "192.0.2.2", "192.0.2.1", IPPROTO_UDP, 0);
+	peer_set(XIPSEC_FAMILY_IP6, "2001:db8::2", "2001:db8::1", IPPROTO_ESP, 0);
+	return 0;
+}
+
+static __u32 waiting(void)
+{
+	return harness.skel->bss->frags_early_waiting;
+}
+
+static void any_order_from_a_peer(void **state)
+{
+	const struct packet_spec first[] = {
+		IN4(ESP, .spi = 0x1001, .more = true),
+		IN6(ESP, .spi = 0x1001, .more = true),
+		IN4(UDP, .sport = 4500, .dport = 4500, .spi = 0x1002, .more = true),
+		IN4(UDP, .sport = 500, .dport = 500, .more = true),
+	};
+	const struct packet_spec piece[][2] = {
+		{IN4(ESP, LAST), IN4(ESP, LATER)},
+		{IN6(ESP, LAST), IN6(ESP, LATER)},
+		{IN4(UDP, LAST), IN4(UDP, LATER)},
+		{IN4(UDP, LAST), IN4(UDP, LATER)},
+	};
+
+	for (__u16 i = 0; i < 4; i++) {
+		assert_int_equal(send_one(PROG_BLACK, piece[i][0], 200 + i), R(REASSEMBLE));
+		assert_int_equal(send_one(PROG_BLACK, piece[i][1], 200 + i), R(REASSEMBLE));
+		assert_int_equal(waiting(), 2);
+		assert_int_equal(send_one(PROG_BLACK, first[i], 200 + i), R(REASSEMBLE));
+		assert_int_equal(waiting(), 0);
+		/* now they follow it, and count no more */
+		assert_int_equal(send_one(PROG_BLACK, piece[i][1], 200 + i), R(REASSEMBLE));
+		assert_int_equal(waiting(), 0);
+	}
+}
+
+static void no_stranger_is_a_peer(void **state)
+{
+	const struct packet_spec strange[] = {
+		IN4(.proto = IPPROTO_AH, LAST),
+		IN6(UDP, LAST),
+		SPEC(.src = "192.0.2.3", .dst = "192.0.2.1", ESP, LAST),
+		SPEC(.src = "192.0.2.2", .dst = "192.0.2.3", ESP, LAST),
+		SPEC(.src = "192.0.2.2", .dst = "10.1.0.5", ESP, LAST),
+		SPEC(.src = "2001:db8::3", .dst = "2001:db8::1", .ext = "F", ESP, LAST),
+		/* what it hides may be anything */
+		IN6(.proto = IPPROTO_DSTOPTS, LAST),
+		IN4(.proto = IPPROTO_TCP, LAST),
+		IN4(.proto = IPPROTO_ICMP, LAST),
+	};
+
+	for (size_t i = 0; i < sizeof(strange) / sizeof(strange[0]); i++)
+		if (send_one(PROG_BLACK, strange[i], 300) == R(REASSEMBLE))
+			fail_msg("piece %zu goes up", i);
+	assert_int_equal(waiting(), 0);
+}
+
+/* The stack has pieces of it: whatever the rules say of a first one alone, it would be put together
+ * with pieces that no rule was asked about. */
+static void nothing_else_is_led_by_pieces(void **state)
+{
+	const struct packet_spec dns = IN4(UDP, FIRST(53));
+
+	assert_int_equal(send_one(PROG_BLACK, dns, 400), R(BYPASS_IN));
+	/* a piece whose first one passed by a rule goes as that one */
+	assert_int_equal(send_one(PROG_BLACK, IN4(UDP, LAST), 400), R(BYPASS_IN));
+	assert_int_equal(send_one(PROG_BLACK, IN4(UDP, LAST), 401), R(REASSEMBLE));
+	assert_int_equal(send_one(PROG_BLACK, dns, 401), R(REASSEMBLY_CLOSED));
+	/* a new SPD does not take them back */
+	spd_set(rules, sizeof(rules) / sizeof(rules[0]), ++generation);
+	assert_int_equal(send_one(PROG_BLACK, dns, 401), R(REASSEMBLY_CLOSED));
+	/* nor what says an SPI that is nobody's */
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, LAST), 402), R(REASSEMBLE));
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, .spi = 0x7777, .more = true), 402),
+			 R(NO_SA));
+	/* over IPv6 the stack asks for the ID alone: a piece that says ESP may be of TCP */
+	assert_int_equal(send_one(PROG_BLACK, IN6(ESP, LAST), 403), R(REASSEMBLE));
+	assert_int_equal(send_one(PROG_BLACK, IN6(.proto = IPPROTO_TCP, FIRST(22)), 403),
+			 R(REASSEMBLY_CLOSED));
+}
+
+static void few_wait(void **state)
+{
+	for (__u32 i = 0; i < 256; i++)
+		assert_int_equal(send_one(PROG_BLACK, IN4(ESP, LAST), 1000 + i), R(REASSEMBLE));
+	assert_int_equal(waiting(), 256);
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, LAST), 2000), R(REASSEMBLY_CLOSED));
+	assert_int_equal(send_one(PROG_BLACK, IN6(ESP, LAST), 2000), R(REASSEMBLY_CLOSED));
+	/* in order: as ever */
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, .spi = 0x1001, .more = true), 2001),
+			 R(REASSEMBLE));
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, LAST), 2001), R(REASSEMBLE));
+	/* a first one makes room */
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, .spi = 0x1001, .more = true), 1000),
+			 R(REASSEMBLE));
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, LAST), 2000), R(REASSEMBLE));
+	/* and so does time */
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, LAST), 2002), R(REASSEMBLY_CLOSED));
+	harness.skel->bss->frags_early_window -= 1;
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, LAST), 2002), R(REASSEMBLE));
+}
+
+/* The SA went. */
+static void peers_come_and_go(void **state)
+{
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, LAST), 1), R(REASSEMBLE));
+	peers_gone(state);
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, LAST), 2), R(REASSEMBLY_CLOSED));
+}
+
 /* What it has sealed and the stack has cut leaves, by the first piece and the mark of each. */
 static void pieces_of_esp(__u8 forwarded)
 {
@@ -352,7 +492,8 @@ static void nothing_goes_up_to_nobody(void **state)
 	assert_int_equal(send_id(PROG_BLACK, &last, 1, &run), R(NO_WORKER));
 }
 
-#define TEST(f) cmocka_unit_test_setup(f, fresh)
+#define TEST(f)       cmocka_unit_test_setup(f, fresh)
+#define TEST_PEERS(f) cmocka_unit_test_setup_teardown(f, peers_known, peers_gone)
 
 int main(void)
 {
@@ -370,6 +511,11 @@ int main(void)
 		TEST(the_kernels_goes_up_too),
 		TEST(pieces_of_the_kernels_esp),
 		TEST(pieces_of_this_hosts),
+		TEST_PEERS(any_order_from_a_peer),
+		TEST_PEERS(no_stranger_is_a_peer),
+		TEST_PEERS(nothing_else_is_led_by_pieces),
+		TEST_PEERS(few_wait),
+		TEST_PEERS(peers_come_and_go),
 	};
 
 	return cmocka_run_group_tests(tests, setup, harness_teardown);

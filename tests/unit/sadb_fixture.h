@@ -111,8 +111,19 @@ static inline unsigned int workers(void *ctx)
 	return n_workers;
 }
 
+/* Inbound SAs that the map `peers` has, and which ends came last. */
+static unsigned int peers_known;
+static struct xipsec_peer_key peer_key;
+
+static inline int peer(void *ctx, const struct xipsec_peer_key *key, bool more)
+{
+	peer_key = *key;
+	peers_known += more ? 1 : -1;
+	return 0;
+}
+
 static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install,
-				   forget,  event,      workers,  NULL};
+				   forget,  event,      workers,  NULL,      peer};
 
 static inline void start(const char *where)
 {

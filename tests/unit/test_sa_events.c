@@ -84,11 +84,24 @@ static unsigned int workers(void *ctx)
 	return 1;
 }
 
+static struct xipsec_peer_key peer_last;
+static unsigned int n_peers; /* of peer_last */
+
+static int peer_known(void *ctx, const struct xipsec_peer_key *key, bool more)
+{
+	if (!more)
+		assert_memory_equal(key, &peer_last, sizeof(*key));
+	peer_last = *key;
+	n_peers += more ? 1 : -1;
+	return 0;
+}
+
 static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install,
-				   forget,  event,      workers,  NULL};
+				   forget,  event,      workers,  NULL,      peer_known};
 
 static int setup(void **state)
 {
+	n_peers = 0;
 	memset(states, 0, sizeof(states));
 	n_events = 0;
 	sad_fails = 0;
@@ -310,6 +323,10 @@ static void peer_moves(void **state)
 	assert_memory_equal(&events[0].old_src, &was, sizeof(was));
 	assert_int_equal(events[0].src_port, htons(31000));
 	assert_int_equal(events[0].old_src_port, htons(30000));
+	/* Its pieces may come in any order from there, and no more from where it was. */
+	assert_memory_equal(&peer_last.src, &there, sizeof(there));
+	assert_int_equal(peer_last.l4_proto, IPPROTO_UDP);
+	assert_int_equal(n_peers, 1);
 	/* Another worker says the same. */
 	sas_peer(sas, &peer);
 	assert_int_equal(n_events, 1);

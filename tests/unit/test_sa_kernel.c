@@ -128,7 +128,7 @@ static void kernel_facts(void *ctx, const struct xipsec_sa *sa, struct engine_fa
 static const struct sas_kernel kernel = {kernel_add, kernel_gone,  kernel_lead,
 					 kernel_ask, kernel_facts, kernel_cpu};
 static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install,
-				   forget,  event,      workers,  &kernel};
+				   forget,  event,      workers,  &kernel,   NULL};
 
 static int setup(void **state)
 {

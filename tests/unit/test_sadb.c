@@ -109,6 +109,44 @@ static void forms_in_the_sad(void **state)
 	assert_int_equal(sad_entry.udp, 0);
 }
 
+/* Whose pieces may come in any order: an inbound SA tells of its peer once, takes it back once. */
+static void peers_of_inbound_sas(void **state)
+{
+	struct xipsec_sa sa = make("in", XIPSEC_DIR_IN, 0x2001);
+	struct sa *one, *two;
+
+	peers_known = 0;
+	one = add("out", XIPSEC_DIR_OUT, 0x1001);
+	assert_int_equal(peers_known, 0);
+	two = add("in", XIPSEC_DIR_IN, 0x2001);
+	assert_int_equal(peers_known, 1);
+	assert_memory_equal(&peer_key.src, &sa.src, sizeof(sa.src));
+	assert_memory_equal(&peer_key.dst, &sa.dst, sizeof(sa.dst));
+	assert_int_equal(peer_key.family, sa.outer_family);
+	assert_int_equal(peer_key.l4_proto, IPPROTO_ESP);
+	/* one that the maps do not take */
+	sa = make("three", XIPSEC_DIR_IN, 0x2003);
+	sad_fails = -E2BIG;
+	assert_int_equal(sas_add(sas, &sa, text), -E2BIG);
+	sad_fails = 0;
+	assert_int_equal(peers_known, 1);
+	/* the new maps are empty */
+	peers_known = 0;
+	assert_int_equal(sas_bind(sas, states, sizeof(states[0]), MAX, "boot:1"), 0);
+	assert_int_equal(peers_known, 1);
+	delete (one);
+	assert_int_equal(peers_known, 1);
+	delete (two);
+	assert_int_equal(peers_known, 0);
+	sa = make("udp", XIPSEC_DIR_IN, 0x2004);
+	sa.flags |= XIPSEC_SA_UDP;
+	sa.src_port = sa.dst_port = htons(4500);
+	assert_int_equal(sas_add(sas, &sa, text), 0);
+	assert_int_equal(peer_key.l4_proto, IPPROTO_UDP);
+	sas_stop(sas);
+	assert_int_equal(peers_known, 0);
+}
+
 static void numbers_go_on_above_the_reserved(void **state)
 {
 	struct sa *sa = add("one", XIPSEC_DIR_OUT, 0x1001);
@@ -174,6 +212,7 @@ int main(void)
 		TEST(rekey_switches_and_back),
 		TEST(refusals),
 		TEST(forms_in_the_sad),
+		TEST(peers_of_inbound_sas),
 		TEST(numbers_go_on_above_the_reserved),
 		TEST(full_disk_stops_it),
 		TEST(deleted_key_is_wiped),

@@ -70,7 +70,7 @@ static unsigned int workers(void *ctx)
 }
 
 static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install,
-				   forget,  on_event,   workers,  NULL};
+				   forget,  on_event,   workers,  NULL,      NULL};
 
 static struct sas *hook_sas(void *ctx)
 {
