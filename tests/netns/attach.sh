@@ -201,11 +201,11 @@ check "and the listing shows them" expect 0 "login        bypass" policy
 ids() { xdp_of red0; xdp_of black0; }
 was=$(ids)
 check "status: nothing waits" grep_status '.confirm == "none" and .confirm_seconds == 0'
-check "attach --confirm" expect 0 "taken back in 2 s" attach --all --upgrade --confirm 2
-check "status shows the seconds left" grep_status '.confirm == "waits" and .confirm_seconds <= 2'
+check "attach --confirm" expect 0 "taken back in 6 s" attach --all --upgrade --confirm 6
+check "status shows the seconds left" grep_status '.confirm == "waits" and .confirm_seconds <= 6'
 check "and says so" expect 0 "unless \`xipsec confirm\` comes first" status
 check "others wait for it" expect 1 "waits for" attach --all
-sleep 3
+sleep 7
 check "unconfirmed: the programs before are back" [ "$(ids)" = "$was" ]
 check "unconfirmed: one generation is left" [ "$(generations)" = 1 ]
 check "confirm too late" expect 4 "nothing waits" confirm
