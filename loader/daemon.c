@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -73,10 +74,25 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 	daemon_finish(d, DAEMON_OK);
 }
 
+/* A worker that was just forked has its copy until it execs: one whose xipsecd was killed in that
+ * very moment ends on its own, soon. */
+static int lock_within_a_second(int fd)
+{
+	const struct timespec a_while = {.tv_nsec = 50000000};
+
+	for (int tried = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tried++) {
+		if (errno != EWOULDBLOCK || tried == 20)
+			return -errno;
+		nanosleep(&a_while, NULL);
+	}
+	return 0;
+}
+
 static int take_lock(const char *run_dir)
 {
 	_cleanup_close_ int fd = -1;
 	char path[300];
+	int err;
 
 	if (mkdir(run_dir, 0755) < 0 && errno != EEXIST) {
 		log_error("%s: %s", run_dir, strerror(errno));
@@ -84,13 +100,14 @@ static int take_lock(const char *run_dir)
 	}
 	snprintf(path, sizeof(path), "%s/xipsecd.lock", run_dir);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno == EWOULDBLOCK)
+	err = fd < 0 ? -errno : lock_within_a_second(fd);
+	if (err) {
+		if (err == -EWOULDBLOCK)
 			log_error("another xipsecd runs with run_dir %s: stop it first, or give "
 				  "this one another run_dir, pin_dir and state_dir",
 				  run_dir);
 		else
-			log_error("%s: %s", path, strerror(errno));
+			log_error("%s: %s", path, strerror(-err));
 		return -EBUSY;
 	}
 	return take_fd(&fd);
