@@ -182,13 +182,16 @@ int xipsec_red(struct xdp_md *ctx)
  * Kernel XFRM opens where a packet goes up. One SA's packets stay on one CPU, so in order, whatever
  * queue they came by; that of many SAs is spread. Which CPU is xipsecd's choice, for the SAs are
  * its. The frame loses its metadata on the way, so TC judges it there, once more and the same.
- * Without that CPU it goes up here.
+ * Without that CPU it goes up here; so it does from libxdp's dispatcher: the kernel lends a CPUMAP
+ * to programs of one kind, and an extension is of another.
  */
+const volatile __u32 spreads = 1;
+
 static __always_inline enum xipsec_reason spread(const struct xipsec_sad_entry *entry)
 {
 	__u32 cpu = entry->xfrm;
 
-	if (!cpu)
+	if (!spreads || !cpu)
 		return XIPSEC_REASON_XFRM_IN;
 	if (explain)
 		return XIPSEC_REASON_XFRM_SPREAD;

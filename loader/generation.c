@@ -390,7 +390,7 @@ int generation_reuse_maps(const struct generation *gen, struct bpf_object *obj)
 		_cleanup_close_ int fd = -1;
 		char path[512];
 
-		if (bpf_map__is_internal(map) || is_pattern(map))
+		if (bpf_map__is_internal(map) || is_pattern(map) || !bpf_map__autocreate(map))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", gen->dir, bpf_map__name(map));
 		fd = bpf_obj_get(path);
@@ -418,7 +418,10 @@ int generation_extension(const struct generation *gen, enum xipsec_role role)
 		bpf_program__set_autoload(prog, is_it);
 		ours = is_it ? prog : ours;
 	}
-	err = ours ? generation_reuse_maps(gen, skel->obj) : -ENOENT;
+	skel->rodata->spreads = 0;
+	err = bpf_map__set_autocreate(skel->maps.cpus, false);
+	if (!err)
+		err = ours ? generation_reuse_maps(gen, skel->obj) : -ENOENT;
 	if (!err)
 		err = bpf_program__set_attach_target(ours, host, PROBE_HOST);
 	if (err)
