@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "lib/log.h"
+#include "worker/late.h"
 #include "worker/slow.h"
 #include "worker/tap.h"
 #include "worker/tx.h"
@@ -87,6 +88,8 @@ int worker_housekeep(struct worker *w, bool now)
 		err = read_messages(w);
 		if (err)
 			return err;
+		if (w->n_late)
+			late_run(w);
 		slow_round(w);
 		if (w->n_runs_owed)
 			runs_tell(w);

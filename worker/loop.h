@@ -112,6 +112,9 @@ struct worker {
 	__u32 fragment_id;  /* last one given to an IPv6 packet that was cut; 0: none yet */
 	__u64 next_tick, next_ctl;
 
+	struct work late[BURST_MAX]; /* late.h */
+	unsigned int n_late;
+
 	/* Answers that the full control channel did not take yet. */
 	struct {
 		__u16 type;

@@ -21,6 +21,7 @@
 #include "worker/icmp.h"
 #include "worker/inner.h"
 #include "worker/jumbo.h"
+#include "worker/late.h"
 #include "worker/oversize.h"
 #include "worker/sa.h"
 #include "worker/slow.h"
@@ -412,7 +413,9 @@ static bool meta_ok(const struct worker *w, const struct xipsec_meta *meta, __u3
 	       (!meta->l4_off || (meta->l4_off > meta->l3_off && (__u32)meta->l4_off <= len));
 }
 
-/* Turns a frame and its verdict into work; 0 or the reason of its end. */
+#define LATE 0xffff /* no reason, and not to go on yet (late.h) */
+
+/* Turns a frame and its verdict into work; 0, LATE or the reason of its end. */
 static __u16 classify(const struct worker *w, struct work *work, __u64 addr, __u32 len)
 {
 	__u8 *frame = frame_at(&w->frames, work->p.frame);
@@ -420,7 +423,7 @@ static __u16 classify(const struct worker *w, struct work *work, __u64 addr, __u
 	struct packet *p = &work->p;
 	struct xipsec_meta copy;
 	const struct xipsec_meta *meta = &copy;
-	__u16 reason;
+	__u16 reason, stale;
 
 	if (unlikely(eth < frame + sizeof(copy)))
 		return XIPSEC_REASON_BAD_META;
@@ -434,11 +437,13 @@ static __u16 classify(const struct worker *w, struct work *work, __u64 addr, __u
 	work->sa_index = meta->sa_index;
 	work->sa_generation = meta->sa_generation;
 	work->spd_generation = meta->spd_generation;
-	reason = check_fresh(w, work);
-	if (unlikely(reason))
-		return reason;
-	if (unlikely(w->sas[work->sa_index].dir != work->dir))
+	stale = check_fresh(w, work);
+	if (unlikely(stale)) {
+		if (!late_may_come(w, work))
+			return stale;
+	} else if (unlikely(w->sas[work->sa_index].dir != work->dir)) {
 		return XIPSEC_REASON_BAD_META;
+	}
 	p->l2_len = meta->l3_off;
 	p->data = eth + meta->l3_off;
 	p->len = len - meta->l3_off;
@@ -452,6 +457,8 @@ static __u16 classify(const struct worker *w, struct work *work, __u64 addr, __u
 		return reason;
 	if (unlikely(p->l4_off > p->len))
 		return XIPSEC_REASON_BAD_META;
+	if (unlikely(stale))
+		return LATE;
 	return 0;
 }
 
@@ -624,7 +631,9 @@ unsigned int pipeline_receive(struct worker *w, struct xsk *xsk)
 			.bytes = descs[i].len,
 		};
 		reason = classify(w, work, descs[i].addr, descs[i].len);
-		if (unlikely(reason))
+		if (unlikely(reason == LATE))
+			late_hold(w, work);
+		else if (unlikely(reason))
 			pipeline_drop(w, work, reason);
 		else
 			works[n++] = work;

@@ -21,6 +21,47 @@ static void seals_and_addresses(void **state)
 	assert_int_equal(tx(&t.red), 0);
 }
 
+#define SA_NEW 5
+
+/* xipsecd has written the state of a new SA, has sent its message if `told`, and steers to it. */
+static void rx_for_new_sa(bool told)
+{
+	struct ctl_in in = sa_message(SA_NEW, XIPSEC_DIR_OUT);
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
+	__u8 frame[256];
+
+	inner(frame, 64, false);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	t.sas[SA_NEW] = (struct xipsec_sa_state){
+		.generation = GEN, .status = XIPSEC_SA_LIVE, .seq_limit = 1 << 20, .window = 1024};
+	if (told)
+		assert_int_equal(ctl_send(t.ctl, XIPSEC_CTL_SA, &in.msg.sa, sizeof(in.msg.sa)), 0);
+	meta.sa_index = SA_NEW;
+	rx(&t.red, frame, 14 + 92, &meta);
+}
+
+/* Frames that a program steered to an SA whose message was not read yet, as at each rekey. */
+static void frame_comes_before_its_sa_is_read(void **state)
+{
+	rx_for_new_sa(true);
+	worker_round(t.w);
+	assert_int_equal(t.w->n_late, 1);
+	assert_int_equal(worker_housekeep(t.w, false), 0);
+	assert_int_equal(count(XIPSEC_REASON_STALE_META), 0);
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 1);
+	worker_round(t.w);
+	assert_true(tx(&t.black) > 0);
+	assert_int_equal(worker_check(t.w), 0);
+}
+
+static void frame_for_an_sa_that_never_comes(void **state)
+{
+	rx_for_new_sa(false);
+	go_round();
+	assert_int_equal(count(XIPSEC_REASON_STALE_META), 1);
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 0);
+}
+
 static void opens_and_addresses(void **state)
 {
 	__u8 want[2048];
@@ -266,6 +307,8 @@ static void malformed_messages_end_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(seals_and_addresses),       TEST(frame_comes_before_its_sa_is_read),
+		TEST(seals_and_addresses),       TEST(frame_for_an_sa_that_never_comes),
 		TEST(seals_and_addresses),       TEST(opens_and_addresses),
 		TEST(replay_is_dropped),         TEST(inner_goes_to_red_alone),
 		TEST(esp_goes_to_black_alone),   TEST(inner_needs_a_role),
