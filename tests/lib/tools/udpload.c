@@ -3,7 +3,7 @@
  * A steady, recognisable UDP load. Every datagram begins with a marker that a capture can find in
  * the clear and carries a number that tells loss, duplicates and corruption at the far end.
  *
- *	udpload send ADDR PORT PPS SIZE SECONDS     0 seconds: until it is killed
+ *	udpload send ADDR PORT PPS SIZE SECONDS     0 seconds: until it is killed; prints how many it sent
  *	udpload recv ADDR PORT FILE                 FILE: "received duplicates corrupt last" as text
  */
 #include <arpa/inet.h>
@@ -24,6 +24,7 @@
 #define SEEN_BITS    (1u << 26)
 #define NS_PER_SEC   1000000000ull
 #define SIZE_MAX_UDP 65000
+#define BEHIND_MAX   (NS_PER_SEC / 20) /* a sender that had no CPU for longer does not make up for it */
 
 struct load {
 	char marker[24];
@@ -79,7 +80,7 @@ static int run_send(char **arg)
 {
 	double pps = atof(arg[2]);
 	size_t size = strtoul(arg[3], NULL, 10);
-	uint64_t start = now_ns(), end = strtoull(arg[4], NULL, 10) * NS_PER_SEC, sent = 0;
+	uint64_t seconds = strtoull(arg[4], NULL, 10), start = now_ns(), due = start, sent = 0;
 	static unsigned char buf[SIZE_MAX_UDP];
 	struct load *load = (struct load *)buf;
 	int fd = open_socket(arg[0], arg[1], 0);
@@ -87,14 +88,15 @@ static int run_send(char **arg)
 	if (fd < 0 || pps <= 0 || size < sizeof(*load) || size > sizeof(buf))
 		return 1;
 	while (!stop) {
-		uint64_t elapsed = now_ns() - start;
+		uint64_t now = now_ns();
 
-		if (end && elapsed > end)
+		if (seconds && now - start > seconds * NS_PER_SEC)
 			break;
-		if ((double)sent > (double)elapsed * pps / NS_PER_SEC) {
+		if (due > now) {
 			usleep(500);
 			continue;
 		}
+		due = (now - due > BEHIND_MAX ? now : due) + (uint64_t)(NS_PER_SEC / pps);
 		memcpy(load->marker, MARKER, sizeof(load->marker));
 		load->number = ++sent;
 		for (size_t i = sizeof(*load); i < size; i++)
