@@ -180,6 +180,6 @@ printf '\n%-22s %s ESP packets, %s in the clear, %s nonces used twice\n' 'captur
 
 [ "$IN_CLEAR" = 0 ] || fail "$IN_CLEAR packets were in the clear"
 [ "$REPEATED" = 0 ] || fail "$REPEATED nonces were used twice"
-[ "$ESP" -gt 1000 ] || fail "only $ESP ESP packets were seen"
+[ "$ESP" -gt $((1000 / ${XIPSEC_SLOW:-1})) ] || fail "only $ESP ESP packets were seen"
 WHY=
 exit 0

@@ -36,12 +36,27 @@ capture_start()
 	until_true 5 grep -q 'listening on' "$file.log"
 }
 
+capture_size() { stat -c %s "$CAPTURE_FILE"; }
+
+# What is still on its way into the file: until nothing came for a moment, or, when something always
+# does, a few of them.
+capture_settle()
+{
+	local size='' moment
+	moment=$(awk -v slow="${XIPSEC_SLOW:-1}" 'BEGIN { print 0.15 + 0.15 * slow }')
+	for _ in 1 2 3 4 5; do
+		[ "$size" != "$(capture_size)" ] || return 0
+		size=$(capture_size)
+		sleep "$moment"
+	done
+}
+
 # Ends the capture; fails if packets were lost on the way into it.
 capture_stop()
 {
 	local lost
 
-	sleep 0.3
+	capture_settle
 	kill -INT "$CAPTURE_PID" 2>/dev/null
 	reap "$CAPTURE_PID"
 	lost=$(sed -n 's/^\([0-9]*\) packets\? dropped by kernel.*/\1/p' "$CAPTURE_FILE.log")

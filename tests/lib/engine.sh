@@ -26,10 +26,10 @@ counts()
 
 sha_over_tcp()
 {
-	local receiver
+	local receiver limit=$((60 * ${XIPSEC_SLOW:-1}))
 	head -c 2000000 /dev/urandom >"$WORK/random"
 	rm -f "$WORK/received"
-	spawn "red-b" "$WORK/received" timeout 60 /usr/bin/python3 -c '
+	spawn "red-b" "$WORK/received" timeout $limit /usr/bin/python3 -c '
 import hashlib, socket
 s = socket.create_server(("10.2.0.2", 7100))
 print("listening", flush=True)
@@ -40,9 +40,9 @@ while d := c.recv(1 << 20):
 print(h.hexdigest())'
 	receiver=$PID
 	until_true 10 grep -q listening "$WORK/received"
-	in_ns "red-a" timeout 60 /usr/bin/python3 -c '
+	in_ns "red-a" timeout $limit /usr/bin/python3 -c '
 import socket, sys
-with socket.create_connection(("10.2.0.2", 7100), timeout=50) as c:
+with socket.create_connection(("10.2.0.2", 7100), timeout=250) as c:
     c.sendall(open(sys.argv[1], "rb").read())' "$WORK/random"
 	reap "$receiver"
 	[ "$(tail -n 1 "$WORK/received")" = "$(sha256sum "$WORK/random" | cut -d" " -f1)" ]

@@ -211,6 +211,13 @@ tunnel_works()
 
 # ------------------------------------------------------------------ load in both directions
 
+# tally_is FILE NUMBER: a receiver of udpload has had so many.
+tally_is()
+{
+	local received
+	read -r received _ <"$1" && [ "$received" = "$2" ]
+}
+
 # load_start [PPS [SIZE]]: numbered, marked datagrams red-a -> red-b and back, until load_stop. Fewer
 # where the machine is slow: what is done under load would never come to its end.
 load_start()

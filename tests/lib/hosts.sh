@@ -72,11 +72,11 @@ host_survives()
 # While a flood of a's own goes on, so that there is something to leak.
 hosts_kill_and_start()
 {
-	local flood
+	local flood pps=$((2000 / ${XIPSEC_SLOW:-1}))
 
-	spawn gw-a /dev/null "$UDPLOAD" send 192.0.2.2 7002 2000 100 0
+	spawn gw-a /dev/null "$UDPLOAD" send 192.0.2.2 7002 $pps 100 0
 	flood=$PID
-	spawn gw-b /dev/null "$UDPLOAD" send 192.0.2.1 7002 2000 100 0
+	spawn gw-b /dev/null "$UDPLOAD" send 192.0.2.1 7002 $pps 100 0
 	gw_kill "$@"
 	sleep 0.7 # the gap in which something could leak
 	end_pid "$flood"
@@ -87,7 +87,7 @@ hosts_kill_and_start()
 # Nothing of a's arrives at b, ESP or not.
 hosts_silent()
 {
-	in_ns gw-a "$UDPLOAD" send 192.0.2.2 7002 1000 100 1 >/dev/null
+	in_ns gw-a "$UDPLOAD" send 192.0.2.2 7002 $((1000 / ${XIPSEC_SLOW:-1})) 100 1 >/dev/null
 	! in_ns gw-a ping -n -c 2 -i 0.2 -W 1 192.0.2.2
 }
 
@@ -108,7 +108,7 @@ tcp_carries()
 
 	spawn "gw-$to" "$got" /usr/bin/python3 "$LIB/tools/tcpsum.py" recv "$addr" 7100
 	until_true 3 in_ns "gw-$to" sh -c "ss -Hltn 'sport = :7100' | grep -q ." || return
-	sum=$(in_ns "gw-$from" timeout 60 /usr/bin/python3 "$LIB/tools/tcpsum.py" send "$addr" 7100 "$mb") || return
+	sum=$(in_ns "gw-$from" timeout $((60 * ${XIPSEC_SLOW:-1})) /usr/bin/python3 "$LIB/tools/tcpsum.py" send "$addr" 7100 "$mb") || return
 	until_true 5 grep -q . "$got"
 	[ "$sum" = "$(cat "$got")" ] && [ -n "$sum" ]
 }
@@ -123,14 +123,12 @@ udp_carries()
 	pid=$PID
 	until_true 2 test -s "$WORK/udp" || return
 	sent=$(in_ns gw-a "$UDPLOAD" send "$1" 7001 "$rate" "$2" 2)
-	until_true 2 udp_received "$sent"
+	until_true 2 tally_is "$WORK/udp" "$sent"
 	end_pid "$pid" 2
 	read -r received duplicates corrupt _ <"$WORK/udp"
 	echo "# $received of $sent datagrams of $2 bytes, $duplicates twice, $corrupt corrupt"
 	[ "$sent" -gt $((rate / 5)) ] && [ "$received" -gt $((sent * 3 / 4)) ] && [ "$duplicates $corrupt" = "0 0" ]
 }
-
-udp_received() { [ "$(awk '{ print $1 }' "$WORK/udp")" -ge "$1" ]; }
 
 # HOST_MB: how much by TCP, megabytes; HOST_PPS: datagrams a second
 carries_all()

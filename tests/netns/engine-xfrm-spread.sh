@@ -23,8 +23,8 @@ counted()
 }
 counts_now() { for cpu in 0 1; do echo "$(counted xfrm_spread $cpu) $(counted xfrm_in $cpu)"; done | paste -sd' '; }
 
-# sent DST: 2000 numbered datagrams from red-b to red-a; sets SPREAD0 IN0 SPREAD1 IN1 (what the counters
-# of that CPU grew by), RECEIVED and LATE.
+# sent DST: numbered datagrams from red-b to red-a, for some seconds; sets SPREAD0 IN0 SPREAD1 IN1 (what
+# the counters of that CPU grew by), SENT, RECEIVED and LATE. How many that are is the machine's matter.
 sent()
 {
 	local before after receiver
@@ -32,16 +32,18 @@ sent()
 	spawn red-a "$WORK/recv.log" "$UDPLOAD" recv "$1" 7001 "$WORK/spread"
 	receiver=$PID
 	until_true 5 test -s "$WORK/spread"
-	in_ns red-b taskset -c 0 "$UDPLOAD" send "$1" 7001 $((1000 / ${XIPSEC_SLOW:-1})) 200 8 >/dev/null
-	sleep 1
+	SENT=$(in_ns red-b taskset -c 0 "$UDPLOAD" send "$1" 7001 $((1000 / ${XIPSEC_SLOW:-1})) 200 5)
+	until_true 3 tally_is "$WORK/spread" "$SENT"
 	end_pid "$receiver" 2
 	read -r RECEIVED _ _ _ LATE <"$WORK/spread"
 	read -ra after <<<"$(counts_now)"
 	SPREAD0=$((after[0] - before[0])) IN0=$((after[1] - before[1]))
 	SPREAD1=$((after[2] - before[2])) IN1=$((after[3] - before[3]))
-	echo "# to $1: received $RECEIVED, late $LATE; CPU 0: $SPREAD0 sent on, $IN0 opened; CPU 1: $SPREAD1, $IN1"
+	echo "# to $1: sent $SENT, received $RECEIVED, late $LATE; CPU 0: $SPREAD0 sent on, $IN0 opened; CPU 1: $SPREAD1, $IN1"
 }
 
+# Nine in ten, and enough to say something about their order.
+arrived() { [ "$SENT" -gt 50 ] && [ $((RECEIVED * 10)) -ge $((SENT * 9)) ]; }
 out_of_window() { in_ns gw-a awk '$1 ~ /^XfrmInStateSeqError$/ { print $2 }' /proc/net/xfrm_stat; }
 
 GW_ENGINE[a]=xfrm GW_ENGINE[b]=afxdp
@@ -50,20 +52,20 @@ check "tunnel carries IPv4 and IPv6" tunnel_works || exit 1
 # A veth has its receiver's work done on the CPU of who sends: gw-b's worker.
 check "gw-b sends from CPU 0" taskset -acp 0 "$(gw_workers b)"
 sent 10.1.0.2
-check_gt "by the first SA: they arrived" "$RECEIVED" 500
+check "by the first SA: they arrived" arrived
 check_eq "in order" "$LATE" 0
 first_opens=0
 [ "$IN1" -le "$IN0" ] || first_opens=1
 in=("$IN0" "$IN1")
-check_gt "all were handed over on CPU 0" "$SPREAD0" 500
-check_gt "on one CPU they were opened" "${in[first_opens]}" 500
+check "all were handed over on CPU 0" test "$SPREAD0" -ge "$RECEIVED"
+check "on one CPU they were opened" test "${in[first_opens]}" -ge "$RECEIVED"
 check_eq "none on the other" "${in[1 - first_opens]}" 0
 sent fd01::2
 in=("$IN0" "$IN1")
-check_gt "by the second SA: they arrived" "$RECEIVED" 500
+check "by the second SA: they arrived" arrived
 check_eq "in order" "$LATE" 0
-check_gt "all were handed over on CPU 0" "$SPREAD0" 500
-check_gt "the other CPU opened them" "${in[1 - first_opens]}" 500
+check "all were handed over on CPU 0" test "$SPREAD0" -ge "$RECEIVED"
+check "the other CPU opened them" test "${in[1 - first_opens]}" -ge "$RECEIVED"
 check_eq "the first none" "${in[first_opens]}" 0
 check_eq "none was out of its window" "$(out_of_window)" 0
 note <<<"$(head -2 /proc/net/softnet_stat)"
@@ -73,11 +75,12 @@ for cpu in 0 1; do
 	bpftool map delete pinned "/sys/fs/bpf/$TOPO-a/current/cpus" key $cpu 0 0 0
 done
 sent 10.1.0.2
-check_gt "without the map's entries: they arrive" "$RECEIVED" 500
+check "without the map's entries: they arrive" arrived
 check_eq "in order" "$LATE" 0
-check_gt "opened where they came" "$IN0" 500
+check "opened where they came" test "$IN0" -ge "$RECEIVED"
 check_eq "nothing was handed over" "$((SPREAD0 + SPREAD1))" 0
 check "a restart of xipsecd" eval 'gw_stop a && gw_start a'
 check "gw-b's worker is where it was" taskset -acp 0 "$(gw_workers b)"
 sent 10.1.0.2
-check_gt "puts them back" "$SPREAD0" 500
+check "they arrive" arrived
+check "by the map, whose entries are back" test "$SPREAD0" -ge "$RECEIVED"
