@@ -42,8 +42,8 @@ print(h.hexdigest())'
 	until_true 10 grep -q listening "$WORK/received"
 	in_ns "red-a" timeout $limit /usr/bin/python3 -c '
 import socket, sys
-with socket.create_connection(("10.2.0.2", 7100), timeout=250) as c:
-    c.sendall(open(sys.argv[1], "rb").read())' "$WORK/random"
+with socket.create_connection(("10.2.0.2", 7100), timeout=int(sys.argv[2])) as c:
+    c.sendall(open(sys.argv[1], "rb").read())' "$WORK/random" $((limit - 10))
 	reap "$receiver"
 	[ "$(tail -n 1 "$WORK/received")" = "$(sha256sum "$WORK/random" | cut -d" " -f1)" ]
 }

@@ -187,6 +187,9 @@ gw_reason()
 		| if .reason? == $n or .name? == $n then (.packets // 0) else empty end] | add // 0'
 }
 
+# gw_beyond a|b REASON NUMBER: more packets than that ended with it.
+gw_beyond() { [ "$(gw_reason "$1" "$2")" -gt "$3" ]; }
+
 gateways_up()
 {
 	local x

@@ -44,7 +44,8 @@ leak_end()
 	check_eq "0 packets in the clear (of $VERDICT)" "$((CLEAR + MARKED))" 0
 	check_eq "no nonce was used twice" "$REPEATED" 0
 	carried=$(($(load_field ab received) + $(load_field ba received)))
-	check "the load went by as ESP: $carried datagrams that arrived" test "$carried" -gt 100 -a "$ESP" -ge "$carried"
+	check_gt "the load went by as ESP" "$ESP" $((1000 / ${XIPSEC_SLOW:-1}))
+	check "all that arrived of it, $carried datagrams" test "$ESP" -ge "$carried"
 	check_eq "nothing was delivered twice or corrupt" \
 		"$(load_field ab duplicates) $(load_field ba duplicates) $(load_field ab corrupt) $(load_field ba corrupt)" \
 		"0 0 0 0"

@@ -10,8 +10,6 @@
 . "$LIB/hosts.sh"
 . "$LIB/engine.sh"
 
-beyond() { [ "$(gw_reason a "$1")" -gt "$2" ]; }
-
 # floods_silent REASON COMMAND...: the command happens under a flood of a's own that is sealed; then
 # nothing of a's may arrive, and packets of it are counted under REASON (-: under none).
 floods_silent()
@@ -21,10 +19,10 @@ floods_silent()
 	before=$(gw_reason a esp_own)
 	spawn gw-a /dev/null "$UDPLOAD" send 192.0.2.2 7002 $((500 / ${XIPSEC_SLOW:-1})) 100 0
 	flood=$PID
-	until_true 10 beyond esp_own $((before + 5)) || status=1
+	until_true 10 gw_beyond a esp_own $((before + 5)) || status=1
 	[ "$reason" = - ] || before=$(gw_reason a "$reason")
 	"$@" || status=1
-	[ "$reason" = - ] || until_true 10 beyond "$reason" $((before + 10)) || status=1
+	[ "$reason" = - ] || until_true 10 gw_beyond a "$reason" $((before + 10)) || status=1
 	! in_ns gw-a ping -n -c 1 -W 1 192.0.2.2 || status=1
 	end_pid "$flood"
 	return $status

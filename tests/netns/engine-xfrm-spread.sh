@@ -32,7 +32,7 @@ sent()
 	spawn red-a "$WORK/recv.log" "$UDPLOAD" recv "$1" 7001 "$WORK/spread"
 	receiver=$PID
 	until_true 5 test -s "$WORK/spread"
-	SENT=$(in_ns red-b taskset -c 0 "$UDPLOAD" send "$1" 7001 $((1000 / ${XIPSEC_SLOW:-1})) 200 5)
+	SENT=$(in_ns red-b taskset -c 0 "$UDPLOAD" send "$1" 7001 $((1000 / ${XIPSEC_SLOW:-1})) 200 8)
 	until_true 3 tally_is "$WORK/spread" "$SENT"
 	end_pid "$receiver" 2
 	read -r RECEIVED _ _ _ LATE <"$WORK/spread"
@@ -43,7 +43,7 @@ sent()
 }
 
 # Nine in ten, and enough to say something about their order.
-arrived() { [ "$SENT" -gt 50 ] && [ $((RECEIVED * 10)) -ge $((SENT * 9)) ]; }
+arrived() { [ "$RECEIVED" -gt 500 ] && [ $((RECEIVED * 10)) -ge $((SENT * 9)) ]; }
 out_of_window() { in_ns gw-a awk '$1 ~ /^XfrmInStateSeqError$/ { print $2 }' /proc/net/xfrm_stat; }
 
 # In libxdp's dispatcher there is no CPUMAP (docs/engines.md).

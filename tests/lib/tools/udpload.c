@@ -3,9 +3,8 @@
  * A steady, recognisable UDP load. Every datagram begins with a marker that a capture can find in
  * the clear and carries a number that tells loss, duplicates and corruption at the far end.
  *
- *	udpload send ADDR PORT PPS SIZE SECONDS     0 seconds: until it is killed; prints how many
- *it sent udpload recv ADDR PORT FILE                 FILE: "received duplicates corrupt last" as
- *text
+ *	udpload send ADDR PORT PPS SIZE SECONDS     0: until it is killed; prints its number
+ *	udpload recv ADDR PORT FILE                 FILE: received duplicates corrupt last late
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,8 +24,7 @@
 #define SEEN_BITS    (1u << 26)
 #define NS_PER_SEC   1000000000ull
 #define SIZE_MAX_UDP 65000
-#define BEHIND_MAX \
-	(NS_PER_SEC / 20) /* a sender that had no CPU for longer does not make up for it */
+#define BEHIND_MAX   (NS_PER_SEC / 20) /* ns that a sender without a CPU makes up for */
 
 struct load {
 	char marker[24];
