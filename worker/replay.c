@@ -27,26 +27,27 @@ static bool left_of(__u64 top, __u32 window, __u64 seq)
 	return seq == 0 || (seq < top && top - seq >= window);
 }
 
-/* What `word` says about `seq`, which has this tag. Tags are compared as serial numbers: they wrap
- * after 2^46 packets.
- */
+/* Is `word` of an older block than `tag` says? Tags are compared as serial numbers: they wrap after
+ * 2^46 packets. A word that was never written is older than any; every other has a bit set. */
+static bool word_older(__u64 word, __u32 tag)
+{
+	return !word || (__s32)((__u32)(word >> 32) - tag) < 0;
+}
+
+/* What `word` says about `seq`, which has this tag. */
 static enum xipsec_reason word_check(__u64 word, __u32 tag, __u64 seq)
 {
-	__s32 newer = (__s32)((__u32)(word >> 32) - tag);
-
-	if (newer > 0)
+	if (word_older(word, tag))
+		return XIPSEC_REASON_UNSPEC;
+	if (word >> 32 != tag)
 		return XIPSEC_REASON_REPLAY_OLD;
-	if (newer == 0 && (word & word_bit(seq)))
-		return XIPSEC_REASON_REPLAY;
-	return XIPSEC_REASON_UNSPEC;
+	return word & word_bit(seq) ? XIPSEC_REASON_REPLAY : XIPSEC_REASON_UNSPEC;
 }
 
 /* The word for `seq`'s block: what stands there, unless that is of an older block. */
 static __u64 word_for(__u64 word, __u64 seq)
 {
-	__s32 newer = (__s32)((__u32)(word >> 32) - word_tag(seq));
-
-	return newer >= 0 ? word : (__u64)word_tag(seq) << 32;
+	return word_older(word, word_tag(seq)) ? (__u64)word_tag(seq) << 32 : word;
 }
 
 __u64 replay_infer(const struct xipsec_sa_state *state, __u32 window, int esn, __u32 seq_lo)
@@ -120,31 +121,33 @@ static unsigned int commit_run(struct xipsec_sa_state *state, __u32 window, __u6
 	return done;
 }
 
-/* Those of `n` numbers that begin the list and share one word of the ring, by one exchange of that
- * word. Returns how many they are. *top: the window's, and these. */
+/* Those of `n` numbers that begin the list, the first not 0, and share one word of the ring, by one
+ * exchange of that word. Where none is taken it stays what it is: a block that is left of the
+ * window takes no word. Returns how many they are. *top: the window's, and these. */
 static __attribute__((noinline)) unsigned int commit_word(struct xipsec_sa_state *state,
 							  __u32 window, __u64 *top,
 							  const __u64 *seq, unsigned int n,
 							  __u16 *reason)
 {
 	__u64 *slot = &state->replay[word_slot(seq[0])], block = seq[0] / WORD_BITS;
-	__u64 word = __atomic_load_n(slot, __ATOMIC_ACQUIRE), next;
+	__u64 word = __atomic_load_n(slot, __ATOMIC_ACQUIRE), next, bits;
 	unsigned int done;
 
 	do {
 		next = word_for(word, seq[0]);
+		bits = 0;
 		for (done = 0; done < n && seq[done] / WORD_BITS == block; done++) {
-			reason[done] =
-				(__u16)(left_of(*top, window, seq[done])
-						? XIPSEC_REASON_REPLAY_OLD
-						: word_check(next, word_tag(seq[0]), seq[done]));
+			reason[done] = (__u16)(left_of(*top, window, seq[done])
+						       ? XIPSEC_REASON_REPLAY_OLD
+						       : word_check(next | bits, word_tag(seq[0]),
+								    seq[done]));
 			if (reason[done])
 				continue;
-			next |= word_bit(seq[done]);
+			bits |= word_bit(seq[done]);
 			*top = seq[done] > *top ? seq[done] : *top;
 		}
-	} while (next != word && !__atomic_compare_exchange_n(slot, &word, next, 1,
-							      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	} while (bits && !__atomic_compare_exchange_n(slot, &word, next | bits, 1, __ATOMIC_ACQ_REL,
+						      __ATOMIC_ACQUIRE));
 	return done;
 }
 
@@ -154,6 +157,11 @@ void replay_commit_burst(struct xipsec_sa_state *state, __u32 window, const __u6
 	__u64 top = __atomic_load_n(&state->replay_top, __ATOMIC_ACQUIRE);
 
 	for (unsigned int i = 0, done; i < n; i += done) {
+		if (__builtin_expect(!seq[i], 0)) { /* not a number: it touches no word */
+			reason[i] = XIPSEC_REASON_REPLAY_OLD;
+			done = 1;
+			continue;
+		}
 		done = commit_run(state, window, &top, seq + i, n - i, reason + i);
 		if (!done)
 			done = commit_word(state, window, &top, seq + i, n - i, reason + i);

@@ -85,6 +85,71 @@ static void test_newer_word(void **unused)
 	assert_int_equal(replay_commit(&state, 64, 40), OK);
 }
 
+#define RING_PACKETS (32ULL * XIPSEC_REPLAY_WORDS) /* numbers of one tag */
+
+/* Where tags change their sign as serial numbers, and where they wrap: on a ring that was never
+ * written, packets that are not authentic (0) among the others. */
+static void test_high_tags(void **unused)
+{
+	static const __u64 tags[] = {1,  HI / 2 - 1, HI / 2,      HI / 2 + 1, HI - 1,
+				     HI, HI + 1,     HI + HI / 2, HI * 2,     (HI >> 14) * HI - 1};
+
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
+		const __u64 first = tags[i] * RING_PACKETS;
+		const __u64 seq[] = {first, 0, first + 1, 0, first - 1, 0, 0, first + 40};
+		__u16 got[8];
+
+		memset(&state, 0, sizeof(state));
+		state.replay_top = first - 2;
+		for (int round = 0; round < 2; round++) {
+			__u16 want = round ? DUP : OK;
+
+			for (int k = 0; k < 8; k++)
+				if (seq[k])
+					assert_int_equal(replay_check(&state, 64, seq[k]), want);
+			replay_commit_burst(&state, 64, seq, 8, got);
+			for (int k = 0; k < 8; k++)
+				if (got[k] != (seq[k] ? want : OLD))
+					fail_msg("tag %llx, round %d, number %d: %u",
+						 (unsigned long long)tags[i], round, k, got[k]);
+		}
+		assert_int_equal(replay_commit(&state, 64, first + 100), OK);
+		assert_int_equal(replay_commit(&state, 64, first + 36), OLD);
+		assert_int_equal(replay_commit(&state, 64, first + 37), OK);
+	}
+}
+
+/* Number 0 touches no word: not that of its own slot, whatever stands there. */
+static void test_zero_changes_nothing(void **unused)
+{
+	static struct xipsec_sa_state before;
+	static const __u64 tags[] = {0, 1, HI / 2 - 1, HI / 2, HI / 2 + 1, HI - 1};
+	const __u64 zeroes[4] = {0};
+	__u16 got[4];
+
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
+		memset(&state, 0, sizeof(state));
+		state.replay_top = tags[i] * RING_PACKETS + 20;
+		state.replay[0] = tags[i] << 32 | 0xffffff;
+		memcpy(&before, &state, sizeof(before));
+		replay_commit_burst(&state, 64, zeroes, 4, got);
+		for (int k = 0; k < 4; k++)
+			assert_int_equal(got[k], OLD);
+		assert_memory_equal(&state, &before, sizeof(state));
+	}
+}
+
+/* A refused number takes no word from an older block, which a worker that still has the old top in
+ * hand may ask about. */
+static void test_refused_takes_nothing(void **unused)
+{
+	memset(&state, 0, sizeof(state));
+	assert_int_equal(replay_commit(&state, 64, 5), OK);
+	state.replay_top = 3 * RING_PACKETS;
+	assert_int_equal(replay_commit(&state, 64, RING_PACKETS + 5), OLD);
+	assert_int_equal(state.replay[0], 1 << 5);
+}
+
 /* Every number of a window-wide burst in a shuffled order, twice: once yes, once no. */
 static void test_every_window(void **unused)
 {
@@ -301,10 +366,17 @@ static void test_processes(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_window),     cmocka_unit_test(test_end_of_space),
-		cmocka_unit_test(test_newer_word), cmocka_unit_test(test_every_window),
-		cmocka_unit_test(test_infer),      cmocka_unit_test(test_burst),
-		cmocka_unit_test(test_threads),    cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_end_of_space),
+		cmocka_unit_test(test_newer_word),
+		cmocka_unit_test(test_every_window),
+		cmocka_unit_test(test_infer),
+		cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_high_tags),
+		cmocka_unit_test(test_zero_changes_nothing),
+		cmocka_unit_test(test_refused_takes_nothing),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_processes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
