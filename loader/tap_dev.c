@@ -84,6 +84,10 @@ static void put_conf(struct nlmsghdr *req, const struct tap_dev *dev)
 		/* The way back leads by black. */
 		mnl_attr_put_u32(req, IPV4_DEVCONF_RP_FILTER, 0);
 		mnl_attr_put_u32(req, IPV4_DEVCONF_FORWARDING, 0);
+		/* No router lives there. (IPv6's accept_ra, autoconf and accept_redirects cannot be
+		 * set over netlink: workers refuse what would use them.) */
+		mnl_attr_put_u32(req, IPV4_DEVCONF_ACCEPT_REDIRECTS, 0);
+		mnl_attr_put_u32(req, IPV4_DEVCONF_SEND_REDIRECTS, 0);
 		mnl_attr_nest_end(req, conf);
 		mnl_attr_nest_end(req, family);
 	}

@@ -40,7 +40,9 @@ bool taps_blocked(const struct worker *w);
 
 /* Gives an opened packet to the stack: with if_id 0 to this host, else as arriving by that tunnel.
  * It ends as OPENED_LOCAL or with the drop that says what is missing, at the latest in
- * taps_flush(): segments of one TCP flow are written together. Until then it stays where it is. */
+ * taps_flush(); as LINK_SCOPE where it is neighbour discovery (in transport mode: a router's word)
+ * or a redirect, which no SA may say. Its SA is there. Segments of one TCP flow are written
+ * together. Until then it stays where it is. */
 void tap_deliver(struct worker *w, __u32 if_id, struct work *work);
 
 /* Writes what tap_deliver() has gathered. */

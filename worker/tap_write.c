@@ -7,12 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 #include <arpa/inet.h>
+#include <linux/icmp.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <sys/uio.h>
 
 #include "worker/icmp.h"
+#include "worker/inner.h"
+#include "worker/pipeline_inside.h"
+#include "worker/sa.h"
 
 /* ------------------------------------------------------------------ one write */
 
@@ -57,6 +61,41 @@ static void end(struct worker *w, struct work *work, __u16 reason)
 }
 
 /* ------------------------------------------------------------------ opened packets */
+
+#define ND_HOP_LIMIT 255 /* RFC 4861 6.1 and 7.1, 8.1: the stack takes no other */
+#define ND_FIRST     133 /* router solicitation */
+#define ND_ROUTER    134 /* advertisement */
+#define ND_REDIRECT  137 /* the last */
+
+/* Most packets are neither. */
+static bool may_be_of_a_link(const struct packet *p)
+{
+	if (p->family == XIPSEC_FAMILY_IP4)
+		return p->data[offsetof(struct iphdr, protocol)] == IPPROTO_ICMP;
+	return p->data[offsetof(struct ipv6hdr, hop_limit)] == ND_HOP_LIMIT;
+}
+
+/* Is it what only a neighbour may say? Hop limit 255 proves one on a link; in a tunnel the peer
+ * writes it, who would give this host routes and addresses by it, or send its packets elsewhere,
+ * whatever policy says of him. In transport mode the outer header is the packet's own, and
+ * solicitations of hosts on one link may be protected; routers' word stays none. (The stack takes
+ * no ND in fragments, RFC 6980.) */
+static bool of_a_link(const struct packet *p, bool transport)
+{
+	struct inner inner;
+	__u8 type;
+
+	if (!may_be_of_a_link(p) || inner_parse(p->data, p->len, &inner) || !inner.l4_min)
+		return false;
+	type = p->data[inner.l4_off];
+	if (p->family == XIPSEC_FAMILY_IP4)
+		return type == ICMP_REDIRECT;
+	if (inner.l4_proto != IPPROTO_ICMPV6)
+		return false;
+	if (transport)
+		return type == ND_ROUTER || type == ND_REDIRECT;
+	return type >= ND_FIRST && type <= ND_REDIRECT;
+}
 
 static __u16 reason_of(struct worker *w, const struct tap *tap, const struct work *work, int err)
 {
@@ -104,6 +143,10 @@ void tap_deliver(struct worker *w, __u32 if_id, struct work *work)
 	struct tap *tap = tap_find(w, if_id);
 	struct tap_gather *g = &w->gather;
 
+	if (__builtin_expect(of_a_link(&work->p, w->sas[work->sa_index].sa->transport), 0)) {
+		pipeline_drop(w, work, XIPSEC_REASON_LINK_SCOPE);
+		return;
+	}
 	if (g->n && g->tap == tap && g->n < BURST_MAX && coalesce_add(&g->flow, &work->p)) {
 		g->work[g->n++] = work;
 		return;

@@ -91,6 +91,9 @@
 	X(OPENED_ECN,                                                                              \
 	  "something between the gateways, or the other one, changes the marks in outer headers; " \
 	  "nothing is lost")                                                                       \
+	X(LINK_SCOPE,                                                                              \
+	  "a peer says by its SA what only a neighbour may say to this host: give routes and "     \
+	  "addresses by configuration")                                                            \
 	X(NO_TUNNEL, "xipsecd's log; is the name of the tunnel taken by another interface?")       \
 	X(AH_SHORT, "`algorithm` must be equal on both sides")                                     \
 	X(AH_FRONT, "AH with such headers in front of it is not opened: use ESP")                  \

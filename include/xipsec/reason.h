@@ -133,7 +133,10 @@
 	  "decapsulated and sent on, with congestion marks that no tunnel makes (RFC 6040)")     \
 	/* handed on, in the programs */                                                         \
 	X(XFRM_SPREAD, xfrm_spread, STEER,                                                       \
-	  "ESP of an SA of kernel XFRM: to the CPU of that SA, where it is xfrm_in")
+	  "ESP of an SA of kernel XFRM: to the CPU of that SA, where it is xfrm_in")             \
+	/* drops, in the workers */                                                              \
+	X(LINK_SCOPE, link_scope, DROP,                                                          \
+	  "decrypted neighbour discovery or redirect: no SA is a link of this host's")
 
 enum xipsec_reason {
 #define XIPSEC_REASON_ENUM(sym, name, kind, text) XIPSEC_REASON_##sym,

@@ -11,6 +11,8 @@ enum {
 	IF_ID = 7,
 	TUN_OUT = 4,
 	TUN_IN = 5,
+	HOST_OUT = 6, /* transport mode */
+	HOST_IN = 7,
 	HDR = 10,
 	ETH = 14,
 };
@@ -342,6 +344,125 @@ static void segments_come_together(void **state)
 	close(fd);
 }
 
+static __u16 sum16(__u32 sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return htons((__u16)~sum);
+}
+
+static const struct xipsec_addr host6 = {.byte = {0x20, 1, 0xd, 0xb8, [15] = 1}};
+
+static void tell_host6(__u32 status)
+{
+	struct ctl_in in = {.msg.nexthop = {.hdr.type = XIPSEC_CTL_NEXTHOP,
+					    .dst = host6,
+					    .family = XIPSEC_FAMILY_IP6,
+					    .status = status,
+					    .slot = BLACK,
+					    .mtu = 1500,
+					    .src_mac = {2},
+					    .dst_mac = {2, 1},
+					    .lifetime = 60}};
+
+	assert_int_equal(worker_message(t.w, &in), 0);
+}
+
+static void tell_transport_sa(__u32 index, __u8 dir)
+{
+	struct ctl_in in = sa_message(index, dir);
+
+	in.msg.sa.sa.mode = XIPSEC_MODE_TRANSPORT;
+	in.msg.sa.sa.outer_family = XIPSEC_FAMILY_IP6;
+	in.msg.sa.sa.dst = in.msg.sa.sa.src = host6;
+	in.msg.sa.sa.src.byte[15] = 2;
+	t.sas[index] = t.sas[dir == XIPSEC_DIR_OUT ? SA_OUT : SA_IN];
+	assert_int_equal(worker_message(t.w, &in), 0);
+}
+
+/* An ICMP packet of that type from this host, which goes round by the SAs and comes to it again. */
+static void icmp_comes_round(int fd, __u8 family, __u8 type, __u8 hops, bool transport)
+{
+	const struct xipsec_tap_meta meta = {(transport ? HOST_OUT : SA_OUT) | XIPSEC_TAP_MARK, GEN,
+					     SPD};
+	struct xipsec_meta in = meta_of(XIPSEC_DIR_IN);
+	__u8 *ip = frame + HDR + ETH, *l4 = ip + (family == XIPSEC_FAMILY_IP4 ? 20 : 40);
+	__u32 sum = 0, len = ETH + 40 + 16, sealed;
+
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_LOCAL, 0);
+	tell_host6(XIPSEC_NEXTHOP_OK);
+	if (family == XIPSEC_FAMILY_IP4) {
+		len = host_frame(28, false);
+		ip[8] = hops;
+		ip[9] = IPPROTO_ICMP;
+		memset(ip + 10, 0, 2);
+		for (int i = 0; i < 20; i += 2)
+			sum += ip[i] << 8 | ip[i + 1];
+		memcpy(ip + 10, &(__u16){sum16(sum)}, 2);
+	} else {
+		memset(frame, 0, HDR + len);
+		memcpy(frame + HDR, &meta, sizeof(meta));
+		memcpy(frame + HDR + 12, "\x86\xdd\x60\0\0\0\0\x10\x3a", 9);
+		ip[7] = hops;
+		memcpy(ip + 8, "\xfe\x80", 2);
+		ip[23] = 1;
+		memcpy(ip + 24, &host6, 16);
+	}
+	memset(l4, 0, 16);
+	l4[0] = type;
+	if (family == XIPSEC_FAMILY_IP4) { /* about a packet of the one it is for */
+		memcpy(l4 + 8, ip, 20);
+		l4[8 + 3] = 28;
+		memcpy(l4 + 8 + 12, ip + 16, 4);
+		memcpy(l4 + 8 + 16, ip + 12, 4);
+	}
+	stack_sends(fd, frame, HDR + len);
+	sealed = tx(&t.black);
+	assert_true(sealed > 0);
+	tell_host6(XIPSEC_NEXTHOP_LOCAL);
+	if (transport) {
+		in.sa_index = HOST_IN;
+		in.family = XIPSEC_FAMILY_IP6;
+		in.l4_off = ETH + 40;
+	}
+	rx(&t.black, t.sent, sealed, &in);
+	go_round();
+}
+
+/* What only a neighbour may say reaches no stack by an SA: in a tunnel no ND at all, in transport
+ * mode nothing of routers. Everything beside it does: other types, and hop limits that the stack
+ * itself refuses. */
+static void nobody_is_a_neighbour(void **state)
+{
+	static const struct {
+		__u8 family, type, hops, transport, refused;
+	} cases[] = {
+		{XIPSEC_FAMILY_IP6, 132, 255, 0, 0}, {XIPSEC_FAMILY_IP6, 133, 255, 0, 1},
+		{XIPSEC_FAMILY_IP6, 134, 255, 0, 1}, {XIPSEC_FAMILY_IP6, 135, 255, 0, 1},
+		{XIPSEC_FAMILY_IP6, 136, 255, 0, 1}, {XIPSEC_FAMILY_IP6, 137, 255, 0, 1},
+		{XIPSEC_FAMILY_IP6, 138, 255, 0, 0}, {XIPSEC_FAMILY_IP6, 128, 255, 0, 0},
+		{XIPSEC_FAMILY_IP6, 134, 254, 0, 0}, {XIPSEC_FAMILY_IP4, 5, 64, 0, 1},
+		{XIPSEC_FAMILY_IP4, 8, 64, 0, 0},    {XIPSEC_FAMILY_IP6, 133, 255, 1, 0},
+		{XIPSEC_FAMILY_IP6, 134, 255, 1, 1}, {XIPSEC_FAMILY_IP6, 135, 255, 1, 0},
+		{XIPSEC_FAMILY_IP6, 136, 255, 1, 0}, {XIPSEC_FAMILY_IP6, 137, 255, 1, 1},
+	};
+	int fd = tap_new(0);
+
+	tell_transport_sa(HOST_OUT, XIPSEC_DIR_OUT);
+	tell_transport_sa(HOST_IN, XIPSEC_DIR_IN);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		__u64 before = count(XIPSEC_REASON_LINK_SCOPE);
+
+		icmp_comes_round(fd, cases[i].family, cases[i].type, cases[i].hops,
+				 cases[i].transport);
+		if (count(XIPSEC_REASON_LINK_SCOPE) - before != cases[i].refused ||
+		    (stack_gets(fd) == 0) != cases[i].refused)
+			fail_msg("case %zu", i);
+	}
+	close(fd);
+}
+
 static void no_tap_no_way(void **state)
 {
 	__u32 len = seal_one();
@@ -532,23 +653,15 @@ static void tunnel_goes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(there_and_back),
-		TEST(odd_congestion_marks_are_taken),
-		TEST(a_tag_is_passed_over),
-		TEST(cut_frames),
-		TEST(verdicts_are_checked),
-		TEST(long_tcp_is_cut),
-		TEST(pool_runs_dry),
-		TEST(too_long_is_told),
-		TEST(no_tap_no_way),
-		TEST(comes_again),
-		TEST(tunnel_seals_with_its_sa),
-		TEST(tunnel_asks_for_an_sa),
-		TEST(tunnel_asks_about_nonsense),
-		TEST(tunnel_gets_its_own),
-		TEST(tunnel_gets_no_other),
-		TEST(tunnel_goes),
-		TEST(segments_come_together),
+		TEST(there_and_back),        TEST(odd_congestion_marks_are_taken),
+		TEST(a_tag_is_passed_over),  TEST(cut_frames),
+		TEST(verdicts_are_checked),  TEST(long_tcp_is_cut),
+		TEST(pool_runs_dry),         TEST(too_long_is_told),
+		TEST(nobody_is_a_neighbour), TEST(no_tap_no_way),
+		TEST(comes_again),           TEST(tunnel_seals_with_its_sa),
+		TEST(tunnel_asks_for_an_sa), TEST(tunnel_asks_about_nonsense),
+		TEST(tunnel_gets_its_own),   TEST(tunnel_gets_no_other),
+		TEST(tunnel_goes),           TEST(segments_come_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
