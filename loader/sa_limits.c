@@ -70,6 +70,18 @@ const char *sa_limits_name(enum xipsec_limit limit)
 	return limit_names[limit];
 }
 
+__u64 sa_limits_packets(const struct xipsec_sa_state *state)
+{
+	return __atomic_load_n(&state->packets, __ATOMIC_RELAXED) +
+	       __atomic_load_n(&state->dummies, __ATOMIC_RELAXED);
+}
+
+__u64 sa_limits_bytes(const struct xipsec_sa_state *state)
+{
+	return __atomic_load_n(&state->bytes, __ATOMIC_RELAXED) +
+	       __atomic_load_n(&state->tfc_bytes, __ATOMIC_RELAXED);
+}
+
 static __u64 age_of(const struct sa *sa, __u64 now)
 {
 	return now - sa->born + sa->aged;
@@ -79,8 +91,8 @@ static __u64 age_of(const struct sa *sa, __u64 now)
 static enum xipsec_limit why_stopped(const struct sa *sa, const struct xipsec_sa_state *state,
 				     __u64 now)
 {
-	enum xipsec_limit limit =
-		sa_limits_hard(&sa->sa.limits, age_of(sa, now), state->packets, state->bytes);
+	enum xipsec_limit limit = sa_limits_hard(&sa->sa.limits, age_of(sa, now),
+						 sa_limits_packets(state), sa_limits_bytes(state));
 
 	if (limit || sa->taken)
 		return limit;
@@ -108,7 +120,7 @@ void sa_limits_used(struct sas *sas, struct sa *sa)
 	const struct xipsec_sa_state *state = sas_state(sas, sa->index);
 
 	if (sa->used_told || sa->sa.dir != XIPSEC_DIR_IN ||
-	    !__atomic_load_n(&state->packets, __ATOMIC_RELAXED))
+	    !sa_limits_packets(state)) /* a dummy is authentic too */
 		return;
 	sa->used_told = true;
 	tell(sas, sa, XIPSEC_EVENT_USED, XIPSEC_LIMIT_NONE);
@@ -131,16 +143,17 @@ static enum xipsec_limit soft_limit(const struct sa *sa, const struct xipsec_sa_
 
 	if (reached(limits->soft_time, age_of(sa, now)))
 		return XIPSEC_LIMIT_TIME;
-	if (reached(limits->soft_packets, __atomic_load_n(&state->packets, __ATOMIC_RELAXED)))
+	if (reached(limits->soft_packets, sa_limits_packets(state)))
 		return XIPSEC_LIMIT_PACKETS;
-	if (reached(limits->soft_bytes, __atomic_load_n(&state->bytes, __ATOMIC_RELAXED)))
+	if (reached(limits->soft_bytes, sa_limits_bytes(state)))
 		return XIPSEC_LIMIT_BYTES;
 	if (sa->sa.dir == XIPSEC_DIR_OUT && sa->seq_seen >= end - end / 8)
 		return XIPSEC_LIMIT_SEQUENCE;
 	return XIPSEC_LIMIT_NONE;
 }
 
-/* Once for each silence: the next one begins with another last packet. */
+/* Silence of users: dummies do not end it. Once for each: the next one begins with another last
+ * packet. */
 static void look_idle(struct sas *sas, struct sa *sa, const struct xipsec_sa_state *state,
 		      __u64 now)
 {

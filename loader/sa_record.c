@@ -25,8 +25,8 @@ void sa_record_keep_top(struct reserve_record *record, __u8 dir,
 
 void sa_record_count(struct reserve_record *record, const struct xipsec_sa_state *state)
 {
-	record->packets = __atomic_load_n(&state->packets, __ATOMIC_RELAXED);
-	record->bytes = __atomic_load_n(&state->bytes, __ATOMIC_RELAXED);
+	record->packets = sa_limits_packets(state);
+	record->bytes = sa_limits_bytes(state);
 }
 
 void sa_record_stopped(struct sas *sas, struct sa *sa)

@@ -121,6 +121,11 @@ int sa_record_close(struct sas *sas, struct sa *sa, enum reserve_state state);
 /* Which SA an event is about: all of it that the SA knows. */
 void sa_event_fill(const struct sa *sa, struct sadb_event *event);
 
+/* What limits count: all that the key was used for, dummies and padding that hides lengths too, as
+ * in worker/sa.h:sa_look_limits(). */
+__u64 sa_limits_packets(const struct xipsec_sa_state *state);
+__u64 sa_limits_bytes(const struct xipsec_sa_state *state);
+
 /* The hard limit that a key of this age and use has reached, or XIPSEC_LIMIT_NONE. */
 enum xipsec_limit sa_limits_hard(const struct xipsec_limits *limits, __u64 age, __u64 packets,
 				 __u64 bytes);

@@ -115,7 +115,7 @@ static enum xipsec_reason esp_deliver(struct sa *sa, struct packet *p, const str
 
 	reason = trailer_read(op->text, &text_len, &next);
 	if (reason == XIPSEC_REASON_DUMMY)
-		__atomic_fetch_add(&sa->state->dummies, 1, __ATOMIC_RELAXED);
+		sa_count_dummy(sa, text_len - ESP_TRAILER_MIN);
 	if (reason)
 		return reason;
 	return sa->transport ? inbound_transport(sa, p, op->text, text_len, next)

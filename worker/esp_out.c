@@ -193,9 +193,9 @@ __attribute__((flatten)) void esp_out_burst(struct sa *sa, struct packet **pkts,
 		if (!burst.n)
 			continue;
 		out_seal(sa, &burst);
-		sa_count(sa, burst.n, burst.bytes, now_s);
 		if (burst.tfc)
 			__atomic_fetch_add(&sa->state->tfc_bytes, burst.tfc, __ATOMIC_RELAXED);
+		sa_count(sa, burst.n, burst.bytes, now_s);
 	}
 }
 
@@ -221,6 +221,6 @@ enum xipsec_reason esp_out_dummy(struct sa *sa, struct packet *p, __u32 len)
 	sa->seal(sa->key->ctx, &op, 1, sa->aad_len);
 	if (sa->udp && sa->outer_family == XIPSEC_FAMILY_IP6)
 		outer_finish_udp6(p->data, p->l4_off - OUTER_UDP, p->len);
-	__atomic_fetch_add(&sa->state->dummies, 1, __ATOMIC_RELAXED);
+	sa_count_dummy(sa, len);
 	return XIPSEC_REASON_UNSPEC;
 }

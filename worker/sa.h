@@ -113,8 +113,19 @@ __u32 sa_path_mtu(const struct sa *sa, __u32 link_mtu, __u64 now_s);
 /* From LIVE to STOPPED, if the state is still this SA's. */
 void sa_stop(struct sa *sa);
 
-/* Relaxed loads and stores: the counters are read by others at any time, no order is promised. At a
- * hard limit the SA stops; the workers together may overshoot by a burst each. */
+/* Have the hard limits been reached? They count what the key was used for: beside packets and their
+ * bytes also dummies and all padding that hides lengths (RFC 4301 4.4.2.1 a). At one the SA stops;
+ * the workers together may overshoot by a burst each. */
+static inline void sa_look_limits(struct sa *sa, __u64 packets, __u64 bytes)
+{
+	packets += __atomic_load_n(&sa->state->dummies, __ATOMIC_RELAXED);
+	bytes += __atomic_load_n(&sa->state->tfc_bytes, __ATOMIC_RELAXED);
+	if (__builtin_expect(packets >= sa->hard_packets || bytes >= sa->hard_bytes, 0))
+		sa_stop(sa);
+}
+
+/* Relaxed loads and stores: the counters are read by others at any time, no order is promised.
+ * Padding of these packets is in tfc_bytes already. */
 static inline void sa_count(struct sa *sa, __u32 packets, __u64 bytes, __u64 now_s)
 {
 	struct xipsec_sa_state *state = sa->state;
@@ -126,8 +137,17 @@ static inline void sa_count(struct sa *sa, __u32 packets, __u64 bytes, __u64 now
 	all_bytes = __atomic_add_fetch(&state->bytes, bytes, __ATOMIC_RELAXED);
 	if (__atomic_load_n(&state->last_use, __ATOMIC_RELAXED) != now_s)
 		__atomic_store_n(&state->last_use, now_s, __ATOMIC_RELAXED);
-	if (__builtin_expect(all_packets >= sa->hard_packets || all_bytes >= sa->hard_bytes, 0))
-		sa_stop(sa);
+	sa_look_limits(sa, all_packets, all_bytes);
+}
+
+/* A dummy whose text is `bytes` long, which is padding that hides lengths. The SA stays as idle as
+ * it was: that is about what users send. */
+static inline void sa_count_dummy(struct sa *sa, __u32 bytes)
+{
+	__atomic_fetch_add(&sa->state->dummies, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&sa->state->tfc_bytes, bytes, __ATOMIC_RELAXED);
+	sa_look_limits(sa, __atomic_load_n(&sa->state->packets, __ATOMIC_RELAXED),
+		       __atomic_load_n(&sa->state->bytes, __ATOMIC_RELAXED));
 }
 
 static inline void sa_count_drop(struct sa *sa, enum xipsec_reason reason)

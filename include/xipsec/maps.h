@@ -207,7 +207,7 @@ struct xipsec_sa_state {
 	__u64 packets;    /* sealed, or opened and accepted */
 	__u64 bytes;      /* inner bytes of those */
 	__u64 last_use;   /* CLOCK_BOOTTIME, seconds */
-	__u64 tfc_bytes;  /* padding that hides lengths (RFC 4303 2.7): added, or taken off */
+	__u64 tfc_bytes;  /* padding that hides lengths (RFC 4303 2.7), and what dummies carry */
 	__u64 dummies;    /* dummy packets (2.6): sent, or received */
 	__u32 pmtu;       /* outbound: of the path, as authentic ICMP errors told; 0: not known */
 	__u32 pmtu_until; /* it is believed so long, CLOCK_BOOTTIME, seconds */

@@ -397,6 +397,53 @@ static void test_limits(void **unused)
 	}
 }
 
+/* Dummies and padding use the key as well: packets alone are far from the limit. last_use is not
+ * theirs. */
+static void test_limits_hidden(void **unused)
+{
+	for (int bytes = 0; bytes < 2; bytes++) {
+		struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+
+		if (bytes)
+			pair.config.limits.hard_bytes = 3 * 302; /* what is carried: 300, padded */
+		else
+			pair.config.limits.hard_packets = 3;
+		pair_open(&pair);
+		for (int i = 0; i < 3; i++) {
+			assert_int_equal(out_state.status, XIPSEC_SA_LIVE);
+			frame_load(&frame, (const __u8 *)"", 1);
+			assert_int_equal(esp_out_dummy(pair.out, &frame.p, 302),
+					 XIPSEC_REASON_UNSPEC);
+			assert_int_equal(in_state.status, XIPSEC_SA_LIVE);
+			assert_int_equal(open_it(&pair), XIPSEC_REASON_DUMMY);
+		}
+		assert_int_equal(out_state.status, XIPSEC_SA_STOPPED);
+		assert_int_equal(in_state.status, XIPSEC_SA_STOPPED);
+		assert_int_equal(out_state.packets + in_state.packets, 0);
+		assert_int_equal(out_state.tfc_bytes, 3 * 302);
+		assert_int_equal(in_state.tfc_bytes, 3 * 302);
+		assert_int_equal(out_state.last_use + in_state.last_use, 0);
+		pair_close(&pair);
+	}
+	{
+		struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+		__u8 inner[256];
+		__u32 len = udp_write(inner, 4, 72);
+
+		pair.config.tfc_size = 1000;
+		pair.config.limits.hard_bytes = 2000;
+		pair_open(&pair);
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(seal(&pair, inner, len, 1400), XIPSEC_REASON_SEALED);
+			assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+		}
+		assert_int_equal(out_state.bytes, 2 * len);
+		assert_int_equal(out_state.status, XIPSEC_SA_STOPPED);
+		assert_int_equal(in_state.status, XIPSEC_SA_STOPPED);
+		pair_close(&pair);
+	}
+}
+
 static void test_pmtu(void **unused)
 {
 	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
@@ -426,6 +473,7 @@ int main(void)
 		cmocka_unit_test(test_peer_transport),
 		cmocka_unit_test(test_tfc_out),
 		cmocka_unit_test(test_dummy),
+		cmocka_unit_test(test_limits_hidden),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_pmtu),
 	};

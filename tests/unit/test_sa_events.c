@@ -234,6 +234,51 @@ static void packets_and_bytes(void **state)
 	expect(XIPSEC_EVENT_EXPIRE_HARD, XIPSEC_LIMIT_PACKETS);
 }
 
+/* Dummies and padding that hides lengths count as well. */
+static void hidden_packets_and_bytes(void **state)
+{
+	for (int bytes = 0; bytes < 2; bytes++) {
+		struct sa *sa = limited("one", (struct xipsec_limits){.soft_packets = 100,
+								      .hard_packets = 200,
+								      .soft_bytes = 5000,
+								      .hard_bytes = 9000});
+		struct xipsec_sa_state *s = &states[sa->index];
+
+		s->packets = 90;
+		s->dummies = 9;
+		s->bytes = 1000;
+		s->tfc_bytes = 3999;
+		sas_limits(sas, sa->born + 1);
+		expect(0, 0);
+		s->dummies += !bytes;
+		s->tfc_bytes += bytes;
+		sas_limits(sas, sa->born + 2);
+		expect(XIPSEC_EVENT_EXPIRE_SOFT, bytes ? XIPSEC_LIMIT_BYTES : XIPSEC_LIMIT_PACKETS);
+		s->dummies = bytes ? 0 : 110;
+		s->tfc_bytes = bytes ? 8000 : 0;
+		s->status = XIPSEC_SA_STOPPED;
+		sas_tick(sas);
+		expect(XIPSEC_EVENT_EXPIRE_HARD, bytes ? XIPSEC_LIMIT_BYTES : XIPSEC_LIMIT_PACKETS);
+		sas_free(sas);
+		setup(NULL);
+	}
+}
+
+/* A dummy proves that the peer has the SA. */
+static void dummy_is_use(void **state)
+{
+	struct xipsec_sa in = make("two", XIPSEC_DIR_IN, 0x1002);
+	struct sa *sa = add(&in);
+
+	sas_tick(sas);
+	assert_int_equal(n_events, 0);
+	states[sa->index].dummies = 1;
+	sas_tick(sas);
+	sas_tick(sas);
+	assert_int_equal(n_events, 1);
+	assert_int_equal(events[0].event, XIPSEC_EVENT_USED);
+}
+
 static void sequence_numbers(void **state)
 {
 	struct sa *sa = limited("one", (struct xipsec_limits){0});
@@ -677,6 +722,8 @@ int main(void)
 		TEST(time_ends_it),
 		TEST(hard_without_soft),
 		TEST(packets_and_bytes),
+		TEST(hidden_packets_and_bytes),
+		TEST(dummy_is_use),
 		TEST(sequence_numbers),
 		TEST(silence),
 		TEST(peer_moves),
