@@ -15,8 +15,9 @@ void outbound_drop(struct sa *sa, struct packet *p, enum xipsec_reason reason)
 	sa_count_drop(sa, reason);
 }
 
-/* Makes headroom out of tailroom, by moving the packet up in its frame. Rare steps like this one
- * stay calls, where the others are flattened: inlined they take registers away from the usual way.
+/* Makes headroom out of tailroom, by moving the packet up in its frame, the Ethernet header before
+ * it included: an ICMP error goes back by that. Rare steps like this one stay calls, where the
+ * others are flattened: inlined they take registers away from the usual way.
  */
 static __attribute__((noinline)) void move_up(struct packet *p, __u32 head_need, __u32 tail_need)
 {
@@ -24,7 +25,7 @@ static __attribute__((noinline)) void move_up(struct packet *p, __u32 head_need,
 
 	if (p->tailroom < tail_need + by)
 		return;
-	memmove(p->data + by, p->data, p->len);
+	memmove(p->data + by - p->l2_len, p->data - p->l2_len, p->l2_len + p->len);
 	p->data += by;
 	p->headroom += by;
 	p->tailroom -= by;

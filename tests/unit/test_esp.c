@@ -647,6 +647,16 @@ static void test_out_room(void **unused)
 	assert_int_equal(frame.p.reason, XIPSEC_REASON_SEALED);
 	assert_ptr_equal(frame.p.data, frame.bytes + HEADROOM + 48 - 36);
 	assert_int_equal(frame.p.headroom, 48 - 36);
+	/* moved, and then told that it is too big: what stood before it still does */
+	frame_load(&frame, inner, len)->headroom = 0;
+	frame.p.l2_len = 18;
+	memcpy(frame.p.data - 18, "ABCDEFGHIJKLMNOPQR", 18);
+	frame.p.data[6] = 0x40; /* DF */
+	ip4_check(frame.p.data);
+	esp_out_burst(sa, (struct packet *[]){&frame.p}, 1, 100, 0);
+	assert_int_equal(frame.p.reason, XIPSEC_REASON_TOO_BIG);
+	assert_ptr_equal(frame.p.data, frame.bytes + HEADROOM + 48);
+	assert_memory_equal(frame.p.data - 18, "ABCDEFGHIJKLMNOPQR", 18);
 	frame_load(&frame, inner, len)->tailroom = 20;
 	seal_one(sa, &frame.p);
 	assert_int_equal(frame.p.reason, XIPSEC_REASON_TOO_BIG);
