@@ -222,13 +222,18 @@ static void tell_stopped(struct worker *w, struct sa_place *place)
 	worker_owe(w, XIPSEC_CTL_SA_STOPPED, place - w->sas, place->generation);
 }
 
-/* Sealing writes behind the packet: trailer and ICV, and zeroes that hide its length. */
-static void make_room(struct worker *w, const struct sa *sa, struct packet *p, __u32 hidden)
+/* Sealing writes behind the packet: trailer and ICV, and zeroes that hide its length. Where there
+ * is no frame for one that would fit (`max`), it is not the packet that is too big. */
+static void make_room(struct worker *w, const struct sa *sa, struct packet *p, __u32 hidden,
+		      __u32 max)
 {
 	__u32 end = p->len > hidden ? p->len : hidden;
 
-	if (p->len + p->tailroom < end + sa->tail_room && !p->reason)
-		jumbo_move(w, p);
+	if (p->len + p->tailroom >= end + sa->tail_room || p->reason || jumbo_move(w, p))
+		return;
+	if (p->tailroom < sa->tail_room && p->len <= max && p->len <= JUMBO_MAX &&
+	    !frame_is_jumbo(&w->frames, p->frame))
+		p->reason = XIPSEC_REASON_TX_FULL;
 }
 
 /* Takes those out that have to be cut. Returns how many are left. */
@@ -241,7 +246,7 @@ static unsigned int cut_oversize(struct worker *w, struct sa_place *place, struc
 	unsigned int left = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
-		make_room(w, place->sa, pkts[i], hidden);
+		make_room(w, place->sa, pkts[i], hidden, from);
 		if (!(own_whole && pkts[i]->flags & PACKET_LOCAL &&
 		      oversize_fragment(w, place, work_of(pkts[i]), nh, mtu)) &&
 		    !(unlikely(pkts[i]->len > from) &&

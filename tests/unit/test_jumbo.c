@@ -321,6 +321,20 @@ static void no_frame_no_packet(void **state)
 	t.w->frames.n_free = n;
 }
 
+/* One frame held it, and sealed it needs two: without a jumbo frame nobody is told of an MTU that
+ * it fits. */
+static void no_frame_is_not_too_big(void **state)
+{
+	t.w->frames.n_jumbos = 0;
+	rx_made(make(FRAME_ROOM - 14, true));
+	worker_round(t.w);
+	t.w->frames.n_jumbos = JUMBOS;
+	assert_int_equal(count(XIPSEC_REASON_TX_FULL), 1);
+	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT) + count(XIPSEC_REASON_TOO_BIG), 0);
+	assert_int_equal(tx(&t.red), 0);
+	assert_frames();
+}
+
 /* The TX ring takes all parts or none. */
 static void full_ring_takes_none(void **state)
 {
@@ -606,6 +620,7 @@ int main(void)
 		TEST(too_long_for_anything),
 		TEST(lies_in_the_ring),
 		TEST(no_frame_no_packet),
+		TEST(no_frame_is_not_too_big),
 		TEST(full_ring_takes_none),
 		TEST(one_frame_is_one_frame),
 		TEST(narrow_black),
