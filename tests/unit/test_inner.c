@@ -370,6 +370,29 @@ static void test_checksum_zero(void **unused)
 	assert_completed(ip, len, want);
 }
 
+/* Of a fragment the sum is not that of its bytes, and behind a routing header the pseudo-header's
+ * destination is another: neither is made anew, right as it may look. */
+static void test_checksum_left_alone(void **unused)
+{
+	static const __u8 flags[] = {INNER_FRAG, INNER_ROUTED, INNER_FRAG | INNER_ROUTED, 0};
+
+	for (int f = 0; f < 2; f++)
+		for (size_t i = 0; i < sizeof(flags); i++) {
+			__u8 ip[128], want[128];
+			__u32 len = udp_write(ip, families[f], 20), at = len - 28 + 6;
+
+			ip[at] ^= 0x55;
+			memcpy(want, ip, len);
+			assert_int_equal(inner_parse(ip, len, &inner), XIPSEC_REASON_UNSPEC);
+			inner.flags |= flags[i];
+			inner_checksum(ip, &inner);
+			if (flags[i])
+				assert_memory_equal(ip, want, len);
+			else
+				assert_int_equal(ip[at], want[at] ^ 0x55);
+		}
+}
+
 static void test_sctp(void **unused)
 {
 	/* ports 4000, 5000, tag 1, CRC32c 0, then "123456789012": the CRC was worked out bit by bit
@@ -576,6 +599,7 @@ int main(void)
 		cmocka_unit_test(test_checksums),
 		cmocka_unit_test(test_checksum_by_chance),
 		cmocka_unit_test(test_checksum_zero),
+		cmocka_unit_test(test_checksum_left_alone),
 		cmocka_unit_test(test_sctp),
 		cmocka_unit_test(test_mss),
 		cmocka_unit_test(test_mss_out),

@@ -62,6 +62,58 @@ static void frame_for_an_sa_that_never_comes(void **state)
 	assert_int_equal(count(XIPSEC_REASON_SEALED), 0);
 }
 
+/* An SA that ends before its message is read is no news: nothing waits for it. */
+static void frame_for_an_sa_that_ended(void **state)
+{
+	static const __u32 ended[] = {XIPSEC_SA_FREE, XIPSEC_SA_STOPPED};
+
+	for (int i = 0; i < 2; i++) {
+		struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
+		__u8 frame[256];
+
+		inner(frame, 64, false);
+		t.sas[SA_NEW] = (struct xipsec_sa_state){
+			.generation = GEN, .status = ended[i], .window = 1024};
+		meta.sa_index = SA_NEW;
+		rx(&t.red, frame, 14 + 92, &meta);
+		worker_round(t.w);
+		assert_int_equal(t.w->n_late, 0);
+		assert_int_equal(count(XIPSEC_REASON_STALE_META), i + 1);
+	}
+}
+
+/* The message says that it goes the other way than the frame's verdict. */
+static void frame_before_an_sa_of_the_other_way(void **state)
+{
+	struct ctl_in in = sa_message(SA_NEW, XIPSEC_DIR_IN);
+
+	rx_for_new_sa(false);
+	worker_round(t.w);
+	assert_int_equal(t.w->n_late, 1);
+	assert_int_equal(ctl_send(t.ctl, XIPSEC_CTL_SA, &in.msg.sa, sizeof(in.msg.sa)), 0);
+	assert_int_equal(worker_housekeep(t.w, false), 0);
+	assert_int_equal(count(XIPSEC_REASON_BAD_META), 1);
+	for (int r = 0; r < XIPSEC_REASON_COUNT; r++)
+		assert_int_equal(count(r), r == XIPSEC_REASON_BAD_META);
+	assert_int_equal(worker_check(t.w), 0);
+}
+
+/* A verdict that puts ESP where the frame has no 8 bytes more. */
+static void verdict_beyond_the_frame(void **state)
+{
+	for (__u32 left = 0; left <= 8; left++) {
+		struct xipsec_meta meta = meta_of(XIPSEC_DIR_IN);
+		__u8 frame[256];
+
+		inner(frame, 64, false);
+		meta.l4_off = (__u8)(14 + 92 - left);
+		rx(&t.black, frame, 14 + 92, &meta);
+		go_round();
+		assert_int_equal(count(XIPSEC_REASON_BAD_META), left < 8 ? left + 1 : 8);
+	}
+	assert_int_equal(count(XIPSEC_REASON_ESP_SHORT), 1);
+}
+
 static void opens_and_addresses(void **state)
 {
 	__u8 want[2048];
@@ -137,6 +189,22 @@ static void esp_goes_to_black_alone(void **state)
 }
 
 /* An interface that lost its role while its socket still stands gets nothing that was opened. */
+static void esp_waits_for_no_link_that_is_down(void **state)
+{
+	struct ctl_in in = {.msg.dev = {.hdr.type = XIPSEC_CTL_DEV,
+					.slot = BLACK,
+					.role = XIPSEC_ROLE_UNPROTECTED,
+					.mtu = fixture_mtu}};
+
+	assert_int_equal(worker_message(t.w, &in), 0);
+	assert_int_equal(seal_one(), 0);
+	assert_int_equal(count(XIPSEC_REASON_NO_ROUTE), 1);
+	assert_int_equal(t.sas[SA_OUT].seq, 0);
+	in.msg.dev.up = 1;
+	assert_int_equal(worker_message(t.w, &in), 0);
+	assert_true(seal_one() > 0);
+}
+
 static void inner_needs_a_role(void **state)
 {
 	__u32 len = seal_one();
@@ -307,14 +375,26 @@ static void malformed_messages_end_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(seals_and_addresses),       TEST(frame_comes_before_its_sa_is_read),
-		TEST(seals_and_addresses),       TEST(frame_for_an_sa_that_never_comes),
-		TEST(seals_and_addresses),       TEST(opens_and_addresses),
-		TEST(replay_is_dropped),         TEST(inner_goes_to_red_alone),
-		TEST(esp_goes_to_black_alone),   TEST(inner_needs_a_role),
-		TEST(waits_for_the_next_hop),    TEST(gone_sa_takes_its_packets),
-		TEST(stop_is_told_once),         TEST(too_big_is_answered),
-		TEST(full_ring_drops),           TEST(closed_devices_give_back),
+		TEST(seals_and_addresses),
+		TEST(frame_comes_before_its_sa_is_read),
+		TEST(seals_and_addresses),
+		TEST(frame_for_an_sa_that_never_comes),
+		TEST(seals_and_addresses),
+		TEST(frame_for_an_sa_that_ended),
+		TEST(frame_before_an_sa_of_the_other_way),
+		TEST(verdict_beyond_the_frame),
+		TEST(esp_waits_for_no_link_that_is_down),
+		TEST(opens_and_addresses),
+		TEST(replay_is_dropped),
+		TEST(inner_goes_to_red_alone),
+		TEST(esp_goes_to_black_alone),
+		TEST(inner_needs_a_role),
+		TEST(waits_for_the_next_hop),
+		TEST(gone_sa_takes_its_packets),
+		TEST(stop_is_told_once),
+		TEST(too_big_is_answered),
+		TEST(full_ring_drops),
+		TEST(closed_devices_give_back),
 		TEST(malformed_messages_end_it),
 	};
 

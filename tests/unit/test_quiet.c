@@ -185,6 +185,19 @@ static void no_dummies_where_it_is_closed(void **state)
 }
 
 /* Its place goes to an SA that wants none; an SA that is given again is still one. */
+/* A stopped SA says nothing any more: no dummy is tried, no keepalive keeps a NAT open for it. */
+static void stopped_is_silent(void **state)
+{
+	give(SA_OUT, XIPSEC_DIR_OUT, XIPSEC_SA_UDP, 10, 200);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	t.sas[SA_OUT].status = XIPSEC_SA_STOPPED;
+	for (int i = 0; i < 50; i++)
+		pass(1000);
+	for (int r = 0; r < XIPSEC_REASON_COUNT; r++)
+		assert_int_equal(count(r), 0);
+	assert_int_equal(tx(&t.black), 0);
+}
+
 static void places_change_hands(void **state)
 {
 	struct ctl_in gone = {
@@ -513,6 +526,7 @@ int main(void)
 		TEST(dummies_of_any_length),
 		TEST(no_dummies_beside_traffic),
 		TEST(no_dummies_where_it_is_closed),
+		TEST(stopped_is_silent),
 		TEST(places_change_hands),
 		TEST(keepalive_after_20_s),
 		TEST(no_keepalive_without_udp),

@@ -206,6 +206,33 @@ static void refuses(void **state)
 }
 
 /* One round reads so much and no more; without a frame nothing is opened. */
+/* An SPI and an address alone are not an SA: it must be in UDP, and of that family. */
+static void other_encapsulation_is_no_sa(void **state)
+{
+	for (int family = 0; family < 2; family++) {
+		struct ctl_in in = sa_message(SA_IN, XIPSEC_DIR_IN);
+		struct xipsec_sa *sa = &in.msg.sa.sa;
+
+		sa->spi = htonl(0x2001);
+		sa->src.word[0] = sa->dst.word[0] = inet_addr("127.0.0.1");
+		if (family) {
+			sa->outer_family = XIPSEC_FAMILY_IP6;
+			sa->flags = XIPSEC_SA_UDP;
+			sa->src_port = sa->dst_port = htons(4500);
+		}
+		assert_int_equal(worker_message(t.w, &in), 0);
+		say(sealed, seal_long(100, false));
+		go_round();
+		assert_int_equal(count(XIPSEC_REASON_NO_SA), family + 1);
+		assert_int_equal(tx(&t.red), 0);
+	}
+	/* the positive control */
+	remake(SA_IN, XIPSEC_DIR_IN, 0x2001);
+	say(sealed, seal_long(100, false));
+	go_round();
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 1);
+}
+
 static void is_bounded(void **state)
 {
 	__u32 len;
@@ -233,7 +260,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(opens),   TEST(longer_than_a_frame), TEST(answers_from_outside),
-		TEST(refuses), TEST(is_bounded),
+		TEST(refuses), TEST(is_bounded),          TEST(other_encapsulation_is_no_sa),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
