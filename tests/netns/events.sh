@@ -119,9 +119,12 @@ capture_start "$WORK/dummies.pcap" 0 esp
 sleep 3
 capture_stop
 # 400 bytes and a trailer to a multiple of 4, ESP, IV, ICV, IPv6, Ethernet.
-frames=$(tcpdump -r "$WORK/dummies.pcap" -n 'ip6 and greater 490 and less 490' 2>/dev/null | wc -l)
-check_gt "20 dummies a second, all of one length ($frames in 3 s)" "$frames" 40
-check_gt "and not more" 80 "$frames"
+tcpdump -r "$WORK/dummies.pcap" -n -tt 'ip6 and greater 490 and less 490' 2>/dev/null >"$WORK/dummies"
+frames=$(wc -l <"$WORK/dummies")
+check_gt "20 dummies a second, all of one length ($frames in 3 s or more)" "$frames" 40
+# The capture goes on while its file is written, so it is the captured time that counts.
+most=$(awk 'NR == 1 { first = $1 } { last = $1 } END { print int(1.1 * 20 * (last - first)) + 10 }' "$WORK/dummies")
+check_gt "and not more ($frames, $most would be)" "$most" "$frames"
 check_gt "the receiver counts them" $(($(field b ab6 '.drops.dummy // 0') - before)) 40
 check_eq "none is accepted as a packet" "$(field b ab6 .packets)" "$opened"
 check_gt "nothing of them reaches red" 10 $(($(red_packets) - passed))
