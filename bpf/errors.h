@@ -62,8 +62,7 @@ static __always_inline enum spd_verdict error_lookup(const struct xipsec_spd *ru
 	child = bpf_map_lookup_elem(&children, &found->child);
 	if (!child || child->sa_generation == 0)
 		return SPD_NONE;
-	if (found->rule != SPD_NO_RULE)
-		counter_add(bpf_map_lookup_elem(&spd_hits, &found->rule), pkt->len);
+	hit_count(found->rule, pkt->len);
 	return SPD_PROTECT;
 }
 

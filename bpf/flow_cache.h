@@ -291,6 +291,18 @@ static __always_inline int flow_classify(const struct xipsec_spd *head,
 	return verdict;
 }
 
+/* How many rules each CPU has a counter for. */
+const volatile __u32 hits_rules = XIPSEC_RULES_DEFAULT;
+
+/* On this CPU; SPD_NO_RULE is none. */
+static __always_inline void hit_count(__u32 rule, __u32 bytes)
+{
+	__u32 at = bpf_get_smp_processor_id() * hits_rules + rule;
+
+	if (rule < hits_rules)
+		counter_add(bpf_map_lookup_elem(&spd_hits, &at), bytes);
+}
+
 /* The verdict on a packet, and the hit is counted. */
 static __always_inline enum spd_verdict spd_lookup(const struct xipsec_spd *head,
 						   const struct pkt *pkt, __u32 dir,
@@ -301,8 +313,7 @@ static __always_inline enum spd_verdict spd_lookup(const struct xipsec_spd *head
 
 	spd_flow(pkt, dir, &flow);
 	verdict = flow_classify(head, &flow, found);
-	if (found->rule != SPD_NO_RULE)
-		counter_add(bpf_map_lookup_elem(&spd_hits, &found->rule), pkt->len);
+	hit_count(found->rule, pkt->len);
 	return verdict;
 }
 

@@ -86,10 +86,11 @@ struct {
 	__array(values, struct spd_rules);
 } spd_rules_of SEC(".maps") = {.values = {[0] = &spd_rules}};
 
-/* As many as max_rules says. */
+/* Of each CPU as many as max_rules says, behind those of the CPU before: loader/hits.h. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, XIPSEC_RULES_DEFAULT);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct xipsec_counter);
 } spd_hits SEC(".maps");

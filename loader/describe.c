@@ -13,6 +13,7 @@
 #include "loader/confirm.h"
 #include "loader/describe.h"
 #include "loader/enforce.h"
+#include "loader/hits.h"
 #include "loader/hook_nft.h"
 #include "loader/session.h"
 #include "loader/spd.h"
@@ -284,14 +285,6 @@ __u32 describe_waiting(const struct datapath *dp, const struct classifier *c)
 	return n;
 }
 
-__u32 describe_max_rules(const struct datapath *dp)
-{
-	struct bpf_map_info info = {0};
-	__u32 len = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(dp->spd_hits, &info, &len) ? 0 : info.max_entries;
-}
-
 static int read_generation(const struct generation *gen, struct loader_status *status)
 {
 	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
@@ -304,7 +297,7 @@ static int read_generation(const struct generation *gen, struct loader_status *s
 		status->n_waiting = describe_waiting(&gen->dp, &memory.c);
 		status->spd_bytes = spd_memory_bytes(&memory);
 	}
-	status->max_rules = describe_max_rules(&gen->dp);
+	status->max_rules = hits_rules(gen->dp.spd_hits);
 	describe_sum_reasons(gen->dp.reasons, status->programs);
 	describe_sum_flows(gen->dp.flow_stats, &status->flows);
 	return describe_workers(&gen->dp, status);
@@ -391,20 +384,12 @@ static int by_priority(const void *a, const void *b)
 
 static void read_hits(const struct datapath *dp, struct loader_policy *policy)
 {
-	int cpus = libbpf_num_possible_cpus();
-	_cleanup_free_ struct xipsec_counter *values = NULL;
+	_cleanup_hits_ struct hits hits = HITS_NONE;
 
-	values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
-	for (__u32 i = 0; values && i < policy->n_rules; i++) {
-		struct loader_rule *rule = &policy->rule[i];
-
-		if (bpf_map_lookup_elem(dp->spd_hits, &rule->number, values))
-			continue;
-		for (int cpu = 0; cpu < cpus; cpu++) {
-			rule->hits.packets += values[cpu].packets;
-			rule->hits.bytes += values[cpu].bytes;
-		}
-	}
+	if (hits_open(dp->spd_hits, &hits))
+		return;
+	for (__u32 i = 0; i < policy->n_rules; i++)
+		policy->rule[i].hits = hits_sum(&hits, policy->rule[i].number);
 }
 
 static void read_names(const struct datapath *dp, const char *gen_dir, struct loader_policy *policy)

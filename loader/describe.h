@@ -17,9 +17,6 @@ void describe_sum_flows(int map, struct xipsec_flow_stats *out);
 /* Rules in force that ask for an interface which is not attached, and so match nothing. */
 __u32 describe_waiting(const struct datapath *dp, const struct classifier *c);
 
-/* Rules that the generation has room for. */
-__u32 describe_max_rules(const struct datapath *dp);
-
 /* Fills worker (allocated, the caller frees), n_workers and workers. 0 or -errno. */
 int describe_workers(const struct datapath *dp, struct loader_status *status);
 

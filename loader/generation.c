@@ -14,6 +14,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "loader/heritage.h"
+#include "loader/hits.h"
 #include "loader/hook_tc.h"
 #include "loader/hook_xdp.h"
 #include "loader/probe.h"
@@ -116,7 +117,6 @@ static int skel_load(const struct config *config, const struct heritage *heritag
 	} sized[] = {{"sad", config->max_sas},
 		     {"peers", config->max_sas},
 		     {"sa_state", config->max_sas},
-		     {"spd_hits", config->max_rules},
 		     {"cpus", probe_cpus()}};
 	unsigned int kernel = probe_kernel();
 	int err;
@@ -131,6 +131,13 @@ static int skel_load(const struct config *config, const struct heritage *heritag
 		if (!map || bpf_map__set_max_entries(map, sized[i].entries))
 			return -EINVAL;
 	}
+	err = hits_make_room(skel->maps.spd_hits, config->max_rules);
+	if (err) {
+		log_error("max_rules = %u: counters for so many rules on each CPU: %s",
+			  config->max_rules, strerror(-err));
+		return err;
+	}
+	skel->rodata->hits_rules = config->max_rules;
 	skel->rodata->multi_buffer = probe_multi_buffer();
 	err = heritage_take(config, heritage, skel->obj);
 	if (err)
@@ -419,6 +426,7 @@ int generation_extension(const struct generation *gen, enum xipsec_role role)
 		ours = is_it ? prog : ours;
 	}
 	skel->rodata->spreads = 0;
+	skel->rodata->hits_rules = hits_rules(gen->dp.spd_hits);
 	err = bpf_map__set_autocreate(skel->maps.cpus, false);
 	if (!err)
 		err = ours ? generation_reuse_maps(gen, skel->obj) : -ENOENT;

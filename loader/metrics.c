@@ -10,6 +10,7 @@
 #include "lib/reason.h"
 #include "loader/datapath.h"
 #include "loader/describe.h"
+#include "loader/hits.h"
 #include "loader/session.h"
 #include "loader/spd.h"
 #include "xipsec/sadb.h"
@@ -34,7 +35,7 @@ static int read_maps(struct metrics_view *view, const struct datapath *dp)
 		view->n_waiting = describe_waiting(dp, &memory.c);
 		view->spd_bytes = spd_memory_bytes(&memory);
 	}
-	view->max_rules = describe_max_rules(dp);
+	view->max_rules = hits_rules(dp->spd_hits);
 	view->attached = 1;
 	return 0;
 }

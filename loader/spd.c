@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "loader/hits.h"
 #include "loader/spd_change.h"
 
 /* ------------------------------------------------------------------ compiling */
@@ -184,16 +185,10 @@ static int publish_generation(const struct datapath *dp, __u32 generation)
 /* Rules have moved to other numbers: their counts start anew. */
 static void clear_hits(const struct datapath *dp, __u32 n)
 {
-	int cpus = libbpf_num_possible_cpus();
-	_cleanup_free_ struct xipsec_counter *zero = NULL;
+	_cleanup_hits_ struct hits hits = HITS_NONE;
 
-	if (cpus <= 0)
-		return;
-	zero = calloc((size_t)cpus, sizeof(*zero));
-	if (!zero)
-		return;
-	for (__u32 i = 0; i < n; i++)
-		bpf_map_update_elem(dp->spd_hits, &i, zero, BPF_ANY);
+	if (!hits_open(dp->spd_hits, &hits))
+		hits_clear(&hits, 0, n);
 }
 
 /* Where the maps of the SPD in force do not stand, and how many of its rules were counted. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "loader/hits.h"
 
 #define NONE (~0U)
 
@@ -27,6 +28,7 @@ struct spd_editor {
 	__u32 head_id;    /* of the map that is edited */
 	__u32 generation; /* that `order` is of */
 	struct spd_memory memory;
+	struct hits hits;
 	struct order *order; /* by number */
 	__u32 first, last;
 	__u32 pending[PENDING_MAX];
@@ -202,6 +204,8 @@ int spd_editor_open(const struct datapath *dp, const char *run_dir, const char *
 	if ((run_dir && !e->run_dir) || (gen_dir && !e->gen_dir))
 		err = -ENOMEM;
 	if (!err)
+		err = hits_open(dp->spd_hits, &e->hits);
+	if (!err)
 		err = editor_read(e);
 	if (err) {
 		spd_editor_close(e);
@@ -216,6 +220,7 @@ void spd_editor_close(struct spd_editor *e)
 	if (!e)
 		return;
 	spd_memory_close(&e->memory);
+	hits_close(&e->hits);
 	free(e->order);
 	free(e->run_dir);
 	free(e->gen_dir);
@@ -370,17 +375,6 @@ static void take_back(struct spd_editor *e, const struct change *change, unsigne
 	}
 }
 
-/* The place was another rule's: whoever could count for that one has ended (tidy()). */
-static void hits_clear(const struct spd_editor *e, __u32 number)
-{
-	int cpus = libbpf_num_possible_cpus();
-	_cleanup_free_ struct xipsec_counter *zero = NULL;
-
-	zero = cpus > 0 ? calloc((size_t)cpus, sizeof(*zero)) : NULL;
-	if (zero)
-		bpf_map_update_elem(e->dp->spd_hits, &number, zero, BPF_ANY);
-}
-
 /* -EAGAIN: it must be built anew. */
 static int add_one(struct spd_editor *e, struct spd_add *add, __u32 next)
 {
@@ -396,7 +390,8 @@ static int add_one(struct spd_editor *e, struct spd_add *add, __u32 next)
 	err = classifier_put(&e->memory.c, &rule, &add->number);
 	if (err)
 		return -EAGAIN;
-	hits_clear(e, add->number);
+	/* The place was another rule's: whoever could count for that one has ended (tidy()). */
+	hits_clear(&e->hits, add->number, add->number + 1);
 	order_insert(e, add->number, add->before);
 	return 0;
 }

@@ -13,7 +13,7 @@
  *	spd_head      array, 1, mmapable    0            xipsec_spd                 loader, xipsecd
  *	spd_buckets   array, mmapable       hash         xipsec_spd_bucket          loader, xipsecd
  *	spd_rules     array, mmapable       rule number  xipsec_spd_rule            loader, xipsecd
- *	spd_hits      per-CPU array         rule number  xipsec_counter             programs
+ *	spd_hits      array, mmapable       CPU * max_rules + rule number xipsec_counter programs
  *	flow_cache    per-CPU array         hash of a flow xipsec_cached_set        programs
  *	flow_stats    per-CPU array, 1      0            xipsec_flow_stats          programs
  *	spd_names     array                 policy       xipsec_spd_name            loader
@@ -47,7 +47,7 @@
 /* Raised by every change of a map's or the metadata's layout or meaning. The loader builds a new
  * generation beside pins of another ABI, and never reads or writes those. */
 #ifndef XIPSEC_ABI
-#define XIPSEC_ABI 12
+#define XIPSEC_ABI 13
 #endif
 
 #define XIPSEC_SLOTS_MAX    32  /* interfaces with a role */

@@ -12,6 +12,7 @@
 #include <bpf/libbpf.h>
 #include "xipsec/explain.h"
 #include "classify.skel.h"
+#include "loader/hits.h"
 #include "loader/spd.h"
 
 #define CLASSIFY_FLOWS 65536
@@ -60,6 +61,9 @@ static inline void classify_load(struct classify *c, __u32 flows, enum classify_
 	c->skel->rodata->opt_flows = flows;
 	c->skel->rodata->opt_empty = how == CLASSIFY_NOTHING || how == CLASSIFY_CLOCK;
 	c->skel->rodata->opt_no_cache = how != CLASSIFY_CACHED;
+	c->skel->rodata->hits_rules = XIPSEC_RULES_DEFAULT;
+	if (hits_make_room(c->skel->maps.spd_hits, XIPSEC_RULES_DEFAULT))
+		classify_fail("spd_hits");
 	c->skel->rodata->opt_timed = how == CLASSIFY_TIMED || how == CLASSIFY_CLOCK;
 	if (classify_bpf__load(c->skel))
 		classify_fail("the program does not load (run as root)");

@@ -38,6 +38,7 @@
 #include <bpf/libbpf.h>
 #include "lib/config_policy.h"
 #include "lib/reason.h"
+#include "loader/hits.h"
 #include "loader/spd.h"
 #include "tests/lib/packet_build.h"
 #include "xipsec/maps.h"
@@ -66,6 +67,8 @@ struct harness {
 };
 
 static struct harness harness;
+
+#define HARNESS_RULES 4099 /* that the programs have counters for: no power of 2 */
 
 /* Whether the programs take AF_XDP to take packets in several frames; set before the setup. */
 static __u32 harness_multi_buffer;
@@ -181,22 +184,51 @@ static inline void spd_set(const struct rule_spec *rules, unsigned int n_rules, 
 
 /* ------------------------------------------------------------------ counters */
 
-/* Of a reason, all of which stand in one value, or of a key of another map. */
-static inline struct xipsec_counter counter_sum(struct bpf_map *map, __u32 key)
+/* Of a reason, all of which stand in one value. */
+static inline struct xipsec_counter reason_sum(__u32 reason)
 {
-	bool is_reasons = map == harness.skel->maps.reasons;
-	unsigned int a_cpu = is_reasons ? XIPSEC_REASON_MAX : 1, at = is_reasons ? key : 0;
 	struct xipsec_counter sum = {0};
 	__u32 zero = 0;
 
 	assert_int_equal(
-		bpf_map_lookup_elem(bpf_map__fd(map), is_reasons ? &zero : &key, harness.percpu),
+		bpf_map_lookup_elem(bpf_map__fd(harness.skel->maps.reasons), &zero, harness.percpu),
 		0);
 	for (int cpu = 0; cpu < harness.n_cpus; cpu++) {
-		sum.packets += harness.percpu[cpu * a_cpu + at].packets;
-		sum.bytes += harness.percpu[cpu * a_cpu + at].bytes;
+		sum.packets += harness.percpu[cpu * XIPSEC_REASON_MAX + reason].packets;
+		sum.bytes += harness.percpu[cpu * XIPSEC_REASON_MAX + reason].bytes;
 	}
 	return sum;
+}
+
+/* Of the rule on one CPU, as the map is laid out. */
+static inline struct xipsec_counter hits_of_cpu(unsigned int cpu, __u32 rule)
+{
+	__u32 at = cpu * harness.skel->rodata->hits_rules + rule;
+	struct xipsec_counter counter;
+
+	assert_int_equal(
+		bpf_map_lookup_elem(bpf_map__fd(harness.skel->maps.spd_hits), &at, &counter), 0);
+	return counter;
+}
+
+static inline struct xipsec_counter rule_hits(__u32 rule)
+{
+	struct hits hits = HITS_NONE;
+	struct xipsec_counter sum;
+
+	assert_int_equal(hits_open(bpf_map__fd(harness.skel->maps.spd_hits), &hits), 0);
+	sum = hits_sum(&hits, rule);
+	hits_close(&hits);
+	return sum;
+}
+
+static inline void hits_forget(void)
+{
+	struct hits hits = HITS_NONE;
+
+	assert_int_equal(hits_open(bpf_map__fd(harness.skel->maps.spd_hits), &hits), 0);
+	hits_clear(&hits, 0, hits.rules);
+	hits_close(&hits);
 }
 
 /* Forgets every first fragment. */
@@ -209,11 +241,12 @@ static inline void frags_clear(void)
 		assert_int_equal(bpf_map_delete_elem(fd, &key), 0);
 }
 
-static inline void counters_clear(struct bpf_map *map)
+static inline void reasons_clear(void)
 {
+	__u32 zero = 0;
+
 	memset(harness.percpu, 0, harness.n_cpus * sizeof(struct xipsec_reasons));
-	for (__u32 key = 0; key < bpf_map__max_entries(map); key++)
-		map_set(map, &key, harness.percpu);
+	map_set(harness.skel->maps.reasons, &zero, harness.percpu);
 }
 
 /* The one reason that was counted since the counters were cleared, by one packet of `bytes`. */
@@ -222,7 +255,7 @@ static inline __u32 reason_counted(const char *name, unsigned int bytes)
 	__u32 found = XIPSEC_REASON_COUNT;
 
 	for (__u32 reason = 0; reason < XIPSEC_REASON_MAX; reason++) {
-		struct xipsec_counter sum = counter_sum(harness.skel->maps.reasons, reason);
+		struct xipsec_counter sum = reason_sum(reason);
 
 		if (!sum.packets && !sum.bytes)
 			continue;
@@ -236,7 +269,7 @@ static inline __u32 reason_counted(const char *name, unsigned int bytes)
 	}
 	if (found == XIPSEC_REASON_COUNT)
 		fail_msg("%s: no reason was counted", name);
-	counters_clear(harness.skel->maps.reasons);
+	reasons_clear();
 	return found;
 }
 
@@ -460,6 +493,8 @@ static inline int harness_setup(void **state)
 	harness.skel = xipsec_bpf__open();
 	assert_non_null(harness.skel);
 	harness.skel->rodata->multi_buffer = harness_multi_buffer;
+	harness.skel->rodata->hits_rules = HARNESS_RULES;
+	assert_int_equal(hits_make_room(harness.skel->maps.spd_hits, HARNESS_RULES), 0);
 	if (xipsec_bpf__load(harness.skel))
 		fail_msg("the programs do not load (run as root)");
 	harness.memory = (struct spd_memory)SPD_MEMORY_NONE;
@@ -470,7 +505,7 @@ static inline int harness_setup(void **state)
 	iface_set(harness.red, XIPSEC_ROLE_PROTECTED, RED_SLOT, RED_DEV);
 	iface_set(harness.black, XIPSEC_ROLE_UNPROTECTED, BLACK_SLOT, BLACK_DEV);
 	pass_mark_set(&pass_mark);
-	counters_clear(harness.skel->maps.reasons);
+	reasons_clear();
 	return 0;
 }
 

@@ -630,24 +630,24 @@ static void test_too_different(void **state)
 static void test_counts_are_of_one_rule(void **state)
 {
 	struct spd_editor *editor = editor_start(SHAPE_ACL);
-	int cpus = libbpf_num_possible_cpus();
-	struct xipsec_counter *hits = calloc((size_t)cpus, sizeof(*hits));
 	struct spd_add add = {.before = SPD_AT_END};
+	struct hits hits = HITS_NONE;
 	__u32 n, generation, gone, *order = spd_editor_order(editor, &n);
 
 	gone = order[n / 2];
-	for (int i = 0; i < cpus; i++)
-		hits[i].packets = 7;
-	bpf_map_update_elem(c.dp.spd_hits, &gone, hits, BPF_ANY);
+	assert_int_equal(hits_open(c.dp.spd_hits, &hits), 0);
+	for (unsigned int cpu = 0; cpu < hits.cpus; cpu++)
+		for (__u32 i = gone - 1; i <= gone + 1; i++)
+			hits.at[cpu * hits.rules + i].packets = 7;
 	assert_int_equal(spd_edit(editor, NULL, 0, &gone, 1, &generation), 0);
 	assert_int_equal(spd_editor_tidy(editor), 0);
 	spd_generate(SHAPE_ACL, &seed, &add.rule, 1);
 	assert_int_equal(spd_edit(editor, &add, 1, NULL, 0, &generation), 0);
 	assert_int_equal(add.number, gone);
-	bpf_map_lookup_elem(c.dp.spd_hits, &gone, hits);
-	for (int i = 0; i < cpus; i++)
-		assert_int_equal(hits[i].packets, 0);
-	free(hits);
+	assert_int_equal(hits_sum(&hits, gone).packets, 0);
+	assert_int_equal(hits_sum(&hits, gone - 1).packets, 7 * hits.cpus);
+	assert_int_equal(hits_sum(&hits, gone + 1).packets, 7 * hits.cpus);
+	hits_close(&hits);
 	free(order);
 	spd_editor_close(editor);
 	forget_all();

@@ -21,12 +21,12 @@ static __u32 reason_wait(const char *name, __u64 *bytes)
 {
 	for (int i = 0; i < 100; i++) {
 		for (__u32 reason = 0; reason < XIPSEC_REASON_MAX; reason++) {
-			struct xipsec_counter sum = counter_sum(harness.skel->maps.reasons, reason);
+			struct xipsec_counter sum = reason_sum(reason);
 
 			if (!sum.packets)
 				continue;
 			*bytes = sum.bytes;
-			counters_clear(harness.skel->maps.reasons);
+			reasons_clear();
 			return reason;
 		}
 		usleep(10000);
@@ -152,7 +152,7 @@ static void xdp_replace(__u32 ifindex, int prog_fd)
 static void settle(void)
 {
 	usleep(100000);
-	counters_clear(harness.skel->maps.reasons);
+	reasons_clear();
 }
 
 static int setup(void **state)
@@ -203,8 +203,8 @@ static __u64 counted(__u32 reason)
 	struct xipsec_counter sum;
 
 	usleep(200000);
-	sum = counter_sum(harness.skel->maps.reasons, reason);
-	counters_clear(harness.skel->maps.reasons);
+	sum = reason_sum(reason);
+	reasons_clear();
 	return sum.packets;
 }
 

@@ -108,7 +108,7 @@ static const struct order_row order_rows[] = {
 static void assert_hits(const struct order_row *row)
 {
 	for (__u32 rule = 0; rule < RULES_MAX_ROW; rule++) {
-		struct xipsec_counter sum = counter_sum(harness.skel->maps.spd_hits, rule);
+		struct xipsec_counter sum = rule_hits(rule);
 		bool hit = row->hit == (int)rule;
 
 		if (sum.packets != hit || sum.bytes != (hit ? packet.len : 0))
@@ -122,7 +122,7 @@ static void test_order(void **state)
 		const struct order_row *row = &order_rows[i];
 
 		spd_set(row->rule, row->n_rules, ++fresh);
-		counters_clear(harness.skel->maps.spd_hits);
+		hits_forget();
 		assert_reason(row->name, red_reason(row->name, &row->packet), row->reason);
 		assert_hits(row);
 	}
@@ -222,9 +222,9 @@ static void test_first_of_many(void **state)
 						     .proto = n % 250 ? (int)(n % 250) : 17};
 		many[first[i]].proto = 0;
 		spd_set(many, MANY, ++fresh);
-		counters_clear(harness.skel->maps.spd_hits);
+		hits_forget();
 		assert_reason("first of many", red_reason("first of many", &spec), R(BYPASS_OUT));
-		assert_int_equal(counter_sum(harness.skel->maps.spd_hits, first[i]).packets, 1);
+		assert_int_equal(rule_hits(first[i]).packets, 1);
 	}
 	many[MANY - 1].remote = "10.77.0.0/16";
 	spd_set(many, MANY, ++fresh);
@@ -378,6 +378,39 @@ static void test_first_fragment_is_certain(void **state)
 	assert_reason("first, 54", red_reason("first, 54", &other), R(STEER_OUT));
 }
 
+/* ------------------------------------------------------------------ hits */
+
+/* Each CPU counts in its own part of the map, and those who read add them up. */
+static void test_hits_of_each_cpu(void **state)
+{
+	const struct rule_spec rules[] = {{DISCARD, .remote = "10.77.0.0/16"},
+					  {BYPASS, .remote = "10.2.0.0/16"}};
+	const struct packet_spec spec = {UDP_TO(53)};
+	__u64 all = 0;
+	cpu_set_t mine, one;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(mine), &mine), 0);
+	spd_set(rules, 2, ++fresh);
+	hits_forget();
+	for (unsigned int cpu = 0; cpu < (unsigned int)harness.n_cpus; cpu++) {
+		if (!CPU_ISSET(cpu, &mine))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+		for (unsigned int n = 0; n < cpu + 2; n++, all++)
+			assert_reason("each CPU", red_reason("each CPU", &spec), R(BYPASS_OUT));
+		assert_int_equal(hits_of_cpu(cpu, 0).packets, 0);
+		assert_int_equal(hits_of_cpu(cpu, 1).packets, cpu + 2);
+		assert_int_equal(hits_of_cpu(cpu, 1).bytes, (cpu + 2) * packet.len);
+	}
+	assert_int_equal(sched_setaffinity(0, sizeof(mine), &mine), 0);
+	assert_int_equal(rule_hits(0).packets, 0);
+	assert_int_equal(rule_hits(1).packets, all);
+	assert_int_equal(rule_hits(1).bytes, all * packet.len);
+	assert_int_equal(rule_hits(HARNESS_RULES).packets, 0); /* the next CPU's first rule */
+}
+
 /* ------------------------------------------------------------------ cost */
 
 static __u32 run_cost(const struct packet_spec *spec)
@@ -419,7 +452,7 @@ static void test_cost(void **state)
 		print_message("  xipsec_red, 60 bytes, rule %u of %u: %u ns a packet\n", n_rules[i],
 			      n_rules[i], run_cost(&spec));
 	}
-	counters_clear(harness.skel->maps.reasons);
+	reasons_clear();
 }
 
 int main(void)
@@ -433,6 +466,7 @@ int main(void)
 		cmocka_unit_test(test_switch),
 		cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_first_fragment_is_certain),
+		cmocka_unit_test(test_hits_of_each_cpu),
 		cmocka_unit_test(test_cost),
 	};
 
