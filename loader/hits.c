@@ -73,3 +73,12 @@ void hits_clear(const struct hits *hits, __u32 first, __u32 end)
 		memset(&hits->at[(size_t)cpu * hits->rules + first], 0,
 		       (end - first) * sizeof(hits->at[0]));
 }
+
+void hits_carry(const struct hits *hits, __u32 from, __u32 to)
+{
+	struct xipsec_counter *at = hits->at;
+
+	for (unsigned int cpu = 0; cpu < hits->cpus; cpu++, at += hits->rules)
+		if (to < hits->rules)
+			at[to] = from < hits->rules ? at[from] : (struct xipsec_counter){0};
+}

@@ -42,4 +42,8 @@ struct xipsec_counter hits_sum(const struct hits *hits, __u32 rule);
  * may be lost, or bring back what was there: who must not see that waits for programs first. */
 void hits_clear(const struct hits *hits, __u32 first, __u32 end);
 
+/* What rule `from` counted is what `to` begins at, which nobody counts for yet. What comes after
+ * this moment is not carried. */
+void hits_carry(const struct hits *hits, __u32 from, __u32 to);
+
 #endif

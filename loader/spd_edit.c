@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "loader/spd_edit.h"
+#include "loader/spd_edit_inside.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -9,31 +9,7 @@
 #include <unistd.h>
 #include "lib/cleanup.h"
 #include "lib/log.h"
-#include "loader/hits.h"
-
-#define NONE (~0U)
-
-/* Gone, or born, since the last spd_editor_tidy(). */
-#define PENDING_MAX 512
-
-struct order {
-	__u32 before, after; /* neighbours' numbers, NONE */
-};
-
-struct spd_editor {
-	const struct datapath *dp;
-	char *run_dir, *gen_dir; /* NULL: none */
-	const struct spd_ready *ready;
-	__u32 max_rules;
-	__u32 head_id;    /* of the map that is edited */
-	__u32 generation; /* that `order` is of */
-	struct spd_memory memory;
-	struct hits hits;
-	struct order *order; /* by number */
-	__u32 first, last;
-	__u32 pending[PENDING_MAX];
-	unsigned int n_pending;
-};
+#include "loader/spd_room.h"
 
 /* ------------------------------------------------------------------ order */
 
@@ -66,36 +42,6 @@ static void order_remove(struct spd_editor *e, __u32 number)
 		e->order[at->after].before = at->before;
 }
 
-/* Still met by programs, until it is tidied away. */
-static bool priority_taken(const struct spd_editor *e, __u32 priority)
-{
-	for (unsigned int i = 0; i < e->n_pending; i++)
-		if (e->memory.c.rule[e->pending[i]].priority == priority)
-			return true;
-	return false;
-}
-
-/* Room behind the new rule is what later ones before the same neighbour need. No two rules that a
- * program may meet share one: it goes on behind the priority of the one before. 0: there is none.
- */
-static __u32 priority_between(const struct spd_editor *e, __u32 before)
-{
-	__u32 after = before == NONE ? e->last : e->order[before].before;
-	__u32 low = after == NONE ? 0 : e->memory.c.rule[after].priority;
-	__u32 high = before == NONE ? 0xfffffff0U : e->memory.c.rule[before].priority;
-	__u32 room = high - low, priority;
-
-	if (room < 2)
-		return 0;
-	if (before == NONE)
-		priority = low + (room > 2 * SPD_PRIORITY_GAP ? SPD_PRIORITY_GAP : 1);
-	else
-		priority = low + (room / 64 ? room / 64 : 1);
-	while (priority < high && priority_taken(e, priority))
-		priority++;
-	return priority < high ? priority : 0;
-}
-
 struct numbered {
 	__u32 priority, number;
 };
@@ -119,16 +65,18 @@ static int order_read(struct spd_editor *e)
 	e->order = calloc(head->max_rules, sizeof(e->order[0]));
 	if (!list || !e->order)
 		return -ENOMEM;
-	e->first = e->last = NONE;
+	e->first = e->last = e->newest = NONE;
 	e->n_pending = 0;
 	for (__u32 i = 0; i < head->rules_end; i++) {
 		struct xipsec_spd_rule *rule = &e->memory.c.rule[i];
 
 		if (!rule->used)
 			continue;
-		/* Put in by somebody who died before it was published. */
+		/* By somebody who died before it was published: put in, or about to go. */
 		if (rule->born && (__s32)(rule->born - head->generation) > 0)
 			classifier_undo(&e->memory.c, i);
+		else if (rule->dies && (__s32)(rule->dies - head->generation) > 0)
+			__atomic_store_n(&rule->dies, 0, __ATOMIC_RELEASE);
 		if ((rule->born || rule->dies) && e->n_pending < PENDING_MAX)
 			e->pending[e->n_pending++] = i;
 		if (!rule->dies)
@@ -242,7 +190,7 @@ static int wait_for_programs(const struct spd_editor *e)
 	return bpf_map_update_elem(e->dp->spd, &zero, &e->memory.head, BPF_ANY) ? -errno : 0;
 }
 
-static int tidy(struct spd_editor *e)
+int spd_tidy(struct spd_editor *e)
 {
 	struct classifier *c = &e->memory.c;
 	int err;
@@ -281,19 +229,12 @@ int spd_editor_tidy(struct spd_editor *e)
 		return lock;
 	if (is_stale(e))
 		return editor_read(e);
-	return tidy(e);
+	return spd_tidy(e);
 }
 
 /* ------------------------------------------------------------------ building anew */
 
-struct change {
-	struct spd_add *add;
-	unsigned int n_add;
-	const __u32 *remove;
-	unsigned int n_remove;
-};
-
-static bool removed(const struct change *change, __u32 number)
+bool spd_edit_removes(const struct spd_edit *change, __u32 number)
 {
 	for (unsigned int i = 0; i < change->n_remove; i++)
 		if (change->remove[i] == number)
@@ -307,7 +248,7 @@ static void source_add(struct spd_source *to, const struct xipsec_spd_rule *rule
 	to->number[to->n_rules++] = number;
 }
 
-static void source_add_before(struct spd_source *to, const struct change *change, __u32 before)
+static void source_add_before(struct spd_source *to, const struct spd_edit *change, __u32 before)
 {
 	for (unsigned int i = 0; i < change->n_add; i++)
 		if (change->add[i].before == before) {
@@ -317,7 +258,7 @@ static void source_add_before(struct spd_source *to, const struct change *change
 }
 
 /* The rules with the change, in order. */
-static int source_make(const struct spd_editor *e, const struct change *change,
+static int source_make(const struct spd_editor *e, const struct spd_edit *change,
 		       struct spd_source *out)
 {
 	const struct xipsec_spd *head = e->memory.c.head;
@@ -334,7 +275,7 @@ static int source_make(const struct spd_editor *e, const struct change *change,
 	memcpy(to.ethertype, head->ethertype, sizeof(to.ethertype));
 	for (__u32 at = e->first; at != NONE; at = e->order[at].after) {
 		source_add_before(&to, change, at);
-		if (!removed(change, at))
+		if (!spd_edit_removes(change, at))
 			source_add(&to, &e->memory.c.rule[at], at);
 	}
 	source_add_before(&to, change, SPD_AT_END);
@@ -342,7 +283,7 @@ static int source_make(const struct spd_editor *e, const struct change *change,
 	return 0;
 }
 
-static int rebuild(struct spd_editor *e, const struct change *change, __u32 *generation)
+static int rebuild(struct spd_editor *e, const struct spd_edit *change, __u32 *generation)
 {
 	_cleanup_spd_source_ struct spd_source source = {0};
 	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
@@ -366,25 +307,33 @@ static int rebuild(struct spd_editor *e, const struct change *change, __u32 *gen
 /* ------------------------------------------------------------------ in place */
 
 /* Neither programs nor the next change ever see them. */
-static void take_back(struct spd_editor *e, const struct change *change, unsigned int n)
+static void take_back(struct spd_editor *e, const struct spd_edit *change, unsigned int n)
 {
 	while (n--) {
 		order_remove(e, change->add[n].number);
 		classifier_undo(&e->memory.c, change->add[n].number);
 		e->pending[e->n_pending++] = change->add[n].number;
 	}
+	room_take_back(e);
 }
 
 /* -EAGAIN: it must be built anew. */
-static int add_one(struct spd_editor *e, struct spd_add *add, __u32 next)
+static int add_one(struct spd_editor *e, const struct spd_edit *change, struct spd_add *add,
+		   __u32 next)
 {
 	struct xipsec_spd_rule rule = add->rule;
-	int err;
+	__u32 before = room_number(e, add->before);
+	int err = 0;
 
-	rule.priority = priority_between(e, add->before);
+	rule.priority = room_between(e, before);
+	if (!rule.priority) {
+		err = room_make(e, change, before, next);
+		before = room_number(e, add->before);
+		rule.priority = err ? 0 : room_between(e, before);
+	}
 	rule.born = next;
-	add->number = CLASSIFIER_ANY;
 	rule.dies = 0;
+	add->number = CLASSIFIER_ANY;
 	if (!rule.priority)
 		return -EAGAIN;
 	err = classifier_put(&e->memory.c, &rule, &add->number);
@@ -392,12 +341,13 @@ static int add_one(struct spd_editor *e, struct spd_add *add, __u32 next)
 		return -EAGAIN;
 	/* The place was another rule's: whoever could count for that one has ended (tidy()). */
 	hits_clear(&e->hits, add->number, add->number + 1);
-	order_insert(e, add->number, add->before);
+	order_insert(e, add->number, before);
+	e->newest = add->number;
 	return 0;
 }
 
 /* Rules that were left out because of one that goes. */
-static bool others_need(const struct classifier *c, const struct change *change)
+static bool others_need(const struct classifier *c, const struct spd_edit *change)
 {
 	for (unsigned int i = 0; i < change->n_remove; i++)
 		if (classifier_stands_for_others(c, change->remove[i]))
@@ -405,19 +355,20 @@ static bool others_need(const struct classifier *c, const struct change *change)
 	return false;
 }
 
-static int edit_in_place(struct spd_editor *e, const struct change *change, __u32 *generation)
+static int edit_in_place(struct spd_editor *e, const struct spd_edit *change, __u32 *generation)
 {
 	struct classifier *c = &e->memory.c;
 	__u32 next = c->head->generation + 1 ? c->head->generation + 1 : 1;
 	unsigned int n = change->n_add + change->n_remove;
 	int err;
 
+	e->n_moves = 0;
 	if (n > PENDING_MAX / 2)
 		return -EAGAIN;
-	if (e->n_pending + n > PENDING_MAX && tidy(e))
+	if (e->n_pending + n > PENDING_MAX && spd_tidy(e))
 		return -EAGAIN;
 	for (unsigned int i = 0; i < change->n_add; i++) {
-		if (add_one(e, &change->add[i], next)) {
+		if (add_one(e, change, &change->add[i], next)) {
 			take_back(e, change, i);
 			return -EAGAIN;
 		}
@@ -439,8 +390,10 @@ static int edit_in_place(struct spd_editor *e, const struct change *change, __u3
 		classifier_log(c, change->remove[i], next);
 		order_remove(e, change->remove[i]);
 	}
+	room_log(e, next);
 	c->head->n_rules += change->n_add - change->n_remove;
 	classifier_publish(c, next);
+	room_taken(e);
 	for (unsigned int i = 0; i < change->n_add; i++)
 		e->pending[e->n_pending++] = change->add[i].number;
 	for (unsigned int i = 0; i < change->n_remove; i++)
@@ -458,7 +411,7 @@ static bool lives(const struct spd_editor *e, __u32 number)
 	       classifier_lives(&e->memory.c.rule[number], head->generation);
 }
 
-static int change_check(const struct spd_editor *e, const struct change *change)
+static int change_check(const struct spd_editor *e, const struct spd_edit *change)
 {
 	for (unsigned int i = 0; i < change->n_add; i++)
 		if (change->add[i].before != SPD_AT_END && !lives(e, change->add[i].before))
@@ -479,7 +432,7 @@ static int change_check(const struct spd_editor *e, const struct change *change)
 int spd_edit(struct spd_editor *e, struct spd_add *add, unsigned int n_add, const __u32 *remove,
 	     unsigned int n_remove, __u32 *generation)
 {
-	struct change change = {add, n_add, remove, n_remove};
+	struct spd_edit change = {add, n_add, remove, n_remove};
 	_cleanup_close_ int lock = editor_lock(e);
 	int err;
 

@@ -2,8 +2,9 @@
 /*
  * Rules that come and go one by one, in the SPD in force: what a daemon calls when a child appears.
  * A change costs microseconds, however many rules there are, and each packet sees all of it or
- * nothing (docs/classifier.md). Not before there is no room any more (memory, or numbers between
- * two neighbours) the SPD is built anew, with the change, and switched.
+ * nothing (docs/classifier.md). Where there is no room between two neighbours, some around them
+ * move; not before there is none any more (memory, or too many to move) the SPD is built anew, with
+ * the change, and switched.
  *
  * An editor belongs to one thread. Others may reload or edit meanwhile: each change takes the
  * loader's lock and looks again if the SPD is another one.
@@ -17,8 +18,10 @@ struct spd_editor;
 
 #define SPD_AT_END (~0U)
 
-/* A rule to be. The number of a rule is its place in spd_rules and spd_hits and stays the same as
- * long as it lives, also when the SPD is built anew here; a reload gives out other ones. */
+/* A rule to be. The number of a rule is its place in spd_rules and spd_hits, and stays the same
+ * when the SPD is built anew here. A change may give other numbers to rules near those that come,
+ * with which their counts go; a reload gives out other ones to all. So it is good until the next
+ * change: spd_editor_order() tells. */
 struct spd_add {
 	struct xipsec_spd_rule rule; /* priority, born, dies: not read */
 	__u32 before;                /* number of the rule that it comes before, or SPD_AT_END */
