@@ -9,6 +9,7 @@
 
 #include "iked/conn_pack.h"
 #include "lib/cleanup.h"
+#include "lib/config_clients.h"
 #include "lib/log.h"
 
 /* ------------------------------------------------------------------ connections */
@@ -20,61 +21,108 @@ void conn_free(struct conn *conn)
 	free(conn);
 }
 
-static int conn_place(const struct clients *clients, const char *name)
+static const char *name_of(const void *conns, __u32 i)
 {
-	for (unsigned int i = 0; i < clients->n_conns; i++)
-		if (strcmp(clients->conns[i]->name, name) == 0)
-			return i;
-	return -1;
+	return ((struct conn *const *)conns)[i]->name;
+}
+
+static __u32 conn_place(const struct clients *clients, const char *name)
+{
+	return name_index_find(&clients->index, clients->conns, name);
 }
 
 const struct conn *clients_conn(const struct clients *clients, const char *name)
 {
-	int i = conn_place(clients, name);
+	__u32 i = conn_place(clients, name);
 
-	return i < 0 ? NULL : clients->conns[i];
+	return i == NAME_NONE ? NULL : clients->conns[i];
+}
+
+/* In the place of the one at `i`. */
+static void put_at(struct clients *clients, __u32 i, struct conn *conn, struct conn **old)
+{
+	*old = clients->conns[i];
+	conn->client = (*old)->client;
+	clients->conns[i] = conn;
+}
+
+/* Among the others by its number; a new one is the last. */
+static int put_new(struct clients *clients, struct conn *conn)
+{
+	struct conn **more = realloc(clients->conns, (clients->n_conns + 1) * sizeof(*more));
+	unsigned int i = clients->n_conns;
+	bool ok;
+
+	if (!more)
+		return -ENOMEM;
+	clients->conns = more;
+	if (!conn->client)
+		conn->client = clients->last + 1;
+	while (i && more[i - 1]->client > conn->client)
+		i--;
+	memmove(&more[i + 1], &more[i], (clients->n_conns - i) * sizeof(*more));
+	more[i] = conn;
+	ok = i == clients->n_conns
+		     ? name_index_put(&clients->index, name_of, more, i)
+		     : name_index_make(&clients->index, name_of, more, clients->n_conns + 1);
+	if (!ok) {
+		memmove(&more[i], &more[i + 1], (clients->n_conns - i) * sizeof(*more));
+		return -ENOMEM;
+	}
+	clients->n_conns++;
+	if (conn->client > clients->last)
+		clients->last = conn->client;
+	return 0;
 }
 
 int clients_conn_put(struct clients *clients, struct conn *conn, struct conn **old)
 {
-	struct conn *taken = malloc(sizeof(*taken)), **more;
-	int i = conn_place(clients, conn->name);
-	int err = i < 0 && clients->n_conns == CLIENTS_CONNS_MAX ? -E2BIG : 0;
+	struct conn *taken = malloc(sizeof(*taken));
+	__u32 i = conn_place(clients, conn->name);
+	int err = i == NAME_NONE && clients->n_conns == CLIENTS_CONNS_MAX ? -E2BIG
+		  : taken                                                 ? 0
+									  : -ENOMEM;
 
 	*old = NULL;
-	more = err || !taken ? NULL
-			     : realloc(clients->conns, (clients->n_conns + 1) * sizeof(*more));
-	if (!more) {
+	if (!err) {
+		*taken = *conn;
+		if (i != NAME_NONE)
+			put_at(clients, i, taken, old);
+		else
+			err = put_new(clients, taken);
+	}
+	if (err) {
 		conn_clear(conn);
 		free(taken);
-		return err ? err : -ENOMEM;
+		return err;
 	}
-	clients->conns = more;
-	*taken = *conn;
-	taken->client = true;
 	memset(conn, 0, sizeof(*conn));
-	if (i >= 0)
-		*old = more[i];
-	more[i >= 0 ? (unsigned int)i : clients->n_conns++] = taken;
 	return 0;
 }
 
 struct conn *clients_conn_take(struct clients *clients, const char *name)
 {
-	int i = conn_place(clients, name);
+	__u32 i = conn_place(clients, name);
 	struct conn *conn;
 
-	if (i < 0)
+	if (i == NAME_NONE)
 		return NULL;
 	conn = clients->conns[i];
 	clients->n_conns--;
 	memmove(&clients->conns[i], &clients->conns[i + 1],
 		(clients->n_conns - i) * sizeof(*clients->conns));
+	if (!name_index_make(&clients->index, name_of, clients->conns, clients->n_conns)) {
+		memmove(&clients->conns[i + 1], &clients->conns[i],
+			(clients->n_conns - i) * sizeof(*clients->conns));
+		clients->conns[i] = conn;
+		clients->n_conns++;
+		return NULL;
+	}
 	return conn;
 }
 
-/* A deep copy, by the way that a connection goes to the child. */
-static int conn_copy(const struct conn *conn, struct conn *out)
+/* By the way that a connection goes to the child. */
+int conn_copy(const struct conn *conn, struct conn *out)
 {
 	_cleanup_close_ int fd = conn_pack(conn);
 
@@ -87,28 +135,51 @@ int clients_fill_in(const struct clients *clients, struct config *config)
 
 	for (unsigned int i = 0; i < config->n_conns; i++) {
 		struct conn *conn = &config->conns[i], full = {0};
-		const struct conn *loaded = conn->client ? clients_conn(clients, conn->name) : NULL;
+		__u32 number = conn->client;
+		const struct conn *loaded = number ? clients_conn(clients, conn->name) : NULL;
 
 		if (loaded && conn_copy(loaded, &full))
 			return -ENOMEM;
-		if (conn->client)
+		if (number)
 			conn_clear(conn);
-		if (loaded)
+		if (loaded) {
 			*conn = full;
+			conn->client = number;
+		}
 		if (conn->name[0] && kept != i) {
 			config->conns[kept] = *conn;
 			memset(conn, 0, sizeof(*conn));
 		}
 		kept += config->conns[kept].name[0] != 0;
 	}
+	if (kept == config->n_conns)
+		return 0;
 	config->n_conns = kept;
-	return 0;
+	return name_index_make(&config->conn_index, config_conn_name, config->conns, kept)
+		       ? 0
+		       : -ENOMEM;
 }
 
-int clients_write(const struct clients *clients, const char *run_dir)
+static const struct conn *by_number(const struct clients *clients, __u32 number)
 {
-	return conn_clients_write(run_dir, (const struct conn *const *)clients->conns,
-				  clients->n_conns);
+	unsigned int i = clients->n_conns;
+
+	while (i && clients->conns[i - 1]->client > number)
+		i--;
+	return i && clients->conns[i - 1]->client == number ? clients->conns[i - 1] : NULL;
+}
+
+int clients_write(struct clients *clients, const char *run_dir, __u32 number, bool *all)
+{
+	bool any = false;
+	int err = clients->own_files ? 0 : config_clients_forget(run_dir, &any);
+
+	if (!err)
+		err = config_client_write(run_dir, number, by_number(clients, number));
+	if (!err)
+		clients->own_files = true;
+	*all = any;
+	return err;
 }
 
 /* ------------------------------------------------------------------ credentials */
@@ -225,5 +296,6 @@ void clients_clear(struct clients *clients)
 	free(clients->conns);
 	clients->conns = NULL;
 	clients->n_conns = 0;
+	name_index_free(&clients->index);
 	clients_creds_clear(clients);
 }

@@ -26,8 +26,11 @@ struct client_cred {
 
 /* All zero is an empty one. */
 struct clients {
-	struct conn **conns;
+	struct conn **conns; /* in the order of their numbers */
 	unsigned int n_conns;
+	struct name_index index; /* of conns */
+	__u32 last;              /* number that was given out */
+	bool own_files;          /* connections.d holds what is in conns, nothing older */
 	struct client_cred *creds;
 	unsigned int n_creds;
 };
@@ -39,19 +42,24 @@ void clients_clear(struct clients *clients);
 
 const struct conn *clients_conn(const struct clients *clients, const char *name);
 /* Takes *conn over (zero afterwards, also on failure), in place of one of that name, which *old
- * gets (NULL: there was none) for conn_free(). 0, -ENOMEM, -E2BIG. */
+ * gets (NULL: there was none) for conn_free(), and with its number; that of *conn, if it has one,
+ * is kept else. 0, -ENOMEM, -E2BIG. */
 int clients_conn_put(struct clients *clients, struct conn *conn, struct conn **old);
 /* Takes it out; the caller frees it with conn_free(). NULL: there is none. */
 struct conn *clients_conn_take(struct clients *clients, const char *name);
 void conn_free(struct conn *conn);
 
-/* Of a config that was just read: the connections of clients, of which RUN_DIR/connections.conf
+/* Of a config that was just read: the connections of clients, of which RUN_DIR/connections.d
  * knows no more than their rules, become what was loaded. Those that a client of an earlier daemon
  * loaded go: their rules stay in force, closed, until somebody loads them again. 0 or -ENOMEM. */
 int clients_fill_in(const struct clients *clients, struct config *config);
 
-/* Writes RUN_DIR/connections.conf. 0 or -errno. */
-int clients_write(const struct clients *clients, const char *run_dir);
+/* Makes RUN_DIR/connections.d say what there is of the connection with that number. What a daemon
+ * before left there goes first: *all then, for more has changed than that one. 0 or -errno. */
+int clients_write(struct clients *clients, const char *run_dir, __u32 number, bool *all);
+
+/* A deep copy. *out is zero before. 0 or -errno. */
+int conn_copy(const struct conn *conn, struct conn *out);
 
 /* ------------------------------------------------------------------ credentials */
 

@@ -36,15 +36,19 @@ static void load_secrets(struct creds *creds, const struct config *config)
 	creds_each_file(creds, "private", creds_load_private);
 }
 
+void creds_add_conn(struct creds *creds, struct conn *conn)
+{
+	creds_load_blobs(creds, &conn->local.certs, "x509", false);
+	creds_load_blobs(creds, &conn->remote.certs, "x509", false);
+	creds_load_blobs(creds, &conn->remote.cacerts, "x509ca", true);
+}
+
 static void load_certs(struct creds *creds, struct config *config)
 {
 	creds_each_file(creds, "x509ca", creds_load_ca);
 	creds_each_file(creds, "x509crl", creds_load_crl);
-	for (unsigned int i = 0; i < config->n_conns; i++) {
-		creds_load_blobs(creds, &config->conns[i].local.certs, "x509", false);
-		creds_load_blobs(creds, &config->conns[i].remote.certs, "x509", false);
-		creds_load_blobs(creds, &config->conns[i].remote.cacerts, "x509ca", true);
-	}
+	for (unsigned int i = 0; i < config->n_conns; i++)
+		creds_add_conn(creds, &config->conns[i]);
 }
 
 struct creds *creds_load(struct config *config)

@@ -33,6 +33,8 @@ void creds_free(struct creds *creds);
  * line. `name` is for people. */
 void creds_add_psk(struct creds *creds, const struct conn_secret *secret);
 bool creds_add_key(struct creds *creds, const char *name, struct bytes data);
+/* The certificates that a connection names: reads them in, as creds_load(). */
+void creds_add_conn(struct creds *creds, struct conn *conn);
 bool creds_add_cert(struct creds *creds, const char *name, struct bytes data, bool ca);
 void creds_add_crl(struct creds *creds, struct bytes data);
 

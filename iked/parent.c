@@ -21,7 +21,7 @@
 
 const struct conn *parent_conn(const struct parent *p, const char *name)
 {
-	return conn_names_find(&p->names, name);
+	return config_conn_find(p->config, name);
 }
 
 /* ------------------------------------------------------------------ config */
@@ -41,6 +41,7 @@ static int read_config(const struct parent *p, struct config **config, struct cr
 		return -ENOMEM;
 	*creds = creds_load(c);
 	config_forget_sas(c); /* keys and secrets: they are in `creds`, or nobody's business here */
+	config_forget_policies(c);
 	if (!*creds)
 		return -ENOMEM;
 	clients_creds_add(&p->clients, *creds);
@@ -50,7 +51,6 @@ static int read_config(const struct parent *p, struct config **config, struct cr
 
 static int reload(struct parent *p, bool all)
 {
-	struct conn_names names = {0}, old_names = p->names;
 	struct config *config, *old = p->config;
 	struct creds *creds, *old_creds = p->creds;
 	int err;
@@ -59,11 +59,6 @@ static int reload(struct parent *p, bool all)
 	if (p->renew)
 		event_del(p->renew);
 	err = read_config(p, &config, &creds);
-	if (!err && conn_names_make(config, &names)) {
-		config_free(config);
-		creds_free(creds);
-		err = -ENOMEM;
-	}
 	if (err) {
 		log_error("reload: nothing changes");
 		return err;
@@ -72,9 +67,7 @@ static int reload(struct parent *p, bool all)
 		log_warn("reload: run_dir and iked.uid count from the next start on");
 	p->config = config;
 	p->creds = creds;
-	p->names = names;
-	parent_load_changes(p, old, &old_names, all);
-	conn_names_free(&old_names);
+	parent_load_changes(p, old, all);
 	config_free(old);
 	creds_free(old_creds);
 	return 0;
@@ -334,7 +327,6 @@ static void stop(struct parent *p)
 		close(p->binary);
 	if (p->lock >= 0)
 		close(p->lock);
-	conn_names_free(&p->names);
 	creds_free(p->creds);
 	config_free(p->config);
 }
@@ -350,8 +342,6 @@ int parent_run(const struct parent_options *options)
 	}
 	if (creds_init() || read_config(&p, &p.config, &p.creds))
 		return PARENT_CONFIG;
-	if (conn_names_make(p.config, &p.names))
-		return PARENT_FAILED;
 	p.status = PARENT_FAILED;
 	if (!start(&p)) {
 		p.status = PARENT_OK;

@@ -4,7 +4,6 @@
 #define IKED_PARENT_INSIDE_H
 
 #include "iked/clients.h"
-#include "iked/conn_names.h"
 #include "iked/creds.h"
 #include "iked/parent.h"
 #include "iked/proc.h"
@@ -20,8 +19,7 @@ struct conn_starts {
 
 struct parent {
 	const struct parent_options *options;
-	struct config *config;   /* without secrets: `creds` has them */
-	struct conn_names names; /* of the config's connections */
+	struct config *config; /* without secrets: `creds` has them; without policies */
 	struct creds *creds;
 	struct event_base *base;
 	int lock;   /* of run_dir/iked.lock */
@@ -74,10 +72,13 @@ const struct conn *parent_conn(const struct parent *p, const char *name);
 void parent_load_all(struct parent *p);
 /* Every start_action is due, as soon as rights are lent that are on their way now. */
 void parent_load_start(struct parent *p);
-/* What differs between `old`, with the names `was`, and the config now. `all`: what files say may
- * be another thing, so connections that are as they were are told of again. */
-void parent_load_changes(struct parent *p, const struct config *old, const struct conn_names *was,
-			 bool all);
+/* What differs between `old` and the config now. `all`: what files say may be another thing, so
+ * connections that are as they were are told of again. */
+void parent_load_changes(struct parent *p, const struct config *old, bool all);
+/* The connection of a client that is called so has come, changed or gone: the config has it, and
+ * the child is told. Nothing else is looked at, so this costs the same however many there are. 0 or
+ * -errno after a log line. */
+int parent_load_one(struct parent *p, const char *name);
 /* The child has a connection to xipsecd with the rights of now, or gets none: what it was given
  * begins. */
 void parent_load_lent(struct parent *p);
@@ -86,7 +87,7 @@ void parent_load_lent(struct parent *p);
 
 int parent_sadb_start(struct parent *p);
 void parent_sadb_stop(struct parent *p);
-/* Lends a new child what the old one had; also after the set of children has changed. */
+/* Lends a new child what the old one had, and the one there is what a new xipsecd has. */
 void parent_sadb_lend(struct parent *p);
 void parent_sadb_lend_sockets(struct parent *p);
 

@@ -12,6 +12,7 @@
 
 #include "iked/conn_pack.h"
 #include "lib/cleanup.h"
+#include "lib/config_clients.h"
 
 static struct chan *child(const struct parent *p)
 {
@@ -145,19 +146,7 @@ void parent_load_lent(struct parent *p)
 	p->starts = (struct conn_starts){0};
 }
 
-static bool same(const struct conn *a, const struct conn *b)
-{
-	if (!conn_same(a, b) || a->n_children != b->n_children)
-		return false;
-	for (unsigned int i = 0; i < a->n_children; i++)
-		if (strcmp(a->children[i].name, b->children[i].name) != 0 ||
-		    !conn_child_same(&a->children[i], &b->children[i]))
-			return false;
-	return true;
-}
-
-void parent_load_changes(struct parent *p, const struct config *old, const struct conn_names *names,
-			 bool all)
+void parent_load_changes(struct parent *p, const struct config *old, bool all)
 {
 	unsigned int added = 0, changed = 0, gone = 0;
 
@@ -173,13 +162,11 @@ void parent_load_changes(struct parent *p, const struct config *old, const struc
 		send_trust(p);
 		send_keylog(p);
 	}
-	/* The list of children may be another one. */
-	parent_sadb_lend(p);
 	for (unsigned int i = 0; i < p->config->n_conns; i++) {
 		const struct conn *conn = &p->config->conns[i],
-				  *was = conn_names_find(names, conn->name);
+				  *was = config_conn_find(old, conn->name);
 
-		if (was && same(was, conn)) {
+		if (was && conn_same_all(was, conn)) {
 			/* The files that it names may have changed, or what made it fail. */
 			if (child(p) && all)
 				send_conn(p, conn);
@@ -194,4 +181,60 @@ void parent_load_changes(struct parent *p, const struct config *old, const struc
 	}
 	log_info("reload: %u connections new, %u changed, %u gone, %u as they were", added, changed,
 		 gone, p->config->n_conns - added - changed);
+}
+
+/* ------------------------------------------------------------------ one */
+
+static bool brings_certs(const struct conn *conn)
+{
+	return conn->local.certs.n || conn->remote.certs.n || conn->remote.cacerts.n;
+}
+
+/* Certificates that a connection takes with it are missed by none but a store that is made anew. */
+static bool concerns_others(const struct parent *p, const struct conn *have)
+{
+	return p->renewing || (have && brings_certs(have));
+}
+
+static int set_one(struct parent *p, const struct conn *want, __u32 number, bool *new_ca)
+{
+	_cleanup_client_change_ struct config_client_change change = {0};
+	unsigned int cas = creds_cas(p->creds);
+	struct conn copy = {0};
+	int err = want ? conn_copy(want, &copy) : 0;
+
+	if (err)
+		return err;
+	if (want)
+		creds_add_conn(p->creds, &copy);
+	*new_ca = creds_cas(p->creds) != cas;
+	return config_client_set(p->config, number, want ? &copy : NULL, &change, NULL);
+}
+
+int parent_load_one(struct parent *p, const char *name)
+{
+	const struct conn *want = clients_conn(&p->clients, name), *have = parent_conn(p, name);
+	bool had = have, new_ca = false;
+	int err;
+
+	if ((!want && !have) || (have && !have->client) ||
+	    (want && have && want->client == have->client && conn_same_all(want, have)))
+		return 0;
+	if (concerns_others(p, have))
+		return parent_reload_clients(p);
+	err = set_one(p, want, want ? want->client : have->client, &new_ca);
+	if (err) {
+		log_error("connection %s cannot be taken over: %s", name, strerror(-err));
+		return err;
+	}
+	log_info("reload: connection %s is %s", name, !want ? "gone" : had ? "changed" : "new");
+	if (child(p) && new_ca)
+		send_trust(p);
+	if (child(p) && want)
+		send_conn(p, parent_conn(p, name));
+	else if (child(p))
+		chan_say_name(child(p), CHAN_CONN_GONE, name);
+	if (want)
+		start(p, name);
+	return 0;
 }

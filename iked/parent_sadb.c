@@ -17,12 +17,11 @@
 
 /* ------------------------------------------------------------------ lending a restricted one */
 
-/* A connection between its first RESTRICT and the day it is lent. */
+/* A connection between its RESTRICT and the day it is lent. */
 struct lending {
 	struct parent *parent;
 	struct sadb_link *link;
-	int fd;            /* a duplicate, for the child */
-	unsigned int left; /* answers that have not come */
+	int fd; /* a duplicate, for the child */
 	bool failed;
 };
 
@@ -47,7 +46,7 @@ static void lending_end(struct parent *p)
 	parent_vici_lent(p);
 }
 
-/* The last answer has come, so nothing is on its way to us that would be the child's. */
+/* The answer has come, so nothing is on its way to us that would be the child's. */
 static void lend(struct lending *l)
 {
 	struct parent *p = l->parent;
@@ -69,8 +68,7 @@ static void on_restricted(void *ctx, __u64 arg, const struct sadb_hdr *answer, s
 		if (answer)
 			log_error("RESTRICT: %s", sadb_answer_text(answer, len));
 	}
-	if (--l->left == 0)
-		lend(l);
+	lend(l);
 }
 
 static void lending_event(void *ctx, const struct sadb_event *event)
@@ -86,27 +84,14 @@ static void lending_gone(void *ctx)
 
 static const struct sadb_link_hooks lending_hooks = {lending_event, lending_gone};
 
-static void restrict_to(struct lending *l, const char *name)
+/* To children of connections {}, whatever xipsecd's config says they are when it is asked: when
+ * they change, nothing has to be lent anew. */
+static void restrict_it(struct lending *l)
 {
-	struct sadb_name req = {.hdr.type = XIPSEC_SADB_RESTRICT};
+	struct sadb_name req = {
+		.hdr = {.type = XIPSEC_SADB_RESTRICT, .flags = XIPSEC_SADB_CONNECTIONS}};
 
-	memcpy(req.name, name, strnlen(name, sizeof(req.name) - 1));
-	l->left++;
 	sadb_link_ask(l->link, &req.hdr, sizeof(req), on_restricted, 0);
-}
-
-/* Children that are policies alone have no SA. One name, of no child that can be, where there is
- * none: a connection without any RESTRICT would have every right. */
-static void restrict_all(struct lending *l, const struct config *config)
-{
-	restrict_to(l, "/");
-	for (unsigned int i = 0; i < config->n_conns; i++)
-		for (unsigned int k = 0; k < config->conns[i].n_children; k++) {
-			const struct conn_child *child = &config->conns[i].children[k];
-
-			if (child->mode == CONN_MODE_TUNNEL || child->mode == CONN_MODE_TRANSPORT)
-				restrict_to(l, child->sadb_name);
-		}
 }
 
 static int lending_start(struct parent *p)
@@ -125,7 +110,7 @@ static int lending_start(struct parent *p)
 	l->link = sadb_link_new(p->base, fd, &lending_hooks, l);
 	if (!l->link || l->fd < 0)
 		return -ENOMEM;
-	restrict_all(l, p->config);
+	restrict_it(l);
 	return 0;
 }
 
@@ -185,7 +170,8 @@ static void on_event(void *ctx, const struct sadb_event *event)
 	struct parent *p = ctx;
 	bool of_client = p->vici_changes && !p->vici_switched;
 
-	if (event->event != XIPSEC_EVENT_RELOAD)
+	/* One connection alone: its answer is behind this. */
+	if (event->event != XIPSEC_EVENT_RELOAD || event->sa[0])
 		return;
 	p->vici_switched = of_client;
 	if (of_client)

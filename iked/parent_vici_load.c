@@ -23,6 +23,7 @@ struct vici_change {
 	struct parent *parent;
 	__u64 request;
 	char name[CONN_NAME_LEN];
+	__u32 number;
 	struct conn *old; /* what stood there before */
 };
 
@@ -48,13 +49,14 @@ static void take_back(struct vici_change *change)
 {
 	struct parent *p = change->parent;
 	struct conn *ignored = NULL;
+	bool all;
 
 	if (change->old)
 		clients_conn_put(&p->clients, change->old, &ignored);
 	else
 		ignored = clients_conn_take(&p->clients, change->name);
 	conn_free(ignored);
-	clients_write(&p->clients, p->config->run_dir);
+	clients_write(&p->clients, p->config->run_dir, change->number, &all);
 }
 
 void parent_vici_lent(struct parent *p)
@@ -81,8 +83,8 @@ static void finish(struct vici_change *change)
 	change_free(change);
 }
 
-/* The RELOAD event before this answer made the child know; the lending of new rights may still be
- * under way, and who is told "loaded" may initiate at once. */
+/* The child is told before the client, and may be without its connection to xipsecd still: who
+ * hears "loaded" may initiate at once. */
 static void on_switched(void *ctx, __u64 arg, const struct sadb_hdr *answer, size_t len, int *fds,
 			unsigned int n)
 {
@@ -94,6 +96,7 @@ static void on_switched(void *ctx, __u64 arg, const struct sadb_hdr *answer, siz
 	if (err)
 		take_back(change);
 	if (!err) {
+		parent_load_one(change->parent, change->name);
 		finish(change);
 		return;
 	}
@@ -101,21 +104,25 @@ static void on_switched(void *ctx, __u64 arg, const struct sadb_hdr *answer, siz
 	change_free(change);
 }
 
-/* Without xipsecd there is nothing to switch: it reads the file when it begins. */
+/* Without xipsecd there is nothing to switch: it reads the files when it begins. */
 static void apply(struct vici_change *change)
 {
-	struct sadb_path req = {.hdr = {.type = XIPSEC_SADB_RELOAD, .flags = XIPSEC_SADB_POLICIES}};
+	struct sadb_path req = {.hdr = {.type = XIPSEC_SADB_RELOAD}};
 	struct parent *p = change->parent;
-	int err = clients_write(&p->clients, p->config->run_dir);
+	bool all = false;
+	int err = clients_write(&p->clients, p->config->run_dir, change->number, &all);
 
 	if (!err && p->link) {
+		req.hdr.flags = all ? XIPSEC_SADB_POLICIES : XIPSEC_SADB_CONNECTIONS;
+		if (!all)
+			snprintf(req.path, sizeof(req.path), "%u", change->number);
 		p->vici_changes++;
 		sadb_link_ask(p->link, &req.hdr, sizeof(req), on_switched,
 			      (__u64)(uintptr_t)change);
 		return;
 	}
 	if (!err)
-		err = parent_reload_clients(p);
+		err = all ? parent_reload_clients(p) : parent_load_one(p, change->name);
 	if (err)
 		take_back(change);
 	answer_change(change, err, err ? "the config of xipsec-iked has errors: see its log" : "");
@@ -207,14 +214,8 @@ static bool in_force(const struct parent *p, const struct conn *conn)
 {
 	const struct conn *loaded = clients_conn(&p->clients, conn->name);
 
-	if (!loaded || p->vici_changes || !parent_conn(p, conn->name) || !conn_same(loaded, conn) ||
-	    loaded->n_children != conn->n_children)
-		return false;
-	for (unsigned int i = 0; i < conn->n_children; i++)
-		if (strcmp(loaded->children[i].sadb_name, conn->children[i].sadb_name) != 0 ||
-		    !conn_child_same(&loaded->children[i], &conn->children[i]))
-			return false;
-	return true;
+	return loaded && !p->vici_changes && parent_conn(p, conn->name) &&
+	       conn_same_all(loaded, conn);
 }
 
 static void put_conn(struct parent *p, struct vici_request *request, struct conn *conn)
@@ -234,6 +235,7 @@ static void put_conn(struct parent *p, struct vici_request *request, struct conn
 		change_free(change);
 		return;
 	}
+	change->number = clients_conn(&p->clients, change->name)->client;
 	apply(change);
 }
 
@@ -276,6 +278,7 @@ void vici_unload_conn(void *ctx, struct vici_request *request)
 	if (!change)
 		return;
 	change->old = clients_conn_take(&p->clients, name);
+	change->number = change->old ? change->old->client : 0;
 	apply(change);
 }
 

@@ -56,17 +56,26 @@ void config_forget_sas(struct config *config)
 	config->n_secrets = 0;
 }
 
+void config_forget_policies(struct config *config)
+{
+	for (unsigned int i = 0; i < config->n_policies; i++)
+		free(config->policies[i].rules);
+	free(config->policies);
+	config->policies = NULL;
+	config->n_policies = config->conns_at = config->n_conns_policies = 0;
+	config->no_policies = true;
+}
+
 void config_free(struct config *config)
 {
 	if (!config)
 		return;
 	config_forget_sas(config);
-	for (unsigned int i = 0; i < config->n_policies; i++)
-		free(config->policies[i].rules);
+	config_forget_policies(config);
 	for (unsigned int i = 0; i < config->n_conns; i++)
 		conn_clear(&config->conns[i]);
 	free(config->conns);
-	free(config->policies);
+	name_index_free(&config->conn_index);
 	free(config->ifaces);
 	free(config->tunnels);
 	free(config->exempt);
@@ -80,22 +89,6 @@ static void draft_free(struct config_draft *draft)
 	free(draft->tunnel_place);
 	free(draft->conn_place);
 	free(draft->sa);
-}
-
-/* A file that is not there says nothing; one that cannot be read is an error: rules would be
- * missing of which somebody counts on. */
-static int clients_read(struct config_diag *diag, struct config_tree *clients,
-			struct config_draft *draft)
-{
-	char path[sizeof(draft->config->run_dir) + sizeof(CONN_CLIENTS_FILE) + 1];
-	int err;
-
-	snprintf(path, sizeof(path), "%s/" CONN_CLIENTS_FILE, draft->config->run_dir);
-	err = config_tree_read(clients, path, diag);
-	if (err)
-		return err == -ENOENT ? 0 : err;
-	config_clients(diag, clients->list.first, draft);
-	return 0;
 }
 
 static int config_check(struct config_diag *diag, const struct config_tree *tree,
@@ -115,7 +108,7 @@ static int config_check(struct config_diag *diag, const struct config_tree *tree
 		if (!draft->config->tunnels)
 			draft->tunnels_ok = false;
 	}
-	err = clients_read(diag, clients, draft);
+	err = config_clients(diag, clients, draft);
 	if (err)
 		return err;
 	if (!diag->nomem)

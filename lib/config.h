@@ -11,6 +11,7 @@
 #include "xipsec/sa.h"
 #include "xipsec/ctl.h"
 #include "lib/conn.h"
+#include "lib/name_index.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/xipsec/xipsec.conf"
 
@@ -76,9 +77,13 @@ struct config {
 	/* sas {}, in file order; holds keys */
 	struct config_sa *sas;
 	unsigned int n_sas;
-	/* connections {}, in file order; the rules of their children stand in policies */
+	/* connections {}, in file order, then those of clients in the order of their numbers; the
+	 * rules of their children stand in policies, from conns_at on */
 	struct conn *conns;
 	unsigned int n_conns;
+	struct name_index conn_index;
+	unsigned int conns_at, n_conns_policies;
+	bool no_policies; /* config_forget_policies() */
 	/* secrets {}, in file order */
 	struct conn_secret *secrets;
 	unsigned int n_secrets;
@@ -101,6 +106,19 @@ void config_free(struct config *config);
 /* Wipes the SAs with their keys, and secrets {}; policies and interfaces stay. For who lives on
  * without a need for them. */
 void config_forget_sas(struct config *config);
+
+/* Frees the policies, for who lives on without a need for them: connections that change later bring
+ * none. */
+void config_forget_policies(struct config *config);
+
+/* For its conn_index. */
+const char *config_conn_name(const void *conns, __u32 i);
+
+/* NULL: there is none. */
+const struct conn *config_conn_find(const struct config *config, const char *name);
+
+/* Is it what xipsecd knows a child of connections {} by (sadb_name), with SAs of its own? */
+bool config_conn_child_known(const struct config *config, const char *sadb_name);
 
 /* The tunnel of an if_id; NULL: there is none. */
 const struct config_tunnel *config_tunnel_find(const struct config *config, __u32 if_id);

@@ -1,10 +1,52 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* connections {} and secrets {} as wholes: lists of the model, and the children's place in the SPD.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "lib/config_conn.h"
 #include "lib/config_section.h"
+
+const char *config_conn_name(const void *conns, __u32 i)
+{
+	return ((const struct conn *)conns)[i].name;
+}
+
+const struct conn *config_conn_find(const struct config *config, const char *name)
+{
+	__u32 i = name_index_find(&config->conn_index, config->conns, name);
+
+	return i == NAME_NONE ? NULL : &config->conns[i];
+}
+
+static bool has_child(const struct conn *conn, const char *sadb_name)
+{
+	for (unsigned int i = 0; i < conn->n_children; i++)
+		if (strcmp(conn->children[i].sadb_name, sadb_name) == 0)
+			return conn->children[i].mode == CONN_MODE_TUNNEL ||
+			       conn->children[i].mode == CONN_MODE_TRANSPORT;
+	return false;
+}
+
+/* A child is called CONNECTION/CHILD, or like its tunnel, and there are few of those. */
+bool config_conn_child_known(const struct config *config, const char *sadb_name)
+{
+	const char *slash = strchr(sadb_name, '/');
+	char name[XIPSEC_NAME_LEN];
+	const struct conn *conn;
+
+	if (slash) {
+		snprintf(name, sizeof(name), "%.*s", (int)(slash - sadb_name), sadb_name);
+		conn = config_conn_find(config, name);
+		return conn && has_child(conn, sadb_name);
+	}
+	for (unsigned int i = 0; i < config->n_tunnels; i++)
+		if (strcmp(config->tunnels[i].name, sadb_name) == 0)
+			for (unsigned int k = 0; k < config->n_conns; k++)
+				if (has_child(&config->conns[k], sadb_name))
+					return true;
+	return false;
+}
 
 /* Room for one more connection and its place. */
 static bool conns_grow(struct config_diag *diag, struct config_draft *draft)
@@ -25,48 +67,26 @@ static bool conns_grow(struct config_diag *diag, struct config_draft *draft)
 	return true;
 }
 
-static bool section_conn(struct config_diag *diag, const struct config_node *node, void *into)
+bool config_conns_one(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	struct config_draft *draft = into;
 
 	if (!conns_grow(diag, draft) ||
 	    !config_conn(diag, node, &draft->config->conns[draft->config->n_conns]))
 		return false;
+	if (!name_index_put(&draft->config->conn_index, config_conn_name, draft->config->conns,
+			    draft->config->n_conns)) {
+		conn_clear(&draft->config->conns[draft->config->n_conns]);
+		diag->nomem = true;
+		return false;
+	}
 	draft->conn_place[draft->config->n_conns++] = node->place;
 	return true;
 }
 
 bool config_conns(struct config_diag *diag, const struct config_node *node, void *into)
 {
-	return config_walk_named(diag, node, CONN_NAME_LEN, section_conn, into);
-}
-
-/* One that has the name of one of the file's has lost: the file was changed after it was loaded. */
-static bool section_client(struct config_diag *diag, const struct config_node *node, void *into)
-{
-	struct config_draft *draft = into;
-	struct config *config = draft->config;
-
-	for (unsigned int i = 0; i < config->n_conns; i++)
-		if (strcmp(config->conns[i].name, node->name) == 0)
-			return true;
-	if (!section_conn(diag, node, draft))
-		return false;
-	config->conns[config->n_conns - 1].client = true;
-	return true;
-}
-
-static bool clients_conns(struct config_diag *diag, const struct config_node *node, void *into)
-{
-	return config_walk_named(diag, node, CONN_NAME_LEN, section_client, into);
-}
-
-bool config_clients(struct config_diag *diag, const struct config_node *first,
-		    struct config_draft *draft)
-{
-	static const struct config_key keys[] = {{"connections", clients_conns, true, false}, {0}};
-
-	return config_walk(diag, NULL, first, keys, draft);
+	return config_walk_named(diag, node, CONN_NAME_LEN, config_conns_one, into);
 }
 
 static bool section_secret(struct config_diag *diag, const struct config_node *node, void *into)
@@ -94,13 +114,12 @@ bool config_secrets(struct config_diag *diag, const struct config_node *node, vo
 /* ------------------------------------------------------------------ among the policies */
 
 /* A child with an if_id has no rule. */
-static unsigned int children_with_rules(const struct config *config)
+unsigned int config_conn_n_policies(const struct conn *conn)
 {
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < config->n_conns; i++)
-		for (unsigned int k = 0; k < config->conns[i].n_children; k++)
-			n += !config->conns[i].children[k].if_id;
+	for (unsigned int k = 0; k < conn->n_children; k++)
+		n += !conn->children[k].if_id;
 	return n;
 }
 
@@ -160,10 +179,9 @@ static bool policies_open(struct config_draft *draft, unsigned int at, unsigned 
 	return true;
 }
 
-/* Returns how many policies were written. */
-static unsigned int conn_place(struct config_diag *diag, const struct config_place *place,
-			       struct config *config, struct conn *conn,
-			       struct config_policy *policies, struct config_place *places)
+unsigned int config_conn_policies(struct config_diag *diag, const struct config_place *place,
+				  const struct config *config, struct conn *conn,
+				  struct config_policy *policies)
 {
 	unsigned int n = 0;
 
@@ -174,7 +192,6 @@ static unsigned int conn_place(struct config_diag *diag, const struct config_pla
 			child_tunnel(diag, place, config, child);
 			continue;
 		}
-		places[n] = *place;
 		child_place(diag, place, conn, child, &policies[n++]);
 	}
 	return n;
@@ -183,15 +200,24 @@ static unsigned int conn_place(struct config_diag *diag, const struct config_pla
 void config_conns_place(struct config_diag *diag, struct config_draft *draft)
 {
 	struct config *config = draft->config;
-	unsigned int at = draft->conns_placed ? draft->conns_at : config->n_policies;
+	unsigned int at = draft->conns_placed ? draft->conns_at : config->n_policies, n = 0;
 
+	for (unsigned int i = 0; i < config->n_conns; i++)
+		n += config_conn_n_policies(&config->conns[i]);
+	config->conns_at = at;
+	config->n_conns_policies = n;
 	if (!config->n_conns)
 		return;
-	if (!policies_open(draft, at, children_with_rules(config))) {
+	if (!policies_open(draft, at, n)) {
 		diag->nomem = true;
 		return;
 	}
-	for (unsigned int i = 0; i < config->n_conns; i++)
-		at += conn_place(diag, &draft->conn_place[i], config, &config->conns[i],
-				 &config->policies[at], &draft->policy_place[at]);
+	for (unsigned int i = 0; i < config->n_conns; i++) {
+		const struct config_place *place = &draft->conn_place[i];
+
+		n = config_conn_policies(diag, place, config, &config->conns[i],
+					 &config->policies[at]);
+		while (n--)
+			draft->policy_place[at++] = *place;
+	}
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <linux/types.h>
 #include "lib/config_key.h"
+#include "lib/name_index.h"
 
 #define KEYS_MAX 64 /* of one table: they are marked in a word */
 
@@ -73,16 +74,6 @@ static bool names_make(struct names *names, const struct config_node *first)
 			names->mask = 2 * names->mask + 1;
 	names->slot = calloc(names->mask + 1, sizeof(names->slot[0]));
 	return names->slot != NULL;
-}
-
-/* FNV-1a: whoever writes names of the config harms himself alone. */
-static size_t name_hash(const char *name)
-{
-	__u64 hash = 0xcbf29ce484222325ULL;
-
-	for (; *name; name++)
-		hash = (hash ^ (unsigned char)*name) * 0x100000001b3ULL;
-	return hash ^ hash >> 32;
 }
 
 /* The first node of that name, if it came before; else `node` is it, and NULL returned. */

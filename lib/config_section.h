@@ -18,6 +18,7 @@ struct config_draft {
 	bool tunnels_ok;                   /* datapath {} had no error */
 	bool policies_ok;                  /* policies {} had no error: conclusions from it hold */
 	struct config_place *conn_place;   /* of each connection, as config->conns */
+	__u32 client;                      /* number of the client's connection that is read */
 	bool conns_placed;                 /* a policy gives connections {} their place, */
 	unsigned int conns_at;             /* with so many policies before it */
 };
@@ -33,9 +34,20 @@ bool config_iked(struct config_diag *diag, const struct config_node *node, void 
 /* Inside datapath {}. */
 bool config_tunnels(struct config_diag *diag, const struct config_node *node, void *into);
 
-/* After connections {} of the file: those of RUN_DIR/connections.conf (lib/conn.h). */
-bool config_clients(struct config_diag *diag, const struct config_node *first,
-		    struct config_draft *draft);
+/* One of connections {}; `into` as above. */
+bool config_conns_one(struct config_diag *diag, const struct config_node *node, void *into);
+
+/* After connections {} of the file: those of RUN_DIR/connections.d (lib/config_clients.h), read
+ * into the tree as well, which holds their places. 0 or -errno if one cannot be read. */
+int config_clients(struct config_diag *diag, struct config_tree *tree, struct config_draft *draft);
+
+/* The policies that stand for a connection's children: those without an if_id have one each.
+ * _policies() writes them, gives children with an if_id the name of their tunnel, and returns how
+ * many it wrote. */
+unsigned int config_conn_n_policies(const struct conn *conn);
+unsigned int config_conn_policies(struct config_diag *diag, const struct config_place *place,
+				  const struct config *config, struct conn *conn,
+				  struct config_policy *policies);
 
 /* After all sections, before the other checks: the rules of connections {} take their place among
  * the policies, that of `action = connections`, else the last one. */

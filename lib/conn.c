@@ -84,6 +84,18 @@ bool conn_child_same(const struct conn_child *a, const struct conn_child *b)
 	return memcmp(a->digest, b->digest, sizeof(a->digest)) == 0;
 }
 
+bool conn_same_all(const struct conn *a, const struct conn *b)
+{
+	if (!conn_same(a, b) || a->n_children != b->n_children)
+		return false;
+	for (unsigned int i = 0; i < a->n_children; i++)
+		if (strcmp(a->children[i].name, b->children[i].name) != 0 ||
+		    strcmp(a->children[i].sadb_name, b->children[i].sadb_name) != 0 ||
+		    !conn_child_same(&a->children[i], &b->children[i]))
+			return false;
+	return true;
+}
+
 bool conn_hosts_match(const struct conn_hosts *hosts, const struct xipsec_addr *addr, __u8 family)
 {
 	if (hosts->n == 0)

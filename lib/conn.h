@@ -171,7 +171,8 @@ struct conn {
 	unsigned int n_children;
 	__u8 digest[CONN_DIGEST_LEN]; /* children left out */
 	unsigned int line;            /* of the config file; 0: a client brought it */
-	bool client;                  /* a client of xipsec-iked brought it: conn_clients_write() */
+	__u32 client; /* a client of xipsec-iked brought it: its number (lib/config_clients.h); 0:
+			 the file */
 };
 
 enum conn_secret_kind {
@@ -217,6 +218,8 @@ const struct conn_child *conn_child_find(const struct conn *conn, const char *na
  * Of certificates the names of the files are compared, or the bytes that a client brought. */
 bool conn_same(const struct conn *a, const struct conn *b);
 bool conn_child_same(const struct conn_child *a, const struct conn_child *b);
+/* With their children, in the same order, called the same here and at xipsecd. */
+bool conn_same_all(const struct conn *a, const struct conn *b);
 
 /* May a peer with this address use these hosts? Names are for who resolves them: they match none.
  */
@@ -231,19 +234,5 @@ bool conn_hosts_match(const struct conn_hosts *hosts, const struct xipsec_addr *
  */
 int conn_child_rules(const struct conn *conn, const struct conn_child *child,
 		     struct xipsec_spd_rule **out, unsigned int *n);
-
-/* ------------------------------------------------------------------ what clients loaded */
-
-/* Beside what the config file says: in its run_dir, so it does not outlive a reboot. */
-#define CONN_CLIENTS_FILE "connections.conf"
-
-/*
- * Writes RUN_DIR/connections.conf anew: of each connection (n of them) what its children's rules
- * follow from, in the syntax of the config, no credentials. config_load() reads it behind the
- * config file, whoever calls it, so the rules of connections that clients loaded are in every SPD
- * that is made, and stay, closed, when the client or the daemon that took them is gone. Mode 0600,
- * replaced by one rename. 0 or -errno; the old file is untouched then.
- */
-int conn_clients_write(const char *run_dir, const struct conn *const *conns, unsigned int n);
 
 #endif

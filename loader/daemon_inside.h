@@ -118,4 +118,10 @@ extern const struct metrics_server_hooks requests_metrics;
  * (XIPSEC_SADB_ERR_TEXT). */
 int request_reload(void *ctx, const char *path, char *text);
 
+/* ------------------------------------------------------------------ connection.c */
+
+/* The client's connection with that number (digits) has come, changed or gone. 0, or -errno with
+ * `text` (XIPSEC_SADB_ERR_TEXT): the policies in force stay then. */
+int request_connection(void *ctx, const char *number, char *text);
+
 #endif

@@ -57,7 +57,17 @@ static bool outdated(struct sas *sas, const struct config *config, const struct 
 	return true;
 }
 
-int manual_withdraw(struct sas *sas, const struct config *config, char *text)
+static bool is_of(const struct conn *conn, const struct sa *sa)
+{
+	for (unsigned int i = 0; i < conn->n_children; i++)
+		if (strcmp(conn->children[i].sadb_name, sa->sa.child) == 0)
+			return true;
+	return false;
+}
+
+/* `conn` NULL: of all. */
+static int withdraw(struct sas *sas, const struct config *config, const struct conn *conn,
+		    char *text)
 {
 	struct sa **gone = calloc(sas_count(sas) + 1, sizeof(*gone));
 	unsigned int n = 0;
@@ -66,7 +76,7 @@ int manual_withdraw(struct sas *sas, const struct config *config, char *text)
 	if (!gone)
 		return -ENOMEM;
 	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa))
-		if (outdated(sas, config, sa))
+		if ((!conn || is_of(conn, sa)) && outdated(sas, config, sa))
 			gone[n++] = sa;
 	err = sas_delete(sas, gone, n);
 	free(gone);
@@ -76,6 +86,17 @@ int manual_withdraw(struct sas *sas, const struct config *config, char *text)
 			 "room there, add that SA and delete it again, or never use its key again",
 			 strerror(-err));
 	return err;
+}
+
+int manual_withdraw(struct sas *sas, const struct config *config, char *text)
+{
+	return withdraw(sas, config, NULL, text);
+}
+
+int manual_withdraw_of(struct sas *sas, const struct config *config, const struct conn *conn,
+		       char *text)
+{
+	return withdraw(sas, config, conn, text);
 }
 
 int manual_apply(struct sas *sas, struct config *config, char *text)

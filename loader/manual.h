@@ -15,10 +15,13 @@ int manual_add(struct sas *sas, struct xipsec_sa *sa, __u32 flags, char *text);
  * where a record could not be closed (sas_delete()). */
 int manual_withdraw(struct sas *sas, const struct config *config, char *text);
 
-/* The same, and adds: the manual SAs are those of `config` then, and what did not change does not
- * notice. 0, or -errno with `text`
- * (XIPSEC_SADB_ERR_TEXT) of the first whose record could not be closed (sas_delete()), or that
- * could not be added; the others are as they should be. */
+/* The first with the SAs of the children of `conn` alone. */
+int manual_withdraw_of(struct sas *sas, const struct config *config, const struct conn *conn,
+		       char *text);
+
+/* manual_withdraw(), and adds: the manual SAs are those of `config` then, and what did not change
+ * does not notice. 0, or -errno with `text` (XIPSEC_SADB_ERR_TEXT) of the first whose record could
+ * not be closed (sas_delete()), or that could not be added; the others are as they should be. */
 int manual_apply(struct sas *sas, struct config *config, char *text);
 
 #endif

@@ -46,6 +46,15 @@ static void take_config(struct daemon *d, struct config *config)
 	d->config = config;
 }
 
+/* What `config`, which is about to be taken over, does not allow any more goes. */
+static int withdraw(struct daemon *d, struct config *config, char *text)
+{
+	int err = d->open ? manual_withdraw(d->sas, config, text) : 0;
+
+	standins_withdraw(d, config);
+	return err;
+}
+
 static int do_withdraw(void *ctx, const char *path, char *text)
 {
 	struct daemon *d = ctx;
@@ -56,27 +65,17 @@ static int do_withdraw(void *ctx, const char *path, char *text)
 	if (err)
 		return err;
 	settings_keep(d->config, config);
-	err = d->open ? manual_withdraw(d->sas, config, text) : 0;
-	standins_withdraw(d, config);
+	err = withdraw(d, config, text);
 	take_config(d, config);
 	return err;
 }
 
-int request_reload(void *ctx, const char *path, char *text)
+/* Takes `config` over, unless it was before (with its keys, then). */
+static int apply(struct daemon *d, struct config *config, char *text)
 {
-	struct daemon *d = ctx;
-	struct config *config;
-	const char *small;
+	const char *small = plan_small_window(config);
 	int err;
 
-	err = read_path(d, path, &config, text);
-	if (err) {
-		log_error("reload: nothing changes: %s", text);
-		return err;
-	}
-	settings_say_restart(d->config, config);
-	settings_keep(d->config, config);
-	small = plan_small_window(config);
 	if (small && d->plan.n > 1) {
 		/* One worker first, or the SA would be refused. */
 		workers_stop(d->workers);
@@ -85,7 +84,10 @@ int request_reload(void *ctx, const char *path, char *text)
 	}
 	err = d->open ? manual_apply(d->sas, config, text) : 0;
 	standins_withdraw(d, config);
-	take_config(d, config);
+	if (d->config == config)
+		settings_forget_keys(config);
+	else
+		take_config(d, config);
 	standins_sync(d);
 	sas_kernel_policies(d->sas);
 	sas_wishes_forget(d->sas);
@@ -97,17 +99,41 @@ int request_reload(void *ctx, const char *path, char *text)
 	return err;
 }
 
+int request_reload(void *ctx, const char *path, char *text)
+{
+	struct daemon *d = ctx;
+	struct config *config;
+	int err;
+
+	err = read_path(d, path, &config, text);
+	if (err) {
+		log_error("reload: nothing changes: %s", text);
+		return err;
+	}
+	settings_say_restart(d->config, config);
+	settings_keep(d->config, config);
+	return apply(d, config, text);
+}
+
 struct withdrawal {
 	struct daemon *d;
-	const char *path;
+	struct config *config;
 	char *text;
+	bool taken;
 };
 
+/* It binds what clients add from now on; its keys are used at the end. */
 static int withdraw_first(void *ctx)
 {
-	const struct withdrawal *w = ctx;
+	struct withdrawal *w = ctx;
+	int err = withdraw(w->d, w->config, w->text);
 
-	return do_withdraw(w->d, w->path, w->text);
+	if (w->taken)
+		return err;
+	config_free(w->d->config);
+	w->d->config = w->config;
+	w->taken = true;
+	return err;
 }
 
 /* As `xipsec reload` does it, in its order: the policies are built, what they do not allow any more
@@ -115,19 +141,24 @@ static int withdraw_first(void *ctx)
  * next attach reads the config itself. */
 static int do_policies(void *ctx, const char *path, char *text)
 {
-	_cleanup_config_ struct config *config = NULL;
+	struct withdrawal w = {.d = ctx, .text = text};
 	struct daemon *d = ctx;
-	struct withdrawal withdrawal = {d, path, text};
 	__u32 generation = 0;
 	int err;
 
 	if (!d->open)
 		return do_withdraw(ctx, path, text);
-	err = read_path(d, path, &config, text);
+	err = read_path(d, path, &w.config, text);
 	if (err)
 		return err;
-	err = loader_reload(config, withdraw_first, &withdrawal, &generation);
+	settings_say_restart(d->config, w.config);
+	settings_keep(d->config, w.config);
+	err = loader_reload(w.config, withdraw_first, &w, &generation);
 	if (err) {
+		if (w.taken)
+			settings_forget_keys(w.config);
+		else
+			config_free(w.config);
 		if (!text[0])
 			snprintf(text, XIPSEC_SADB_ERR_TEXT,
 				 "the policies in force stay: %s (see xipsecd's log)",
@@ -135,7 +166,7 @@ static int do_policies(void *ctx, const char *path, char *text)
 		return err;
 	}
 	log_info("policies: generation %u is in force", generation);
-	return request_reload(ctx, path, text);
+	return apply(d, w.config, text);
 }
 
 static const char *backend_name(enum xipsec_backend backend)
@@ -194,9 +225,16 @@ static void do_ike_back(void *ctx)
 	ike_ports_back(&d->ike);
 }
 
-const struct sadb_hooks requests_hooks = {do_add_named, request_reload, do_withdraw,
-					  do_policies,  do_status,      do_sas,
-					  do_config,    do_ike_lend,    do_ike_back};
+const struct sadb_hooks requests_hooks = {.add_named = do_add_named,
+					  .reload = request_reload,
+					  .withdraw = do_withdraw,
+					  .policies = do_policies,
+					  .connection = request_connection,
+					  .status = do_status,
+					  .sas = do_sas,
+					  .config = do_config,
+					  .ike_lend = do_ike_lend,
+					  .ike_back = do_ike_back};
 
 /* ------------------------------------------------------------------ metrics */
 

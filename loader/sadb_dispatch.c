@@ -33,12 +33,19 @@ static void on_restrict(struct client *client, const struct sadb_name *req)
 {
 	int err = -EINVAL;
 
-	if (memchr(req->name, 0, sizeof(req->name)))
+	if (req->hdr.flags & XIPSEC_SADB_CONNECTIONS)
+		err = sadb_rights_add_connections(&client->rights);
+	else if (memchr(req->name, 0, sizeof(req->name)))
 		err = sadb_rights_add(&client->rights, req->name);
 	reply(client, &req->hdr, err,
 	      err == -EINVAL  ? "name without an end"
 	      : err == -EPERM ? "the rights of this connection are fixed"
 			      : "");
+}
+
+static const struct config *config_of(const struct client *client)
+{
+	return client->server->hooks->config(client->server->ctx);
 }
 
 /* A restricted client speaks for a process that reads what strangers send. */
@@ -47,17 +54,16 @@ static const char not_yours[] = "this connection may not speak for that child";
 static void on_add(struct client *client, struct sadb_sa_add *req)
 {
 	struct sas *sas = client->server->hooks->sas(client->server->ctx);
-	const struct config *config = client->server->hooks->config(client->server->ctx);
 	const char *why = NULL;
 	char text[XIPSEC_SADB_ERR_TEXT] = "";
 	int err;
 
 	/* Manual keys come from the config alone: their numbers outlive us. */
 	req->sa.flags &= ~(XIPSEC_SA_MANUAL | XIPSEC_SA_FRESH_KEY);
-	if (!sadb_rights_serve(&client->rights, req->sa.child))
+	if (!sadb_rights_serve(&client->rights, config_of(client), req->sa.child))
 		why = not_yours;
 	else
-		why = sa_selectors_narrow(config, &req->sa);
+		why = sa_selectors_narrow(config_of(client), &req->sa);
 	err = why ? -EPERM : sas_add(sas, &req->sa, text);
 	reply(client, &req->hdr, err, why ? why : text);
 }
@@ -77,7 +83,7 @@ static void on_delete(struct client *client, const union sadb_request *req, size
 		reply(client, &req->hdr, -ENOENT, "there is no such SA");
 		return;
 	}
-	if (!sadb_rights_own(&client->rights, &sa->sa)) {
+	if (!sadb_rights_own(&client->rights, config_of(client), &sa->sa)) {
 		reply(client, &req->hdr, -EPERM, not_yours);
 		return;
 	}
@@ -104,7 +110,7 @@ void sadb_list_on(struct client *client)
 			return;
 		}
 		client->list_at = sa->index + 1;
-		if (!sadb_rights_own(&client->rights, &sa->sa))
+		if (!sadb_rights_own(&client->rights, config_of(client), &sa->sa))
 			continue;
 		sas_info(sas, sa, &info);
 		len = offsetof(struct sadb_sa_info, sa) + XIPSEC_SA_SIZE(sa->sa.n_selectors);
@@ -177,6 +183,8 @@ static void on_reload(struct client *client, const struct sadb_path *req)
 		what = hooks->withdraw;
 	else if (req->hdr.flags & XIPSEC_SADB_POLICIES)
 		what = hooks->policies;
+	else if (req->hdr.flags & XIPSEC_SADB_CONNECTIONS)
+		what = hooks->connection;
 	if (memchr(req->path, 0, sizeof(req->path)))
 		err = what(client->server->ctx, req->path, text);
 	reply(client, &req->hdr, err, text);

@@ -24,13 +24,22 @@ int sadb_rights_add(struct sadb_rights *rights, const char *child)
 	return 0;
 }
 
+int sadb_rights_add_connections(struct sadb_rights *rights)
+{
+	if (rights->sealed)
+		return -EPERM;
+	rights->connections = rights->restricted = true;
+	return 0;
+}
+
 void sadb_rights_seal(struct sadb_rights *rights)
 {
 	if (rights->restricted)
 		rights->sealed = true;
 }
 
-bool sadb_rights_serve(const struct sadb_rights *rights, const char *child)
+bool sadb_rights_serve(const struct sadb_rights *rights, const struct config *config,
+		       const char *child)
 {
 	if (!rights->restricted)
 		return true;
@@ -39,14 +48,15 @@ bool sadb_rights_serve(const struct sadb_rights *rights, const char *child)
 	for (unsigned int i = 0; i < rights->n_children; i++)
 		if (strcmp(rights->children[i], child) == 0)
 			return true;
-	return false;
+	return rights->connections && config_conn_child_known(config, child);
 }
 
-bool sadb_rights_own(const struct sadb_rights *rights, const struct xipsec_sa *sa)
+bool sadb_rights_own(const struct sadb_rights *rights, const struct config *config,
+		     const struct xipsec_sa *sa)
 {
 	if (!rights->restricted)
 		return true;
-	return !(sa->flags & XIPSEC_SA_MANUAL) && sadb_rights_serve(rights, sa->child);
+	return !(sa->flags & XIPSEC_SA_MANUAL) && sadb_rights_serve(rights, config, sa->child);
 }
 
 void sadb_rights_free(struct sadb_rights *rights)

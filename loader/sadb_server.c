@@ -229,7 +229,8 @@ void sadb_server_event(struct sadb_server *server, struct sadb_event *event)
 	for (struct client *client = server->clients; client; client = client->next)
 		if (client->events & XIPSEC_EVENT_BIT(event->event) &&
 		    (event->event == XIPSEC_EVENT_NO_SA ||
-		     sadb_rights_serve(&client->rights, event->child)))
+		     sadb_rights_serve(&client->rights, server->hooks->config(server->ctx),
+				       event->child)))
 			tell(client, event);
 }
 

@@ -14,7 +14,9 @@ struct sadb_hooks {
 	int (*reload)(void *ctx, const char *path, char *text);
 	int (*withdraw)(void *ctx, const char *path, char *text);
 	int (*policies)(void *ctx, const char *path, char *text); /* withdraw, switch, reload */
-	void (*status)(void *ctx, struct sadb_status *out);       /* without hdr */
+	/* The connection of a client whose number is `number`: what has changed of it. */
+	int (*connection)(void *ctx, const char *number, char *text);
+	void (*status)(void *ctx, struct sadb_status *out); /* without hdr */
 	/* The SADB, and the config whose policies bound what clients add. */
 	struct sas *(*sas)(void *ctx);
 	const struct config *(*config)(void *ctx);

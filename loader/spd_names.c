@@ -6,13 +6,16 @@
 #include <linux/bpf.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "lib/cleanup.h"
+#include "loader/datapath.h"
 
 static int make_names(unsigned int n)
 {
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
 	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "spd_names", sizeof(__u32),
-				sizeof(struct xipsec_spd_name), n ? n : 1, NULL);
+				sizeof(struct xipsec_spd_name), n ? n : 1, &opts);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -29,19 +32,26 @@ static int pin_names(int fd, const char *gen_dir)
 	return rename(fresh, path) ? -errno : 0;
 }
 
+/* In memory: a call into the kernel for each of ten thousand would take longer than all the rest of
+ * a change. */
 int spd_names_write(const char *gen_dir, const struct config *config, __u32 spd_generation)
 {
 	_cleanup_close_ int fd = make_names(config->n_policies);
+	size_t size = 0, stride = 0;
+	char *memory;
 
 	if (fd < 0)
 		return fd;
+	memory = datapath_mmap(fd, &size, &stride);
+	if (!memory)
+		return -errno;
 	for (unsigned int i = 0; i < config->n_policies; i++) {
-		struct xipsec_spd_name name = {.spd_generation = spd_generation};
+		struct xipsec_spd_name *name = (void *)(memory + i * stride);
 
-		snprintf(name.policy, sizeof(name.policy), "%s", config->policies[i].name);
-		if (bpf_map_update_elem(fd, &i, &name, BPF_ANY))
-			return -errno;
+		name->spd_generation = spd_generation;
+		memcpy(name->policy, config->policies[i].name, sizeof(name->policy));
 	}
+	munmap(memory, size);
 	return pin_names(fd, gen_dir);
 }
 

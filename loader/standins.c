@@ -244,6 +244,15 @@ static int editor_ready(struct daemon *d)
 			       &d->standins->editor);
 }
 
+int standins_editor(struct daemon *d, struct spd_editor **out)
+{
+	int err = editor_ready(d);
+
+	if (!err)
+		*out = d->standins->editor;
+	return err;
+}
+
 static int change_make(struct daemon *d, struct change *change)
 {
 	__u32 generation;

@@ -37,6 +37,10 @@ void standins_move(struct daemon *d);
  * not be done before. */
 void standins_sync(struct daemon *d);
 
+/* The editor of the SPD in force that is kept open here; it is not to be closed. 0 or -errno. */
+struct spd_editor;
+int standins_editor(struct daemon *d, struct spd_editor **out);
+
 /* The same, where something is left to do: call it now and then. */
 void standins_again(struct daemon *d);
 

@@ -23,7 +23,8 @@
 
 enum xipsec_sadb_type {
 	XIPSEC_SADB_HELLO = 1,    /* -> sadb_hello */
-	XIPSEC_SADB_RESTRICT,     /* sadb_name: a child; may be repeated; -> reply */
+	XIPSEC_SADB_RESTRICT,     /* sadb_name: a child; may be repeated; with CONNECTIONS: those of
+				   * connections {}, as the config in force says it then -> reply */
 	XIPSEC_SADB_SA_ADD,       /* sadb_sa_add -> reply */
 	XIPSEC_SADB_SA_ADD_NAMED, /* sadb_name: SA of sas {} in the config, flags FRESH_KEY -> reply
 				   */
@@ -44,11 +45,15 @@ enum xipsec_sadb_type {
 #define XIPSEC_SADB_MORE     1
 #define XIPSEC_SADB_WITHDRAW 2 /* with RELOAD: see there */
 #define XIPSEC_SADB_POLICIES 4 /* with RELOAD: all of it, xipsecd switches the policies, too */
+#define XIPSEC_SADB_CONNECTIONS                                                                   \
+	8 /* with RESTRICT; with RELOAD: `path` is the number of a client's connection that came, \
+	   * changed or went (lib/config_clients.h); its policies are switched, nothing else is   \
+	   * looked at. xipsecd may choose to do all that POLICIES does */
 #define XIPSEC_SADB_ERR_TEXT 256
 
 struct sadb_hdr {
 	__u16 type;
-	__u16 flags; /* XIPSEC_SADB_MORE, XIPSEC_SADB_WITHDRAW */
+	__u16 flags; /* XIPSEC_SADB_MORE and the others above */
 	__u16 abi;   /* XIPSEC_ABI */
 	__s16 err;   /* 0 or a negative errno, in final replies */
 	__u32 len;   /* bytes, header included */
@@ -164,8 +169,9 @@ enum xipsec_event {
 	XIPSEC_EVENT_NO_SA,     /* ESP or AH came and has no SA: src, dst, spi, family; no sample */
 	XIPSEC_EVENT_SELECTORS, /* what came out of an SA is outside its selectors: `sample` is the
 				 * inner packet */
-	XIPSEC_EVENT_RELOAD,    /* xipsecd has taken over a config: nothing but the time is told */
-	XIPSEC_EVENT_PASS,      /* one passed in the clear by policy, or as OPENED_ECN: `sample` */
+	XIPSEC_EVENT_RELOAD, /* xipsecd has taken over a config. Nothing but the time is told, and
+			      * in `sa` the name of a client's connection if it alone has changed */
+	XIPSEC_EVENT_PASS,   /* one passed in the clear by policy, or as OPENED_ECN: `sample` */
 	XIPSEC_EVENT_COUNT
 };
 

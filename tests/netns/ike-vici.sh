@@ -73,6 +73,8 @@ check "gw-b's daemon" ike_start b || exit 1
 check "--version --daemon" sw_says 'xipsec-iked' --version --daemon
 check "nothing is loaded: no rule" has_no_rule
 check "--load-all" load_all
+check "a file of its own has what its rules follow from" \
+	grep -q '"peer"' "$WORK/run-a/connections.d/0000000001.conf"
 check "it says what it loaded" grep -q "loaded connection 'peer'" "$WORK/sw.out"
 check "the rules of its children are in force" has_rule
 before=$(reason no_sa_out)
@@ -174,6 +176,8 @@ check "a bad proposal is refused with its reason" \
 	sw_refuses "des" --load-conns --file "$WORK/bad.conf"
 check "and what was loaded stays" has_rule
 check "up again" sw_says 'initiate completed' --initiate --child net4
+sas_of_b() { gw b sa list --json | jq -r '[.[] | select(.status == "live") | .name] | sort | join(" ")'; }
+of_dead=$(sas_of_b)
 ike_kill a
 check "kill -9 of the daemon: traffic goes on" ping4 a 2
 check "its rules stay" has_rule
@@ -184,9 +188,18 @@ no_connection() { sw --list-conns && ! grep -q peer "$WORK/sw.out"; }
 check "knows no connection until it is loaded" no_connection
 check "--load-all" load_all
 check "and makes it anew" sw_says 'initiate completed' --initiate --child net4
+b_keeps() { [[ $(sas_of_b) == *${of_dead%% *}* ]]; }
+check "without INITIAL_CONTACT, by which the peer would have deleted what carried traffic" b_keeps
 check "traffic" until_true 5 ping4 a 1
 printf 'connections { }\n' >"$WORK/none.conf"
 check "what the file has no more is unloaded" sw_says "no connections found, 1 unloaded" --load-conns --file "$WORK/none.conf"
 check "with its rules" has_no_rule
 ping4 a 2 >/dev/null 2>&1 && not_ok "traffic without a policy"
-check "and its SAs" until_true 5 none_left
+none_but_of_dead()
+{
+	local sa
+	for sa in $(sas_of_b); do [[ " $of_dead " == *" $sa "* ]] || return 1; done
+	[ "$(ike_sas a)" = 0 ]
+}
+check "and its SAs; the peer has left those of the daemon that died, of which it was told nothing" \
+	until_true 5 none_but_of_dead

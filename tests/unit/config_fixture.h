@@ -16,6 +16,7 @@
 #include <cmocka.h>
 #include "lib/cleanup.h"
 #include "lib/config.h"
+#include "lib/config_clients.h"
 
 #define FIXTURE  "tests/unit/config/good.conf"
 #define KEY_FILE "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f40414243"
@@ -67,15 +68,18 @@ static int config_setup(void **state)
 
 static int config_teardown(void **state)
 {
-	static const char *const names[] = {"xipsec.conf", "key",        "open-key",
-					    "inc-a.conf",  "inc-b.conf", "loop-a",
-					    "loop-b",      "short-key",  "connections.conf"};
+	static const char *const names[] = {"xipsec.conf", "key",    "open-key", "inc-a.conf",
+					    "inc-b.conf",  "loop-a", "loop-b",   "short-key"};
 	char path[128];
+	bool any;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		path_of(path, sizeof(path), names[i]);
 		unlink(path);
 	}
+	path_of(path, sizeof(path), CONFIG_CLIENTS_DIR);
+	if (config_clients_forget(dir, &any) || rmdir(path))
+		return -1;
 	return rmdir(dir);
 }
 

@@ -24,7 +24,7 @@ struct chan *proc_chan(struct proc_slot *slot)
 
 const struct conn *parent_conn(const struct parent *p, const char *name)
 {
-	return conn_names_find(&p->names, name);
+	return config_conn_find(p->config, name);
 }
 
 void parent_settle(struct parent *p)
@@ -68,7 +68,7 @@ static int setup(void **state)
 	parent.base = event_base_new();
 	child = pair[1];
 	chan = chan_new(parent.base, pair[0], NULL, NULL, NULL);
-	return !chan || !parent.creds || conn_names_make(parent.config, &parent.names);
+	return !chan || !parent.creds;
 }
 
 static int teardown(void **state)
@@ -76,7 +76,6 @@ static int teardown(void **state)
 	chan_free(chan);
 	close(child);
 	event_base_free(parent.base);
-	conn_names_free(&parent.names);
 	creds_free(parent.creds);
 	config_free(parent.config);
 	return 0;

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/config_clients.h"
 #include "loader/sadb_server.h"
 
 #define MAX 5000
@@ -104,6 +105,32 @@ static const struct sadb_hooks hooks = {.sas = hook_sas,
 					.ike_lend = hook_lend,
 					.ike_back = hook_back};
 
+/* A connection "late" with the child "net". */
+static int late_conn(struct conn *out)
+{
+	struct config *read = NULL;
+	char path[100];
+	FILE *file;
+	int err;
+
+	snprintf(path, sizeof(path), "%s/late", dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file,
+		"datapath { run_dir = %s }\nconnections { late { local { auth = psk }\n"
+		"remote { auth = psk }\n children {\n"
+		"net { local_ts = 10.4.0.0/16\n remote_ts = 10.7.0.0/16 } } } }\n",
+		dir);
+	fclose(file);
+	err = config_load(path, &read, stderr);
+	if (err)
+		return err;
+	*out = read->conns[0];
+	memset(&read->conns[0], 0, sizeof(read->conns[0]));
+	config_free(read);
+	return 0;
+}
+
 static struct config *policies(void)
 {
 	struct config *read = NULL;
@@ -117,7 +144,11 @@ static struct config *policies(void)
 	      "a { action = protect\n local = 10.1.0.0/16\n remote = 10.2.0.0/16 }\n"
 	      "b { action = protect\n local = 10.1.0.0/16\n remote = 10.3.0.0/16 }\n"
 	      "out { action = bypass\n local = 192.0.2.1/32\n remote = 192.0.2.2/32 }\n"
-	      "}\n",
+	      "}\n"
+	      "connections { peer { local { auth = psk }\n remote { auth = psk }\n children {\n"
+	      "net { local_ts = 10.4.0.0/16\n remote_ts = 10.5.0.0/16 }\n"
+	      "open { local_ts = 10.4.0.0/16\n remote_ts = 10.6.0.0/16\n mode = pass }\n"
+	      "} } }\n",
 	      file);
 	fclose(file);
 	assert_int_equal(config_load(path, &read, stderr), 0);
@@ -242,6 +273,44 @@ static void only_its_children(void **state)
 	assert_int_equal(ask_add(fd, "two", "", 0x1002, 0), -EPERM);
 	assert_int_equal(ask_add(fd, "two", "out", 0x1002, 0), -EPERM);
 	assert_int_equal(sas_count(sas), 1);
+	close(fd);
+}
+
+static int ask_connections(int fd)
+{
+	struct sadb_name req = {.hdr.flags = XIPSEC_SADB_CONNECTIONS};
+
+	return ask(fd, &req.hdr, XIPSEC_SADB_RESTRICT, sizeof(req));
+}
+
+/* Children of connections {} as they are when it asks: one that comes later is served, one that
+ * went is not; those of policies {} never are, nor what passes in the clear. */
+static void only_connections(void **state)
+{
+	struct config_client_change change;
+	struct conn conn;
+	int fd = dial(), late = restricted("a");
+
+	assert_int_equal(ask_connections(fd), 0);
+	assert_int_equal(ask_add(fd, "one", "peer/net", 0x1001, 0), 0);
+	assert_int_equal(ask_add(fd, "two", "a", 0x1002, 0), -EPERM);
+	assert_int_equal(ask_add(fd, "two", "peer/open", 0x1002, 0), -EPERM);
+	assert_int_equal(ask_add(fd, "two", "peer/late", 0x1002, 0), -EPERM);
+	assert_int_equal(ask_name(fd, XIPSEC_SADB_RESTRICT, "a"), -EPERM);
+	assert_int_equal(ask_plain(fd, XIPSEC_SADB_STATUS), -EPERM);
+	assert_int_equal(ask_name(fd, XIPSEC_SADB_SA_DELETE, "one"), 0);
+
+	assert_int_equal(late_conn(&conn), 0);
+	assert_int_equal(config_client_set(config, 1, &conn, &change, stderr), 0);
+	config_client_change_free(&change);
+	assert_int_equal(ask_add(fd, "two", "late/net", 0x1002, 0), 0);
+	assert_int_equal(config_client_set(config, 1, NULL, &change, stderr), 0);
+	config_client_change_free(&change);
+	assert_int_equal(ask_name(fd, XIPSEC_SADB_SA_DELETE, "two"), -EPERM);
+	/* Closed for good by its first other request. */
+	assert_int_equal(ask_plain(late, XIPSEC_SADB_SA_LIST), 0);
+	assert_int_equal(ask_connections(late), -EPERM);
+	close(late);
 	close(fd);
 }
 
@@ -507,6 +576,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(only_its_children),
+		TEST(only_connections),
 		TEST(no_other_request),
 		TEST(it_cannot_be_widened),
 		TEST(others_sas_are_not_there),

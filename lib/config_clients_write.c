@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* RUN_DIR/connections.conf: what the rules of clients' connections follow from. */
+/* RUN_DIR/connections.d: the writing of what the rules of clients' connections follow from. */
+#include "lib/config_clients.h"
+
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -9,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "lib/cleanup.h"
-#include "lib/conn.h"
 
 static void print_range(FILE *out, __u8 family, const struct xipsec_addr *lo,
 			const struct xipsec_addr *hi)
@@ -92,40 +94,88 @@ static void print_conn(FILE *out, const struct conn *conn)
 	fprintf(out, "\t\t}\n\t}\n");
 }
 
-static void print_all(FILE *out, const struct conn *const *conns, unsigned int n)
-{
-	fprintf(out,
-		"# Written by xipsec-iked: the rules of what clients loaded (swanctl). Changes are "
-		"lost.\nconnections {\n");
-	for (unsigned int i = 0; i < n; i++)
-		print_conn(out, conns[i]);
-	fprintf(out, "}\n");
-}
+/* ------------------------------------------------------------------ files */
 
-int conn_clients_write(const char *run_dir, const struct conn *const *conns, unsigned int n)
+static int file_write(int dir, const char *name, const struct conn *conn)
 {
-	char path[300], fresh[304];
-	FILE *out;
-	int fd, err;
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+	int err;
 
-	if (snprintf(path, sizeof(path), "%s/" CONN_CLIENTS_FILE, run_dir) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
-	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	out = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!out) {
 		err = -errno;
 		if (fd >= 0)
 			close(fd);
 		return err;
 	}
-	print_all(out, conns, n);
+	fprintf(out,
+		"# Written by xipsec-iked: the rules of what a client loaded (swanctl). Changes "
+		"are lost.\nconnections {\n");
+	print_conn(out, conn);
+	fprintf(out, "}\n");
 	err = ferror(out) ? -EIO : 0;
 	if (fclose(out) && !err)
 		err = -errno;
-	if (!err && rename(fresh, path))
+	return err;
+}
+
+static int dir_open(const char *run_dir)
+{
+	int fd, run = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (run < 0)
+		return -errno;
+	fd = openat(run, CONFIG_CLIENTS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && !mkdirat(run, CONFIG_CLIENTS_DIR, 0700))
+		fd = openat(run, CONFIG_CLIENTS_DIR,
+			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		fd = -errno;
+	close(run);
+	return fd;
+}
+
+int config_client_write(const char *run_dir, __u32 number, const struct conn *conn)
+{
+	_cleanup_close_ int dir = dir_open(run_dir);
+	char name[32];
+	int err;
+
+	if (dir < 0)
+		return dir;
+	snprintf(name, sizeof(name), CONFIG_CLIENT_FILE, number);
+	if (!conn)
+		return unlinkat(dir, name, 0) && errno != ENOENT ? -errno : 0;
+	err = file_write(dir, "new", conn);
+	if (!err && renameat(dir, "new", dir, name))
 		err = -errno;
 	if (err)
-		unlink(fresh);
+		unlinkat(dir, "new", 0);
+	return err;
+}
+
+int config_clients_forget(const char *run_dir, bool *any)
+{
+	int err = 0, fd = dir_open(run_dir);
+	const struct dirent *entry;
+	DIR *dir;
+
+	*any = false;
+	if (fd < 0)
+		return fd;
+	dir = fdopendir(fd);
+	if (!dir) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		*any = true;
+		if (unlinkat(dirfd(dir), entry->d_name, 0))
+			err = -errno;
+	}
+	closedir(dir);
 	return err;
 }
