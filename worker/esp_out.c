@@ -29,12 +29,18 @@ static __attribute__((noinline)) __u32 tfc_pad(const struct sa *sa, struct packe
 	return pad;
 }
 
+/* Bytes of text around `len`, trailer included. */
+static always_inline __u32 padded(const struct form *form, __u32 len)
+{
+	return (len + ESP_TRAILER_MIN + form->align - 1u) & ~(form->align - 1u);
+}
+
 /* Padding 1, 2, 3… (RFC 4303 2.4), pad length, next header. The padding is written whole: what it
  * has too many bytes is overwritten by what follows. Returns the bytes of text. */
 static always_inline __u32 trailer_write(const struct form *form, __u8 *text, __u32 len, __u8 next)
 {
 	static const __u8 padding[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
-	__u32 pad = (0 - (len + ESP_TRAILER_MIN)) & (form->align - 1u);
+	__u32 pad = padded(form, len) - len - ESP_TRAILER_MIN;
 	__u8 *tail = text + len;
 
 	memcpy(tail, padding, sizeof(padding));
@@ -77,25 +83,72 @@ static always_inline void out_grow(struct packet *p, __u8 *data, __u32 len, __u3
 	p->reason = XIPSEC_REASON_SEALED;
 }
 
+static always_inline __u32 outer_len(const struct sa *sa, const enum sa_way way)
+{
+	switch (way) {
+	case SA_TUNNEL4: return OUTER_IP4;
+	case SA_TUNNEL4_UDP: return OUTER_IP4 + OUTER_UDP;
+	case SA_TUNNEL6: return OUTER_IP6;
+	default: return sa->outer.len;
+	}
+}
+
+/* `way` is known when this is compiled: no call goes through a pointer, IPv6 draws no ID. */
+static always_inline void headers_write(const struct outer *outer, __u8 *to, __u32 total,
+					const struct shown *shown, __u64 seq, const enum sa_way way)
+{
+	switch (way) {
+	case SA_TUNNEL4:
+		outer_write_ip4(outer, to, total, shown, outer_id(outer, shown, seq));
+		return;
+	case SA_TUNNEL4_UDP:
+		outer_write_ip4_udp(outer, to, total, shown, outer_id(outer, shown, seq));
+		return;
+	case SA_TUNNEL6: outer_write_ip6(outer, to, total, shown, 0); return;
+	default: outer_write(outer, to, total, shown, outer_id(outer, shown, seq));
+	}
+}
+
+static always_inline __u8 family_of(const struct sa *sa, const enum sa_way way)
+{
+	if (way == SA_TUNNEL6)
+		return XIPSEC_FAMILY_IP6;
+	return way == SA_ANY ? sa->outer_family : XIPSEC_FAMILY_IP4;
+}
+
 static always_inline void tunnel_write(const struct sa *sa, const struct form *form,
 				       struct packet *p, __u64 seq, const struct shown *shown,
-				       struct crypto_op *op, const bool usual)
+				       struct crypto_op *op, const enum sa_way way)
 {
-	const __u32 outer_len = usual ? OUTER_IP4 : sa->outer.len;
-	__u32 head = outer_len + form->head_len, inner_len = p->len, tail, len;
+	const __u32 front = outer_len(sa, way);
+	__u32 head = front + form->head_len, inner_len = p->len, tail, len;
 	__u8 *text = p->data, *data = text - head;
 
 	esp_write(form, seq, text, inner_len, shown->next, op);
 	tail = op->len - inner_len + form->icv_len;
 	len = head + inner_len + tail;
 	p->seq = seq;
-	p->family = usual ? XIPSEC_FAMILY_IP4 : sa->outer_family;
-	p->l4_off = (__u16)outer_len;
+	p->family = family_of(sa, way);
+	p->l4_off = (__u16)front;
 	out_grow(p, data, len, head, tail);
-	if (usual)
-		outer_write_ip4(&sa->outer, data, len, shown, outer_id(&sa->outer, shown, seq));
-	else
-		outer_write(&sa->outer, data, len, shown, outer_id(&sa->outer, shown, seq));
+	headers_write(&sa->outer, data, len, shown, seq, way);
+}
+
+/* Transport mode: an IPv4 header without options moves down. */
+static always_inline void transport_write_plain(const struct form *form, struct packet *p,
+						__u64 seq, __u8 next, struct crypto_op *op)
+{
+	__u32 text_len = p->len - OUTER_IP4, head = form->head_len;
+	__u32 tail = padded(form, text_len) - text_len + form->icv_len;
+	__u32 len = p->len + head + tail;
+	__u8 *data = p->data - head;
+
+	transport_move_ip4(data, p->data, IPPROTO_ESP, len);
+	esp_write(form, seq, p->data + OUTER_IP4, text_len, next, op);
+	p->seq = seq;
+	p->family = XIPSEC_FAMILY_IP4;
+	p->l4_off = OUTER_IP4;
+	out_grow(p, data, len, head, tail);
 }
 
 /* The headers in front move down, ESP (and UDP) comes between them and what they carried. */
@@ -129,7 +182,7 @@ static void out_write(const struct sa *sa, const struct form *form, struct outbo
 	}
 	if (sa->tfc_size)
 		burst->tfc += tfc_pad(sa, p, burst->inner_max);
-	tunnel_write(sa, form, p, seq, &burst->shown[i], &burst->op[i], false);
+	tunnel_write(sa, form, p, seq, &burst->shown[i], &burst->op[i], SA_ANY);
 }
 
 /* All of a burst, with successive numbers. */
@@ -141,8 +194,8 @@ static void out_write_any(const struct sa *sa, struct outbound *burst, unsigned 
 		out_write(sa, &form, burst, i, first + i);
 }
 
-static void out_write_usual(const struct sa *sa, struct outbound *burst, unsigned int n,
-			    __u64 first)
+static always_inline void out_write_tunnel(const struct sa *sa, struct outbound *burst,
+					   unsigned int n, __u64 first, const enum sa_way way)
 {
 	const struct form form = form_of(sa, true);
 	__u64 bytes = 0;
@@ -151,9 +204,41 @@ static void out_write_usual(const struct sa *sa, struct outbound *burst, unsigne
 		struct packet *p = burst->pkt[i];
 
 		bytes += p->len;
-		tunnel_write(sa, &form, p, first + i, &burst->shown[i], &burst->op[i], true);
+		tunnel_write(sa, &form, p, first + i, &burst->shown[i], &burst->op[i], way);
 	}
 	burst->bytes += bytes;
+}
+
+static void out_write_transport(const struct sa *sa, struct outbound *burst, unsigned int n,
+				__u64 first)
+{
+	const struct form form = form_of(sa, true);
+	__u64 bytes = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct transport_place *place = &burst->place[i];
+		struct packet *p = burst->pkt[i];
+
+		bytes += p->len;
+		p->seq = first + i;
+		if (__builtin_expect(place->off == OUTER_IP4, 1))
+			transport_write_plain(&form, p, first + i, place->next, &burst->op[i]);
+		else
+			transport_write(sa, &form, p, place, &burst->op[i]);
+	}
+	burst->bytes += bytes;
+}
+
+static always_inline void out_write_burst(const struct sa *sa, struct outbound *burst,
+					  unsigned int n, __u64 first)
+{
+	switch (sa->way) {
+	case SA_TUNNEL4: out_write_tunnel(sa, burst, n, first, SA_TUNNEL4); break;
+	case SA_TUNNEL4_UDP: out_write_tunnel(sa, burst, n, first, SA_TUNNEL4_UDP); break;
+	case SA_TUNNEL6: out_write_tunnel(sa, burst, n, first, SA_TUNNEL6); break;
+	case SA_TRANSPORT: out_write_transport(sa, burst, n, first); break;
+	default: out_write_any(sa, burst, n, first);
+	}
 }
 
 static void out_seal(struct sa *sa, struct outbound *burst)
@@ -162,10 +247,7 @@ static void out_seal(struct sa *sa, struct outbound *burst)
 	__u64 first = 0;
 	unsigned int n = seq_reserve(sa->state, sa->generation, sa->esn, burst->n, &first, &reason);
 
-	if (sa->usual)
-		out_write_usual(sa, burst, n, first);
-	else
-		out_write_any(sa, burst, n, first);
+	out_write_burst(sa, burst, n, first);
 	for (unsigned int i = n; i < burst->n; i++)
 		outbound_drop(sa, burst->pkt[i], reason);
 	burst->n = n;
@@ -217,7 +299,7 @@ enum xipsec_reason esp_out_dummy(struct sa *sa, struct packet *p, __u32 len)
 	p->tailroom += p->len - len;
 	p->len = len;
 	memset(p->data, 0, len);
-	tunnel_write(sa, &form, p, seq, &shown, &op, false);
+	tunnel_write(sa, &form, p, seq, &shown, &op, SA_ANY);
 	sa->seal(sa->key->ctx, &op, 1, sa->aad_len);
 	if (sa->udp && sa->outer_family == XIPSEC_FAMILY_IP6)
 		outer_finish_udp6(p->data, p->l4_off - OUTER_UDP, p->len);

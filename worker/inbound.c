@@ -89,6 +89,23 @@ static bool tunnel_plain(const struct sa *sa, struct packet *p, __u8 *text, __u3
 	return true;
 }
 
+static bool tunnel_plain6(const struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
+			  __u8 next, __u8 tos)
+{
+	struct plain6 plain;
+
+	if (next != IPPROTO_IPV6 || !plain6_read(text, text_len, &plain))
+		return false;
+	if (tos & 3 && (tos ^ plain6_tos(&plain)) & 3)
+		return false;
+	if (!selectors_accept_plain6(sa, text + 8))
+		return false;
+	in_shrink(p, text, text_len);
+	p->family = XIPSEC_FAMILY_IP6;
+	p->l4_off = PLAIN6_L4;
+	return true;
+}
+
 /* Any other. TFC padding behind the inner packet (RFC 4303 2.7) goes. */
 static __attribute__((noinline)) enum xipsec_reason tunnel_any(struct sa *sa, struct packet *p,
 							       __u8 *text, __u32 text_len,
@@ -120,14 +137,36 @@ enum xipsec_reason inbound_tunnel(struct sa *sa, struct packet *p, __u8 *text, _
 {
 	if (__builtin_expect(tunnel_plain(sa, p, text, text_len, next, tos), 1))
 		return XIPSEC_REASON_UNSPEC;
+	if (tunnel_plain6(sa, p, text, text_len, next, tos))
+		return XIPSEC_REASON_UNSPEC;
 	return tunnel_any(sa, p, text, text_len, next, tos);
 }
 
-/* Transport mode: the headers in front move up to what ESP carried. Behind a NAT the addresses are
- * not those that the transport checksum was made with: it is made anew (RFC 3948 3.1.2). */
-__attribute__((noinline)) enum xipsec_reason inbound_transport(struct sa *sa, struct packet *p,
-							       __u8 *text, __u32 text_len,
-							       __u8 next)
+/* The usual packet in transport mode, behind an IPv4 header without options. False, and nothing has
+ * changed: another, or one that is refused. */
+static bool transport_plain(const struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
+			    __u8 next)
+{
+	const __u32 len = PLAIN_L4 + text_len;
+	const __u8 *front = p->data;
+	__u32 check_off;
+
+	if (p->l4_off != PLAIN_L4 || text_len < PLAIN_UDP || front[0] != 0x45 ||
+	    plain_word(front + 4) & PLAIN_FRAG || !plain_l4(text, text_len, next, &check_off))
+		return false;
+	if (!selectors_accept_plain(sa, plain_word(front + 12), plain_word(front + 16)))
+		return false;
+	in_shrink(p, text - PLAIN_L4, len);
+	transport_move_ip4(p->data, front, next, len);
+	p->family = XIPSEC_FAMILY_IP4; /* l4_off is PLAIN_L4 */
+	return true;
+}
+
+/* Any other: the headers in front move up to what ESP carried. Behind a NAT the addresses are not
+ * those that the transport checksum was made with: it is made anew (RFC 3948 3.1.2). */
+static __attribute__((noinline)) enum xipsec_reason transport_any(struct sa *sa, struct packet *p,
+								  __u8 *text, __u32 text_len,
+								  __u8 next)
 {
 	__u32 front = p->l4_off - (sa->udp ? OUTER_UDP : 0u);
 	enum xipsec_reason reason;
@@ -150,6 +189,14 @@ __attribute__((noinline)) enum xipsec_reason inbound_transport(struct sa *sa, st
 	if (sa->udp)
 		inner_checksum(p->data, &inner);
 	return XIPSEC_REASON_UNSPEC;
+}
+
+enum xipsec_reason inbound_transport(struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
+				     __u8 next)
+{
+	if (__builtin_expect(transport_plain(sa, p, text, text_len, next), 1))
+		return XIPSEC_REASON_UNSPEC;
+	return transport_any(sa, p, text, text_len, next);
 }
 
 void inbound_origin(const struct packet *p, struct origin *from)

@@ -6,6 +6,7 @@
 #ifndef WORKER_INBOUND_H
 #define WORKER_INBOUND_H
 
+#include <stdbool.h>
 #include "worker/packet.h"
 #include "worker/replay.h"
 #include "worker/sa.h"
@@ -24,7 +25,7 @@ struct inbound {
 	__u8 outer_tos[BURST_MAX];
 	__u64 seq[BURST_MAX];     /* 0: not authentic */
 	__u16 refused[BURST_MAX]; /* why, by the window */
-	struct origin from;       /* of the one in hand, in UDP */
+	struct origin from;       /* of the newest, in UDP */
 	unsigned int n;
 	unsigned int opened;
 	__u64 bytes; /* inner bytes of those that were opened */
@@ -114,6 +115,8 @@ static inline __attribute__((always_inline)) void inbound_finish(struct sa *sa,
 								 inbound_deliver_fn *deliver,
 								 inbound_refuse_fn *refuse)
 {
+	/* Numbers are never 0: without UDP none is the newest, nor need it be known. */
+	const __u64 top = sa->udp ? __atomic_load_n(&sa->state->replay_top, __ATOMIC_RELAXED) : 0;
 	const unsigned int n = burst->n;
 	unsigned int opened = 0;
 	__u64 bytes = 0;
@@ -121,14 +124,15 @@ static inline __attribute__((always_inline)) void inbound_finish(struct sa *sa,
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = burst->pkt[i];
 		enum xipsec_reason reason = burst->op[i].ok ? burst->refused[i] : XIPSEC_REASON_ICV;
+		const bool newest = sa->udp && burst->seq[i] == top;
 
 		if (reason)
 			refuse(sa, p, &burst->op[i]);
-		else if (sa->udp)
+		else if (newest)
 			inbound_origin(p, &burst->from);
 		if (!reason) {
 			reason = deliver(sa, p, &burst->op[i], burst->outer_tos[i]);
-			if (sa->udp && (!reason || reason == XIPSEC_REASON_DUMMY))
+			if (newest && (!reason || reason == XIPSEC_REASON_DUMMY))
 				inbound_peer(sa, p, &burst->from);
 		}
 		if (reason) {

@@ -36,6 +36,7 @@ struct bounds {
 	__u32 path_mtu;
 	__u32 inner_max;
 	__u32 plain_max; /* longer ones are not taken by the short way */
+	bool transport;
 	__u32 head_room;
 	__u32 tail_room;
 };
@@ -66,22 +67,55 @@ static __attribute__((noinline)) enum xipsec_reason admit_any(const struct sa *s
 	return inner_out(p, &inner, inner_max);
 }
 
+static inline bool has_room(const struct packet *p, const struct bounds *bounds)
+{
+	return p->len <= bounds->plain_max && p->headroom >= bounds->head_room &&
+	       p->tailroom >= bounds->tail_room;
+}
+
+/* TTL: false, and nothing has changed, when it ends here. */
+static inline bool goes_on(const struct packet *p, __u8 family)
+{
+	return p->flags & PACKET_LOCAL || !inner_forward(p->data, family);
+}
+
 /* The same for the usual packet that nothing is to be done to but what a router does: a third of
  * the steps. False, and nothing has changed: not such a packet. */
-static inline bool admit_plain(struct packet *p, const struct bounds *bounds, struct shown *shown)
+static inline bool admit_plain(const struct packet *p, const struct bounds *bounds,
+			       struct shown *shown, struct transport_place *place)
 {
-	__u8 *data = p->data;
+	const __u8 *data = p->data;
 	struct plain plain;
-	__u32 len = p->len;
 
-	if (len > bounds->plain_max || p->headroom < bounds->head_room ||
-	    p->tailroom < bounds->tail_room || p->flags & PACKET_LOCAL)
+	if (!has_room(p, bounds) || !plain_read(data, p->len, &plain) ||
+	    plain_opens(data, &plain) || plain_sum_partial(data, p->len, &plain) ||
+	    !goes_on(p, XIPSEC_FAMILY_IP4))
 		return false;
-	if (!plain_read(data, len, &plain) || plain_opens(data, &plain) ||
-	    plain_sum_partial(data, len, &plain) || inner_forward(data, XIPSEC_FAMILY_IP4))
+	if (bounds->transport)
+		*place =
+			(struct transport_place){PLAIN_L4, TRANSPORT_IP4_NEXT, plain_proto(&plain)};
+	else
+		*shown = (struct shown){.df = plain.second & OUTER_DF,
+					.tos = plain_tos(&plain),
+					.next = IPPROTO_IPIP};
+	return true;
+}
+
+/* In a tunnel. */
+static inline bool admit_plain6(const struct packet *p, const struct bounds *bounds,
+				struct shown *shown)
+{
+	const __u8 *data = p->data;
+	struct plain6 plain;
+
+	if (bounds->transport || !has_room(p, bounds) || !plain6_read(data, p->len, &plain) ||
+	    plain6_opens(data, &plain) || plain6_sum_partial(data, p->len, &plain) ||
+	    !goes_on(p, XIPSEC_FAMILY_IP6))
 		return false;
-	*shown = (struct shown){
-		.df = plain.second & OUTER_DF, .tos = plain_tos(&plain), .next = IPPROTO_IPIP};
+	*shown = (struct shown){.flow = plain.first & 0xfffff,
+				.df = OUTER_DF,
+				.tos = plain6_tos(&plain),
+				.next = IPPROTO_IPV6};
 	return true;
 }
 
@@ -92,7 +126,8 @@ void outbound_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32 p
 	const struct bounds bounds = {
 		.path_mtu = path_mtu,
 		.inner_max = tunnel_max,
-		.plain_max = sa->transport ? 0 : tunnel_max,
+		.plain_max = sa->transport ? sa_transport_max(sa, path_mtu, PLAIN_L4) : tunnel_max,
+		.transport = sa->transport,
 		.head_room = sa->head_room,
 		.tail_room = sa->tail_room,
 	};
@@ -106,7 +141,8 @@ void outbound_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32 p
 			__builtin_prefetch(pkts[i + PREFETCH_AHEAD]->data, 1);
 		if (p->reason)
 			continue;
-		if (unlikely(!admit_plain(p, &bounds, &burst->shown[live]))) {
+		if (unlikely(!admit_plain(p, &bounds, &burst->shown[live], &burst->place[live])) &&
+		    !admit_plain6(p, &bounds, &burst->shown[live])) {
 			reason =
 				admit_any(sa, p, &bounds, &burst->shown[live], &burst->place[live]);
 			if (reason) {

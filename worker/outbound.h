@@ -49,8 +49,8 @@ struct form {
 	__u32 aad_shift;
 };
 
-/* `usual` is known when this is compiled: of SAs that are, the places of all that is written are
- * too. */
+/* `usual` (not SA_ANY) is known when this is compiled: of such SAs the places of all that is
+ * written are too. */
 static always_inline struct form form_of(const struct sa *sa, const bool usual)
 {
 	struct form form = {

@@ -57,16 +57,16 @@ void outer_write_ip4(const struct outer *outer, __u8 *to, __u32 total, const str
 	memcpy(to + 12, outer->header + 12, 8);
 }
 
-static void outer_write_ip6(const struct outer *outer, __u8 *to, __u32 total,
-			    const struct shown *shown, __u16 id)
+void outer_write_ip6(const struct outer *outer, __u8 *to, __u32 total, const struct shown *shown,
+		     __u16 id)
 {
 	__u32 tos = outer_tos(outer, shown);
 	__be32 first = htonl(0x60000000u | tos << 20 | (shown->flow & outer->flow_mask));
-	__be16 payload_be = htons((__u16)(total - IP6_LEN));
+	__be32 second = htonl((total - IP6_LEN) << 16 | outer->ttl_next);
 
-	memcpy(to, outer->header, IP6_LEN);
 	memcpy(to, &first, 4);
-	memcpy(to + 4, &payload_be, 2);
+	memcpy(to + 4, &second, 4);
+	memcpy(to + 8, outer->header + 8, 32);
 }
 
 void outer_write_udp(const struct outer *outer, __u8 *to, __u32 total)
@@ -77,8 +77,8 @@ void outer_write_udp(const struct outer *outer, __u8 *to, __u32 total)
 	memcpy(to + 4, &len_be, 2);
 }
 
-static void outer_write_ip4_udp(const struct outer *outer, __u8 *to, __u32 total,
-				const struct shown *shown, __u16 id)
+void outer_write_ip4_udp(const struct outer *outer, __u8 *to, __u32 total,
+			 const struct shown *shown, __u16 id)
 {
 	outer_write_ip4(outer, to, total, shown, id);
 	outer_write_udp(outer, to + IP4_LEN, total - IP4_LEN);
@@ -154,6 +154,7 @@ static void outer_init_ip6(struct outer *outer, const struct xipsec_sa *sa, __u8
 	memcpy(header + 8, sa->src.byte, 16);
 	memcpy(header + 24, sa->dst.byte, 16);
 	outer->ip_len = IP6_LEN;
+	outer->ttl_next = (__u32)next << 8 | header[7];
 	outer->flow_mask = sa->flags & XIPSEC_SA_FLOW_COPY ? 0xfffff : 0;
 }
 

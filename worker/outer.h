@@ -18,6 +18,7 @@
 
 #define OUTER_TTL 64
 #define OUTER_IP4 20 /* bytes of an IPv4 header without options */
+#define OUTER_IP6 40
 #define OUTER_UDP 8  /* bytes of the UDP header */
 #define OUTER_MAX 48 /* bytes of the longest outer headers */
 #define OUTER_DF  0x4000
@@ -60,7 +61,8 @@ struct outer {
 	__u8 header[OUTER_MAX];
 	__u32 len;      /* of all of them: 20 or 40, and 8 with UDP */
 	__u32 ip_len;   /* 20 or 40 */
-	__u32 ttl_next; /* IPv4: TTL and protocol, where they stand in their word */
+	__u32 ttl_next; /* TTL and protocol, next header and hop limit, where they stand in their
+			   word */
 	__u32 sum;      /* IPv4: of the header without length, TOS, ID and DF */
 	__u32 flow_mask;
 	__u32 df_set, df_copy; /* the DF bit, or 0 */
@@ -68,8 +70,8 @@ struct outer {
 	outer_write_fn *write;
 };
 
-/* Of IPv4 without UDP. */
-outer_write_fn outer_write_ip4;
+/* Of IPv4, of IPv6 (which has no ID), of IPv4 with UDP. */
+outer_write_fn outer_write_ip4, outer_write_ip6, outer_write_ip4_udp;
 
 /* The usual headers without a call through a pointer, which cannot be inlined. */
 static inline void outer_write(const struct outer *outer, __u8 *to, __u32 total,

@@ -85,6 +85,17 @@ static void sa_fill_limits(struct sa *to, const struct xipsec_limits *limits)
 	to->hard_bytes = limits->hard_bytes ? limits->hard_bytes : ~0ULL;
 }
 
+static enum sa_way way_of(const struct sa *sa)
+{
+	if (!sa->usual_iv || sa->tfc_size)
+		return SA_ANY;
+	if (sa->transport)
+		return sa->udp ? SA_ANY : SA_TRANSPORT;
+	if (sa->outer_family == XIPSEC_FAMILY_IP4)
+		return sa->udp ? SA_TUNNEL4_UDP : SA_TUNNEL4;
+	return sa->udp ? SA_ANY : SA_TUNNEL6;
+}
+
 static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_backend backend)
 {
 	int err = outer_init(&to->outer, from);
@@ -121,8 +132,7 @@ static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_back
 	if (to->ah)
 		sa_fill_ah(to);
 	to->usual_iv = to->salt_len == XIPSEC_SALT_MAX && to->iv_len == SA_USUAL_IV;
-	to->usual = to->usual_iv && !to->transport && !to->tfc_size &&
-		    to->outer.write == outer_write_ip4;
+	to->way = (__u8)way_of(to);
 	to->window = from->window;
 	to->n_selectors = from->n_selectors;
 	memcpy(to->refuse, from->refuse, from->n_selectors);

@@ -27,7 +27,25 @@ struct sa_net4 {
 	__u32 refuse;
 };
 
+/* The same of IPv6. */
+__extension__ typedef unsigned __int128 sa_word6;
+
+struct sa_net6 {
+	sa_word6 remote, remote_span, local, local_span;
+	__u32 refuse;
+};
+
 #define SA_NETS4 8
+
+/* Whose packets are all written alike: by a way of their own that is told apart once for a burst.
+ * All but ANY have salts of 4 bytes, IVs of SA_USUAL_IV and hide no lengths. */
+enum sa_way {
+	SA_ANY,
+	SA_TUNNEL4,
+	SA_TUNNEL4_UDP,
+	SA_TUNNEL6,
+	SA_TRANSPORT, /* without UDP */
+};
 
 struct sa {
 	struct xipsec_sa_state *state;
@@ -49,7 +67,7 @@ struct sa {
 	__u8 df_clear;  /* outbound: what carries its packets may be cut */
 	__u8 ah;        /* the protocol; else ESP */
 	__u8 usual_iv;  /* its salt is of 4 bytes and its IV of SA_USUAL_IV, as most are */
-	__u8 usual;     /* that, and a tunnel in IPv4 without UDP that hides no lengths */
+	__u8 way;       /* enum sa_way */
 	__u8 aad_len;
 	/* Whole words, for each packet asks for them. */
 	__u32 aad_shift; /* 32 without ESN: the AAD holds the low half alone */
@@ -79,7 +97,9 @@ struct sa {
 	__u32 n_selectors;
 	__u8 nets_alone; /* none of them asks for a protocol or a port */
 	__u32 n_nets4;   /* where that is so, and they are few: those for IPv4, in order; else 0 */
+	__u32 n_nets6;   /* and those for IPv6 */
 	struct sa_net4 net4[SA_NETS4];
+	struct sa_net6 net6[SA_NETS4];
 	struct seen *seen; /* what was answered before, where there are many; NULL: there are few */
 	__u8 refuse[XIPSEC_SELECTORS_MAX];
 	struct xipsec_selector selector[];

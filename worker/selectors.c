@@ -2,6 +2,7 @@
 #include "worker/selectors.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -36,6 +37,31 @@ static void nets4_fill(struct sa *sa)
 	}
 }
 
+static sa_word6 word6(const void *at)
+{
+	__be64 half[2];
+
+	memcpy(half, at, sizeof(half));
+	return (sa_word6)be64toh(half[0]) << 64 | be64toh(half[1]);
+}
+
+static void nets6_fill(struct sa *sa)
+{
+	for (__u32 i = 0; i < sa->n_selectors; i++) {
+		const struct xipsec_selector *sel = &sa->selector[i];
+		struct sa_net6 *net = &sa->net6[sa->n_nets6];
+
+		if (sel->family && sel->family != XIPSEC_FAMILY_IP6)
+			continue;
+		net->remote = word6(&sel->remote_lo);
+		net->remote_span = word6(&sel->remote_hi) - net->remote;
+		net->local = word6(&sel->local_lo);
+		net->local_span = word6(&sel->local_hi) - net->local;
+		net->refuse = sa->refuse[i];
+		sa->n_nets6++;
+	}
+}
+
 int selectors_init(struct sa *sa)
 {
 	if (sa->n_selectors > FEW) {
@@ -48,8 +74,10 @@ int selectors_init(struct sa *sa)
 		sa->nets_alone &= sa->selector[i].any_proto && !sa->selector[i].opaque &&
 				  !sa->selector[i].dscp &&
 				  xipsec_selector_any_port(&sa->selector[i]);
-	if (sa->nets_alone && !sa->seen)
+	if (sa->nets_alone && !sa->seen) {
 		nets4_fill(sa);
+		nets6_fill(sa);
+	}
 	return 0;
 }
 
@@ -114,6 +142,19 @@ bool selectors_accept_plain(const struct sa *sa, __u32 src, __u32 dst)
 {
 	for (__u32 i = 0; i < sa->n_nets4; i++) {
 		const struct sa_net4 *net = &sa->net4[i];
+
+		if (src - net->remote <= net->remote_span && dst - net->local <= net->local_span)
+			return !net->refuse;
+	}
+	return false;
+}
+
+bool selectors_accept_plain6(const struct sa *sa, const __u8 *addrs)
+{
+	const sa_word6 src = word6(addrs), dst = word6(addrs + 16);
+
+	for (__u32 i = 0; i < sa->n_nets6; i++) {
+		const struct sa_net6 *net = &sa->net6[i];
 
 		if (src - net->remote <= net->remote_span && dst - net->local <= net->local_span)
 			return !net->refuse;

@@ -22,4 +22,7 @@ enum xipsec_reason selectors_check(const struct sa *sa, const __u8 *data,
  * name nets alone accept it; false when they do not, or there are others to ask. */
 bool selectors_accept_plain(const struct sa *sa, __u32 src, __u32 dst);
 
+/* The same of IPv6; `addrs`: source and destination as they stand in its header. */
+bool selectors_accept_plain6(const struct sa *sa, const __u8 *addrs);
+
 #endif

@@ -5,10 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "worker/checksum.h"
-
 #define IP4_LEN      20
-#define IP4_PROTO    9
 #define IP4_CHECK    10
 #define IP6_LEN      40
 #define IP6_NEXT     6
@@ -51,7 +48,8 @@ enum xipsec_reason transport_find(const __u8 *data, const struct inner *inner,
 	if (inner->flags & INNER_FRAG)
 		return XIPSEC_REASON_FRAG_TRANSPORT;
 	if (inner->family == XIPSEC_FAMILY_IP4)
-		*place = (struct transport_place){inner->l4_off, IP4_PROTO, data[IP4_PROTO]};
+		*place = (struct transport_place){inner->l4_off, TRANSPORT_IP4_NEXT,
+						  data[TRANSPORT_IP4_NEXT]};
 	else
 		find_ip6(data, place);
 	return XIPSEC_REASON_UNSPEC;
@@ -62,7 +60,8 @@ enum xipsec_reason transport_find_at(const __u8 *data, __u32 off, struct transpo
 	__u32 at = IP6_LEN, next_off = IP6_NEXT;
 
 	if (data[0] >> 4 == 4) {
-		*place = (struct transport_place){(__u16)off, IP4_PROTO, data[IP4_PROTO]};
+		*place = (struct transport_place){(__u16)off, TRANSPORT_IP4_NEXT,
+						  data[TRANSPORT_IP4_NEXT]};
 		return off == (data[0] & 0xf) * 4u && off >= IP4_LEN
 			       ? XIPSEC_REASON_UNSPEC
 			       : XIPSEC_REASON_INNER_MALFORMED;

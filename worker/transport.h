@@ -7,9 +7,14 @@
 #ifndef WORKER_TRANSPORT_H
 #define WORKER_TRANSPORT_H
 
+#include <arpa/inet.h>
+#include <string.h>
 #include <linux/types.h>
 #include "xipsec/reason.h"
+#include "worker/checksum.h"
 #include "worker/inner.h"
+
+#define TRANSPORT_IP4_NEXT 9 /* next_off of IPv4 */
 
 struct transport_place {
 	__u16 off;      /* bytes of the headers that stay in front */
@@ -25,6 +30,33 @@ enum xipsec_reason transport_find(const __u8 *data, const struct inner *inner,
 /* The place of a header that stands `off` bytes into a packet of whose IP headers nothing was
  * checked. UNSPEC, or INNER_MALFORMED when `off` is none that a chain of headers leads to. */
 enum xipsec_reason transport_find_at(const __u8 *data, __u32 off, struct transport_place *place);
+
+static inline __be32 transport_word(const __u8 *at)
+{
+	__be32 word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+/* The same as memmove() and transport_set() of an IPv4 header without options at `from`. All of it
+ * is read before any is written, and no word is read that was just written: either waits. */
+static inline void transport_move_ip4(__u8 *to, const __u8 *from, __u8 next, __u32 total)
+{
+	const __be32 first = (transport_word(from) & htonl(0xffff0000)) | htonl(total);
+	const __be32 second = transport_word(from + 4);
+	const __be32 ttl = transport_word(from + 8) & htonl(0xff000000);
+	__be32 third = ttl | htonl((__u32)next << 16);
+	__u64 addrs, sum;
+
+	memcpy(&addrs, from + 12, sizeof(addrs));
+	sum = (__u64)first + second + third + (__u32)addrs + (addrs >> 32);
+	third |= htonl(ntohs((__u16)~csum_fold(sum)));
+	memcpy(to, &first, 4);
+	memcpy(to + 4, &second, 4);
+	memcpy(to + 8, &third, 4);
+	memcpy(to + 12, &addrs, sizeof(addrs));
+}
 
 /* Says in the headers at `data` that `next` follows at `place`, and that the packet has `total`
  * bytes. */

@@ -186,7 +186,7 @@ printf '%-20s %7s %7s %6s  %7s %6s %6s\n' '' Mpps other ratio 'CPU ns' other rat
 		row gateway-reflector 64 null reflect 'AF_XDP reflector, frames as long' &&
 		row gateway-reflector-64 64 null asis 'the same, 64 bytes as they came'
 } >"$WORK/rows" || fail 'no report: a turn gave no number'
-printf '\n%-38s %7s %7s %6s   ns a packet, one core, memory to memory\n' '' ESP bare ratio >&2
+printf '\n%-44s %7s %7s %6s   ns a packet, one core, memory to memory\n' '' ESP bare ratio >&2
 taskset -c $WORKER_CORE "$BENCH-esp" >"$WORK/esp-rows" || fail 'ESP in memory'
 echo >&2
 echo '# The classifier, ns above an empty program (docs/performance.md)' >&2

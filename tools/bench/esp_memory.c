@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * xipsec-bench-esp [ROUNDS [NAME]]: ESP in memory on one core, ns a packet, beside the crypto
- * library called directly on the same bytes; NAME-SIZE or the beginning of it picks algorithms, in
- * all modes. Without, modes other than the IPv4 tunnel are measured with the first algorithm alone.
- * Bursts of both take turns; of each the median counts, for whatever disturbs the machine makes
- * some bursts slow, and none fast. Rows go to stdout as JSON, to stderr as a table.
+ * library called directly on the same bytes, every algorithm in every mode; NAME-SIZE or the
+ * beginning of it picks some. Bursts of both take turns; of each the median counts, for whatever
+ * disturbs the machine makes some bursts slow, and none fast. Rows go to stdout as JSON, to stderr
+ * as a table.
  */
 #include <errno.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@
 
 #define FRAME    2048 /* bytes, as in a UMEM */
 #define HEADROOM 256
-#define PATH_MTU 1500
+#define PATH_MTU 1600 /* the longest ICV, IV and padding fit around 1400 bytes over IPv6 */
 #define NATT     4500
 
 enum part { OUR_SEAL, OUR_OPEN, BARE_SEAL, BARE_OPEN, PARTS };
@@ -77,6 +78,7 @@ static struct packet *burst[BARE_BURST];
 static struct crypto_op ops[BARE_BURST];
 static double *samples[PARTS];
 static unsigned int rounds = 2000;
+static unsigned int rows, over; /* and those over their aims */
 
 static double now_ns(void)
 {
@@ -290,9 +292,19 @@ static double median(double *values)
 	return values[rounds / 2];
 }
 
+/* The aims: AES-128-GCM of libipsec-mb 1.5 x of the bare call at 64 bytes and 1.15 x at 1400, all
+ * others 1.6 x or 40 ns above it, whichever is more. */
+static double aim(const struct subject *s, __u32 size, double bare)
+{
+	if (s == subjects)
+		return size == 64 ? 1.5 * bare : size == 1400 ? 1.15 * bare : HUGE_VAL;
+	return 1.6 * bare > bare + 40 ? 1.6 * bare : bare + 40;
+}
+
 static void row(const struct subject *s, const struct mode *m, __u32 size, const char *verb,
 		double ours, double bare)
 {
+	const char *verdict = ours > aim(s, size, bare) ? " over its aim" : "";
 	static bool later;
 	char name[64];
 
@@ -301,7 +313,9 @@ static void row(const struct subject *s, const struct mode *m, __u32 size, const
 	       "\"other\": %.1f, \"other_name\": \"%s called directly\", \"ratio\": %.3f}",
 	       later ? "," : "[", name, ours, bare,
 	       s->backend == XIPSEC_BACKEND_OPENSSL ? "OpenSSL" : "libipsec-mb", ours / bare);
-	fprintf(stderr, "%-38s %7.1f %7.1f %6.2f\n", name, ours, bare, ours / bare);
+	fprintf(stderr, "%-44s %7.1f %7.1f %6.2f%s\n", name, ours, bare, ours / bare, verdict);
+	over += *verdict != 0;
+	rows++;
 	later = true;
 }
 
@@ -337,12 +351,10 @@ static bool measure(const struct subject *s, const struct mode *m, __u32 size)
 	return done;
 }
 
-static bool wanted(const struct subject *s, const struct mode *m, __u32 size, const char *begins)
+static bool wanted(const struct subject *s, __u32 size, const char *begins)
 {
 	char name[64];
 
-	if (!*begins)
-		return s == subjects || m == modes;
 	snprintf(name, sizeof(name), "%s-%u", s->name, size);
 	return !strncmp(name, begins, strlen(begins));
 }
@@ -352,8 +364,7 @@ static bool measure_all(const struct subject *s, const char *begins)
 {
 	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
 		for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++)
-			if (wanted(s, &modes[i], sizes[k], begins) &&
-			    !measure(s, &modes[i], sizes[k])) {
+			if (wanted(s, sizes[k], begins) && !measure(s, &modes[i], sizes[k])) {
 				fprintf(stderr, "bench: %s%s cannot be measured\n", s->name,
 					modes[i].suffix);
 				return false;
@@ -377,5 +388,6 @@ int main(int argc, char **argv)
 		if (!measure_all(&subjects[i], begins))
 			return 1;
 	printf("\n]\n");
+	fprintf(stderr, "# %u of %u rows are over their aims\n", over, rows);
 	return 0;
 }
