@@ -91,6 +91,28 @@ static void draft_free(struct config_draft *draft)
 	free(draft->sa);
 }
 
+static bool sas_name_xfrm(const struct config *config)
+{
+	for (unsigned int i = 0; i < config->n_sas; i++) {
+		if (config->sas[i].sa.engine == XIPSEC_ENGINE_XFRM)
+			return true;
+	}
+	return false;
+}
+
+bool config_names_xfrm(const struct config *config)
+{
+	for (unsigned int i = 0; i < config->n_conns; i++) {
+		const struct conn *conn = &config->conns[i];
+
+		for (unsigned int k = 0; k < conn->n_children; k++) {
+			if (conn->children[k].engine == XIPSEC_ENGINE_XFRM)
+				return true;
+		}
+	}
+	return config->sas_xfrm;
+}
+
 static int config_check(struct config_diag *diag, const struct config_tree *tree,
 			struct config_tree *clients, struct config_draft *draft)
 {
@@ -118,6 +140,7 @@ static int config_check(struct config_diag *diag, const struct config_tree *tree
 		config_tunnels_check(diag, draft);
 		config_sas_check(diag, draft);
 	}
+	draft->config->sas_xfrm = sas_name_xfrm(draft->config);
 	if (diag->nomem)
 		return -ENOMEM;
 	return diag->errors ? -EINVAL : 0;

@@ -77,6 +77,7 @@ struct config {
 	/* sas {}, in file order; holds keys */
 	struct config_sa *sas;
 	unsigned int n_sas;
+	bool sas_xfrm; /* one of them has engine = xfrm; also when they are forgotten */
 	/* connections {}, in file order, then those of clients in the order of their numbers; the
 	 * rules of their children stand in policies, from conns_at on */
 	struct conn *conns;
@@ -106,6 +107,9 @@ void config_free(struct config *config);
 /* Wipes the SAs with their keys, and secrets {}; policies and interfaces stay. For who lives on
  * without a need for them. */
 void config_forget_sas(struct config *config);
+
+/* Has an SA or a child engine = xfrm? Also when SAs are forgotten. */
+bool config_names_xfrm(const struct config *config);
 
 /* Frees the policies, for who lives on without a need for them: connections that change later bring
  * none. */

@@ -220,6 +220,18 @@ static void describe_link(const struct config *config, const struct generation *
 	find_fault(gen, entry != NULL, iface);
 }
 
+/* An extension is lent no CPUMAP (bpf/xipsec.bpf.c, spread()). */
+static void find_spread_note(const struct loader_status *status, struct loader_iface *iface)
+{
+	if (iface->role != XIPSEC_ROLE_UNPROTECTED || iface->fault[0] || iface->note[0] ||
+	    strcmp(iface->xdp.kind, "dispatcher") != 0 ||
+	    !status->programs[XIPSEC_REASON_XFRM_IN].packets)
+		return;
+	snprintf(iface->note, sizeof(iface->note),
+		 "in libxdp's dispatcher: SAs of engine xfrm are opened on the CPU that receives, "
+		 "not spread");
+}
+
 static int read_ifaces(const struct config *config, const struct generation *gen,
 		       const struct nft_table *nft, struct loader_status *status)
 {
@@ -255,6 +267,8 @@ static int read_ifaces(const struct config *config, const struct generation *gen
 	}
 	for (unsigned int i = 0; i < status->n_ifaces; i++)
 		find_nft_note(nft, &record, &status->iface[i]);
+	for (unsigned int i = 0; i < status->n_ifaces; i++)
+		find_spread_note(status, &status->iface[i]);
 	for (unsigned int i = 0; i < status->n_ifaces; i++)
 		status->unsafe += status->iface[i].fault[0] != 0;
 	return 0;

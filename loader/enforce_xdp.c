@@ -66,24 +66,27 @@ static int xdp_change(struct session *s, const struct iflist_entry *link, int ne
 	return 0;
 }
 
-/* Alone, as the user said now or at an earlier attach? */
-static bool wants_to_be_alone(struct session *s, const char *name)
+/* Alone, as the user said now or at an earlier attach? Unasked where SAs of kernel XFRM come in,
+ * which no extension spreads over CPUs. */
+static bool wants_to_be_alone(struct session *s, const struct target *target)
 {
-	const struct record_entry *entry = record_find(&s->record, name);
+	const struct record_entry *entry = record_find(&s->record, target->link.name);
 
 	if (s->flags & (LOADER_DISPATCHER | LOADER_NO_DISPATCHER))
 		return s->flags & LOADER_NO_DISPATCHER;
-	return entry && entry->no_dispatcher;
+	if (entry && (entry->dispatcher || entry->no_dispatcher))
+		return entry->no_dispatcher;
+	return target->role == XIPSEC_ROLE_UNPROTECTED && config_names_xfrm(s->config);
 }
 
 /* Beside the programs of others, and where none is, so that they can come. A program that is there
  * alone is replaced where it stands: no way leads from one to the other without a gap. */
-static bool wants_dispatcher(struct session *s, const struct iflist_entry *link,
+static bool wants_dispatcher(struct session *s, const struct target *target,
 			     const struct xdp_state *now)
 {
-	if (now->main_id && (!now->dispatcher || !dispatcher_is_pinned(link->ifindex)))
+	if (now->main_id && (!now->dispatcher || !dispatcher_is_pinned(target->link.ifindex)))
 		return false;
-	return now->n_others || !wants_to_be_alone(s, link->name);
+	return now->n_others || !wants_to_be_alone(s, target);
 }
 
 static const char *dispatcher_why(int err)
@@ -113,15 +116,19 @@ static int hook_extension(struct session *s, const struct target *target,
 /* So that an interface that is made anew gets it the same way. */
 static int note_choice(struct session *s, const char *name)
 {
+	struct record_entry *entry;
 	int err = 0;
 
 	if (!(s->flags & (LOADER_DISPATCHER | LOADER_NO_DISPATCHER)))
 		return 0;
 	if (!record_find(&s->record, name))
 		err = record_set(&s->record, name, XIPSEC_ROLE_NONE);
-	if (!err)
-		record_find(&s->record, name)->no_dispatcher = wants_to_be_alone(s, name);
-	return err;
+	if (err)
+		return err;
+	entry = record_find(&s->record, name);
+	entry->no_dispatcher = s->flags & LOADER_NO_DISPATCHER;
+	entry->dispatcher = s->flags & LOADER_DISPATCHER;
+	return 0;
 }
 
 static void tell_alone(const struct session *s, const char *name, int err)
@@ -167,7 +174,7 @@ int enforce_xdp(struct session *s, const struct target *target, enum xdp_mode *m
 	*mode = now.mode;
 	if (enforce_runs(&s->gen, target->role, &now))
 		return note_choice(s, link->name);
-	if (wants_dispatcher(s, link, &now)) {
+	if (wants_dispatcher(s, target, &now)) {
 		err = hook_extension(s, target, &now, mode);
 		if (!err)
 			return note_choice(s, link->name);

@@ -48,6 +48,7 @@ int record_read(const char *run_dir, struct record *out)
 			struct record_entry *entry = record_find(&record, name);
 
 			entry->vlan_strip |= !strcmp(word[i], "vlan-strip");
+			entry->dispatcher |= !strcmp(word[i], "dispatcher");
 			entry->no_dispatcher |= !strcmp(word[i], "no-dispatcher");
 		}
 	}
@@ -78,7 +79,9 @@ int record_write(const char *run_dir, const struct record *record)
 			continue; /* noted for an interface that was then refused */
 		fprintf(file, "%s %s%s%s\n", entry->name, role_name(entry->role),
 			entry->vlan_strip ? " vlan-strip" : "",
-			entry->no_dispatcher ? " no-dispatcher" : "");
+			entry->no_dispatcher ? " no-dispatcher"
+			: entry->dispatcher  ? " dispatcher"
+					     : "");
 	}
 	err = ferror(file) ? -EIO : 0;
 	if (fclose(file) && !err)

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * RUN_DIR/ifaces: which interfaces should be attached, as text, one line each:
- *	NAME protected|unprotected [vlan-strip] [no-dispatcher]
+ *	NAME protected|unprotected [vlan-strip] [dispatcher|no-dispatcher]
  *
  * Text in RUN_DIR and not a map, so that every ABI reads it, and that it survives a cleared bpffs
  * and an interface that is deleted and made anew. vlan-strip: the interface stripped VLAN tags
- * before it was attached, and gets that back when it is detached. no-dispatcher: it was attached
- *with
- * --no-dispatcher.
+ * before it was attached, and gets that back when it is detached. The last word: it was attached
+ *with that option.
  */
 #ifndef LOADER_RECORD_H
 #define LOADER_RECORD_H
@@ -19,6 +18,7 @@ struct record_entry {
 	char name[16];
 	enum xipsec_role role;
 	bool vlan_strip;
+	bool dispatcher;
 	bool no_dispatcher;
 };
 

@@ -46,12 +46,13 @@ sent()
 arrived() { [ "$RECEIVED" -gt 500 ] && [ $((RECEIVED * 10)) -ge $((SENT * 9)) ]; }
 out_of_window() { in_ns gw-a awk '$1 ~ /^XfrmInStateSeqError$/ { print $2 }' /proc/net/xfrm_stat; }
 
-# In libxdp's dispatcher there is no CPUMAP (docs/engines.md).
-gw_attach() { gw "$1" attach --all --no-dispatcher; }
-
 GW_ENGINE[a]=xfrm GW_ENGINE[b]=afxdp
 check "gateways come up" gateways_up || exit 1
 check "tunnel carries IPv4 and IPv6" tunnel_works || exit 1
+# What stands at an interface of gw-X; where libxdp can, only an engine xfrm keeps ours out of a dispatcher.
+xdp_kind() { gw "$1" status --json | jq -r --arg i "$2" '.interfaces[] | select(.name == $i).xdp.kind'; }
+check_eq "gw-a is alone on black" "$(xdp_kind a blk0)" native
+check_eq "its red interface is as gw-b's are" "$(xdp_kind a red0)" "$(xdp_kind b blk0)"
 # A veth has its receiver's work done on the CPU of who sends: gw-b's worker.
 check "gw-b sends from CPU 0" taskset -acp 0 "$(gw_workers b)"
 sent 10.1.0.2
@@ -87,3 +88,21 @@ check "gw-b's worker is where it was" taskset -acp 0 "$(gw_workers b)"
 sent 10.1.0.2
 check "they arrive" arrived
 check "by the map, whose entries are back" test "$SPREAD0" -ge "$RECEIVED"
+
+# In a dispatcher, where this kernel and libxdp have one: no CPUMAP (docs/engines.md), and that is noted.
+spread_note() { gw a status --json | jq -r '.interfaces[] | select(.name == "blk0").note // ""'; }
+check_eq "nothing is noted" "$(spread_note)" ""
+if [ "$(xdp_kind b blk0)" = dispatcher ]; then
+	check "detach" gw a detach blk0
+	check "in a dispatcher, as asked for" gw a attach blk0 --role unprotected --dispatcher
+	check_eq "there it is" "$(xdp_kind a blk0)" dispatcher
+	check "that is noted" eval 'spread_note | grep -q "not spread"'
+	check "tunnel carries IPv4" until_true 5 ping4 a 1
+	sent 10.1.0.2
+	check "they arrive" arrived
+	check_eq "nothing was handed over" "$((SPREAD0 + SPREAD1))" 0
+	check "an upgrade leaves it there" gw a attach --all --upgrade
+	check_eq "it was asked for" "$(xdp_kind a blk0)" dispatcher
+else
+	skip "engine-xfrm-spread: Linux $(uname -r) with this libxdp does not run ours in a dispatcher"
+fi

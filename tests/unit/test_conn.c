@@ -594,7 +594,32 @@ static void test_xfrm_wants_addresses(void **state)
 						     "remote_addrs = 192.0.2.2 } }\n",
 		  &config);
 	assert_int_equal(config->conns[0].children[0].engine, XIPSEC_ENGINE_XFRM);
+	assert_true(config_names_xfrm(config));
 #undef XFRM
+}
+
+/* `attach` forgets keys before it asks. */
+static void test_xfrm_is_named(void **state)
+{
+#define SA(engine)                                                                              \
+	"policies { p { action = protect\n local = 10.0.0.0/8\n remote = 10.1.0.0/16 } }\n"     \
+	"sas { a { child = p\n direction = out\n src = 192.0.2.1\n dst = 192.0.2.2\n "          \
+	"spi = 0x1001\n algorithm = null-sha256\n key = "                                       \
+	"0x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n engine = " engine \
+	" } }\n"
+	static const struct {
+		const char *text;
+		bool named;
+	} rows[] = {{SA("xfrm"), true}, {SA("afxdp"), false}, {SA("auto"), false}, {"", false}};
+
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		_cleanup_config_ struct config *config = NULL;
+
+		load_good(rows[i].text, &config);
+		config_forget_sas(config);
+		assert_int_equal(config_names_xfrm(config), rows[i].named);
+	}
+#undef SA
 }
 
 static void test_errors(void **state)
@@ -677,6 +702,7 @@ int main(void)
 		cmocka_unit_test(test_client_set_refuses),
 		cmocka_unit_test(test_child_known),
 		cmocka_unit_test(test_xfrm_wants_addresses),
+		cmocka_unit_test(test_xfrm_is_named),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_secret_that_others_read),
 	};
