@@ -64,7 +64,8 @@ unsigned int creds_chain(const struct creds *creds, const struct conn *conn,
 unsigned int creds_cas(const struct creds *creds);
 struct bytes creds_ca(const struct creds *creds, unsigned int i);
 unsigned int creds_crls(const struct creds *creds);
-/* A descriptor for reading, or -errno after a log line. */
+/* A descriptor for reading, or -errno after a log line: -ELOOP for a symbolic link (O_NOFOLLOW),
+ * -EINVAL for what is no regular file. */
 int creds_crl_open(const struct creds *creds, unsigned int i);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -224,15 +225,26 @@ static int crl_memory(const struct crl *crl)
 	return fd < 0 ? -errno : -ENOSPC;
 }
 
+/* The descriptor goes to the child: never by a link, never what is no file. */
+static int crl_file(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) ? take_fd(&fd) : -EINVAL;
+}
+
 int creds_crl_open(const struct creds *creds, unsigned int i)
 {
 	const struct crl *crl = &creds->crls[i];
-	int fd = crl->path ? open(crl->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : crl_memory(crl);
+	int fd = crl->path ? crl_file(crl->path) : crl_memory(crl);
 
-	if (fd < 0) {
-		fd = crl->path ? -errno : fd;
+	if (fd == -ELOOP || fd == -EINVAL)
+		log_error("%s: is a link, or no file: expected a file; it is not used", crl->path);
+	else if (fd < 0)
 		log_error("%s: %s", crl->path ? crl->path : "a client's CRL", strerror(-fd));
-	}
 	return fd;
 }
 

@@ -5,8 +5,13 @@
 #ifndef LIB_CORE_DUMP_H
 #define LIB_CORE_DUMP_H
 
-/* No core dump of this process and its children, and no ptrace by others without privilege. To be
- * called before the first key is read. 0, or -errno with an error line in the log. */
+/* No core dump of this process and its children, and no ptrace by others without privilege; a dump
+ * that somebody forces nevertheless has none of their memory. To be called before the first key is
+ * read. 0, or -errno with an error line in the log. */
 int core_dump_off(void);
+
+/* The last of these alone: no page belongs into a dump, for keys lie in all kinds of memory, that
+ * of libcrypto and the stack too. Children and what they execute inherit it. 0 or -errno. */
+int core_dump_leave_out(void);
 
 #endif

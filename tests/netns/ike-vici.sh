@@ -83,6 +83,23 @@ check_gt "what they protect is dropped while nobody has made an SA" "$(reason no
 
 check "--list-conns" sw_says 'net4: TUNNEL' --list-conns
 check "--list-pols" sw_says 'peer/net4' --list-pols
+mkdir -p "$WORK/x509ca"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -days 30 -subj '/CN=scenario CA' \
+	-addext 'basicConstraints=critical,CA:TRUE' -out "$WORK/x509ca/ca.pem" 2>/dev/null
+no_certs() { sw --list-certs && ! grep -q subject "$WORK/sw.out"; }
+check "--list-certs: none" no_certs
+check "--load-creds" sw_says "loaded certificate from '.*x509ca/ca.pem'" --load-creds --noprompt --file "$WORK/swanctl.conf"
+check "--list-certs" sw_says 'subject: +"CN=scenario CA"' --list-certs
+check "says what it is of" grep -q 'List of X.509 CA Certificates' "$WORK/sw.out"
+check "and its key" grep -Eq 'pubkey: +ECDSA 256 bits' "$WORK/sw.out"
+left_out() # of dumps: all memory of all processes
+{
+	local pid
+	for pid in "${IKED_PID[a]}" $(pgrep -P "${IKED_PID[a]}"); do
+		[ "$(cat "/proc/$pid/coredump_filter")" = 00000000 ] || return 1
+	done
+}
+check "no process's memory is for dumps" left_out
 check "--list-algs" sw_says 'AES_GCM_16' --list-algs
 check "--stats" sw_says 'uptime' --stats
 switches() { grep -c 'policies: generation' "$WORK/xipsecd-a.log.new"; }

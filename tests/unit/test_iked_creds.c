@@ -299,6 +299,13 @@ static void crls_are_opened(void **state)
 	path_of(path, "x509crl/root.crl");
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(creds_crl_open(creds, 0), -ENOENT);
+	/* By a link the child would be given what somebody else chose. */
+	assert_int_equal(symlink("../moon.der", path), 0);
+	assert_int_equal(creds_crl_open(creds, 0), -ELOOP);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(creds_crl_open(creds, 0), -EINVAL);
+	assert_int_equal(unlink(path), 0);
 	creds_free(creds);
 	config_free(config);
 	put("x509crl/root.crl", crl, 0644);
