@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "loader/hits.h"
 #include "loader/spd_change.h"
+#include "loader/standin_change.h"
 
 /* ------------------------------------------------------------------ compiling */
 
@@ -342,8 +343,11 @@ int spd_load(const struct config *config, const struct datapath *dp, const char 
 	snprintf(gen_dir, sizeof(gen_dir), "%s/%s", pin_dir, dp->generation);
 	if (!err)
 		err = spd_change(dp, gen_dir, config->max_rules, &source, ready, generation);
-	if (err == -EAGAIN)
-		err = spd_install(dp, gen_dir, btf, &source, ready, generation);
+	if (err == -EAGAIN) {
+		err = standin_carry(dp, config->max_rules, &source);
+		if (!err)
+			err = spd_install(dp, gen_dir, btf, &source, ready, generation);
+	}
 	btf__free(btf);
 	return err;
 }

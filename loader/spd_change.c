@@ -6,8 +6,7 @@
 #include "lib/cleanup.h"
 #include "loader/spd_edit.h"
 
-/* Says the same of the same packets. Line and policy are for people. */
-static bool rule_same(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
+bool spd_rule_same(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
 {
 	return a->action == b->action && a->dirs == b->dirs && a->dev == b->dev &&
 	       a->origin == b->origin &&
@@ -29,11 +28,11 @@ static __u32 next_same(const struct walk *w, bool *gone)
 	for (__u32 skip = 1; skip <= SPD_CHANGE_MAX; skip++) {
 		*gone = true;
 		if (w->i + skip < w->n_from && w->k < w->n_to &&
-		    rule_same(w->from[w->i + skip], &w->to[w->k]))
+		    spd_rule_same(w->from[w->i + skip], &w->to[w->k]))
 			return skip;
 		*gone = false;
 		if (w->k + skip < w->n_to && w->i < w->n_from &&
-		    rule_same(w->from[w->i], &w->to[w->k + skip]))
+		    spd_rule_same(w->from[w->i], &w->to[w->k + skip]))
 			return skip;
 	}
 	return 0;
@@ -80,7 +79,7 @@ int spd_change_find(const struct xipsec_spd_rule *const *from, __u32 n_from,
 		bool gone = false;
 		__u32 skip;
 
-		if (w.i < n_from && w.k < n_to && rule_same(from[w.i], &to[w.k])) {
+		if (w.i < n_from && w.k < n_to && spd_rule_same(from[w.i], &to[w.k])) {
 			note_stay(out, &w);
 			continue;
 		}

@@ -11,6 +11,9 @@
 
 #define SPD_CHANGE_MAX 256 /* rules that come or go; more are a new SPD */
 
+/* Do they say the same of the same packets? Line and policy are for people. */
+bool spd_rule_same(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b);
+
 /* The rules that make `from` into `to`, by their places there. Both are lists in order. A rule that
  * has moved goes and comes. -E2BIG: more than SPD_CHANGE_MAX. Pure. */
 struct spd_change {

@@ -221,6 +221,15 @@ static int editor_lock(const struct spd_editor *e)
 	return e->run_dir ? datapath_lock(e->run_dir) : -1;
 }
 
+int spd_editor_renew(struct spd_editor *e)
+{
+	_cleanup_close_ int lock = editor_lock(e);
+
+	if (e->run_dir && lock < 0)
+		return lock;
+	return is_stale(e) ? editor_read(e) : 0;
+}
+
 int spd_editor_tidy(struct spd_editor *e)
 {
 	_cleanup_close_ int lock = editor_lock(e);

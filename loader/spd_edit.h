@@ -54,6 +54,9 @@ int spd_edit(struct spd_editor *editor, struct spd_add *add, unsigned int n_add,
  * idle. spd_edit() does it itself when hundreds are gone. 0 or -errno. */
 int spd_editor_tidy(struct spd_editor *editor);
 
+/* Reads anew what another one has loaded or edited meanwhile, if one has. 0 or -errno. */
+int spd_editor_renew(struct spd_editor *editor);
+
 /* The rules in order, first wins: their numbers, the caller frees. NULL: no memory. */
 __u32 *spd_editor_order(const struct spd_editor *editor, __u32 *n);
 

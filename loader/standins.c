@@ -11,7 +11,7 @@
 #include "lib/log.h"
 #include "lib/standin.h"
 #include "loader/daemon_inside.h"
-#include "loader/spd_edit.h"
+#include "loader/standin_change.h"
 
 /* One set of addresses of one child. It outlives its SAs until another one is wanted. */
 struct slot {
@@ -151,86 +151,39 @@ int standins_child_id(struct daemon *d, const struct xipsec_sa *sa)
 
 /* ------------------------------------------------------------------ in the SPD */
 
-/* Rules to come and to go. */
-struct change {
-	struct spd_add *add;
-	__u32 *remove;
-	unsigned int n_add, n_remove;
+/* Rules that should be. `standin` points into the config. */
+struct wants {
+	struct standin_want *want;
+	unsigned int n;
 };
 
-static void change_free(struct change *change)
+static void wants_free(struct wants *wants)
 {
-	free(change->add);
-	free(change->remove);
+	free(wants->want);
 }
-#define _cleanup_change_ __attribute__((cleanup(change_free)))
+#define _cleanup_wants_ __attribute__((cleanup(wants_free)))
 
-/* The rules of SAs in force, of one child or (NULL) of all. */
-static int change_remove(struct standins *s, const struct slot *slot, struct change *change)
-{
-	const struct classifier *c = spd_editor_classifier(s->editor);
-	__u32 n;
-	_cleanup_free_ __u32 *number = spd_editor_order(s->editor, &n);
-
-	change->remove = calloc(n + 1, sizeof(*change->remove));
-	if (!number || !change->remove)
-		return -ENOMEM;
-	for (__u32 i = 0; i < n; i++) {
-		const struct xipsec_spd_rule *rule = &c->rule[number[i]];
-
-		if ((rule->origin & XIPSEC_RULE_OF_SA) && (!slot || rule->child == slot->id))
-			change->remove[change->n_remove++] = number[i];
-	}
-	return 0;
-}
-
-/* Before which one in force does it stand? -EAGAIN: the policies are not yet those of the config.
- */
-static int anchor(struct standins *s, const struct config *config, const struct standin_rule *known,
-		  __u32 *before)
-{
-	const struct xipsec_spd_rule *standin =
-		&config->policies[known->policy].rules[known->place];
-	const struct classifier *c = spd_editor_classifier(s->editor);
-	__u32 n;
-	_cleanup_free_ __u32 *number = spd_editor_order(s->editor, &n);
-
-	if (!number)
-		return -ENOMEM;
-	for (__u32 i = 0; i < n; i++) {
-		const struct xipsec_spd_rule *rule = &c->rule[number[i]];
-
-		if (rule->origin == standin->origin &&
-		    !memcmp(&rule->sel, &standin->sel, sizeof(rule->sel))) {
-			*before = number[i];
-			return 0;
-		}
-	}
-	return -EAGAIN;
-}
-
-static int change_add(struct daemon *d, const struct slot *slot, struct change *change)
+static int wants_add(const struct daemon *d, const struct slot *slot, struct wants *wants)
 {
 	_cleanup_free_ struct standin_rule *known = NULL;
-	struct spd_add *more;
+	struct standin_want *more;
 	unsigned int n = 0;
 	int err = standin_rules(d->config, slot->child, &slot->addrs, &known, &n);
 
 	if (err)
 		return err;
-	more = realloc(change->add, (change->n_add + n + 1) * sizeof(*more));
+	more = realloc(wants->want, (wants->n + n + 1) * sizeof(*more));
 	if (!more)
 		return -ENOMEM;
-	change->add = more;
-	for (unsigned int i = 0; i < n && !err; i++) {
-		struct spd_add *add = &change->add[change->n_add];
+	wants->want = more;
+	for (unsigned int i = 0; i < n; i++) {
+		struct standin_want *want = &wants->want[wants->n++];
 
-		*add = (struct spd_add){.rule = known[i].rule};
-		add->rule.child = slot->id;
-		err = anchor(d->standins, d->config, &known[i], &add->before);
-		change->n_add += !err;
+		want->rule = known[i].rule;
+		want->rule.child = slot->id;
+		want->standin = &d->config->policies[known[i].policy].rules[known[i].place];
 	}
-	return err;
+	return 0;
 }
 
 static int editor_ready(struct daemon *d)
@@ -253,31 +206,54 @@ int standins_editor(struct daemon *d, struct spd_editor **out)
 	return err;
 }
 
-static int change_make(struct daemon *d, struct change *change)
+/* What only people read changes in place. */
+static void tell_people(const struct classifier *c, const struct wants *wants,
+			const struct standin_change *change)
 {
-	__u32 generation;
+	for (unsigned int i = 0; i < change->n_keep; i++) {
+		const struct xipsec_spd_rule *rule = &wants->want[change->keep[i].want].rule;
 
-	if (!change->n_add && !change->n_remove)
-		return 0;
-	return spd_edit(d->standins->editor, change->add, change->n_add, change->remove,
-			change->n_remove, &generation);
+		c->rule[change->keep[i].number].line = rule->line;
+		c->rule[change->keep[i].number].policy = rule->policy;
+	}
 }
 
-/* One slot, or (NULL) all of them anew. */
+/* Changes what is not as it should be; of one slot, or (NULL) of all. */
+static int change_make(struct standins *s, const struct slot *slot, const struct wants *wants)
+{
+	const struct classifier *c = spd_editor_classifier(s->editor);
+	_cleanup_standin_change_ struct standin_change change = {0};
+	__u32 n, generation;
+	_cleanup_free_ __u32 *order = spd_editor_order(s->editor, &n);
+	int err;
+
+	if (!order)
+		return -ENOMEM;
+	err = standin_change_find(c, order, n, wants->want, wants->n, slot ? &slot->id : NULL,
+				  &change);
+	if (err)
+		return err;
+	tell_people(c, wants, &change);
+	if (!change.n_add && !change.n_remove)
+		return 0;
+	return spd_edit(s->editor, change.add, change.n_add, change.remove, change.n_remove,
+			&generation);
+}
+
 static int work(struct daemon *d, const struct slot *slot)
 {
-	_cleanup_change_ struct change change = {0};
+	_cleanup_wants_ struct wants wants = {0};
 	struct standins *s = d->standins;
 	int err = editor_ready(d);
 
 	if (!err)
-		err = change_remove(s, slot, &change);
+		err = spd_editor_renew(s->editor);
 	if (!err && slot && slot->up)
-		err = change_add(d, slot, &change);
+		err = wants_add(d, slot, &wants);
 	for (unsigned int i = 0; !err && !slot && i < s->n; i++)
 		if (s->slot[i].up)
-			err = change_add(d, &s->slot[i], &change);
-	return err ? err : change_make(d, &change);
+			err = wants_add(d, &s->slot[i], &wants);
+	return err ? err : change_make(s, slot, &wants);
 }
 
 static void work_or_later(struct daemon *d, const struct slot *slot)

@@ -91,6 +91,8 @@ check "as it was" rules_are "protect peer/net 192.0.2.2, protect peer/net/1 192.
 
 spawn red-a "$WORK/ping.out" ping -n -i 0.01 -W 1 192.0.2.3
 pinger=$PID
+# Packets that the second one's rule has decided: a count that begins anew with a new rule.
+counted() { gw a policy --json | jq '[.rules[] | select(.child == "peer/net/1") | .packets] | add'; }
 reloads()
 {
 	local i
@@ -98,9 +100,13 @@ reloads()
 		gw a reload || return
 	done
 }
+many() { [ "$(counted)" -gt 300 ]; }
+check "it is counted by his rule" until_true 15 many
+before=$(counted)
 check "reloads" reloads
 kill -INT "$pinger" && reap "$pinger"
 check "nobody notices" grep -q ' 0% packet loss' "$WORK/ping.out"
+check_gt "by the same rule, not by one like it" "$(counted)" "$before"
 check "rules as before" rules_are "protect peer/net 192.0.2.2, protect peer/net/1 192.0.2.3, discard"
 
 sed -i 's/^policies {/policies {\nwithin { action = bypass\nlocal = 10.7.0.0\/24\nremote = 192.0.2.3\n}/' "$WORK/gw-a.conf"

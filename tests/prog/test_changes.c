@@ -15,6 +15,7 @@
 #include <time.h>
 #include "loader/spd_change.h"
 #include "loader/spd_edit.h"
+#include "loader/standin_change.h"
 #include "tests/lib/spd_generate.h"
 #include "tests/lib/spd_reference.h"
 #include "tests/prog/classify.h"
@@ -486,6 +487,67 @@ static void test_reload_keeps_rules_of_sas(void **state)
 	forget_all();
 }
 
+static void any_address(struct xipsec_spd_rule *rule)
+{
+	rule->sel.family = XIPSEC_FAMILY_IP4;
+	memset(&rule->sel.local_hi, 0xff, 4);
+	memset(&rule->sel.remote_hi, 0xff, 4);
+	rule->sel.local_port_hi = rule->sel.remote_port_hi = rule->sel.icmp_hi = 0xffff;
+	rule->dirs = XIPSEC_DIR_OUT;
+}
+
+/* An SPD that takes the place of the whole one has the rules of SAs before the same stand-ins, from
+ * the switch on; not those whose stand-in is none any more, nor where there is no room. */
+static void test_whole_spd_carries_rules_of_sas(void **state)
+{
+	struct spd_editor *editor = editor_start(SHAPE_ACL);
+	static struct xipsec_spd_rule rule[LIVE], list[2];
+	struct spd_source source = {.rule = list, .n_rules = 2};
+	struct spd_add add[3] = {0};
+	__u32 generation, n, *order;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		any_address(&list[i]);
+		list[i].sel.any_proto = 1;
+		list[i].action = XIPSEC_ACTION_DISCARD;
+		list[i].origin = XIPSEC_RULE_REMOTE_LATER;
+		list[i].sel.local_lo.byte[0] = (__u8)(i + 1);
+	}
+	classify_spd(&c, list, 2);
+	assert_int_equal(spd_edit(editor, NULL, 0, NULL, 0, &generation), -ESTALE);
+	order = spd_editor_order(editor, &n);
+	for (unsigned int i = 0; i < 3; i++) {
+		add[i].rule = list[i / 2];
+		add[i].rule.action = XIPSEC_ACTION_PROTECT;
+		add[i].rule.origin = XIPSEC_RULE_OF_SA;
+		add[i].rule.child = 70 + i;
+		add[i].before = order[i / 2];
+	}
+	free(order);
+	assert_int_equal(spd_edit(editor, add, 3, NULL, 0, &generation), 0);
+	spd_editor_close(editor);
+	spd_generate(SHAPE_ACL, &seed, rule, LIVE);
+	rule[LIVE / 2] = list[0];
+	rule[LIVE / 2].line = 77;
+	source.rule = calloc(LIVE, sizeof(rule[0]));
+	source.n_rules = LIVE;
+	memcpy(source.rule, rule, sizeof(rule));
+	assert_int_equal(standin_carry(&c.dp, LIVE + 1, &source), 0);
+	assert_int_equal(source.n_rules, LIVE);
+	assert_int_equal(standin_carry(&c.dp, LIVE + 2, &source), 0);
+	assert_int_equal(source.n_rules, LIVE + 2);
+	for (__u32 i = 0; i < 2; i++) {
+		assert_int_equal(source.rule[LIVE / 2 + i].child, 70 + i);
+		assert_int_equal(source.rule[LIVE / 2 + i].origin, XIPSEC_RULE_OF_SA);
+		assert_int_equal(source.rule[LIVE / 2 + i].line, 77);
+	}
+	assert_memory_equal(source.rule, rule, LIVE / 2 * sizeof(rule[0]));
+	assert_memory_equal(&source.rule[LIVE / 2 + 2], &rule[LIVE / 2],
+			    LIVE / 2 * sizeof(rule[0]));
+	spd_source_free(&source);
+	forget_all();
+}
+
 /* What goes and comes again, while programs may still meet what went, has its place again. */
 static void test_gone_and_back(void **state)
 {
@@ -512,15 +574,6 @@ static void test_gone_and_back(void **state)
 	}
 	assert_int_equal(whole_spds(), whole);
 	forget_all();
-}
-
-static void any_address(struct xipsec_spd_rule *rule)
-{
-	rule->sel.family = XIPSEC_FAMILY_IP4;
-	memset(&rule->sel.local_hi, 0xff, 4);
-	memset(&rule->sel.remote_hi, 0xff, 4);
-	rule->sel.local_port_hi = rule->sel.remote_port_hi = rule->sel.icmp_hi = 0xffff;
-	rule->dirs = XIPSEC_DIR_OUT;
 }
 
 /* Of rules that say the same of packets without ports the first stands for all, unless it goes in
@@ -887,6 +940,7 @@ int main(void)
 		cmocka_unit_test(test_all_or_nothing),
 		cmocka_unit_test(test_reload_by_differences),
 		cmocka_unit_test(test_reload_keeps_rules_of_sas),
+		cmocka_unit_test(test_whole_spd_carries_rules_of_sas),
 		cmocka_unit_test(test_gone_and_back),
 		cmocka_unit_test(test_same_comes_and_goes),
 		cmocka_unit_test(test_ready_before_the_switch),

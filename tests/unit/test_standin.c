@@ -4,6 +4,7 @@
 #include "tests/unit/config_fixture.h"
 #include "lib/sa_selectors.h"
 #include "lib/standin.h"
+#include "loader/standin_change.h"
 
 #define ENDS "local { auth = psk }\nremote { auth = psk }\n"
 
@@ -172,6 +173,92 @@ static void test_refusals(void **state)
 	assert_null(sa_selectors_narrow(config, &sa));
 }
 
+/* ------------------------------------------------------------------ in an SPD */
+
+/* bypass; of SA 7; of SA 8; stand-in; of SA 7; another stand-in: rules by number, not in order. */
+static struct xipsec_spd_rule in_force[6];
+static const __u32 in_order[6] = {4, 2, 0, 5, 1, 3};
+
+static void fill_force(void)
+{
+	memset(in_force, 0, sizeof(in_force));
+	for (unsigned int i = 0; i < 6; i++)
+		in_force[i].sel = pair("10.1.0.0", "10.1.255.255", "0.0.0.0", "255.255.255.255");
+	in_force[4].action = XIPSEC_ACTION_BYPASS;
+	in_force[2].child = in_force[1].child = 7;
+	in_force[0].child = 8;
+	for (unsigned int i = 0; i < 3; i++) {
+		in_force[i].action = XIPSEC_ACTION_PROTECT;
+		in_force[i].origin = XIPSEC_RULE_OF_SA;
+		in_force[i].sel.remote_lo = in_force[i].sel.remote_hi = addr4("192.0.2.7");
+	}
+	in_force[0].sel.remote_lo = in_force[0].sel.remote_hi = addr4("192.0.2.8");
+	in_force[1].sel.local_hi = addr4("10.1.0.255");
+	in_force[5].origin = in_force[3].origin = XIPSEC_RULE_REMOTE_LATER;
+	in_force[3].sel.local_hi = addr4("10.1.0.255");
+}
+
+static const struct classifier force = {.rule = in_force};
+
+static void find(const struct standin_want *want, unsigned int n, const __u32 *child,
+		 struct standin_change *change)
+{
+	*change = (struct standin_change){0};
+	assert_int_equal(standin_change_find(&force, in_order, 6, want, n, child, change), 0);
+}
+
+/* What is as it should be stays, whatever the lines of the config are now. */
+static void test_only_what_differs(void **state)
+{
+	const struct xipsec_spd_rule wide = {
+		.sel = pair("10.1.0.0", "10.1.255.255", "0.0.0.0", "255.255.255.255"),
+		.origin = XIPSEC_RULE_REMOTE_LATER};
+	struct xipsec_spd_rule gone = wide;
+	struct standin_want want[3];
+	struct standin_change change;
+	__u32 child = 7;
+
+	fill_force();
+	want[0] = (struct standin_want){in_force[2], &wide};
+	want[1] = (struct standin_want){in_force[1], &in_force[3]};
+	want[2] = (struct standin_want){in_force[0], &wide};
+	for (unsigned int i = 0; i < 3; i++)
+		want[i].rule.line = 100 + i;
+	find(want, 3, NULL, &change);
+	assert_int_equal(change.n_add + change.n_remove, 0);
+	assert_int_equal(change.n_keep, 3);
+	assert_int_equal(change.keep[2].number, 0);
+	standin_change_free(&change);
+	/* one of two goes; those of another child are not asked for */
+	find(want, 1, &child, &change);
+	assert_int_equal(change.n_add, 0);
+	assert_int_equal(change.n_remove, 1);
+	assert_int_equal(change.remove[0], 1);
+	standin_change_free(&change);
+	/* of all: the other child's as well */
+	find(want, 2, NULL, &change);
+	assert_int_equal(change.n_remove, 1);
+	assert_int_equal(change.remove[0], 0);
+	standin_change_free(&change);
+	/* it stands before another stand-in than it should; twice wanted is twice there */
+	want[1].standin = &wide;
+	want[2] = want[0];
+	find(want, 3, &child, &change);
+	assert_int_equal(change.n_keep, 1);
+	assert_int_equal(change.n_add, 2);
+	assert_int_equal(change.add[0].before, 5);
+	assert_int_equal(change.add[1].before, 5);
+	assert_int_equal(change.n_remove, 1);
+	assert_int_equal(change.remove[0], 1);
+	standin_change_free(&change);
+	/* a stand-in that is not in force */
+	gone.sel.local_lo = addr4("10.1.3.0");
+	want[0].standin = &gone;
+	change = (struct standin_change){0};
+	assert_int_equal(standin_change_find(&force, in_order, 6, want, 1, NULL, &change), -EAGAIN);
+	standin_change_free(&change);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +266,7 @@ int main(void)
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_only_what_differs),
 	};
 
 	return cmocka_run_group_tests(tests, config_setup, config_teardown);
