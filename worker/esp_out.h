@@ -21,9 +21,9 @@ struct sa;
  * which it moves the packet), and tailroom for padding, trailer and ICV: with less a packet ends as
  * TOO_BIG.
  *
- * TCP MSS is clamped here, in what leaves, and not on arrival: each gateway clamps what its own
- * side announces, by its own path MTU. Accounts packets, bytes, drops and last_use in the SA's
- * state. A number that was reserved is never given back: a death in here costs numbers, not nonces.
+ * TCP MSS is clamped here, in what leaves, by the path MTU; what arrives by mss.c. Accounts
+ * packets, bytes, drops and last_use in the SA's state. A number that was reserved is never given
+ * back: a death in here costs numbers, not nonces.
  */
 void esp_out_burst(struct sa *sa, struct packet **pkts, unsigned int n, __u32 path_mtu,
 		   __u64 now_s);

@@ -22,6 +22,7 @@
 #include "worker/inner.h"
 #include "worker/jumbo.h"
 #include "worker/late.h"
+#include "worker/mss.h"
 #include "worker/oversize.h"
 #include "worker/sa.h"
 #include "worker/slow.h"
@@ -197,8 +198,12 @@ void pipeline_finish_out(struct worker *w, struct work *work, const struct nexth
 
 __u32 pipeline_out_mtu(struct worker *w, const struct sa_place *place)
 {
-	const struct nexthop *nh =
-		nexthop_find(w->nhs, &place->dst, place->outer_family, w->now_ms);
+	return pipeline_mtu_to(w, &place->dst, place->outer_family);
+}
+
+__u32 pipeline_mtu_to(struct worker *w, const struct xipsec_addr *dst, __u8 family)
+{
+	const struct nexthop *nh = nexthop_find(w->nhs, dst, family, w->now_ms);
 	__u32 mtu = 0;
 
 	if (nh->status == XIPSEC_NEXTHOP_OK && w->dev[nh->slot].known)
@@ -348,6 +353,8 @@ void pipeline_in(struct worker *w, struct sa_place *place, struct packet **pkts,
 		if (pkts[i]->reason != XIPSEC_REASON_OPENED)
 			continue;
 		work_of(pkts[i])->opened = 1;
+		if (unlikely(mss_may_be(pkts[i])))
+			mss_clamp_opened(w, place->sa, pkts[i]);
 		if (unlikely(place->if_id))
 			tap_deliver(w, place->if_id, work_of(pkts[i]));
 		else

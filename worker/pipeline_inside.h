@@ -32,6 +32,10 @@ void pipeline_out(struct worker *w, struct sa_place *place, struct packet **pkts
 /* Opens packets of one inbound SA and sends them on. */
 void pipeline_in(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n);
 
+/* Bytes of IP that the way to a peer takes; while it is not known, the least that any unprotected
+ * interface does. */
+__u32 pipeline_mtu_to(struct worker *w, const struct xipsec_addr *dst, __u8 family);
+
 /* Takes a token: whether another ICMP error may be sent now (RFC 4443 2.4 (f)). */
 bool pipeline_icmp_allowed(struct worker *w);
 
