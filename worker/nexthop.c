@@ -26,6 +26,8 @@ struct nexthops {
 	__u32 n_held;    /* in all, ready ones too */
 	__u32 held_free; /* list */
 	__u32 ready_first, ready_last;
+	__u16 held_by[NEXTHOP_SHARES], open_by[NEXTHOP_SHARES];
+	struct nexthop refused; /* nexthop_find_for()'s */
 	__u32 bucket[BUCKETS];
 	struct held held[HELD_MAX];
 	struct nexthop entry[NEXTHOPS_MAX];
@@ -99,7 +101,10 @@ static void close_question(struct nexthops *nhs, struct nexthop *nh)
 {
 	if (nh->first_asked)
 		nhs->n_open--;
+	if (nh->share)
+		nhs->open_by[nh->share - 1]--;
 	nh->first_asked = 0;
+	nh->share = 0;
 }
 
 /* The least used of a few, never one that packets wait for: at most HELD_MAX of NEXTHOPS_MAX
@@ -162,14 +167,38 @@ struct nexthop *nexthop_find(struct nexthops *nhs, const struct xipsec_addr *dst
 	return nh;
 }
 
+struct nexthop *nexthop_find_for(struct nexthops *nhs, const struct xipsec_addr *dst, __u8 family,
+				 __u32 sa_index, __u64 now)
+{
+	const __u32 share = sa_index % NEXTHOP_SHARES;
+	struct nexthop *nh = lookup(nhs, dst, family);
+	bool asked;
+
+	if (nhs->open_by[share] >= OPEN_PER_SA && (!nh || nh->status == XIPSEC_NEXTHOP_UNKNOWN) &&
+	    !(nh && nh->first_asked)) {
+		nhs->refused = (struct nexthop){
+			.dst = *dst, .family = family, .status = XIPSEC_NEXTHOP_NO_NEIGH};
+		return &nhs->refused;
+	}
+	asked = nh && nh->first_asked;
+	nh = nexthop_find(nhs, dst, family, now);
+	if (!asked && nh->first_asked) {
+		nh->share = share + 1;
+		nhs->open_by[share]++;
+	}
+	return nh;
+}
+
 /* ------------------------------------------------------------------ packets that wait */
 
 int nexthop_hold(struct nexthops *nhs, struct nexthop *nh, const struct work *work)
 {
+	__u16 *share = &nhs->held_by[work->sa_index % NEXTHOP_SHARES];
 	__u32 self = nhs->held_free;
 
-	if (!self || nh->n_held >= HELD_PER_DST)
+	if (!self || nh->n_held >= HELD_PER_DST || *share >= HELD_PER_SA)
 		return -ENOBUFS;
+	++*share;
 	nhs->held_free = nhs->held[self - 1].next;
 	nhs->held[self - 1].work = *work;
 	nhs->held[self - 1].next = 0;
@@ -256,6 +285,7 @@ void nexthops_tick(struct nexthops *nhs, __u64 now)
 
 static void give_back(struct nexthops *nhs, __u32 self)
 {
+	nhs->held_by[nhs->held[self - 1].work.sa_index % NEXTHOP_SHARES]--;
 	nhs->held[self - 1].next = nhs->held_free;
 	nhs->held_free = self;
 	nhs->n_held--;

@@ -4,7 +4,10 @@
  * that wait for an answer.
  *
  * Bounds: NEXTHOPS_MAX destinations, HELD_PER_DST packets a destination, HELD_MAX in all, none
- * waits longer than NEXTHOP_PATIENCE_MS. Times are milliseconds of one monotonic clock.
+ * waits longer than NEXTHOP_PATIENCE_MS. What comes out of an SA is addressed by its peer, who may
+ * name as many destinations as its selectors hold: each SA has a share of the packets and of the
+ * questions, HELD_PER_SA and OPEN_PER_SA, so that others keep theirs. (SAs whose indices are equal
+ * modulo NEXTHOP_SHARES have one together.) Times are milliseconds of one monotonic clock.
  */
 #ifndef WORKER_NEXTHOP_H
 #define WORKER_NEXTHOP_H
@@ -15,6 +18,9 @@
 #define NEXTHOPS_MAX        4096
 #define HELD_MAX            256
 #define HELD_PER_DST        16
+#define HELD_PER_SA         64
+#define OPEN_PER_SA         64
+#define NEXTHOP_SHARES      1024 /* a power of 2 */
 #define NEXTHOP_RETRY_MS    200
 #define NEXTHOP_PATIENCE_MS 1000
 
@@ -33,6 +39,7 @@ struct nexthop {
 	/* the cache's own */
 	__u32 next;                  /* in the hash chain, index + 1 */
 	__u32 held_first, held_last; /* index + 1 */
+	__u32 share;                 /* whose the question is that is open, + 1; 0: nobody's */
 	__u64 first_asked;           /* of the question that is open; 0: none is */
 	__u64 last_asked;
 	__u64 expires;
@@ -53,7 +60,13 @@ void nexthops_free(struct nexthops *nhs); /* packets that are still held are for
 struct nexthop *nexthop_find(struct nexthops *nhs, const struct xipsec_addr *dst, __u8 family,
 			     __u64 now);
 
-/* Keeps a copy of the work until dst is known. 0, or -ENOBUFS: no room, still the caller's. */
+/* The same for a packet that came out of an SA. What is not known while OPEN_PER_SA questions of
+ * that SA are open is not asked: NO_NEIGH, and nothing is kept of it. */
+struct nexthop *nexthop_find_for(struct nexthops *nhs, const struct xipsec_addr *dst, __u8 family,
+				 __u32 sa_index, __u64 now);
+
+/* Keeps a copy of the work until dst is known. 0, or -ENOBUFS: no room, or its SA has used up its
+ * share; still the caller's. */
 int nexthop_hold(struct nexthops *nhs, struct nexthop *nh, const struct work *work);
 
 /* An answer, or news about something asked for earlier. -EINVAL: it makes no sense. */

@@ -304,7 +304,7 @@ static void send_opened(struct worker *w, struct work *work)
 	__u16 reason = XIPSEC_REASON_OPENED;
 
 	inner_dst(&work->p, &dst);
-	nh = nexthop_find(w->nhs, &dst, work->p.family, w->now_ms);
+	nh = nexthop_find_for(w->nhs, &dst, work->p.family, work->sa_index, w->now_ms);
 	if (unlikely(nh->status == XIPSEC_NEXTHOP_LOCAL)) {
 		tap_deliver(w, 0, work);
 		return;

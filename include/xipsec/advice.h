@@ -77,7 +77,9 @@
 	X(TOO_BIG, "does the sender's firewall drop ICMP? (told: `icmp_sent`) Else lower its MTU") \
 	X(TTL, "a routing loop, or the sender's TTL is too small")                                 \
 	X(NO_ROUTE, "`ip route get DST` for the peer's or the inner destination")                  \
-	X(NO_NEIGH, "`ip neigh`: the next hop does not answer")                                    \
+	X(NO_NEIGH,                                                                                \
+	  "`ip neigh`: the next hop does not answer; or the packets of one SA name more "          \
+	  "new destinations at a time than a worker asks for (64)")                                \
 	X(TX_FULL,                                                                                 \
 	  "workers are slower than the wire: more workers need more receive queues (`ethtool "     \
 	  "-L`); look at the load of each worker's core")                                          \

@@ -157,8 +157,8 @@ static void bounds_hold(void **state)
 		assert_int_equal(hold(*state, 1, 99, 0, 0), -ENOBUFS);
 		for (__u32 dst = 2; dst <= HELD_MAX / HELD_PER_DST; dst++)
 			for (int i = 0; i < HELD_PER_DST; i++)
-				assert_int_equal(hold(*state, dst, i, 0, 0), 0);
-		assert_int_equal(hold(*state, 1000, 99, 0, 0), -ENOBUFS);
+				assert_int_equal(hold(*state, dst, i, dst, 0), 0);
+		assert_int_equal(hold(*state, 1000, 99, 1000, 0), -ENOBUFS);
 		assert_int_equal(nexthops_held(*state), HELD_MAX);
 		/* nobody answers: given up in one go, and the room is there again */
 		nexthops_tick(*state, NEXTHOP_PATIENCE_MS + 1);
@@ -170,6 +170,65 @@ static void bounds_hold(void **state)
 		teardown(state);
 		setup(state);
 	}
+}
+
+static struct nexthop *find_for(struct nexthops *nhs, __u32 n, __u32 sa, __u64 now)
+{
+	struct xipsec_addr dst = ip4(n);
+
+	return nexthop_find_for(nhs, &dst, XIPSEC_FAMILY_IP4, sa, now);
+}
+
+/* An SA whose peer names ever new destinations has its share of what waits, and others theirs; what
+ * was taken out, in either way, is room again. */
+static void one_sa_cannot_fill_the_queue(void **state)
+{
+	struct work out[HELD_MAX];
+	__u32 dst = 1;
+
+	for (int round = 0; round < 3; round++) {
+		for (unsigned int i = 0; i < HELD_PER_SA; i++)
+			assert_int_equal(hold(*state, dst++, i, 7, 0), 0);
+		assert_int_equal(hold(*state, dst++, 99, 7, 0), -ENOBUFS);
+		assert_int_equal(hold(*state, dst++, 99, 7 + NEXTHOP_SHARES, 0), -ENOBUFS);
+		assert_int_equal(hold(*state, 5000, 200, 8, 0), 0);
+		if (round == 0) {
+			assert_int_equal(nexthops_take_sa(*state, 7, out, HELD_MAX), HELD_PER_SA);
+			assert_int_equal(nexthops_take_sa(*state, 8, out, HELD_MAX), 1);
+		} else {
+			nexthops_tick(*state, NEXTHOP_PATIENCE_MS + 1);
+			assert_int_equal(nexthops_ready(*state, out, HELD_MAX), HELD_PER_SA + 1);
+			learn(*state, 5000, XIPSEC_NEXTHOP_OK, 0);
+			teardown(state);
+			setup(state);
+		}
+	}
+}
+
+/* The same of questions: not asked, not remembered, and asked once an answer came or it was given
+ * up. */
+static void one_sa_cannot_ask_for_all(void **state)
+{
+	for (__u32 dst = 0; dst < OPEN_PER_SA; dst++)
+		assert_int_equal(find_for(*state, dst, 7, 0)->status, XIPSEC_NEXTHOP_UNKNOWN);
+	assert_int_equal(asked, OPEN_PER_SA);
+	/* what is asked already goes on being so */
+	assert_int_equal(find_for(*state, 0, 7, 1)->status, XIPSEC_NEXTHOP_UNKNOWN);
+	for (__u32 dst = 100; dst < 3 * NEXTHOPS_MAX; dst++)
+		assert_int_equal(find_for(*state, dst, 7, 1)->status, XIPSEC_NEXTHOP_NO_NEIGH);
+	assert_int_equal(asked, OPEN_PER_SA);
+	assert_int_equal(find_for(*state, 100, 8, 1)->status, XIPSEC_NEXTHOP_UNKNOWN);
+	assert_int_equal(asked, OPEN_PER_SA + 1);
+	assert_int_equal(find_for(*state, 100, 7, 1)->status, XIPSEC_NEXTHOP_UNKNOWN);
+
+	learn(*state, 3, XIPSEC_NEXTHOP_OK, 2);
+	assert_int_equal(find_for(*state, 3, 7, 3)->status, XIPSEC_NEXTHOP_OK);
+	assert_int_equal(find_for(*state, 200, 7, 3)->status, XIPSEC_NEXTHOP_UNKNOWN);
+	assert_int_equal(find_for(*state, 201, 7, 3)->status, XIPSEC_NEXTHOP_NO_NEIGH);
+	/* what is known is used, though it is old */
+	assert_int_equal(find_for(*state, 3, 7, 40000)->status, XIPSEC_NEXTHOP_OK);
+	nexthops_tick(*state, 50000);
+	assert_int_equal(find_for(*state, 201, 7, 50000)->status, XIPSEC_NEXTHOP_UNKNOWN);
 }
 
 static void waiting_packets_ask_again(void **state)
@@ -266,6 +325,8 @@ int main(void)
 		TEST(families_do_not_mix),
 		TEST(held_come_back_in_order),
 		TEST(bounds_hold),
+		TEST(one_sa_cannot_fill_the_queue),
+		TEST(one_sa_cannot_ask_for_all),
 		TEST(waiting_packets_ask_again),
 		TEST(takes_an_sa_out_of_the_middle),
 		TEST(full_cache_gives_up_the_idle),
