@@ -5,6 +5,7 @@
  */
 #include "tests/unit/pipeline_fixture.h"
 
+#include "lib/alg.h"
 #include "worker/checksum.h"
 #include "worker/fragment.h"
 #include "worker/sa.h"
@@ -258,6 +259,50 @@ static void sealed_whole_and_cut(void **state)
 	}
 }
 
+static void remake_ah(__u32 index, __u8 dir, __u8 df)
+{
+	struct ctl_in in = sa_message(index, dir);
+
+	in.msg.sa.sa.l4_proto = IPPROTO_AH;
+	in.msg.sa.sa.alg = XIPSEC_ALG_NULL_SHA256;
+	in.msg.sa.sa.key_len = alg_key_len(XIPSEC_ALG_NULL_SHA256);
+	in.msg.sa.sa.df = df;
+	assert_int_equal(worker_message(t.w, &in), 0);
+}
+
+/* Behind AH that never forbade it: once put together it opens. DF of the packet inside stays. */
+static void ah_is_cut(void **state)
+{
+	__u32 len = big(1472, true), ah_len;
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+	for (int i = 0; i < 3; i++) {
+		remake_ah(SA_OUT, XIPSEC_DIR_OUT, XIPSEC_DF_CLEAR);
+		remake_ah(SA_IN, XIPSEC_DIR_IN, XIPSEC_DF_CLEAR);
+		rx_big(len);
+		collect(&t.black);
+		assert_int_equal(out.n, 2);
+		assert_int_equal(out.frame[0][23], IPPROTO_AH);
+		assert_int_equal(at16(out.frame[0] + 20), 0x2000);
+		assert_int_equal(at16(out.frame[1] + 20), 1480 / 8);
+		ah_len = assemble(1500);
+		assert_int_equal(ah_len, len - 14 + 20 + 28);
+		assert_int_equal(whole[20 + 28 + 6], 0x40);
+		whole[10] = whole[11] = 0;
+		memcpy(out.frame[0] + 14, whole, ah_len);
+		out.len[0] = 14 + ah_len;
+		out.n = 1;
+		rx_all();
+		assert_int_equal(count(XIPSEC_REASON_ICV), 0);
+		collect(&t.red);
+		assert_int_equal(out.n, 1);
+		assert_int_equal(out.len[0], len);
+		assert_memory_equal(out.frame[0] + 14 + 12, packet + 14 + 12, len - 26);
+	}
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 3);
+}
+
 /* Padding goes as far as the path's MTU: what has to be cut anyway gets none. */
 static void sealed_whole_without_padding(void **state)
 {
@@ -369,6 +414,37 @@ static void the_least_of_ip6_goes_anywhere(void **state)
 	collect(&t.black);
 	assert_int_equal(out.n, 0);
 	assert_int_equal(count(XIPSEC_REASON_TOO_BIG) + count(XIPSEC_REASON_ICMP_SENT), 1);
+}
+
+/* The same behind AH, which covers the ID of the header in front, DF and the checksum not: what is
+ * cut has the ID that it was sealed with, and opens once it is put together. */
+static void the_least_of_ip6_behind_ah(void **state)
+{
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_IN);
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	remake_ah(SA_OUT, XIPSEC_DIR_OUT, XIPSEC_DF_SET);
+	remake_ah(SA_IN, XIPSEC_DIR_IN, XIPSEC_DF_SET);
+	t.sas[SA_OUT].pmtu = 576;
+	t.sas[SA_OUT].pmtu_until = (__u32)(t.w->now_ms / 1000) + 600;
+	for (int i = 0; i < 3; i++) { /* IDs of the worker's own might be right once */
+		__u32 len;
+
+		rx_ip6(1280);
+		collect(&t.black);
+		assert_int_equal(out.n, 3);
+		assert_int_equal(out.frame[0][23], IPPROTO_AH);
+		assert_int_equal(at16(out.frame[0] + 20), 0x2000);
+		assert_int_equal(at16(out.frame[0] + 18), t.sas[SA_OUT].seq);
+		len = assemble(576);
+		assert_int_equal(len, 20 + 28 + 1280);
+		memcpy(out.frame[0] + 14, whole, len);
+		rx(&t.black, out.frame[0], len + 14, &meta);
+		go_round();
+		assert_int_equal(count(XIPSEC_REASON_ICV), 0);
+		assert_int_equal(t.sas[SA_IN].packets, i + 1);
+		assert_int_equal(t.sas[SA_IN].bytes, 1280 * (i + 1));
+	}
 }
 
 /* This host's own fragments, as they come by a TAP: put together, sealed as one, cut on the
@@ -583,10 +659,12 @@ int main(void)
 		TEST(ttl_is_told_once),
 		TEST(no_frames_no_pieces),
 		TEST(sealed_whole_and_cut),
+		TEST(ah_is_cut),
 		TEST(sealed_whole_without_padding),
 		TEST(own_fragments_go_whole),
 		TEST(ids_of_two_sas),
 		TEST(the_least_of_ip6_goes_anywhere),
+		TEST(the_least_of_ip6_behind_ah),
 		TEST(own_whole_without_a_frame),
 		TEST(decrypted_is_cut),
 		TEST(decrypted_is_answered),
