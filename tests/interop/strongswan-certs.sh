@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034,SC2154 # settings that the sourced files read
 # Certificates between xipsec-iked and Debian's strongSwan: RSA, ECDSA, Ed25519 under one CA each, both
 # begin; a chain with an intermediate CA; chains that go in fragments (RFC 7383), both ways; a certificate that is expired, one of a stranger's CA, one that
-# a CRL revokes.
+# a CRL revokes: theirs, which we refuse, and ours, which they refuse. Over IPv6 too.
 #
 #	red-a --- gw-a: xipsec ===[capture]=== gw-b: strongSwan --- red-b
 . "$(dirname "$0")/../lib/scenario.sh"
@@ -83,8 +83,13 @@ anew()
 	[ -z "${IKED_PID[a]:-}" ] || ike_stop a
 	swanctl_ --terminate --ike peer --force >/dev/null 2>&1
 	gw_config a
+	SAID=$(wc -l <"$SWAN/charon.log")
 	swan_load && ike_start a && until_true 5 swan_down
 }
+
+# What either said since anew().
+says() { grep -Eq "$1" "$WORK/iked-a.log.new"; }
+they_say() { tail -n "+$SAID" "$SWAN/charon.log" | grep -Eq "$1"; }
 
 we_begin() { anew && until_true 5 ping_a 1 && both_ways; }
 they_begin() { anew && swanctl_ --initiate --child net4 >/dev/null && both_ways; }
@@ -103,6 +108,14 @@ for kind in rsa ecdsa ed25519; do
 	check "$kind: we begin" we_begin
 	check "$kind: they begin" they_begin
 done
+
+IKE_ADDR=6 SWAN_ADDR=2001:db8::2 SWAN_PEER=2001:db8::1
+use ours-ecdsa theirs-ecdsa ca-ecdsa
+check "ecdsa over IPv6: we begin" we_begin
+of_6() { gw a sa list --json | jq -e '[.[].src] | length > 0 and all(contains(":"))' >/dev/null; }
+check "by SAs between IPv6 addresses" of_6
+check "ecdsa over IPv6: they begin" they_begin
+IKE_ADDR=4 SWAN_ADDR='' SWAN_PEER=''
 
 CA_EXT='basicConstraints=critical,CA:TRUE,pathlen:0
 keyUsage=critical,keyCertSign,cRLSign'
@@ -135,21 +148,28 @@ use ours-ecdsa theirs-other ca-ecdsa
 cp "$PKI/ca-other.pem" "$SWAN/x509ca/"
 check "their certificate is of a CA that we do not know" anew
 check "nothing comes up" nothing
-check "our log says why" until_true 3 ike_said a 'certificate'
-check "and they hear it" until_true 3 swan_said 'parsed INFORMATIONAL request .*N\(AUTH_FAILED\)'
+check "our log says why" until_true 3 says 'certificate'
+check "and they hear it" until_true 3 they_say 'parsed INFORMATIONAL request .*N\(AUTH_FAILED\)'
 
 check "ours is of that CA" pki_cert ours-other ecdsa ca-other gw1.example.org
 use ours-other theirs-ecdsa ca-ecdsa
 check "they do not know it" anew
 check "nothing comes up" nothing
-check "our log says that they refused" until_true 3 ike_said a 'the peer refused us: AUTHENTICATION_FAILED'
+check "our log says that they refused" until_true 3 says 'the peer refused us: AUTHENTICATION_FAILED'
 
 use ours-ecdsa theirs-ecdsa ca-ecdsa
 check "a certificate that is expired is made" eval 'pki_cert theirs-old ecdsa ca-ecdsa gw2.example.org 0 && sleep 1'
 use ours-ecdsa theirs-old ca-ecdsa
 check "their certificate is expired" anew
 check "nothing comes up" nothing
-check "our log says so" until_true 3 ike_said a 'expired'
+check "our log says so" until_true 3 says 'expired'
+
+check "one of ours that is expired is made" eval 'pki_cert ours-old ecdsa ca-ecdsa gw1.example.org 0 && sleep 1'
+use ours-old theirs-ecdsa ca-ecdsa
+check "our certificate is expired" anew
+check "nothing comes up" nothing
+check "they say why" until_true 3 they_say 'certificate invalid'
+check "our log says that they refused" until_true 3 says 'the peer refused us: AUTHENTICATION_FAILED'
 
 # openssl ca keeps books of what it revokes.
 revoke()
@@ -164,6 +184,9 @@ revoke()
 		crlnumber = $PKI/crlnumber
 		default_md = sha256
 		default_crl_days = 30
+		crl_extensions = x
+		[x]
+		authorityKeyIdentifier = keyid
 	END
 	openssl ca -config "$PKI/ca.conf" -keyfile "$PKI/ca-ecdsa.key" -cert "$PKI/ca-ecdsa.pem" -revoke "$PKI/$1.pem" &&
 		openssl ca -config "$PKI/ca.conf" -keyfile "$PKI/ca-ecdsa.key" -cert "$PKI/ca-ecdsa.pem" -gencrl -out "$PKI/crl.pem"
@@ -173,7 +196,15 @@ use ours-ecdsa theirs-ecdsa ca-ecdsa
 cp "$PKI/crl.pem" "$WORK/creds-a/x509crl/"
 check "their certificate is revoked" anew
 check "nothing comes up" nothing
-check "our log says so" until_true 3 ike_said a 'revoked'
+check "our log says so" until_true 3 says 'revoked'
+
+check "a CRL revokes ours" revoke ours-ecdsa
+use ours-ecdsa theirs-ecdsa ca-ecdsa
+mkdir -p "$SWAN/x509crl" && cp "$PKI/crl.pem" "$SWAN/x509crl/"
+check "our certificate is revoked" anew
+check "nothing comes up" nothing
+check "they say why" until_true 3 they_say 'certificate was revoked'
+check "our log says that they refused" until_true 3 says 'the peer refused us: AUTHENTICATION_FAILED'
 
 capture_stop
 capture_verdict -i
