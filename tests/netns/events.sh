@@ -142,3 +142,27 @@ in_ns red-a ping -n -c 5 -i 0.2 -W 1 203.0.113.9 >/dev/null 2>&1
 check_gt "drops are counted" "$(gw_reason a no_policy)" "$((dropped + 3))"
 check "and not told to who listened before" no_drops_told
 check "who asks for them is refused, with words" refused_in_words
+
+# --- the end of the sequence numbers: five are left, when the counter in the map is moved there
+# patch_seq NUMBER: into what bpftool tells of gw-b's outbound SA.
+patch_seq()
+{
+	local pin=/sys/fs/bpf/$TOPO-b/current/sa_state key value
+	key=$(jq -rn --argjson i "$(field b ba6 .index)" '[0, 8, 16, 24 | $i / pow(2; .) | floor % 256] | join(" ")')
+	# shellcheck disable=SC2086 # bytes
+	value=$(bpftool -j map lookup pinned "$pin" key $key | jq -r --argjson n "$1" '.value |
+		.[8:16] = [0, 8, 16, 24, 32, 40, 48, 56 | $n / pow(2; .) | floor % 256] | join(" ")')
+	# shellcheck disable=SC2086
+	bpftool map update pinned "$pin" key $key value $value
+}
+# Until xipsecd has seen the number it lets nobody go beyond the old limit.
+reserved() { [ "$(field b ba6 .sequence_limit)" = 4294967295 ]; }
+check "ba6 carries traffic" until_true 5 ping6 b 1
+check "gw-b: five numbers are left" patch_seq 4294967290
+check "all that there are, are reserved" until_true 5 reserved
+in_ns red-b ping -n -c 10 -i 0.1 -W 1 fd01::2 >/dev/null 2>&1
+check "expire_hard: sequence" until_true 5 told b '.event == "expire_hard" and .sa == "ba6" and .limit == "sequence"'
+check_eq "it is listed as stopped" "$(field b ba6 .status)" stopped
+check_eq "its last number is the last of 32 bits" "$(field b ba6 .sequence)" 4294967295
+check_eq "which the peer has opened" "$(field a ba6 .sequence)" 4294967295
+check_gt "what would go by it is dropped (seq_end)" "$(field b ba6 '.drops.seq_end // 0')" 3

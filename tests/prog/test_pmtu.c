@@ -21,6 +21,11 @@ static const struct {
 	/* sealed, then cut: the first fragment is quoted */
 	{"2001:db8::1", "2001:db8::2", 0x2005, 10, IPPROTO_ESP, 0, "F"},
 	{"2001:db8::1", "2001:db8::2", 0x2006, 11, IPPROTO_AH, 4, "F"},
+	/* transport mode: behind what the packet had itself */
+	{"2001:db8::1", "2001:db8::2", 0x2007, 12, IPPROTO_ESP, 0, "H"},
+	{"2001:db8::1", "2001:db8::2", 0x2008, 13, IPPROTO_ESP, 0, "HRD"},
+	{"2001:db8::1", "2001:db8::2", 0x2009, 14, IPPROTO_AH, 4, "DF"},
+	{"2001:db8::1", "2001:db8::2", 0x200a, 15, IPPROTO_UDP, 8, "D"},
 };
 
 #define SAS (int)(sizeof(sas) / sizeof(sas[0]))
@@ -80,8 +85,9 @@ static int setup(void **unused)
  * bytes of it that are quoted, after its IP header. */
 struct error {
 	__u32 mtu, quoted, seq, seen;
-	int type, code; /* 0: too big */
-	__u16 frag_off; /* of a fragment that is not the first */
+	int type, code;  /* 0: too big */
+	__u16 frag_off;  /* of a fragment that is not the first */
+	const char *ext; /* NULL: those of the SA's packets */
 };
 
 static __u32 error_run(int i, const struct error *e)
@@ -93,8 +99,8 @@ static __u32 error_run(int i, const struct error *e)
 	struct packet_spec quote = {.src = sas[i].src,
 				    .dst = sas[i].dst,
 				    .proto = sas[i].proto,
-				    .ext = sas[i].ext,
-				    .more = sas[i].ext[0] != 0,
+				    .ext = e->ext ? e->ext : sas[i].ext,
+				    .more = strchr(sas[i].ext, 'F') != NULL,
 				    .sport = 4500,
 				    .dport = 4500,
 				    .spi = sas[i].spi,
@@ -195,6 +201,28 @@ static void test_later_fragment(void **unused)
 		assert_int_equal(error_run(i, &e), XIPSEC_REASON_NO_POLICY);
 		assert_int_equal(state_get(i).pmtu, 0);
 	}
+}
+
+/* Where the quote ends inside the chain, and where the chain goes on beyond what is walked. */
+static void test_chains(void **unused)
+{
+	struct error e = GOOD;
+
+	state_set(7, 0, 0);
+	e.seen = 8 + 4; /* the header, and an SPI without its number */
+	assert_ignores(7, &e);
+	e.seen = 8 + 3;
+	assert_int_equal(error_run(7, &e), XIPSEC_REASON_NO_POLICY);
+	e.seen = 7;
+	assert_int_equal(error_run(7, &e), XIPSEC_REASON_NO_POLICY);
+	e.seen = 60;
+	e.ext = "DDDDDD";
+	assert_learns(7, 1400, &e);
+	state_set(7, 0, 0);
+	e.seen = 80;
+	e.ext = "DDDDDDD";
+	assert_int_equal(error_run(7, &e), XIPSEC_REASON_NO_POLICY);
+	assert_int_equal(state_get(7).pmtu, 0);
 }
 
 /* The SPI of an AH SA in ESP, and the other way round. */
@@ -346,17 +374,12 @@ static void test_other_errors(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_learn),
-		cmocka_unit_test(test_short),
-		cmocka_unit_test(test_not_recent),
-		cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_age),
-		cmocka_unit_test(test_rate),
-		cmocka_unit_test(test_other_generation),
-		cmocka_unit_test(test_other_errors),
-		cmocka_unit_test(test_short_ah),
-		cmocka_unit_test(test_later_fragment),
+		cmocka_unit_test(test_learn),          cmocka_unit_test(test_short),
+		cmocka_unit_test(test_not_recent),     cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_order),          cmocka_unit_test(test_age),
+		cmocka_unit_test(test_rate),           cmocka_unit_test(test_other_generation),
+		cmocka_unit_test(test_other_errors),   cmocka_unit_test(test_short_ah),
+		cmocka_unit_test(test_later_fragment), cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_other_protocol), /* last: it takes SAs away */
 	};
 

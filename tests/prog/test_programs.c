@@ -273,6 +273,7 @@ static bool reason_is_workers(__u32 reason)
 {
 	switch (reason) {
 	case XIPSEC_REASON_FRAG_TRANSPORT:
+	case XIPSEC_REASON_LINK_SCOPE:
 	case XIPSEC_REASON_LIMIT:
 	case XIPSEC_REASON_NO_TUNNEL:
 	case XIPSEC_REASON_AH_SHORT:
