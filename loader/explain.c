@@ -169,11 +169,11 @@ static int run_xdp(int fd, const struct place *place, const struct loader_frame 
 		    .ctx_size_in = sizeof(ctx), .repeat = 1);
 	int err = bpf_prog_test_run_opts(fd, &opts);
 
-	if (err == -EINVAL)
-		log_error("%s: it has no receive queue %u, or the kernel takes no frame of %u "
-			  "bytes there",
-			  frame->ifname, frame->queue, frame->len);
-	return err;
+	if (err != -EINVAL)
+		return err;
+	log_error("%s: it has no receive queue %u, or the kernel takes no frame of %u bytes there",
+		  frame->ifname, frame->queue, frame->len);
+	return -EMSGSIZE;
 }
 
 static int run_tc(int fd, const struct place *place, const struct loader_frame *frame, void *out,
@@ -186,10 +186,11 @@ static int run_tc(int fd, const struct place *place, const struct loader_frame *
 		    .ctx_size_in = sizeof(ctx), .repeat = 1);
 	int err = bpf_prog_test_run_opts(fd, &opts);
 
-	if (err == -EINVAL)
-		log_error("%s: the kernel sends no frame of %u bytes that is cut so short",
-			  frame->ifname, frame->len);
-	return err;
+	if (err != -EINVAL)
+		return err;
+	log_error("%s: the kernel sends no frame of %u bytes that is cut so short", frame->ifname,
+		  frame->len);
+	return -EMSGSIZE;
 }
 
 static int run_twin(const struct loader_explainer *ex, const struct place *place,
@@ -210,7 +211,7 @@ static int run_twin(const struct loader_explainer *ex, const struct place *place
 		    : run_xdp(red ? ex->red : ex->black, place, frame, out, sizeof(out));
 	flock(ex->lock, LOCK_UN);
 	if (err) {
-		if (err != -EINVAL)
+		if (err != -EMSGSIZE)
 			log_error("%s: test run: %s", to->program, strerror(-err));
 		return err;
 	}
@@ -299,7 +300,7 @@ int loader_explain(struct loader_explainer *ex, const struct loader_frame *frame
 
 	if (frame->len < 14 || frame->len > LOADER_FRAME_MAX) {
 		log_error("a frame of %u bytes: expected 14 to %u", frame->len, LOADER_FRAME_MAX);
-		return -EINVAL;
+		return -EMSGSIZE;
 	}
 	err = find_place(ex, frame, &place);
 	if (err)

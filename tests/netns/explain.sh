@@ -70,7 +70,16 @@ frames()
 	done <"$WORK/$where.names"
 }
 
-state() { for map in reasons spd_hits frags sad children ifaces globals; do bpftool map dump pinned "/sys/fs/bpf/$TOPO-a/$map"; done; }
+# Every map that is pinned, each in a file below $1. worker_stats is left out: idle workers write it.
+state()
+{
+	local pin
+	mkdir "$1"
+	for pin in "/sys/fs/bpf/$TOPO-a"/current/*; do
+		[ "${pin##*/}" != worker_stats ] || continue
+		bpftool map dump pinned "$pin" >"$1/${pin##*/}" 2>&1 || true
+	done
+}
 
 # Nobody answers, and nobody is asked who does: one packet, one counter.
 in_ns link ip link set lb down
@@ -128,11 +137,34 @@ explain --dir out --dev red0 --pcap "$WORK/red.pcapng" --json >"$WORK/ng.json"
 check "pcapng says what pcap says" cmp "$WORK/red.json" "$WORK/ng.json"
 
 # Nothing is written.
-state >"$WORK/before.state"
+state "$WORK/before.state"
+check_gt "all maps are looked at, the flow cache too" "$(find "$WORK/before.state" -size +0 | wc -l)" 15
 for _ in $(seq 20); do explain --dir out --dev red0 --pcap "$WORK/red.pcap" >/dev/null; done
 explain --dir in --dev blk0 --pcap "$WORK/black.pcap" >/dev/null
-state >"$WORK/after.state"
-check "the maps are what they were" cmp "$WORK/before.state" "$WORK/after.state"
+state "$WORK/after.state"
+check_eq "the maps are what they were" "$(diff -rq "$WORK/before.state" "$WORK/after.state")" ""
+
+# A capture that holds what no program can be asked about: every packet has its line all the same.
+/usr/bin/python3 - "$WORK/red.pcap" "$WORK/odd.pcap" <<'END'
+import struct, sys
+data = open(sys.argv[1], "rb").read()
+head, at, packets = data[:24], 24, []
+while at < len(data):
+    length = struct.unpack_from("<I", data, at + 8)[0]
+    packets.append(data[at:at + 16 + length])
+    at += 16 + length
+first, last = packets[0], packets[1]
+long = struct.pack("<IIII", 0, 0, 64, 65000) + first[16:].ljust(64, b"\0")[:64]
+none = struct.pack("<IIII", 0, 0, 0, 60)
+open(sys.argv[2], "wb").write(head + first + long + none + last)
+END
+explain --dir out --dev red0 --pcap "$WORK/odd.pcap" --json >"$WORK/odd.json" 2>"$WORK/err"
+check_eq "a capture with two that cannot be: told at its end" "$? $(tail -1 "$WORK/err" | grep -c 'of 2 packets')" "1 1"
+check_eq "each packet has its line" "$(jq -r '"\(.packet) \(.unasked)"' "$WORK/odd.json" | paste -sd,)" "1 null,2 true,3 true,4 null"
+check_eq "and the last is explained as ever" "$(tail -1 "$WORK/odd.json" | jq -c '[.reason, .parsed]')" "$(sed -n 2p "$WORK/red.json" | jq -c '[.reason, .parsed]')"
+check_eq "lengths are told" "$(sed -n 2p "$WORK/odd.json" | jq -c .parsed)" '{"length":65000,"missing":64936}'
+explain --dir out --dev red0 --pcap "$WORK/odd.pcap" >"$WORK/text" 2>/dev/null
+check_eq "in words, too" "$(grep -c 'cannot be asked' "$WORK/text")" 2
 
 # Mistakes.
 explain --dir in --dev red0 --src 10.1.0.2 --dst 10.2.0.2 2>"$WORK/err"

@@ -26,6 +26,7 @@ struct asked {
 	struct loader_explainer *explainer;
 	struct explain_daemon daemon;
 	const char *config_path;
+	unsigned long unasked; /* packets of a capture that no program could be asked about */
 };
 
 /* ------------------------------------------------------------------ options */
@@ -215,7 +216,13 @@ static int explain_one(void *ctx, unsigned long number, const __u8 *data, unsign
 
 	frame.data = data;
 	frame.len = len;
-	err = loader_explain(asked->explainer, &frame, &what);
+	err = data ? loader_explain(asked->explainer, &frame, &what) : -EMSGSIZE;
+	if (err == -EMSGSIZE && number) {
+		/* It is the packet's fault alone: the others are explained. */
+		explain_print_unasked(&shown, asked->ask->json);
+		asked->unasked++;
+		return 0;
+	}
 	if (err)
 		return err;
 	if (asked->ask->json)
@@ -232,8 +239,14 @@ static int explain(struct asked *asked)
 	__u8 mac[6];
 
 	read_mac(ask->frame.ifname, mac);
-	if (ask->pcap)
-		return capture_each(ask->pcap, mac, explain_one, asked);
+	if (ask->pcap) {
+		int err = capture_each(ask->pcap, mac, explain_one, asked);
+
+		if (asked->unasked)
+			log_error("explain: --pcap %s: of %lu packets nothing can be said",
+				  ask->pcap, asked->unasked);
+		return err ? err : asked->unasked ? -EMSGSIZE : 0;
+	}
 	return explain_one(asked, 0, frame, packet_frame(&ask->words, mac, frame), 0);
 }
 
@@ -281,9 +294,12 @@ const struct command cmd_explain = {
 		"  --dscp D      name (ef, af11, cs1, ...) or number\n"
 		"  --frag first|later\n"
 		"  --spi N       of ESP, AH, or with --proto udp of ESP in UDP\n"
-		"  --pcap FILE   each packet of a capture (pcap or pcapng, Ethernet or IP)\n"
+		"  --pcap FILE   each packet of a capture (pcap or pcapng, Ethernet or IP); bytes "
+		"that\n"
+		"                were not captured are taken as 0, and said to be missing\n"
 		"  --json        a line each, names as in docs/json-explain.md\n"
 		"\n"
-		"Exit: 0, 1 nothing is attached, or it failed, 2 usage.\n",
+		"Exit: 0, 1 nothing is attached, it failed, or of a packet in FILE nothing can be\n"
+		"said (the others are told), 2 usage.\n",
 	.run = run,
 };

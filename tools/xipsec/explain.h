@@ -48,13 +48,13 @@ unsigned int packet_frame(const struct packet_words *words, const __u8 mac[6],
 
 /* ------------------------------------------------------------------ explain_capture.c */
 
-/* `len` bytes; `missing` of them were not captured and are 0. */
+/* `len` bytes; `missing` of them were not captured and are 0. frame: NULL: it is too long for one,
+ * or nothing of it was captured. */
 typedef int (*capture_fn)(void *ctx, unsigned long number, const __u8 *frame, unsigned int len,
 			  unsigned int missing);
 
 /* Each packet of a pcap or pcapng file of Ethernet frames or IP packets (these get a header to
- * `mac`); numbers from 1. What is too long for a frame is told and left out. 0, what `packet`
- * returned, or -errno after a log line. */
+ * `mac`); numbers from 1. 0, what `packet` returned, or -errno after a log line. */
 int capture_each(const char *path, const __u8 mac[6], capture_fn packet, void *ctx);
 
 /* ------------------------------------------------------------------ explain_show.c */
@@ -87,5 +87,9 @@ void explain_daemon_close(struct explain_daemon *daemon);
 
 void explain_print_text(const struct explain_shown *shown);
 void explain_print_json(const struct explain_shown *shown); /* one line */
+
+/* A packet of a capture that no program can be asked about: only `number`, `missing` and the
+ * frame's length are read. */
+void explain_print_unasked(const struct explain_shown *shown, bool json);
 
 #endif

@@ -36,9 +36,10 @@ static int one_packet(const struct pcap_pkthdr *header, const __u8 *data, unsign
 	unsigned int len = header->len + front, have = header->caplen + front;
 
 	if (header->caplen == 0 || len < ETH_HLEN || len > sizeof(frame) || have > len) {
-		log_warn("explain: packet %lu of %u bytes is left out: expected 14 to %zu", number,
-			 header->len, sizeof(frame));
-		return 0;
+		log_warn("explain: packet %lu has %u bytes, %u of them captured: expected 14 to "
+			 "%zu, and some of them",
+			 number, header->len, header->caplen, sizeof(frame));
+		return packet(ctx, number, NULL, header->len, have > len ? 0 : len - have);
 	}
 	memset(frame, 0, len);
 	if (front)

@@ -463,3 +463,24 @@ void explain_print_json(const struct explain_shown *shown)
 							 JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(top);
 }
+
+void explain_print_unasked(const struct explain_shown *shown, bool json)
+{
+	struct json_object *top, *parsed;
+
+	if (!json) {
+		printf("packet %lu, %u bytes, %u of them missing: the programs cannot be asked "
+		       "about it\n",
+		       shown->number, shown->frame->len, shown->missing);
+		return;
+	}
+	top = json_object_new_object();
+	parsed = json_object_new_object();
+	put_u64(top, "packet", shown->number);
+	put_bool(top, "unasked", true);
+	put_u64(parsed, "length", shown->frame->len);
+	put_u64(parsed, "missing", shown->missing);
+	json_object_object_add(top, "parsed", parsed);
+	puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PLAIN));
+	json_object_put(top);
+}
