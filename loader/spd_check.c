@@ -108,14 +108,16 @@ static bool says_the_same(const struct config *config, const struct xipsec_spd_r
 	       !strcmp(config->policies[a->policy].child, config->policies[b->policy].child);
 }
 
-/* The first earlier rule that takes part of this one and does something else with it. */
-static __u32 find_overlap(const struct config *config, const struct spd_source *source, __u32 at)
+/* The first earlier rule that takes part of this one and does something else with it. One that can
+ * never match takes nothing: who is in its way is in this one's, too. */
+static __u32 find_overlap(const struct config *config, const struct spd_source *source,
+			  const bool *dead, __u32 at)
 {
 	const struct xipsec_spd_rule *mine = &source->rule[at];
 	struct xipsec_selector both;
 
 	for (__u32 i = 0; i < at; i++)
-		if ((source->rule[i].dirs & mine->dirs) &&
+		if (!dead[i] && (source->rule[i].dirs & mine->dirs) &&
 		    (!source->rule[i].dev || !mine->dev || source->rule[i].dev == mine->dev) &&
 		    !says_the_same(config, &source->rule[i], mine) &&
 		    selector_meet(&source->rule[i].sel, &mine->sel, &both))
@@ -143,6 +145,7 @@ int loader_policy_check(const struct config *config, loader_overlap_fn fn, void 
 {
 	_cleanup_scratch_ struct scratch s = {0};
 	const struct spd_ids ids = {no_child_id, dev_by_policy, (void *)config};
+	_cleanup_free_ bool *dead = NULL;
 	bool pairs;
 	int err = spd_compile(config, &ids, &s.source);
 
@@ -154,6 +157,9 @@ int loader_policy_check(const struct config *config, loader_overlap_fn fn, void 
 	}
 	if (err)
 		return err;
+	dead = calloc(s.source.n_rules + 1, sizeof(*dead));
+	if (!dead)
+		return -ENOMEM;
 	pairs = s.source.n_rules <= LOADER_OVERLAPS_MAX;
 	for (__u32 i = 0; i < s.source.n_rules; i++) {
 		struct asked asked = {&s.source, i, i};
@@ -162,10 +168,11 @@ int loader_policy_check(const struct config *config, loader_overlap_fn fn, void 
 
 		classifier_candidates(&s.c, &flow, ask_candidate, &asked);
 		if (asked.first < i) {
+			dead[i] = true;
 			tell(config, &s.source, i, asked.first, true, fn, arg);
 			continue;
 		}
-		by = pairs ? find_overlap(config, &s.source, i) : i;
+		by = pairs ? find_overlap(config, &s.source, dead, i) : i;
 		if (by < i)
 			tell(config, &s.source, i, by, false, fn, arg);
 	}

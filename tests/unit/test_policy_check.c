@@ -101,6 +101,35 @@ static void test_what_is_told(void **state)
 	assert_true(told[2].rule == 3 && told[2].by == 0 && !told[2].never);
 }
 
+/* A rule that never matches takes nothing from those behind it: they are told of who does. */
+static void test_dead_rules_are_not_blamed(void **state)
+{
+	struct xipsec_spd_rule rule[4] = {0};
+
+	for (unsigned int i = 0; i < 4; i++) {
+		rule[i].sel = selector_any;
+		rule[i].dirs = 3;
+		rule[i].action = XIPSEC_ACTION_DISCARD;
+	}
+	/* UDP, discarded; UDP to 53, bypassed but never; UDP to 53 and above, discarded: never, and
+	 * not less than it says; all, bypassed: less because of the first alone */
+	for (unsigned int i = 0; i < 3; i++) {
+		rule[i].sel.any_proto = 0;
+		rule[i].sel.l4_proto = 17;
+	}
+	rule[1].sel.remote_port_lo = rule[1].sel.remote_port_hi = rule[2].sel.remote_port_lo = 53;
+	rule[1].action = rule[3].action = XIPSEC_ACTION_BYPASS;
+	run(rule, 4);
+	assert_int_equal(n_told, 3);
+	assert_true(told[0].rule == 1 && told[0].by == 0 && told[0].never && !told[0].same);
+	assert_true(told[1].rule == 2 && told[1].by == 0 && told[1].never && told[1].same);
+	assert_true(told[2].rule == 3 && told[2].by == 0 && !told[2].never);
+	/* all, discarded: the first does the same, and the second, which does not, is dead */
+	rule[3].action = XIPSEC_ACTION_DISCARD;
+	run(rule, 4);
+	assert_int_equal(n_told, 2);
+}
+
 /* Of two interfaces no rule takes anything from the other; one of all takes all. */
 static void test_interfaces(void **state)
 {
@@ -140,6 +169,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_against_pairs),
 		cmocka_unit_test(test_what_is_told),
+		cmocka_unit_test(test_dead_rules_are_not_blamed),
 		cmocka_unit_test(test_interfaces),
 	};
 
