@@ -155,24 +155,3 @@ swan_both_anew()
 	gw a reload >/dev/null 2>&1
 	swan_load && ike_start a && until_true 5 swan_down
 }
-
-# --- rekeys, as they are seen at gateway a
-
-# Of the newest outbound SA: old inbound ones live on for seconds.
-newest_spi() { gw a sa list --json | jq -r '[.[] | select(.direction == "out")] | sort_by(.age) | .[0].spi'; }
-spi_is_not() { [ "$(ike_sas a net4)" -ge 2 ] && [ "$(newest_spi)" != "$1" ]; }
-
-# rekeyed COMMAND...: by it; every one of PINGS pings arrives while it happens.
-rekeyed()
-{
-	local before
-	before=$(newest_spi)
-	in_ns red-a ping -n -c "${PINGS:-20}" -i 0.1 -W 1 10.2.0.2 >"$WORK/ping" &
-	"$@" >/dev/null || return
-	until_true 10 spi_is_not "$before" || return
-	wait $!
-	grep -q ' 0% packet loss' "$WORK/ping" || {
-		tail -n 3 "$WORK/ping" | note
-		return 1
-	}
-}
