@@ -622,6 +622,32 @@ static void test_xfrm_is_named(void **state)
 #undef SA
 }
 
+/* What strongSwan has and the data path has not is refused by name, never passed over. */
+static void test_what_is_not_there(void **state)
+{
+	static const char *const keys[] = {"mark_in",      "mark_out", "set_mark_in",
+					   "set_mark_out", "reqid",    "per_cpu_sas"};
+	char text[512], says[256];
+
+	for (unsigned int i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "connections { c { " ENDS "children { a { %s = 1 } } } }\n", keys[i]);
+		snprintf(says, sizeof(says),
+			 "xipsec.conf:3:16: %s is not supported in this version: expected it left "
+			 "out\n",
+			 keys[i]);
+		load_bad(text, says);
+	}
+	load_bad("connections { c { " ENDS "children { a { ipcomp = yes } } } }\n",
+		 "xipsec.conf:3:25: ipcomp = yes: IPComp is not supported: expected no, or no "
+		 "ipcomp\n");
+	load_bad("datapath { tunnels { t { if_id = 3 } } }\nconnections { c { " ENDS
+		 "children { a { engine = xfrm\n if_id_in = 3\n if_id_out = 3 } } } }\n",
+		 "xipsec.conf:4:12: a: engine = xfrm has no part in tunnels {}: expected no if_id, "
+		 "or "
+		 "engine = afxdp\n");
+}
+
 static void test_errors(void **state)
 {
 	load_bad("connections { c { version = 1 } }\n",
@@ -703,6 +729,7 @@ int main(void)
 		cmocka_unit_test(test_child_known),
 		cmocka_unit_test(test_xfrm_wants_addresses),
 		cmocka_unit_test(test_xfrm_is_named),
+		cmocka_unit_test(test_what_is_not_there),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_secret_that_others_read),
 	};
