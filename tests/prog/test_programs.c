@@ -272,7 +272,6 @@ static void test_redtc_clears_our_marks(void **state)
 static bool reason_is_workers(__u32 reason)
 {
 	switch (reason) {
-	case XIPSEC_REASON_LINK_SCOPE:
 	case XIPSEC_REASON_FRAG_TRANSPORT:
 	case XIPSEC_REASON_LINK_SCOPE:
 	case XIPSEC_REASON_LIMIT:
