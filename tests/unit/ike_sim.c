@@ -819,3 +819,14 @@ void sim_same(struct sim *sim, unsigned int n_ikes, unsigned int n_children)
 	same_side(sim, &sim->side[0], n_ikes, n_children);
 	same_side(sim, &sim->side[1], n_ikes, n_children);
 }
+
+struct sim *sim_begun(const char *conn_0, const char *conn_1)
+{
+	struct sim *sim = sim_new(3, conn_0, conn_1);
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	if (!sim_up(sim, 3000))
+		fail_msg("%s\n%s\n%s", sim->fail, sim->side[0].log, sim->side[1].log);
+	sim_run(sim, 500);
+	return sim;
+}

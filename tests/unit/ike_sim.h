@@ -103,6 +103,8 @@ struct sim {
  * of that end. A test's failure to make it is the end of the test. */
 struct sim *sim_new(__u64 seed, const char *conn_0, const char *conn_1);
 void sim_free(struct sim *sim);
+/* Two sides whose first one has begun child "net" of connection "c"; it is up. */
+struct sim *sim_begun(const char *conn_0, const char *conn_1);
 /* One side's daemon dies and is started again: it knows nothing, xipsecd keeps what it had. */
 void sim_crash(struct sim *sim, int side, const char *conn);
 
@@ -133,6 +135,16 @@ unsigned int sim_children(const struct side *side, int state);
 /* Both ends have `n_ikes` IKE SAs, up, pairwise the same, each with `n_children`, and xipsecd has
  * what they say and nothing else, with the same keys crosswise. Fails the sim else. */
 void sim_same(struct sim *sim, unsigned int n_ikes, unsigned int n_children);
+
+/* The end of a test: what is under way ends, so many are left, nothing was wrong; frees it. */
+#define sim_end(sim, n_ikes, n_children)                 \
+	do {                                             \
+		(sim)->traffic = false;                  \
+		sim_run((sim), 10000);                   \
+		sim_same((sim), (n_ikes), (n_children)); \
+		sim_good(sim);                           \
+		sim_free(sim);                           \
+	} while (0)
 
 /* Was that said? */
 bool sim_said(const struct side *side, const char *text);

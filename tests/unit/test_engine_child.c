@@ -11,26 +11,6 @@
 
 static const char fast[] = SIM_CONN(SIM_FAST, "", SIM_NET);
 
-static struct sim *up(const char *conn_0, const char *conn_1)
-{
-	struct sim *sim = sim_new(3, conn_0, conn_1);
-
-	engine_initiate(sim->side[0].engine, "c", "net", 0);
-	if (!sim_up(sim, 3000))
-		fail_msg("%s\n%s\n%s", sim->fail, sim->side[0].log, sim->side[1].log);
-	sim_run(sim, 500);
-	return sim;
-}
-
-static void end_well(struct sim *sim, unsigned int n_ikes, unsigned int n_children)
-{
-	sim->traffic = false;
-	sim_run(sim, 10000);
-	sim_same(sim, n_ikes, n_children);
-	sim_good(sim);
-	sim_free(sim);
-}
-
 static void rekey_child(struct side *side, __u64 ref)
 {
 	engine_rekey(side->engine, &(struct engine_match){.child = "net"}, ref);
@@ -41,7 +21,7 @@ static void rekey_child(struct side *side, __u64 ref)
 /* With and without a key exchange, by either side; other keys, nothing lost. */
 static void rekey(const char *conn, __u16 ke)
 {
-	struct sim *sim = up(conn, conn);
+	struct sim *sim = sim_begun(conn, conn);
 
 	for (int i = 0; i < 2; i++) {
 		struct child_sa *old = sim_child(&sim->side[i], "net"), *fresh;
@@ -59,7 +39,7 @@ static void rekey(const char *conn, __u16 ke)
 		assert_in_range(sim->side[i].n_sas, 3 + i, 4 + 2 * i);
 	}
 	assert_int_equal(sim->esp_lost, 0);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 static void test_child_rekey(void **state)
@@ -87,7 +67,7 @@ static const struct xipsec_sa *newest_out(const struct side *side)
 
 static void test_responder_waits(void **state)
 {
-	struct sim *sim = up(fast, fast);
+	struct sim *sim = sim_begun(fast, fast);
 	__be32 before = newest_out(&sim->side[1])->spi;
 
 	sim->traffic = false; /* no packet, no delete: it stays with the old one … */
@@ -101,18 +81,18 @@ static void test_responder_waits(void **state)
 	sim_run(sim, 500);
 	assert_true(newest_out(&sim->side[1])->spi != before);
 	sim->lose = NULL;
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 
-	sim = up(fast, fast);
+	sim = sim_begun(fast, fast);
 	sim->traffic = false; /* or the delete */
 	sim_run(sim, 500);
 	before = newest_out(&sim->side[1])->spi;
 	rekey_child(&sim->side[0], 0);
 	sim_run(sim, 2000);
 	assert_true(newest_out(&sim->side[1])->spi != before);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 
-	sim = up(fast, fast);
+	sim = sim_begun(fast, fast);
 	sim->traffic = false; /* or half a minute */
 	sim_run(sim, 500);
 	before = newest_out(&sim->side[1])->spi;
@@ -122,7 +102,7 @@ static void test_responder_waits(void **state)
 	assert_true(newest_out(&sim->side[1])->spi != before);
 	sim->lose = NULL;
 	sim_run(sim, 60000);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 static void test_child_group(void **state)
@@ -133,19 +113,19 @@ static void test_child_group(void **state)
 	static const char ecp[] = SIM_CONN(
 		SIM_FAST, "",
 		SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8", "esp_proposals = aes128gcm16-ecp256"));
-	struct sim *sim = up(both, ecp);
+	struct sim *sim = sim_begun(both, ecp);
 
 	rekey_child(&sim->side[0], 9);
 	sim_run(sim, 1000);
 	assert_int_equal(sim_done(&sim->side[0], 9), 0);
 	assert_int_equal(sim->sent[CREATE_CHILD_SA][0], 2); /* INVALID_KE_PAYLOAD, and again */
 	assert_int_equal(sim_child(&sim->side[0], "net")->ke, KE_ECP_256);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 static void test_ike_rekey(void **state)
 {
-	struct sim *sim = up(fast, fast);
+	struct sim *sim = sim_begun(fast, fast);
 
 	for (int i = 0; i < 2; i++) {
 		struct ike_keys keys = sim_ike(&sim->side[i])->keys;
@@ -164,7 +144,7 @@ static void test_ike_rekey(void **state)
 	assert_int_equal(sim->side[0].events[IKE_EVENT_IKE_REKEYED], 2);
 	assert_int_equal(sim->side[0].events[IKE_EVENT_IKE_UP], 1);
 	assert_int_equal(sim->side[0].events[IKE_EVENT_IKE_DOWN], 0);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* By the clock: hundreds of rekeys of both kinds, both ends with the same times, nothing lost. */
@@ -175,7 +155,7 @@ static void test_by_the_clock(void **state)
 			 SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8",
 				   "esp_proposals = aes128gcm16\nrekey_time = 20\n"
 				   "life_time = 40\nrand_time = 4"));
-	struct sim *sim = up(conn, conn);
+	struct sim *sim = sim_begun(conn, conn);
 
 	sim->net.drop = 50;
 	sim->net.twice = 50;
@@ -199,7 +179,7 @@ static void test_several(void **state)
 		SIM_CONN(SIM_FAST, "",
 			 SIM_NET SIM_CHILD("lan", "172.16.0.0/12", "172.16.0.0/12",
 					   "esp_proposals = chacha20poly1305\n"));
-	struct sim *sim = up(conn, conn);
+	struct sim *sim = sim_begun(conn, conn);
 
 	engine_initiate(sim->side[1].engine, "c", "lan", 4);
 	sim_run(sim, 1000);
@@ -211,12 +191,12 @@ static void test_several(void **state)
 	engine_terminate(sim->side[0].engine, &(struct engine_match){.child = "net"}, false, 5);
 	sim_run(sim, 8000);
 	assert_int_equal(sim_done(&sim->side[0], 5), 0);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 static void test_terminate(void **state)
 {
-	struct sim *sim = up(fast, fast);
+	struct sim *sim = sim_begun(fast, fast);
 
 	sim->may_close = true;
 	engine_terminate(sim->side[1].engine, &(struct engine_match){.ike = "c"}, false, 6);
@@ -224,9 +204,9 @@ static void test_terminate(void **state)
 	assert_int_equal(sim_done(&sim->side[1], 6), 0);
 	assert_int_equal(sim->side[0].events[IKE_EVENT_IKE_DOWN], 1);
 	assert_int_equal(sim->side[1].events[IKE_EVENT_CHILD_DOWN], 1);
-	end_well(sim, 0, 0);
+	sim_end(sim, 0, 0);
 
-	sim = up(fast, fast);
+	sim = sim_begun(fast, fast);
 	sim->may_close = true;
 	sim->side[0].deaf = true; /* forced: nobody is waited for */
 	engine_terminate(sim->side[1].engine, &(struct engine_match){.ike = "c"}, true, 6);
@@ -249,7 +229,7 @@ static void test_close_action(void **state)
 					    SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8",
 						      "esp_proposals = aes128gcm16\n"
 						      "close_action = start"));
-	struct sim *sim = up(fast, conn);
+	struct sim *sim = sim_begun(fast, conn);
 
 	sim->may_close = true;
 	engine_terminate(sim->side[0].engine, &(struct engine_match){.child = "net"}, false, 0);
@@ -258,7 +238,7 @@ static void test_close_action(void **state)
 	sim_good(sim);
 	engine_terminate(sim->side[0].engine, &(struct engine_match){.ike = "c"}, false, 0);
 	sim_run(sim, 8000);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* ------------------------------------------------------------------ is it alive */
@@ -269,7 +249,7 @@ static void test_dpd(void **state)
 					    SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8",
 						      "esp_proposals = aes128gcm16\n"
 						      "dpd_action = restart"));
-	struct sim *sim = up(conn, fast);
+	struct sim *sim = sim_begun(conn, fast);
 
 	sim_run(sim, 100000); /* asked, answered, nothing else */
 	assert_in_range(sim->sent[INFORMATIONAL][0], 2, 4);
@@ -286,7 +266,7 @@ static void test_dpd(void **state)
 	sim->side[1].deaf = false;
 	sim_run(sim, 40000);
 	/* INITIAL_CONTACT takes what the other end still had */
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* ------------------------------------------------------------------ reauthentication */
@@ -297,7 +277,7 @@ static void test_reauth(void **state)
 		SIM_CONN(SIM_FAST, "",
 			 SIM_NET SIM_CHILD("lan", "172.16.0.0/12", "172.16.0.0/12",
 					   "esp_proposals = aes128gcm16\n"));
-	struct sim *sim = up(conn, conn);
+	struct sim *sim = sim_begun(conn, conn);
 
 	engine_initiate(sim->side[0].engine, "c", "lan", 0);
 	sim_run(sim, 1000);
@@ -312,7 +292,7 @@ static void test_reauth(void **state)
 		assert_true(sim_ike(&sim->side[i])->id != old);
 	}
 	assert_int_equal(sim->esp_lost, 0);
-	end_well(sim, 1, 2);
+	sim_end(sim, 1, 2);
 }
 
 /* ------------------------------------------------------------------ xipsecd */
@@ -327,7 +307,7 @@ static void test_acquire(void **state)
 	assert_int_equal(sim_ikes(&sim->side[0], -1), 1);
 	assert_true(sim_up(sim, 2000));
 	engine_acquire(sim->side[0].engine, "c/net");
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* start_action = none: nobody negotiates, whatever traffic wants; what was asked for by name is. */
@@ -343,7 +323,7 @@ static void test_acquire_of_none(void **state)
 	assert_int_equal(sim_ikes(&sim->side[0], -1), 0);
 	engine_initiate(sim->side[0].engine, "c", "net", 0);
 	assert_true(sim_up(sim, 2000));
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 static void test_sadb_refuses(void **state)
@@ -359,16 +339,16 @@ static void test_sadb_refuses(void **state)
 		engine_initiate(sim->side[0].engine, "c", "net", 7);
 		sim_run(sim, 10000);
 		assert_true(sim_done(&sim->side[0], 7) < 0);
-		end_well(sim, 1, 0);
+		sim_end(sim, 1, 0);
 	}
 	/* while rekeying: the old one stays */
-	sim = up(fast, fast);
+	sim = sim_begun(fast, fast);
 	sim->side[1].refuse_adds = 1;
 	rekey_child(&sim->side[0], 8);
 	sim_run(sim, 5000);
 	assert_true(sim_done(&sim->side[0], 8) < 0);
-	end_well(sim, 1, 1);
-	sim = up(fast, fast);
+	sim_end(sim, 1, 1);
+	sim = sim_begun(fast, fast);
 	sim->side[0].refuse_adds = 1;
 	rekey_child(&sim->side[0], 8);
 	sim_run(sim, 5000);
@@ -412,7 +392,7 @@ static void test_refused_again_and_again(void **state)
 		engine_initiate(sim->side[0].engine, "c", "net", 7);
 		sim_run(sim, 1000);
 		assert_int_equal(sim_done(&sim->side[0], 7), 0);
-		end_well(sim, 1, 1);
+		sim_end(sim, 1, 1);
 	}
 }
 
@@ -431,7 +411,7 @@ static void test_refused_start(void **state)
 	sim_run(sim, 15000);
 	assert_int_equal(sim->side[1].refuse_adds, 0);
 	assert_non_null(sim_child(&sim->side[0], "net"));
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* Of an IKE SA that cannot be: packets begin no more of them than the clock does. */
@@ -451,7 +431,7 @@ static void test_acquire_in_vain(void **state)
 
 static void test_events(void **state)
 {
-	struct sim *sim = up(fast, fast);
+	struct sim *sim = sim_begun(fast, fast);
 	struct child_sa *child = sim_child(&sim->side[0], "net");
 	struct xipsec_addr other = {.byte = {198, 51, 100, 7}};
 	char name[XIPSEC_NAME_LEN];
@@ -482,14 +462,14 @@ static void test_events(void **state)
 	sim->may_close = true;
 	engine_sa_hard(sim->side[0].engine, name);
 	sim_run(sim, 10000);
-	end_well(sim, 1, 0);
+	sim_end(sim, 1, 0);
 }
 
 /* RFC 7296 2.2: message ids never wrap. An IKE SA with many messages is rekeyed; one that nobody
  * rekeys ends. */
 static void test_message_ids_end(void **state)
 {
-	struct sim *sim = up(fast, fast);
+	struct sim *sim = sim_begun(fast, fast);
 	struct ike_sa *ike = sim_ike(&sim->side[0]), *peer = sim_ike(&sim->side[1]);
 	__u32 id = ike->id;
 
@@ -527,7 +507,7 @@ static void test_told_of_packets(void **state)
 					    .dst = {.byte = {10, 0, 0, 1}},
 					    .sport = 1000,
 					    .dport = 53};
-	struct sim *sim = up(fast, fast);
+	struct sim *sim = sim_begun(fast, fast);
 	struct child_sa *child = sim_child(&sim->side[0], "net");
 	__be32 spi = child->spi_in;
 	char name[XIPSEC_NAME_LEN];
@@ -554,13 +534,13 @@ static void test_told_of_packets(void **state)
 	assert_true(sim_said(&sim->side[1], "does not know its SPI"));
 	assert_int_not_equal(sim_child(&sim->side[0], "net")->spi_in, spi);
 	sim_run(sim, 10000);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* xipsecd is another one: keys are made anew, none is installed twice. */
 static void test_epoch(void **state)
 {
-	struct sim *sim = up(fast, fast);
+	struct sim *sim = sim_begun(fast, fast);
 
 	sim->may_close = true;
 	sim->side[0].n_sas = 0;
@@ -568,7 +548,7 @@ static void test_epoch(void **state)
 	sim_run(sim, 2000);
 	sim_good(sim);
 	assert_int_equal(sim->sent[CREATE_CHILD_SA][0], 1);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 int main(int argc, char **argv)

@@ -22,26 +22,6 @@
 static const char fast[] = SIM_CONN(SIM_FAST, "", SIM_NET);
 static const char both[] = SIM_CONN(SIM_FAST, "", NET("aes128gcm16, aes256gcm16", TRAP));
 
-static struct sim *up(const char *conn_0, const char *conn_1)
-{
-	struct sim *sim = sim_new(3, conn_0, conn_1);
-
-	engine_initiate(sim->side[0].engine, "c", "net", 0);
-	if (!sim_up(sim, 3000))
-		fail_msg("%s\n%s\n%s", sim->fail, sim->side[0].log, sim->side[1].log);
-	sim_run(sim, 500);
-	return sim;
-}
-
-static void end_well(struct sim *sim, unsigned int n_ikes, unsigned int n_children)
-{
-	sim->traffic = false;
-	sim_run(sim, 10000);
-	sim_same(sim, n_ikes, n_children);
-	sim_good(sim);
-	sim_free(sim);
-}
-
 /* As the parent does it: the text, then that it counts. */
 static void load(struct sim *sim, int side, const char *conn)
 {
@@ -72,7 +52,7 @@ static unsigned int negotiations(const struct sim *sim)
 static void test_more(void **state)
 {
 	static const char more[] = SIM_CONN(SIM_FAST, "", SIM_NET LAN);
-	struct sim *sim = up(fast, fast);
+	struct sim *sim = sim_begun(fast, fast);
 	struct ike_conn *before = ike_conn_find(sim->side[0].engine, "c");
 	unsigned int sent = negotiations(sim);
 
@@ -91,7 +71,7 @@ static void test_more(void **state)
 	assert_int_equal(engine_conn_unload(sim->side[0].engine, "c"), 0);
 	assert_int_equal(engine_conn_unload(sim->side[0].engine, "c"), -ENOENT);
 	sim_run(sim, 1000);
-	end_well(sim, 1, 2);
+	sim_end(sim, 1, 2);
 }
 
 /* ------------------------------------------------------------------ what is changed */
@@ -100,7 +80,7 @@ static void test_more(void **state)
 static void changed(const char *text)
 {
 	for (int i = 0; i < 2; i++) {
-		struct sim *sim = up(both, both);
+		struct sim *sim = sim_begun(both, both);
 		struct child_sa *old = sim_child(&sim->side[i], "net"), *fresh;
 		__u32 ike = sim_ike(&sim->side[i])->id, id = old->id;
 
@@ -117,7 +97,7 @@ static void changed(const char *text)
 		reload(sim, i, text); /* once */
 		sim_run(sim, 2000);
 		assert_ptr_equal(sim_child(&sim->side[i], "net"), fresh);
-		end_well(sim, 1, 1);
+		sim_end(sim, 1, 1);
 	}
 }
 
@@ -133,7 +113,7 @@ static void test_wider(void **state)
 	static const char narrow[] = SIM_CONN(SIM_FAST, "",
 					      SIM_CHILD("net", "10.0.0.0/16", "10.0.0.0/16",
 							"esp_proposals = aes128gcm16\n" TRAP));
-	struct sim *sim = up(narrow, fast);
+	struct sim *sim = sim_begun(narrow, fast);
 	const struct child_sa *child = sim_child(&sim->side[0], "net");
 
 	assert_int_equal(child->ts[0].hi.byte[1], 0);
@@ -142,7 +122,7 @@ static void test_wider(void **state)
 	child = sim_child(&sim->side[0], "net");
 	assert_non_null(child);
 	assert_int_equal(child->ts[0].hi.byte[1], 255);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* Nobody negotiates: it goes on by the old text. */
@@ -150,7 +130,7 @@ static void test_changed_none(void **state)
 {
 	static const char none[] =
 		SIM_CONN(SIM_FAST, "", NET("aes256gcm16", "start_action = none"));
-	struct sim *sim = up(both, both);
+	struct sim *sim = sim_begun(both, both);
 	struct child_sa *old = sim_child(&sim->side[0], "net");
 	unsigned int sent = negotiations(sim);
 
@@ -158,14 +138,14 @@ static void test_changed_none(void **state)
 	sim_run(sim, 5000);
 	assert_int_equal(negotiations(sim), sent);
 	assert_ptr_equal(sim_child(&sim->side[0], "net"), old);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* What the peer does not want yet does not cost us what there is. */
 static void test_peer_is_later(void **state)
 {
 	static const char other[] = SIM_CONN(SIM_FAST, "", NET("aes256gcm16", START));
-	struct sim *sim = up(fast, fast);
+	struct sim *sim = sim_begun(fast, fast);
 	struct child_sa *old = sim_child(&sim->side[0], "net");
 
 	reload(sim, 0, other);
@@ -186,7 +166,7 @@ static void test_peer_is_later(void **state)
 static void test_gone_child(void **state)
 {
 	static const char two[] = SIM_CONN(SIM_FAST, "", SIM_NET LAN);
-	struct sim *sim = up(two, two);
+	struct sim *sim = sim_begun(two, two);
 	struct child_sa *net = sim_child(&sim->side[0], "net");
 
 	engine_initiate(sim->side[0].engine, "c", "lan", 0);
@@ -198,7 +178,7 @@ static void test_gone_child(void **state)
 	assert_null(sim_child(&sim->side[0], "lan"));
 	assert_null(sim_child(&sim->side[1], "lan"));
 	assert_ptr_equal(sim_child(&sim->side[0], "net"), net);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* ------------------------------------------------------------------ what all of it hangs on */
@@ -209,7 +189,7 @@ static void test_changed_ends(void **state)
 	static const char two[] = SIM_CONN(SIM_FAST, "", SIM_NET LAN);
 
 	for (int i = 0; i < 2; i++) {
-		struct sim *sim = up(two, two);
+		struct sim *sim = sim_begun(two, two);
 		__u32 id = sim_ike(&sim->side[i])->id;
 
 		engine_initiate(sim->side[0].engine, "c", "lan", 0);
@@ -222,7 +202,7 @@ static void test_changed_ends(void **state)
 		assert_int_equal(sim_ike(&sim->side[i])->conn->model.dpd_delay, 77);
 		/* what would have cost the old one's traffic */
 		assert_false(sim_said(&sim->side[!i], "INITIAL_CONTACT"));
-		end_well(sim, 1, 2);
+		sim_end(sim, 1, 2);
 	}
 }
 
@@ -250,7 +230,7 @@ static void test_withdrawn(void **state)
 	} cases[] = {{fast, NULL, 1}, {both, other, 1}, {none, NULL, 0}};
 
 	for (int i = 0; i < 6; i++) {
-		struct sim *sim = up(cases[i / 2].conn, i / 2 == 1 ? both : fast);
+		struct sim *sim = sim_begun(cases[i / 2].conn, i / 2 == 1 ? both : fast);
 		int side = i / 2 ? 0 : i % 2;
 
 		withdraw(sim, side);
@@ -263,7 +243,7 @@ static void test_withdrawn(void **state)
 		if (cases[i / 2].reload)
 			assert_int_equal(sim_child(&sim->side[side], "net")->alg,
 					 XIPSEC_ALG_AES256GCM16);
-		end_well(sim, 1, cases[i / 2].children);
+		sim_end(sim, 1, cases[i / 2].children);
 	}
 }
 

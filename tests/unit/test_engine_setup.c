@@ -22,15 +22,6 @@ static struct sim *begin(const char *conn_0, const char *conn_1)
 	return sim;
 }
 
-static void end_well(struct sim *sim, unsigned int n_ikes, unsigned int n_children)
-{
-	sim->traffic = false;
-	sim_run(sim, 10000);
-	sim_same(sim, n_ikes, n_children);
-	sim_good(sim);
-	sim_free(sim);
-}
-
 static void end_empty(struct sim *sim)
 {
 	sim_good(sim);
@@ -66,7 +57,7 @@ static void test_up(void **state)
 	assert_int_equal(sa->n_selectors, 1);
 	assert_int_equal(sim->side[0].events[IKE_EVENT_IKE_UP], 1);
 	assert_int_equal(sim->side[1].events[IKE_EVENT_CHILD_UP], 1);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* Each message is lost once, in turn: what is sent again is the same to the octet. */
@@ -148,7 +139,7 @@ static void test_repeated(void **state)
 	assert_true(sim->side[1].engine->counter[ENGINE_RETRANSMIT_IN] >= 2);
 	assert_int_equal(sim->side[1].events[IKE_EVENT_IKE_UP], 1);
 	sim->lose = NULL;
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* ------------------------------------------------------------------ algorithms */
@@ -162,7 +153,7 @@ static void test_other_group(void **state)
 	assert_true(sim_up(sim, 2000));
 	assert_int_equal(sim->sent[IKE_SA_INIT][0], 2); /* INVALID_KE_PAYLOAD, and again */
 	assert_int_equal(sim_ike(&sim->side[0])->suite.ke, KE_ECP_256);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* 2.6.1: the cookie goes into the retry with the other group as well, first of all payloads. */
@@ -188,7 +179,7 @@ static void test_cookie_and_group(void **state)
 	assert_int_equal(sim->sent[IKE_SA_INIT][0], 3); /* the shorter exchange */
 	assert_int_equal(first_payload, IKE_PL_NOTIFY);
 	assert_int_equal(sim->side[1].engine->counter[ENGINE_COOKIE_SENT], 1);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* Who asks for cookies without an end is not followed without an end. */
@@ -267,7 +258,7 @@ static void no_child(const char *conn_0, const char *conn_1, const char *said)
 		if (sim_said(&sim->side[i], "child net is up") ||
 		    sim_said(&sim->side[i], ": child net-"))
 			fail_msg("said, though refused: %s", sim->side[i].log);
-	end_well(sim, 1, 0);
+	sim_end(sim, 1, 0);
 }
 
 static void test_no_child(void **state)
@@ -310,7 +301,7 @@ static void test_narrowing(void **state)
 	assert_memory_equal(out->selector[0].local_lo.byte, ((__u8[]){10, 2, 0, 0}), 4);
 	assert_memory_equal(out->selector[0].remote_lo.byte, ((__u8[]){10, 1, 0, 0}), 4);
 	assert_memory_equal(out->selector[0].remote_hi.byte, ((__u8[]){10, 1, 255, 255}), 4);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 static void test_transport(void **state)
@@ -326,7 +317,7 @@ static void test_transport(void **state)
 	assert_int_equal(sim->side[0].sa[0].mode, XIPSEC_MODE_TRANSPORT);
 	assert_int_equal(sim->side[1].sa[1].mode, XIPSEC_MODE_TRANSPORT);
 	assert_int_equal(sim->side[0].sa[0].key_len, 48);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* ------------------------------------------------------------------ who are they */
@@ -423,7 +414,7 @@ static void test_nat(void **state)
 	sim_run(sim, 60000);
 	assert_in_range(sim->side[0].keepalives, 2, 4); /* every 20 s, by who is behind it */
 	assert_int_equal(sim->side[1].keepalives, 0);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* Asked for, ESP goes in UDP without a NAT; not asked for, a float to 4500 alone does not do it. */
@@ -435,7 +426,7 @@ static void test_encap(void **state)
 	assert_true(sim_up(sim, 2000));
 	assert_true(sim->side[0].sa[0].flags & XIPSEC_SA_UDP);
 	assert_true(sim->side[1].sa[0].flags & XIPSEC_SA_UDP);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 
 	sim = sim_new(2, fast, fast);
 	sim->float_anyway = true;
@@ -443,7 +434,7 @@ static void test_encap(void **state)
 	assert_true(sim_up(sim, 2000));
 	assert_true(sim_ike(&sim->side[1])->path.natt);
 	assert_int_equal(sim->side[1].sa[0].flags & XIPSEC_SA_UDP, 0);
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 }
 
 /* ------------------------------------------------------------------ nobody there, twice there */
@@ -480,7 +471,7 @@ static void unique(const char *policy, unsigned int left, const char *said)
 	if (said && !sim_said(&sim->side[1], said))
 		fail_msg("%s\n%s", said, sim->side[1].log);
 	assert_int_equal(sim_ikes(&sim->side[1], -1), left);
-	end_well(sim, left, 1);
+	sim_end(sim, left, 1);
 }
 
 static void test_unique(void **state)
@@ -504,7 +495,7 @@ static void test_initial_contact(void **state)
 	sim_run(sim, 10000);
 	assert_int_equal(sim_done(&sim->side[0], 8), 0);
 	assert_true(sim_said(&sim->side[1], "INITIAL_CONTACT"));
-	end_well(sim, 1, 1);
+	sim_end(sim, 1, 1);
 
 	/* … but not while SAs of before carry traffic */
 	sim = begin(fast, fast);
