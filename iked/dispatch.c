@@ -227,6 +227,13 @@ static bool forgotten(const struct ike_sa *ike, const struct ike_msg *msg)
 	       msg->h.id == ike->w.out_id && ike_msg_notify(msg, IKE_N_INVALID_IKE_SPI);
 }
 
+/* Whom we called has shown us nothing yet (1.2): until its IKE_AUTH response is good, it has
+ * nothing to ask, and least of all to become somebody else by an IKE_AUTH of its own. */
+static bool too_early(const struct ike_sa *ike, const struct ike_msg *msg)
+{
+	return ike->initiator && ike->state < IKE_UP && !ike_is_response(&msg->h);
+}
+
 static void protected_message(struct ike_sa *ike, const struct ike_path *path, struct ike_msg *msg)
 {
 	const struct sk_key *key = ike->initiator ? &ike->keys.r : &ike->keys.i;
@@ -240,7 +247,7 @@ static void protected_message(struct ike_sa *ike, const struct ike_path *path, s
 		}
 		return;
 	}
-	if (verdict == WINDOW_DROP || !ike->keys.len ||
+	if (verdict == WINDOW_DROP || !ike->keys.len || too_early(ike, msg) ||
 	    (verdict == WINDOW_NEW && !ike_is_response(&msg->h) && ike->peers) ||
 	    (msg->sk.fragment && verdict == WINDOW_NEW && ike->w.frag &&
 	     !frag_wanted(ike->w.frag, msg)))
