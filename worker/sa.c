@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "worker/ah.h"
 #include "worker/selectors.h"
+#include "worker/seq.h"
 
 static int sa_check(const struct xipsec_sa *sa)
 {
@@ -180,11 +181,7 @@ enum xipsec_backend sa_backend(const struct sa *sa)
 
 void sa_stop(struct sa *sa)
 {
-	__u32 live = XIPSEC_SA_LIVE;
-
-	if (__atomic_load_n(&sa->state->generation, __ATOMIC_ACQUIRE) == sa->generation)
-		__atomic_compare_exchange_n(&sa->state->status, &live, XIPSEC_SA_STOPPED, 0,
-					    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	seq_stop(sa->state, sa->generation);
 }
 
 /* Bytes that fit between the head and the ICV, less the trailer. */

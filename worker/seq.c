@@ -1,11 +1,38 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "worker/seq.h"
 
-static enum xipsec_reason seq_refusal(struct xipsec_sa_state *state, __u64 last, __u64 end)
+#include <stddef.h>
+
+/* Generation and status as they stand in memory, to be exchanged at once. */
+union standing {
+	struct {
+		__u32 generation, status;
+	} is;
+	__u64 word;
+};
+
+typedef __u64 __attribute__((may_alias)) word_of_state;
+
+_Static_assert(offsetof(struct xipsec_sa_state, generation) == 0 &&
+		       offsetof(struct xipsec_sa_state, status) == 4 &&
+		       sizeof(((struct xipsec_sa_state *)0)->status) == 4,
+	       "generation and status are one word");
+
+void seq_stop(struct xipsec_sa_state *state, __u32 generation)
+{
+	union standing live = {{generation, XIPSEC_SA_LIVE}};
+	const union standing stopped = {{generation, XIPSEC_SA_STOPPED}};
+
+	__atomic_compare_exchange_n((word_of_state *)state, &live.word, stopped.word, 0,
+				    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+static enum xipsec_reason seq_refusal(struct xipsec_sa_state *state, __u32 generation, __u64 last,
+				      __u64 end)
 {
 	if (last < end)
 		return XIPSEC_REASON_SEQ_WAIT;
-	__atomic_store_n(&state->status, XIPSEC_SA_STOPPED, __ATOMIC_RELEASE);
+	seq_stop(state, generation);
 	return XIPSEC_REASON_SEQ_END;
 }
 
@@ -28,7 +55,7 @@ unsigned int seq_reserve(struct xipsec_sa_state *state, __u32 generation, int es
 		if (limit > end)
 			limit = end;
 		if (last >= limit) {
-			*reason = seq_refusal(state, last, end);
+			*reason = seq_refusal(state, generation, last, end);
 			return 0;
 		}
 		take = limit - last < n ? limit - last : n;
@@ -41,6 +68,7 @@ unsigned int seq_reserve(struct xipsec_sa_state *state, __u32 generation, int es
 		return 0;
 	}
 	*first = last + 1;
-	*reason = take < n ? seq_refusal(state, last + take, end) : XIPSEC_REASON_UNSPEC;
+	*reason = take < n ? seq_refusal(state, generation, last + take, end)
+			   : XIPSEC_REASON_UNSPEC;
 	return (unsigned int)take;
 }

@@ -29,4 +29,8 @@ static inline __u64 seq_end(int esn)
 unsigned int seq_reserve(struct xipsec_sa_state *state, __u32 generation, int esn, unsigned int n,
 			 __u64 *first, enum xipsec_reason *reason);
 
+/* The SA of that generation is STOPPED from now on, if it is LIVE in its place. Generation and
+ * status are looked at and changed in one step: whatever has the place since is left as it is. */
+void seq_stop(struct xipsec_sa_state *state, __u32 generation);
+
 #endif

@@ -83,6 +83,34 @@ static void test_not_ours(void **unused)
 	assert_refused(XIPSEC_REASON_STALE_META);
 }
 
+/* A worker that was held up stops its own SA alone, not the one that has the place since. */
+static void test_stops_its_own(void **unused)
+{
+	static const struct {
+		__u32 generation, status, after;
+	} rows[] = {
+		{GENERATION, XIPSEC_SA_LIVE, XIPSEC_SA_STOPPED},
+		{GENERATION, XIPSEC_SA_STOPPED, XIPSEC_SA_STOPPED},
+		{GENERATION, XIPSEC_SA_FREE, XIPSEC_SA_FREE},
+		{GENERATION + 1, XIPSEC_SA_LIVE, XIPSEC_SA_LIVE},
+		{GENERATION + 1, XIPSEC_SA_FREE, XIPSEC_SA_FREE},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct xipsec_sa_state before;
+
+		state_reset(&state);
+		state.generation = rows[i].generation;
+		state.status = rows[i].status;
+		state.seq = LO;
+		before = state;
+		seq_stop(&state, GENERATION);
+		assert_int_equal(state.status, rows[i].after);
+		before.status = state.status;
+		assert_memory_equal(&state, &before, sizeof(state));
+	}
+}
+
 #define DRAWERS 4
 #define NUMBERS 100000
 
@@ -138,6 +166,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_not_ours),
+		cmocka_unit_test(test_stops_its_own),
 		cmocka_unit_test(test_processes),
 	};
 
