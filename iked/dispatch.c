@@ -193,18 +193,25 @@ static void whole(struct ike_sa *ike, const struct ike_path *path, struct ike_ms
 		request(ike, path, msg);
 }
 
+/* Requests and responses have message IDs of their own (RFC 7296 2.2). */
+static struct frag **gathered(struct ike_sa *ike, const struct ike_msg *msg)
+{
+	return &ike->w.frag[ike_is_response(&msg->h)];
+}
+
 /* One fragment (RFC 7383 2.6), authentic. */
 static void fragment(struct ike_sa *ike, const struct ike_path *path, struct ike_msg *msg,
 		     struct bytes text)
 {
 	_cleanup_writer_ struct writer all = {0};
+	struct frag **frag = gathered(ike, msg);
 	__u8 first;
 
-	if (!ike->w.frag)
-		ike->w.frag = calloc(1, sizeof(*ike->w.frag));
-	if (!ike->w.frag || frag_add(ike->w.frag, msg, text) != FRAG_WHOLE)
+	if (!*frag)
+		*frag = calloc(1, sizeof(**frag));
+	if (!*frag || frag_add(*frag, msg, text) != FRAG_WHOLE)
 		return;
-	if (!frag_take(ike->w.frag, &all, &first))
+	if (!frag_take(*frag, &all, &first))
 		whole(ike, path, msg, writer_view(&all), first);
 }
 
@@ -249,8 +256,8 @@ static void protected_message(struct ike_sa *ike, const struct ike_path *path, s
 	}
 	if (verdict == WINDOW_DROP || !ike->keys.len || too_early(ike, msg) ||
 	    (verdict == WINDOW_NEW && !ike_is_response(&msg->h) && ike->peers) ||
-	    (msg->sk.fragment && verdict == WINDOW_NEW && ike->w.frag &&
-	     !frag_wanted(ike->w.frag, msg)))
+	    (msg->sk.fragment && verdict == WINDOW_NEW && *gathered(ike, msg) &&
+	     !frag_wanted(*gathered(ike, msg), msg)))
 		return;
 	if (sk_open(key, msg, &text)) {
 		engine_count(ike->engine, ike->conn, ENGINE_IN_INVALID);
