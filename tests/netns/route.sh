@@ -88,6 +88,22 @@ mtu_told() { in_ns red-a ping -n -c 2 -W 1 -M 'do' -s 1472 10.2.0.2 2>&1 | sed -
 
 check "positive control: plaintext on the link is seen" capture_positive_control || exit 1
 check "gateways come up" gateways_start || exit 1
+# A neighbour of this link would be believed by the stack; a peer is none, whatever its selectors are.
+advert_sealed()
+{
+	in_ns link /usr/bin/python3 "$LIB/tools/packets.py" advert "$WORK/adverts.pcap" lb \
+		"$(ip -n "$TOPO-gw-b" -j link show blk0 | jq -r '.[0].address')" "$KEY_AB4" ff02::1
+}
+refused_by_scope() { [ "$(gw_reason b link_scope)" -gt 0 ]; }
+routes_by_advert() { ip -n "$TOPO-gw-b" -6 route show | grep -c 'proto ra\|2001:db8:bad'; }
+net_sysctl gw-b net.ipv6.conf.ipsec7.accept_ra=2
+check "the tunnel works" until_true 5 ping4 a 1
+capture_start "$WORK/adverts.pcap" 0 esp
+ping4 a 3 >/dev/null
+capture_stop
+check "a router advertisement comes out of an SA" advert_sealed
+check "it is refused: link_scope" until_true 3 refused_by_scope
+check_eq "no route comes of it, though the interface takes advertisements" "$(routes_by_advert)" 0
 capture_start "$WORK/route.pcap" 128
 check "red to red: IPv4 by route, IPv6 by policy" carries
 check "the gateways by the addresses of their tunnel" own_carries
