@@ -21,6 +21,37 @@ static void seals_and_addresses(void **state)
 	assert_int_equal(tx(&t.red), 0);
 }
 
+/* Through a VLAN in another: the tags of the route stand between the addresses and the type. */
+static void seals_into_vlans(void **state)
+{
+	struct ctl_in in = {.msg.nexthop = {.hdr.type = XIPSEC_CTL_NEXTHOP,
+					    .dst.word[0] = inet_addr("192.0.2.2"),
+					    .family = XIPSEC_FAMILY_IP4,
+					    .status = XIPSEC_NEXTHOP_OK,
+					    .slot = BLACK,
+					    .mtu = 1500,
+					    .src_mac = {2, 0, 0, 0, 0, 4},
+					    .dst_mac = {2, 0, 0, 0, 1, 4},
+					    .lifetime = 60}};
+	static const char frame[] = "\x02\x00\x00\x00\x01\x04\x02\x00\x00\x00\x00\x04"
+				    "\x88\xa8\x00\x07\x81\x00\x00\x09\x08\x00\x45";
+	__u32 len;
+
+	for (__u32 n = 1; n <= 2; n++) {
+		in.msg.nexthop.n_vlans = n;
+		in.msg.nexthop.vlan[0] = htonl(n == 1 ? 0x81000009 : 0x88a80007);
+		in.msg.nexthop.vlan[1] = htonl(n == 1 ? 0 : 0x81000009);
+		assert_int_equal(worker_message(t.w, &in), 0);
+		rx_inner();
+		go_round();
+		len = tx(&t.black);
+		assert_int_equal(len, 14 + 4 * n + 20 + 8 + 8 + 96 + 16);
+		assert_memory_equal(t.sent, frame, 12);
+		assert_memory_equal(t.sent + 12, frame + (n == 1 ? 16 : 12), 4 * n + 3);
+	}
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 2);
+}
+
 #define SA_NEW 5
 
 /* xipsecd has written the state of a new SA, has sent its message if `told`, and steers to it. */
@@ -376,6 +407,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(seals_and_addresses),
+		TEST(seals_into_vlans),
 		TEST(frame_comes_before_its_sa_is_read),
 		TEST(seals_and_addresses),
 		TEST(frame_for_an_sa_that_never_comes),

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 
 #include "lib/sa_fault.h"
+#include "worker/checksum.h"
 #include "worker/sa.h"
 
 #define SEALED_MIN 54 /* Ethernet, IPv4, ESP and IV, trailer, ICV at 0 bytes of text: 66 */
@@ -246,6 +247,64 @@ static void keepalive_after_20_s(void **state)
 	pass(2100);
 	assert_int_equal(tx(&t.black), 14 + 20 + 9);
 	assert_int_equal(t.sas[SA_OUT].seq, 1);
+}
+
+/* Over IPv6 the UDP checksum is not left out (RFC 8200 8.1). */
+static void checksums_over_ip6(void **state)
+{
+	struct ctl_in hop = {.msg.nexthop = {.hdr.type = XIPSEC_CTL_NEXTHOP,
+					     .family = XIPSEC_FAMILY_IP6,
+					     .status = XIPSEC_NEXTHOP_OK,
+					     .slot = BLACK,
+					     .mtu = 1500,
+					     .lifetime = 60}};
+	struct ctl_in in = sa_message(SA_OUT, XIPSEC_DIR_OUT);
+	struct xipsec_sa *sa = &in.msg.sa.sa;
+	const struct xipsec_addr src = {.byte = {0x20, 1, 0xd, 0xb8, [15] = 1}};
+	const struct xipsec_addr dst = {.byte = {0x20, 1, 0xd, 0xb8, [15] = 2}};
+	__u32 len;
+
+	sa->outer_family = XIPSEC_FAMILY_IP6;
+	sa->src = src;
+	sa->dst = dst;
+	sa->flags = XIPSEC_SA_UDP;
+	sa->src_port = sa->dst_port = htons(4500);
+	sa->dummies = 10;
+	hop.msg.nexthop.dst = dst;
+	for (int keepalive = 0; keepalive < 2; keepalive++) {
+		sa->dummies = keepalive ? 0 : 10;
+		assert_int_equal(worker_message(t.w, &in), 0);
+		assert_int_equal(worker_message(t.w, &hop), 0);
+		pass(1000);
+		pass(keepalive ? 21000 : 100);
+		len = tx(&t.black);
+		assert_true(keepalive ? len == 14 + 40 + 9 : len > 14 + 40 + 8 + 16);
+		assert_int_equal(t.sent[14 + 6], IPPROTO_UDP);
+		assert_true(t.sent[60] || t.sent[61]);
+		/* pseudo header: addresses, length, protocol; and UDP to its end */
+		assert_int_equal(csum_fold(csum_add(htonl(len - 54) + htonl(IPPROTO_UDP),
+						    t.sent + 22, len - 22)),
+				 0xffff);
+	}
+	assert_true(count(XIPSEC_REASON_DUMMY_SENT) > 0);
+	assert_true(count(XIPSEC_REASON_KEEPALIVE_SENT) > 0);
+}
+
+/* Dummies as long as the path takes go by what was learnt of it. */
+static void dummies_keep_to_the_path(void **state)
+{
+	give(SA_OUT, XIPSEC_DIR_OUT, 0, 10, XIPSEC_TFC_MTU);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	pass(1);
+	pass(100);
+	assert_in_range(tx(&t.black), 14 + 1497, 14 + 1500);
+	t.sas[SA_OUT].pmtu = 1000;
+	t.sas[SA_OUT].pmtu_until = (__u32)(t.w->now_ms / 1000) + 600;
+	pass(100);
+	while (tx(&t.black) > 14 + 1400)
+		;
+	pass(100);
+	assert_in_range(tx(&t.black), 14 + 997, 14 + 1000);
 }
 
 static void no_keepalive_without_udp(void **state)
@@ -529,6 +588,8 @@ int main(void)
 		TEST(stopped_is_silent),
 		TEST(places_change_hands),
 		TEST(keepalive_after_20_s),
+		TEST(checksums_over_ip6),
+		TEST(dummies_keep_to_the_path),
 		TEST(no_keepalive_without_udp),
 		TEST(peer_is_told),
 		TEST(peer_that_comes_back),

@@ -11,6 +11,7 @@
 
 static int to, from; /* the worker's socket, and one that sends to it */
 static __u8 sealed[32768];
+static __u8 inner_tos; /* of what is sealed next */
 static __u8 packet[32768];
 
 static void remake(__u32 index, __u8 dir, __u32 spi)
@@ -95,6 +96,7 @@ static __u32 seal_long(__u32 payload, bool df)
 	for (__u32 i = 0; i < payload; i++)
 		packet[42 + i] = (__u8)(i * 13 + i / 251);
 	memcpy(p.data, packet + 14, p.len);
+	p.data[1] = inner_tos;
 	p.tailroom = sizeof(buffer) - 256 - p.len;
 	esp_out_burst(t.w->sas[SA_OUT].sa, &pkts, 1, SA_ANY_MTU, 1);
 	assert_int_equal(p.reason, XIPSEC_REASON_SEALED);
@@ -120,6 +122,37 @@ static void opens(void **state)
 	say(sealed, 60);
 	assert_true(count(XIPSEC_REASON_REPLAY) + count(XIPSEC_REASON_ESP_SHORT) > 0);
 	assert_int_equal(count(XIPSEC_REASON_OPENED), 15);
+}
+
+/* RFC 6040 4.2: what the datagram's own header says of congestion goes to the inner one. */
+static void congestion(void **state)
+{
+	static const struct {
+		__u8 outer, inner, left;
+		enum xipsec_reason reason;
+	} cases[] = {
+		{3, 2, 3, XIPSEC_REASON_OPENED}, {1, 2, 1, XIPSEC_REASON_OPENED},
+		{0, 2, 2, XIPSEC_REASON_OPENED}, {3, 1, 3, XIPSEC_REASON_OPENED},
+		{0, 0, 0, XIPSEC_REASON_OPENED}, {3, 0, 0, XIPSEC_REASON_ECN},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		__u64 before = count(cases[i].reason);
+		int tos = cases[i].outer;
+
+		inner_tos = cases[i].inner;
+		assert_int_equal(setsockopt(from, IPPROTO_IP, IP_TOS, &tos, sizeof(tos)), 0);
+		say(sealed, seal_long(100, false));
+		go_round();
+		assert_int_equal(count(cases[i].reason), before + 1);
+		if (cases[i].reason != XIPSEC_REASON_OPENED) {
+			assert_int_equal(tx(&t.red), 0);
+			continue;
+		}
+		assert_int_equal(tx(&t.red), 42 + 100);
+		assert_int_equal(t.sent[15], cases[i].left);
+	}
+	inner_tos = 0;
 }
 
 /* What no frame holds is cut, or its sender is told; it waits where a jumbo frame holds it. */
@@ -259,8 +292,13 @@ static void is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(opens),   TEST(longer_than_a_frame), TEST(answers_from_outside),
-		TEST(refuses), TEST(is_bounded),          TEST(other_encapsulation_is_no_sa),
+		TEST(opens),
+		TEST(congestion),
+		TEST(longer_than_a_frame),
+		TEST(answers_from_outside),
+		TEST(refuses),
+		TEST(is_bounded),
+		TEST(other_encapsulation_is_no_sa),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
