@@ -58,6 +58,9 @@ struct cert_policy {
 	/* Only chains through one of these CAs (`cacerts`), hashes of CERT_HASH_LEN bytes; empty:
 	 * any. */
 	struct bytes cas;
+	/* Only chains through a CA of this identity, a pattern that its subject or one of its names
+	 * fits (`ca_id`); NULL: any. With `pinned` it asks for a chain as well. */
+	const struct ident *ca_id;
 };
 
 struct cert_peer {

@@ -106,10 +106,29 @@ static int chain_fault(const struct check *check, X509_STORE_CTX *ctx, char *why
 								 : X509_V_ERR_UNSPECIFIED));
 }
 
+static bool is_named(X509 *ca, const struct ident *id)
+{
+	struct ident *name = cert_name(ca);
+	bool is = name && ident_match(id, name);
+
+	free(name);
+	return is || cert_has_name(ca, id);
+}
+
+static int not_named(const struct check *check, char *why, size_t size)
+{
+	char text[200], what[260];
+
+	ident_print(check->policy->ca_id, text, sizeof(text));
+	snprintf(what, sizeof(what), "is not below a CA `%s`, which ca_id asks for", text);
+	return refuse(why, size, check->leaf, what);
+}
+
 /* A v1 certificate passes OpenSSL as a CA if it is self-signed; here it never does. */
 static int check_chain(const struct check *check, STACK_OF(X509) * chain, char *why, size_t size)
 {
-	bool through = !check->policy->cas.len;
+	const struct ident *ca_id = check->policy->ca_id;
+	bool through = !check->policy->cas.len, named = !ca_id;
 
 	for (int i = 1; i < sk_X509_num(chain); i++) {
 		X509 *ca = sk_X509_value(chain, i);
@@ -117,7 +136,10 @@ static int check_chain(const struct check *check, STACK_OF(X509) * chain, char *
 		if (X509_check_ca(ca) != 1)
 			return refuse(why, size, ca, "is no CA");
 		through |= cert_hash_in(ca, check->policy->cas);
+		named = named || is_named(ca, ca_id);
 	}
+	if (!named)
+		return not_named(check, why, size);
 	if (!through)
 		return refuse(why, size, check->leaf,
 			      "is not below one of the CAs that are asked for");
@@ -219,12 +241,12 @@ static int check_all(struct check *check, struct bytes leaf, const struct ident 
 	struct cert_peer peer = {0};
 	int err;
 
-	if (!check->policy->n_pinned)
-		err = walk(check, &peer, why, size);
-	else if (is_pinned(check->policy, leaf))
+	if (check->policy->n_pinned && !is_pinned(check->policy, leaf))
+		err = refuse(why, size, check->leaf, "is not the one that the config has");
+	else if (check->policy->n_pinned && !check->policy->ca_id)
 		err = check_pinned(check, &peer, why, size);
 	else
-		err = refuse(why, size, check->leaf, "is not the one that the config has");
+		err = walk(check, &peer, why, size);
 	if (!err)
 		err = check_leaf(check, id, why, size);
 	if (err)

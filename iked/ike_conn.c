@@ -31,6 +31,7 @@ void ike_conn_unref(struct ike_conn *conn)
 	free(conn->local_id);
 	free(conn->remote_id);
 	free(conn->cas);
+	free(conn->ca_id);
 	free(conn);
 }
 
@@ -120,11 +121,10 @@ static int hash_cas(struct ike_conn *conn)
 	return 0;
 }
 
-/* What is sent with each AUTH: DER, made once. */
-static int read_certs(struct ike_conn *conn)
+/* What is sent with each AUTH, and what a peer's is compared with: DER, made once. One that cannot
+ * be read is sent to nobody, and no peer has it. */
+static int read_certs(const struct ike_conn *conn, const char *end, const struct conn_blobs *certs)
 {
-	const struct conn_blobs *certs = &conn->model.local.certs;
-
 	for (unsigned int i = 0; i < certs->n; i++) {
 		struct conn_blob *blob = &certs->blob[i];
 		_cleanup_writer_ struct writer der = {0};
@@ -136,7 +136,8 @@ static int read_certs(struct ike_conn *conn)
 			return err;
 		if (err)
 			engine_log(conn->engine, NULL, LOG_LEVEL_ERROR,
-				   "%s: certs: no certificate can be read in it", conn->model.name);
+				   "%s: %s.certs: no certificate can be read in it",
+				   conn->model.name, end);
 		free(blob->data);
 		blob->data = take_ptr(der.data);
 		blob->len = der.len;
@@ -245,7 +246,11 @@ static int understand(struct engine *engine, struct ike_conn *conn)
 	if (!err)
 		err = parse_id(conn, conn->model.remote.id, &conn->remote_id);
 	if (!err)
-		err = read_certs(conn);
+		err = parse_id(conn, conn->model.remote.ca_id, &conn->ca_id);
+	if (!err)
+		err = read_certs(conn, "local", &conn->model.local.certs);
+	if (!err)
+		err = read_certs(conn, "remote", &conn->model.remote.certs);
 	return err ? err : hash_cas(conn);
 }
 

@@ -29,6 +29,7 @@ struct ike_conn {
 	struct ident *remote_id; /* a pattern; NULL: any */
 	__u8 *cas;               /* hashes of remote.cacerts; NULL: any CA */
 	size_t cas_len;
+	struct ident *ca_id; /* remote.ca_id, a pattern; NULL: any CA */
 
 	/* Its begin: who is tried next, and when again. */
 	struct timer retry;

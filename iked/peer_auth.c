@@ -154,12 +154,13 @@ static int check_cert(const struct ike_sa *ike, const struct ike_msg *msg, struc
 				     .revocation = (enum cert_revocation)remote->revocation,
 				     .pinned = pinned,
 				     .n_pinned = remote->certs.n,
-				     .cas = BYTES(ike->conn->cas, ike->conn->cas_len)};
+				     .cas = BYTES(ike->conn->cas, ike->conn->cas_len),
+				     .ca_id = ike->conn->ca_id};
 	unsigned int n = collect(msg, &remote->certs, certs);
 
 	for (unsigned int i = 0; i < remote->certs.n && i < CONN_CERTS_MAX; i++)
 		pinned[i] = BYTES(remote->certs.blob[i].data, remote->certs.blob[i].len);
-	if (!n || (!ike->engine->trust && !policy.n_pinned)) {
+	if (!n || (!ike->engine->trust && (!policy.n_pinned || policy.ca_id))) {
 		snprintf(why, size, "%s", n ? "no CA is trusted" : "it sent no certificate");
 		return -EACCES;
 	}

@@ -89,7 +89,7 @@ struct conn_auth {
 	char *id;              /* as strongSwan writes identities; NULL: not given (%any) */
 	struct conn_blobs certs;
 	struct conn_blobs cacerts; /* remote: the chain must end in one of these; none: in any */
-	char *ca_id;               /* remote: identity of a CA in the chain; NULL: any */
+	char *ca_id; /* remote: identity of a CA in the chain, subject or name; NULL: any */
 	enum conn_revocation revocation; /* remote */
 };
 

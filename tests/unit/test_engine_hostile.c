@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <unistd.h>
 
+#include "iked/conn_pack.h"
 #include "iked/setup.h"
 #include "iked/xchg.h"
 #include "tests/unit/ike_sim.h"
@@ -333,6 +335,8 @@ static void blob(struct conn_blobs *to, unsigned int n, ...)
 	va_end(args);
 }
 
+static const char *remote_more = ""; /* of side 0's connection */
+
 static struct sim *with_certs(const char *more, const char *id_1)
 {
 	char conn[2][1024];
@@ -343,8 +347,9 @@ static struct sim *with_certs(const char *more, const char *id_1)
 		snprintf(conn[i], sizeof(conn[i]),
 			 "c {\n%%s\nproposals = " SIM_FAST
 			 "\n%s\nlocal { auth = pubkey\n certs = a.pem\n id = %s }\n"
-			 "remote { auth = pubkey\n id = %s }\nchildren {\n" SIM_NET "} }",
-			 more, i ? id_1 : "moon.example.org", i ? "moon.example.org" : id_1);
+			 "remote { auth = pubkey\n id = %s\n%s }\nchildren {\n" SIM_NET "} }",
+			 more, i ? id_1 : "moon.example.org", i ? "moon.example.org" : id_1,
+			 i ? "" : remote_more);
 	sim = sim_new(4, conn[0], conn[1]);
 	sim->lose = hear;
 	store = cert_store_new();
@@ -456,6 +461,74 @@ static void test_wrong_certificate(void **state)
 	cert_store_free(store);
 }
 
+/* remote.ca_id is asked of the chain. */
+static void test_ca_id(void **state)
+{
+	static const char *const ids[] = {"ca_id = \"C=CH, CN=root\"",
+					  "ca_id = \"C=CH, CN=other\""};
+
+	for (int i = 0; i < 2; i++) {
+		struct sim *sim;
+
+		remote_more = ids[i];
+		sim = with_certs("send_cert = always", "sun.example.org");
+		remote_more = "";
+		sim->may_close = true;
+		engine_initiate(sim->side[0].engine, "c", "net", 7);
+		sim_run(sim, 5000);
+		if (i)
+			assert_true(sim_said(&sim->side[0], "is not below a CA `C=CH, CN=other`"));
+		else
+			assert_int_equal(sim_done(&sim->side[0], 7), 0);
+		assert_int_equal(sim_ikes(&sim->side[0], IKE_UP), !i);
+		sim_free(sim);
+		cert_store_free(store);
+	}
+}
+
+/* Side 0 loads its connection again, with that one as remote.certs, in PEM. */
+static void pin_pem(struct sim *sim, const struct made *made)
+{
+	struct side *side = &sim->side[0];
+	struct conn copy = {0};
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *pem;
+	int fd = conn_pack(&ike_conn_find(side->engine, "c")->model);
+
+	assert_true(fd >= 0);
+	assert_int_equal(conn_unpack(fd, &copy), 0);
+	close(fd);
+	PEM_write_bio_X509(bio, made->cert);
+	copy.remote.certs.n = 1;
+	copy.remote.certs.blob = calloc(1, sizeof(*copy.remote.certs.blob));
+	copy.remote.certs.blob->len = (__u32)BIO_get_mem_data(bio, &pem);
+	copy.remote.certs.blob->data = malloc(copy.remote.certs.blob->len);
+	memcpy(copy.remote.certs.blob->data, pem, copy.remote.certs.blob->len);
+	copy.digest[0] ^= 1; /* it is another text */
+	assert_int_equal(engine_conn_load(side->engine, &copy), 0);
+	BIO_free(bio);
+}
+
+/* A peer's own certificate in the config, as files are written. */
+static void test_pinned_pem(void **state)
+{
+	for (int i = 0; i < 2; i++) {
+		struct sim *sim = with_certs("send_cert = always", "sun.example.org");
+
+		sim->may_close = true;
+		pin_pem(sim, i ? &ends[0] : &ends[1]);
+		engine_initiate(sim->side[0].engine, "c", "net", 7);
+		sim_run(sim, 5000);
+		if (i)
+			assert_true(sim_said(&sim->side[0], "is not the one that the config has"));
+		else
+			assert_int_equal(sim_done(&sim->side[0], 7), 0);
+		assert_int_equal(sim_ikes(&sim->side[0], IKE_UP), !i);
+		sim_free(sim);
+		cert_store_free(store);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -470,6 +543,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_certificates),
 		cmocka_unit_test(test_lost_fragments),
 		cmocka_unit_test(test_wrong_certificate),
+		cmocka_unit_test(test_ca_id),
+		cmocka_unit_test(test_pinned_pem),
 	};
 
 	if (argc > 1)

@@ -591,6 +591,43 @@ static void below_one_ca(void **state)
 	made_free(&second);
 }
 
+/* ca_id: the subject, or a name, of the anchor or of one on the way; never of the peer's own. */
+static void below_ca_id(void **state)
+{
+	struct made named = make_cert(
+		(struct wish){.cn = "named", .issuer = &root, .names = "DNS:ca.example.org", CA});
+	struct made end = make_cert(
+		(struct wish){.cn = "moon", .issuer = &named, .names = "DNS:moon.example.org"});
+	const struct made *chain[] = {&end, &named};
+	struct bytes pinned[] = {made_bytes(&end)};
+	static const struct {
+		const char *ca_id;
+		bool fine;
+	} cases[] = {{"C=CH, CN=root", true},     {"C=CH, CN=named", true},
+		     {"C=CH, CN=*", true},        {"ca.example.org", true},
+		     {"C=CH, CN=moon", false},    {"C=CH, CN=other", false},
+		     {"moon.example.org", false}, {"CN=root", false}};
+	struct cert_store *store = store_of(&root);
+	char why[300];
+
+	for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ident *ca_id = id_of(cases[i / 2].ca_id);
+		/* who is in the config itself is below such a CA all the same */
+		struct cert_policy policy = {
+			.now = NOW, .ca_id = ca_id, .pinned = pinned, .n_pinned = i % 2};
+		int err = check(store, chain, 2, "moon.example.org", &policy, why);
+
+		if (err != (cases[i / 2].fine ? 0 : -EACCES))
+			fail_msg("%s: %d %s", cases[i / 2].ca_id, err, why);
+		if (err)
+			assert_non_null(strstr(why, "which ca_id asks for"));
+		free(ca_id);
+	}
+	cert_store_free(store);
+	made_free(&named);
+	made_free(&end);
+}
+
 /* Which of our certificates answers a CERTREQ (RFC 7296 3.7). */
 static void certreq(void **state)
 {
@@ -652,7 +689,8 @@ int main(void)
 		cmocka_unit_test(revocation),    cmocka_unit_test(revocation_words),
 		cmocka_unit_test(crl_of_others), cmocka_unit_test(newer_crls),
 		cmocka_unit_test(pinned),        cmocka_unit_test(below_one_ca),
-		cmocka_unit_test(certreq),       cmocka_unit_test(files),
+		cmocka_unit_test(below_ca_id),   cmocka_unit_test(certreq),
+		cmocka_unit_test(files),
 	};
 
 	return cmocka_run_group_tests(tests, open_pki, close_pki);
