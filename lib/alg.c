@@ -5,6 +5,7 @@
 #include "lib/alg.h"
 
 #define NULL_CIPHER "null-"
+#define CCM_FLAGS   3 /* first byte of a counter block with 4 bytes of counter */
 
 static const struct alg algs[XIPSEC_ALG_COUNT] = {{.name = "none"},
 #define ALG(sym, name, key, auth, salt, iv, icv, align) {name, key, auth, salt, iv, icv, align},
@@ -40,6 +41,23 @@ __u32 alg_key_len(unsigned int alg)
 	const struct alg *a = alg_get(alg);
 
 	return a->cipher_key + a->salt + a->auth_key;
+}
+
+__u32 alg_nonces(unsigned int alg, const __u8 *key, __u32 key_len, __u8 out[XIPSEC_KEY_MAX])
+{
+	const struct alg *a = alg_get(alg);
+	const __u32 pad = XIPSEC_SALT_MAX - a->salt;
+
+	if (key_len > XIPSEC_KEY_MAX)
+		key_len = XIPSEC_KEY_MAX;
+	if (!a->salt || key_len != alg_key_len(alg)) {
+		memcpy(out, key, key_len);
+		return key_len;
+	}
+	memcpy(out, key, a->cipher_key);
+	memset(out + a->cipher_key, CCM_FLAGS, pad);
+	memcpy(out + a->cipher_key + pad, key + a->cipher_key, a->salt);
+	return a->cipher_key + XIPSEC_SALT_MAX;
 }
 
 int alg_fits_ah(unsigned int alg)

@@ -36,6 +36,18 @@ enum alg_kind alg_kind(unsigned int alg);
 /* Bytes of cipher key, salt and integrity key together; 0: no such algorithm. */
 __u32 alg_key_len(unsigned int alg);
 
+/*
+ * Writes to `out` what an SA may share with no other, of a key in KEYMAT's order; returns its
+ * bytes, at most `key_len` or XIPSEC_KEY_MAX. The caller wipes it.
+ *
+ * In counter modes that is the cipher key and the 4 bytes before the IV in a counter block: with
+ * these and one number the key stream is one, whichever mode it is (RFC 3686 4, RFC 4106 8.1) and
+ * whatever the integrity key is. Those 4 bytes are the salt; of CCM its flags, 3, and the 3 bytes
+ * of salt (RFC 3610 2.3, RFC 4309 4). Of other algorithms, and of a key that is not as long as
+ * `alg` wants, it is all of the key.
+ */
+__u32 alg_nonces(unsigned int alg, const __u8 *key, __u32 key_len, __u8 out[XIPSEC_KEY_MAX]);
+
 /* May AH (RFC 4302) use it? */
 int alg_fits_ah(unsigned int alg);
 

@@ -2,6 +2,7 @@
 /* SAs against the policies they serve, against the workers, and against each other. */
 #include <string.h>
 #include <openssl/crypto.h>
+#include "lib/alg.h"
 #include "lib/config_policy.h"
 #include "lib/config_sa.h"
 #include "lib/config_section.h"
@@ -9,6 +10,8 @@
 
 /* With several workers an outbound SA's packets leave out of order by up to some bursts. */
 #define WINDOW_SHARED_MIN 1024
+
+#define CIPHER_KEY_MIN 16 /* bytes */
 
 /* The pairs of local_ts and remote_ts; without both, all packets. */
 static unsigned int each_pair(void *ctx, void (*make)(const struct xipsec_selector *ts, void *into),
@@ -116,6 +119,23 @@ static void window_check(struct config_diag *diag, const struct config_draft *dr
 		     sa->sa->name, sa->sa->window, draft->config->workers, WINDOW_SHARED_MIN);
 }
 
+static bool same_nonces(const struct xipsec_sa *a, const struct xipsec_sa *b)
+{
+	__u8 of_a[XIPSEC_KEY_MAX], of_b[XIPSEC_KEY_MAX];
+	__u32 len;
+	bool same;
+
+	/* Of any kind it begins so; nearly all pairs end here. */
+	if (CRYPTO_memcmp(a->key, b->key, CIPHER_KEY_MIN) != 0)
+		return false;
+	len = alg_nonces(a->alg, a->key, a->key_len, of_a);
+	same = alg_nonces(b->alg, b->key, b->key_len, of_b) == len &&
+	       CRYPTO_memcmp(of_a, of_b, len) == 0;
+	OPENSSL_cleanse(of_a, sizeof(of_a));
+	OPENSSL_cleanse(of_b, sizeof(of_b));
+	return same;
+}
+
 static void pair_check(struct config_diag *diag, const struct config_sa_draft *before,
 		       const struct config_sa_draft *sa)
 {
@@ -126,11 +146,16 @@ static void pair_check(struct config_diag *diag, const struct config_sa_draft *b
 		config_error(diag, &sa->place,
 			     "%s has the dst and spi of %s (%s:%u): expected another spi", b->name,
 			     a->name, before->place.file->name, before->place.line);
-	if (a->key_len == b->key_len && CRYPTO_memcmp(a->key, b->key, a->key_len) == 0)
+	if (same_nonces(a, b))
 		config_error(diag, &sa->key_place,
-			     "%s has the key of %s (%s:%u), so nonces would be used twice: "
+			     "%s has the %s of %s (%s:%u), so nonces would be used twice: "
 			     "expected a key of its own",
-			     b->name, a->name, before->place.file->name, before->place.line);
+			     b->name,
+			     a->key_len == b->key_len &&
+					     CRYPTO_memcmp(a->key, b->key, a->key_len) == 0
+				     ? "key"
+				     : "cipher key and salt",
+			     a->name, before->place.file->name, before->place.line);
 }
 
 void config_sas_check(struct config_diag *diag, struct config_draft *draft)

@@ -14,6 +14,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "lib/alg.h"
 #include "lib/cleanup.h"
 
 /* The file: the record, and from the next block on two slots for replay_top. Only a slot is ever
@@ -97,7 +98,7 @@ static void hex(const __u8 *bytes, size_t len, char *out)
 		sprintf(out + 2 * i, "%02x", bytes[i]);
 }
 
-void reserve_fingerprint(const __u8 *key, size_t len, char out[RESERVE_NAME_LEN])
+static void fingerprint_of(const __u8 *key, size_t len, char out[RESERVE_NAME_LEN])
 {
 	static const char label[] = "xipsec key fingerprint";
 	__u8 mac[EVP_MAX_MD_SIZE];
@@ -105,6 +106,15 @@ void reserve_fingerprint(const __u8 *key, size_t len, char out[RESERVE_NAME_LEN]
 	HMAC(EVP_sha256(), key, (int)len, (const __u8 *)label, sizeof(label) - 1, mac, NULL);
 	hex(mac, 16, out);
 	OPENSSL_cleanse(mac, sizeof(mac));
+}
+
+void reserve_fingerprint(unsigned int alg, const __u8 *key, __u32 len, char out[RESERVE_NAME_LEN])
+{
+	__u8 nonces[XIPSEC_KEY_MAX];
+	__u32 n = alg_nonces(alg, key, len, nonces);
+
+	fingerprint_of(nonces, n, out);
+	OPENSSL_cleanse(nonces, sizeof(nonces));
 }
 
 /* ------------------------------------------------------------------ the record as text */
@@ -396,17 +406,15 @@ static int claim_new(const struct xipsec_sa *sa, const char *fingerprint,
 	return 0;
 }
 
-int reserve_claim(const struct reserve *reserve, const struct xipsec_sa *sa, const __u8 *key,
-		  struct reserve_record *out, char text[RESERVE_TEXT_MAX])
+/* The record of that name, and whether it lets `sa` have its key. -ENOENT: there is none. */
+static int claim_one(const struct reserve *reserve, const struct xipsec_sa *sa,
+		     const char *fingerprint, struct reserve_record *out,
+		     char text[RESERVE_TEXT_MAX])
 {
-	char fingerprint[RESERVE_NAME_LEN];
-	struct reserve_record r;
-	int err;
+	int err = reserve_read(reserve, fingerprint, out);
 
-	reserve_fingerprint(key, sa->key_len, fingerprint);
-	err = reserve_read(reserve, fingerprint, &r);
 	if (err == -ENOENT)
-		return claim_new(sa, fingerprint, out, text);
+		return err;
 	if (err) {
 		snprintf(text, RESERVE_TEXT_MAX,
 			 "SA %.40s: the record of its key, keys/%s in state_dir, is damaged or not "
@@ -414,18 +422,67 @@ int reserve_claim(const struct reserve *reserve, const struct xipsec_sa *sa, con
 			 sa->name, fingerprint);
 		return -EKEYREJECTED;
 	}
-	if (r.dir != sa->dir)
+	if (out->dir != sa->dir)
 		return refuse(text, -EKEYREJECTED, sa->name,
 			      "its key was used in the other direction before: make a new key");
-	if (r.engine != sa->engine)
+	if (out->engine != sa->engine)
 		return refuse(text, -EKEYREJECTED, sa->name,
 			      "its key belongs to the other engine for life: make a new key");
-	if (r.alg != sa->alg)
+	if (out->alg != sa->alg)
 		return refuse(text, -EKEYREJECTED, sa->name,
 			      "its key was used with another algorithm before: make a new key");
-	if (sa->dir == XIPSEC_DIR_OUT && r.reserved >= reserve_end(sa->flags & XIPSEC_SA_ESN))
+	if (sa->dir == XIPSEC_DIR_OUT && out->reserved >= reserve_end(sa->flags & XIPSEC_SA_ESN))
 		return refuse(text, -EKEYEXPIRED, sa->name,
 			      "the sequence numbers of its key are used up: make a new key");
+	return 0;
+}
+
+#define MAX_OF(a, b) ((a) > (b) ? (a) : (b))
+
+/* What either says was used or received. */
+static void record_join(struct reserve_record *r, const struct reserve_record *old)
+{
+	r->reserved = MAX_OF(r->reserved, old->reserved);
+	r->replay_top = MAX_OF(r->replay_top, old->replay_top);
+	r->packets = MAX_OF(r->packets, old->packets);
+	r->bytes = MAX_OF(r->bytes, old->bytes);
+	if (old->since < r->since)
+		r->since = old->since;
+}
+
+void reserve_moved(const struct reserve *reserve, const struct xipsec_sa *sa, const __u8 *key)
+{
+	char fingerprint[RESERVE_NAME_LEN], whole[RESERVE_NAME_LEN];
+
+	reserve_fingerprint(sa->alg, key, sa->key_len, fingerprint);
+	fingerprint_of(key, sa->key_len, whole);
+	if (strcmp(whole, fingerprint) != 0 && unlinkat(reserve->dir, whole, 0) == 0)
+		(void)reserve->io->fsync(reserve->dir);
+}
+
+int reserve_claim(const struct reserve *reserve, const struct xipsec_sa *sa, const __u8 *key,
+		  struct reserve_record *out, char text[RESERVE_TEXT_MAX])
+{
+	char fingerprint[RESERVE_NAME_LEN], whole[RESERVE_NAME_LEN];
+	struct reserve_record r, old;
+	int err, old_err = -ENOENT;
+
+	reserve_fingerprint(sa->alg, key, sa->key_len, fingerprint);
+	fingerprint_of(key, sa->key_len, whole);
+	err = claim_one(reserve, sa, fingerprint, &r, text);
+	if (err && err != -ENOENT)
+		return err;
+	if (strcmp(whole, fingerprint) != 0)
+		old_err = claim_one(reserve, sa, whole, &old, text);
+	if (old_err && old_err != -ENOENT)
+		return old_err;
+	if (err && old_err)
+		return claim_new(sa, fingerprint, out, text);
+	if (err)
+		r = old;
+	else if (!old_err)
+		record_join(&r, &old);
+	memcpy(r.fingerprint, fingerprint, RESERVE_NAME_LEN);
 	r.family = sa->outer_family;
 	r.dst = sa->dst;
 	r.spi = ntohl(sa->spi);

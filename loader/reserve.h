@@ -4,7 +4,13 @@
  * have been used with it (promise 2), and which were received (promise 3).
  *
  * STATE_DIR/keys/FINGERPRINT holds one record, also after the SA is deleted. It holds no key: the
- * fingerprint is HMAC-SHA256(key and salt, "xipsec key fingerprint"), 16 bytes of it.
+ * fingerprint is HMAC-SHA256(what no two SAs may share, "xipsec key fingerprint"), 16 bytes of it.
+ * What no two may share is lib/alg.h:alg_nonces(): in counter modes the cipher key and the salt, so
+ * that another integrity key, or another algorithm, does not begin the numbers anew.
+ *
+ * Earlier versions took all of the key, which names another file for AES-CTR and AES-CCM. Such a
+ * record counts as well: claims look for both names and go on above either, and it is removed when
+ * one of the new name, which says as much, is on the disk.
  *
  * Outbound: numbers up to `reserved` may have been used. A number above it is given out only after
  * a record with a higher `reserved` is on the disk (fsync of file and directory returned). Any
@@ -85,7 +91,8 @@ struct reserve {
 int reserve_open(const char *state_dir, struct reserve *out, char text[RESERVE_TEXT_MAX]);
 void reserve_close(struct reserve *reserve);
 
-void reserve_fingerprint(const __u8 *key, size_t len, char out[RESERVE_NAME_LEN]);
+/* Of a key of `len` bytes, at most XIPSEC_KEY_MAX, in KEYMAT's order. */
+void reserve_fingerprint(unsigned int alg, const __u8 *key, __u32 len, char out[RESERVE_NAME_LEN]);
 
 /* 0; -ENOENT: this key was never seen here; -EBADMSG: there is a record and it is not trustworthy.
  * *out is untouched on failure. */
@@ -116,6 +123,10 @@ __u64 reserve_end(bool esn);
  * a fresh key). -EKEYREJECTED and the like: `text` says why and what to do. */
 int reserve_claim(const struct reserve *reserve, const struct xipsec_sa *sa, const __u8 *key,
 		  struct reserve_record *out, char text[RESERVE_TEXT_MAX]);
+
+/* After reserve_claim(), when the record that it gave is on the disk: the one of the same key that
+ * has its earlier name goes. Should it stay, claims look at both. */
+void reserve_moved(const struct reserve *reserve, const struct xipsec_sa *sa, const __u8 *key);
 
 /* Reserves ahead so that RESERVE_CHUNK numbers after `seq` can be given out, as far as the space
  * goes. Durable when it returns 0: then, and only then, seq_limit may become record->reserved. On

@@ -51,8 +51,9 @@ int sas_check(struct sas *sas, const struct xipsec_sa *sa, char *text)
 	other = sas_by_key(sas, sa);
 	if (other) {
 		snprintf(text, XIPSEC_SADB_ERR_TEXT,
-			 "SA %.40s: SA %.40s has the same key; every SA needs a key of its own",
-			 sa->name, other->sa.name);
+			 "SA %.40s: SA %.40s has the same %s; every SA needs a key of its own",
+			 sa->name, other->sa.name,
+			 sas_same_key(sas, other, sa) ? "key" : "cipher key and salt");
 		return -EEXIST;
 	}
 	if (sa->dir == XIPSEC_DIR_OUT && sa->engine != XIPSEC_ENGINE_XFRM &&

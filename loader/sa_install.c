@@ -81,6 +81,7 @@ static int place_and_reserve(struct sas *sas, struct sa *sa, const __u8 *key, bo
 			 sa->sa.name, strerror(-err));
 		return err;
 	}
+	reserve_moved(sas->reserve, &sa->sa, key);
 	sa->record = r;
 	return 0;
 }

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <openssl/crypto.h>
+
+#include "lib/alg.h"
 
 static __u32 hash(const struct sas *sas, const void *data, size_t len)
 {
@@ -24,6 +27,16 @@ static __u32 hash_name(const struct sas *sas, const char *name)
 static __u32 hash_spi(const struct sas *sas, const struct xipsec_sad_key *key)
 {
 	return hash(sas, key, sizeof(*key));
+}
+
+static __u32 hash_nonces(const struct sas *sas, __u8 alg, const __u8 *key, __u32 key_len)
+{
+	__u8 nonces[XIPSEC_KEY_MAX];
+	__u32 len = alg_nonces(alg, key, key_len, nonces);
+	__u32 it = hash(sas, nonces, len);
+
+	OPENSSL_cleanse(nonces, sizeof(nonces));
+	return it;
 }
 
 static struct sa **bucket(const struct sas *sas, enum sas_find_by by, __u32 hash)
@@ -75,7 +88,8 @@ void sas_find_put(struct sas *sas, struct sa *sa)
 
 	link_in(sas, sa, SAS_FIND_NAME, hash_name(sas, sa->sa.name));
 	link_in(sas, sa, SAS_FIND_SPI, hash_spi(sas, &key));
-	link_in(sas, sa, SAS_FIND_KEY, hash(sas, sas_key(sas, sa->index), sa->sa.key_len));
+	link_in(sas, sa, SAS_FIND_KEY,
+		hash_nonces(sas, sa->sa.alg, sas_key(sas, sa->index), sa->sa.key_len));
 }
 
 void sas_find_drop(struct sas *sas, struct sa *sa)
@@ -119,12 +133,24 @@ struct sa *sas_by_spi(struct sas *sas, const struct xipsec_addr *dst, __u8 famil
 	return NULL;
 }
 
+static bool same_nonces(const struct sas *sas, const struct sa *have, const struct xipsec_sa *want)
+{
+	__u8 of_have[XIPSEC_KEY_MAX], of_want[XIPSEC_KEY_MAX];
+	__u32 len = alg_nonces(have->sa.alg, sas_key(sas, have->index), have->sa.key_len, of_have);
+	bool same = alg_nonces(want->alg, want->key, want->key_len, of_want) == len &&
+		    CRYPTO_memcmp(of_have, of_want, len) == 0;
+
+	OPENSSL_cleanse(of_have, sizeof(of_have));
+	OPENSSL_cleanse(of_want, sizeof(of_want));
+	return same;
+}
+
 struct sa *sas_by_key(struct sas *sas, const struct xipsec_sa *want)
 {
-	__u32 it = hash(sas, want->key, want->key_len);
+	__u32 it = hash_nonces(sas, want->alg, want->key, want->key_len);
 
 	for (struct sa *sa = *bucket(sas, SAS_FIND_KEY, it); sa; sa = sa->find_next[SAS_FIND_KEY])
-		if (sa->find_hash[SAS_FIND_KEY] == it && sas_same_key(sas, sa, want))
+		if (sa->find_hash[SAS_FIND_KEY] == it && same_nonces(sas, sa, want))
 			return sa;
 	return NULL;
 }

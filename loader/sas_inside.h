@@ -47,7 +47,7 @@ __u64 sas_now(void); /* CLOCK_BOOTTIME, seconds */
 struct xipsec_sa_state *sas_state(const struct sas *sas, __u32 index);
 __u8 *sas_key(const struct sas *sas, __u32 index);
 
-/* In constant time. */
+/* All of the key. In constant time. */
 bool sas_same_key(const struct sas *sas, const struct sa *have, const struct xipsec_sa *want);
 
 /* ------------------------------------------------------------------ sas_find.c */
@@ -63,13 +63,13 @@ void sas_find_drop(struct sas *sas, struct sa *sa);
 /* Its destination is another from now on. */
 void sas_find_move(struct sas *sas, struct sa *sa, const struct xipsec_addr *dst);
 
-/* The one with the key of `want`, or NULL. */
+/* The one that has in common with `want` what none may share (lib/alg.h:alg_nonces()), or NULL. */
 struct sa *sas_by_key(struct sas *sas, const struct xipsec_sa *want);
 
 /* ------------------------------------------------------------------ sa_check.c */
 
 /* Refuses what stands in the way of `sa`: 0, or -errno with `text` (XIPSEC_SADB_ERR_TEXT). Two SAs
- * with one key would have two counters for it. */
+ * with one key, or one cipher key and salt, would have two counters for it. */
 int sas_check(struct sas *sas, const struct xipsec_sa *sa, char *text);
 
 /* Writes "SA NAME: WHY" to `text` (XIPSEC_SADB_ERR_TEXT) and returns `err`. */

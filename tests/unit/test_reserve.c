@@ -74,7 +74,7 @@ static void record_path(const struct xipsec_sa *sa, char out[160])
 {
 	char fingerprint[RESERVE_NAME_LEN];
 
-	reserve_fingerprint(sa->key, sa->key_len, fingerprint);
+	reserve_fingerprint(sa->alg, sa->key, sa->key_len, fingerprint);
 	snprintf(out, 160, "%s/keys/%s", dir, fingerprint);
 }
 
@@ -472,6 +472,106 @@ static void one_user_of_a_state_dir(void **state)
 	assert_non_null(strstr(text, "another xipsecd"));
 }
 
+/* ------------------------------------------------------------------ the earlier name */
+
+static struct xipsec_sa make_ctr(__u8 direction, __u8 mac)
+{
+	struct xipsec_sa sa = make_sa(60, direction, XIPSEC_SA_FRESH_KEY);
+
+	sa.alg = XIPSEC_ALG_AES128CTR_SHA256;
+	sa.key_len = 52;
+	memset(sa.key + 20, mac, 32);
+	return sa;
+}
+
+/* As versions before wrote it: named after all of the key. */
+static void earlier(const struct xipsec_sa *sa, __u64 reserved, __u64 top, char path[160])
+{
+	struct reserve_record r = {.engine = sa->engine,
+				   .alg = sa->alg,
+				   .dir = sa->dir,
+				   .family = sa->outer_family,
+				   .dst = sa->dst,
+				   .reserved = reserved,
+				   .replay_top = top,
+				   .since = 1000,
+				   .where = "boot:1",
+				   .index = 3,
+				   .generation = 4};
+
+	reserve_fingerprint(XIPSEC_ALG_NONE, sa->key, sa->key_len, r.fingerprint);
+	snprintf(path, 160, "%s/keys/%s", dir, r.fingerprint);
+	assert_int_equal(reserve_write(&reserve, &r), 0);
+}
+
+/* Its numbers and its place go on under the new name; it goes when that one is on the disk. */
+static void earlier_record_goes_on(void **state)
+{
+	struct xipsec_sa sa = make_ctr(XIPSEC_DIR_OUT, 0xaa),
+			 other = make_ctr(XIPSEC_DIR_OUT, 0xbb);
+	struct reserve_record r, again;
+	char old[160], now[160];
+
+	earlier(&sa, 500, 0, old);
+	record_path(&sa, now);
+	assert_string_not_equal(old, now);
+	assert_int_equal(claim(&sa, &r), 0);
+	assert_true(r.reserved == 500 && r.since == 1000 && r.index == 3 && r.generation == 4);
+	assert_string_equal(r.where, "boot:1");
+	/* Nothing is written before it is reserved: whoever dies here has lost nothing. */
+	assert_int_equal(access(now, F_OK), -1);
+	assert_int_equal(reserve_ahead(&reserve, &r, 500, false), 0);
+	assert_int_equal(access(old, F_OK), 0);
+	/* Nor here: both count. */
+	assert_int_equal(claim(&sa, &again), 0);
+	assert_true(again.reserved == 500 + RESERVE_CHUNK);
+	reserve_moved(&reserve, &sa, sa.key);
+	assert_int_equal(access(old, F_OK), -1);
+	assert_int_equal(claim(&sa, &again), 0);
+	assert_true(again.reserved == 500 + RESERVE_CHUNK);
+	/* Two that had one key stream: the higher number of both. */
+	earlier(&other, 9 * RESERVE_CHUNK, 0, old);
+	assert_int_equal(claim(&other, &again), 0);
+	assert_true(again.reserved == 9 * RESERVE_CHUNK);
+	assert_string_equal(again.fingerprint, r.fingerprint);
+	assert_int_equal(truncate(old, 7), 0);
+	assert_int_equal(claim(&other, &again), -EKEYREJECTED);
+	assert_int_equal(unlink(old), 0);
+	assert_int_equal(truncate(now, 7), 0);
+	assert_int_equal(claim(&other, &again), -EKEYREJECTED);
+}
+
+static void earlier_record_refuses(void **state)
+{
+	struct xipsec_sa sa = make_ctr(XIPSEC_DIR_IN, 0xaa);
+	struct reserve_record r;
+	char old[160];
+
+	earlier(&sa, 0, 77, old);
+	assert_int_equal(claim(&sa, &r), 0);
+	assert_true(r.replay_top == 77);
+	sa.dir = XIPSEC_DIR_OUT;
+	assert_int_equal(claim(&sa, &r), -EKEYREJECTED);
+	earlier(&sa, UINT32_MAX, 0, old);
+	assert_int_equal(claim(&sa, &r), -EKEYEXPIRED);
+	assert_int_equal(truncate(old, 7), 0);
+	assert_int_equal(claim(&sa, &r), -EKEYREJECTED);
+	assert_non_null(strstr(text, "damaged"));
+}
+
+/* Removes nothing where the two names are one. */
+static void nothing_moved(void **state)
+{
+	struct xipsec_sa sa = make_sa(61, XIPSEC_DIR_OUT, XIPSEC_SA_FRESH_KEY);
+	struct reserve_record r;
+
+	assert_int_equal(claim(&sa, &r), 0);
+	assert_int_equal(reserve_ahead(&reserve, &r, 0, false), 0);
+	reserve_moved(&reserve, &sa, sa.key);
+	sa.flags &= ~XIPSEC_SA_FRESH_KEY;
+	assert_int_equal(claim(&sa, &r), 0);
+}
+
 static void fingerprint_is_the_agreed_one(void **state)
 {
 	/* printf 'xipsec key fingerprint' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0001..13
@@ -481,7 +581,7 @@ static void fingerprint_is_the_agreed_one(void **state)
 
 	for (int i = 0; i < 20; i++)
 		key[i] = i;
-	reserve_fingerprint(key, sizeof(key), got);
+	reserve_fingerprint(XIPSEC_ALG_AES128GCM16, key, sizeof(key), got);
 	assert_string_equal(got, "089d47ae83f98ff86114decc491e2ef9");
 }
 
@@ -503,6 +603,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(settling_fails_aloud, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_number_twice_whatever_breaks, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_user_of_a_state_dir, setup, teardown),
+		cmocka_unit_test_setup_teardown(earlier_record_goes_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(earlier_record_refuses, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_moved, setup, teardown),
 		cmocka_unit_test(fingerprint_is_the_agreed_one),
 	};
 

@@ -169,6 +169,70 @@ static void numbers_go_on_above_the_reserved(void **state)
 	assert_true(states[sa->index].seq == 2 * RESERVE_CHUNK - 10 + 7);
 }
 
+static struct xipsec_sa ctr(const char *name, __u32 spi, __u8 mac)
+{
+	struct xipsec_sa sa = make(name, XIPSEC_DIR_OUT, 0x1001);
+
+	sa.spi = htonl(spi);
+	sa.alg = XIPSEC_ALG_AES128CTR_SHA256;
+	sa.key_len = 52;
+	memset(sa.key + 20, mac, 32);
+	return sa;
+}
+
+/* The nonce of a counter mode is salt and number: what else is in the key changes no key stream. */
+static void one_key_stream_one_sa(void **state)
+{
+	struct xipsec_sa one = ctr("one", 0x1001, 0xaa), sa;
+
+	one.key[16] = 3; /* as CCM's flags would stand there */
+	assert_int_equal(sas_add(sas, &one, text), 0);
+#define ADD(change, err)                                        \
+	do {                                                    \
+		sa = ctr("two", 0x1002, 0xbb);                  \
+		sa.key[16] = 3;                                 \
+		change;                                         \
+		assert_int_equal(sas_add(sas, &sa, text), err); \
+	} while (0)
+	ADD((void)0, -EEXIST);
+	assert_string_equal(text, "SA two: SA one has the same cipher key and salt; every SA needs "
+				  "a key of its own");
+	ADD(sa.dir = XIPSEC_DIR_IN; sa.n_selectors = 1, -EEXIST);
+	ADD(sa.alg = XIPSEC_ALG_AES128CTR_SHA512; sa.key_len = 84, -EEXIST);
+	ADD(sa.alg = XIPSEC_ALG_AES128GCM16; sa.key_len = 20, -EEXIST);
+	ADD(sa.alg = XIPSEC_ALG_AES128GMAC; sa.key_len = 20, -EEXIST);
+	ADD(sa.alg = XIPSEC_ALG_AES128CCM16; sa.key_len = 19;
+	    memmove(sa.key + 16, sa.key + 17, 3), -EEXIST);
+	assert_int_equal(sas_count(sas), 1);
+	/* Others have the cipher key and count other blocks, or do not count. */
+	ADD(sa.alg = XIPSEC_ALG_AES128CCM16; sa.key_len = 19, 0);
+	delete (sas_by_name(sas, "two"));
+	ADD(sa.key[19] ^= 1, 0);
+	delete (sas_by_name(sas, "two"));
+	ADD(sa.alg = XIPSEC_ALG_AES128CBC_SHA256; sa.key_len = 48, 0);
+#undef ADD
+}
+
+/* Another integrity key and an oath begin nothing anew. */
+static void integrity_key_changes_no_number(void **state)
+{
+	struct xipsec_sa one = ctr("one", 0x1001, 0xaa), two = ctr("one", 0x1001, 0xbb);
+	struct sa *sa;
+
+	assert_int_equal(sas_add(sas, &one, text), 0);
+	sa = sas_by_name(sas, "one");
+	assert_false(sas_same(sas, sa, &two));
+	states[sa->index].seq = 7;
+	delete (sa);
+	assert_int_equal(sas_add(sas, &two, text), 0);
+	assert_true(states[sas_by_name(sas, "one")->index].seq == 7);
+	/* A mode with the same counter blocks. */
+	delete (sas_by_name(sas, "one"));
+	two.alg = XIPSEC_ALG_AES128GCM16;
+	two.key_len = 20;
+	assert_int_equal(sas_add(sas, &two, text), -EKEYREJECTED);
+}
+
 static void full_disk_stops_it(void **state)
 {
 	struct reserve_io full = *reserve.io;
@@ -214,6 +278,8 @@ int main(void)
 		TEST(forms_in_the_sad),
 		TEST(peers_of_inbound_sas),
 		TEST(numbers_go_on_above_the_reserved),
+		TEST(one_key_stream_one_sa),
+		TEST(integrity_key_changes_no_number),
 		TEST(full_disk_stops_it),
 		TEST(deleted_key_is_wiped),
 	};

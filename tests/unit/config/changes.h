@@ -157,6 +157,12 @@ static const struct change {
 	 "xipsec.conf:64:9: net-in has the key of net-out (xipsec.conf:46), so nonces would be "
 	 "used "
 	 "twice: expected a key of its own\n"},
+	{"aes256gcm16\n\t\tkey = file:key",
+	 "aes128ctr-sha256\n\t\tkey = " KEY_BYTES
+	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+	 "xipsec.conf:64:9: net-in has the cipher key and salt of net-out (xipsec.conf:46), so "
+	 "nonces "
+	 "would be used twice: expected a key of its own\n"},
 	{"dst = 192.0.2.1\n\t\tspi = 4098", "dst = 192.0.2.2\n\t\tspi = 4097",
 	 "xipsec.conf:57:2: src and dst of net-in are the same: expected two gateways\n"},
 	{"src = 192.0.2.2\n\t\tdst = 192.0.2.1\n\t\tspi = 4098",
