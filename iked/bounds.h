@@ -21,7 +21,7 @@
 #define IKE_MESSAGE_MAX  32768 /* one message as it came, or put together of fragments */
 #define IKE_NONCE_LEN    32    /* of ours: at least half of the longest PRF key that we offer */
 #define IKE_COOKIE_MAX   64    /* RFC 7296 2.6 */
-#define IKE_AUTH_MAX     2048  /* octets of AUTH data of ours */
+#define IKE_AUTH_MAX     2048  /* octets of AUTH data, of ours and of the peer */
 #define FRAGMENT_LEN     1228  /* of an IKE message: 1280 less IPv6, UDP and the non-ESP marker */
 
 #define INIT_CONNS_MAX   64 /* connections whose proposals one IKE_SA_INIT makes us read */
@@ -39,6 +39,9 @@
 /* ------------------------------------------------------------------ how long */
 
 #define HALFOPEN_MS 30000 /* for the peer to authenticate itself */
+/* For all of our own IKE_AUTH: longer than its retransmission takes, in case an answer of the
+ * parent or of xipsecd never comes. */
+#define AUTHING_MS 300000
 
 #define COOKIE_SECRET_MS 60000 /* a new secret; the one before it is good for as long again */
 

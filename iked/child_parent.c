@@ -189,8 +189,13 @@ static __u8 *append(__u8 *at, const __u8 *data, size_t len)
 	return at + len;
 }
 
-/* Direction of failure: what does not fit or finds no memory gets no answer, and the exchange runs
- * into its time limit. */
+_Static_assert(sizeof(struct chan_auth) + IKE_MESSAGE_MAX + IKE_NONCE_MAX + PRF_LEN_MAX +
+			       IDENT_LEN_MAX + 4 + IKE_AUTH_MAX <=
+		       CHAN_MAX,
+	       "whatever the engine asks fits into a message");
+
+/* Direction of failure: what finds no memory gets no answer, and the exchange runs into its time
+ * limit (HALFOPEN_MS, AUTHING_MS). */
 static void ask_auth(struct child *c, __u64 id, const struct ike_auth_ask *ask, bool verify)
 {
 	size_t sum =

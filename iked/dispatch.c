@@ -174,7 +174,7 @@ static void faulty(struct ike_sa *ike, const struct ike_path *path, const struct
 	x->path = *path;
 	xchg_refuse(x, fault->notify, BYTES(fault->data, fault->data_len));
 	if (fault->notify == IKE_N_INVALID_SYNTAX)
-		ike_gone(ike, false);
+		ike_closed_by_peer(ike); /* it knows that we end it */
 }
 
 static void whole(struct ike_sa *ike, const struct ike_path *path, struct ike_msg *msg,

@@ -358,6 +358,7 @@ static void move_reauth(struct ike_sa *old, struct ike_sa *fresh)
 void ike_inherit(struct ike_sa *old, struct ike_sa *fresh)
 {
 	struct child_sa **at = &fresh->children;
+	struct ike_sa *replaced;
 
 	while (*at)
 		at = &(*at)->next;
@@ -369,9 +370,13 @@ void ike_inherit(struct ike_sa *old, struct ike_sa *fresh)
 	old->n_children = 0;
 	fresh->from = 0;
 	fresh->reauth_of = old->reauth_of;
+	replaced = fresh->reauth_of ? ike_by_id(old->engine, fresh->reauth_of) : NULL;
+	if (replaced)
+		replaced->reauth_by = fresh->id;
 	fresh->up_told = old->up_told;
 	old->up_told = false; /* it goes without a word: the other one took its place */
 	move_reauth(old, fresh);
+	old->reauth_of = old->reauth_by = 0;
 	move_tasks(old, fresh);
 	timer_stop(&old->engine->timers, &old->work);
 	ike_redundant(old);
@@ -379,6 +384,13 @@ void ike_inherit(struct ike_sa *old, struct ike_sa *fresh)
 	ike_log(fresh, LOG_LEVEL_INFO, "takes the place of IKE SA %u", old->id);
 	ike_event(fresh, IKE_EVENT_IKE_REKEYED, old, NULL, NULL);
 	ike_work(fresh);
+}
+
+struct ike_sa *ike_rival(const struct ike_sa *old)
+{
+	struct ike_sa *rival = old->rival ? ike_by_id(old->engine, old->rival) : NULL;
+
+	return rival && rival->from == old->id && rival->state != IKE_REPLACED ? rival : NULL;
 }
 
 void ike_redundant(struct ike_sa *ike)
@@ -415,6 +427,7 @@ static void unlink_ike(struct ike_sa *ike)
 void ike_gone(struct ike_sa *ike, bool at_once)
 {
 	struct engine *engine = ike->engine;
+	struct ike_sa *rival = ike_rival(ike);
 	struct task *task;
 
 	if (ike->state == IKE_GONE)
@@ -436,7 +449,10 @@ void ike_gone(struct ike_sa *ike, bool at_once)
 		ike_event(ike, IKE_EVENT_IKE_DOWN, NULL, NULL, NULL);
 	setup_free(ike);
 	ike_keys_wipe(&ike->keys);
+	setup_reauth_ended(ike);
 	unlink_ike(ike);
+	if (rival) /* nobody can choose it any more, and until then it does no work */
+		ike_redundant(rival);
 }
 
 /* What is to be done when children end that should not have: a list that outlives the IKE SA. */

@@ -84,6 +84,7 @@ struct ike_sa {
 	struct ike_setup *setup;   /* until it is up */
 	struct ident *local_id, *remote_id;
 	__u32 from;      /* id of the IKE SA whose children it may take over; until then no work */
+	__u32 rival;     /* id of the one that the peer made of it while we rekeyed it; 0: none */
 	__u32 reauth_of; /* id of the one that goes when this one is complete; 0: none */
 	__u32 reauth_by; /* id of the one of which this one is reauth_of; 0: none */
 	__u64 since;     /* ms: established, or made */
@@ -118,6 +119,8 @@ void ike_dead(struct ike_sa *ike, const char *why);
 void ike_closed_by_peer(struct ike_sa *ike);
 /* `fresh` takes over children and tasks of `old`, which is REPLACED then. */
 void ike_inherit(struct ike_sa *old, struct ike_sa *fresh);
+/* The one that the peer made of `old` while we rekeyed that, if neither end has chosen yet. */
+struct ike_sa *ike_rival(const struct ike_sa *old);
 /* The peer made it while we made a better one: it goes without a word if the peer does not delete
  * it. */
 void ike_redundant(struct ike_sa *ike);

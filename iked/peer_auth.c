@@ -229,6 +229,10 @@ void peer_auth_check(struct xchg *x, const struct ike_msg *msg, const struct ike
 			 ike->conn->model.remote.kind == CONN_AUTH_PSK ? "a pre-shared key"
 								       : "a signature");
 		answer.err = -EACCES;
+	} else if (msg->auth.data.len > IKE_AUTH_MAX) {
+		snprintf(why, sizeof(why), "its AUTH has %zu bytes, %d are the most",
+			 msg->auth.data.len, IKE_AUTH_MAX);
+		answer.err = -EMSGSIZE;
 	} else if (msg->auth.method == IKE_AUTH_PSK) {
 		ask_psk(x, msg, id, then);
 		return;

@@ -37,7 +37,7 @@ void setup_free(struct ike_sa *ike)
 
 int setup_keep(__u8 **to, size_t *to_len, struct bytes message)
 {
-	__u8 *copy = malloc(message.len);
+	__u8 *copy = message.len <= IKE_MESSAGE_MAX ? malloc(message.len) : NULL;
 
 	if (!copy)
 		return -ENOMEM;
@@ -116,6 +116,26 @@ struct ike_sa *setup_begin(struct engine *engine, struct ike_conn *conn,
 	return ike;
 }
 
+/* As a rekey that was refused, up to the end of its life. */
+static void reauth_again(struct ike_sa *old)
+{
+	old->reauth_by = 0;
+	if (old->state != IKE_UP || old->reauth_at)
+		return;
+	old->reauth_at = ike_now(old) + REKEY_RETRY_MS + engine_jitter(old->engine, REKEY_RETRY_MS);
+	ike_timers(old);
+}
+
+void setup_reauth_ended(struct ike_sa *ike)
+{
+	struct ike_sa *old = ike->reauth_of ? ike_by_id(ike->engine, ike->reauth_of) : NULL;
+
+	if (!old || old->reauth_by != ike->id)
+		return;
+	ike_log(old, LOG_LEVEL_WARN, "is not authenticated anew: IKE SA %u is gone", ike->id);
+	reauth_again(old);
+}
+
 void setup_reauth(struct ike_sa *old, __u64 ref)
 {
 	struct engine *engine = old->engine;
@@ -128,8 +148,10 @@ void setup_reauth(struct ike_sa *old, __u64 ref)
 			ike = setup_begin(engine, old->conn, child->cfg, ref);
 		else
 			want_child(ike, child->conn, child->cfg, 0);
-		if (!ike)
+		if (!ike) {
+			reauth_again(old);
 			return;
+		}
 	}
 	if (!ike) {
 		engine_done(engine, ref, -ENOENT, "it has no child");
@@ -152,8 +174,12 @@ void setup_complete(struct ike_sa *ike)
 	if (ike->ours && ike->ours->task && ike->ours->task->kind == TASK_CHILD)
 		return;
 	ike->reauth_of = 0;
-	if (!old || !ike->n_children)
+	if (!old)
 		return;
+	if (!ike->n_children) {
+		reauth_again(old);
+		return;
+	}
 	ike_task(old, TASK_IKE_CLOSE);
 	ike_work(old);
 }

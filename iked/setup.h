@@ -32,6 +32,7 @@ struct ike_setup {
 /* 0 or -ENOMEM. */
 int setup_new(struct ike_sa *ike);
 void setup_free(struct ike_sa *ike);
+/* An IKE_SA_INIT message, IKE_MESSAGE_MAX bytes at most; 0 or -ENOMEM. */
 int setup_keep(__u8 **to, size_t *to_len, struct bytes message);
 
 /* A new IKE SA of ours for that child: asks where the peer is, then IKE_SA_INIT. NULL: no memory,
@@ -40,6 +41,8 @@ struct ike_sa *setup_begin(struct engine *engine, struct ike_conn *conn,
 			   const struct conn_child *child, __u64 ref);
 /* One with all children of `old`, which goes when that is up (RFC 7296 2.8.3). */
 void setup_reauth(struct ike_sa *old, __u64 ref);
+/* It ends: if it was to take another one's place and did not, that is tried again. */
+void setup_reauth_ended(struct ike_sa *ike);
 /* It will not get up: the next path is tried, or the connection again later, or nothing. */
 void setup_failed(struct ike_sa *ike, const char *why);
 /* It is up, and nothing of what it was to bring is left to do. */

@@ -239,7 +239,7 @@ void x_info_request(struct xchg *x, const struct ike_msg *msg)
 	if (ike_msg_notify(msg, IKE_N_AUTHENTICATION_FAILED)) {
 		/* it does not believe us after all (2.21.2) */
 		xchg_respond(x);
-		ike_gone(ike, true);
+		ike_closed_by_peer(ike);
 		return;
 	}
 	for (unsigned int i = 0; i < msg->n_del; i++)

@@ -287,7 +287,7 @@ static void answered(struct ike_sa *ike, const struct ike_path *path, const stru
 		return;
 	}
 	read_extensions(ike, path, msg);
-	timer_stop(&ike->engine->timers, &ike->life);
+	timer_set(&ike->engine->timers, &ike->life, ike_now(ike) + AUTHING_MS);
 	timer_stop(&ike->engine->timers, &ike->w.again);
 	free(ike->w.request);
 	ike->w.request = NULL;

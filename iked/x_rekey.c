@@ -267,7 +267,7 @@ static void answer_with(struct xchg *x, const struct proposal *chosen, bool riva
 	struct bytes lower = collide_lower(nonce_view(&x->nonce_i), nonce_view(&x->nonce_r));
 
 	if (rival) {
-		ike->ours->rival = fresh->id;
+		ike->rival = ike->ours->rival = fresh->id;
 		nonce_set(&ike->ours->rival_nonce, lower);
 	}
 	xchg_open(x);
@@ -290,7 +290,7 @@ void x_rekey_request(struct xchg *x, const struct ike_msg *msg)
 	__be16 group;
 	int err;
 
-	if (answer == ANSWER_TEMPORARY) {
+	if (answer == ANSWER_TEMPORARY || ike_rival(ike)) {
 		xchg_refuse(x, IKE_N_TEMPORARY_FAILURE, BYTES_NONE);
 		return;
 	}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What did not work once is tried again, and what will never work ends: nothing waits for ever. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "iked/ident.h"
+#include "iked/out.h"
+#include "iked/xchg.h"
+#include "tests/unit/ike_sim.h"
+
+#define HOUR 3600000ULL
+
+#define STARTED(more)                                \
+	SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8", \
+		  "esp_proposals = aes128gcm16\nstart_action = start\n" more)
+
+static const char fast[] = SIM_CONN(SIM_FAST, "dpd_delay = 5s", SIM_NET);
+static const char started[] = SIM_CONN(SIM_FAST, "keyingtries = 0", STARTED(""));
+static const char closed[] = SIM_CONN(SIM_FAST, "dpd_delay = 5s", STARTED("close_action = start"));
+
+static struct sim *start(const char *conn)
+{
+	struct sim *sim = sim_new(3, conn, fast);
+
+	sim->traffic = false;
+	sim->may_close = true;
+	engine_start(sim->side[0].engine, "c");
+	return sim;
+}
+
+/* By side `from`, with the keys of its IKE SA. */
+static void send_by(struct sim *sim, int from, struct ike_out *out)
+{
+	struct ike_sa *ike = sim->side[from].engine->first;
+	struct ike_packets *packets = NULL;
+
+	assert_int_equal(ike_out_sealed(out, from ? &ike->keys.r : &ike->keys.i, 0, &packets), 0);
+	for (unsigned int i = 0; i < packets->n; i++) {
+		struct bytes b = ike_packet(packets, i);
+
+		sim_inject(sim, !from, b.data, b.len);
+	}
+	ike_out_free(out);
+	free(packets);
+}
+
+static struct ike_header header(const struct ike_sa *ike, __u8 exchange, __u32 id)
+{
+	return (struct ike_header){.spi_i = ike->spi_i,
+				   .spi_r = ike->spi_r,
+				   .id = id,
+				   .exchange = exchange,
+				   .flags = ike->initiator ? IKE_FLAG_INITIATOR : 0};
+}
+
+/* ------------------------------------------------------------------ reauthentication */
+
+static void test_reauth_refused(void **state)
+{
+	static const char conn[] = SIM_CONN(SIM_FAST,
+					    "reauth_time = 1h\nrekey_time = 0\nover_time = 6m\n"
+					    "rand_time = 0",
+					    STARTED("rekey_time = 0"));
+	struct sim *sim = start(conn);
+	const char *psk = sim->side[1].psk;
+	__u32 first;
+
+	sim_run(sim, 3000);
+	first = sim_ike(&sim->side[0])->id;
+	sim->side[1].psk = "another one";
+	sim_run(sim, HOUR);
+	assert_true(sim_said(&sim->side[0], "is not authenticated anew"));
+	assert_int_equal(sim_ike(&sim->side[0])->id, first);
+	sim->side[1].psk = psk;
+	sim_run(sim, 2 * 60000 + 30000);
+	/* well before over_time */
+	assert_false(sim_said(&sim->side[0], "its life is over"));
+	assert_non_null(sim_ike(&sim->side[0]));
+	assert_true(sim_ike(&sim->side[0])->id != first);
+	sim_run(sim, 5 * HOUR);
+	assert_false(sim_said(&sim->side[0], "its life is over"));
+	assert_int_equal(sim_ikes(&sim->side[0], IKE_UP), 1);
+	assert_int_equal(sim_children(&sim->side[0], CHILD_UP), 1);
+	sim_free(sim);
+}
+
+/* ------------------------------------------------------------------ an answer that never comes */
+
+static void lost_question(void *ctx, __u64 id, const struct ike_auth_ask *ask)
+{
+}
+
+static void test_lost_answer(void **state)
+{
+	for (int verify = 0; verify < 2; verify++) {
+		struct sim *sim = start(started);
+		struct ike_env *env = &sim->side[0].engine->env, was = *env;
+
+		*(verify ? &env->psk_verify : &env->auth_make) = lost_question;
+		sim_run(sim, 3000);
+		assert_int_equal(sim_ikes(&sim->side[0], IKE_AUTHING), 1);
+		*env = was;
+		sim_run(sim, AUTHING_MS + 10000);
+		assert_true(sim_said(&sim->side[0], "it was not authenticated in time"));
+		assert_int_equal(sim_ikes(&sim->side[0], IKE_UP), 1);
+		assert_int_equal(sim_ikes(&sim->side[0], -1), 1);
+		sim_free(sim);
+	}
+}
+
+static bool lose_auth(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	return from == 0 && msg_exchange(data) == IKE_AUTH;
+}
+
+/* More AUTH than the parent is asked about. */
+static void test_long_auth(void **state)
+{
+	static const __u8 auth[IKE_AUTH_MAX + 1];
+
+	for (size_t len = IKE_AUTH_MAX; len <= sizeof(auth); len++) {
+		struct sim *sim = start(started);
+		const char *says = len > IKE_AUTH_MAX ? "we refuse it: its AUTH has 2049 bytes"
+						      : "we refuse it: its pre-shared key";
+		struct ike_out out = {0};
+		struct ike_header h;
+		struct ike_sa *ike;
+
+		sim->lose = lose_auth;
+		sim_run(sim, 200);
+		ike = sim->side[0].engine->first;
+		h = header(ike, IKE_AUTH, 1);
+		ike_out_open(&out, &h);
+		ike_out_id(&out, IKE_PL_IDI, ike->local_id);
+		ike_out_auth(&out, IKE_AUTH_PSK, BYTES(auth, len));
+		send_by(sim, 0, &out);
+		sim_run(sim, 200);
+		assert_true(sim_said(&sim->side[1], says));
+		assert_int_equal(sim_ikes(&sim->side[1], -1), 0);
+		sim_free(sim);
+	}
+}
+
+/* ------------------------------------------------------------------ ended by the peer */
+
+/* With what cannot be read, or by its word that it does not believe us: close_action is done. */
+static void test_ended_by_peer(void **state)
+{
+	for (int refused = 0; refused < 2; refused++) {
+		struct sim *sim = start(closed);
+		struct ike_out out = {0};
+		struct ike_header h;
+		__u32 first;
+
+		sim_run(sim, 3000);
+		first = sim_ike(&sim->side[0])->id;
+		h = header(sim_ike(&sim->side[1]), INFORMATIONAL, sim_ike(&sim->side[1])->w.out_id);
+		ike_out_open(&out, &h);
+		if (refused)
+			ike_out_status(&out, IKE_N_AUTHENTICATION_FAILED);
+		else
+			ike_out_payload(&out, IKE_PL_DELETE, false, BYTES("\3\4\0\7abc", 7));
+		send_by(sim, 1, &out);
+		sim_run(sim, 3000);
+		assert_null(ike_by_id(sim->side[0].engine, first));
+		assert_int_equal(sim_ikes(&sim->side[0], IKE_UP), 1);
+		assert_int_equal(sim_children(&sim->side[0], CHILD_UP), 1);
+		sim_free(sim);
+	}
+}
+
+/* ------------------------------------------------------------------ a rekey that met another */
+
+/* From the first response on, nothing arrives. */
+static bool cut(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	if (msg_exchange(data) == CREATE_CHILD_SA && msg_response(data))
+		sim->script = 1;
+	return sim->script;
+}
+
+/* Both have made what the other asked for, and never hear who won: it goes with the old one. */
+static void test_rival_goes(void **state)
+{
+	struct engine_match all = {.ike = "c"};
+	struct sim *sim = start(fast);
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 2000));
+	sim_run(sim, 500);
+	sim->net = (struct sim_net){.delay_min = 20, .delay_max = 20};
+	for (int i = 0; i < 2; i++)
+		engine_rekey(sim->side[i].engine, &all, 0);
+	sim->lose = cut;
+	sim_run(sim, 1000);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(sim_ikes(&sim->side[i], IKE_UP), 2);
+	sim_run(sim, 400000);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(sim_ikes(&sim->side[i], -1), 0);
+	sim_free(sim);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reauth_refused), cmocka_unit_test(test_lost_answer),
+		cmocka_unit_test(test_long_auth),      cmocka_unit_test(test_ended_by_peer),
+		cmocka_unit_test(test_rival_goes),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
