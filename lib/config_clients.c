@@ -193,7 +193,8 @@ static bool conns_swap(struct config *config, unsigned int i, bool have, struct 
 	config->n_conns += !!conn - have;
 	if (moves ? name_index_make(&config->conn_index, config_conn_name, config->conns,
 				    config->n_conns)
-		  : have || name_index_put(&config->conn_index, config_conn_name, config->conns, i))
+		  : have || !conn ||
+			    name_index_put(&config->conn_index, config_conn_name, config->conns, i))
 		return true;
 	memmove(&config->conns[i + have], &config->conns[i + !!conn],
 		behind * sizeof(config->conns[0]));

@@ -57,7 +57,7 @@ static void as_initiator(struct sim *sim, struct ike_sa *r, const char *name)
 	const struct ike_setup *s = r->setup;
 	struct ike_header header = header_of(r, IKE_AUTH);
 	const char *psk = sim->side[1].psk;
-	struct ike_out out = {0};
+	_cleanup_out_ struct ike_out out = {0};
 	struct writer body = {0};
 	__u8 mac[PRF_LEN_MAX];
 	struct auth_in in = {.init = BYTES(s->own, s->own_len),
@@ -83,7 +83,7 @@ static void as_initiator(struct sim *sim, struct ike_sa *r, const char *name)
 static void with_notify(struct sim *sim, struct ike_sa *r, __u8 exchange, enum ike_notify_type type)
 {
 	struct ike_header header = header_of(r, exchange);
-	struct ike_out out = {0};
+	_cleanup_out_ struct ike_out out = {0};
 
 	ike_out_open(&out, &header);
 	if (type)
