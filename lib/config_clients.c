@@ -177,7 +177,8 @@ static void policies_swap(struct config *config, struct config_policy *policies,
 	config->n_conns_policies += change->n_new - change->n_old;
 }
 
-/* False: it cannot be found by its name, for want of memory; nothing has changed. */
+/* `have`: there is one at `i`, which goes; NULL: none comes. Either is there. False: it cannot be
+ * found by its name, for want of memory; nothing has changed. */
 static bool conns_swap(struct config *config, unsigned int i, bool have, struct conn *conn,
 		       struct conn *old)
 {
@@ -193,8 +194,7 @@ static bool conns_swap(struct config *config, unsigned int i, bool have, struct 
 	config->n_conns += !!conn - have;
 	if (moves ? name_index_make(&config->conn_index, config_conn_name, config->conns,
 				    config->n_conns)
-		  : have || !conn ||
-			    name_index_put(&config->conn_index, config_conn_name, config->conns, i))
+		  : have || name_index_put(&config->conn_index, config_conn_name, config->conns, i))
 		return true;
 	memmove(&config->conns[i + have], &config->conns[i + !!conn],
 		behind * sizeof(config->conns[0]));
@@ -217,6 +217,8 @@ static int client_set(struct config *config, __u32 number, struct conn *conn,
 	_cleanup_free_ struct config_policy *policies = NULL;
 	int err = 0;
 
+	if (!conn && !have)
+		return 0; /* nothing goes */
 	if (other && other->client != number)
 		return -EEXIST;
 	if (!config->no_policies) {

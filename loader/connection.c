@@ -183,30 +183,13 @@ static int switch_to(struct daemon *d, const struct config_client_change *change
 	return 0;
 }
 
-static int read_one(const struct daemon *d, __u32 number, struct conn *out, char *text)
-{
-	char *errors = NULL;
-	size_t len = 0;
-	FILE *file = open_memstream(&errors, &len);
-	int err;
-
-	if (!file)
-		return -ENOMEM;
-	err = config_client_read(d->config->run_dir, number, out, file);
-	fclose(file);
-	if (err == -EINVAL && errors)
-		snprintf(text, XIPSEC_SADB_ERR_TEXT, "%.*s", (int)strcspn(errors, "\n"), errors);
-	free(errors);
-	return err;
-}
-
 /* 0; or why it has to be done with everything else. */
 static int change_one(struct daemon *d, __u32 number, char *text)
 {
 	_cleanup_client_change_ struct config_client_change change = {0};
 	struct conn conn = {0};
 	char name[CONN_NAME_LEN];
-	int err = read_one(d, number, &conn, text);
+	int err = config_client_read(d->config->run_dir, number, &conn, NULL);
 	bool gone = err == -ENOENT;
 
 	if (err && !gone)

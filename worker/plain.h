@@ -107,15 +107,23 @@ static inline bool plain_opens(const __u8 *data, const struct plain *plain)
 	return plain_proto(plain) == IPPROTO_TCP && data[PLAIN_L4 + PLAIN_FLAGS] & PLAIN_SYN;
 }
 
+/* Of `len` bytes from `l4` on: is that checksum the sum of the pseudo-header alone, whose addresses
+ * stand in the last `addr_len` bytes of the IP header before `l4`? */
+static inline bool plain_l4_partial(const __u8 *l4, __u32 len, __u8 proto, __u32 check_off,
+				    __u32 addr_len)
+{
+	__u16 check;
+
+	memcpy(&check, l4 + check_off, sizeof(check));
+	return check == csum_fold(csum_add(htonl(len + proto), l4 - addr_len, addr_len));
+}
+
 /* Does the transport checksum hold the sum of the pseudo-header alone, as senders leave it to
  * hardware? (Or by chance: inner_complete() tells them apart.) */
 static inline bool plain_sum_partial(const __u8 *data, __u32 len, const struct plain *plain)
 {
-	__u64 sum = htonl(len - PLAIN_L4 + plain_proto(plain));
-	__u16 check;
-
-	memcpy(&check, data + PLAIN_L4 + plain->check_off, sizeof(check));
-	return check == csum_fold(csum_add(sum, data + 12, 8));
+	return plain_l4_partial(data + PLAIN_L4, len - PLAIN_L4, plain_proto(plain),
+				plain->check_off, 8);
 }
 
 static inline __u8 plain6_tos(const struct plain6 *plain)
@@ -135,11 +143,8 @@ static inline bool plain6_opens(const __u8 *data, const struct plain6 *plain)
 
 static inline bool plain6_sum_partial(const __u8 *data, __u32 len, const struct plain6 *plain)
 {
-	__u64 sum = htonl(len - PLAIN6_L4 + plain6_proto(plain));
-	__u16 check;
-
-	memcpy(&check, data + PLAIN6_L4 + plain->check_off, sizeof(check));
-	return check == csum_fold(csum_add(sum, data + 8, 32));
+	return plain_l4_partial(data + PLAIN6_L4, len - PLAIN6_L4, plain6_proto(plain),
+				plain->check_off, 32);
 }
 
 #endif
