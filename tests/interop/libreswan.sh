@@ -16,17 +16,7 @@ pluto_or_skip
 up() { [ "$(ike_sas a net4)" -ge 2 ] && [ "$(pluto_children)" -ge 1 ]; }
 both_ways() { until_true 5 up && ping4 a 3 && ping4 b 3; }
 anew_both_ways() { pluto_both_anew && until_true 8 ping4 a 1 && both_ways; }
-# Where a packet is dropped on its way out, ping tries until it is not.
-host_answers()
-{
-	local i
-	for i in 1 2 3 4 5 6 7 8; do
-		in_ns gw-a timeout 3 ping -n -c 1 -W 1 192.0.2.2 >/dev/null && return
-	done
-	return 1
-}
-# What their kernel has of us: a word of `ip xfrm state`, of `ip xfrm policy`.
-theirs() { in_ns gw-b ip xfrm state | grep -q "$1"; }
+# What their kernel has of us: a word of `ip xfrm policy`.
 their_policies() { in_ns gw-b ip xfrm policy | grep -q "$1"; }
 
 they_begin() { whack_ --terminate --name "$1" >/dev/null && until_true 5 pluto_down && whack_ --initiate --name "$1" && both_ways; }

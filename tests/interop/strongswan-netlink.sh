@@ -24,17 +24,6 @@ up() { [ "$(ike_sas a net4)" -ge 2 ] && [ "$(swan_children)" -ge 1 ]; }
 
 both_ways() { until_true 5 up && ping4 a 3 && ping4 b 3; }
 anew_both_ways() { swan_both_anew && until_true 8 ping4 a 1 && both_ways; }
-# Where a packet is dropped on its way out, ping tries until it is not.
-host_answers()
-{
-	local i
-	for i in 1 2 3 4 5 6 7 8; do
-		in_ns gw-a timeout 3 ping -n -c 1 -W 1 192.0.2.2 >/dev/null && return
-	done
-	return 1
-}
-# What their kernel has of us: a word of `ip xfrm state`.
-theirs() { in_ns gw-b ip xfrm state | grep -q "$1"; }
 
 # speaks WHAT: every proposal with this engine.
 speaks()

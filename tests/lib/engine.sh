@@ -76,3 +76,17 @@ carries()
 	check_eq "$1: no worker of gw-a sealed a packet" "$(gw_reason a sealed)" 0
 	check_eq "$1: none got a copy of what the kernel opens" "$(worker_reason a no_sa)" "$copies"
 }
+
+# A peer on kernel XFRM, in gw-b.
+# Where a packet is dropped on its way out, ping tries until it is not.
+host_answers()
+{
+	local i
+	for i in 1 2 3 4 5 6 7 8; do
+		in_ns gw-a timeout 3 ping -n -c 1 -W 1 192.0.2.2 >/dev/null && return
+	done
+	return 1
+}
+
+# What its kernel has of us: a word of `ip xfrm state`.
+theirs() { in_ns gw-b ip xfrm state | grep -q "$1"; }
