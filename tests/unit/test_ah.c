@@ -179,6 +179,134 @@ static void test_replay(void **unused)
 	pair_close(&pair);
 }
 
+/* RFC 4302 3.4.3: the window is asked before the key is. */
+static void test_window_first(void **unused)
+{
+	struct pair pair =
+		pair_open(XIPSEC_ALG_NULL_SHA256, 4, 0, XIPSEC_MODE_TUNNEL, XIPSEC_BACKEND_AUTO);
+	__u8 inner[256], sealed[256];
+	__u32 len = udp_write(inner, 4, 10), n;
+
+	assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_SEALED);
+	n = frame.p.len;
+	memcpy(sealed, frame.p.data, n);
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	sealed[n - 1] ^= 1;
+	frame_load(&frame, sealed, n)->l4_off = 20;
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_REPLAY);
+	state_reset(&in_state);
+	frame_load(&frame, sealed, n)->l4_off = 20;
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_ICV);
+	pair_close(&pair);
+}
+
+/* RFC 4302 2.3: another sender may set what is reserved; it counts in the ICV, and no further. */
+static void test_reserved(void **unused)
+{
+	struct pair pair =
+		pair_open(XIPSEC_ALG_NULL_SHA256, 4, 0, XIPSEC_MODE_TUNNEL, XIPSEC_BACKEND_AUTO);
+	__u8 inner[256], zero[256];
+	__u32 len = udp_write(inner, 4, 10);
+	struct crypto_op op = {.text = zero, .tag = frame.bytes};
+	__u8 *ah;
+
+	assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_SEALED);
+	ah = frame.p.data + 20;
+	assert_int_equal(get16(ah + 2), 0);
+	put16(ah + 2, 0xabcd);
+	op.len = frame.p.len;
+	memcpy(zero, frame.p.data, op.len);
+	assert_int_equal(ah_mask(zero, 20), 0);
+	memset(zero + 20 + pair.in->icv_off, 0, pair.in->icv_len);
+	op.tag = ah + pair.in->icv_off;
+	pair.out->seal(pair.out->key->ctx, &op, 1, 0);
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	assert_memory_equal(frame.p.data, inner, len);
+	pair_close(&pair);
+}
+
+/* RFC 4302 2.5.1: the half of the number that does not travel is in the ICV. */
+static void test_esn(void **unused)
+{
+	struct pair pair =
+		pair_open(XIPSEC_ALG_NULL_SHA256, 4, 1, XIPSEC_MODE_TUNNEL, XIPSEC_BACKEND_AUTO);
+	__u8 inner[256], sealed[256];
+	__u32 len = udp_write(inner, 4, 10), n;
+
+	assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_SEALED);
+	assert_memory_equal(frame.p.data + 28, "\0\0\0\x08", 4);
+	n = frame.p.len;
+	memcpy(sealed, frame.p.data, n);
+	for (__u64 high = 0; high < 3; high++) {
+		state_reset(&in_state);
+		in_state.replay_top = high << 32 | 7;
+		frame_load(&frame, sealed, n)->l4_off = 20;
+		assert_int_equal(open_it(&pair),
+				 high == 1 ? XIPSEC_REASON_OPENED : XIPSEC_REASON_ICV);
+	}
+	pair_close(&pair);
+}
+
+/* RFC 4302 3.3.4 and 3.4.1: fragments are neither sealed in transport mode nor opened. */
+static void test_fragments(void **unused)
+{
+	static const __u16 pieces[] = {0x2000, 0x2001, 1, 0x1000};
+	struct pair pair =
+		pair_open(XIPSEC_ALG_NULL_SHA256, 4, 0, XIPSEC_MODE_TRANSPORT, XIPSEC_BACKEND_AUTO);
+	__u8 inner[256], sealed[256];
+	__u32 len = udp_write(inner, 4, 64), n;
+
+	assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_SEALED);
+	n = frame.p.len;
+	memcpy(sealed, frame.p.data, n);
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+		put16(inner + 6, pieces[i]);
+		ip4_check(inner);
+		assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_FRAG_TRANSPORT);
+		assert_memory_equal(frame.p.data, inner, len);
+		/* flags and offset are mutable: the ICV would hold */
+		frame_load(&frame, sealed, n)->l4_off = 20;
+		put16(frame.p.data + 6, pieces[i]);
+		ip4_check(frame.p.data);
+		assert_int_equal(open_it(&pair), XIPSEC_REASON_AH_FRONT);
+	}
+	assert_int_equal(out_state.seq, 8);
+	frame_load(&frame, sealed, n)->l4_off = 20;
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	pair_close(&pair);
+}
+
+/* What fits is sealed and no longer than the path takes, the next byte is too big. */
+static void test_mtu(void **unused)
+{
+	for (int family = 4; family <= 6; family += 2)
+		for (__u8 mode = XIPSEC_MODE_TUNNEL; mode <= XIPSEC_MODE_TRANSPORT; mode++) {
+			struct pair pair = pair_open(XIPSEC_ALG_NULL_SHA256, family, 0, mode,
+						     XIPSEC_BACKEND_AUTO);
+			__u32 longest = 0, most = 0, refused = 0;
+			__u8 inner[1600];
+
+			for (__u32 payload = 1250; payload < 1400; payload++) {
+				__u32 len = udp_write(inner, family, payload);
+				struct packet *p = frame_load(&frame, inner, len);
+
+				ah_out_burst(pair.out, &p, 1, 1400, 1);
+				if (p->reason == XIPSEC_REASON_SEALED) {
+					longest = len;
+					most = p->len;
+					continue;
+				}
+				assert_int_equal(p->reason, XIPSEC_REASON_TOO_BIG);
+				assert_int_equal(p->icmp_mtu, longest);
+				assert_memory_equal(p->data, inner, len);
+				refused++;
+			}
+			assert_int_equal(most, 1400);
+			assert_true(refused > 0);
+			pair_close(&pair);
+		}
+}
+
 /* GMAC's IV is authenticated where it stands (RFC 4543 7). The tag is that of python3-cryptography
  * over the masked packet with the IV in it. */
 static void test_gmac_iv(void **unused)
@@ -257,10 +385,12 @@ static void test_refused(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all),     cmocka_unit_test(test_flips),
-		cmocka_unit_test(test_replay),  cmocka_unit_test(test_padded),
-		cmocka_unit_test(test_front),   cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_gmac_iv),
+		cmocka_unit_test(test_all),       cmocka_unit_test(test_flips),
+		cmocka_unit_test(test_replay),    cmocka_unit_test(test_padded),
+		cmocka_unit_test(test_front),     cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_gmac_iv),   cmocka_unit_test(test_window_first),
+		cmocka_unit_test(test_reserved),  cmocka_unit_test(test_esn),
+		cmocka_unit_test(test_fragments), cmocka_unit_test(test_mtu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

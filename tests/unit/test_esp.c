@@ -494,27 +494,98 @@ static void test_in_ttl(void **unused)
 	sa_free(sa);
 }
 
+/* TOS or traffic class of a packet without a flow label. */
+static void tos_put(__u8 *ip, __u8 tos)
+{
+	if (ip[0] >> 4 == 4) {
+		ip[1] = tos;
+		ip4_check(ip);
+		return;
+	}
+	put16(ip, 0x6000u | (__u32)tos << 4);
+}
+
+#define ECN_DROP 4
+
+/* A packet that was sealed with mark `in` and met `out` on the way: RFC 6040 figure 4. The outer
+ * DSCP says nothing about the inner one. */
+static void run_ecn(struct sa *out_sa, struct sa *in_sa, int family, __u8 in, __u8 out)
+{
+	static const __u8 want[4][4] = {
+		/* outer 00, 01 ECT(1), 10 ECT(0), 11 CE */
+		{0, 0, 0, ECN_DROP},
+		{1, 1, 1, 3},
+		{2, 1, 2, 3},
+		{3, 3, 3, 3},
+	};
+	/* marked (!) or (!!!) there, beside the one that drops */
+	static const __u8 odd[4][4] = {{0, 1, 1, 0}, {0, 0, 1, 0}, {0, 0, 0, 0}, {0, 1, 0, 0}};
+	__u32 drops = in_state.drops[XIPSEC_REASON_ECN];
+	__u8 inner[256];
+	__u32 len = udp_write(inner, family, 14);
+
+	tos_put(inner, 0xb8 | in);
+	seal_one(out_sa, frame_load(&frame, inner, len));
+	assert_int_equal(frame.p.reason, XIPSEC_REASON_SEALED);
+	tos_put(frame.p.data, 0x28 | out);
+	open_one(in_sa, &frame.p);
+	if (want[in][out] == ECN_DROP) {
+		assert_int_equal(frame.p.reason, XIPSEC_REASON_ECN);
+		assert_int_equal(in_state.drops[XIPSEC_REASON_ECN], drops + 1);
+		return;
+	}
+	assert_int_equal(frame.p.reason, XIPSEC_REASON_OPENED);
+	assert_int_equal(!!(frame.p.flags & PACKET_ECN), odd[in][out]);
+	assert_int_equal(in_state.drops[XIPSEC_REASON_ECN], drops);
+	inner[family == 4 ? 8 : 7]--;
+	tos_put(inner, 0xb8 | want[in][out]);
+	assert_int_equal(frame.p.len, len);
+	assert_memory_equal(frame.p.data, inner, len);
+}
+
+/* The usual packet, and one with padding behind it, which goes the long way. */
 static void test_in_ecn(void **unused)
 {
-	struct xipsec_sa out_config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_OUT);
-	struct xipsec_sa in_config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_IN);
-	struct sa *out = sa_make(&out_config, &out_state, XIPSEC_BACKEND_OPENSSL);
-	struct sa *in = sa_make(&in_config, &in_state, XIPSEC_BACKEND_OPENSSL);
-	__u8 inner[256];
-	__u32 len = udp_write(inner, 4, 14);
+	for (int kind = 0; kind < 4; kind++) {
+		struct xipsec_sa config = sa_config(XIPSEC_ALG_AES128GCM16, kind & 1 ? 6 : 4, 0, 0);
+		struct sa *out, *in;
 
-	inner[1] = 0xb8 | 2;
-	ip4_check(inner);
-	seal_one(out, frame_load(&frame, inner, len));
-	assert_int_equal(frame.p.data[1], 0xb8 | 2);
-	frame.p.data[1] |= 3;
-	ip4_check(frame.p.data);
-	open_one(in, &frame.p);
+		config.dir = XIPSEC_DIR_OUT;
+		config.tfc_size = kind & 2 ? 200 : 0;
+		out = sa_make(&config, &out_state, XIPSEC_BACKEND_OPENSSL);
+		config.dir = XIPSEC_DIR_IN;
+		in = sa_make(&config, &in_state, XIPSEC_BACKEND_OPENSSL);
+		for (int mark = 0; mark < 32; mark++)
+			run_ecn(out, in, mark & 16 ? 6 : 4, mark >> 2 & 3, mark & 3);
+		assert_int_equal(in_state.drops[XIPSEC_REASON_ECN], 2);
+		assert_int_equal(!!in_state.tfc_bytes, kind >> 1);
+		sa_free(out);
+		sa_free(in);
+	}
+}
+
+/* RFC 4303 3.4.3: the window is asked before the key is, so a number that was there is a replay
+ * even where the ICV does not hold. */
+static void test_window_first(void **unused)
+{
+	const struct esp_vector *v = &esp_scapy[0];
+	struct xipsec_sa config = vector_config(v, XIPSEC_DIR_IN);
+	struct sa *sa = sa_make(&config, &in_state, XIPSEC_BACKEND_AUTO);
+	__u8 forged[2048];
+
+	memcpy(forged, v->esp, v->esp_len);
+	forged[v->esp_len - 1] ^= 1;
+	in_state.replay_top = v->seq - 1;
+	open_one(sa, frame_load(&frame, forged, v->esp_len));
+	assert_int_equal(frame.p.reason, XIPSEC_REASON_ICV);
+	open_one(sa, frame_load(&frame, v->esp, v->esp_len));
 	assert_int_equal(frame.p.reason, XIPSEC_REASON_OPENED);
-	assert_int_equal(frame.p.data[1], 0xb8 | 3);
-	assert_int_equal(csum_fold(csum_add(0, frame.p.data, 20)), 0xffff);
-	sa_free(out);
-	sa_free(in);
+	open_one(sa, frame_load(&frame, forged, v->esp_len));
+	assert_int_equal(frame.p.reason, XIPSEC_REASON_REPLAY);
+	in_state.replay_top = v->seq + sa->window;
+	open_one(sa, frame_load(&frame, forged, v->esp_len));
+	assert_int_equal(frame.p.reason, XIPSEC_REASON_REPLAY_OLD);
+	sa_free(sa);
 }
 
 static void test_in_state(void **unused)
@@ -581,6 +652,31 @@ static void test_out_mtu(void **unused)
 		assert_int_equal(sa_inner_max(sa, 60), families[f][1] == 4 ? 6 : 0);
 		sa_free(sa);
 	}
+}
+
+/* RFC 4301 8.2.1: a path MTU that was learnt is told to who sends next, while it is believed. */
+static void test_out_pmtu(void **unused)
+{
+	struct xipsec_sa config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_OUT);
+	struct sa *sa = sa_make(&config, &out_state, XIPSEC_BACKEND_AUTO);
+	__u8 inner[2048];
+	__u32 len = udp_write(inner, 4, 1310);
+
+	for (__u64 now = 98; now < 102; now++) {
+		struct packet *p = frame_load(&frame, inner, len);
+
+		out_state.pmtu = 1300;
+		out_state.pmtu_until = 100;
+		esp_out_burst(sa, &p, 1, 1500, now);
+		if (now >= 100) {
+			assert_int_equal(p->reason, XIPSEC_REASON_SEALED);
+			continue;
+		}
+		assert_int_equal(p->reason, XIPSEC_REASON_TOO_BIG);
+		assert_int_equal(p->icmp_mtu, sa_inner_max(sa, 1300));
+		assert_memory_equal(p->data, inner, len);
+	}
+	sa_free(sa);
 }
 
 static void test_out_burst(void **unused)
@@ -737,7 +833,8 @@ int main(void)
 		cmocka_unit_test(test_in_ttl),    cmocka_unit_test(test_in_ecn),
 		cmocka_unit_test(test_in_state),  cmocka_unit_test(test_out_mtu),
 		cmocka_unit_test(test_out_burst), cmocka_unit_test(test_out_room),
-		cmocka_unit_test(test_sa_new),
+		cmocka_unit_test(test_sa_new),    cmocka_unit_test(test_window_first),
+		cmocka_unit_test(test_out_pmtu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,6 +107,24 @@ static unsigned int run_sizes(enum xipsec_alg alg, int b)
 	return n;
 }
 
+/* RFC 4303 2.3 and 3.2: what ESP carries begins 8 bytes aligned, and no algorithm goes without
+ * integrity. */
+static void test_shapes(void **unused)
+{
+	for (enum xipsec_alg alg = 1; alg < XIPSEC_ALG_COUNT; alg++)
+		for (int family = 4; family <= 6; family += 2) {
+			struct xipsec_sa config = sa_config(alg, family, 0, XIPSEC_DIR_OUT);
+			struct sa *sa = sa_make(&config, &out_state, XIPSEC_BACKEND_AUTO);
+
+			assert_true(sa->head_len >= ESP_HEADER_LEN);
+			assert_int_equal(sa->head_len % 8, 0);
+			assert_int_equal(sa->align % 4, 0);
+			assert_in_range(sa->icv_len, 8, 32);
+			assert_int_equal(sa->icv_len % 4, 0);
+			sa_free(sa);
+		}
+}
+
 static void test_sizes(void **unused)
 {
 	unsigned int n = 0;
@@ -209,6 +227,7 @@ static void test_flips(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_flips),
 	};

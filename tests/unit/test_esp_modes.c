@@ -218,6 +218,106 @@ static void test_nat(void **unused)
 	pair_close(&pair);
 }
 
+/* A NAT sends it from somewhere else. */
+static void translate(__u8 *ip)
+{
+	if (ip[0] >> 4 == 4) {
+		memcpy(ip + 12, "\xcb\x00\x71\x09", 4);
+		ip4_check(ip);
+	} else {
+		ip[8 + 15] ^= 0x77;
+	}
+}
+
+/* TCP without options. Returns the packet's bytes. */
+static __u32 tcp_write(__u8 *ip, int family, __u32 payload)
+{
+	__u32 off = ip_write(ip, family, IPPROTO_TCP, 20 + payload);
+
+	memset(ip + off, 0x31, 20 + payload);
+	ip[off + 12] = 0x50;
+	ip[off + 13] = 0x10;
+	l4_check(ip, family, IPPROTO_TCP, 20 + payload, 16);
+	return off + 20 + payload;
+}
+
+/* RFC 3948 3.1.2: in transport mode sums are made for the addresses that the packet came with, over
+ * what is authentic; where UDP had none over IPv4, it has none. */
+static void test_nat_sums(void **unused)
+{
+	for (int kind = 0; kind < 5; kind++) {
+		int family = kind & 1 ? 6 : 4, tcp = kind & 2;
+		struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, family, 0, 0)};
+		__u32 front = family == 4 ? 20 : 40, len;
+		__u8 inner[256];
+
+		pair.config.mode = XIPSEC_MODE_TRANSPORT;
+		pair.config.flags = XIPSEC_SA_UDP;
+		pair_open(&pair);
+		len = tcp ? tcp_write(inner, family, 33) : udp_write(inner, family, 33);
+		if (kind == 4)
+			put16(inner + front + 6, 0);
+		assert_int_equal(seal(&pair, inner, len, PATH_MTU), XIPSEC_REASON_SEALED);
+		translate(frame.p.data);
+		assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+		translate(inner);
+		if (kind != 4)
+			l4_check(inner, family, tcp ? IPPROTO_TCP : IPPROTO_UDP, len - front,
+				 tcp ? 16 : 6);
+		assert_int_equal(frame.p.len, len);
+		assert_memory_equal(frame.p.data, inner, len);
+		pair_close(&pair);
+	}
+}
+
+/* In tunnel mode no sum is touched, a wrong one least of all: the end host is who verifies. */
+static void test_nat_tunnel(void **unused)
+{
+	for (int kind = 0; kind < 4; kind++) {
+		int family = kind & 1 ? 6 : 4;
+		struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+		__u8 inner[256];
+		__u32 len = tcp_write(inner, family, 33);
+
+		inner[(family == 4 ? 20 : 40) + 16] ^= kind & 2 ? 0x40 : 0;
+		pair.config.flags = XIPSEC_SA_UDP;
+		pair_open(&pair);
+		assert_int_equal(seal(&pair, inner, len, PATH_MTU), XIPSEC_REASON_SEALED);
+		translate(frame.p.data);
+		assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+		assert_int_equal(frame.p.len, len);
+		assert_memory_equal(frame.p.data, inner, len);
+		pair_close(&pair);
+	}
+}
+
+/* RFC 3948 2.1: whatever stands in the UDP checksum, be it 0 or not, and right or not. */
+static void test_udp_sum_unread(void **unused)
+{
+	static const __u16 sums[] = {0, 1, 0x5a5a, 0xffff};
+
+	for (int kind = 0; kind < 4; kind++)
+		for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++) {
+			int family = kind & 1 ? 6 : 4;
+			struct pair pair = {
+				.config = sa_config(XIPSEC_ALG_AES128GCM16, family, 0, 0)};
+			__u8 inner[256];
+			__u32 len = udp_write(inner, family, 40);
+
+			pair.config.mode = kind & 2 ? XIPSEC_MODE_TRANSPORT : XIPSEC_MODE_TUNNEL;
+			pair.config.flags = XIPSEC_SA_UDP;
+			pair_open(&pair);
+			assert_int_equal(seal(&pair, inner, len, PATH_MTU), XIPSEC_REASON_SEALED);
+			if (family == 4)
+				assert_int_equal(get16(frame.p.data + frame.p.l4_off - 2), 0);
+			put16(frame.p.data + frame.p.l4_off - 2, sums[i]);
+			assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+			assert_int_equal(frame.p.len, len);
+			assert_memory_equal(frame.p.data, inner, len);
+			pair_close(&pair);
+		}
+}
+
 /* Opens a packet sealed anew that came from 203.0.113.9 port 1234. */
 static enum xipsec_reason open_from_elsewhere(struct pair *pair, const __u8 *inner, __u32 len)
 {
@@ -468,6 +568,9 @@ int main(void)
 		cmocka_unit_test(test_transport_mtu),
 		cmocka_unit_test(test_transport_lies),
 		cmocka_unit_test(test_nat),
+		cmocka_unit_test(test_nat_sums),
+		cmocka_unit_test(test_nat_tunnel),
+		cmocka_unit_test(test_udp_sum_unread),
 		cmocka_unit_test(test_peer),
 		cmocka_unit_test(test_peer_selectors),
 		cmocka_unit_test(test_peer_transport),

@@ -34,6 +34,41 @@ static void generation_never_comes_back(void **state)
 	}
 }
 
+/* RFC 4303 3.4.3: whatever the place's last SA left, a new one has seen and sent nothing. */
+static void window_begins_anew(void **state)
+{
+	static const struct xipsec_sa_state fresh;
+	struct sa *sa;
+
+	for (__u8 way = XIPSEC_DIR_IN; way <= XIPSEC_DIR_OUT; way++) {
+		memset(states, 0xa5, MAX * sizeof(states[0]));
+		for (int i = 0; i < MAX; i++)
+			states[i].status = XIPSEC_SA_FREE;
+		sa = add("one", way, 0x3000u + way);
+		assert_int_equal(states[sa->index].status, XIPSEC_SA_LIVE);
+		assert_true(states[sa->index].replay_top == 0);
+		assert_memory_equal(states[sa->index].replay, fresh.replay, sizeof(fresh.replay));
+		assert_true(states[sa->index].seq == 0);
+		assert_true(states[sa->index].packets == 0);
+		assert_true(states[sa->index].pmtu == 0);
+		delete (sa);
+	}
+}
+
+/* RFC 4301 4.1: the old and the new one receive beside each other, with the same selectors. */
+static void inbound_sas_stand_side_by_side(void **state)
+{
+	struct sa *one = add("old", XIPSEC_DIR_IN, 0x2001), *two;
+
+	said[0] = 0;
+	two = add("new", XIPSEC_DIR_IN, 0x2002);
+	assert_string_equal(said, "key1 sad1 ");
+	assert_int_equal(states[one->index].status, XIPSEC_SA_LIVE);
+	assert_int_equal(states[two->index].status, XIPSEC_SA_LIVE);
+	assert_ptr_equal(sas_by_spi(sas, &one->sa.dst, 4, htonl(0x2001), IPPROTO_ESP), one);
+	assert_ptr_equal(sas_by_spi(sas, &one->sa.dst, 4, htonl(0x2002), IPPROTO_ESP), two);
+}
+
 static void failure_leaves_nothing(void **state)
 {
 	struct xipsec_sa sa = make("one", XIPSEC_DIR_OUT, 0x1001);
@@ -272,6 +307,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(order_of_install_and_delete),
 		TEST(generation_never_comes_back),
+		TEST(window_begins_anew),
+		TEST(inbound_sas_stand_side_by_side),
 		TEST(failure_leaves_nothing),
 		TEST(rekey_switches_and_back),
 		TEST(refusals),
