@@ -346,6 +346,31 @@ static void too_big_is_answered(void **state)
 	assert_memory_equal(t.sent + 34, "\x03\x04", 2);
 }
 
+/* RFC 4443 2.4 (f): a thousand at once and a thousand a second; what is above it ends silently. */
+static void errors_are_limited(void **state)
+{
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
+	__u8 frame[2048];
+	__u32 len = inner(frame, 1472, true);
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	t.w->now_ms += 2000;
+	for (int i = 0; i < 1500; i++) {
+		rx(&t.red, frame, len, &meta);
+		worker_round(t.w); /* the clock stands */
+		tx(&t.red);
+	}
+	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 1000);
+	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 500);
+	t.w->now_ms += 7;
+	for (int i = 0; i < 20; i++) {
+		rx(&t.red, frame, len, &meta);
+		worker_round(t.w);
+		tx(&t.red);
+	}
+	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 1007);
+}
+
 static void full_ring_drops(void **state)
 {
 	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
@@ -425,6 +450,7 @@ int main(void)
 		TEST(gone_sa_takes_its_packets),
 		TEST(stop_is_told_once),
 		TEST(too_big_is_answered),
+		TEST(errors_are_limited),
 		TEST(full_ring_drops),
 		TEST(closed_devices_give_back),
 		TEST(malformed_messages_end_it),
