@@ -152,6 +152,25 @@ static void test_sa_order(void **state)
 }
 
 /* Its own selectors cut the rules; the rules before them stay. */
+/* RFC 4301 4.1: which DSCP goes by which SA is the sender's; what comes by any is taken. */
+static void test_sa_dscp(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+	_cleanup_free_ char *text = order_file("x { action = protect\n child = net\n dscp = ef\n"
+					       " remote = 10.77.0.0/16 }\n",
+					       "");
+	const struct xipsec_sa *in;
+
+	load_good(text, &config);
+	assert_true(config->policies[0].rules[0].sel.dscp == 1ULL << 46);
+	in = &config->sas[1].sa;
+	assert_int_equal(in->n_selectors, 3);
+	assert_ip4(&in->selector[0].remote_lo, "10.77.0.0");
+	assert_int_equal(in->refuse[0], 0);
+	for (__u32 i = 0; i < in->n_selectors; i++)
+		assert_true(in->selector[i].dscp == 0);
+}
+
 static void test_sa_order_ts(void **state)
 {
 	_cleanup_config_ struct config *config = NULL;
@@ -239,6 +258,7 @@ int main(void)
 		cmocka_unit_test(test_sas),
 		cmocka_unit_test(test_sa_selectors),
 		cmocka_unit_test(test_sa_order),
+		cmocka_unit_test(test_sa_dscp),
 		cmocka_unit_test(test_sa_order_ts),
 		cmocka_unit_test(test_too_many_selectors),
 		cmocka_unit_test(test_too_many_before),
