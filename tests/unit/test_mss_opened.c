@@ -1,15 +1,49 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * SYNs that come out of a tunnel: their MSS is lowered to what the way back has room for. The peer,
- * which is the worker itself, clamped by an MTU that has become smaller since.
+ * SYNs that come out of an SA: their MSS is lowered to what the way back has room for, whatever the
+ * SA is (ESP, ESP in UDP, AH; tunnel and transport) and wherever they go on to (red, this host by
+ * the TAP, a tunnel's interface). The peer, which is the worker itself, clamped by an MTU that has
+ * become smaller since.
  */
 #include "tests/unit/pipeline_fixture.h"
 
+#include "lib/alg.h"
 #include "worker/checksum.h"
 
-#define LATER_MTU 1400
-/* Outer IPv4, ESP header and IV, ICV, trailer, in steps of 4 */
-#define INNER(mtu) ((((mtu)-20 - 16 - 16) & ~3) - 2)
+enum { LATER_MTU = 1400, IF_ID = 7, VNET_HDR = 10, ETH = 14 };
+
+struct way {
+	const char *name;
+	__u8 mode, l4_proto;
+	enum xipsec_alg alg;
+	bool udp;
+	/* Bytes that it adds, IPv4 and IPv6: in a tunnel the outer header too. */
+	__u32 adds4, adds6;
+	__u32 step, trailer; /* of ESP */
+};
+
+#define TUNNEL    XIPSEC_MODE_TUNNEL
+#define TRANSPORT XIPSEC_MODE_TRANSPORT
+#define ESP       IPPROTO_ESP
+#define AH        IPPROTO_AH
+#define GCM       XIPSEC_ALG_AES128GCM16
+#define CBC       XIPSEC_ALG_AES128CBC_SHA256
+#define SHA256    XIPSEC_ALG_NULL_SHA256
+#define SHA384    XIPSEC_ALG_NULL_SHA384
+
+/* ESP header 8, IV, ICV 16; AH 12 and its ICV, a multiple of 4 over IPv4, of 8 over IPv6. */
+static const struct way ways[] = {
+	{"ESP, tunnel", TUNNEL, ESP, GCM, false, 20 + 8 + 8 + 16, 40 + 8 + 8 + 16, 4, 2},
+	{"ESP, transport", TRANSPORT, ESP, GCM, false, 8 + 8 + 16, 8 + 8 + 16, 4, 2},
+	{"ESP, tunnel, CBC", TUNNEL, ESP, CBC, false, 20 + 8 + 16 + 16, 40 + 8 + 16 + 16, 16, 2},
+	{"ESP, transport, CBC", TRANSPORT, ESP, CBC, false, 8 + 16 + 16, 8 + 16 + 16, 16, 2},
+	{"UDP, tunnel", TUNNEL, ESP, GCM, true, 20 + 8 + 8 + 8 + 16, 40 + 8 + 8 + 8 + 16, 4, 2},
+	{"UDP, transport", TRANSPORT, ESP, GCM, true, 8 + 8 + 8 + 16, 8 + 8 + 8 + 16, 4, 2},
+	{"AH, tunnel", TUNNEL, AH, SHA256, false, 20 + 12 + 16, 40 + 12 + 16 + 4, 1, 0},
+	{"AH, transport", TRANSPORT, AH, SHA256, false, 12 + 16, 12 + 16 + 4, 1, 0},
+	{"AH 384, tunnel", TUNNEL, AH, SHA384, false, 20 + 12 + 24, 40 + 12 + 24 + 4, 1, 0},
+	{"AH 384, transport", TRANSPORT, AH, SHA384, false, 12 + 24, 12 + 24 + 4, 1, 0},
+};
 
 static __u8 frame[200];
 
@@ -66,65 +100,197 @@ static void syn_write(int family, __u32 mss)
 	memcpy(tcp + 16, &check, 2);
 }
 
-static void tell_hop6(void)
+/* The MSS of a segment that fills `mtu` to the last byte that can be used. */
+static __u32 mss_of(const struct way *way, int family, int outer, __u32 mtu)
+{
+	__u32 headers = ip_len(family) + 20, room = mtu - (outer == 4 ? way->adds4 : way->adds6);
+
+	if (way->mode == TUNNEL)
+		return room / way->step * way->step - way->trailer - headers;
+	room -= ip_len(family);
+	return room / way->step * way->step - way->trailer - 20;
+}
+
+static void tell_hop6(const char *dst, __u32 status, __u32 slot)
 {
 	struct ctl_in in = {.msg.nexthop = {.hdr.type = XIPSEC_CTL_NEXTHOP,
 					    .family = XIPSEC_FAMILY_IP6,
-					    .status = XIPSEC_NEXTHOP_OK,
-					    .slot = RED,
+					    .status = status,
+					    .slot = slot,
 					    .mtu = fixture_mtu,
 					    .lifetime = 60}};
 
-	in.msg.nexthop.dst.byte[0] = 0xfd;
-	in.msg.nexthop.dst.byte[15] = 2;
+	assert_int_equal(inet_pton(AF_INET6, dst, in.msg.nexthop.dst.byte), 1);
 	assert_int_equal(worker_message(t.w, &in), 0);
 }
 
-/* The MSS that it arrives with on red, sealed while black had `then`, opened while it has `now`. */
-static __u32 mss_after(int family, __u32 mss, __u32 then, __u32 now)
+/* Both ends of an SA of that kind, in place of those that are there. */
+static void tell_way(const struct way *way, int outer, __u32 if_id)
 {
-	struct xipsec_meta out = meta_of(XIPSEC_DIR_OUT), in = meta_of(XIPSEC_DIR_IN);
-	const __u8 *ip = t.sent + 14;
+	for (__u8 dir = XIPSEC_DIR_OUT; dir; dir = dir == XIPSEC_DIR_OUT ? XIPSEC_DIR_IN : 0) {
+		__u32 index = dir == XIPSEC_DIR_OUT ? SA_OUT : SA_IN;
+		struct ctl_in in = sa_message(index, dir);
+		struct xipsec_sa *sa = &in.msg.sa.sa;
+
+		t.sas[index] = (struct xipsec_sa_state){.generation = GEN,
+							.status = XIPSEC_SA_LIVE,
+							.seq_limit = 1 << 20,
+							.window = 1024};
+		sa->mode = way->mode;
+		sa->l4_proto = way->l4_proto;
+		sa->alg = way->alg;
+		sa->key_len = (__u16)alg_key_len(way->alg);
+		sa->flags |= way->udp ? XIPSEC_SA_UDP : 0;
+		sa->src_port = sa->dst_port = way->udp ? htons(4500) : 0;
+		sa->if_id = dir == XIPSEC_DIR_IN ? if_id : 0;
+		if (outer == 6) {
+			sa->outer_family = XIPSEC_FAMILY_IP6;
+			assert_int_equal(inet_pton(AF_INET6, "2001:db8::1", sa->src.byte), 1);
+			assert_int_equal(inet_pton(AF_INET6, "2001:db8::2", sa->dst.byte), 1);
+		}
+		assert_int_equal(worker_message(t.w, &in), 0);
+	}
+}
+
+static int tap_new(__u32 if_id)
+{
+	struct ctl_in in = {
+		.n_fds = 1,
+		.msg.tap = {.hdr.type = XIPSEC_CTL_TAP, .if_id = if_id, .mac = {2, 9, 9, 9, 9, 9}}};
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	in.fd[0] = pair[1];
+	assert_int_equal(worker_message(t.w, &in), 0);
+	return pair[0];
+}
+
+/* Sealed while black had `then`; its frame is in t.sent. */
+static __u32 sealed(int family, __u32 mss, __u32 then)
+{
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
 	__u32 len;
 
-	out.family = family == 4 ? XIPSEC_FAMILY_IP4 : XIPSEC_FAMILY_IP6;
-	out.l4_off = (__u16)(14 + ip_len(family));
+	meta.family = family == 4 ? XIPSEC_FAMILY_IP4 : XIPSEC_FAMILY_IP6;
+	meta.l4_off = (__u16)(ETH + ip_len(family));
 	tell_dev_mtu(BLACK, XIPSEC_ROLE_UNPROTECTED, then);
 	syn_write(family, mss);
-	rx(&t.red, frame, 14 + ip_len(family) + 24, &out);
+	rx(&t.red, frame, ETH + ip_len(family) + 24, &meta);
 	go_round();
 	len = tx(&t.black);
+	assert_true(len > 0);
+	return len;
+}
+
+/* Opened while black has `now`. */
+static void opened(const struct way *way, int outer, __u32 len, __u32 now)
+{
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_IN);
+
+	meta.family = outer == 4 ? XIPSEC_FAMILY_IP4 : XIPSEC_FAMILY_IP6;
+	meta.l4_off = (__u16)(ETH + ip_len(outer) + (way->udp ? 8 : 0));
 	tell_dev_mtu(BLACK, XIPSEC_ROLE_UNPROTECTED, now);
-	rx(&t.black, t.sent, len, &in);
+	rx(&t.black, t.sent, len, &meta);
 	go_round();
-	assert_int_equal(tx(&t.red), 14 + ip_len(family) + 24);
+}
+
+/* Where opened packets come out: a socket that stands for a TAP and the bytes before the IP header
+ * there, or the red interface. */
+struct exit {
+	int fd; /* -1: red */
+	__u32 front;
+};
+
+static __u32 mss_after(const struct way *way, int family, int outer, const struct exit *exit,
+		       __u32 mss, __u32 then, __u32 now)
+{
+	static __u8 got[2048];
+	const __u32 len = exit->front + ip_len(family) + 24;
+	const __u8 *ip = (exit->fd < 0 ? t.sent : got) + exit->front;
+
+	opened(way, outer, sealed(family, mss, then), now);
+	if (exit->fd < 0)
+		assert_int_equal(tx(&t.red), len);
+	else
+		assert_int_equal(recv(exit->fd, got, sizeof(got), MSG_DONTWAIT), len);
 	assert_int_equal(tcp_sum(ip, family, 24), 0xffff);
 	return get16(ip + ip_len(family) + 22);
 }
 
-static void lowered(void **state)
+static void must_be(const struct way *way, int family, int outer, const char *what, __u32 found,
+		    __u32 wanted)
 {
-	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
-	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
-	tell_hop6();
-	for (int family = 4; family <= 6; family += 2) {
-		const __u32 headers = ip_len(family) + 20;
-
-		assert_int_equal(mss_after(family, 1460, 1500, 1500), INNER(1500) - headers);
-		assert_int_equal(mss_after(family, 1460, 1500, LATER_MTU),
-				 INNER(LATER_MTU) - headers);
-		/* what fits is not raised, and stays */
-		assert_int_equal(mss_after(family, 500, 1500, LATER_MTU), 500);
-		assert_int_equal(mss_after(family, 1460, LATER_MTU, 1500),
-				 INNER(LATER_MTU) - headers);
-	}
+	if (found != wanted)
+		fail_msg("%s, %d in %d, %s: %u, not %u", way->name, family, outer, what, found,
+			 wanted);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+static void run(const struct way *way, int family, int outer, const struct exit *exit)
+{
+	const __u32 wide = mss_of(way, family, outer, 1500),
+		    narrow = mss_of(way, family, outer, LATER_MTU);
+
+	must_be(way, family, outer, "as sealed",
+		mss_after(way, family, outer, exit, 8960, 1500, 1500), wide);
+	must_be(way, family, outer, "lowered",
+		mss_after(way, family, outer, exit, 8960, 1500, LATER_MTU), narrow);
+	must_be(way, family, outer, "one more than fits",
+		mss_after(way, family, outer, exit, narrow + 1, 1500, LATER_MTU), narrow);
+	must_be(way, family, outer, "fits",
+		mss_after(way, family, outer, exit, narrow, 1500, LATER_MTU), narrow);
+	must_be(way, family, outer, "not raised",
+		mss_after(way, family, outer, exit, 500, 1500, LATER_MTU), 500);
+	must_be(way, family, outer, "stays",
+		mss_after(way, family, outer, exit, 8960, LATER_MTU, 1500), narrow);
+}
+
+static void every_way(const struct exit *exit, __u32 if_id)
+{
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	tell_hop6("2001:db8::2", XIPSEC_NEXTHOP_OK, BLACK);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		for (int outer = 4; outer <= 6; outer += 2) {
+			tell_way(&ways[i], outer, if_id);
+			run(&ways[i], outer, outer, exit);
+			if (ways[i].mode == TUNNEL)
+				run(&ways[i], 10 - outer, outer, exit);
+		}
+	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 0);
+}
+
+static void to_red(void **state)
+{
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+	tell_hop6("fd00::2", XIPSEC_NEXTHOP_OK, RED);
+	every_way(&(struct exit){-1, ETH}, 0);
+}
+
+static void to_this_host(void **state)
+{
+	int fd = tap_new(0);
+
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_LOCAL, 0);
+	tell_hop6("fd00::2", XIPSEC_NEXTHOP_LOCAL, 0);
+	every_way(&(struct exit){fd, VNET_HDR + ETH}, 0);
+	assert_true(count(XIPSEC_REASON_OPENED_LOCAL) > 0);
+	close(fd);
+}
+
+static void to_a_tunnels_interface(void **state)
+{
+	int fd = tap_new(IF_ID);
+
+	every_way(&(struct exit){fd, VNET_HDR}, IF_ID);
+	close(fd);
+}
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(lowered)};
+	const struct CMUnitTest tests[] = {
+		TEST(to_red),
+		TEST(to_this_host),
+		TEST(to_a_tunnels_interface),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
