@@ -366,6 +366,67 @@ static void test_fragments(void **state)
 	}
 }
 
+/* A datagram whose first piece ends inside the destination options: nobody sees what they are
+ * followed by, in neither piece. The bytes of both, as they stand on the wire. */
+static const __u8 hidden_first[] = {
+	2,    0, 0,  0,  0,    1,    2, 0, 0, 0, 0, 9, 0x86, 0xdd, 0x60, 0, 0,
+	0,    0, 24, 44, 64,                                                /* 24 bytes */
+	0xfd, 1, 0,  0,  0,    0,    0, 0, 0, 0, 0, 0, 0,    0,    0,    5, /* from */
+	0xfd, 2, 0,  0,  0,    0,    0, 0, 0, 0, 0, 0, 0,    0,    0,    4, /* to */
+	60,   0, 0,  1,  0xca, 0xfe, 0, 1, /* options follow, offset 0, more */
+	17,   2, 1,  12, 0,    0,    0, 0, 0, 0, 0, 0, 0,    0,    0,    0, /* 16 of 24 bytes; UDP
+									       is next */
+};
+static const __u8 hidden_later[] = {
+	2,    0,    0, 0,  0,  1,  2,    0,    0, 0,  0,    9,    0x86, 0xdd, 0x60, 0,
+	0,    0,    0, 28, 44, 64, 0xfd, 1,    0, 0,  0,    0,    0,    0,    0,    0,
+	0,    0,    0, 0,  0,  5,  0xfd, 2,    0, 0,  0,    0,    0,    0,    0,    0,
+	0,    0,    0, 0,  0,  4,  60,   0,    0, 16, 0xca, 0xfe, 0,    1, /* at 16, the last */
+	1,    6,    0, 0,  0,  0,  0,    0, /* the options' end, which looks like a header */
+	0x03, 0xe8, 0, 53, 0,  12, 0x12, 0x34, 1, 2,  3,    4, /* UDP, 1000 to 53 */
+};
+
+static __u32 bytes_reason(const char *name, const void *bytes, __u32 len)
+{
+	memset(&run, 0, sizeof(run));
+	run_packet(name, PROG_RED, bytes, len, &run);
+	return run.reason;
+}
+
+static void test_hidden_protocol(void **state)
+{
+	/* clang-format off */
+	static const struct frag_row rows[] = {
+		{"DNS bypassed", {{BYPASS, DNS}}, 1, true, R(FRAG_OPAQUE)},
+		{"DNS bypassed, the rest protected", {{BYPASS, DNS}, {PROTECT, .child = 1}}, 2, true, R(FRAG_OPAQUE)},
+		{"TCP bypassed, the rest protected", {{BYPASS, .proto = IPPROTO_TCP}, {PROTECT, .child = 1}}, 2, true, R(FRAG_OPAQUE)},
+		{"destination options are no protocol", {{BYPASS, .proto = IPPROTO_DSTOPTS}, {PROTECT, .child = 1}}, 2, true, R(FRAG_OPAQUE)},
+		{"DNS discarded, the rest too", {{DISCARD, DNS}, {DISCARD}}, 2, true, R(DISCARD)},
+		{"all protected", {{PROTECT, .child = 1}}, 1, true, R(STEER_OUT), 101},
+		{"all bypassed", {{BYPASS}}, 1, true, R(BYPASS_OUT)},
+		{"what is hidden, bypassed", {{BYPASS, .opaque = XIPSEC_OPAQUE_PORTS | XIPSEC_OPAQUE_PROTO}, {PROTECT, .child = 1}}, 2, true, R(BYPASS_OUT)},
+	};
+	/* clang-format on */
+	struct xipsec_meta *meta = (struct xipsec_meta *)run.out;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct frag_row *row = &rows[i];
+
+		spd_set(row->rule, row->n_rules, ++fresh);
+		/* the first is none of any policy (RFC 7112 5), and the later ones learn nothing */
+		for (int twice = 0; twice < 2; twice++) {
+			assert_reason(row->name,
+				      bytes_reason(row->name, hidden_first, sizeof(hidden_first)),
+				      R(FRAG_SHORT));
+			assert_reason(row->name,
+				      bytes_reason(row->name, hidden_later, sizeof(hidden_later)),
+				      row->reason);
+		}
+		if (row->reason == R(STEER_OUT))
+			assert_int_equal(meta->sa_index, row->sa);
+	}
+}
+
 /* The same rules and a packet that shows its port: certain again. */
 static void test_first_fragment_is_certain(void **state)
 {
@@ -465,6 +526,7 @@ int main(void)
 		cmocka_unit_test(test_broken_memory),
 		cmocka_unit_test(test_switch),
 		cmocka_unit_test(test_fragments),
+		cmocka_unit_test(test_hidden_protocol),
 		cmocka_unit_test(test_first_fragment_is_certain),
 		cmocka_unit_test(test_hits_of_each_cpu),
 		cmocka_unit_test(test_cost),
