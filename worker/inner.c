@@ -24,6 +24,7 @@
 #define TCP_MSS_SIZE 4
 #define UDP_LEN      8
 #define UDP_CHECK    6
+#define ICMP6_CHECK  2
 #define SCTP_LEN     12
 #define SCTP_CHECK   8
 
@@ -288,6 +289,8 @@ void inner_checksum(__u8 *data, const struct inner *inner)
 	else if (inner->l4_proto == IPPROTO_UDP && be16_at(l4 + 4) == l4_len &&
 		 (word_at(l4 + UDP_CHECK) || inner->family == XIPSEC_FAMILY_IP6))
 		off = UDP_CHECK;
+	else if (inner->l4_proto == IPPROTO_ICMPV6 && inner->family == XIPSEC_FAMILY_IP6)
+		off = ICMP6_CHECK; /* RFC 4443 2.3: over the pseudo-header too */
 	else
 		return;
 	memcpy(l4 + off, &check, 2);

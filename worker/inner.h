@@ -60,8 +60,8 @@ enum xipsec_reason inner_forward(__u8 *data, __u8 family);
  * touched: to recompute a wrong sum would bless the corruption. Fragments are left alone. */
 void inner_complete(__u8 *data, const struct inner *inner);
 
-/* Makes the checksum of TCP and UDP (unless it is 0 over IPv4, which means none) anew. For what has
- * been authenticated otherwise. */
+/* Makes the checksum of TCP, ICMPv6 and UDP (unless it is 0 over IPv4, which means none) anew. For
+ * what has been authenticated otherwise. */
 void inner_checksum(__u8 *data, const struct inner *inner);
 
 /* Lowers the MSS option of a TCP SYN to `mss_max`; the checksum is updated, not recomputed. */
