@@ -51,10 +51,13 @@ static enum xipsec_reason ah_prepare(const struct sa *sa, struct packet *p, __u3
 
 static enum xipsec_reason ah_admit(struct sa *sa, struct packet *p, struct crypto_op *op, __u8 *tos)
 {
-	__u32 len = inbound_len(p, tos), ah_len, seq_lo;
+	__u32 len, ah_len, seq_lo;
 	enum xipsec_reason reason;
-	const __u8 *ah = p->data + p->l4_off;
+	const __u8 *ah;
 
+	p->l4_off -= (__u16)ah_whole(p, p->l4_off);
+	len = inbound_len(p, tos);
+	ah = p->data + p->l4_off;
 	if (p->l4_off < IP4_LEN || len < (__u32)p->l4_off + AH_LEN)
 		return XIPSEC_REASON_AH_SHORT;
 	ah_len = ah_header_len(sa, ah);
@@ -78,7 +81,7 @@ static enum xipsec_reason ah_deliver(struct sa *sa, struct packet *p, const stru
 			     : inbound_tunnel(sa, p, ah + ah_len, text_len, ah[0], tos);
 }
 
-/* The packet is told as it came. */
+/* The packet is told as it came, without a fragment header that cut nothing. */
 static void ah_refuse(struct sa *sa, struct packet *p, const struct crypto_op *op)
 {
 	memcpy(p->data, p->data - p->l4_off, p->l4_off);

@@ -11,16 +11,27 @@ static __u32 front_len(const struct sa *sa, const struct outbound *burst, unsign
 	return sa->transport ? burst->place[i].off : sa->outer.len;
 }
 
+/* Without the fragment header that its sender put in front, if that cuts nothing. */
+static void ah_place(struct packet *p, struct transport_place *place)
+{
+	__u32 gone = ah_whole(p, place->off);
+
+	if (gone)
+		transport_find_at(p->data, place->off - gone, place);
+}
+
 /* Before numbers are drawn: what has headers that cannot be protected goes. */
 static void ah_filter(struct sa *sa, struct outbound *burst)
 {
 	unsigned int kept = 0;
 
 	for (unsigned int i = 0; i < burst->n && sa->transport; i++) {
-		__u8 front[AH_FRONT_MAX];
-		__u32 len = burst->place[i].off;
 		enum xipsec_reason reason = XIPSEC_REASON_AH_FRONT;
+		__u8 front[AH_FRONT_MAX];
+		__u32 len;
 
+		ah_place(burst->pkt[i], &burst->place[i]);
+		len = burst->place[i].off;
 		if (len <= sizeof(front)) {
 			memcpy(front, burst->pkt[i]->data, len);
 			reason = ah_mask(front, len);

@@ -29,6 +29,7 @@ struct parcel {
 	__u8 *frame;
 	__u32 size;
 	__u32 front, ah_len;
+	__u32 opened_front; /* without a fragment header that cuts nothing */
 	__u64 seq;
 	__u8 text[TEXT_MAX];
 	__u32 text_len;
@@ -67,6 +68,23 @@ static __u32 front_write(struct parcel *c, struct input *in, __u8 *to)
 	return ip_len + more;
 }
 
+/* The headers in front as the ICV is over them, in `out`; how many bytes, 0: they cannot be
+ * protected. */
+static __u32 front_masked(const __u8 *data, __u32 front, __u8 out[AH_FRONT_MAX + 8])
+{
+	struct packet p = {.data = out, .len = front};
+	__u32 len;
+
+	if (front > AH_FRONT_MAX + 8)
+		return 0;
+	memcpy(out, data, front);
+	len = front - ah_whole(&p, front);
+	if (len > AH_FRONT_MAX || ah_mask(p.data, len))
+		return 0;
+	memmove(out, p.data, len);
+	return len;
+}
+
 /* The ICV of RFC 4302 3.3.3 over a copy, the mutable fields by ah_mask() itself: tests/unit has an
  * independent judge of those. 0: ah_mask() says that these headers cannot be protected. */
 static int icv_make(struct parcel *c, __u8 *data, __u32 len)
@@ -74,15 +92,19 @@ static int icv_make(struct parcel *c, __u8 *data, __u32 len)
 	const struct alg *alg = alg_get(ends.config.alg);
 	__u8 copy[FRAME_MAX], *ah = data + c->front;
 	__be64 seq = htobe64(c->seq);
-	struct crypto_op op = {.text = copy, .len = len, .tag = ah + AH_LEN + alg->iv};
+	struct crypto_op op = {.text = copy, .tag = ah + AH_LEN + alg->iv};
+	__u32 front;
 
 	memset(ah + AH_LEN, 0, c->ah_len - AH_LEN);
 	memcpy(ah + AH_LEN, &seq, alg->iv); /* GMAC's IV is covered (RFC 4543 7) */
-	memcpy(copy, data, len);
-	if (c->front > AH_FRONT_MAX || ah_mask(copy, c->front))
+	front = front_masked(data, c->front, copy);
+	if (!front)
 		return 0;
+	c->opened_front = front;
+	memcpy(copy + front, ah, len - c->front);
+	op.len = front + len - c->front;
 	if (ends.shape & SHAPE_ESN) {
-		memcpy(copy + len, &seq, 4);
+		memcpy(copy + op.len, &seq, 4);
 		op.len += 4;
 	}
 	memcpy(op.nonce, ends.config.key + alg->cipher_key, alg->salt);
@@ -131,13 +153,13 @@ static int parcel_seal(struct parcel *c, struct input *in, __u8 kind, __u64 base
 /* Does the change meet a byte that routers may change? */
 static int change_allowed(const struct parcel *c, const __u8 *data)
 {
-	__u8 was[AH_FRONT_MAX], is[AH_FRONT_MAX];
+	__u8 was[AH_FRONT_MAX + 8], is[AH_FRONT_MAX + 8];
+	__u32 len;
 
 	if (memcmp(data + c->front, c->sealed + c->front, c->sealed_len - c->front))
 		return 0;
-	memcpy(was, c->sealed, c->front);
-	memcpy(is, data, c->front);
-	return !ah_mask(was, c->front) && !ah_mask(is, c->front) && !memcmp(was, is, c->front);
+	len = front_masked(c->sealed, c->front, was);
+	return len && len == front_masked(data, c->front, is) && !memcmp(was, is, len);
 }
 
 /* ---------------------------------------------------------------- what must hold */
@@ -164,8 +186,8 @@ static void opened_must(const struct parcel *c, int sealed, int allowed)
 		MUST(narrow_allows(&seen, p->data));
 	MUST(quote_allows(&seen, p->data));
 	if (ends.shape & SHAPE_TRANSPORT) {
-		MUST(p->len == c->front + c->text_len && packet_sum_fits(p->data));
-		MUST(!memcmp(p->data + c->front, c->text, c->text_len));
+		MUST(p->len == c->opened_front + c->text_len && packet_sum_fits(p->data));
+		MUST(!memcmp(p->data + c->opened_front, c->text, c->text_len));
 	} else {
 		MUST(packet_see(c->text, c->text_len, &before) && before.len == p->len);
 		MUST(c->next == (before.family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6));
@@ -220,7 +242,17 @@ static void in_run(struct parcel *c, struct input *in, __u8 kind, __u64 base)
 
 /* ---------------------------------------------------------------- out and back */
 
-static __u32 expected_make(const struct parcel *c, __u8 *at, __u32 inner_max)
+/* Of a fragment header in front of AH, `front` bytes behind it, that is taken out. */
+static __u32 atomic_len(const struct parcel *c, __u32 front)
+{
+	__u8 copy[TEXT_MAX];
+	struct packet p = {.data = copy, .len = c->text_len};
+
+	memcpy(copy, c->text, c->text_len);
+	return ends.shape & SHAPE_TRANSPORT ? ah_whole(&p, front + 8) : 0;
+}
+
+static __u32 expected_make(const struct parcel *c, __u8 *at, __u32 inner_max, __u32 front)
 {
 	struct packet p = {.data = at, .len = c->text_len, .flags = c->p.flags};
 	struct inner inner;
@@ -228,9 +260,12 @@ static __u32 expected_make(const struct parcel *c, __u8 *at, __u32 inner_max)
 	memcpy(at, c->text, c->text_len);
 	MUST(!inner_parse(at, c->text_len, &inner));
 	MUST(!inner_out(&p, &inner, inner_max));
-	if (ends.shape & SHAPE_TRANSPORT)
-		packet_mend(at, inner.len);
-	return inner.len;
+	if (!(ends.shape & SHAPE_TRANSPORT))
+		return inner.len;
+	ah_whole(&p, front + 8);
+	memmove(at, p.data, p.len);
+	packet_mend(at, p.len);
+	return p.len;
 }
 
 static void back_must(struct parcel *c, __u32 path_mtu)
@@ -242,10 +277,12 @@ static void back_must(struct parcel *c, __u32 path_mtu)
 
 	MUST(packet_see(p->data, p->len, &seen) && seen.len == p->len && p->len <= path_mtu);
 	MUST(packet_sum_fits(p->data));
-	len = expected_make(c, expected,
-			    ends.shape & SHAPE_TRANSPORT
-				    ? sa_transport_max(ends.out, path_mtu, front)
-				    : sa_inner_max(ends.out, path_mtu));
+	len = expected_make(
+		c, expected,
+		ends.shape & SHAPE_TRANSPORT
+			? sa_transport_max(ends.out, path_mtu, front + atomic_len(c, front))
+			: sa_inner_max(ends.out, path_mtu),
+		front);
 	if (p->headroom < AH_FRONT_MAX + XIPSEC_ICV_MAX || p->tailroom < 4)
 		return; /* frames that come in have more */
 	p->reason = 0;
