@@ -16,7 +16,14 @@
 #define HALFOPEN_COOKIES      128 /* from so many on in all, who cannot return a cookie gets no more */
 #define HALFOPEN_ADDR_COOKIES 8 /* from so many on of one address, the same for it alone */
 
+/* IKE SAs of one peer, by the identity that it has proven: those that are up, then a new one is
+ * refused; beside them those that are on their way out (rekeyed, replaced, closing), then the
+ * oldest goes at once. */
+#define IKE_PEER_SAS_MAX     256
+#define IKE_PEER_LEAVING_MAX 64
+
 #define IKE_CHILDREN_MAX 128   /* of one IKE SA, those that are on their way out included */
+#define IKE_LINGERS_MAX  128   /* SAs of one IKE SA that outlive their delete (linger.h) */
 #define IKE_TASKS_MAX    256   /* requests of ours that wait for their turn */
 #define IKE_MESSAGE_MAX  32768 /* one message as it came, or put together of fragments */
 #define IKE_NONCE_LEN    32    /* of ours: at least half of the longest PRF key that we offer */
@@ -51,6 +58,8 @@
 #ifndef RETRANSMIT_TRIES /* the debug build gives up sooner: its tests cannot wait for minutes */
 #define RETRANSMIT_TRIES 12
 #endif
+
+#define FRAGMENTS_MS 60000 /* from the first fragment of a message to the last */
 
 #define RESPONSE_MS 180000 /* an answer is kept for so long (RFC 7296 2.1 "several minutes") */
 

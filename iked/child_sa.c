@@ -155,7 +155,7 @@ static void delete_sas(struct child_sa *child, bool at_once)
 		if (at_once || !is_followed(child))
 			engine->env.sa_delete(engine->env.ctx, name);
 		else
-			linger(engine, name, OLD_OUTBOUND_MS);
+			linger(child->ike, name, OLD_OUTBOUND_MS);
 	}
 	if (!child->in_added)
 		return;
@@ -163,7 +163,7 @@ static void delete_sas(struct child_sa *child, bool at_once)
 	if (at_once)
 		engine->env.sa_delete(engine->env.ctx, name);
 	else
-		linger(engine, name, OLD_INBOUND_MS);
+		linger(child->ike, name, OLD_INBOUND_MS);
 }
 
 /* The delete of what was rekeyed says that the peer has the new one (RFC 7296 2.8): we send on that

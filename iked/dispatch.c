@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "iked/engine_state.h"
+#include "iked/gather.h"
 #include "iked/setup.h"
 #include "iked/xchg.h"
 #include "lib/cleanup.h"
@@ -193,25 +194,14 @@ static void whole(struct ike_sa *ike, const struct ike_path *path, struct ike_ms
 		request(ike, path, msg);
 }
 
-/* Requests and responses have message IDs of their own (RFC 7296 2.2). */
-static struct frag **gathered(struct ike_sa *ike, const struct ike_msg *msg)
-{
-	return &ike->w.frag[ike_is_response(&msg->h)];
-}
-
 /* One fragment (RFC 7383 2.6), authentic. */
 static void fragment(struct ike_sa *ike, const struct ike_path *path, struct ike_msg *msg,
 		     struct bytes text)
 {
 	_cleanup_writer_ struct writer all = {0};
-	struct frag **frag = gathered(ike, msg);
 	__u8 first;
 
-	if (!*frag)
-		*frag = calloc(1, sizeof(**frag));
-	if (!*frag || frag_add(*frag, msg, text) != FRAG_WHOLE)
-		return;
-	if (!frag_take(*frag, &all, &first))
+	if (gather_add(ike, msg, text, &all, &first))
 		whole(ike, path, msg, writer_view(&all), first);
 }
 
@@ -256,8 +246,7 @@ static void protected_message(struct ike_sa *ike, const struct ike_path *path, s
 	}
 	if (verdict == WINDOW_DROP || !ike->keys.len || too_early(ike, msg) ||
 	    (verdict == WINDOW_NEW && !ike_is_response(&msg->h) && ike->peers) ||
-	    (msg->sk.fragment && verdict == WINDOW_NEW && *gathered(ike, msg) &&
-	     !frag_wanted(*gathered(ike, msg), msg)))
+	    (msg->sk.fragment && verdict == WINDOW_NEW && !gather_wanted(ike, msg)))
 		return;
 	if (sk_open(key, msg, &text)) {
 		engine_count(ike->engine, ike->conn, ENGINE_IN_INVALID);

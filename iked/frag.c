@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iked/bounds.h"
+
 struct frag_piece {
 	__u32 len;
 	__u8 data[];
@@ -53,11 +55,11 @@ enum frag_result frag_add(struct frag *g, const struct ike_msg *msg, struct byte
 {
 	struct frag_piece *piece;
 
-	if (!frag_wanted(g, msg) || text.len > WRITER_MAX)
+	if (!frag_wanted(g, msg) || text.len > IKE_MESSAGE_MAX)
 		return FRAG_DROP;
 	if (!same_set(g, msg) && set_begin(g, msg))
 		return FRAG_ERROR;
-	if (g->len + text.len > WRITER_MAX) {
+	if (g->len + text.len > IKE_MESSAGE_MAX) {
 		frag_reset(g); /* it would never become a message */
 		return FRAG_DROP;
 	}

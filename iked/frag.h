@@ -8,11 +8,11 @@
 
 #include "iked/message.h"
 
-/* 64 KB in fragments of 576 bytes. */
+/* IKE_MESSAGE_MAX in fragments of 576 bytes, and some to spare. */
 #define IKE_FRAGMENTS_MAX 128
 
-/* One message ID's. All zero: nothing gathered. Grows to 64 KB at most: one of each direction is
- * enough for an IKE SA with a window of 1. */
+/* One message ID's. All zero: nothing gathered. Grows to IKE_MESSAGE_MAX bytes at most: one of each
+ * direction is enough for an IKE SA with a window of 1. */
 struct frag {
 	__u32 id;
 	__u16 total; /* 0: empty */

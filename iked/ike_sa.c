@@ -10,6 +10,7 @@
 
 #include "iked/backoff.h"
 #include "iked/engine_state.h"
+#include "iked/gather.h"
 #include "iked/setup.h"
 #include "iked/xchg.h"
 
@@ -419,6 +420,7 @@ static void unlink_ike(struct ike_sa *ike)
 	timer_stop(&engine->timers, &ike->alive);
 	timer_stop(&engine->timers, &ike->work);
 	window_free(&ike->w, &engine->timers);
+	gather_end(ike);
 	engine_timers_give(engine, IKE_SA_TIMERS);
 	ike->next = engine->graves;
 	engine->graves = ike;

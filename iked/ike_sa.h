@@ -18,6 +18,7 @@
 
 struct xchg;
 struct ike_setup;
+struct gather;
 
 enum ike_state { IKE_INIT, IKE_AUTHING, IKE_UP, IKE_REPLACED, IKE_CLOSING, IKE_GONE };
 
@@ -76,8 +77,12 @@ struct ike_sa {
 	struct ike_path path;
 	struct ike_keys keys;
 	struct window w;
+	/* Messages that are coming in fragments: the peer's request, and its response to ours.
+	 * Their IDs may be the same number. NULL: none. */
+	struct gather *gather[2];
 	struct child_sa *children;
 	unsigned int n_children;
+	unsigned int n_lingers; /* SAs of its children that outlive their delete */
 	struct task *tasks;
 	unsigned int n_tasks;
 	struct xchg *ours, *peers; /* in progress; NULL: none */

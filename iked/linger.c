@@ -9,6 +9,7 @@
 struct linger {
 	struct linger *next, **link;
 	struct engine *engine;
+	__u32 ike; /* id of the one that it counts for, while that lives */
 	struct timer timer;
 	char sa[XIPSEC_NAME_LEN];
 };
@@ -16,7 +17,10 @@ struct linger {
 static void drop(struct linger *l)
 {
 	struct engine *engine = l->engine;
+	struct ike_sa *ike = ike_by_id(engine, l->ike);
 
+	if (ike)
+		ike->n_lingers--;
 	*l->link = l->next;
 	if (l->next)
 		l->next->link = l->link;
@@ -34,9 +38,15 @@ static void over(struct timer *timer)
 	drop(l);
 }
 
-void linger(struct engine *engine, const char *sa, __u32 ms)
+static bool is_room(const struct ike_sa *ike)
 {
-	struct linger *l = engine->lingers.n < LINGERS_MAX ? calloc(1, sizeof(*l)) : NULL;
+	return ike->engine->lingers.n < LINGERS_MAX && ike->n_lingers < IKE_LINGERS_MAX;
+}
+
+void linger(struct ike_sa *ike, const char *sa, __u32 ms)
+{
+	struct engine *engine = ike->engine;
+	struct linger *l = is_room(ike) ? calloc(1, sizeof(*l)) : NULL;
 
 	if (!l || engine_timers_take(engine, 1)) {
 		free(l);
@@ -44,6 +54,8 @@ void linger(struct engine *engine, const char *sa, __u32 ms)
 		return;
 	}
 	l->engine = engine;
+	l->ike = ike->id;
+	ike->n_lingers++;
 	l->timer.fire = over;
 	memcpy(l->sa, sa, sizeof(l->sa));
 	l->next = engine->lingers.first;

@@ -11,17 +11,19 @@
 #include "xipsec/maps.h"
 
 struct engine;
+struct ike_sa;
 struct linger;
 
-#define LINGERS_MAX 65536 /* beyond that they go at once */
+#define LINGERS_MAX 65536 /* of all; beyond that, and IKE_LINGERS_MAX of one, they go at once */
 
 struct lingers {
 	struct linger *first;
 	unsigned int n;
 };
 
-/* Deletes the SA of that name at xipsecd in `ms`; at once if there is no room. */
-void linger(struct engine *engine, const char *sa, __u32 ms);
+/* Deletes the SA of that name, of a child of `ike`, at xipsecd in `ms`; at once if there is no
+ * room. */
+void linger(struct ike_sa *ike, const char *sa, __u32 ms);
 /* All of them now. */
 void lingers_end(struct engine *engine);
 /* All of them are forgotten: nothing is deleted at xipsecd. */

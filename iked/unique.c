@@ -46,6 +46,41 @@ bool unique_refuses(const struct ike_sa *ike, char *why, size_t size)
 	return false;
 }
 
+static bool is_leaving(const struct ike_sa *ike)
+{
+	if (ike->state != IKE_UP)
+		return true;
+	for (const struct task *task = ike->tasks; task; task = task->next)
+		if (task->kind == TASK_IKE_CLOSE)
+			return true;
+	return false;
+}
+
+bool unique_room(struct ike_sa *ike, bool rekey, char *why, size_t size)
+{
+	struct ike_sa *other = ike_of_peer(ike->engine, ike->remote_id), *oldest = NULL;
+	unsigned int up = 0, leaving = 0;
+
+	for (; other; other = ike_same_peer(other)) {
+		if (other == ike || !ident_equal(other->remote_id, ike->remote_id))
+			continue;
+		if (is_leaving(other)) {
+			oldest = other;
+			leaving++;
+		} else {
+			up++;
+		}
+	}
+	if (leaving >= IKE_PEER_LEAVING_MAX) {
+		ike_log(oldest, LOG_LEVEL_INFO, "gone before its time: %u of its peer go", leaving);
+		ike_gone(oldest, false);
+	}
+	if (rekey || up < IKE_PEER_SAS_MAX)
+		return true;
+	snprintf(why, size, "%u IKE SAs are up with that peer, which is the most", up);
+	return false;
+}
+
 static void replace(struct ike_sa *ike, struct ike_sa *other, bool initial_contact)
 {
 	struct task *task;

@@ -13,6 +13,14 @@ bool unique_first(const struct ike_sa *ike);
 /* Responder: does `unique = keep` refuse it, since there is one? `why` says so. */
 bool unique_refuses(const struct ike_sa *ike, char *why, size_t size);
 
+/*
+ * Is there room for one more IKE SA of `ike`'s peer, whose identity is proven? Of those that are on
+ * their way out beyond IKE_PEER_LEAVING_MAX the oldest goes for it, at once. `rekey`: it takes the
+ * place of `ike`, so that the number of those that are up does not change; else false at
+ * IKE_PEER_SAS_MAX of them, and `why` says so.
+ */
+bool unique_room(struct ike_sa *ike, bool rekey, char *why, size_t size);
+
 /* A child of that name on an IKE SA with the same peer, this one or another, up or with our Delete
  * on its way; NULL: none. Who
  * authenticates anew makes a second one beside it: the responder goes on sending on the first until

@@ -31,10 +31,4 @@ void window_free(struct window *w, struct timers *timers)
 	free(w->response);
 	w->request = NULL;
 	w->response = NULL;
-	for (unsigned int i = 0; i < 2; i++) {
-		if (w->frag[i])
-			frag_reset(w->frag[i]);
-		free(w->frag[i]);
-		w->frag[i] = NULL;
-	}
 }

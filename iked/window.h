@@ -7,7 +7,6 @@
 #ifndef IKED_WINDOW_H
 #define IKED_WINDOW_H
 
-#include "iked/frag.h"
 #include "iked/out.h"
 #include "iked/timer.h"
 
@@ -16,12 +15,9 @@ struct window {
 	__u32 in_id;                  /* that the peer's next request has */
 	struct ike_packets *request;  /* outstanding; NULL: none */
 	struct ike_packets *response; /* to in_id - 1; NULL: none, or forgotten */
-	/* Of messages that are coming in fragments: the peer's request, and its response to ours.
-	 * Their IDs may be the same number. NULL: none. */
-	struct frag *frag[2];
-	__u8 tries;          /* of the request, the first included */
-	struct timer again;  /* the next retransmission, or the end */
-	struct timer forget; /* the response */
+	__u8 tries;                   /* of the request, the first included */
+	struct timer again;           /* the next retransmission, or the end */
+	struct timer forget;          /* the response */
 };
 
 enum window_verdict {

@@ -291,7 +291,13 @@ static void responder_up(struct xchg *x, int err, const char *text)
 	struct ike_sa *ike = x->ike;
 	struct later *l = x->arg;
 	bool initial_contact = l->initial_contact;
+	char why[128];
 
+	/* others of that peer may have got up while xipsecd thought */
+	if (!unique_room(x->ike, false, why, sizeof(why))) {
+		refuse(x, why);
+		return;
+	}
 	if (err) {
 		backoff_failed(ike, x->child->conn, x->child->cfg,
 			       "xipsecd refused what the peer asks for: %s", text);
@@ -335,8 +341,12 @@ static void own_auth_made(struct xchg *x, const struct answer *answer)
 
 static void initiator_checked(struct xchg *x, const struct answer *answer)
 {
+	char why[128];
+
 	if (answer->err)
 		refuse(x, answer->text && *answer->text ? answer->text : "its AUTH is wrong");
+	else if (!unique_room(x->ike, false, why, sizeof(why)))
+		refuse(x, why);
 	else
 		ask_auth(x, own_auth_made);
 }

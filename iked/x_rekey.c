@@ -8,6 +8,7 @@
 #include "iked/doing.h"
 #include "iked/engine_state.h"
 #include "iked/payload_sa.h"
+#include "iked/unique.h"
 #include "lib/cleanup.h"
 
 /* Same ends, other keys. */
@@ -300,6 +301,8 @@ void x_rekey_request(struct xchg *x, const struct ike_msg *msg)
 		xchg_refuse(x, IKE_N_INVALID_KE_PAYLOAD, BYTES_OF(group));
 		return;
 	}
+	/* who never deletes what it has rekeyed leaves a chain of them */
+	unique_room(ike, true, NULL, 0);
 	if (!err)
 		err = make(x, msg, &chosen);
 	if (!err)

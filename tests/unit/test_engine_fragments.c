@@ -101,10 +101,52 @@ static void test_both_ways(void **state)
 	sim_free(sim);
 }
 
+/* Of side 0's requests to make a child the first fragment comes, once, and no more for a while. */
+static bool lose_the_rest(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	return from == 0 && msg_exchange(data) == CREATE_CHILD_SA && sim->script++ > 0;
+}
+
+/* What is not whole after a minute is forgotten, and the same request may begin again. */
+static void test_half(void **state)
+{
+	char conn[2][4096];
+	unsigned int n_timers;
+	struct ike_sa *ike;
+	struct sim *sim;
+
+	wide(conn[0], sizeof(conn[0]), true); /* the many selectors are side 0's */
+	wide(conn[1], sizeof(conn[1]), false);
+	sim = sim_new(2, conn[0], conn[1]);
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 2000));
+	sim_run(sim, 1000);
+	ike = sim_ike(&sim->side[1]);
+	n_timers = sim->side[1].engine->n_timers;
+	sim->lose = lose_the_rest;
+	engine_initiate(sim->side[0].engine, "c", "lan", 7);
+	sim_run(sim, 1000);
+	assert_non_null(ike->gather[0]);
+	assert_int_equal(sim->side[1].engine->n_timers, n_timers + 1);
+	sim_run(sim, FRAGMENTS_MS - 2000);
+	assert_non_null(ike->gather[0]);
+	sim_run(sim, 2000);
+	assert_null(ike->gather[0]);
+	assert_null(ike->gather[1]);
+	assert_int_equal(sim->side[1].engine->n_timers, n_timers);
+	assert_true(sim_said(&sim->side[1], "1 of 2 fragments of message"));
+	sim->lose = NULL;
+	sim_run(sim, 60000);
+	assert_int_equal(sim_done(&sim->side[0], 7), 0);
+	assert_ptr_equal(sim_ike(&sim->side[1]), ike);
+	sim_end(sim, 1, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_both_ways),
+		cmocka_unit_test(test_half),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What a peer that has proven who it is can still make grow, and how far (iked/bounds.h). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/ike_sim.h"
+
+static const char quiet[] = SIM_CONN(SIM_FAST, "unique = never", SIM_NET);
+static const char open_to_all[] = SIM_CONN(SIM_FAST, "unique = no", SIM_NET);
+static const char replacing[] = SIM_CONN(SIM_FAST, "unique = replace", SIM_NET);
+
+/* Its SAs are not what is looked at. */
+static struct sim *sim_bare(const char *conn_0, const char *conn_1)
+{
+	struct sim *sim = sim_new(9, conn_0, conn_1);
+
+	sim->traffic = false;
+	sim->may_close = true;
+	for (int i = 0; i < 2; i++)
+		sim->side[i].forgetful = true;
+	return sim;
+}
+
+static void forget_words(struct side *side)
+{
+	side->log_len = 0;
+	side->log[0] = 0;
+}
+
+/* The peer comes from nowhere, again and again, and says nothing of what was before. */
+static void come(struct sim *sim)
+{
+	forget_words(&sim->side[0]);
+	forget_words(&sim->side[1]);
+	sim_crash(sim, 0, quiet);
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	sim_run(sim, 150);
+	sim_good(sim);
+}
+
+/* `unique = no` takes them all, up to a number. */
+static void test_one_identity(void **state)
+{
+	struct sim *sim = sim_bare(quiet, open_to_all);
+
+	for (unsigned int i = 1; i <= IKE_PEER_SAS_MAX; i++) {
+		come(sim);
+		assert_int_equal(sim_ikes(&sim->side[1], IKE_UP), i);
+	}
+	for (unsigned int i = 0; i < 3; i++) {
+		come(sim);
+		assert_int_equal(sim_ikes(&sim->side[1], -1), IKE_PEER_SAS_MAX);
+		assert_true(sim_said(&sim->side[1], "256 IKE SAs are up with that peer"));
+		assert_true(sim_said(&sim->side[0], "AUTHENTICATION_FAILED"));
+	}
+	sim_free(sim);
+}
+
+/* Deletes of whole IKE SAs and the answers to ours are all that comes from side 0 in INFORMATIONAL
+ * here. */
+static bool lose_deletes(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	return from == 0 && msg_exchange(data) == INFORMATIONAL;
+}
+
+/* `unique = replace`: the older ones wait for an answer to their Delete that never comes; the
+ * newest is up all the while. */
+static void test_replaced(void **state)
+{
+	struct sim *sim = sim_bare(quiet, replacing);
+
+	sim->lose = lose_deletes;
+	for (unsigned int i = 1; i <= 2 * IKE_PEER_LEAVING_MAX; i++) {
+		come(sim);
+		assert_int_equal(sim_ikes(&sim->side[0], IKE_UP), 1);
+		assert_in_range(sim_ikes(&sim->side[1], -1), 1, IKE_PEER_LEAVING_MAX + 1);
+	}
+	assert_int_equal(sim_ikes(&sim->side[1], -1), IKE_PEER_LEAVING_MAX + 1);
+	assert_true(sim_said(&sim->side[1], "gone before its time"));
+	sim_run(sim, 20000);
+	assert_int_equal(sim_ikes(&sim->side[1], IKE_UP), 1);
+	sim_free(sim);
+}
+
+/* The peer rekeys its IKE SA and never deletes the one before. */
+static void test_chain(void **state)
+{
+	struct sim *sim = sim_bare(replacing, replacing);
+	struct engine_match match = {0};
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	sim->lose = lose_deletes;
+	for (unsigned int i = 1; i <= 2 * IKE_PEER_LEAVING_MAX; i++) {
+		forget_words(&sim->side[1]);
+		match.ike_id = sim_ike(&sim->side[0])->id;
+		engine_rekey(sim->side[0].engine, &match, 0);
+		sim_run(sim, 100);
+		sim_good(sim);
+		assert_int_not_equal(sim_ike(&sim->side[0])->id, match.ike_id);
+		assert_int_equal(sim_ikes(&sim->side[1], IKE_UP), 1);
+		assert_in_range(sim_ikes(&sim->side[1], -1), 1, IKE_PEER_LEAVING_MAX + 1);
+	}
+	assert_int_equal(sim_ikes(&sim->side[1], -1), IKE_PEER_LEAVING_MAX + 1);
+	assert_true(sim_said(&sim->side[1], "gone before its time"));
+	/* the newest has the child, and works */
+	assert_int_equal(sim_ike(&sim->side[1])->n_children, 1);
+	engine_rekey(sim->side[0].engine, &(struct engine_match){.child = "net"}, 61);
+	sim_run(sim, 100);
+	assert_int_equal(sim_done(&sim->side[0], 61), 0);
+	sim_run(sim, REPLACED_MS + 1000);
+	assert_int_equal(sim_ikes(&sim->side[1], -1), 1);
+	sim_good(sim);
+	sim_free(sim);
+}
+
+/* The peer makes and deletes children as fast as it can: each leaves an inbound SA for a while. */
+static void test_lingers(void **state)
+{
+	struct sim *sim = sim_bare(replacing, replacing);
+	const struct ike_sa *ike;
+
+	sim->net = (struct sim_net){0};
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	ike = sim_ike(&sim->side[1]);
+	for (unsigned int i = 0; i < 2 * IKE_LINGERS_MAX; i++) {
+		forget_words(&sim->side[0]);
+		forget_words(&sim->side[1]);
+		engine_terminate(sim->side[0].engine, &(struct engine_match){.child = "net"}, false,
+				 0);
+		sim_run(sim, 1);
+		engine_initiate(sim->side[0].engine, "c", "net", 0);
+		for (unsigned int k = 0; k < 20 && !sim_child(&sim->side[0], "net"); k++)
+			sim_run(sim, 1);
+		assert_ptr_equal(sim_ike(&sim->side[1]), ike);
+		assert_in_range(ike->n_lingers, 0, IKE_LINGERS_MAX);
+	}
+	assert_int_equal(ike->n_lingers, IKE_LINGERS_MAX);
+	assert_int_equal(sim->side[1].engine->lingers.n, IKE_LINGERS_MAX);
+	sim_run(sim, OLD_INBOUND_MS + 100);
+	assert_int_equal(ike->n_lingers, 0);
+	assert_int_equal(sim->side[1].engine->lingers.n, 0);
+	sim_good(sim);
+	sim_free(sim);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_identity),
+		cmocka_unit_test(test_replaced),
+		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_lingers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
