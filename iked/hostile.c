@@ -19,7 +19,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "iked/auth.h"
 #include "iked/child_inside.h"
+#include "iked/out.h"
+#include "lib/cleanup.h"
 #include "lib/config_policy.h"
 #include "lib/proposal.h"
 
@@ -242,15 +245,15 @@ static long act_borrow(struct child *c)
 
 /* ------------------------------------------------------------------ the parent */
 
-/* A signature, or a MAC by the PSK, of what is no IKE_SA_INIT: something of the attacker's choice,
- * to be used elsewhere. */
-static long act_sign_any(struct child *c)
+/* What a question for AUTH needs to be well formed, and what it asks. */
+struct auth_question {
+	struct chan_auth m;
+	__u8 data[512];
+};
+
+static long ask_auth(struct child *c, struct auth_question *req, struct bytes message,
+		     struct bytes id)
 {
-	static const char text[] = "I owe the bearer all that is mine, and my heirs owe the rest.";
-	struct {
-		struct chan_auth m;
-		__u8 data[256];
-	} req = {.m = {.id = 0x4711, .name = "peer", .path.family = XIPSEC_FAMILY_IP4}};
 	struct {
 		struct chan_auth_answer m;
 		__u8 room[IKE_AUTH_MAX];
@@ -258,14 +261,20 @@ static long act_sign_any(struct child *c)
 	struct pollfd pfd = {.fd = CHAN_FD, .events = POLLIN};
 	struct iovec iov = {&got, sizeof(got)};
 	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-	size_t len = sizeof(req.m) + sizeof(text) + 32 + 32;
+	size_t len = sizeof(req->m) + message.len + 32 + 32 + id.len;
 
-	req.m.prf = PRF_HMAC_SHA2_256;
-	req.m.initiator = 1;
-	req.m.message_len = sizeof(text);
-	req.m.nonce_len = req.m.sk_p_len = 32;
-	memcpy(req.m.data, text, sizeof(text));
-	chan_send(c->chan, CHAN_AUTH, &req, len, NULL, 0);
+	req->m.id = 0x4711;
+	strcpy(req->m.name, "peer");
+	req->m.path.family = XIPSEC_FAMILY_IP4;
+	req->m.prf = PRF_HMAC_SHA2_256;
+	req->m.initiator = 1;
+	req->m.message_len = (__u32)message.len;
+	req->m.nonce_len = req->m.sk_p_len = 32;
+	req->m.id_len = (__u32)id.len;
+	memcpy(req->m.data, message.data, message.len);
+	if (id.len)
+		memcpy(req->m.data + message.len + 64, id.data, id.len);
+	chan_send(c->chan, CHAN_AUTH, req, len, NULL, 0);
 	chan_flush(c->chan);
 	while (poll(&pfd, 1, 2000) > 0) {
 		if (recvmsg(CHAN_FD, &mh, MSG_DONTWAIT) < 0)
@@ -277,6 +286,47 @@ static long act_sign_any(struct child *c)
 	}
 	errno = ETIMEDOUT;
 	return -1;
+}
+
+/* A signature, or a MAC by the PSK, of what is no IKE_SA_INIT: something of the attacker's choice,
+ * to be used elsewhere. */
+static long act_sign_any(struct child *c)
+{
+	static const char text[] = "I owe the bearer all that is mine, and my heirs owe the rest.";
+	struct auth_question req = {0};
+
+	return ask_auth(c, &req, BYTES(text, sizeof(text)), BYTES_NONE);
+}
+
+/* A MAC over a good IKE_SA_INIT, for a peer of that name. */
+static long mac_for(struct child *c, const char *name)
+{
+	_cleanup_out_ struct ike_out out = {0};
+	_cleanup_free_ struct ike_packets *packets = NULL;
+	_cleanup_writer_ struct writer id = {0};
+	struct ike_header h = {
+		.spi_i = 0x4711, .exchange = IKE_SA_INIT, .flags = IKE_FLAG_INITIATOR};
+	struct auth_question req = {0};
+	static const __u8 nonce[32];
+
+	ike_out_open(&out, &h);
+	ike_out_nonce(&out, BYTES_OF(nonce));
+	auth_id_body(&id, IKE_ID_FQDN, BYTES(name, strlen(name)));
+	if (ike_out_plain(&out, &packets) || id.err)
+		return -1;
+	return ask_auth(c, &req, ike_packet(packets, 0), writer_view(&id));
+}
+
+/* By the PSK that we share with somebody else. */
+static long act_mac_other(struct child *c)
+{
+	return mac_for(c, "gw3.example.org");
+}
+
+/* No attack: for whom the connection is. */
+static long act_own_mac(struct child *c)
+{
+	return mac_for(c, "gw2.example.org");
 }
 
 static const struct {
@@ -302,6 +352,8 @@ static const struct {
 	{"sign_any", act_sign_any},
 	{"wide_sa", act_wide_sa},
 	{"own_sa", act_own_sa},
+	{"mac_other", act_mac_other},
+	{"own_mac", act_own_mac},
 };
 
 void child_hostile(__u32 n, struct child *c)

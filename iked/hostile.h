@@ -8,7 +8,7 @@
 
 #include <linux/types.h>
 
-#define HOSTILE_ACTS 19
+#define HOSTILE_ACTS 21
 
 struct child;
 

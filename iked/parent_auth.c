@@ -51,29 +51,8 @@ static int own_identity(const struct conn *conn, const struct ike_path *path, st
 	return *out ? 0 : -ENOMEM;
 }
 
-/* What the child says that the peer is; else what the config says; else where it is. It chooses a
- * PSK, nothing else. NULL: anybody. */
-static struct ident *peer_identity(const struct conn *conn, const struct ike_path *path,
-				   struct bytes id)
-{
-	struct ident *out = NULL;
-	char why[160];
-
-	if (id.len > 4) {
-		struct ike_id payload = {.type = id.data[0],
-					 .data = BYTES(id.data + 4, id.len - 4)};
-
-		if (!ident_of_payload(&payload, &out, why, sizeof(why)))
-			return out;
-		return NULL;
-	}
-	if (!conn->remote.id || !strcmp(conn->remote.id, "%any"))
-		return ident_of_addr(path->family, path->remote.byte);
-	return ident_parse(conn->remote.id, &out, why, sizeof(why)) ? NULL : out;
-}
-
 /* May that peer use this connection's PSK at all? The child has checked it; it may have been taken
- * over, and ask for a yes to another's PSK. */
+ * over, and ask for a MAC by another's PSK, or for a yes to one. */
 static bool peer_fits(const struct conn *conn, const struct ident *peer)
 {
 	_cleanup_ident_ struct ident *pattern = NULL;
@@ -81,8 +60,50 @@ static bool peer_fits(const struct conn *conn, const struct ident *peer)
 
 	if (!conn->remote.id)
 		return true;
-	return !ident_parse(conn->remote.id, &pattern, why, sizeof(why)) && peer &&
+	return !ident_parse(conn->remote.id, &pattern, why, sizeof(why)) &&
 	       ident_match(pattern, peer) > 0;
+}
+
+/* Is it where the config says that the peer is? What a name stands for today the resolver knows. */
+static bool address_fits(const struct conn *conn, const struct ike_path *path)
+{
+	for (unsigned int i = 0; i < conn->remote_addrs.n; i++)
+		if (conn->remote_addrs.host[i].kind == CONN_HOST_NAME)
+			return true;
+	return !conn->remote_addrs.n ||
+	       conn_hosts_match(&conn->remote_addrs, &path->remote, path->family);
+}
+
+/* The peer by what the config says; else by where it is. */
+static int peer_by_config(const struct conn *conn, const struct ike_path *path, struct ident **out)
+{
+	char why[160];
+
+	if (conn->remote.id && strcmp(conn->remote.id, "%any") != 0)
+		return ident_parse(conn->remote.id, out, why, sizeof(why));
+	if (!address_fits(conn, path))
+		return -EACCES;
+	*out = ident_of_addr(path->family, path->remote.byte);
+	return *out ? 0 : -ENOMEM;
+}
+
+/* Whose PSK it is: what the child says that the peer is, if the connection is for that; without a
+ * word of the child (an initiator does not know yet who will answer) peer_by_config(). It chooses a
+ * PSK, nothing else. -EACCES: it is not for that peer. */
+static int peer_identity(const struct conn *conn, const struct ike_path *path, struct bytes id,
+			 struct ident **out)
+{
+	struct ike_id payload;
+	char why[160];
+
+	if (!id.len)
+		return peer_by_config(conn, path, out);
+	if (id.len <= 4)
+		return -EACCES;
+	payload = (struct ike_id){.type = id.data[0], .data = BYTES(id.data + 4, id.len - 4)};
+	if (ident_of_payload(&payload, out, why, sizeof(why)))
+		return -EACCES;
+	return peer_fits(conn, *out) ? 0 : -EACCES;
 }
 
 struct parts {
@@ -194,7 +215,9 @@ static int make(const struct parent *p, const struct conn *conn, const struct ch
 		return id.err;
 	if (conn->local.kind == CONN_AUTH_PUBKEY)
 		return sign(p, conn, &in, hashes_of(ask), method, out);
-	peer = peer_identity(conn, &ask->path, parts.id);
+	err = peer_identity(conn, &ask->path, parts.id, &peer);
+	if (err)
+		return err;
 	psk = creds_psk(p->creds, me, peer);
 	if (!psk.data) {
 		log_error("%s: secrets {} has no ike secret for these identities", conn->name);
@@ -221,9 +244,9 @@ static int verify(const struct parent *p, const struct conn *conn, const struct 
 	err = own_identity(conn, &ask->path, &me);
 	if (err)
 		return err;
-	peer = peer_identity(conn, &ask->path, parts.id);
-	if (!peer || !peer_fits(conn, peer))
-		return -EACCES;
+	err = peer_identity(conn, &ask->path, parts.id, &peer);
+	if (err)
+		return err;
 	psk = creds_psk(p->creds, me, peer);
 	return psk.data ? auth_psk_verify(&in, psk, parts.auth) : -ENOENT;
 }

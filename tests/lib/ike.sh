@@ -9,6 +9,7 @@
 #	IKE_LOCAL IKE_REMOTE     lines of local {} and remote {} beside auth and id
 #	IKE_AUTH                 psk (the default) or pubkey
 #	IKE_PSK_a IKE_PSK_b      the secret of each side
+#	IKE_SECRETS              more sections of secrets {}
 #	GW_ENGINE[a|b]           of its children
 #	IKE_ADDR                 4 (the default) or 6: over what IKE and ESP go
 #	IKE_LOCAL_ADDR IKE_REMOTE_ADDR   others than the topology's
@@ -103,6 +104,7 @@ gw_config()
 					id-2 = gw2.example.org
 					secret = "${!psk}"
 				}
+				${IKE_SECRETS:-}
 			}
 		END
 	)

@@ -48,12 +48,16 @@ static int setup(void **state)
 		"here { local { auth = psk }\nremote { auth = psk } }\n"
 		"cert { local { auth = psk\nid = moon.example.org }\nremote { auth = pubkey\n"
 		"id = sun.example.org } }\n"
+		"far { local { auth = psk\nid = moon.example.org }\nremote { auth = psk }\n"
+		"remote_addrs = 192.0.2.0/24 }\n"
 		"mars { local { auth = psk\nid = mars.example.org }\nremote { auth = psk } }\n"
 		"}\nsecrets {\n"
 		"ike-1 { id-1 = moon.example.org\nid-2 = sun.example.org\nsecret = \"of sun\" }\n"
 		"ike-2 { id-1 = moon.example.org\nid-2 = mercury.example.org\n"
 		"secret = \"of mercury\" }\n"
-		"ike-3 { id-1 = 127.0.0.1\nsecret = \"of here\" }\n}\n";
+		"ike-3 { id-1 = 127.0.0.1\nsecret = \"of here\" }\n"
+		"ike-4 { id-1 = 198.51.100.9\nsecret = \"of 9\" }\n"
+		"ike-5 { id-1 = 192.0.2.9\nsecret = \"of ours 9\" }\n}\n";
 	char path[] = "/tmp/xipsec-auth-XXXXXX";
 	int fd = mkstemp(path), pair[2];
 
@@ -92,6 +96,7 @@ struct question {
 	bool verify;
 	__u8 address; /* last octet of 127.0.0.0/8, or of 192.0.2.0/24 */
 	bool ours;
+	const char *at; /* address of the peer, 4 bytes; NULL: 0.0.0.0 */
 };
 
 static struct question question(const char *conn, const char *peer)
@@ -132,6 +137,8 @@ static int ask(struct question *q)
 	strcpy(u.m.name, q->conn);
 	memcpy(u.m.path.local.byte, q->ours ? "\x7f\x00\x00" : "\xc0\x00\x02", 3);
 	u.m.path.local.byte[3] = q->address;
+	if (q->at)
+		memcpy(u.m.path.remote.byte, q->at, 4);
 	writer_bytes(&w, init);
 	writer_bytes(&w, BYTES_OF(nonce));
 	writer_bytes(&w, BYTES_OF(sk_p));
@@ -267,6 +274,30 @@ static void another_is_not_the_peer(void **state)
 	assert_int_equal(verify("cert", "sun.example.org", "of sun"), -EACCES);
 }
 
+/* Nor is a MAC made for one whom the connection does not mean, whatever the child calls it. */
+static void makes_for_the_peer_alone(void **state)
+{
+	struct question q;
+	__u8 want[PRF_LEN_MAX];
+
+	assert_int_equal(make("psk", "mercury.example.org"), -EACCES);
+	assert_int_equal(make("psk", "nobody.example.org"), -EACCES);
+	assert_int_equal(make("psk", ""), -EACCES);           /* an ID payload without data */
+	assert_int_equal(make("psk", "sun.example.org\n"), -EACCES); /* one that is no name */
+	assert_int_equal(make("any", ""), -EACCES);
+	assert_int_equal(make("any", "mercury.example.org"), 0); /* the config says any */
+
+	/* without a name it is where it is, and that the config bounds */
+	q = question("far", NULL);
+	q.at = "\xc0\x00\x02\x09";
+	assert_int_equal(ask(&q), 0);
+	mac(&q, "moon.example.org", "of ours 9", want);
+	assert_memory_equal(got.m.data, want, 32);
+	q.at = "\xc6\x33\x64\x09";
+	assert_int_equal(ask(&q), -EACCES);
+	end(&q, 0);
+}
+
 static void cut_short(void **state)
 {
 	struct question q = question("psk", "sun.example.org");
@@ -286,7 +317,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(makes_by_the_config),     cmocka_unit_test(signs_nothing_else),
 		cmocka_unit_test(address_is_our_own),      cmocka_unit_test(verifies),
-		cmocka_unit_test(another_is_not_the_peer), cmocka_unit_test(cut_short),
+		cmocka_unit_test(another_is_not_the_peer), cmocka_unit_test(makes_for_the_peer_alone),
+		cmocka_unit_test(cut_short),
 	};
 
 	log_open("test", LOG_LEVEL_ERROR);
