@@ -98,6 +98,10 @@ bool cert_bears(struct bytes cert, const struct ident *id);
 struct ident *cert_subject(struct bytes cert);
 EVP_PKEY *cert_key(struct bytes cert);
 
+/* The identity of an end that has this certificate and is given none: its subject, as strongSwan has
+ * it. NULL: that is empty, no certificate, no memory. */
+struct ident *cert_default_id(struct bytes cert);
+
 /* PEM or DER to DER, of the first certificate in it. 0, -EINVAL, -ENOMEM. */
 int cert_der(struct bytes data, struct writer *out);
 

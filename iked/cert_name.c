@@ -145,6 +145,13 @@ struct ident *cert_subject(struct bytes der)
 	return cert ? cert_name(cert) : NULL;
 }
 
+struct ident *cert_default_id(struct bytes der)
+{
+	_cleanup_x509_ X509 *cert = cert_of_der(der);
+
+	return cert && X509_NAME_entry_count(X509_get_subject_name(cert)) ? cert_name(cert) : NULL;
+}
+
 EVP_PKEY *cert_key(struct bytes der)
 {
 	_cleanup_x509_ X509 *cert = cert_of_der(der);

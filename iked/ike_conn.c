@@ -236,6 +236,22 @@ static void leave(struct engine *engine, struct ike_conn *conn)
 	timer_stop(&engine->timers, &conn->child_retry);
 }
 
+/* Who has a certificate and names no identity is its subject; the parent finds the same. */
+static void default_id(struct ike_conn *conn)
+{
+	const struct conn_auth *local = &conn->model.local;
+	struct ident *id = NULL;
+
+	if (conn->local_id && conn->local_id->type != IDENT_ANY)
+		return;
+	if (local->kind == CONN_AUTH_PUBKEY && local->certs.n && local->certs.blob[0].data)
+		id = cert_default_id(BYTES(local->certs.blob[0].data, local->certs.blob[0].len));
+	if (!id)
+		return;
+	free(conn->local_id);
+	conn->local_id = id;
+}
+
 /* What was made of its texts once. */
 static int understand(struct engine *engine, struct ike_conn *conn)
 {
@@ -249,6 +265,8 @@ static int understand(struct engine *engine, struct ike_conn *conn)
 		err = parse_id(conn, conn->model.remote.ca_id, &conn->ca_id);
 	if (!err)
 		err = read_certs(conn, "local", &conn->model.local.certs);
+	if (!err)
+		default_id(conn);
 	if (!err)
 		err = read_certs(conn, "remote", &conn->model.remote.certs);
 	return err ? err : hash_cas(conn);

@@ -25,7 +25,7 @@ struct ike_conn {
 	bool heir;   /* it took the place of another text */
 	bool orphans;
 	struct conn model;
-	struct ident *local_id;  /* NULL: our address */
+	struct ident *local_id;  /* NULL, or %any: our address */
 	struct ident *remote_id; /* a pattern; NULL: any */
 	__u8 *cas;               /* hashes of remote.cacerts; NULL: any CA */
 	size_t cas_len;

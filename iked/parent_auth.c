@@ -16,6 +16,7 @@
 #include <openssl/crypto.h>
 
 #include "iked/auth.h"
+#include "iked/cert.h"
 #include "lib/cleanup.h"
 
 static void ident_freep(struct ident **id)
@@ -38,13 +39,20 @@ static bool address_is_ours(const struct ike_path *path)
 				: bind(fd, (struct sockaddr *)&in6, sizeof(in6)));
 }
 
-/* Ours, by the config. -EACCES: it is the address, and that is not ours. */
-static int own_identity(const struct conn *conn, const struct ike_path *path, struct ident **out)
+/* Ours, by the config; else the subject of our certificate, else our address. -EACCES: it is that,
+ * and it is not ours. */
+static int own_identity(const struct parent *p, const struct conn *conn,
+			const struct ike_path *path, struct ident **out)
 {
+	struct bytes chain[CREDS_CHAIN_MAX];
 	char why[160];
 
-	if (conn->local.id)
+	if (conn->local.id && strcmp(conn->local.id, "%any") != 0)
 		return ident_parse(conn->local.id, out, why, sizeof(why));
+	if (conn->local.kind == CONN_AUTH_PUBKEY && creds_chain(p->creds, conn, chain))
+		*out = cert_default_id(chain[0]);
+	if (*out)
+		return 0;
 	if (!address_is_ours(path))
 		return -EACCES;
 	*out = ident_of_addr(path->family, path->local.byte);
@@ -205,7 +213,7 @@ static int make(const struct parent *p, const struct conn *conn, const struct ch
 	__u8 mac[PRF_LEN_MAX];
 	struct auth_in in;
 	struct bytes psk;
-	int err = own_identity(conn, &ask->path, &me);
+	int err = own_identity(p, conn, &ask->path, &me);
 
 	if (err)
 		return err;
@@ -241,7 +249,7 @@ static int verify(const struct parent *p, const struct conn *conn, const struct 
 
 	if (conn->remote.kind != CONN_AUTH_PSK || parts.id.len <= 4)
 		return -EACCES;
-	err = own_identity(conn, &ask->path, &me);
+	err = own_identity(p, conn, &ask->path, &me);
 	if (err)
 		return err;
 	err = peer_identity(conn, &ask->path, parts.id, &peer);

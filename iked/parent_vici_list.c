@@ -5,10 +5,12 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <openssl/x509.h>
 
+#include "iked/cert.h"
 #include "iked/vici_alg.h"
 #include "lib/cleanup.h"
 
@@ -154,12 +156,30 @@ static void put_subject(struct vici_writer *w, const struct conn_blob *blob)
 	vici_item_text(w, text[0] ? text : blob->file ? blob->file : "(certificate)");
 }
 
-static void put_auth(struct vici_writer *w, const char *section, const struct conn_auth *auth)
+/* Who this end is, without an id in the config: NULL: its address. */
+static struct ident *own_subject(const struct parent *p, const struct conn *conn)
 {
+	struct bytes chain[CREDS_CHAIN_MAX];
+
+	if (conn->local.id || conn->local.kind != CONN_AUTH_PUBKEY ||
+	    !creds_chain(p->creds, conn, chain))
+		return NULL;
+	return cert_default_id(chain[0]);
+}
+
+static void put_auth(struct vici_writer *w, const char *section, const struct conn_auth *auth,
+		     const struct ident *subject)
+{
+	char text[IDENT_TEXT_MAX];
+
 	vici_section(w, section);
 	vici_text(w, "class", "%s", auth->kind == CONN_AUTH_PSK ? "pre-shared key" : "public key");
 	if (auth->id)
 		vici_text(w, "id", "%s", auth->id);
+	if (subject) {
+		ident_print(subject, text, sizeof(text));
+		vici_text(w, "id", "%s", text);
+	}
 	vici_list(w, "groups");
 	vici_list_end(w);
 	vici_list(w, "certs");
@@ -173,10 +193,11 @@ static void put_auth(struct vici_writer *w, const char *section, const struct co
 	vici_section_end(w);
 }
 
-static void put_conn(struct vici_writer *w, const struct conn *conn)
+static void put_conn(struct vici_writer *w, const struct parent *p, const struct conn *conn)
 {
 	static const char *const uniques[] = {"UNIQUE_NO", "UNIQUE_NEVER", "UNIQUE_KEEP",
 					      "UNIQUE_REPLACE"};
+	struct ident *subject = own_subject(p, conn);
 
 	vici_section(w, conn->name);
 	put_hosts(w, "local_addrs", &conn->local_addrs);
@@ -187,8 +208,9 @@ static void put_conn(struct vici_writer *w, const struct conn *conn)
 	vici_text(w, "unique", "%s", uniques[conn->unique]);
 	if (conn->dpd_delay)
 		vici_text(w, "dpd_delay", "%u", conn->dpd_delay);
-	put_auth(w, "local-1", &conn->local);
-	put_auth(w, "remote-1", &conn->remote);
+	put_auth(w, "local-1", &conn->local, subject);
+	put_auth(w, "remote-1", &conn->remote, NULL);
+	free(subject);
 	vici_section(w, "children");
 	for (unsigned int i = 0; i < conn->n_children; i++)
 		put_child(w, &conn->children[i]);
@@ -207,7 +229,7 @@ void vici_list_conns(void *ctx, struct vici_request *request)
 
 		if (only[0] && strcmp(only, p->config->conns[i].name) != 0)
 			continue;
-		put_conn(&w, &p->config->conns[i]);
+		put_conn(&w, p, &p->config->conns[i]);
 		if (!w.err)
 			vici_stream(request, VICI_EVENT_LIST_CONN, vici_view(&w));
 	}

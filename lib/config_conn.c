@@ -260,6 +260,11 @@ static bool conn_fits(struct config_diag *diag, const struct config_node *node,
 			     "%s: local has auth = pubkey, but no certificate: expected `certs = "
 			     "...`, or auth = psk",
 			     node->name);
+	if (draft->has_local && conn->local.kind == CONN_AUTH_PUBKEY && conn->local.certs.n &&
+	    (!conn->local.id || strcmp(conn->local.id, "%any") == 0))
+		config_warn(diag, &node->place,
+			    "%s: local has no id: it will be the subject of its certificate",
+			    node->name);
 	if ((conn->rekey_time && conn->rand_time >= conn->rekey_time) ||
 	    (conn->reauth_time && conn->rand_time >= conn->reauth_time))
 		config_error(diag, &node->place,

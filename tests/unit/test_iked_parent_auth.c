@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What the parent answers to a child that asks for AUTH, and may have been taken over: identities
  * and secrets are the config's, whatever is asked. The parent around it is this test's. */
-#include "tests/unit/ike_fixture.h"
+#include "tests/unit/cert_fixture.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "iked/auth.h"
+#include "iked/cert.h"
 #include "iked/parent_inside.h"
 #include "lib/log.h"
 
@@ -38,6 +40,49 @@ static union {
 } got;
 static int child; /* the child's end */
 
+static char dir[] = "/tmp/xipsec-auth-XXXXXX";
+static struct made own; /* of connection subj, with its key */
+
+/* Its file in the folder of credentials. */
+static FILE *file_in(const char *kind, const char *name)
+{
+	char path[64];
+	mode_t mask = umask(077);
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, kind);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/%s/%s", dir, kind, name);
+	file = fopen(path, "w");
+	umask(mask);
+	assert_non_null(file);
+	return file;
+}
+
+static void put_own(void)
+{
+	FILE *cert = file_in("x509", "own.der"), *key = file_in("private", "own.pem");
+
+	own = make_cert((struct wish){.cn = "moon", .usage = "digitalSignature"});
+	assert_int_equal(fwrite(own.der, 1, own.len, cert), own.len);
+	fclose(cert);
+	assert_true(PEM_write_PrivateKey(key, own.key, NULL, NULL, 0, NULL, NULL));
+	fclose(key);
+}
+
+static void clear_own(void)
+{
+	static const char *const names[] = {"x509/own.der", "private/own.pem", "x509", "private",
+					    "xipsec.conf", ""};
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		remove(path);
+	}
+	made_free(&own);
+}
+
 static int setup(void **state)
 {
 	static const char text[] =
@@ -50,6 +95,7 @@ static int setup(void **state)
 		"id = sun.example.org } }\n"
 		"far { local { auth = psk\nid = moon.example.org }\nremote { auth = psk }\n"
 		"remote_addrs = 192.0.2.0/24 }\n"
+		"subj { local { auth = pubkey\ncerts = own.der }\nremote { auth = psk } }\n"
 		"mars { local { auth = psk\nid = mars.example.org }\nremote { auth = psk } }\n"
 		"}\nsecrets {\n"
 		"ike-1 { id-1 = moon.example.org\nid-2 = sun.example.org\nsecret = \"of sun\" }\n"
@@ -58,16 +104,20 @@ static int setup(void **state)
 		"ike-3 { id-1 = 127.0.0.1\nsecret = \"of here\" }\n"
 		"ike-4 { id-1 = 198.51.100.9\nsecret = \"of 9\" }\n"
 		"ike-5 { id-1 = 192.0.2.9\nsecret = \"of ours 9\" }\n}\n";
-	char path[] = "/tmp/xipsec-auth-XXXXXX";
-	int fd = mkstemp(path), pair[2];
+	char path[64];
+	FILE *file;
+	int pair[2];
 
-	if (fd < 0 || write(fd, text, sizeof(text) - 1) < 0 || creds_init() ||
+	if (!mkdtemp(dir) || creds_init() ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -1;
-	close(fd);
+	put_own();
+	file = file_in(".", "xipsec.conf");
+	fprintf(file, "%siked { credentials = %s }\n", text, dir);
+	fclose(file);
+	snprintf(path, sizeof(path), "%s/xipsec.conf", dir);
 	if (config_load(path, &parent.config, stderr))
 		return -1;
-	unlink(path);
 	parent.creds = creds_load(parent.config);
 	parent.base = event_base_new();
 	child = pair[1];
@@ -82,6 +132,7 @@ static int teardown(void **state)
 	event_base_free(parent.base);
 	creds_free(parent.creds);
 	config_free(parent.config);
+	clear_own();
 	return 0;
 }
 
@@ -256,6 +307,35 @@ static void address_is_our_own(void **state)
 	end(&q, 0);
 }
 
+/* Who has a certificate and names no identity is its subject, not its address. */
+static void subject_is_the_identity(void **state)
+{
+	struct question q = question("subj", "sun.example.org");
+	struct auth_in in = {.initiator = true,
+			     .init = ike_packet(q.init, 0),
+			     .nonce = BYTES_OF(nonce),
+			     .prf = PRF_HMAC_SHA2_256,
+			     .sk_p = BYTES_OF(sk_p)};
+	struct ident *subject = cert_default_id(made_bytes(&own));
+	enum auth_scheme scheme;
+	struct writer id = {0};
+	char why[200];
+
+	assert_non_null(subject);
+	assert_int_equal(subject->type, IKE_ID_DN);
+	auth_id_body(&id, subject->type, BYTES(subject->data, subject->len));
+	in.id = writer_view(&id);
+	q.ours = false; /* an address that is not ours does not matter */
+	assert_int_equal(ask(&q), 0);
+	assert_int_equal(got.m.method, IKE_AUTH_ECDSA_256);
+	assert_int_equal(auth_verify(&in, own.key, got.m.method, BYTES(got.m.data, got.m.data_len),
+				     &scheme, why, sizeof(why)),
+			 0);
+	free(subject);
+	writer_free(&id);
+	end(&q, 0);
+}
+
 static void verifies(void **state)
 {
 	assert_int_equal(verify("psk", "sun.example.org", "of sun"), 0);
@@ -318,7 +398,7 @@ int main(void)
 		cmocka_unit_test(makes_by_the_config),     cmocka_unit_test(signs_nothing_else),
 		cmocka_unit_test(address_is_our_own),      cmocka_unit_test(verifies),
 		cmocka_unit_test(another_is_not_the_peer), cmocka_unit_test(makes_for_the_peer_alone),
-		cmocka_unit_test(cut_short),
+		cmocka_unit_test(cut_short),               cmocka_unit_test(subject_is_the_identity),
 	};
 
 	log_open("test", LOG_LEVEL_ERROR);
