@@ -61,6 +61,11 @@ struct cert_policy {
 	/* Only chains through a CA of this identity, a pattern that its subject or one of its names
 	 * fits (`ca_id`); NULL: any. With `pinned` it asks for a chain as well. */
 	const struct ident *ca_id;
+	/* Bits that every RSA, resp. every ECDSA key of the chain has at least, that of the anchor
+	 * too. 0 beside one that is not: a key of that type is refused (strongSwan's `auth =
+	 * rsa-3072-ecdsa-256`). Both 0: as strong as all must be. */
+	unsigned int min_rsa, min_ecdsa;
+	__u32 hashes; /* 1 << enum ike_hash: of the chain's signatures, but the anchor's; 0: any */
 };
 
 struct cert_peer {
@@ -98,8 +103,8 @@ bool cert_bears(struct bytes cert, const struct ident *id);
 struct ident *cert_subject(struct bytes cert);
 EVP_PKEY *cert_key(struct bytes cert);
 
-/* The identity of an end that has this certificate and is given none: its subject, as strongSwan has
- * it. NULL: that is empty, no certificate, no memory. */
+/* The identity of an end that has this certificate and is given none: its subject, as strongSwan
+ * has it. NULL: that is empty, no certificate, no memory. */
 struct ident *cert_default_id(struct bytes cert);
 
 /* PEM or DER to DER, of the first certificate in it. 0, -EINVAL, -ENOMEM. */

@@ -124,6 +124,63 @@ static int not_named(const struct check *check, char *why, size_t size)
 	return refuse(why, size, check->leaf, what);
 }
 
+/* Is its key as strong as the config wants? Edwards curves have one strength each. */
+static int check_key(const struct cert_policy *policy, X509 *cert, char *why, size_t size)
+{
+	EVP_PKEY *key = X509_get0_pubkey(cert);
+	bool rsa = key && (EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS"));
+	unsigned int bits = key ? (unsigned int)EVP_PKEY_get_bits(key) : 0;
+	unsigned int min = rsa ? policy->min_rsa : policy->min_ecdsa;
+	char what[160];
+
+	if ((!policy->min_rsa && !policy->min_ecdsa) ||
+	    (!rsa && (!key || !EVP_PKEY_is_a(key, "EC"))))
+		return 0;
+	if (min && bits >= min)
+		return 0;
+	if (min)
+		snprintf(what, sizeof(what), "its %s key has %u bits, `auth` asks for %u",
+			 rsa ? "RSA" : "ECDSA", bits, min);
+	else
+		snprintf(what, sizeof(what), "its key is %s, for which `auth` gives no strength",
+			 rsa ? "RSA" : "ECDSA");
+	return refuse(why, size, cert, what);
+}
+
+/* Is it signed with a hash that the config wants? */
+static int check_hash(const struct cert_policy *policy, X509 *cert, char *why, size_t size)
+{
+	int hash = NID_undef;
+	__u32 is = 0;
+
+	if (!policy->hashes)
+		return 0;
+	X509_get_signature_info(cert, &hash, NULL, NULL, NULL);
+	switch (hash) {
+	case NID_undef: return 0; /* EdDSA hashes for itself */
+	case NID_sha256: is = 1U << IKE_HASH_SHA256; break;
+	case NID_sha384: is = 1U << IKE_HASH_SHA384; break;
+	case NID_sha512: is = 1U << IKE_HASH_SHA512; break;
+	default: break;
+	}
+	return policy->hashes & is ? 0
+				   : refuse(why, size, cert,
+					    "is signed with a hash that `auth` does not allow");
+}
+
+/* The anchor is there because the config says so, whoever signed it. */
+static int check_strength(const struct cert_policy *policy, STACK_OF(X509) * chain, char *why,
+			  size_t size)
+{
+	int n = sk_X509_num(chain), err = 0;
+
+	for (int i = 0; i < n && !err; i++)
+		err = check_key(policy, sk_X509_value(chain, i), why, size);
+	for (int i = 0; i < n - 1 && !err; i++)
+		err = check_hash(policy, sk_X509_value(chain, i), why, size);
+	return err;
+}
+
 /* A v1 certificate passes OpenSSL as a CA if it is self-signed; here it never does. */
 static int check_chain(const struct check *check, STACK_OF(X509) * chain, char *why, size_t size)
 {
@@ -143,7 +200,7 @@ static int check_chain(const struct check *check, STACK_OF(X509) * chain, char *
 	if (!through)
 		return refuse(why, size, check->leaf,
 			      "is not below one of the CAs that are asked for");
-	return 0;
+	return check_strength(check->policy, chain, why, size);
 }
 
 static time_t earliest_end(STACK_OF(X509) * chain)
@@ -214,6 +271,8 @@ static int check_pinned(const struct check *check, struct cert_peer *out, char *
 		return refuse(why, size, check->leaf, "certificate has expired");
 	if (!key || EVP_PKEY_get_security_bits(key) < 112)
 		return refuse(why, size, check->leaf, "key is too weak");
+	if (check_key(check->policy, check->leaf, why, size))
+		return -EACCES;
 	if (ASN1_TIME_to_tm(X509_get0_notAfter(check->leaf), &tm))
 		out->not_after = timegm(&tm);
 	return 0;

@@ -149,15 +149,21 @@ static int check_cert(const struct ike_sa *ike, const struct ike_msg *msg, struc
 		      char *why, size_t size)
 {
 	const struct conn_auth *remote = &ike->conn->model.remote;
+	const unsigned int hashes = remote->chain_hashes;
 	struct bytes certs[CERT_CHAIN_MAX], pinned[CONN_CERTS_MAX];
 	struct cert_policy policy = {.now = ike->engine->wall + ike_now(ike) / 1000,
 				     .revocation = (enum cert_revocation)remote->revocation,
 				     .pinned = pinned,
 				     .n_pinned = remote->certs.n,
 				     .cas = BYTES(ike->conn->cas, ike->conn->cas_len),
-				     .ca_id = ike->conn->ca_id};
+				     .ca_id = ike->conn->ca_id,
+				     .min_rsa = remote->min_rsa,
+				     .min_ecdsa = remote->min_ecdsa};
 	unsigned int n = collect(msg, &remote->certs, certs);
 
+	policy.hashes |= hashes & CONN_HASH_SHA256 ? 1U << IKE_HASH_SHA256 : 0;
+	policy.hashes |= hashes & CONN_HASH_SHA384 ? 1U << IKE_HASH_SHA384 : 0;
+	policy.hashes |= hashes & CONN_HASH_SHA512 ? 1U << IKE_HASH_SHA512 : 0;
 	for (unsigned int i = 0; i < remote->certs.n && i < CONN_CERTS_MAX; i++)
 		pinned[i] = BYTES(remote->certs.blob[i].data, remote->certs.blob[i].len);
 	if (!n || (!ike->engine->trust && (!policy.n_pinned || policy.ca_id))) {
@@ -167,8 +173,8 @@ static int check_cert(const struct ike_sa *ike, const struct ike_msg *msg, struc
 	return cert_check(ike->engine->trust, certs, n, ike->remote_id, &policy, peer, why, size);
 }
 
-/* What the connection's `auth` allows of keys and hashes. */
-static bool scheme_allowed(const struct conn_auth *remote, enum auth_scheme scheme, EVP_PKEY *key)
+/* What the connection's `auth` allows of the signature in AUTH. */
+static bool scheme_allowed(const struct conn_auth *remote, enum auth_scheme scheme)
 {
 	static const struct {
 		unsigned int key, hash;
@@ -190,8 +196,7 @@ static bool scheme_allowed(const struct conn_auth *remote, enum auth_scheme sche
 	};
 
 	return (!remote->keys || remote->keys & of[scheme].key) &&
-	       (!remote->hashes || !of[scheme].hash || remote->hashes & of[scheme].hash) &&
-	       (unsigned int)EVP_PKEY_get_bits(key) >= remote->min_bits;
+	       (!remote->hashes || !of[scheme].hash || remote->hashes & of[scheme].hash);
 }
 
 static int check_signature(const struct ike_sa *ike, const struct ike_msg *msg,
@@ -206,9 +211,8 @@ static int check_signature(const struct ike_sa *ike, const struct ike_msg *msg,
 		return err;
 	snprintf(why, size, "its signature is wrong");
 	err = auth_verify(&in, peer.key, msg->auth.method, msg->auth.data, &scheme, why, size);
-	if (!err && !scheme_allowed(&ike->conn->model.remote, scheme, peer.key)) {
-		snprintf(why, size, "%s with %d bits is not what `auth` allows",
-			 auth_scheme_name(scheme), EVP_PKEY_get_bits(peer.key));
+	if (!err && !scheme_allowed(&ike->conn->model.remote, scheme)) {
+		snprintf(why, size, "%s is not what `auth` allows", auth_scheme_name(scheme));
 		err = -EACCES;
 	}
 	cert_peer_free(&peer);

@@ -33,15 +33,37 @@ static bool word_add(const struct config_word *words, const char *word, unsigned
 	return false;
 }
 
-/* One of the words between the dashes. */
-static bool auth_word(const char *word, struct conn_auth *out)
+/* Bits of the type of key that was named last, RSA or ECDSA; of several numbers the lowest. */
+static bool auth_bits(const char *word, unsigned int type, struct conn_auth *out)
 {
-	return word_add(key_words, word, &out->keys) || word_add(hash_words, word, &out->hashes) ||
-	       text_number(word, &out->min_bits);
+	unsigned int *bits = type & (CONN_KEY_RSA | CONN_KEY_RSA_PSS) ? &out->min_rsa
+			     : type & CONN_KEY_ECDSA                  ? &out->min_ecdsa
+								      : NULL;
+	unsigned int number;
+
+	if (!bits || !text_number(word, &number) || !number)
+		return false;
+	if (!*bits || number < *bits)
+		*bits = number;
+	return true;
+}
+
+/* One of the words between the dashes. */
+static bool auth_word(const char *word, unsigned int *type, struct conn_auth *out)
+{
+	unsigned int named = 0;
+
+	if (word_add(key_words, word, &named)) {
+		*type = named;
+		out->keys |= named;
+		return true;
+	}
+	return word_add(hash_words, word, &out->hashes) || auth_bits(word, *type, out);
 }
 
 static bool auth_words(char *text, struct conn_auth *out)
 {
+	unsigned int type = 0;
 	char *rest = text;
 
 	for (char *word = strsep(&rest, "-"); word; word = strsep(&rest, "-")) {
@@ -51,7 +73,7 @@ static bool auth_words(char *text, struct conn_auth *out)
 			out->kind = CONN_AUTH_PSK;
 			return true;
 		}
-		if (!(first && strcmp(word, "pubkey") == 0) && !auth_word(word, out))
+		if (!(first && strcmp(word, "pubkey") == 0) && !auth_word(word, &type, out))
 			return false;
 	}
 	out->kind = CONN_AUTH_PUBKEY;
@@ -61,6 +83,7 @@ static bool auth_words(char *text, struct conn_auth *out)
 bool parse_auth(struct config_diag *diag, const struct config_node *node, struct conn_auth *out)
 {
 	const char *text = node->value;
+	bool ike_alone = strncmp(text, "ike:", 4) == 0; /* of AUTH, not of the chain */
 	char copy[128];
 
 	if (strncmp(text, "eap", 3) == 0 || strncmp(text, "xauth", 5) == 0) {
@@ -69,16 +92,19 @@ bool parse_auth(struct config_diag *diag, const struct config_node *node, struct
 			     node->name, config_shown(text));
 		return false;
 	}
-	if (strncmp(text, "ike:", 4) == 0)
+	if (ike_alone)
 		text += 4;
 	if (strlen(text) < sizeof(copy)) {
 		strcpy(copy, text);
-		if (auth_words(copy, out))
+		if (auth_words(copy, out)) {
+			out->chain_hashes = ike_alone ? 0 : out->hashes;
 			return true;
+		}
 	}
 	config_error(diag, &node->value_place,
 		     "%s = %s: expected psk, pubkey, rsa, rsa/pss, ecdsa, ed25519 or ed448, with "
-		     "-BITS and -sha256, -sha384, -sha512 behind it if wanted",
+		     "-sha256, -sha384, -sha512 behind it if wanted, and -BITS behind rsa and "
+		     "ecdsa",
 		     node->name, config_shown(node->value));
 	return false;
 }

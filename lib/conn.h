@@ -83,10 +83,12 @@ enum conn_revocation { CONN_REVOCATION_RELAXED, CONN_REVOCATION_IFURI, CONN_REVO
 /* local {} or remote {}: who one end is, and how it proves that. */
 struct conn_auth {
 	enum conn_auth_kind kind;
-	unsigned int keys;     /* CONN_KEY_* */
-	unsigned int hashes;   /* CONN_HASH_* of signatures */
-	unsigned int min_bits; /* of RSA keys, or of the curve */
-	char *id;              /* as strongSwan writes identities; NULL: not given (%any) */
+	unsigned int keys;   /* CONN_KEY_* */
+	unsigned int hashes; /* CONN_HASH_* of signatures */
+	/* Of the chain of a remote end: what its signatures may be, and bits that its keys have at
+	 * least. With one of both numbers a key of the other type is refused if that has none. */
+	unsigned int chain_hashes, min_rsa, min_ecdsa;
+	char *id; /* as strongSwan writes identities; NULL: not given (%any) */
 	struct conn_blobs certs;
 	struct conn_blobs cacerts; /* remote: the chain must end in one of these; none: in any */
 	char *ca_id; /* remote: identity of a CA in the chain, subject or name; NULL: any */

@@ -115,19 +115,60 @@ static void test_auth(void **state)
 	auth = &config->conns[0].local;
 	assert_int_equal(auth->kind, CONN_AUTH_PUBKEY);
 	assert_int_equal(auth->keys, CONN_KEY_RSA_PSS);
-	assert_int_equal(auth->min_bits, 3072);
+	assert_int_equal(auth->min_rsa, 3072);
+	assert_int_equal(auth->min_ecdsa, 0);
+	assert_int_equal(auth->chain_hashes, CONN_HASH_SHA384);
 	assert_int_equal(auth->hashes, CONN_HASH_SHA384);
 	assert_int_equal(auth->certs.n, 2);
 	assert_string_equal(auth->certs.blob[1].file, "other.pem");
 	assert_string_equal(auth->id, "moon.example.org");
 	auth = &config->conns[0].remote;
 	assert_int_equal(auth->keys, CONN_KEY_ECDSA);
-	assert_int_equal(auth->min_bits, 256);
+	assert_int_equal(auth->min_ecdsa, 256);
+	assert_int_equal(auth->min_rsa, 0);
+	assert_int_equal(auth->chain_hashes, 0); /* ike: of AUTH alone */
 	assert_int_equal(auth->hashes, CONN_HASH_SHA256 | CONN_HASH_SHA384);
 	assert_string_equal(auth->id, "C=CH, O=strongSwan, CN=*");
 	assert_int_equal(auth->cacerts.n, 2);
 	assert_string_equal(auth->cacerts.blob[1].file, "/etc/ca2.pem");
 	assert_int_equal(auth->revocation, CONN_REVOCATION_STRICT);
+}
+
+/* Strengths are of the type of key that stands before them. */
+static void test_strengths(void **state)
+{
+	static const struct {
+		const char *auth;
+		unsigned int min_rsa, min_ecdsa; /* both 0: refused */
+	} rows[] = {{"rsa-3072-ecdsa-256", 3072, 256},
+		    {"ecdsa-384-rsa-2048-sha256", 2048, 384},
+		    {"rsa/pss-sha256-4096", 4096, 0},
+		    {"rsa-4096-3072", 3072, 0},
+		    {"ecdsa-256-ed25519", 0, 256},
+		    {"pubkey-2048", 0, 0},
+		    {"ed25519-256", 0, 0},
+		    {"2048", 0, 0},
+		    {"ecdsa-256-ed25519-256", 0, 0},
+		    {"rsa-0", 0, 0}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		_cleanup_config_ struct config *config = NULL;
+		_cleanup_free_ char *errors = NULL;
+		char text[200];
+
+		snprintf(text, sizeof(text),
+			 "connections { c { local { auth = psk }\nremote { auth = %s\n} } }\n",
+			 rows[i].auth);
+		put_text("xipsec.conf", text);
+		if (!rows[i].min_rsa && !rows[i].min_ecdsa) {
+			assert_int_equal(load(&config, &errors), -EINVAL);
+			assert_non_null(strstr(errors, "expected psk, pubkey"));
+			continue;
+		}
+		assert_int_equal(load(&config, &errors), 0);
+		assert_int_equal(config->conns[0].remote.min_rsa, rows[i].min_rsa);
+		assert_int_equal(config->conns[0].remote.min_ecdsa, rows[i].min_ecdsa);
+	}
 }
 
 static void test_children(void **state)
@@ -714,6 +755,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connection),
 		cmocka_unit_test(test_auth),
+		cmocka_unit_test(test_strengths),
 		cmocka_unit_test(test_children),
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_rules_have_their_place),

@@ -628,6 +628,68 @@ static void below_ca_id(void **state)
 	made_free(&end);
 }
 
+/* auth = rsa-3072-ecdsa-384-sha384 and its like: every key from the peer's own to the anchor's,
+ * each by its type, and every signature but that of the anchor. */
+static void strengths(void **state)
+{
+	struct made ca = make_cert((struct wish){.cn = "strong", CA, .key = EVP_RSA_gen(3072)});
+	struct made way = make_cert((struct wish){
+		.cn = "way", .issuer = &ca, CA, .key = EVP_EC_gen("P-384"), .md = EVP_sha384()});
+	struct made end = make_cert((struct wish){
+		.cn = "moon", .issuer = &way, EE, .key = EVP_EC_gen("P-521"), .md = EVP_sha512()});
+	struct made edwards =
+		make_cert((struct wish){.cn = "moon",
+					.issuer = &way,
+					EE,
+					.key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"),
+					.md = EVP_sha384()});
+	const struct made *chain[] = {&end, &way}, *bent[] = {&edwards, &way};
+	struct bytes pinned[] = {made_bytes(&end)};
+	const __u32 sha384 = 1U << IKE_HASH_SHA384, sha512 = 1U << IKE_HASH_SHA512;
+	const struct {
+		unsigned int min_rsa, min_ecdsa;
+		__u32 hashes;
+		const struct made **chain;
+		unsigned int n_pinned;
+		const char *why; /* NULL: fine */
+	} rows[] = {
+		{0, 0, 0, chain, 0, NULL},
+		{3072, 384, 0, chain, 0, NULL},
+		{3072, 256, 0, chain, 0, NULL},
+		{3073, 256, 0, chain, 0, "CN=strong`: its RSA key has 3072 bits"},
+		{3072, 385, 0, chain, 0, "CN=way`: its ECDSA key has 384 bits"},
+		{3072, 522, 0, chain, 0, "CN=moon`: its ECDSA key has 521 bits"},
+		{0, 256, 0, chain, 0, "CN=strong`: its key is RSA, for which"},
+		{3072, 0, 0, chain, 0, "its key is ECDSA, for which"},
+		{3072, 384, 0, bent, 0, NULL},
+		{0, 0, sha384 | sha512, chain, 0, NULL},
+		{0, 0, sha384, chain, 0, "CN=moon`: is signed with a hash that"},
+		{0, 0, sha512, chain, 0, "CN=way`: is signed with a hash that"},
+		{0, 521, 0, chain, 1, NULL},
+		{0, 522, 0, chain, 1, "its ECDSA key has 521 bits"},
+	};
+	struct cert_store *store = store_of(&ca);
+	char why[300];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct cert_policy policy = {.now = NOW,
+					     .min_rsa = rows[i].min_rsa,
+					     .min_ecdsa = rows[i].min_ecdsa,
+					     .hashes = rows[i].hashes,
+					     .pinned = pinned,
+					     .n_pinned = rows[i].n_pinned};
+		int err = check(store, rows[i].chain, 2, "moon.example.org", &policy, why);
+
+		if (err != (rows[i].why ? -EACCES : 0) || (err && !strstr(why, rows[i].why)))
+			fail_msg("row %zu: %d %s", i, err, why);
+	}
+	cert_store_free(store);
+	made_free(&ca);
+	made_free(&way);
+	made_free(&end);
+	made_free(&edwards);
+}
+
 /* Which of our certificates answers a CERTREQ (RFC 7296 3.7). */
 static void certreq(void **state)
 {
@@ -690,7 +752,7 @@ int main(void)
 		cmocka_unit_test(crl_of_others), cmocka_unit_test(newer_crls),
 		cmocka_unit_test(pinned),        cmocka_unit_test(below_one_ca),
 		cmocka_unit_test(below_ca_id),   cmocka_unit_test(certreq),
-		cmocka_unit_test(files),
+		cmocka_unit_test(files),         cmocka_unit_test(strengths),
 	};
 
 	return cmocka_run_group_tests(tests, open_pki, close_pki);

@@ -72,8 +72,8 @@ static void put_own(void)
 
 static void clear_own(void)
 {
-	static const char *const names[] = {"x509/own.der", "private/own.pem", "x509", "private",
-					    "xipsec.conf", ""};
+	static const char *const names[] = {"x509/own.der", "private/own.pem", "x509",
+					    "private",      "xipsec.conf",     ""};
 	char path[64];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -362,7 +362,7 @@ static void makes_for_the_peer_alone(void **state)
 
 	assert_int_equal(make("psk", "mercury.example.org"), -EACCES);
 	assert_int_equal(make("psk", "nobody.example.org"), -EACCES);
-	assert_int_equal(make("psk", ""), -EACCES);           /* an ID payload without data */
+	assert_int_equal(make("psk", ""), -EACCES); /* an ID payload without data */
 	assert_int_equal(make("psk", "sun.example.org\n"), -EACCES); /* one that is no name */
 	assert_int_equal(make("any", ""), -EACCES);
 	assert_int_equal(make("any", "mercury.example.org"), 0); /* the config says any */
@@ -395,10 +395,14 @@ static void cut_short(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(makes_by_the_config),     cmocka_unit_test(signs_nothing_else),
-		cmocka_unit_test(address_is_our_own),      cmocka_unit_test(verifies),
-		cmocka_unit_test(another_is_not_the_peer), cmocka_unit_test(makes_for_the_peer_alone),
-		cmocka_unit_test(cut_short),               cmocka_unit_test(subject_is_the_identity),
+		cmocka_unit_test(makes_by_the_config),
+		cmocka_unit_test(signs_nothing_else),
+		cmocka_unit_test(address_is_our_own),
+		cmocka_unit_test(verifies),
+		cmocka_unit_test(another_is_not_the_peer),
+		cmocka_unit_test(makes_for_the_peer_alone),
+		cmocka_unit_test(cut_short),
+		cmocka_unit_test(subject_is_the_identity),
 	};
 
 	log_open("test", LOG_LEVEL_ERROR);
