@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # What `make test` and `make test-vm` run in the guest: kernel XFRM as the peer of our ESP, what the
 # verifier thinks, all program tests, what differs between kernels of the rest (the dispatcher, VLAN
-# tags), and a tunnel from end to end. With ONLY: the program, namespace and interop tests whose names
-# hold it.
+# tags, jumbo MTUs where they are refused), and a tunnel from end to end. With ONLY: the program,
+# namespace and interop tests whose names hold it.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+. tests/lib/kernel.sh
 [ -n "${XIPSEC_VM:-}" ] || {
 	echo "short.sh: runs in the guest: make test-vm" >&2
 	exit 1
@@ -36,5 +37,6 @@ ONLY=features tests/run.sh netns || status=1
 ONLY=engine-xfrm tests/run.sh netns || status=1
 ONLY=dispatcher tests/run.sh netns || status=1
 ONLY=vlan tests/run.sh netns || status=1
+multi_buffer || bash tests/netns/jumbo.sh || status=1 # the refusal: where it is none, it takes minutes
 SECONDS_EACH=2 part demo tests/demo.sh
 exit $status
