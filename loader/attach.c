@@ -46,7 +46,7 @@ static int add_missing(struct session *s, const struct config_iface *iface, unsi
 		 iface->name, role_name(iface->role));
 	if (entry && entry->role == iface->role)
 		return 0;
-	err = record_set(&s->record, iface->name, iface->role);
+	err = session_note(s, iface->name, iface->role);
 	if (!err)
 		++*noted;
 	return err;

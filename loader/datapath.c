@@ -159,6 +159,14 @@ __u32 datapath_children(const struct datapath *dp)
 	return bpf_map_lookup_elem(dp->child_ids, next_child, &n) ? 0 : n;
 }
 
+__u32 datapath_devs(const struct datapath *dp)
+{
+	static const char nobody[XIPSEC_IFNAME_LEN];
+	__u32 next = 0;
+
+	return bpf_map_lookup_elem(dp->dev_ids, nobody, &next) || !next ? 0 : next - 1;
+}
+
 /* Of the name in key[size], in a map from names to ids; ids from `first`, at most `max`. The next
  * id moves first: who dies in between wastes one. */
 static int name_id(int map, const char *key, size_t size, __u32 first, __u32 max)

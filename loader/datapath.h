@@ -12,6 +12,9 @@
 #ifndef LOADER_DATAPATH_H
 #define LOADER_DATAPATH_H
 
+#include <errno.h>
+#include <string.h>
+
 #include "lib/config.h"
 #include "xipsec/maps.h"
 
@@ -56,6 +59,17 @@ int datapath_child_id(const struct datapath *dp, const char *name);
 
 /* The same of the name of an interface: 1 and up, whether there is one of that name or not. */
 int datapath_dev_id(const struct datapath *dp, const char *name);
+
+/* How many of those were ever given out. */
+__u32 datapath_devs(const struct datapath *dp);
+
+/* Why a name got no id, and what to do, for people. */
+static inline const char *datapath_id_why(int err)
+{
+	return err == -ENOSPC ? "all numbers are taken, by every name since the data path was "
+				"made: `xipsec attach --all --upgrade` begins anew"
+			      : strerror(-err);
+}
 
 /* Tells programs and workers what is wanted of them beside drops, XIPSEC_TELL_*, and for how many
  * seconds a path MTU is believed. 0 or -errno. */

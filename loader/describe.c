@@ -145,6 +145,11 @@ static void find_fault(const struct generation *gen, bool on_record, struct load
 			 "runs our programs and is not on record (renamed, or its attach was "
 			 "killed): made anew it would be open: `xipsec attach %s --role %s`",
 			 iface->name, role_name(iface->role));
+	} else if (iface->queues > XIPSEC_QUEUES_MAX) {
+		snprintf(iface->note, sizeof(iface->note),
+			 "packets of its receive queues from the %dth on are dropped: `ethtool -L "
+			 "%s combined %d`",
+			 XIPSEC_QUEUES_MAX + 1, iface->name, XIPSEC_QUEUES_MAX);
 	} else if (!gen) {
 		/* What runs enforces what it did: closed, but nobody can steer it. */
 		snprintf(iface->note, sizeof(iface->note),
@@ -299,6 +304,44 @@ __u32 describe_waiting(const struct datapath *dp, const struct classifier *c)
 	return n;
 }
 
+/* Entries of a hash map. One that goes meanwhile begins the walk anew: it has an end all the same.
+ */
+static struct loader_room entries_room(int map)
+{
+	struct bpf_map_info info = {0};
+	struct loader_room room = {0};
+	__u32 len = sizeof(info);
+	char key[64], next[64];
+
+	if (bpf_obj_get_info_by_fd(map, &info, &len) || info.key_size > sizeof(key))
+		return room;
+	room.max = info.max_entries;
+	while (room.used < room.max && !bpf_map_get_next_key(map, room.used ? key : NULL, next)) {
+		memcpy(key, next, sizeof(key));
+		room.used++;
+	}
+	return room;
+}
+
+void describe_room(const struct datapath *dp, struct loader_status *status)
+{
+	struct xipsec_iface iface;
+	__u32 ifindex, next;
+	bool first = true;
+
+	status->sas = entries_room(dp->sad);
+	status->children = (struct loader_room){datapath_children(dp), XIPSEC_CHILDREN_MAX};
+	status->devs = (struct loader_room){datapath_devs(dp), XIPSEC_DEVS_MAX};
+	status->links = entries_room(dp->ifaces);
+	status->slots.max = XIPSEC_SLOTS_MAX;
+	while (!bpf_map_get_next_key(dp->ifaces, first ? NULL : &ifindex, &next)) {
+		ifindex = next;
+		first = false;
+		if (!bpf_map_lookup_elem(dp->ifaces, &ifindex, &iface) && !iface.vlan)
+			status->slots.used++;
+	}
+}
+
 static int read_generation(const struct generation *gen, struct loader_status *status)
 {
 	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
@@ -312,6 +355,7 @@ static int read_generation(const struct generation *gen, struct loader_status *s
 		status->spd_bytes = spd_memory_bytes(&memory);
 	}
 	status->max_rules = hits_rules(gen->dp.spd_hits);
+	describe_room(&gen->dp, status);
 	describe_sum_reasons(gen->dp.reasons, status->programs);
 	describe_sum_flows(gen->dp.flow_stats, &status->flows);
 	return describe_workers(&gen->dp, status);

@@ -17,6 +17,9 @@ void describe_sum_flows(int map, struct xipsec_flow_stats *out);
 /* Rules in force that ask for an interface which is not attached, and so match nothing. */
 __u32 describe_waiting(const struct datapath *dp, const struct classifier *c);
 
+/* Fills in what has a limit, but rules: `sas` to `links`. */
+void describe_room(const struct datapath *dp, struct loader_status *status);
+
 /* Fills worker (allocated, the caller frees), n_workers and workers. 0 or -errno. */
 int describe_workers(const struct datapath *dp, struct loader_status *status);
 

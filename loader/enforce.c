@@ -117,6 +117,19 @@ static int check_mtu(const struct iflist_entry *link)
 	return 0;
 }
 
+/* A queue beyond has no place in the map xsks: what it brings would be dropped. */
+static int check_queues(const struct iflist_entry *link)
+{
+	int queues = ethtool_queues(link->name);
+
+	if (queues <= XIPSEC_QUEUES_MAX)
+		return 0;
+	log_error("%s: it has %d receive queues, and %d are the most: `ethtool -L %s combined %d` "
+		  "first",
+		  link->name, queues, XIPSEC_QUEUES_MAX, link->name, XIPSEC_QUEUES_MAX);
+	return -E2BIG;
+}
+
 int enforce_check(struct session *s, const struct target *target)
 {
 	const struct iflist_entry *link = &target->link;
@@ -136,6 +149,8 @@ int enforce_check(struct session *s, const struct target *target)
 		return -EINVAL;
 	}
 	err = target->adopted ? 0 : check_mtu(link);
+	if (!err && !target->adopted)
+		err = check_queues(link);
 	if (err)
 		return err;
 	err = xdp_query(link->ifindex, &xdp);
@@ -181,7 +196,7 @@ static int vlan_strip_off(struct session *s, const struct iflist_entry *link)
 	}
 	err = 0;
 	if (!record_find(&s->record, link->name))
-		err = record_set(&s->record, link->name, XIPSEC_ROLE_NONE);
+		err = session_note(s, link->name, XIPSEC_ROLE_NONE);
 	if (!err)
 		record_find(&s->record, link->name)->vlan_strip = true;
 	return err;

@@ -46,6 +46,20 @@ static int free_slot(int map)
 	return -ENOSPC;
 }
 
+/* What a full hash map answers is no sentence. */
+static const char *map_why(int err)
+{
+	static char text[120];
+
+	if (err != -E2BIG)
+		return strerror(-err);
+	snprintf(text, sizeof(text),
+		 "%d interfaces and VLANs on them are there, the most there can be: take some "
+		 "away",
+		 XIPSEC_IFACES_MAX);
+	return text;
+}
+
 /* How many there are. Those that have no room are not ours for the programs: closed. */
 static unsigned int set_macs(const struct session *s, __u32 ifindex, struct xipsec_iface *iface)
 {
@@ -116,7 +130,7 @@ static void refresh_vlans(struct session *s)
 		if (bpf_map_update_elem(s->gen.dp.ifaces, &link->ifindex, &below, BPF_ANY))
 			log_error("%s: the map ifaces takes no entry, so packets that its routes "
 				  "protect are dropped: %s",
-				  link->name, strerror(errno));
+				  link->name, map_why(-errno));
 	}
 }
 
@@ -154,10 +168,7 @@ static __u16 dev_of(const struct session *s, const char *name)
 
 	if (dev >= 0)
 		return (__u16)dev;
-	log_error("%s: no policy with `dev` speaks of it: %s", name,
-		  dev == -ENOSPC ? "there were too many names of interfaces; `xipsec attach --all "
-				   "--upgrade` begins anew"
-				 : strerror(-dev));
+	log_error("%s: no policy with `dev` speaks of it: %s", name, datapath_id_why(dev));
 	return 0;
 }
 
@@ -186,7 +197,8 @@ int enforce_register(struct session *s, struct target *target)
 	}
 	slot = free_slot(s->gen.dp.ifaces);
 	if (slot < 0) {
-		log_error("%s: %d interfaces are attached already, the most there can be",
+		log_error("%s: %d interfaces are attached already, the most there can be: `xipsec "
+			  "detach` one",
 			  link->name, XIPSEC_SLOTS_MAX);
 		return slot;
 	}
@@ -201,7 +213,7 @@ int enforce_register(struct session *s, struct target *target)
 		return err;
 	if (bpf_map_update_elem(s->gen.dp.ifaces, &link->ifindex, &iface, BPF_ANY)) {
 		err = -errno;
-		log_error("%s: the map ifaces takes no entry: %s", link->name, strerror(-err));
+		log_error("%s: the map ifaces takes no entry: %s", link->name, map_why(err));
 		undo_drop_last(&s->undo);
 		return err;
 	}

@@ -122,7 +122,7 @@ static int note_choice(struct session *s, const char *name)
 	if (!(s->flags & (LOADER_DISPATCHER | LOADER_NO_DISPATCHER)))
 		return 0;
 	if (!record_find(&s->record, name))
-		err = record_set(&s->record, name, XIPSEC_ROLE_NONE);
+		err = session_note(s, name, XIPSEC_ROLE_NONE);
 	if (err)
 		return err;
 	entry = record_find(&s->record, name);

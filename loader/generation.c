@@ -134,7 +134,9 @@ static int skel_load(const struct config *config, const struct heritage *heritag
 	err = hits_make_room(skel->maps.spd_hits, config->max_rules);
 	if (err) {
 		log_error("max_rules = %u: counters for so many rules on each CPU: %s",
-			  config->max_rules, strerror(-err));
+			  config->max_rules,
+			  err == -E2BIG ? "more than one map takes; lower max_rules in datapath {}"
+					: strerror(-err));
 		return err;
 	}
 	skel->rodata->hits_rules = config->max_rules;

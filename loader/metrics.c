@@ -36,6 +36,10 @@ static int read_maps(struct metrics_view *view, const struct datapath *dp)
 		view->spd_bytes = spd_memory_bytes(&memory);
 	}
 	view->max_rules = hits_rules(dp->spd_hits);
+	describe_room(dp, &status);
+	view->sas = status.sas;
+	view->children = status.children;
+	view->slots = status.slots;
 	view->attached = 1;
 	return 0;
 }
@@ -166,7 +170,7 @@ static void write_reasons(struct metrics_view *view, const struct family *family
 	}
 }
 
-enum { SPD_GENERATION, SPD_RULES, SPD_MAX, SPD_WAITING, SPD_TABLES, SPD_MEMORY };
+enum { SPD_GENERATION, SPD_RULES, SPD_MAX, SPD_WAITING, SPD_TABLES, SPD_TABLES_MAX, SPD_MEMORY };
 
 static void write_spd(struct metrics_view *view, const struct family *family, FILE *out)
 {
@@ -178,6 +182,7 @@ static void write_spd(struct metrics_view *view, const struct family *family, FI
 	case SPD_MAX: plain(out, family->name, view->max_rules); break;
 	case SPD_WAITING: plain(out, family->name, view->n_waiting); break;
 	case SPD_TABLES: plain(out, family->name, view->n_tables); break;
+	case SPD_TABLES_MAX: plain(out, family->name, XIPSEC_TABLES_MAX); break;
 	default: plain(out, family->name, view->spd_bytes);
 	}
 }
@@ -284,6 +289,21 @@ static void write_sa_drops(struct metrics_view *view, const struct family *famil
 	}
 }
 
+enum { ROOM_SAS_MAX, ROOM_CHILDREN, ROOM_CHILDREN_MAX, ROOM_SLOTS, ROOM_SLOTS_MAX };
+
+static void write_room(struct metrics_view *view, const struct family *family, FILE *out)
+{
+	if (!view->attached)
+		return;
+	switch (family->what) {
+	case ROOM_SAS_MAX: plain(out, family->name, view->sas.max); break;
+	case ROOM_CHILDREN: plain(out, family->name, view->children.used); break;
+	case ROOM_CHILDREN_MAX: plain(out, family->name, view->children.max); break;
+	case ROOM_SLOTS: plain(out, family->name, view->slots.used); break;
+	default: plain(out, family->name, view->slots.max);
+	}
+}
+
 static void write_sa_count(struct metrics_view *view, const struct family *family, FILE *out)
 {
 	if (view->daemon.runs)
@@ -331,6 +351,8 @@ static const struct family families[] = {
 	{"xipsec_spd_rules_waiting", "gauge",
 	 "Rules that ask for an interface which is not attached.", write_spd, SPD_WAITING},
 	{"xipsec_spd_tables", "gauge", "Tables of the classifier.", write_spd, SPD_TABLES},
+	{"xipsec_spd_tables_max", "gauge", "Tables that there is room for.", write_spd,
+	 SPD_TABLES_MAX},
 	{"xipsec_spd_memory_bytes", "gauge", "Memory of the policies in force.", write_spd,
 	 SPD_MEMORY},
 	{"xipsec_flow_cache_hits", "counter", "Look-ups that the flow cache answered.", write_flows,
@@ -341,6 +363,14 @@ static const struct family families[] = {
 	 "Packets that a policy decided, since the last reload.", write_rules, PACKETS},
 	{"xipsec_policy_bytes", "counter", "Bytes of these packets.", write_rules, BYTES},
 	{"xipsec_sas", "gauge", "SAs that are installed.", write_sa_count, 0},
+	{"xipsec_sas_max", "gauge", "SAs that there is room for.", write_room, ROOM_SAS_MAX},
+	{"xipsec_children", "gauge", "Names of children since the generation began.", write_room,
+	 ROOM_CHILDREN},
+	{"xipsec_children_max", "gauge", "Names of children that there is room for.", write_room,
+	 ROOM_CHILDREN_MAX},
+	{"xipsec_interfaces", "gauge", "Interfaces with a role.", write_room, ROOM_SLOTS},
+	{"xipsec_interfaces_max", "gauge", "Interfaces that there is room for.", write_room,
+	 ROOM_SLOTS_MAX},
 	{"xipsec_sa_live", "gauge", "1: the SA is live; 0: stopped, or refused by a worker.",
 	 write_sas, SA_LIVE},
 	{"xipsec_sa_packets", "counter", "Packets sealed, or opened and accepted.", write_sas,

@@ -20,6 +20,7 @@ struct metrics_view {
 	struct loader_policy *policy; /* NULL: none is in force */
 	__u32 max_rules, n_tables, n_waiting;
 	__u64 spd_bytes;
+	struct loader_room sas, children, slots;
 	struct xipsec_flow_stats flows;
 	struct loader_metrics_daemon daemon;
 };

@@ -11,6 +11,7 @@
 #include <openssl/crypto.h>
 
 #include "lib/log.h"
+#include "loader/datapath.h"
 
 /* 0 where the clock was turned back. */
 static __u64 seconds_since(long long then)
@@ -33,6 +34,19 @@ static int refuse_spent(struct sa *sa, const struct reserve_record *r, char *tex
 	return -EKEYEXPIRED;
 }
 
+/* It is configured twice over: in the maps of the generation, and at the start of xipsecd. */
+static int refuse_full(const struct sas *sas, const struct sa *sa, char *text)
+{
+	bool maps = sas->n <= sas->max;
+	char why[200];
+
+	snprintf(why, sizeof(why),
+		 "no room: %u SAs are there, as many as max_sas in datapath {} made room for: "
+		 "raise it, stop xipsecd,%s start it",
+		 maps ? sas->n : sas->max, maps ? " `xipsec attach --all --upgrade`," : "");
+	return sas_refuse(text, -ENOSPC, sa->sa.name, why);
+}
+
 /* Reads the record, chooses the place, and makes the next record durable: nothing is given out
  * before that. */
 static int place_and_reserve(struct sas *sas, struct sa *sa, const __u8 *key, bool *adopted,
@@ -52,7 +66,7 @@ static int place_and_reserve(struct sas *sas, struct sa *sa, const __u8 *key, bo
 				 sa->sa.name);
 	}
 	if (sa_place_choose(sas, &r, &sa->index, adopted))
-		return sas_refuse(text, -ENOSPC, sa->sa.name, "no room: raise max_sas and restart");
+		return refuse_full(sas, sa, text);
 	sa->generation = sa_generation_after(sas_state(sas, sa->index));
 	if (!(sa->sa.flags & XIPSEC_SA_MANUAL))
 		return 0;
@@ -156,6 +170,23 @@ void sas_give_to_workers(struct sas *sas, const struct sa *sa)
 	OPENSSL_cleanse(&msg, sizeof(msg));
 }
 
+static void refuse_child(const struct sa *sa, int err, char *text)
+{
+	char why[200];
+
+	snprintf(why, sizeof(why), "its child gets no number: %s", datapath_id_why(err));
+	sas_refuse(text, err, sa->sa.name, why);
+}
+
+static void refuse_maps(const struct sa *sa, int err, char *text)
+{
+	char why[120];
+
+	snprintf(why, sizeof(why), "the maps do not take it: %s",
+		 err == -E2BIG ? "they are full; raise max_sas in datapath {}" : strerror(-err));
+	sas_refuse(text, err, sa->sa.name, why);
+}
+
 int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 {
 	bool adopted = false;
@@ -178,7 +209,7 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 	sa->given_dst_port = want->dst_port;
 	err = sas->ops->child_id(sas->ctx, &sa->sa);
 	if (err < 0) {
-		sas_refuse(text, err, sa->sa.name, "its child gets no id: too many children");
+		refuse_child(sa, err, text);
 		goto failed;
 	}
 	sa->child = err;
@@ -204,7 +235,7 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 	}
 	err = sas_publish(sas, sa);
 	if (err) {
-		sas_refuse(text, err, sa->sa.name, "the maps do not take it");
+		refuse_maps(sa, err, text);
 		sas_delete(sas, &sa, 1);
 		return err;
 	}

@@ -86,7 +86,9 @@ int sas_bind(struct sas *sas, void *states, size_t stride, unsigned int n, const
 			     : move_one(sas, sa, same ? NULL : (void *)(old + i * old_stride));
 		if (!err)
 			continue;
-		log_error("SA %s is lost with the old maps: %s", sa->sa.name, strerror(-err));
+		log_error("SA %s is lost with the old maps: %s", sa->sa.name,
+			  err == -ENOSPC ? "max_sas was made smaller, and it has no room any more"
+					 : strerror(-err));
 		first = first ? first : err;
 		if (sa_is_kernel(sa)) {
 			sas_expire(sas, sa);

@@ -99,11 +99,27 @@ struct target *session_target(struct session *s, const struct iflist_entry *link
 		if (target->link.ifindex == link->ifindex)
 			return target;
 	}
-	if (s->n_targets == TARGETS_MAX)
+	if (s->n_targets == TARGETS_MAX) {
+		log_error("%s: %d interfaces carry programs of ours or want some, the most that "
+			  "are changed at once: `xipsec detach` some first",
+			  link->name, TARGETS_MAX);
 		return NULL;
+	}
 	s->n_targets++;
 	*target = (struct target){.link = *link, .role = role};
 	return target;
+}
+
+int session_note(struct session *s, const char *name, enum xipsec_role role)
+{
+	int err = record_set(&s->record, name, role);
+
+	if (err)
+		log_error("%s: %d interfaces are on record already, the most there can be, those "
+			  "that are gone or to come included (`xipsec status`): `xipsec detach` "
+			  "one",
+			  name, XIPSEC_SLOTS_MAX);
+	return err;
 }
 
 enum xipsec_role session_role_of(const struct iflist_entry *link)
@@ -150,7 +166,7 @@ static int adopt_all(struct session *s)
 			continue;
 		target = session_target(s, &s->links[i], role);
 		if (!target)
-			return -E2BIG;
+			return -ENOSPC;
 		target->adopted = true;
 		if (target->role != role) {
 			log_error("%s is attached as %s: `xipsec detach %s` first",
@@ -207,9 +223,11 @@ static int finish(struct session *s)
 		}
 		s->built = false;
 	}
-	for (unsigned int i = 0; i < s->n_targets && !err; i++) {
+	for (unsigned int i = 0; i < s->n_targets; i++) {
 		if (!s->target[i].err)
-			err = record_set(&s->record, s->target[i].link.name, s->target[i].role);
+			err = session_note(s, s->target[i].link.name, s->target[i].role);
+		if (err)
+			return err;
 	}
 	step.kind = UNDO_RECORD;
 	step.record = &s->before;

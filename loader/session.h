@@ -56,7 +56,7 @@ void session_end(struct session *s);
 
 const struct iflist_entry *session_link(const struct session *s, const char *name);
 
-/* Adds a target, or gives back the one that there is; NULL: too many. */
+/* Adds a target, or gives back the one that there is; NULL: too many, which is logged. */
 struct target *session_target(struct session *s, const struct iflist_entry *link,
 			      enum xipsec_role role);
 
@@ -70,6 +70,9 @@ int session_apply(struct session *s);
 
 /* The older generations go. */
 void session_commit(struct session *s);
+
+/* record_set(), and says what is full. */
+int session_note(struct session *s, const char *name, enum xipsec_role role);
 
 /* Role of the programs of ours on an interface, whatever their generation; NONE: there are none. */
 enum xipsec_role session_role_of(const struct iflist_entry *link);

@@ -23,9 +23,7 @@ static int compile_policy(const struct config_policy *policy, const struct spd_i
 
 	if (dev < 0) {
 		log_error("policy %s: dev %s gets no number: %s", policy->name, policy->dev,
-			  dev == -ENOSPC ? "there were too many names of interfaces; `xipsec "
-					   "attach --all --upgrade` begins anew"
-					 : strerror(-dev));
+			  datapath_id_why(dev));
 		return dev;
 	}
 	for (unsigned int i = 0; i < policy->n_rules; i++) {
@@ -41,7 +39,7 @@ static int compile_policy(const struct config_policy *policy, const struct spd_i
 			child = ids->child(ids->arg, policy->child);
 		if (child < 0) {
 			log_error("policy %s: child %s gets no number: %s", policy->name,
-				  policy->child, strerror(-child));
+				  policy->child, datapath_id_why(child));
 			return child;
 		}
 		rule->child = (__u32)child;
@@ -140,9 +138,11 @@ int spd_build(const struct btf *btf, const struct spd_source *source, struct spd
 	}
 	if (err)
 		log_error("policies: %u rules cannot be put into tables: %s", source->n_rules,
-			  err == -E2BIG ? "hundreds of them differ only in ranges of ports that "
-					  "overlap; join those"
-					: strerror(-err));
+			  err == -E2BIG    ? "hundreds of them differ only in ranges of ports that "
+					     "overlap; join those"
+			  : err == -ENOSPC ? "they need more buckets than were made for them, also "
+					     "the fourth time; join rules"
+					   : strerror(-err));
 	return err;
 }
 
@@ -330,6 +330,19 @@ struct btf *spd_btf(const struct datapath *dp)
 	return btf;
 }
 
+/* Each rule of a config has a counter, and those were made with the generation. */
+static int refuse_uncounted(const struct datapath *dp, const struct spd_source *source)
+{
+	__u32 room = hits_rules(dp->spd_hits);
+
+	if (!room || source->n_rules <= room)
+		return 0;
+	log_error("policies {}: %u rules, but this data path was made with max_rules = %u: `xipsec "
+		  "attach --all --upgrade` takes the new number over",
+		  source->n_rules, room);
+	return -E2BIG;
+}
+
 int spd_load(const struct config *config, const struct datapath *dp, const char *pin_dir,
 	     const struct spd_ready *ready, __u32 *generation)
 {
@@ -340,6 +353,8 @@ int spd_load(const struct config *config, const struct datapath *dp, const char 
 	int err;
 
 	err = spd_compile(config, &ids, &source);
+	if (!err)
+		err = refuse_uncounted(dp, &source);
 	snprintf(gen_dir, sizeof(gen_dir), "%s/%s", pin_dir, dp->generation);
 	if (!err)
 		err = spd_change(dp, gen_dir, config->max_rules, &source, ready, generation);

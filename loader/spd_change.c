@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include "lib/cleanup.h"
+#include "lib/log.h"
 #include "loader/spd_edit.h"
 
 bool spd_rule_same(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
@@ -158,6 +159,7 @@ static int change_in(struct spd_editor *editor, const struct spd_source *source,
 	_cleanup_free_ struct spd_change *change = calloc(1, sizeof(*change));
 	__u32 n;
 	_cleanup_free_ __u32 *number = config_order(editor, &n);
+	int err;
 
 	from = calloc(n + 1, sizeof(from[0]));
 	if (!number || !from || !change)
@@ -172,7 +174,12 @@ static int change_in(struct spd_editor *editor, const struct spd_source *source,
 	if (!change->n_add && !change->n_remove)
 		return spd_ready_call(ready);
 	spd_editor_ready(editor, ready);
-	return edit(editor, source, number, n, change, generation);
+	err = edit(editor, source, number, n, change, generation);
+	if (err == -E2BIG)
+		log_error("policies {}: %u rules, and %u that came with SAs: raise max_rules in "
+			  "datapath {} and attach anew",
+			  source->n_rules, c->head->n_rules - n);
+	return err;
 }
 
 int spd_change(const struct datapath *dp, const char *gen_dir, __u32 max_rules,

@@ -84,6 +84,11 @@ struct loader_nft {
 	__u64 bytes;
 };
 
+/* How much there is of what has a limit. */
+struct loader_room {
+	__u32 used, max;
+};
+
 struct loader_status {
 	__u32 attached; /* 0: there is no generation of our ABI, the fields up to workers are empty
 			 */
@@ -96,6 +101,11 @@ struct loader_status {
 	__u32 n_tables;                 /* of the classifier */
 	__u32 n_waiting;                /* rules that ask for an interface which is not attached */
 	__u64 spd_bytes;                /* of the SPD's maps */
+	struct loader_room sas;         /* that lead somewhere: entries of the map sad */
+	struct loader_room children;    /* names with a number: those of this generation's life */
+	struct loader_room devs;        /* the same of interfaces, for `dev` of policies */
+	struct loader_room slots;       /* interfaces with a role */
+	struct loader_room links;       /* those and VLANs on them */
 	struct xipsec_flow_stats flows; /* of all CPUs */
 	struct xipsec_counter programs[XIPSEC_REASON_MAX];
 	struct xipsec_counter workers[XIPSEC_REASON_MAX]; /* all workers together */

@@ -92,7 +92,10 @@ static int tell(const struct wanted *wanted, struct pcapng *pcapng, const struct
 	int err = pcapng && is_packet(event) ? tell_pcap(pcapng, event) : 0;
 
 	if (err)
-		log_error("monitor: --pcap-out %s: %s", wanted->pcap, strerror(-err));
+		log_error("monitor: --pcap-out %s: %s", wanted->pcap,
+			  err == -E2BIG ? "packets of more interfaces than one file takes: begin "
+					  "another"
+					: strerror(-err));
 	if (err || (pcapng && !strcmp(wanted->pcap, "-")))
 		return err;
 	if (wanted->text)

@@ -120,6 +120,31 @@ static struct json_object *worker_json(unsigned int number, const struct xipsec_
 	return to;
 }
 
+static void put_room(struct json_object *to, const char *name, const struct loader_room *room)
+{
+	struct json_object *of = json_object_new_object();
+
+	put_u64(of, "used", room->used);
+	put_u64(of, "max", room->max);
+	json_object_object_add(to, name, of);
+}
+
+static struct json_object *limits_json(const struct loader_status *status)
+{
+	const struct loader_room rules = {status->n_rules, status->max_rules},
+				 tables = {status->n_tables, XIPSEC_TABLES_MAX};
+	struct json_object *to = json_object_new_object();
+
+	put_room(to, "rules", &rules);
+	put_room(to, "tables", &tables);
+	put_room(to, "sas", &status->sas);
+	put_room(to, "children", &status->children);
+	put_room(to, "interfaces", &status->slots);
+	put_room(to, "interfaces_and_vlans", &status->links);
+	put_room(to, "devs", &status->devs);
+	return to;
+}
+
 static struct json_object *nft_json(const struct loader_nft *nft)
 {
 	struct json_object *to = json_object_new_object();
@@ -150,6 +175,7 @@ static void print_json(const struct config *config, const struct loader_status *
 	put_u64(top, "spd_bytes", status->spd_bytes);
 	put_u64(top, "cache_hits", status->flows.hits);
 	put_u64(top, "cache_misses", status->flows.misses);
+	json_object_object_add(top, "limits", limits_json(status));
 	put_bool(top, "safe", !status->unsafe);
 	put_text(top, "confirm", confirm_text(status->confirm));
 	put_u64(top, "confirm_seconds", status->confirm_seconds);
@@ -172,6 +198,49 @@ static void print_json(const struct config *config, const struct loader_status *
 
 /* ------------------------------------------------------------------ text */
 
+/* 12345 as 12,345. Two numbers at a time fit a line. */
+static const char *grouped(__u32 number)
+{
+	static char text[2][16];
+	static unsigned int turn;
+	char *to = text[turn++ % 2];
+	char digits[16];
+	int len = snprintf(digits, sizeof(digits), "%u", number), at = 0;
+
+	for (int i = 0; i < len; i++) {
+		if (i && (len - i) % 3 == 0)
+			to[at++] = ',';
+		to[at++] = digits[i];
+	}
+	to[at] = 0;
+	return to;
+}
+
+static void print_room(const char *front, const struct loader_room *room, const char *what)
+{
+	const char *used = grouped(room->used);
+
+	printf("%s%s of %s %s", front, used, grouped(room->max), what);
+}
+
+/* What of everything that has a limit is used. */
+static void print_limits(const struct loader_status *status)
+{
+	const struct loader_room rules = {status->n_rules, status->max_rules},
+				 tables = {status->n_tables, XIPSEC_TABLES_MAX};
+
+	printf("policies: generation %u", status->spd_generation);
+	print_room(", ", &rules, "rules");
+	print_room(", ", &tables, "tables");
+	printf(", %.1f MB\n", (double)status->spd_bytes / 1e6);
+	print_room("room: ", &status->sas, "SAs");
+	print_room(", ", &status->children, "names of children");
+	print_room(", ", &status->slots, "interfaces");
+	print_room(", ", &status->links, "with VLANs on them");
+	print_room(", ", &status->devs, "names for `dev`");
+	putchar('\n');
+}
+
 /* Of look-ups in the policies, how many needed no table. */
 static void print_cache(const struct loader_status *status)
 {
@@ -186,17 +255,16 @@ static void print_head(const struct config *config, const struct loader_status *
 {
 	printf("xipsec %s, ABI %u\n", XIPSEC_VERSION, XIPSEC_ABI);
 	if (status->attached)
-		printf("data path: %s below %s (version %s), policies: generation %u, "
-		       "%u of %u rules, %u tables, %.1f MB\n",
-		       status->generation, config->pin_dir, status->release, status->spd_generation,
-		       status->n_rules, status->max_rules, status->n_tables,
-		       (double)status->spd_bytes / 1e6);
+		printf("data path: %s below %s (version %s)\n", status->generation, config->pin_dir,
+		       status->release);
 	else if (status->abi && status->abi != XIPSEC_ABI)
 		printf("data path: %s is of another version (%s, ABI %u): it goes on as it is; "
 		       "`xipsec attach --all --upgrade` switches to this one\n",
 		       status->generation, status->release, status->abi);
 	else
 		printf("data path: nothing is pinned below %s\n", config->pin_dir);
+	if (status->attached)
+		print_limits(status);
 	if (status->n_waiting)
 		printf("policies: %u rules ask for an interface that is not attached and match "
 		       "nothing (`xipsec policy`)\n",

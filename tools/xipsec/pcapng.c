@@ -131,7 +131,7 @@ static int iface_of(struct pcapng *pcapng, const char *name, bool raw)
 			return (int)i;
 	}
 	if (pcapng->n_ifaces == IFACES_MAX)
-		return -ENOSPC;
+		return -E2BIG;
 	iface = &pcapng->iface[pcapng->n_ifaces];
 	snprintf(iface->name, sizeof(iface->name), "%.31s", name);
 	iface->raw = raw;
