@@ -6,6 +6,7 @@
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <event2/listener.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #define HEADERS_MAX  4096 /* bytes of a request */
 #define PAGES_MAX    8    /* that are being written at a time */
 #define LISTEN_QUEUE 16
+#define PAUSE        1 /* seconds without accept() when there is no descriptor for a reader */
 
 struct page {
 	struct metrics_server *server;
@@ -36,6 +38,9 @@ struct page {
 struct metrics_server {
 	struct event_base *base;
 	struct evhttp *http;
+	struct evconnlistener *listener; /* of http */
+	struct event *again;
+	bool said; /* that there are no descriptors */
 	const struct metrics_server_hooks *hooks;
 	void *ctx;
 	struct page *pages;
@@ -265,19 +270,55 @@ static int make_socket(const union place *place, socklen_t len)
 	return listen(fd, LISTEN_QUEUE) ? -errno : take_fd(&fd);
 }
 
+static void on_again(evutil_socket_t fd, short what, void *ctx)
+{
+	struct metrics_server *server = ctx;
+
+	evconnlistener_enable(server->listener);
+}
+
+/* What the listener hands its callbacks is libevent's own: it does not lead here. A process has one
+ * server. */
+static struct metrics_server *listening;
+
+/* No descriptor, no memory: who knocks is still there the next moment, and would be asked for
+ * again and again. */
+static void on_accept_error(struct evconnlistener *listener, void *ctx)
+{
+	static const struct timeval pause = {.tv_sec = PAUSE};
+	struct metrics_server *server = listening;
+	int err = errno;
+
+	evconnlistener_disable(listener);
+	event_add(server->again, &pause);
+	if (!server->said)
+		log_warn("--metrics: a reader cannot be accepted: %s; it is tried again each "
+			 "second",
+			 strerror(err));
+	server->said = true;
+}
+
 static int start(struct metrics_server *server, int fd)
 {
+	struct evhttp_bound_socket *bound;
+
 	server->http = evhttp_new(server->base);
-	if (!server->http)
+	server->again = evtimer_new(server->base, on_again, server);
+	if (!server->http || !server->again)
 		return -ENOMEM;
 	evhttp_set_timeout(server->http, TIMEOUT);
 	evhttp_set_max_headers_size(server->http, HEADERS_MAX);
 	evhttp_set_max_body_size(server->http, 0);
 	evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
 	evhttp_set_gencb(server->http, on_other, server);
-	if (evhttp_set_cb(server->http, "/metrics", on_metrics, server) ||
-	    evhttp_accept_socket(server->http, fd))
+	if (evhttp_set_cb(server->http, "/metrics", on_metrics, server))
 		return -ENOMEM;
+	bound = evhttp_accept_socket_with_handle(server->http, fd);
+	if (!bound)
+		return -ENOMEM;
+	server->listener = evhttp_bound_socket_get_listener(bound);
+	listening = server;
+	evconnlistener_set_error_cb(server->listener, on_accept_error);
 	return 0;
 }
 
@@ -307,7 +348,7 @@ int metrics_server_new(struct event_base *base, const char *where,
 		strcpy(server->path, place.path.sun_path);
 	if (err) {
 		log_error("--metrics %s: %s", where, strerror(-err));
-		if (fd >= 0 && !server->http)
+		if (fd >= 0 && !server->listener)
 			close(fd);
 		metrics_server_free(server);
 		return err;
@@ -331,6 +372,9 @@ void metrics_server_free(struct metrics_server *server)
 	}
 	if (server->http)
 		evhttp_free(server->http);
+	if (server->again)
+		event_free(server->again);
+	listening = NULL;
 	if (server->path[0])
 		unlink(server->path);
 	free(server);

@@ -49,7 +49,8 @@ struct sadb_server {
 	void *ctx;
 	int fd;
 	char path[108];
-	struct event *acceptable;
+	struct event *acceptable, *again; /* again: a pause that ends */
+	bool said_pause;
 	struct client *clients;
 	unsigned int n_clients;
 	struct client *ike; /* who has borrowed the sockets of IKE; NULL: nobody */
