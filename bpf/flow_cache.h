@@ -163,32 +163,45 @@ static __always_inline int cached_read(const struct xipsec_spd *head, struct xip
 	return 1;
 }
 
-/* A kept place that was not met since the SPD changed, else any. */
-static __always_inline struct xipsec_cached *cached_kept(struct xipsec_cached_set *set,
-							 __u32 random, __u32 now)
+/* 1: it may be right: the change log reaches back to it. */
+static __always_inline int cached_counts(const struct xipsec_spd *head,
+					 const struct xipsec_cached *cached)
 {
-	if (set->kept[0].generation != now)
+	__u32 generation = *(volatile const __u32 *)&cached->generation;
+
+	return generation && (__s32)(generation - head->log_base) >= 0;
+}
+
+/* A kept place that nobody needs any more, or NULL. */
+static __always_inline struct xipsec_cached *cached_free(const struct xipsec_spd *head,
+							 struct xipsec_cached_set *set)
+{
+	if (!cached_counts(head, &set->kept[0]))
 		return &set->kept[0];
-	if (set->kept[1].generation != now)
+	if (!cached_counts(head, &set->kept[1]))
 		return &set->kept[1];
-	if (set->kept[2].generation != now)
+	if (!cached_counts(head, &set->kept[2]))
 		return &set->kept[2];
-	random &= 3;
-	return &set->kept[random < XIPSEC_CACHED_KEPT ? random : 0];
+	return NULL;
 }
 
 /* A newcomer that passes and is met again is kept; who had the place may come back the same way. */
-static __always_inline void cached_keep(struct xipsec_cached_set *set, __u64 hash, __u32 now)
+static __always_inline void cached_keep(const struct xipsec_spd *head,
+					struct xipsec_cached_set *set, __u64 hash)
 {
-	struct xipsec_cached *to = cached_kept(set, hash >> 20, now), was = *to;
+	struct xipsec_cached *to = cached_free(head, set), was;
+	__u32 any = bpf_get_prandom_u32() & 3;
 
+	if (!to)
+		to = &set->kept[any < XIPSEC_CACHED_KEPT ? any : 0];
+	was = *to;
 	*to = set->newcomer;
 	set->newcomer = was;
 }
 
-static __always_inline int found_passes(const struct spd_found *found)
+static __always_inline int verdict_passes(__u32 verdict)
 {
-	return found->verdict == SPD_BYPASS || found->verdict == SPD_PROTECT;
+	return verdict == SPD_BYPASS || verdict == SPD_PROTECT;
 }
 
 static __always_inline struct xipsec_cached_set *cached_set(__u64 hash)
@@ -228,35 +241,53 @@ __noinline int flow_known(const struct xipsec_spd *head, const struct xipsec_flo
 	mine = cached_place(set, flow);
 	if (!flow_same(&mine->flow, flow) || !cached_read(head, mine, flow, hash, found))
 		return 0;
-	if (mine == &set->newcomer && found_passes(found))
-		cached_keep(set, hash, found->generation);
+	if (mine == &set->newcomer && verdict_passes(found->verdict))
+		cached_keep(head, set, hash);
 	return 1;
 }
 
-/* A newcomer is kept at once where a place is free; else once in eight times, or two that take
- * turns would never be. What does not pass is never kept. */
+/*
+ * The place of a flow that the set does not have, or NULL: it is not remembered this time. Nobody
+ * is kept for one packet where that would cost another its place: else whoever scans what passes
+ * would evict all. Nor does a newcomer that passes give way to each other one, but once in eight
+ * times: of flows that take turns none would ever be there when it is met again.
+ */
+static __always_inline struct xipsec_cached *cached_new(const struct xipsec_spd *head,
+							struct xipsec_cached_set *set,
+							const struct spd_found *found)
+{
+	struct xipsec_cached *to = NULL;
+
+	if (verdict_passes(found->verdict))
+		to = cached_free(head, set);
+	if (to)
+		return to;
+	if (cached_counts(head, &set->newcomer) && verdict_passes(set->newcomer.said & 7) &&
+	    (bpf_get_prandom_u32() & 7))
+		return NULL;
+	return &set->newcomer;
+}
+
+/* Remembers what the tables said of the flow. The SPD is asked for anew, for the caller's stack has
+ * no room to keep it; if it is another one by now, nothing in the set counts any more. */
 __noinline int flow_keep(const struct xipsec_flow *flow, const struct spd_found *found)
 {
+	const struct xipsec_spd *head = spd_current();
 	struct xipsec_cached_set *set;
 	struct xipsec_cached *to;
-	__u32 random;
 	__u64 hash;
 
-	if (!flow || !found)
+	if (!head || !flow || !found)
 		return 0;
 	hash = flow_hash(flow);
 	set = cached_set(hash);
 	if (!set)
 		return 0;
 	to = cached_place(set, flow);
-	if (to == &set->newcomer && found_passes(found)) {
-		random = bpf_get_prandom_u32();
-		if (set->kept[0].generation != found->generation ||
-		    set->kept[1].generation != found->generation ||
-		    set->kept[2].generation != found->generation || (random & 0x700) == 0)
-			to = cached_kept(set, random, found->generation);
-	}
-	cached_write(to, flow, hash, found);
+	if (!flow_same(&to->flow, flow))
+		to = cached_new(head, set, found);
+	if (to)
+		cached_write(to, flow, hash, found);
 	return 0;
 }
 

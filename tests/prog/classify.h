@@ -93,17 +93,22 @@ static inline void classify_spd(struct classify *c, struct xipsec_spd_rule *rule
 	c->memory = memory;
 }
 
-/* The first n flows, once each; ns a flow. */
-static inline __u32 classify_run(struct classify *c, __u32 n)
+/* n flows from number `from` on, once each; ns a flow. */
+static inline __u32 classify_run_from(struct classify *c, __u32 from, __u32 n)
 {
 	static char frame[64];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
 		    .repeat = (int)n);
 
-	c->skel->bss->run_number = 0;
+	c->skel->bss->run_number = from;
 	if (bpf_prog_test_run_opts(bpf_program__fd(c->skel->progs.classify), &opts))
 		classify_fail("test run");
 	return opts.duration;
+}
+
+static inline __u32 classify_run(struct classify *c, __u32 n)
+{
+	return classify_run_from(c, 0, n);
 }
 
 static inline void classify_end(struct classify *c)
