@@ -1,38 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/lib/spd_generate.h"
-#include "lib/addr.h"
-#include "lib/config_policy.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include "lib/addr.h"
+#include "lib/config_policy.h"
+#include "tests/lib/draw.h"
 
-const char *const spd_shape_name[SHAPE_COUNT] = {"acl",    "fw",    "chain", "mesh",
-						 "nested", "ports", "bits",  "ranges"};
-
-__u64 random_next(__u64 *seed)
-{
-	__u64 x = *seed += 0x9e3779b97f4a7c15ULL;
-
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
-}
-
-static __u32 below(__u64 *seed, __u32 n)
-{
-	return (__u32)(random_next(seed) >> 32) % n;
-}
-
-/* True `percent` times of a hundred. */
-static int chance(__u64 *seed, __u32 percent)
-{
-	return below(seed, 100) < percent;
-}
+const char *const spd_shape_name[SHAPE_COUNT] = {"acl",   "fw",   "chain",  "mesh", "nested",
+						 "ports", "bits", "ranges", "wide"};
 
 /* ------------------------------------------------------------------ prefixes */
-
-__extension__ typedef unsigned __int128 wide;
 
 /* The prefix of `bits` bits around lo, as lo and hi. */
 static void prefix_set(__u8 family, unsigned int bits, struct xipsec_addr *lo,
@@ -40,23 +19,6 @@ static void prefix_set(__u8 family, unsigned int bits, struct xipsec_addr *lo,
 {
 	*hi = addr_last(lo, family, bits);
 	*lo = addr_first(lo, bits);
-}
-
-/* As a number; those of IPv4 have 32 bits. */
-static wide wide_of(const struct xipsec_addr *addr, __u8 family)
-{
-	wide number = 0;
-
-	for (unsigned int i = 0; i < addr_bits(family) / 8; i++)
-		number = number << 8 | addr->byte[i];
-	return number;
-}
-
-static void addr_of(wide number, __u8 family, struct xipsec_addr *addr)
-{
-	memset(addr, 0, sizeof(*addr));
-	for (unsigned int i = addr_bits(family) / 8; i-- > 0; number >>= 8)
-		addr->byte[i] = (__u8)number;
 }
 
 /* One of `sites` networks of 16 bits (of 32 with IPv6), then anything: so prefixes nest. */
@@ -162,6 +124,53 @@ static void proto_make(__u64 *seed, enum spd_shape shape, struct xipsec_selector
 		sel->l4_proto = sel->family == XIPSEC_FAMILY_IP6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
 	else
 		sel->l4_proto = (__u8)random_next(seed);
+}
+
+/* Types and codes of ICMP as ranges of any form: codes of a type, whole types, from the middle of
+ * one to the middle of another. */
+static void icmp_make(__u64 *seed, struct xipsec_selector *sel)
+{
+	__u32 type = below(seed, chance(seed, 70) ? 20 : 256) << 8, at = type + below(seed, 256);
+	__u32 last = at + below(seed, 1500);
+
+	switch (below(seed, 7)) {
+	case 0: sel->icmp_lo = sel->icmp_hi = (__u16)(type + below(seed, 16)); break;
+	case 1: sel->icmp_lo = (__u16)type, sel->icmp_hi = (__u16)(type + below(seed, 16)); break;
+	case 2: sel->icmp_lo = (__u16)type, sel->icmp_hi = (__u16)(type + 255); break;
+	case 3: sel->icmp_lo = (__u16)at, sel->icmp_hi = (__u16)(type + 255); break;
+	case 4: sel->icmp_lo = (__u16)at; break;
+	case 5: sel->icmp_hi = (__u16)at; break;
+	default:
+		sel->icmp_lo = (__u16)at;
+		sel->icmp_hi = (__u16)(last > XIPSEC_PORT_MAX ? XIPSEC_PORT_MAX : last);
+	}
+}
+
+/* Types of the Mobility Header have no codes. */
+static void mh_make(__u64 *seed, struct xipsec_selector *sel)
+{
+	__u32 first = below(seed, chance(seed, 70) ? 22 : 256), last = first + below(seed, 4);
+
+	if (chance(seed, 20))
+		last = 255;
+	if (chance(seed, 10))
+		first = 0;
+	sel->icmp_lo = (__u16)(first << 8);
+	sel->icmp_hi = (__u16)((last > 255 ? 255 : last) << 8 | 255);
+}
+
+/* One, all but one, a class of eight, a few in a row, any. */
+static __u64 dscp_make(__u64 *seed)
+{
+	__u32 at = below(seed, 64), n = 1 + below(seed, 64 - at);
+
+	switch (below(seed, 5)) {
+	case 0: return 1ULL << at;
+	case 1: return ~(1ULL << at);
+	case 2: return 0xffULL << (at & 56);
+	case 3: return ~0ULL >> (64 - n) << at;
+	default: return random_next(seed);
+	}
 }
 
 /* ------------------------------------------------------------------ rules */
@@ -355,6 +364,66 @@ static void rule_ranges(__u64 *seed, __u32 n, __u32 at, struct xipsec_spd_rule *
 	hidden_make(seed, sel);
 }
 
+/* One side: anything between two addresses of the whole net, a range about a site, a prefix of any
+ * length, all. */
+static void side_wide(__u64 *seed, __u8 family, __u32 sites, struct xipsec_addr *lo,
+		      struct xipsec_addr *hi)
+{
+	__u32 kind = below(seed, 100);
+	wide a = draw_wide(seed, family), b = draw_wide(seed, family);
+
+	if (kind < 15) {
+		addr_of(a < b ? a : b, family, lo);
+		addr_of(a < b ? b : a, family, hi);
+	} else if (kind < 65) {
+		range_addr(seed, family, sites, lo, hi);
+	} else if (kind < 90) {
+		prefix_make(seed, family, sites, below(seed, addr_bits(family) + 1), lo, hi);
+	}
+}
+
+static void proto_wide(__u64 *seed, struct xipsec_selector *sel)
+{
+	static const __u8 protos[] = {IPPROTO_TCP,  IPPROTO_TCP,     IPPROTO_UDP, IPPROTO_UDP,
+				      IPPROTO_SCTP, IPPROTO_UDPLITE, IPPROTO_DCCP};
+	bool ip6 = sel->family == XIPSEC_FAMILY_IP6;
+	__u32 kind = below(seed, 100);
+
+	sel->any_proto = kind < 10;
+	if (sel->any_proto)
+		return;
+	sel->l4_proto = protos[below(seed, 7)];
+	if (kind < 35)
+		sel->l4_proto = ip6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+	else if (kind < 50 && ip6)
+		sel->l4_proto = IPPROTO_MH;
+	if (sel->l4_proto == IPPROTO_MH && chance(seed, 80))
+		mh_make(seed, sel);
+	if (kind < 35 && chance(seed, 80))
+		icmp_make(seed, sel);
+	if (proto_has_ports(sel->l4_proto) && chance(seed, 75))
+		range_make(seed, &sel->remote_port_lo, &sel->remote_port_hi);
+	if (proto_has_ports(sel->l4_proto) && chance(seed, 50))
+		range_make(seed, &sel->local_port_lo, &sel->local_port_hi);
+}
+
+/* All that can be asked for at once: where few of these stand among many, they lie above all. */
+static void rule_wide(__u64 *seed, __u32 n, struct xipsec_spd_rule *rule)
+{
+	struct xipsec_selector *sel = &rule->sel;
+	__u32 sites = n > 2000 ? 400 : 4;
+
+	selector_family(sel, chance(seed, 50) ? XIPSEC_FAMILY_IP4 : XIPSEC_FAMILY_IP6);
+	side_wide(seed, sel->family, sites, &sel->local_lo, &sel->local_hi);
+	side_wide(seed, sel->family, sites, &sel->remote_lo, &sel->remote_hi);
+	proto_wide(seed, sel);
+	rule->dev = chance(seed, 20) ? (__u16)(1 + below(seed, 3)) : 0;
+	if (chance(seed, 30))
+		sel->dscp = dscp_make(seed);
+	if (chance(seed, 20))
+		hidden_make(seed, sel);
+}
+
 static int by_priority(const void *a, const void *b)
 {
 	const struct xipsec_spd_rule *x = a, *y = b;
@@ -394,132 +463,10 @@ void spd_generate(enum spd_shape shape, __u64 *seed, struct xipsec_spd_rule *rul
 		case SHAPE_PORTS: rule_ports(seed, &rule[i]); break;
 		case SHAPE_BITS: rule_bits(seed, &rule[i]); break;
 		case SHAPE_RANGES: rule_ranges(seed, n, i, &rule[i]); break;
+		case SHAPE_WIDE: rule_wide(seed, n, &rule[i]); break;
 		default: rule_classbench(seed, shape, n, &rule[i]);
 		}
 	}
 	if (shape == SHAPE_ACL || shape == SHAPE_FW || shape == SHAPE_CHAIN)
 		narrow_first(seed, rule, n);
-}
-
-/* ------------------------------------------------------------------ packets */
-
-enum border { BORDER_FIRST, BORDER_LAST, BORDER_BEFORE, BORDER_BEYOND, BORDER_INSIDE };
-
-static void addr_at(__u64 *seed, enum border border, __u8 family, const struct xipsec_addr *first,
-		    const struct xipsec_addr *last, struct xipsec_addr *addr)
-{
-	wide lo = wide_of(first, family), hi = wide_of(last, family), at = lo;
-	wide random = (wide)random_next(seed) << 64 | random_next(seed);
-
-	switch (border) {
-	case BORDER_FIRST: break;
-	case BORDER_LAST: at = hi; break;
-	case BORDER_BEFORE: at = lo - 1; break;
-	case BORDER_BEYOND: at = hi + 1; break;
-	default: at = hi - lo + 1 ? lo + random % (hi - lo + 1) : random;
-	}
-	addr_of(at, family, addr);
-}
-
-static __u16 port_at(__u64 *seed, enum border border, __u16 lo, __u16 hi)
-{
-	switch (border) {
-	case BORDER_FIRST: return lo;
-	case BORDER_LAST: return hi;
-	case BORDER_BEFORE: return (__u16)(lo - 1);
-	case BORDER_BEYOND: return (__u16)(hi + 1);
-	default: return (__u16)(lo + below(seed, (__u32)hi - lo + 1));
-	}
-}
-
-static void flow_ports(__u64 *seed, const struct xipsec_selector *sel, const enum border *border,
-		       struct xipsec_flow *flow)
-{
-	if (flow->l4_proto == IPPROTO_MH) {
-		flow->icmp = port_at(seed, border[0], sel->icmp_lo, sel->icmp_hi) & 0xff00;
-	} else if (flow->l4_proto == IPPROTO_ICMP || flow->l4_proto == IPPROTO_ICMPV6) {
-		flow->icmp = port_at(seed, border[0], sel->icmp_lo, sel->icmp_hi);
-	} else if (flow->l4_proto == IPPROTO_TCP || flow->l4_proto == IPPROTO_UDP) {
-		flow->local_port = port_at(seed, border[1], sel->local_port_lo, sel->local_port_hi);
-		flow->remote_port =
-			port_at(seed, border[2], sel->remote_port_lo, sel->remote_port_hi);
-	}
-}
-
-static void flow_hide(struct xipsec_flow *flow, __u8 opaque)
-{
-	flow->local_port = flow->remote_port = flow->icmp = 0;
-	flow->opaque = opaque | XIPSEC_OPAQUE_PORTS;
-}
-
-static __u8 dscp_of(__u64 *seed, __u64 set)
-{
-	__u8 dscp = (__u8)below(seed, 64);
-
-	if (!set)
-		return chance(seed, 80) ? 0 : dscp;
-	while (chance(seed, 95) && !(set >> dscp & 1))
-		dscp = (dscp + 1) % 64;
-	return dscp;
-}
-
-static void flow_of(__u64 *seed, const struct xipsec_spd_rule *rule, const enum border *border,
-		    struct xipsec_flow *flow)
-{
-	static const __u8 protos[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6, 50};
-	const struct xipsec_selector *sel = &rule->sel;
-
-	memset(flow, 0, sizeof(*flow));
-	flow->family = sel->family        ? sel->family
-		       : chance(seed, 50) ? XIPSEC_FAMILY_IP4
-					  : XIPSEC_FAMILY_IP6;
-	flow->dir = rule->dirs & (__u8)(1 + below(seed, 2));
-	if (!flow->dir)
-		flow->dir = rule->dirs & 1 ? 1 : 2;
-	addr_at(seed, border[3], flow->family, &sel->local_lo, &sel->local_hi, &flow->local);
-	addr_at(seed, border[4], flow->family, &sel->remote_lo, &sel->remote_hi, &flow->remote);
-	flow->l4_proto = sel->any_proto ? protos[below(seed, 5)] : sel->l4_proto;
-	flow_ports(seed, sel, border, flow);
-	flow->dscp = dscp_of(seed, sel->dscp);
-	flow->dev = rule->dev && chance(seed, 70) ? rule->dev : (__u16)below(seed, 4);
-	if (sel->opaque && chance(seed, 90))
-		flow_hide(flow, sel->opaque);
-}
-
-void flow_inside(const struct xipsec_spd_rule *rule, __u64 *seed, struct xipsec_flow *flow)
-{
-	static const enum border inside[] = {BORDER_INSIDE, BORDER_INSIDE, BORDER_INSIDE,
-					     BORDER_INSIDE, BORDER_INSIDE};
-
-	flow_of(seed, rule, inside, flow);
-}
-
-void flow_generate(const struct xipsec_spd_rule *rule, __u32 n, __u64 *seed,
-		   struct xipsec_flow *flow)
-{
-	const struct xipsec_spd_rule *near = &rule[below(seed, n)];
-	enum border border[5];
-
-	/* One side of another rule: pairs that no rule has. */
-	for (unsigned int i = 0; i < 5; i++)
-		border[i] = chance(seed, 70) ? BORDER_INSIDE : (enum border)below(seed, 5);
-	flow_of(seed, near, border, flow);
-	if (chance(seed, 10)) {
-		struct xipsec_flow other;
-
-		flow_of(seed, &rule[below(seed, n)], border, &other);
-		if (other.family == flow->family)
-			flow->remote = other.remote;
-	}
-	if (chance(seed, 5))
-		flow->l4_proto = (__u8)random_next(seed), flow->local_port = 0,
-		flow->remote_port = 0, flow->icmp = 0;
-	if (chance(seed, 3))
-		flow->remote.word[flow->family == XIPSEC_FAMILY_IP6 ? 3 : 0] =
-			(__u32)random_next(seed);
-	if (chance(seed, 12)) {
-		flow_hide(flow, 0);
-		if (flow->family == XIPSEC_FAMILY_IP6 && chance(seed, 30))
-			flow->opaque |= XIPSEC_OPAQUE_PROTO;
-	}
 }

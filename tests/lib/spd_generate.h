@@ -7,6 +7,7 @@
 #ifndef TESTS_LIB_SPD_GENERATE_H
 #define TESTS_LIB_SPD_GENERATE_H
 
+#include "tests/lib/draw.h"
 #include "xipsec/classifier.h"
 
 enum spd_shape {
@@ -18,12 +19,11 @@ enum spd_shape {
 	SHAPE_PORTS,  /* the same addresses, ranges of ports of every form */
 	SHAPE_BITS,   /* rules that differ in one bit */
 	SHAPE_RANGES, /* ranges of addresses, DSCPs, hidden ports, Mobility Headers */
+	SHAPE_WIDE,   /* all at once, ranges of any width on each axis */
 	SHAPE_COUNT,
 };
 
 extern const char *const spd_shape_name[SHAPE_COUNT];
-
-__u64 random_next(__u64 *seed);
 
 /* Writes n rules. */
 void spd_generate(enum spd_shape shape, __u64 *seed, struct xipsec_spd_rule *rule, __u32 n);

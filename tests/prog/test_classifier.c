@@ -28,15 +28,16 @@ struct row {
 
 /* A long list takes the reference long: those get fewer packets. */
 static const struct row rows[] = {
-	{SHAPE_ACL, 10, 80},       {SHAPE_FW, 10, 80},       {SHAPE_CHAIN, 10, 60},
-	{SHAPE_MESH, 10, 60},      {SHAPE_NESTED, 10, 100},  {SHAPE_NESTED, 300, 113},
-	{SHAPE_PORTS, 100, 80},    {SHAPE_PORTS, 2000, 20},  {SHAPE_BITS, 150, 80},
+	{SHAPE_ACL, 10, 60},       {SHAPE_FW, 10, 70},       {SHAPE_CHAIN, 10, 60},
+	{SHAPE_MESH, 10, 30},      {SHAPE_NESTED, 10, 80},   {SHAPE_NESTED, 300, 86},
+	{SHAPE_PORTS, 100, 80},    {SHAPE_PORTS, 2000, 20},  {SHAPE_BITS, 150, 60},
 	{SHAPE_ACL, 1000, 50},     {SHAPE_FW, 1000, 50},     {SHAPE_CHAIN, 1000, 50},
 	{SHAPE_MESH, 1000, 30},    {SHAPE_ACL, 10000, 4},    {SHAPE_FW, 10000, 4},
 	{SHAPE_RANGES, 10, 60},    {SHAPE_RANGES, 200, 60},  {SHAPE_RANGES, 3000, 6},
+	{SHAPE_WIDE, 10, 60},      {SHAPE_WIDE, 300, 60},    {SHAPE_WIDE, 3000, 6},
 	{SHAPE_CHAIN, 10000, 4},   {SHAPE_NESTED, 3000, 4},  {SHAPE_ACL, 100000, 1},
 	{SHAPE_FW, 100000, 1},     {SHAPE_CHAIN, 100000, 1}, {SHAPE_MESH, 100000, 1},
-	{SHAPE_RANGES, 100000, 1},
+	{SHAPE_RANGES, 100000, 1}, {SHAPE_WIDE, 100000, 1},
 };
 
 static __u64 number_of(const char *name, __u64 otherwise)
