@@ -166,6 +166,32 @@ check_eq "lengths are told" "$(sed -n 2p "$WORK/odd.json" | jq -c .parsed)" '{"l
 explain --dir out --dev red0 --pcap "$WORK/odd.pcap" >"$WORK/text" 2>/dev/null
 check_eq "in words, too" "$(grep -c 'cannot be asked' "$WORK/text")" 2
 
+# What a capture lacks: bytes of data, headers; and frames that lack what their IP header says.
+/usr/bin/python3 - "$WORK/cut.pcap" "$(mac_of gw-a red0)" <<'END'
+import struct, sys
+from scapy.all import IP, IPv6, UDP, Ether, Raw
+
+def record(frame, held, length):
+    return struct.pack("<IIII", 0, 0, held, length) + frame[:held]
+
+to = Ether(src="02:00:00:00:00:66", dst=sys.argv[2])
+port = bytes(to / IP(src="10.1.0.2", dst="10.2.0.77") / UDP(sport=5, dport=7010) / Raw(b"x" * 40))
+six = bytes(to / IPv6(src="fd01::2", dst="fd02::77") / UDP(sport=5, dport=9) / Raw(b"x" * 40))
+n, n6 = len(port), len(six)
+open(sys.argv[1], "wb").write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1) + b"".join([
+    record(port, n, n), record(port, 42, n), record(port, 38, n), record(port, 34, n), record(port, 20, n),
+    record(port, 15, n), record(port, n - 1, n - 1), record(six, n6, n6), record(six, 54, n6), record(six, n6 - 9, n6 - 9)]))
+END
+explain --dir out --dev red0 --pcap "$WORK/cut.pcap" --json >"$WORK/cut.json" 2>"$WORK/err"
+check_eq "a capture that lacks headers: all are told, exit 0" "$? $(wc -l <"$WORK/cut.json")" "0 10"
+check_eq "each says what it lacks" "$(jq -r '"\(.parsed.missing) \(.parsed.headers_cut) \(.parsed.ip_length) \(.reason)"' "$WORK/cut.json" | paste -sd,)" \
+	"0 false 68 discard,40 false 68 discard,44 true 68 malformed_l4,48 true 68 malformed_l4,62 true 68 not_outbound,67 true null malformed_ip4,0 false 68 malformed_ip4,0 false 88 steer_out,48 true 88 malformed_l4,0 false 88 malformed_ip6"
+check_eq "and at the end how many" "$(grep -c 'of 5 packets it does not have all headers' "$WORK/err")" 1
+explain --dir out --dev red0 --pcap "$WORK/cut.pcap" >"$WORK/text" 2>/dev/null
+check_eq "in words: zeros for headers" "$(grep -c 'beware .*has 34 bytes of it' "$WORK/text")" 1
+check_eq "in words: shorter than it says" "$(grep -c 'says 68 bytes, the frame has 67 for it' "$WORK/text")" 1
+check_eq "in words: IPv6, too" "$(grep -c 'says 88 bytes, the frame has 79 for it' "$WORK/text")" 1
+
 # Mistakes.
 explain --dir in --dev red0 --src 10.1.0.2 --dst 10.2.0.2 2>"$WORK/err"
 check_eq "in by a protected interface: refused" "$? $(grep -c 'red0 is protected' "$WORK/err")" "1 1"

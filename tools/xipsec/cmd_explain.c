@@ -27,6 +27,7 @@ struct asked {
 	struct explain_daemon daemon;
 	const char *config_path;
 	unsigned long unasked; /* packets of a capture that no program could be asked about */
+	unsigned long cut;     /* of which the capture does not have all headers */
 };
 
 /* ------------------------------------------------------------------ options */
@@ -225,6 +226,7 @@ static int explain_one(void *ctx, unsigned long number, const __u8 *data, unsign
 	}
 	if (err)
 		return err;
+	asked->cut += explain_headers_cut(&shown);
 	if (asked->ask->json)
 		explain_print_json(&shown);
 	else
@@ -242,6 +244,10 @@ static int explain(struct asked *asked)
 	if (ask->pcap) {
 		int err = capture_each(ask->pcap, mac, explain_one, asked);
 
+		if (asked->cut)
+			log_warn("explain: --pcap %s: of %lu packets it does not have all headers: "
+				 "what is said is of others, with zeros there",
+				 ask->pcap, asked->cut);
 		if (asked->unasked)
 			log_error("explain: --pcap %s: of %lu packets nothing can be said",
 				  ask->pcap, asked->unasked);

@@ -57,7 +57,7 @@ typedef int (*capture_fn)(void *ctx, unsigned long number, const __u8 *frame, un
  * `mac`); numbers from 1. 0, what `packet` returned, or -errno after a log line. */
 int capture_each(const char *path, const __u8 mac[6], capture_fn packet, void *ctx);
 
-/* ------------------------------------------------------------------ explain_show.c */
+/* ------------------------------------------------------------------ explain_cut.c and _show.c */
 
 struct explain_sa {
 	__u32 index, generation;
@@ -81,6 +81,14 @@ struct explain_shown {
 	unsigned long number; /* in a capture; 0: it comes from options */
 	unsigned int missing; /* bytes that the capture does not have */
 };
+
+/* What the frame's IP header says of the packet's length in bytes, itself included; 0: the capture
+ * does not have it, or the frame is not IP. */
+unsigned int explain_ip_length(const struct explain_shown *shown);
+
+/* Of the headers that the programs read some are not in the capture: they read zeros, and the
+ * answer is that to another packet. */
+bool explain_headers_cut(const struct explain_shown *shown);
 
 void explain_daemon_open(const struct config *config, struct explain_daemon *out);
 void explain_daemon_close(struct explain_daemon *daemon);

@@ -146,6 +146,25 @@ static bool has_l4(const struct xipsec_explain *answer)
 
 /* ------------------------------------------------------------------ for people */
 
+/* What the frame lacks: of its bytes in the capture, or of the packet in the frame. */
+static void print_cut(const struct explain_shown *shown)
+{
+	const struct xipsec_explain *answer = &shown->what->answer;
+	unsigned int says = explain_ip_length(shown);
+
+	if (shown->missing)
+		printf("             (%u bytes are not in the capture, taken as 0)\n",
+		       shown->missing);
+	if (answer->l3_off + says > answer->len)
+		printf("             (its IP header says %u bytes, the frame has %u for it)\n",
+		       says, answer->len - answer->l3_off);
+	if (explain_headers_cut(shown))
+		printf("  beware     the capture has %u bytes of it, not all of its headers: this "
+		       "is "
+		       "the answer to one with zeros there; capture more of each packet\n",
+		       answer->len - shown->missing);
+}
+
 static void print_parsed(const struct explain_shown *shown)
 {
 	const struct xipsec_explain *answer = &shown->what->answer;
@@ -175,9 +194,6 @@ static void print_parsed(const struct explain_shown *shown)
 	if (answer->dscp)
 		printf(", DSCP %u", answer->dscp);
 	printf(", TTL %u, %u bytes\n", answer->hop_limit, answer->len);
-	if (shown->missing)
-		printf("             (%u bytes are not in the capture, taken as 0)\n",
-		       shown->missing);
 }
 
 static void print_route(const struct loader_explanation *what)
@@ -288,6 +304,7 @@ void explain_print_text(const struct explain_shown *shown)
 	else
 		printf(", this host's own\n");
 	print_parsed(shown);
+	print_cut(shown);
 	print_route(what);
 	print_policy(shown);
 	print_sa(shown);
@@ -331,6 +348,9 @@ static struct json_object *parsed_json(const struct explain_shown *shown)
 
 	put_u64(to, "length", answer->len);
 	put_u64(to, "missing", shown->missing);
+	put_bool(to, "headers_cut", explain_headers_cut(shown));
+	if (explain_ip_length(shown))
+		put_u64(to, "ip_length", explain_ip_length(shown));
 	snprintf(text, sizeof(text), "0x%04x", answer->eth_type);
 	put_text(to, "ethertype", text);
 	if (!answer->family)
