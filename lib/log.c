@@ -11,6 +11,8 @@ static const char *log_who = "xipsec";
 static enum log_level log_max = LOG_LEVEL_INFO;
 static int log_journal;
 static bool log_json;
+static char *log_kept; /* where the first error goes, too; NULL: nowhere */
+static size_t log_kept_size;
 
 void log_open(const char *who, enum log_level max)
 {
@@ -22,6 +24,14 @@ void log_open(const char *who, enum log_level max)
 void log_as_json(void)
 {
 	log_json = true;
+}
+
+void log_keep_error(char *text, size_t size)
+{
+	log_kept = text;
+	log_kept_size = size;
+	if (text)
+		text[0] = 0;
 }
 
 /* ------------------------------------------------------------------ JSON */
@@ -109,6 +119,8 @@ static void write_json(enum log_level level, const struct log_field *fields, uns
 void log_fields(enum log_level level, const struct log_field *fields, unsigned int n,
 		const char *text)
 {
+	if (level == LOG_LEVEL_ERROR && log_kept && !log_kept[0])
+		snprintf(log_kept, log_kept_size, "%s", text);
 	if (level > log_max)
 		return;
 	if (log_json)

@@ -6,6 +6,8 @@
 #ifndef LIB_LOG_H
 #define LIB_LOG_H
 
+#include <stddef.h>
+
 enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARN = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
 
 /* `who` stands before every line ("xipsecd", "worker 1"); it is kept, not copied. Lines above `max`
@@ -24,6 +26,10 @@ struct log_field {
 void log_fields(enum log_level level, const struct log_field *fields, unsigned int n,
 		const char *text);
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* From now on the first line of an error goes to text[size], too, which is empty until then; NULL:
+ * not any more. For who answers a client. */
+void log_keep_error(char *text, size_t size);
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_line(LOG_LEVEL_WARN, __VA_ARGS__)

@@ -489,6 +489,13 @@ int attach_ifaces(const struct config *config, struct attach_iface **out, unsign
 
 /* ------------------------------------------------------------------ reload */
 
+int loader_wait(const struct config *config)
+{
+	_cleanup_close_ int lock = datapath_lock(config->run_dir);
+
+	return lock < 0 ? lock : 0;
+}
+
 int loader_reload(const struct config *config, int (*ready)(void *ctx), void *ctx,
 		  __u32 *spd_generation)
 {

@@ -136,13 +136,34 @@ static int withdraw_first(void *ctx)
 	return err;
 }
 
-/* As `xipsec reload` does it, in its order: the policies are built, what they do not allow any more
- * goes, they are switched, what is new comes. With nothing attached there is no SPD to switch: the
- * next attach reads the config itself. */
+/* What goes to a client is short, and begins with what became of the SAs. */
+static void say_in_force_stay(const struct withdrawal *w, const char *cause, int err)
+{
+	snprintf(w->text, XIPSEC_SADB_ERR_TEXT, "the policies in force stay%s: %s",
+		 w->taken ? "; SAs that the new config has otherwise are down until a reload "
+			    "succeeds"
+			  : ", and so does every SA",
+		 cause[0] ? cause : strerror(-err));
+}
+
+static int apply_switched(struct daemon *d, struct config *config, char *text)
+{
+	char why[XIPSEC_SADB_ERR_TEXT] = "";
+	int err = apply(d, config, why);
+
+	if (err)
+		snprintf(text, XIPSEC_SADB_ERR_TEXT, "the policies are switched; %.200s", why);
+	return err;
+}
+
+/* All that a reload is, by one reading of the file: the policies are built, what they do not allow
+ * any more goes, they are switched, what is new comes. With nothing attached there is no SPD to
+ * switch: the next attach reads the config itself. */
 static int do_policies(void *ctx, const char *path, char *text)
 {
 	struct withdrawal w = {.d = ctx, .text = text};
 	struct daemon *d = ctx;
+	char cause[156]; /* with what stands before it, XIPSEC_SADB_ERR_TEXT */
 	__u32 generation = 0;
 	int err;
 
@@ -153,20 +174,19 @@ static int do_policies(void *ctx, const char *path, char *text)
 		return err;
 	settings_say_restart(d->config, w.config);
 	settings_keep(d->config, w.config);
+	log_keep_error(cause, sizeof(cause));
 	err = loader_reload(w.config, withdraw_first, &w, &generation);
+	log_keep_error(NULL, 0);
 	if (err) {
 		if (w.taken)
 			settings_forget_keys(w.config);
 		else
 			config_free(w.config);
-		if (!text[0])
-			snprintf(text, XIPSEC_SADB_ERR_TEXT,
-				 "the policies in force stay: %s (see xipsecd's log)",
-				 strerror(-err));
+		say_in_force_stay(&w, cause, err);
 		return err;
 	}
 	log_info("policies: generation %u is in force", generation);
-	return apply(d, w.config, text);
+	return apply_switched(d, w.config, text);
 }
 
 static const char *backend_name(enum xipsec_backend backend)

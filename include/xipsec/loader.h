@@ -45,6 +45,9 @@ int loader_detach(const struct config *config, const char *ifname);
 int loader_reload(const struct config *config, int (*ready)(void *ctx), void *ctx,
 		  __u32 *spd_generation);
 
+/* Waits until no attach, detach or reload is under way. 0 or -errno. */
+int loader_wait(const struct config *config);
+
 /* ------------------------------------------------------------------ description */
 
 struct loader_hook {

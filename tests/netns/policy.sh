@@ -156,12 +156,50 @@ status=0
 gw b reload >"$WORK/reload.log" 2>&1 || status=$?
 check_eq "a reload whose policies cannot be built fails" "$status" 1
 check "it says so of the SAs, too" grep -q "the policies in force stay, and so does every SA" "$WORK/reload.log"
+check "and why, though it was xipsecd that tried" grep -q "dev none.* gets no number: all numbers are taken" "$WORK/reload.log"
 check_eq "the policies are those before" "$(spd_generation)" "$before"
 check_eq "the SAs are those before" "$(list_of_sas)" "$sas"
 udp_through 7001
 check_gt "and they work" "$DELIVERED" $((SENT * 95 / 100))
 cp "$WORK/gw-b.before" "$WORK/gw-b.conf"
 check "reload of the config before: done" gw b reload
+
+# The file is opened by the client, for where xipsecd is, and by xipsecd, once.
+opens()
+{
+	/usr/bin/python3 - "$1" "$2" <<-'END'
+		import ctypes, os, struct, sys, time
+		libc = ctypes.CDLL(None)
+		fd = libc.inotify_init1(os.O_NONBLOCK)
+		libc.inotify_add_watch(fd, sys.argv[1].encode(), 0x30)  # IN_OPEN, IN_CLOSE_NOWRITE
+		print("watches", flush=True)
+		while not os.path.exists(sys.argv[2]):
+		    time.sleep(0.05)
+		print(sum(mask == 0x20 for _, mask, _, _ in struct.iter_unpack("iIII", os.read(fd, 65536))))
+	END
+}
+opens "$WORK/gw-b.conf" "$WORK/opened" >"$WORK/opens" &
+watcher=$!
+until_true 5 grep -q watches "$WORK/opens"
+check "reload: done" gw b reload
+touch "$WORK/opened"
+wait $watcher
+check_eq "a reload reads its file once, and the client its paths" "$(tail -n 1 "$WORK/opens")" 2
+
+# An xipsecd that hangs does not hold the policies up for ever.
+kill -STOP "${GW_PID[b]}"
+sed -i 's/^policies {/&\n\tnever { action = discard\n\tremote = 198.18.7.7 }/' "$WORK/gw-b.conf"
+before=$(spd_generation)
+start=$(date +%s)
+gw b reload >"$WORK/reload.log" 2>&1
+check_eq "reload with an xipsecd that hangs: told" "$? $(grep -c 'xipsecd does not answer' "$WORK/reload.log")" "1 1"
+check_gt "within 45 s" $((45 * ${XIPSEC_SLOW:-1})) $(($(date +%s) - start))
+check_eq "the policies are in force all the same" "$(spd_generation)" $((before + 1))
+kill -CONT "${GW_PID[b]}"
+cp "$WORK/gw-b.before" "$WORK/gw-b.conf"
+check "reload of the config before: done" gw b reload
+udp_through 7001
+check_gt "and the SAs work" "$DELIVERED" $((SENT * 95 / 100))
 
 # New rules take their types from the rules in force, not from a pin that somebody may have removed.
 rm "/sys/fs/bpf/$TOPO-a/current/spd_rules"
