@@ -101,6 +101,9 @@ static void by_the_sa_of_the_answer(void **state)
 	assert_int_equal(error_of(FROM4, 12, DNS4, 28), R(STEER_OUT));
 	assert_int_equal(error_of(FROM6, 1, WEB6(), 60), R(STEER_OUT));
 	assert_int_equal(error_of(FROM6, 3, WEB6(), 60), R(STEER_OUT));
+	/* whatever address the router has: what counts is whom the packet was for */
+	assert_int_equal(error_of(PROG_RED, "10.200.0.1", "10.3.0.5", 3, DNS4, 28), R(STEER_OUT));
+	assert_int_equal(error_of(PROG_RED, "fd99::1", "fd03::5", 1, WEB6(), 60), R(STEER_OUT));
 	/* this host's own */
 	assert_int_equal(error_of(PROG_GUARD, "10.1.0.1", "10.3.0.5", 3, DNS4, 28), R(HOST_OUT));
 }
@@ -126,6 +129,9 @@ static void what_does_not_fit(void **state)
 	assert_int_equal(error_of(FROM4, 3, WEB6(), 60), R(NO_POLICY));
 	/* headers that are not walked */
 	assert_int_equal(error_of(FROM6, 1, WEB6(.ext = "H"), 68), R(NO_POLICY));
+	/* for somebody else than who answers in the tunnel */
+	assert_int_equal(error_of(FROM4, 3, ASK("10.3.0.5", "10.9.0.9", IPPROTO_UDP, 4000, 53), 28),
+			 R(NO_POLICY));
 	/* no answer would be sealed */
 	assert_int_equal(error_of(FROM4, 3, UDP(4000, BYPASSED), 28), R(NO_POLICY));
 	assert_int_equal(error_of(FROM4, 3, DNS_FROM("10.7.0.5"), 28), R(NO_POLICY));

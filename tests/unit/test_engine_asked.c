@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What RFC 7296 and RFC 7383 ask of two engines that no scenario meets by itself: nonces, answers
+ * that were forgotten, fragments that come again, notifies that are not answered. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <errno.h>
+
+#include "iked/message.h"
+#include "iked/out.h"
+#include "iked/xchg.h"
+#include "tests/unit/ike_sim.h"
+
+static const char fast[] = SIM_CONN(SIM_FAST, "", SIM_NET);
+
+static struct sim *begin(__u64 seed, const char *conn_0, const char *conn_1)
+{
+	struct sim *sim = sim_new(seed, conn_0, conn_1);
+
+	engine_initiate(sim->side[0].engine, "c", "net", 7);
+	return sim;
+}
+
+/* ------------------------------------------------------------------ nonces */
+
+#define SEEDS 8
+
+static __u8 nonces[2 * SEEDS][IKE_NONCE_MAX];
+static size_t nonce_len[2 * SEEDS];
+static unsigned int n_nonces;
+
+static bool see_nonce(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	static struct ike_msg msg;
+	struct ike_fault fault;
+
+	if (msg_exchange(data) != IKE_SA_INIT)
+		return false;
+	assert_int_equal(ike_msg_parse(BYTES(data, len), &msg, &fault), 0);
+	assert_true(n_nonces < 2 * SEEDS);
+	nonce_len[n_nonces] = msg.nonce.len;
+	memcpy(nonces[n_nonces++], msg.nonce.data, msg.nonce.len);
+	return false;
+}
+
+/* 2.10: half of the longest PRF key that there is, 64 octets, and another each time. */
+static void test_nonces(void **state)
+{
+	static const char wide[] = SIM_CONN("aes256gcm16-prfsha512-x25519", "", SIM_NET);
+
+	n_nonces = 0;
+	for (__u64 seed = 1; seed <= SEEDS; seed++) {
+		struct sim *sim = begin(seed, wide, wide);
+
+		sim->lose = see_nonce;
+		assert_true(sim_up(sim, 2000));
+		sim_end(sim, 1, 1);
+	}
+	assert_int_equal(n_nonces, 2 * SEEDS);
+	for (unsigned int i = 0; i < n_nonces; i++) {
+		assert_in_range(nonce_len[i], 64 / 2, 256);
+		for (unsigned int k = 0; k < i; k++)
+			assert_memory_not_equal(nonces[i], nonces[k], 16);
+	}
+}
+
+/* 3.9: of others 16 to 256 octets are taken. */
+static void test_nonce_of_others(void **state)
+{
+	static const __u8 data[300] = {7};
+	struct nonce nonce;
+
+	assert_int_equal(nonce_set(&nonce, BYTES(data, 15)), -EINVAL);
+	assert_int_equal(nonce_set(&nonce, BYTES(data, 16)), 0);
+	assert_int_equal(nonce_set(&nonce, BYTES(data, 256)), 0);
+	assert_int_equal(nonce_view(&nonce).len, 256);
+	assert_int_equal(nonce_set(&nonce, BYTES(data, 257)), -EINVAL);
+}
+
+/* ------------------------------------------------------------------ requests that come again */
+
+static struct {
+	__u8 data[2048];
+	size_t len;
+} kept[2]; /* whole, or the first and the second fragment */
+
+static bool keep_auth(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	unsigned int i = data[16] == IKE_PL_SKF ? data[33] - 1u : 0;
+
+	if (from || msg_exchange(data) != IKE_AUTH || i > 1)
+		return false;
+	assert_true(len <= sizeof(kept[i].data));
+	memcpy(kept[i].data, data, kept[i].len = len);
+	return false;
+}
+
+/* How many messages the responder answers with. */
+static unsigned int answers_to(struct sim *sim, unsigned int i)
+{
+	unsigned int before = sim->sent[IKE_AUTH][1];
+
+	sim_inject(sim, 1, kept[i].data, kept[i].len);
+	sim_run(sim, 100);
+	return sim->sent[IKE_AUTH][1] - before;
+}
+
+/* 2.1: an answer is sent again for minutes; then the request is ignored, not answered anew. */
+static void test_forgotten(void **state)
+{
+	struct sim *sim = begin(1, fast, fast);
+
+	kept[0].len = 0;
+	sim->lose = keep_auth;
+	assert_true(sim_up(sim, 2000));
+	assert_true(kept[0].len > 0);
+	assert_int_equal(answers_to(sim, 0), 1);
+	sim_run(sim, RESPONSE_MS - 10000);
+	assert_int_equal(answers_to(sim, 0), 1);
+	sim_run(sim, 20000);
+	assert_int_equal(answers_to(sim, 0), 0);
+	assert_int_equal(sim->side[1].events[IKE_EVENT_IKE_UP], 1);
+	sim_end(sim, 1, 1);
+}
+
+/* RFC 7383 2.6.1: of a request in fragments the first one calls for the answer, no other. */
+static void test_fragments_again(void **state)
+{
+	static char conn[2][4096];
+	struct sim *sim;
+
+	for (int side = 0; side < 2; side++) {
+		size_t len = snprintf(conn[side], sizeof(conn[side]),
+				      "c {\n%%s\nproposals = " SIM_FAST "\nlocal { auth = psk }\n"
+				      "remote { auth = psk }\nchildren {\nnet {\n"
+				      "esp_proposals = aes128gcm16\n%s_ts = ",
+				      side ? "remote" : "local");
+
+		for (int i = 0; i < 30; i++)
+			len += snprintf(conn[side] + len, sizeof(conn[side]) - len,
+					"%sfd00:1:%x::/64", i ? ", " : "", i);
+		snprintf(conn[side] + len, sizeof(conn[side]) - len,
+			 "\n%s_ts = fd02::/64\nstart_action = trap\n} } }",
+			 side ? "local" : "remote");
+	}
+	kept[0].len = kept[1].len = 0;
+	sim = begin(1, conn[0], conn[1]);
+	sim->lose = keep_auth;
+	assert_true(sim_up(sim, 2000));
+	assert_true(kept[0].len > 0 && kept[1].len > 0);
+	assert_int_equal(kept[0].data[16], IKE_PL_SKF);
+	assert_int_equal(answers_to(sim, 1), 0);
+	assert_true(answers_to(sim, 0) > 0);
+	sim->lose = NULL;
+	sim_end(sim, 1, 1);
+}
+
+/* ------------------------------------------------------------------ transport mode, a NAT */
+
+static void assert_host(const struct xipsec_addr *lo, const struct xipsec_addr *hi,
+			const char *want)
+{
+	__u8 addr[4];
+
+	assert_int_equal(inet_pton(AF_INET, want, addr), 1);
+	assert_memory_equal(lo->byte, addr, 4);
+	assert_memory_equal(hi->byte, addr, 4);
+}
+
+/* 2.23.1: who sits in front of the NAT has the outside of it for the other end, and each its own
+ * address, whatever the selectors in the messages said. */
+static void test_transport_nat(void **state)
+{
+	static const char conn[] =
+		SIM_CONN(SIM_FAST, "# NAT",
+			 SIM_CHILD("net", "dynamic", "dynamic",
+				   "esp_proposals = aes128gcm16\nmode = transport\ncopy_df = no\n"
+				   "copy_ecn = no\ncopy_dscp = no"));
+	static const char *const want[2][2] = {{"192.0.2.1", "192.0.2.2"},
+					       {"192.0.2.2", "203.0.113.9"}};
+	struct sim *sim = sim_new(1, conn, conn);
+
+	sim->nat = true;
+	engine_initiate(sim->side[0].engine, "c", "net", 7);
+	assert_true(sim_up(sim, 3000));
+	for (int side = 0; side < 2; side++) {
+		const struct child_sa *child = sim_child(&sim->side[side], "net");
+		const struct xipsec_sa *in = &sim->side[side].sa[0];
+
+		assert_non_null(child);
+		if (in->dir != XIPSEC_DIR_IN)
+			in++;
+		assert_int_equal(in->mode, XIPSEC_MODE_TRANSPORT);
+		assert_int_equal(in->flags & XIPSEC_SA_UDP, XIPSEC_SA_UDP);
+		assert_int_equal(in->n_selectors, 1);
+		assert_host(&in->selector[0].local_lo, &in->selector[0].local_hi, want[side][0]);
+		assert_host(&in->selector[0].remote_lo, &in->selector[0].remote_hi, want[side][1]);
+	}
+	sim_good(sim); /* the two ends differ in what they call the first one */
+	sim_free(sim);
+}
+
+/* ------------------------------------------------------------------ notifies */
+
+/* What stands in a protected message from that side. */
+static const struct ike_msg *opened(struct sim *sim, int from, const __u8 *data, size_t len,
+				    struct writer *text)
+{
+	const struct ike_sa *ike = sim->side[!from].engine->first;
+	struct sk_key key = ike->initiator ? ike->keys.r : ike->keys.i;
+	struct ike_fault fault;
+	static struct ike_msg msg;
+
+	assert_int_equal(ike_msg_parse(BYTES(data, len), &msg, &fault), 0);
+	assert_int_equal(sk_open(&key, &msg, text), 0);
+	sk_key_wipe(&key);
+	return &msg;
+}
+
+static unsigned int declined;
+
+/* The initiator's IKE_AUTH asks for fragments to be taken; the answer says nothing of it. */
+static bool ask_for_fragments(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	_cleanup_writer_ struct writer text = {0};
+	_cleanup_out_ struct ike_out out = {0};
+	struct ike_packets *packets = NULL;
+	const struct ike_msg *msg;
+	struct ike_fault fault;
+	struct sk_key key;
+
+	if (msg_exchange(data) != IKE_AUTH)
+		return false;
+	msg = opened(sim, from, data, len, &text);
+	if (msg_response(data)) {
+		static struct ike_msg whole;
+
+		whole = *msg;
+		assert_int_equal(
+			ike_msg_parse_inner(&whole, writer_view(&text), msg->sk.first, &fault), 0);
+		assert_non_null(whole.sa.data);
+		assert_null(ike_msg_notify(&whole, IKE_N_NON_FIRST_FRAGMENTS_ALSO));
+		declined++;
+		return false;
+	}
+	key = sim->side[!from].engine->first->keys.i;
+	ike_out_open(&out, &msg->h);
+	ike_out_status(&out, IKE_N_NON_FIRST_FRAGMENTS_ALSO);
+	out.text.data[out.last] = msg->sk.first;
+	writer_bytes(&out.text, writer_view(&text));
+	key.iv += 1ULL << 32; /* none of the engine's own */
+	assert_int_equal(ike_out_sealed(&out, &key, 0, &packets), 0);
+	sim_inject(sim, !from, ike_packet(packets, 0).data, ike_packet(packets, 0).len);
+	free(packets);
+	sk_key_wipe(&key);
+	return true;
+}
+
+/* RFC 4301 7.3: we take no later fragments by an SA of ports, so that is not agreed on. */
+static void test_no_fragments(void **state)
+{
+	struct sim *sim = begin(3, fast, fast);
+
+	declined = 0;
+	sim->lose = ask_for_fragments;
+	assert_true(sim_up(sim, 3000));
+	assert_int_equal(declined, 1);
+	sim->lose = NULL;
+	sim_end(sim, 1, 1);
+}
+
+/* ------------------------------------------------------------------ a child that the peer lost */
+
+/* 2.25: what the peer does not have goes, and is made anew, in silence. */
+static void test_not_found(void **state)
+{
+	struct sim *sim = begin(4, fast, fast);
+	const struct child_sa *child;
+	__u32 old;
+
+	assert_true(sim_up(sim, 2000));
+	sim->may_close = true;
+	old = sim_child(&sim->side[0], "net")->id;
+	child_free(sim_child(&sim->side[1], "net"), false);
+	engine_rekey(sim->side[0].engine, &(struct engine_match){.child = "net"}, 8);
+	sim_run(sim, 3000);
+	assert_true(sim_said(&sim->side[0], "the peer does not have it; it is made anew"));
+	assert_int_equal(sim_done(&sim->side[0], 8), 0);
+	child = sim_child(&sim->side[0], "net");
+	assert_non_null(child);
+	assert_int_not_equal(child->id, old);
+	assert_int_equal(sim->sent[CREATE_CHILD_SA][0], 2);
+	assert_int_equal(sim->sent[INFORMATIONAL][0], 0);
+	sim_end(sim, 1, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nonces),        cmocka_unit_test(test_nonce_of_others),
+		cmocka_unit_test(test_forgotten),     cmocka_unit_test(test_fragments_again),
+		cmocka_unit_test(test_transport_nat), cmocka_unit_test(test_no_fragments),
+		cmocka_unit_test(test_not_found),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
