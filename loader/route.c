@@ -13,18 +13,20 @@
 #include "lib/netlink.h"
 #include "loader/route_query.h"
 
-/* Next hops kept at most: a hostile worker can ask for any. The one asked for longest ago goes. */
+/* Next hops kept at most: a hostile worker can ask for any. */
 #define NEXTHOPS_MAX 4096
 /* Seconds after the last question in which changes are still told: workers ask again after 30. */
 #define NEXTHOP_KEEP 90
 #define DEBOUNCE_US  20000
 #define LINKS_US     1000
+#define SHARES       (XIPSEC_NEXTHOP_SHARES + 1)
 
 struct nexthop {
 	struct ctl_nexthop answer;
 	unsigned int ifindex;   /* of the neighbour, 0: none */
 	struct xipsec_addr via; /* the neighbour */
 	bool dirty;             /* the neighbour has changed */
+	__u32 share;            /* who asked for it; 0 if several did */
 	__u64 asked;            /* seconds */
 	__u64 resolved;         /* milliseconds */
 };
@@ -41,6 +43,7 @@ struct route {
 	struct route_links links;
 	struct nexthop *hops;
 	size_t n_hops;
+	__u16 n_of[SHARES]; /* hops of each share */
 };
 
 static __u64 now_ms(void)
@@ -147,32 +150,63 @@ static struct nexthop *find(struct route *route, const struct xipsec_addr *dst, 
 	return NULL;
 }
 
-static struct nexthop *make_room(struct route *route)
+static void share_set(struct route *route, struct nexthop *hop, __u32 share)
 {
-	struct nexthop *oldest = &route->hops[0];
+	route->n_of[hop->share]--;
+	route->n_of[share]++;
+	hop->share = share;
+}
 
-	if (route->n_hops < NEXTHOPS_MAX)
-		return &route->hops[route->n_hops++];
-	for (size_t i = 1; i < route->n_hops; i++)
-		if (route->hops[i].asked < oldest->asked)
+/* The one asked for longest ago, of the share that has most of them. */
+static struct nexthop *oldest_of_most(struct route *route)
+{
+	struct nexthop *oldest = NULL;
+	__u32 most = 0;
+
+	for (__u32 share = 1; share < SHARES; share++)
+		if (route->n_of[share] > route->n_of[most])
+			most = share;
+	for (size_t i = 0; i < route->n_hops; i++)
+		if (route->hops[i].share == most &&
+		    (!oldest || route->hops[i].asked < oldest->asked))
 			oldest = &route->hops[i];
 	return oldest;
 }
 
-void route_ask(struct route *route, const struct xipsec_addr *dst, __u32 family)
+/* A place with nothing in it but the share that is counted for it. */
+static struct nexthop *make_room(struct route *route)
+{
+	struct nexthop *hop;
+
+	if (route->n_hops == NEXTHOPS_MAX) {
+		hop = oldest_of_most(route);
+	} else {
+		hop = &route->hops[route->n_hops++];
+		hop->share = 0;
+		route->n_of[0]++;
+	}
+	*hop = (struct nexthop){.share = hop->share};
+	return hop;
+}
+
+void route_ask(struct route *route, const struct xipsec_addr *dst, __u32 family, __u32 share)
 {
 	struct nexthop *hop;
 	__u64 ms = now_ms();
 
+	share %= SHARES;
 	if (family != XIPSEC_FAMILY_IP4 && family != XIPSEC_FAMILY_IP6)
 		return;
 	hop = find(route, dst, family);
 	if (!hop) {
 		hop = make_room(route);
-		*hop = (struct nexthop){
-			.answer = {.hdr = {XIPSEC_CTL_NEXTHOP, XIPSEC_ABI, sizeof(hop->answer)},
-				   .dst = *dst,
-				   .family = family}};
+		hop->answer = (struct ctl_nexthop){
+			.hdr = {XIPSEC_CTL_NEXTHOP, XIPSEC_ABI, sizeof(hop->answer)},
+			.dst = *dst,
+			.family = family};
+		share_set(route, hop, share);
+	} else if (hop->share != share) {
+		share_set(route, hop, 0);
 	}
 	hop->asked = ms / 1000;
 	/* Several workers ask for the same, and one may ask in a loop. */
@@ -280,10 +314,12 @@ static void every_second(evutil_socket_t fd, short what, void *ctx)
 	__u64 seconds = now_ms() / 1000;
 
 	for (size_t i = 0; i < route->n_hops;) {
-		if (seconds - route->hops[i].asked > NEXTHOP_KEEP)
-			route->hops[i] = route->hops[--route->n_hops];
-		else
+		if (seconds - route->hops[i].asked <= NEXTHOP_KEEP) {
 			i++;
+			continue;
+		}
+		route->n_of[route->hops[i].share]--;
+		route->hops[i] = route->hops[--route->n_hops];
 	}
 }
 

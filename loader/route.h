@@ -37,8 +37,10 @@ int route_links_read(struct route *route);
 const struct route_link *route_link(const struct route *route, unsigned int ifindex);
 
 /* A worker's question: the answer comes by the hook, at once and whenever it changes. `family` is
- * XIPSEC_FAMILY_*; a wrong one is not answered. */
-void route_ask(struct route *route, const struct xipsec_addr *dst, __u32 family);
+ * XIPSEC_FAMILY_*; a wrong one is not answered. `share` as in struct ctl_nexthop, any number: where
+ * there is no more room, the share that has most of it gives up what it asked for longest ago, so
+ * that a peer who names ever new destinations costs others none of theirs. */
+void route_ask(struct route *route, const struct xipsec_addr *dst, __u32 family, __u32 share);
 
 /* Gives every answer that is known to `fn`: for a worker that starts. */
 void route_each(const struct route *route, void (*fn)(void *ctx, const struct ctl_nexthop *msg),

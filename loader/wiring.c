@@ -305,11 +305,11 @@ static void ports_send(void *ctx, unsigned int worker, const void *msg, size_t l
 	workers_send(d->workers, worker, msg, len, fds, n_fds);
 }
 
-static void on_ask(void *ctx, const struct xipsec_addr *dst, __u32 family)
+static void on_ask(void *ctx, const struct ctl_nexthop *question)
 {
 	struct daemon *d = ctx;
 
-	route_ask(d->route, dst, family);
+	route_ask(d->route, &question->dst, question->family, question->share);
 }
 
 static void on_sa_stopped(void *ctx, __u32 index, __u32 generation)

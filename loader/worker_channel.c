@@ -49,7 +49,7 @@ static void dispatch(struct worker *worker, const void *buf, size_t len)
 		break;
 	case XIPSEC_CTL_NEXTHOP_ASK:
 		if (len == sizeof(*hop))
-			workers->hooks->ask(workers->ctx, &hop->dst, hop->family);
+			workers->hooks->ask(workers->ctx, hop);
 		break;
 	case XIPSEC_CTL_SA_STOPPED:
 		if (len == sizeof(*ref))

@@ -37,7 +37,8 @@ struct workers_lend {
 struct workers_hooks {
 	/* Worker i has HELLO and waits for DEV, XSK, SA, NEXTHOP; GO comes after it. */
 	void (*fill)(void *ctx, unsigned int i);
-	void (*ask)(void *ctx, const struct xipsec_addr *dst, __u32 family);
+	/* As it says, unchecked. */
+	void (*ask)(void *ctx, const struct ctl_nexthop *question);
 	void (*sa_stopped)(void *ctx, __u32 index, __u32 generation);
 	/* Which backend runs an SA in worker i; `runs` is as it says, unchecked. */
 	void (*sa_runs)(void *ctx, unsigned int i, const struct ctl_sa_runs *runs);

@@ -71,10 +71,10 @@ int worker_pay(struct worker *w)
 	return err && err != -EAGAIN ? -EPIPE : 0;
 }
 
-static void ask_nexthop(void *arg, const struct xipsec_addr *dst, __u8 family)
+static void ask_nexthop(void *arg, const struct xipsec_addr *dst, __u8 family, __u32 share)
 {
 	struct worker *w = arg;
-	struct ctl_nexthop msg = {.dst = *dst, .family = family};
+	struct ctl_nexthop msg = {.dst = *dst, .family = family, .share = share};
 
 	/* Lost when the channel is full: the cache asks again. */
 	ctl_send(w->ctl, XIPSEC_CTL_NEXTHOP_ASK, &msg, sizeof(msg));

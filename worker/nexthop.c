@@ -141,20 +141,24 @@ static struct nexthop *insert(struct nexthops *nhs, const struct xipsec_addr *ds
 
 /* ------------------------------------------------------------------ questions */
 
-static void ask(struct nexthops *nhs, struct nexthop *nh, __u64 now)
+/* `share` counts the question if none is open yet; 0: nobody's does. */
+static void ask(struct nexthops *nhs, struct nexthop *nh, __u32 share, __u64 now)
 {
 	if (!nh->first_asked) {
 		nh->first_asked = now ? now : 1;
 		nhs->n_open++;
+		nh->share = share;
+		if (share)
+			nhs->open_by[share - 1]++;
 	} else if (now - nh->last_asked < NEXTHOP_RETRY_MS) {
 		return;
 	}
 	nh->last_asked = now;
-	nhs->ask(nhs->ask_arg, &nh->dst, nh->family);
+	nhs->ask(nhs->ask_arg, &nh->dst, nh->family, nh->share);
 }
 
-struct nexthop *nexthop_find(struct nexthops *nhs, const struct xipsec_addr *dst, __u8 family,
-			     __u64 now)
+static struct nexthop *find(struct nexthops *nhs, const struct xipsec_addr *dst, __u8 family,
+			    __u32 share, __u64 now)
 {
 	struct nexthop *nh = lookup(nhs, dst, family);
 
@@ -163,16 +167,21 @@ struct nexthop *nexthop_find(struct nexthops *nhs, const struct xipsec_addr *dst
 	nh->used = now;
 	/* An answer that has grown old is used until the new one comes. */
 	if (nh->status == XIPSEC_NEXTHOP_UNKNOWN || now >= nh->expires)
-		ask(nhs, nh, now);
+		ask(nhs, nh, share, now);
 	return nh;
+}
+
+struct nexthop *nexthop_find(struct nexthops *nhs, const struct xipsec_addr *dst, __u8 family,
+			     __u64 now)
+{
+	return find(nhs, dst, family, 0, now);
 }
 
 struct nexthop *nexthop_find_for(struct nexthops *nhs, const struct xipsec_addr *dst, __u8 family,
 				 __u32 sa_index, __u64 now)
 {
 	const __u32 share = sa_index % NEXTHOP_SHARES;
-	struct nexthop *nh = lookup(nhs, dst, family);
-	bool asked;
+	const struct nexthop *nh = lookup(nhs, dst, family);
 
 	if (nhs->open_by[share] >= OPEN_PER_SA && (!nh || nh->status == XIPSEC_NEXTHOP_UNKNOWN) &&
 	    !(nh && nh->first_asked)) {
@@ -180,13 +189,7 @@ struct nexthop *nexthop_find_for(struct nexthops *nhs, const struct xipsec_addr 
 			.dst = *dst, .family = family, .status = XIPSEC_NEXTHOP_NO_NEIGH};
 		return &nhs->refused;
 	}
-	asked = nh && nh->first_asked;
-	nh = nexthop_find(nhs, dst, family, now);
-	if (!asked && nh->first_asked) {
-		nh->share = share + 1;
-		nhs->open_by[share]++;
-	}
-	return nh;
+	return find(nhs, dst, family, share + 1, now);
 }
 
 /* ------------------------------------------------------------------ packets that wait */
@@ -278,7 +281,7 @@ void nexthops_tick(struct nexthops *nhs, __u64 now)
 		} else if (now - nh->first_asked >= NEXTHOP_PATIENCE_MS) {
 			decide(nhs, nh, XIPSEC_NEXTHOP_NO_NEIGH, now + NEXTHOP_PATIENCE_MS);
 		} else if (nh->n_held) {
-			ask(nhs, nh, now);
+			ask(nhs, nh, nh->share, now);
 		}
 	}
 }

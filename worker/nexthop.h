@@ -20,7 +20,7 @@
 #define HELD_PER_DST        16
 #define HELD_PER_SA         64
 #define OPEN_PER_SA         64
-#define NEXTHOP_SHARES      1024 /* a power of 2 */
+#define NEXTHOP_SHARES      XIPSEC_NEXTHOP_SHARES
 #define NEXTHOP_RETRY_MS    200
 #define NEXTHOP_PATIENCE_MS 1000
 
@@ -48,8 +48,9 @@ struct nexthop {
 
 struct nexthops;
 
-/* Puts the question to xipsecd; called at most once a destination and NEXTHOP_RETRY_MS. */
-typedef void (*nexthop_ask_fn)(void *arg, const struct xipsec_addr *dst, __u8 family);
+/* Puts the question to xipsecd; called at most once a destination and NEXTHOP_RETRY_MS. `share` as
+ * in struct ctl_nexthop. */
+typedef void (*nexthop_ask_fn)(void *arg, const struct xipsec_addr *dst, __u8 family, __u32 share);
 
 /* `seed` makes the hash unpredictable to who chooses the addresses. NULL: no memory. */
 struct nexthops *nexthops_new(__u64 seed, nexthop_ask_fn ask, void *arg);

@@ -199,6 +199,10 @@ enum xipsec_nexthop_status {
 	XIPSEC_NEXTHOP_LOCAL, /* the destination is this host */
 };
 
+/* Of questions: 0 is of those that are nobody's alone; n + 1 is of what comes out of SAs whose
+ * index is n modulo XIPSEC_NEXTHOP_SHARES, and is addressed by their peers. */
+#define XIPSEC_NEXTHOP_SHARES 1024
+
 struct ctl_nexthop {
 	struct ctl_hdr hdr;
 	struct xipsec_addr dst; /* what was asked for */
@@ -211,6 +215,7 @@ struct ctl_nexthop {
 	__u32 n_vlans;                 /* tags of the VLANs that the route leads through */
 	__be32 vlan[XIPSEC_VLANS_MAX]; /* ethertype and tag, outer first, as in a frame */
 	__u32 lifetime;                /* seconds; ask again after that if still in use */
+	__u32 share;                   /* of the question; in answers 0 */
 };
 
 #endif

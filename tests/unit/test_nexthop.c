@@ -14,12 +14,14 @@
 
 static unsigned int asked;
 static struct xipsec_addr asked_dst;
+static __u32 asked_share;
 
-static void on_ask(void *arg, const struct xipsec_addr *dst, __u8 family)
+static void on_ask(void *arg, const struct xipsec_addr *dst, __u8 family, __u32 share)
 {
 	assert_ptr_equal(arg, &asked);
 	asked++;
 	asked_dst = *dst;
+	asked_share = share;
 }
 
 static int setup(void **state)
@@ -217,8 +219,10 @@ static void one_sa_cannot_ask_for_all(void **state)
 	for (__u32 dst = 100; dst < 3 * NEXTHOPS_MAX; dst++)
 		assert_int_equal(find_for(*state, dst, 7, 1)->status, XIPSEC_NEXTHOP_NO_NEIGH);
 	assert_int_equal(asked, OPEN_PER_SA);
+	assert_int_equal(asked_share, 7 + 1);
 	assert_int_equal(find_for(*state, 100, 8, 1)->status, XIPSEC_NEXTHOP_UNKNOWN);
 	assert_int_equal(asked, OPEN_PER_SA + 1);
+	assert_int_equal(asked_share, 8 + 1);
 	assert_int_equal(find_for(*state, 100, 7, 1)->status, XIPSEC_NEXTHOP_UNKNOWN);
 
 	learn(*state, 3, XIPSEC_NEXTHOP_OK, 2);
@@ -235,6 +239,7 @@ static void waiting_packets_ask_again(void **state)
 {
 	hold(*state, 1, 1, 0, 100);
 	assert_int_equal(asked, 1);
+	assert_int_equal(asked_share, 0);
 	nexthops_tick(*state, 100 + NEXTHOP_RETRY_MS - 1);
 	assert_int_equal(asked, 1);
 	nexthops_tick(*state, 100 + NEXTHOP_RETRY_MS);
