@@ -245,18 +245,3 @@ void peer_auth_check(struct xchg *x, const struct ike_msg *msg, const struct ike
 	}
 	then(x, &answer);
 }
-
-void peer_auth_certreq(const struct ike_sa *ike, struct ike_out *out)
-{
-	_cleanup_writer_ struct writer hashes = {0};
-
-	if (!ike->conn->model.send_certreq || ike->conn->model.remote.kind != CONN_AUTH_PUBKEY ||
-	    !ike->engine->trust)
-		return;
-	if (ike->conn->cas_len)
-		writer_bytes(&hashes, BYTES(ike->conn->cas, ike->conn->cas_len));
-	else
-		cert_store_hashes(ike->engine->trust, &hashes);
-	if (hashes.len && !hashes.err)
-		ike_out_certreq(out, IKE_CERT_X509_SIGNATURE, writer_view(&hashes));
-}

@@ -25,7 +25,4 @@ struct ike_conn *peer_auth_choose(const struct ike_sa *ike, const struct ident *
 void peer_auth_check(struct xchg *x, const struct ike_msg *msg, const struct ike_id *id,
 		     void (*then)(struct xchg *x, const struct answer *answer));
 
-/* Asks for certificates of the CAs that the connection takes, if it wants any. */
-void peer_auth_certreq(const struct ike_sa *ike, struct ike_out *out);
-
 #endif

@@ -23,6 +23,7 @@ struct ike_setup {
 	__u8 cookie[IKE_COOKIE_MAX];
 	size_t cookie_len;
 	__u32 hashes;             /* 1 << enum ike_hash: what the peer takes (RFC 7427) */
+	bool fragments;           /* the peer takes them */
 	bool certreq;             /* the peer asked for certificates */
 	bool first_error_told;    /* an unprotected error was logged */
 	unsigned int n_paths, at; /* to be tried */

@@ -12,6 +12,7 @@
 #include "iked/peer_auth.h"
 #include "iked/setup.h"
 #include "iked/unique.h"
+#include "iked/wishes.h"
 #include "lib/cleanup.h"
 
 /* ------------------------------------------------------------------ what both ends do */
@@ -96,6 +97,7 @@ static void auth_made(struct xchg *x, const struct answer *answer)
 {
 	struct ike_sa *ike = x->ike;
 	const struct ident *remote = ike->conn->remote_id;
+	_cleanup_wishes_ struct wishes wishes = {0};
 	int err = answer->err;
 
 	if (err) {
@@ -108,7 +110,8 @@ static void auth_made(struct xchg *x, const struct answer *answer)
 	add_certs(ike, &x->out);
 	if (unique_first(ike))
 		ike_out_status(&x->out, IKE_N_INITIAL_CONTACT);
-	peer_auth_certreq(ike, &x->out);
+	wishes_of(ike->conn, &wishes);
+	wishes_certreq(&wishes, ike->engine, &x->out);
 	if (remote && !ident_is_pattern(remote))
 		ike_out_id(&x->out, IKE_PL_IDR, remote);
 	ike_out_auth(&x->out, answer->method, answer->data);
@@ -374,6 +377,7 @@ static int choose_conn(struct xchg *x, const struct ike_msg *msg, char *why, siz
 	}
 	if (ike_set_conn(ike, conn))
 		return -ENOMEM;
+	ike->fragments = ike->setup->fragments && conn->model.fragmentation != CONN_FRAG_NO;
 	ike->local_id = peer_auth_own_id(conn, &ike->path);
 	return ike->local_id ? 0 : -ENOMEM;
 }

@@ -9,8 +9,8 @@
 #include "iked/auth.h"
 #include "iked/engine_state.h"
 #include "iked/payload_sa.h"
-#include "iked/peer_auth.h"
 #include "iked/setup.h"
+#include "iked/wishes.h"
 #include "lib/cleanup.h"
 
 /* ------------------------------------------------------------------ what both ends do */
@@ -37,9 +37,9 @@ static void add_nat(const struct ike_sa *ike, struct ike_out *out)
 		    path->remote_port);
 }
 
-static void add_extensions(const struct ike_sa *ike, struct ike_out *out)
+static void add_extensions(const struct wishes *wishes, struct ike_out *out)
 {
-	if (ike->conn->model.fragmentation != CONN_FRAG_NO)
+	if (wishes->fragments)
 		ike_out_status(out, IKE_N_FRAGMENTATION_SUPPORTED);
 	ike_out_hashes(out, AUTH_HASHES);
 }
@@ -73,8 +73,8 @@ static void read_extensions(struct ike_sa *ike, const struct ike_path *path,
 				   path->remote_port);
 	ike->nat_local = nat_seen(msg, IKE_N_NAT_DETECTION_DESTINATION_IP, path, &path->local,
 				  path->local_port);
-	ike->fragments = ike->conn->model.fragmentation != CONN_FRAG_NO &&
-			 ike_msg_notify(msg, IKE_N_FRAGMENTATION_SUPPORTED);
+	ike->setup->fragments = ike_msg_notify(msg, IKE_N_FRAGMENTATION_SUPPORTED);
+	ike->fragments = ike->setup->fragments && ike->conn->model.fragmentation != CONN_FRAG_NO;
 	ike->setup->hashes = hashes ? ike_notify_hashes(hashes) : 0;
 	ike->setup->certreq = msg->n_certreq > 0;
 }
@@ -133,7 +133,9 @@ static int write_request(struct xchg *x, const struct proposals *ours)
 {
 	struct ike_sa *ike = x->ike;
 	struct ike_setup *s = ike->setup;
+	_cleanup_wishes_ struct wishes wishes = {0};
 
+	wishes_of(ike->conn, &wishes);
 	xchg_open(x);
 	if (s->cookie_len)
 		ike_out_notify(&x->out, 0, BYTES_NONE, IKE_N_COOKIE,
@@ -142,7 +144,7 @@ static int write_request(struct xchg *x, const struct proposals *ours)
 	ike_out_ke(&x->out, s->group, dh_public(s->dh));
 	ike_out_nonce(&x->out, nonce_view(&s->nonce_i));
 	add_nat(ike, &x->out);
-	add_extensions(ike, &x->out);
+	add_extensions(&wishes, &x->out);
 	return xchg_request(x);
 }
 
@@ -447,16 +449,18 @@ static int respond(struct ike_sa *ike, const struct proposal *chosen)
 {
 	struct ike_setup *s = ike->setup;
 	struct xchg *x = xchg_new(ike, false, IKE_SA_INIT);
+	_cleanup_wishes_ struct wishes wishes = {0};
 
 	if (!x)
 		return -ENOMEM;
+	wishes_at(ike->engine, &ike->path, &wishes);
 	xchg_open(x);
 	ike_out_chosen(&x->out, chosen);
 	ike_out_ke(&x->out, s->group, dh_public(s->dh));
 	ike_out_nonce(&x->out, nonce_view(&s->nonce_r));
 	add_nat(ike, &x->out);
-	peer_auth_certreq(ike, &x->out);
-	add_extensions(ike, &x->out);
+	wishes_certreq(&wishes, ike->engine, &x->out);
+	add_extensions(&wishes, &x->out);
 	return 0;
 }
 
