@@ -20,11 +20,36 @@
 
 #define FRAGS_AGE 2000000000ULL /* ns; IPv4 IDs come round again */
 
-/* What the stack waits with for a first fragment is bounded: it has 4 MB for each family and waits
- * 30 s (IPv4) or 60 s (IPv6); pieces in order need that room too. */
-#define FRAGS_EARLY_MAX    256            /* that wait, of all peers */
-#define FRAGS_EARLY_WINDOW 35             /* 2^n ns: 34 s; then they are counted anew */
-#define FRAGS_EARLY_AGE    60000000000ULL /* ns */
+/*
+ * What the stack keeps of datagrams that are not whole yet is bounded: by 4 MB for each family
+ * (net.ipv4.ipfrag_high_thresh, net.ipv6.ip6frag_high_thresh), for 30 s (IPv4) or 60 s (IPv6); when
+ * it is full, nothing new is put together, the ESP of peers neither. So what goes up without an SA
+ * that stands for it is counted. IKE gives nothing back when a datagram is whole: nobody sees here
+ * that it is. The counts begin anew with each window of 34 s, of which 60 s touch three at most. A
+ * unit is a piece of up to 2 KB, for which a driver takes a page at most and an skb 256 bytes; a
+ * longer one costs one more for each 2 KB:
+ *
+ *	3 windows * (96 + 64 + 64) units * 4352 bytes = 2.8 MB
+ *
+ * The other third is for what an SA stands for, whose pieces come in order and stay no time. Nobody
+ * can send a first one of these without having seen an SPI. The twin of explain.h has counts of its
+ * own, all 0: it tells what happens within them.
+ */
+#define FRAGS_EARLY_MAX 96 /* units that wait for their first one */
+#define FRAGS_IKE_MAX   64 /* of IKE: of strangers, and as many of peers */
+#define FRAGS_WINDOW    35 /* 2^n ns */
+#define FRAGS_UNIT      2048
+#define FRAGS_EARLY_AGE 60000000000ULL /* ns */
+
+enum frags_budget {
+	FRAGS_IKE_STRANGERS = 0,
+	FRAGS_IKE_PEERS = 1,
+	FRAGS_EARLY,
+	FRAGS_BUDGETS,
+};
+
+__u64 frags_window; /* number of the one that is counted */
+__u32 frags_waiting[FRAGS_BUDGETS];
 
 static __always_inline int frag_is_first(const struct pkt *pkt)
 {
@@ -132,9 +157,53 @@ static __always_inline int frag_is_awaited(const struct pkt *pkt, const struct x
 	return pkt->queue < XIPSEC_QUEUES_MAX && bpf_map_lookup_elem(&xsks, &key);
 }
 
+/* Two CPUs that begin a window at once may count a few anew, and let one each too many up: no harm.
+ */
+static __always_inline int frag_may_wait(const struct pkt *pkt, enum frags_budget budget, __u32 max)
+{
+	__u64 window = bpf_ktime_get_ns() >> FRAGS_WINDOW;
+	__u32 units = 1 + pkt->len / FRAGS_UNIT;
+
+	if (frags_window != window) {
+		if (explain)
+			return 1;
+		frags_window = window;
+		for (int i = 0; i < FRAGS_BUDGETS; i++)
+			frags_waiting[i] = 0;
+	}
+	if (frags_waiting[budget] + units > max)
+		return 0;
+	if (!explain)
+		__sync_fetch_and_add(&frags_waiting[budget], units);
+	return 1;
+}
+
+/* Is an inbound SA by this protocol from and to these addresses? */
+static __always_inline int frag_has_sa(const struct pkt *pkt, __u8 l4_proto)
+{
+	struct xipsec_peer_key key;
+
+	__builtin_memset(&key, 0, sizeof(key));
+	key.src = pkt->src;
+	key.dst = pkt->dst;
+	key.family = pkt->family;
+	key.l4_proto = l4_proto;
+	return bpf_map_lookup_elem(&peers, &key) != NULL;
+}
+
+/* IKE says where it comes from, and nothing else that could be looked up. Who does not know of
+ * whom we have SAs takes nothing away from these. */
+static __always_inline enum frags_budget frag_ike_budget(const struct pkt *pkt)
+{
+	return frag_has_sa(pkt, IPPROTO_UDP) || frag_has_sa(pkt, IPPROTO_ESP) ||
+			       frag_has_sa(pkt, IPPROTO_AH)
+		       ? FRAGS_IKE_PEERS
+		       : FRAGS_IKE_STRANGERS;
+}
+
 /* A first fragment: of ESP or AH of a live SA, or of IKE. GO_ON: none of these. */
-static __always_inline enum xipsec_reason frag_ipsec_first(const struct pkt *pkt,
-							   const struct esp_seen *seen)
+static __always_inline enum xipsec_reason frag_ipsec_seen(const struct pkt *pkt,
+							  const struct esp_seen *seen)
 {
 	const struct xipsec_sad_entry *entry;
 
@@ -149,9 +218,6 @@ static __always_inline enum xipsec_reason frag_ipsec_first(const struct pkt *pkt
 	way_sa(pkt, entry);
 	return XIPSEC_REASON_REASSEMBLE;
 }
-
-__u64 frags_early_window; /* number of the one that is counted */
-__u32 frags_early_waiting;
 
 /* What was kept of a datagram of which pieces came before the first; NULL: nothing. Whatever the
  * SPD is by now: they are with the stack. */
@@ -168,25 +234,7 @@ static __always_inline struct xipsec_frag *frag_early(const struct pkt *pkt)
 	return frag;
 }
 
-/* Two CPUs that begin a window at once may count a few anew: no harm. */
-static __always_inline int frag_early_may_wait(void)
-{
-	__u64 window = bpf_ktime_get_ns() >> FRAGS_EARLY_WINDOW;
-
-	if (frags_early_window != window) {
-		if (explain)
-			return 1;
-		frags_early_window = window;
-		frags_early_waiting = 0;
-	}
-	if (frags_early_waiting >= FRAGS_EARLY_MAX)
-		return 0;
-	if (!explain)
-		__sync_fetch_and_add(&frags_early_waiting, 1);
-	return 1;
-}
-
-/* How many pieces of this first one's datagram went before it. For the verifier: any number. */
+/* Units of this first one's datagram that went before it. For the verifier: any number. */
 static __always_inline __u32 frag_early_count(const struct pkt *pkt)
 {
 	const struct xipsec_frag *early = frag_early(pkt);
@@ -195,20 +243,21 @@ static __always_inline __u32 frag_early_count(const struct pkt *pkt)
 	return n ^ blind_zero(pkt->len);
 }
 
-/* Its first one has come. */
+/* Its first one has come, with an SA that stands for it. */
 static __always_inline void frag_early_done(__u32 n)
 {
-	if (!explain && n && n <= FRAGS_EARLY_MAX && frags_early_waiting >= n)
-		__sync_fetch_and_add(&frags_early_waiting, -n);
+	if (!explain && n && n <= FRAGS_EARLY_MAX && frags_waiting[FRAGS_EARLY] >= n)
+		__sync_fetch_and_add(&frags_waiting[FRAGS_EARLY], -n);
 }
 
 static __always_inline void frag_early_keep(const struct pkt *pkt)
 {
-	const struct spd_found told = {.verdict = XIPSEC_FRAG_EARLY, .child = 1};
+	const __u32 units = 1 + pkt->len / FRAGS_UNIT;
+	const struct spd_found told = {.verdict = XIPSEC_FRAG_EARLY, .child = units};
 	struct xipsec_frag *early = frag_early(pkt);
 
 	if (early && !explain)
-		__sync_fetch_and_add(&early->child, 1);
+		__sync_fetch_and_add(&early->child, units);
 	if (!early)
 		frag_keep(pkt, pkt->ifindex, XIPSEC_DIR_IN, &told);
 }
@@ -223,20 +272,56 @@ static __always_inline void frag_early_keep(const struct pkt *pkt)
 static __always_inline enum xipsec_reason frag_ipsec_early(const struct pkt *pkt,
 							   const struct xipsec_iface *iface)
 {
-	struct xipsec_peer_key key;
-
-	__builtin_memset(&key, 0, sizeof(key));
-	key.src = pkt->src;
-	key.dst = pkt->dst;
-	key.family = pkt->family;
-	key.l4_proto = pkt->l4_proto;
-	if (!bpf_map_lookup_elem(&peers, &key))
+	if (!frag_has_sa(pkt, pkt->l4_proto))
 		return XIPSEC_REASON_REASSEMBLY_CLOSED;
 	if (!frag_is_awaited(pkt, iface))
 		return XIPSEC_REASON_NO_WORKER;
-	if (!frag_early_may_wait())
+	if (!frag_may_wait(pkt, FRAGS_EARLY, FRAGS_EARLY_MAX))
 		return XIPSEC_REASON_REASSEMBLY_CLOSED;
 	frag_early_keep(pkt);
+	return XIPSEC_REASON_REASSEMBLE;
+}
+
+/* A first one. IKE does not give back what waited for it: anybody could say that it has come. */
+static __always_inline enum xipsec_reason frag_ipsec_first(const struct pkt *pkt,
+							   const struct xipsec_iface *iface,
+							   const struct xipsec_spd *rules,
+							   const struct esp_seen *seen)
+{
+	struct spd_found told = {.generation = rules->generation,
+				 .verdict = XIPSEC_FRAG_REASSEMBLE};
+	__u32 early = frag_early_count(pkt);
+	enum xipsec_reason reason = frag_ipsec_seen(pkt, seen);
+
+	if (reason == GO_ON && early)
+		return XIPSEC_REASON_REASSEMBLY_CLOSED;
+	if (reason != XIPSEC_REASON_REASSEMBLE)
+		return reason;
+	if (!frag_is_awaited(pkt, iface))
+		return XIPSEC_REASON_NO_WORKER;
+	if (seen->form == ESP_FORM_IKE) {
+		told.verdict = XIPSEC_FRAG_IKE;
+		told.child = frag_ike_budget(pkt);
+		if (!frag_may_wait(pkt, told.child & FRAGS_IKE_PEERS, FRAGS_IKE_MAX))
+			return XIPSEC_REASON_REASSEMBLY_CLOSED;
+	} else {
+		frag_early_done(early);
+	}
+	frag_keep(pkt, pkt->ifindex, XIPSEC_DIR_IN, &told);
+	return reason;
+}
+
+/* A later one whose first went up. */
+static __always_inline enum xipsec_reason frag_ipsec_later(const struct pkt *pkt,
+							   const struct xipsec_iface *iface,
+							   const struct xipsec_frag *frag)
+{
+	way_flag(pkt, XIPSEC_WAY_FOLLOWED);
+	if (!frag_is_awaited(pkt, iface))
+		return XIPSEC_REASON_NO_WORKER;
+	if (frag->verdict == XIPSEC_FRAG_IKE &&
+	    !frag_may_wait(pkt, frag->child & FRAGS_IKE_PEERS, FRAGS_IKE_MAX))
+		return XIPSEC_REASON_REASSEMBLY_CLOSED;
 	return XIPSEC_REASON_REASSEMBLE;
 }
 
@@ -248,33 +333,15 @@ static __always_inline enum xipsec_reason frag_ipsec(const struct pkt *pkt,
 						     const struct xipsec_spd *rules,
 						     const struct esp_seen *seen)
 {
-	struct spd_found told = {.generation = rules->generation,
-				 .verdict = XIPSEC_FRAG_REASSEMBLE};
 	const struct xipsec_frag *frag;
-	enum xipsec_reason reason;
 
 	if (!(pkt->frag & PKT_FRAG_PART))
 		return GO_ON;
-	if (frag_is_first(pkt)) {
-		__u32 early = frag_early_count(pkt);
-
-		reason = frag_ipsec_first(pkt, seen);
-		if (reason == GO_ON && early)
-			return XIPSEC_REASON_REASSEMBLY_CLOSED;
-		if (reason != XIPSEC_REASON_REASSEMBLE)
-			return reason;
-		if (!frag_is_awaited(pkt, iface))
-			return XIPSEC_REASON_NO_WORKER;
-		frag_early_done(early);
-		frag_keep(pkt, pkt->ifindex, XIPSEC_DIR_IN, &told);
-		return reason;
-	}
+	if (frag_is_first(pkt))
+		return frag_ipsec_first(pkt, iface, rules, seen);
 	frag = frag_find(rules, pkt, pkt->ifindex, XIPSEC_DIR_IN);
-	if (frag && frag->verdict == XIPSEC_FRAG_REASSEMBLE) {
-		way_flag(pkt, XIPSEC_WAY_FOLLOWED);
-		return frag_is_awaited(pkt, iface) ? XIPSEC_REASON_REASSEMBLE
-						   : XIPSEC_REASON_NO_WORKER;
-	}
+	if (frag && (frag->verdict == XIPSEC_FRAG_REASSEMBLE || frag->verdict == XIPSEC_FRAG_IKE))
+		return frag_ipsec_later(pkt, iface, frag);
 	/* Of a datagram whose first one passed by a rule: as that one. */
 	if ((frag && frag->verdict != XIPSEC_FRAG_EARLY) || (pkt->opaque & XIPSEC_OPAQUE_PROTO))
 		return GO_ON;

@@ -44,7 +44,7 @@
 	X(FRAG_SHORT, "nobody sends such fragments by mistake: look at the sender")                \
 	X(REASSEMBLY_CLOSED,                                                                       \
 	  "the path between the gateways has a smaller MTU: lower the MTU of the route to the "    \
-	  "peer, at the sender")                                                                   \
+	  "peer, at the sender; IKE: use its own fragmentation (RFC 7383)")                        \
 	X(PMTU_IGNORED, "nothing: anybody can send such errors")                                   \
 	X(PMTU_LEARNED, "nothing: it has done its work")                                           \
 	X(NAT_KEEPALIVE, "nothing: it has done its work")                                          \

@@ -221,9 +221,12 @@ struct xipsec_sa_state {
 #define XIPSEC_FRAG_REASSEMBLE \
 	100                 /* a verdict beside the SPD's: up to the stack, see bpf/frags.h */
 #define XIPSEC_FRAG_OWN 101 /* another: ESP that kernel XFRM made, to black */
-#define XIPSEC_FRAG_EARLY                                                  \
-	102 /* another: no first one was seen, pieces of it (`child` many) \
-	       are up already */
+#define XIPSEC_FRAG_EARLY                                                   \
+	102 /* another: no first one was seen, pieces of it (`child`: their \
+	       units) are up already */
+#define XIPSEC_FRAG_IKE                                                \
+	103 /* as REASSEMBLE, of IKE; `child`: which budget, 1 that of \
+	       peers, 0 that of strangers */
 
 /* A datagram that comes in fragments, as one interface sees it. */
 struct xipsec_frag_key {
@@ -242,7 +245,7 @@ struct xipsec_frag {
 	__u64 seen; /* CLOCK_MONOTONIC, ns */
 	__u32 spd_generation;
 	__u32 verdict; /* the programs' enum spd_verdict, or XIPSEC_FRAG_* */
-	__u32 child;   /* with PROTECT; with XIPSEC_FRAG_EARLY: how many */
+	__u32 child;   /* with PROTECT; with XIPSEC_FRAG_EARLY and _IKE: see there */
 	__u32 pad;
 };
 

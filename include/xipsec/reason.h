@@ -58,7 +58,7 @@
 	X(FRAG_SHORT, frag_short, DROP, "first fragment without its whole header chain")         \
 	X(NAT_KEEPALIVE, nat_keepalive, DROP, "NAT keepalive, done its work by arriving")        \
 	X(REASSEMBLY_CLOSED, reassembly_closed, DROP,                                            \
-	  "later fragment of ESP, AH or IKE to us, whose first was not seen")                    \
+	  "fragment of ESP, AH or IKE to us: its first was not seen, or too many wait")          \
 	X(PMTU_IGNORED, pmtu_ignored, DROP,                                                      \
 	  "ICMP error about our ESP that is not believed, or tells no smaller MTU")              \
 	X(HOST_CLOSED, host_closed, DROP,                                                        \

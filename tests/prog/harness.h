@@ -231,12 +231,13 @@ static inline void hits_forget(void)
 	hits_close(&hits);
 }
 
-/* Forgets every first fragment. */
+/* Forgets every first fragment, and what waits. */
 static inline void frags_clear(void)
 {
 	int fd = bpf_map__fd(harness.skel->maps.frags);
 	struct xipsec_frag_key key;
 
+	memset(harness.skel->bss->frags_waiting, 0, sizeof(harness.skel->bss->frags_waiting));
 	while (!bpf_map_get_next_key(fd, NULL, &key))
 		assert_int_equal(bpf_map_delete_elem(fd, &key), 0);
 }
