@@ -69,7 +69,8 @@ int child_sandbox(const struct chan_setup *setup);
  */
 void child_udp_sockets(struct child *c, __u32 have, int *fds, unsigned int n);
 void child_udp_close(struct child *c);
-void child_udp_send(void *ctx, const struct ike_path *path, const __u8 *data, size_t len);
+void child_udp_send(void *ctx, const struct ike_path *path, __u8 dscp, const __u8 *data,
+		    size_t len);
 void child_udp_keepalive(void *ctx, const struct ike_path *path);
 
 /* ------------------------------------------------------------------ child_sadb.c */

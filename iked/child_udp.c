@@ -35,7 +35,7 @@ static int socket_of(const struct child *c, const struct ike_path *path)
 /* ------------------------------------------------------------------ out */
 
 union control {
-	char buf[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	char buf[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))];
 	struct cmsghdr align;
 };
 
@@ -59,35 +59,44 @@ static void address_to(struct msghdr *mh, union address *to, const struct ike_pa
 	mh->msg_name = to;
 }
 
-static void address_from(struct msghdr *mh, union control *control, const struct ike_path *path)
+static void control_add(struct msghdr *mh, int level, int type, const void *data, size_t len)
 {
-	struct cmsghdr *c = &control->align;
+	struct cmsghdr *c = (struct cmsghdr *)((char *)mh->msg_control + mh->msg_controllen);
+
+	mh->msg_controllen += CMSG_SPACE(len);
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(len);
+	memcpy(CMSG_DATA(c), data, len);
+}
+
+/* ECN is 0: IKE does not know it. */
+static void address_from(struct msghdr *mh, union control *control, const struct ike_path *path,
+			 __u8 dscp)
+{
+	struct in6_pktinfo in6 = {0};
+	struct in_pktinfo in = {0};
+	int tos = dscp << 2;
 
 	memset(control, 0, sizeof(*control));
 	mh->msg_control = control;
+	mh->msg_controllen = 0;
 	if (path->family == XIPSEC_FAMILY_IP4) {
-		struct in_pktinfo info = {0};
-
-		memcpy(&info.ipi_spec_dst, path->local.byte, 4);
-		mh->msg_controllen = CMSG_SPACE(sizeof(info));
-		c->cmsg_level = IPPROTO_IP;
-		c->cmsg_type = IP_PKTINFO;
-		c->cmsg_len = CMSG_LEN(sizeof(info));
-		memcpy(CMSG_DATA(c), &info, sizeof(info));
+		memcpy(&in.ipi_spec_dst, path->local.byte, 4);
+		control_add(mh, IPPROTO_IP, IP_PKTINFO, &in, sizeof(in));
+		if (tos)
+			control_add(mh, IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
 	} else {
-		struct in6_pktinfo info = {0};
-
-		memcpy(&info.ipi6_addr, path->local.byte, 16);
-		mh->msg_controllen = CMSG_SPACE(sizeof(info));
-		c->cmsg_level = IPPROTO_IPV6;
-		c->cmsg_type = IPV6_PKTINFO;
-		c->cmsg_len = CMSG_LEN(sizeof(info));
-		memcpy(CMSG_DATA(c), &info, sizeof(info));
+		memcpy(&in6.ipi6_addr, path->local.byte, 16);
+		control_add(mh, IPPROTO_IPV6, IPV6_PKTINFO, &in6, sizeof(in6));
+		if (tos)
+			control_add(mh, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof(tos));
 	}
 }
 
 /* Direction of failure: it is lost, as any datagram may be. */
-static void send_parts(struct child *c, const struct ike_path *path, struct iovec *iov, size_t n)
+static void send_parts(struct child *c, const struct ike_path *path, __u8 dscp, struct iovec *iov,
+		       size_t n)
 {
 	struct msghdr mh = {.msg_iov = iov, .msg_iovlen = n};
 	int fd = socket_of(c, path);
@@ -97,17 +106,17 @@ static void send_parts(struct child *c, const struct ike_path *path, struct iove
 	if (fd < 0)
 		return;
 	address_to(&mh, &to, path);
-	address_from(&mh, &control, path);
+	address_from(&mh, &control, path, dscp);
 	if (sendmsg(fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_debug("a message cannot be sent: %s", strerror(errno));
 }
 
-void child_udp_send(void *ctx, const struct ike_path *path, const __u8 *data, size_t len)
+void child_udp_send(void *ctx, const struct ike_path *path, __u8 dscp, const __u8 *data, size_t len)
 {
 	static const __u8 marker[MARKER_LEN];
 	struct iovec iov[2] = {{(void *)marker, MARKER_LEN}, {(void *)data, len}};
 
-	send_parts(ctx, path, path->natt ? iov : iov + 1, path->natt ? 2 : 1);
+	send_parts(ctx, path, dscp, path->natt ? iov : iov + 1, path->natt ? 2 : 1);
 }
 
 void child_udp_keepalive(void *ctx, const struct ike_path *path)
@@ -115,7 +124,7 @@ void child_udp_keepalive(void *ctx, const struct ike_path *path)
 	static const __u8 octet = 0xff;
 	struct iovec iov = {(void *)&octet, 1};
 
-	send_parts(ctx, path, &iov, 1);
+	send_parts(ctx, path, 0, &iov, 1);
 }
 
 /* ------------------------------------------------------------------ in */
@@ -150,6 +159,13 @@ static void remote_of(const union address *from, struct ike_path *path)
 	}
 }
 
+/* Of one link: an answer would need an interface beside it, and so would ESP. */
+static bool is_link_local(const struct ike_path *path)
+{
+	return path->family == XIPSEC_FAMILY_IP6 && path->remote.byte[0] == 0xfe &&
+	       (path->remote.byte[1] & 0xc0) == 0x80;
+}
+
 /* false: nothing waits. */
 static bool receive(struct child *c, int i)
 {
@@ -174,7 +190,8 @@ static bool receive(struct child *c, int i)
 		return errno == EINTR;
 	path.local_port = htons(path.natt ? NATT_PORT : IKE_PORT);
 	remote_of(&from, &path);
-	if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || !local_of(&mh, &path) || (size_t)got < skip)
+	if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || !local_of(&mh, &path) ||
+	    (size_t)got < skip || is_link_local(&path))
 		return true;
 	engine_datagram(c->engine, &path, buf + skip, (size_t)got - skip);
 	return true;

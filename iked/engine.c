@@ -190,7 +190,7 @@ void engine_send(struct engine *engine, const struct ike_path *path,
 	for (unsigned int i = 0; i < packets->n; i++) {
 		struct bytes b = ike_packet(packets, i);
 
-		engine->env.send(engine->env.ctx, path, b.data, b.len);
+		engine->env.send(engine->env.ctx, path, packets->dscp, b.data, b.len);
 	}
 }
 

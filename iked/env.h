@@ -94,9 +94,10 @@ struct ike_env {
 	__u64 (*now)(void *ctx); /* ms, CLOCK_BOOTTIME */
 	void (*random)(void *ctx, void *out, size_t len);
 
-	/* A whole IKE message, without the non-ESP marker. A loss is a loss: nothing is returned.
-	 */
-	void (*send)(void *ctx, const struct ike_path *path, const __u8 *data, size_t len);
+	/* A whole IKE message, without the non-ESP marker; `dscp`: 0 to 63. A loss is a loss:
+	 * nothing is returned. */
+	void (*send)(void *ctx, const struct ike_path *path, __u8 dscp, const __u8 *data,
+		     size_t len);
 	/* One octet 0xff (RFC 3948 2.3). */
 	void (*keepalive)(void *ctx, const struct ike_path *path);
 

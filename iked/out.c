@@ -231,7 +231,7 @@ static int packets_add(struct ike_packets **packets, const struct writer *w)
 	if (!grown)
 		return -ENOMEM;
 	if (!*packets)
-		grown->n = 0;
+		*grown = (struct ike_packets){0};
 	grown->data[old] = (__u8)(w->len >> 8);
 	grown->data[old + 1] = (__u8)w->len;
 	memcpy(grown->data + old + 2, w->data, w->len);

@@ -73,6 +73,7 @@ void ike_out_payload(struct ike_out *m, __u8 type, bool critical, struct bytes b
 struct ike_packets {
 	unsigned int n;
 	__u32 len;   /* of all together */
+	__u8 dscp;   /* of IP, 0 to 63 */
 	__u8 data[]; /* each with its length, 2 bytes, in front */
 };
 

@@ -156,10 +156,12 @@ static int seal(struct xchg *x, struct ike_packets **out)
 {
 	struct ike_sa *ike = x->ike;
 	struct sk_key *key = ike->initiator ? &ike->keys.i : &ike->keys.r;
+	int err = x->exchange == IKE_SA_INIT ? ike_out_plain(&x->out, out)
+					     : ike_out_sealed(&x->out, key, fragment_len(ike), out);
 
-	if (x->exchange == IKE_SA_INIT)
-		return ike_out_plain(&x->out, out);
-	return ike_out_sealed(&x->out, key, fragment_len(ike), out);
+	if (!err)
+		(*out)->dscp = ike->conn->model.dscp;
+	return err;
 }
 
 int xchg_request(struct xchg *x)

@@ -67,6 +67,13 @@ static bool text_host(const char *text, struct conn_host *host)
 	return text_addr_range(text, &host->lo, &host->hi, &host->family);
 }
 
+/* Of which link? Nothing that is said of an SA's ends names an interface. */
+static bool is_link_local(const struct conn_host *host)
+{
+	return host->kind == CONN_HOST_RANGE && host->family == XIPSEC_FAMILY_IP6 &&
+	       host->lo.byte[0] == 0xfe && (host->lo.byte[1] & 0xc0) == 0x80;
+}
+
 static bool host_item(struct config_diag *diag, const struct config_node *node, const char *text,
 		      void *into)
 {
@@ -79,8 +86,15 @@ static bool host_item(struct config_diag *diag, const struct config_node *node, 
 	if (!host)
 		return false;
 	out->n++;
-	if (text_host(text, host))
-		return true;
+	if (text_host(text, host)) {
+		if (!is_link_local(host))
+			return true;
+		config_error(diag, &node->value_place,
+			     "%s: %s is of one link, not supported in this version: expected an "
+			     "address that needs no interface beside it",
+			     node->name, config_shown(text));
+		return false;
+	}
 	*host = (struct conn_host){.kind = CONN_HOST_NAME};
 	if (is_dns_name(text) && strspn(text, "0123456789.") < strlen(text))
 		return text_copy(diag, text, &host->name);

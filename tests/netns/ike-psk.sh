@@ -8,6 +8,7 @@
 #	red-a --- gw-a ===[capture]=== gw-b --- red-b
 . "$(dirname "$0")/../lib/scenario.sh"
 . "$LIB/ike.sh"
+IKE_LINES="dscp = 101110"
 
 esp_out() { gw "$1" sa list --json | jq '[.[] | select(.direction == "out") | .packets] | add // 0'; }
 
@@ -59,5 +60,8 @@ check "capture: lost nothing" capture_stop
 capture_verdict -i
 check_eq "0 packets in the clear (of $VERDICT)" "$((CLEAR + MARKED))" 0
 check_eq "no nonce was used twice" "$REPEATED" 0
+dscps=$(tshark -r "$WORK/psk.pcap" -Y 'isakmp.exchangetype == 34 || isakmp.exchangetype == 35' -T fields -e ip.dsfield.dscp -e ip.dsfield.ecn \
+	2>/dev/null | sort -u | tr '\t' ' ')
+check_eq "each message of IKE_SA_INIT and IKE_AUTH has the connection's DSCP" "$dscps" "46 0"
 malformed=$(tshark -r "$WORK/psk.pcap" -Y 'isakmp && _ws.malformed' 2>/dev/null | wc -l)
 check_eq "no message of ours is malformed to tshark" "$malformed" 0

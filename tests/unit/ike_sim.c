@@ -143,7 +143,7 @@ struct ike_path sim_path(const struct sim *sim, int to, __u16 from_port, __u16 t
 
 	if (sim->nat && to == 1) {
 		path.remote = nat_addr;
-		path.remote_port = htons(from_port + 10000);
+		path.remote_port = htons(from_port + 10000 + sim->nat_moved);
 	}
 	return path;
 }
@@ -165,7 +165,9 @@ static void deliver(struct sim *sim, int from, const struct ike_path *path, cons
 	if (sim->nat && from == 1) {
 		if (memcmp(&path->remote, &nat_addr, sizeof(nat_addr)))
 			return; /* nobody has that address out here */
-		to_port -= 10000;
+		to_port -= 10000 + sim->nat_moved;
+		if (to_port != 500 && to_port != 4500)
+			return;
 	}
 	if (sim->float_anyway && msg_exchange(data) != IKE_SA_INIT)
 		from_port = to_port = 4500;
@@ -174,12 +176,14 @@ static void deliver(struct sim *sim, int from, const struct ike_path *path, cons
 	push(sim, &event, sim->now + delay(sim));
 }
 
-static void env_send(void *ctx, const struct ike_path *path, const __u8 *data, size_t len)
+static void env_send(void *ctx, const struct ike_path *path, __u8 dscp, const __u8 *data,
+		     size_t len)
 {
 	struct side *side = ctx;
 	struct sim *sim = side->sim;
 
 	sim->sent[msg_exchange(data) & 63][msg_response(data)]++;
+	side->dscps |= 1ULL << dscp;
 	if (sim->talk)
 		fprintf(stderr, "%6llu %d > %02x%02x %s %s %u\n", (unsigned long long)sim->now,
 			side->n, data[0], data[8], ike_exchange_name(msg_exchange(data)),
@@ -465,6 +469,8 @@ static void env_find_paths(void *ctx, __u64 id, const char *conn)
 	struct side *side = ctx;
 	struct sim_event event = {.kind = EV_PATHS, .to = side->n, .id = id};
 
+	if (side->lost_paths)
+		return;
 	event.path = (struct ike_path){.local = addr_of(side->n),
 				       .remote = addr_of(!side->n),
 				       .local_port = htons(500),

@@ -68,6 +68,8 @@ struct side {
 	} done[SIM_DONE_MAX];
 	unsigned int n_done;
 	unsigned int keepalives;
+	bool lost_paths;       /* where the peer is, nobody ever says */
+	__u64 dscps;           /* 1 << each that it sent by */
 	char log[SIM_LOG_MAX]; /* lines, behind each other */
 	size_t log_len;
 	EVP_PKEY *key; /* signs */
@@ -86,11 +88,12 @@ struct sim {
 	struct sim_event *heap;
 	unsigned int n_events, size;
 	bool nat;
-	bool float_anyway; /* IKE_AUTH and later come by 4500, without a NAT */
-	bool traffic;      /* ESP flows */
-	bool may_close;    /* children may go: holes and lost packets are no failure */
-	bool talk;         /* logs to stderr as well */
-	char fail[512];    /* the first failure; "": none */
+	unsigned int nat_moved; /* it has ports so much higher for it than at first */
+	bool float_anyway;      /* IKE_AUTH and later come by 4500, without a NAT */
+	bool traffic;           /* ESP flows */
+	bool may_close;         /* children may go: holes and lost packets are no failure */
+	bool talk;              /* logs to stderr as well */
+	char fail[512];         /* the first failure; "": none */
 	/* Looks at each message before the network does; true: it is lost. */
 	bool (*lose)(struct sim *sim, int from, const __u8 *data, size_t len);
 	unsigned int lost, script; /* of `lose` */

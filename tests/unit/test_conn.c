@@ -714,6 +714,9 @@ static void test_errors(void **state)
 		 "children { a { local_ts = 10.0.0.0/8\n remote_ts = fd00::/8 } } } }\n",
 		 "xipsec.conf:1:15: c/a: no pair of its local_ts and remote_ts can match a packet: "
 		 "expected the same family and protocol on both sides\n");
+	load_bad("connections { c { " ENDS "remote_addrs = 2001:db8::1, fe80::1 } }\n",
+		 "xipsec.conf:3:16: remote_addrs: fe80::1 is of one link, not supported in this "
+		 "version: expected an address that needs no interface beside it\n");
 	load_bad("connections { c { " ENDS "chidren { } } }\n",
 		 "xipsec.conf:3:1: unknown section chidren: expected children\n");
 	load_bad(

@@ -417,6 +417,57 @@ static void test_nat(void **state)
 	sim_end(sim, 1, 1);
 }
 
+static const struct xipsec_sa *newest_out(const struct side *side)
+{
+	unsigned int i = side->n_sas;
+
+	while (i-- && side->sa[i].dir != XIPSEC_DIR_OUT)
+		;
+	assert_true(i < side->n_sas);
+	return &side->sa[i];
+}
+
+/* IKE that comes from elsewhere moves IKE. Where its SAs send to xipsecd knows by their own
+ * packets; the next ones are told. */
+static void test_nat_moves(void **state)
+{
+	static const char conn[] = SIM_CONN(SIM_FAST, "# NAT", SIM_NET);
+	struct sim *sim = sim_new(1, conn, conn);
+	struct ike_sa *ike;
+
+	sim->nat = true;
+	engine_initiate(sim->side[0].engine, "c", "net", 7);
+	assert_true(sim_up(sim, 3000));
+	sim_run(sim, 1000);
+	sim->nat_moved = 7;
+	ike_task(sim_ike(&sim->side[0]), TASK_DPD);
+	ike_work(sim_ike(&sim->side[0]));
+	sim_run(sim, 1000);
+	ike = sim_ike(&sim->side[1]);
+	assert_int_equal(be16toh(ike->path.remote_port), 14507);
+	assert_int_equal(sim->side[1].n_sas, 2);
+	assert_int_equal(be16toh(newest_out(&sim->side[1])->dst_port), 14500);
+	engine_rekey(sim->side[1].engine, &(struct engine_match){.child = "net"}, 8);
+	sim_run(sim, 1000);
+	assert_int_equal(sim_done(&sim->side[1], 8), 0);
+	assert_int_equal(be16toh(newest_out(&sim->side[1])->dst_port), 14507);
+	sim_end(sim, 1, 1);
+}
+
+/* Every message of the connection's, and none else, has its DSCP. */
+static void test_dscp(void **state)
+{
+	static const char marked[] = SIM_CONN(SIM_FAST, "dscp = 101110", SIM_NET);
+	struct sim *sim = begin(marked, fast);
+
+	assert_true(sim_up(sim, 2000));
+	engine_rekey(sim->side[1].engine, &(struct engine_match){.child = "net"}, 0);
+	sim_run(sim, 2000);
+	assert_int_equal(sim->side[0].dscps, 1ULL << 46);
+	assert_int_equal(sim->side[1].dscps, 1);
+	sim_end(sim, 1, 1);
+}
+
 /* Asked for, ESP goes in UDP without a NAT; not asked for, a float to 4500 alone does not do it. */
 static void test_encap(void **state)
 {
@@ -529,6 +580,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_wrong_responder),
 		cmocka_unit_test(test_no_connection),
 		cmocka_unit_test(test_nat),
+		cmocka_unit_test(test_nat_moves),
+		cmocka_unit_test(test_dscp),
 		cmocka_unit_test(test_encap),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_unique),

@@ -78,7 +78,8 @@ static void env_random(void *ctx, void *out, size_t len)
 		abort();
 }
 
-static void env_send(void *ctx, const struct ike_path *path, const __u8 *data, size_t len)
+static void env_send(void *ctx, const struct ike_path *path, __u8 dscp, const __u8 *data,
+		     size_t len)
 {
 	load_net_send(&((struct load *)ctx)->net, path, data, len);
 }
