@@ -45,6 +45,9 @@
 
 /* ------------------------------------------------------------------ how long */
 
+#define PATHS_MS                                                                        \
+	60000 /* for the answer where the peer is: name servers have had theirs by then \
+	       */
 #define HALFOPEN_MS 30000 /* for the peer to authenticate itself */
 /* For all of our own IKE_AUTH: longer than its retransmission takes, in case an answer of the
  * parent or of xipsecd never comes. */

@@ -256,7 +256,8 @@ static void life_due(struct timer *timer)
 	__u64 now = ike_now(ike);
 
 	if (ike->state < IKE_UP) {
-		setup_failed(ike, "it was not authenticated in time");
+		setup_failed(ike, ike->path.family ? "it was not authenticated in time"
+						   : "nobody said in time where the peer is");
 	} else if (ike->state == IKE_REPLACED) {
 		/* The peer, who rekeyed it, should have deleted it. */
 		ike_gone(ike, false);

@@ -146,7 +146,8 @@ struct ike_sa *ike_by_spi(const struct engine *engine, __be64 own_spi);
 
 /* ------------------------------------------------------------------ tasks */
 
-/* At the end of the queue. NULL: no memory, or IKE_TASKS_MAX: a log line says so. */
+/* At the end of the queue. NULL: no memory, or IKE_TASKS_MAX: a log line says so. What closes has
+ * no part in that bound: there is one of it for each child and one for the IKE SA. */
 struct task *ike_task(struct ike_sa *ike, enum task_kind kind);
 struct task *ike_task_child(struct ike_sa *ike, enum task_kind kind, struct child_sa *child);
 void task_free(struct task *task);

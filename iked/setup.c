@@ -59,6 +59,7 @@ static void paths_known(struct xchg *x, const struct answer *answer)
 		setup_failed(ike, answer->err ? "its address is not known" : "it has no address");
 		return;
 	}
+	timer_stop(&ike->engine->timers, &ike->life);
 	s->n_paths = answer->data.len / sizeof(s->paths[0]);
 	memcpy(s->paths, answer->data.data, answer->data.len);
 	s->at = 0;
@@ -77,6 +78,7 @@ static int ask(struct ike_sa *ike)
 	x = xchg_new(ike, true, IKE_SA_INIT);
 	if (!x)
 		return -ENOMEM;
+	timer_set(&engine->timers, &ike->life, ike_now(ike) + PATHS_MS);
 	engine->env.find_paths(engine->env.ctx, xchg_ask(x, paths_known), ike->conn->model.name);
 	return 0;
 }
@@ -222,6 +224,7 @@ void setup_failed(struct ike_sa *ike, const char *why)
 		ike->path = s->paths[s->at];
 		s->cookie_len = 0;
 		s->retries = 0;
+		s->first_error_told = false;
 		x_init_begin(ike);
 		return;
 	}

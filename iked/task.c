@@ -18,7 +18,10 @@ struct task *ike_task(struct ike_sa *ike, enum task_kind kind)
 {
 	struct task **at = &ike->tasks, *task;
 
-	if (ike->n_tasks >= IKE_TASKS_MAX || ike->state == IKE_GONE) {
+	bool closes = kind == TASK_CHILD_CLOSE || kind == TASK_IKE_CLOSE;
+
+	/* There are not more closes than children; what is to end must end. */
+	if ((ike->n_tasks >= IKE_TASKS_MAX && !closes) || ike->state == IKE_GONE) {
 		ike_log(ike, LOG_LEVEL_ERROR, "too many requests wait for their turn");
 		return NULL;
 	}

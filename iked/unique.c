@@ -91,6 +91,8 @@ static void replace(struct ike_sa *ike, struct ike_sa *other, bool initial_conta
 		ike_gone(other, false);
 		return;
 	}
+	if (is_leaving(other))
+		return;
 	task = ike_task(other, TASK_IKE_CLOSE);
 	if (task)
 		task->not_before = ike_now(ike) + OLD_INBOUND_MS;

@@ -8,6 +8,7 @@
 
 #include "iked/ident.h"
 #include "iked/out.h"
+#include "iked/setup.h"
 #include "iked/xchg.h"
 #include "tests/unit/ike_sim.h"
 
@@ -204,12 +205,60 @@ static void test_rival_goes(void **state)
 	sim_free(sim);
 }
 
+/* ------------------------------------------------------------------ where the peer is */
+
+/* Nobody says it: that ends, too. */
+static void test_lost_paths(void **state)
+{
+	struct sim *sim = sim_new(3, fast, fast);
+
+	sim->side[0].lost_paths = true;
+	engine_initiate(sim->side[0].engine, "c", "net", 7);
+	sim_run(sim, PATHS_MS - 100);
+	assert_int_equal(sim_done(&sim->side[0], 7), 1);
+	sim_run(sim, 200);
+	assert_true(sim_done(&sim->side[0], 7) < 0);
+	assert_true(sim_said(&sim->side[0], "nobody said in time where the peer is"));
+	assert_int_equal(sim_ikes(&sim->side[0], -1), 0);
+	sim->side[0].lost_paths = false;
+	engine_initiate(sim->side[0].engine, "c", "net", 8);
+	sim_run(sim, 1000);
+	assert_int_equal(sim_done(&sim->side[0], 8), 0);
+	sim_end(sim, 1, 1);
+}
+
+/* Each address of a peer gets its 3 s for something better than an error that may be forged, and
+ * each error is told. */
+static void test_next_address(void **state)
+{
+	static const char other[] = SIM_CONN("aes256gcm16-prfsha384-ecp384", "", SIM_NET);
+	struct sim *sim = sim_new(3, fast, other);
+	struct ike_setup *s;
+	const char *first;
+
+	engine_initiate(sim->side[0].engine, "c", "net", 7);
+	sim_run(sim, 10);
+	s = sim->side[0].engine->first->setup;
+	assert_int_equal(s->n_paths, 1);
+	s->paths[1] = s->paths[0];
+	s->n_paths = 2;
+	sim_run(sim, 2 * INIT_ERROR_MS + 500);
+	assert_true(sim_done(&sim->side[0], 7) < 0);
+	assert_true(sim_said(&sim->side[0], "trying its next address"));
+	first = strstr(sim->side[0].log, "the peer refused IKE_SA_INIT");
+	assert_non_null(first);
+	assert_non_null(strstr(first + 1, "the peer refused IKE_SA_INIT"));
+	sim_good(sim);
+	sim_free(sim);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reauth_refused), cmocka_unit_test(test_lost_answer),
 		cmocka_unit_test(test_long_auth),      cmocka_unit_test(test_ended_by_peer),
-		cmocka_unit_test(test_rival_goes),
+		cmocka_unit_test(test_rival_goes),     cmocka_unit_test(test_lost_paths),
+		cmocka_unit_test(test_next_address),
 	};
 
 	if (argc > 1)

@@ -148,13 +148,36 @@ static void test_lingers(void **state)
 	sim_free(sim);
 }
 
+/* What is to be closed is closed, however much waits before it. */
+static void test_full_queue(void **state)
+{
+	struct sim *sim = sim_bare(replacing, replacing);
+	struct ike_sa *ike;
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	sim_run(sim, 100);
+	ike = sim_ike(&sim->side[0]);
+	for (unsigned int i = 0; i < IKE_TASKS_MAX; i++)
+		assert_non_null(ike_task(ike, TASK_DPD));
+	assert_null(ike_task(ike, TASK_DPD));
+	assert_true(sim_said(&sim->side[0], "too many requests"));
+	engine_terminate(sim->side[0].engine, &(struct engine_match){.child = "net"}, false, 7);
+	sim_run(sim, 30000);
+	assert_int_equal(sim_done(&sim->side[0], 7), 0);
+	assert_int_equal(sim_children(&sim->side[0], -1), 0);
+	assert_int_equal(sim_children(&sim->side[1], -1), 0);
+	assert_int_equal(ike->n_tasks, 0);
+	sim_good(sim);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_identity),
-		cmocka_unit_test(test_replaced),
-		cmocka_unit_test(test_chain),
-		cmocka_unit_test(test_lingers),
+		cmocka_unit_test(test_one_identity), cmocka_unit_test(test_replaced),
+		cmocka_unit_test(test_chain),        cmocka_unit_test(test_lingers),
+		cmocka_unit_test(test_full_queue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
