@@ -21,10 +21,19 @@
 #include "worker/pipeline_inside.h"
 #include "worker/sa.h"
 
-/* Inner packets of at most so many bytes fit for certain; longer ones may be oversize_out()'s. */
+#define OVERSIZE_FRONT 128 /* bytes of headers in front, in transport mode */
+
+/* Inner packets of at most so many bytes fit for certain; longer ones may be oversize_out()'s. In
+ * transport mode the longest that fits depends on the headers in front: they, and so what is left
+ * for blocks of `align` bytes, come in steps of 4. */
 static inline __u32 oversize_from(const struct sa *sa, __u32 mtu)
 {
-	return sa->transport ? sa_transport_max(sa, mtu, 128) : sa_inner_max(sa, mtu);
+	__u32 max, less = sa->align > 4 ? sa->align - 4 : 0;
+
+	if (!sa->transport)
+		return sa_inner_max(sa, mtu);
+	max = sa_transport_max(sa, mtu, OVERSIZE_FRONT);
+	return max > less ? max - less : 0;
 }
 
 /* Takes an outbound packet that has to be cut. False: not taken, it fits or its sender is told. */
