@@ -179,13 +179,15 @@ static __always_inline __u32 pmtu_told(const struct pkt *pkt)
 	return mtu;
 }
 
-/* Is the quoted sequence number one of the last? */
+/* Is the quoted sequence number one of the last that were sent? A young SA has sent few: where its
+ * numbers began, those before them are nobody's. */
 static __always_inline int pmtu_recent(const struct pkt *pkt, const struct quote *quote,
 				       const struct xipsec_sa_state *state)
 {
 	__be32 *seq = pkt_l4_at(pkt, quote->l4_off + 4, 4);
+	__u64 last = state->seq, most = last < PMTU_RECENT ? last : PMTU_RECENT;
 
-	return seq && (__u32)state->seq - bpf_ntohl(*seq) < PMTU_RECENT;
+	return seq && (__u32)last - bpf_ntohl(*seq) < most;
 }
 
 /* Seconds that a path MTU is believed. */

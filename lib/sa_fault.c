@@ -69,6 +69,8 @@ static void udp_check(struct faults *to, const struct xipsec_sa *sa)
 	    "a number from 1 to 65535");
 	add(to, udp && !sa->dst_port, "dst_port", "ESP in UDP needs a destination port",
 	    "a number from 1 to 65535");
+	add(to, udp && sa->dir == XIPSEC_DIR_IN && sa->dst_port && ntohs(sa->dst_port) != NATT_PORT,
+	    "dst_port", "ESP in UDP is received at port 4500 alone", "4500");
 	add(to, !udp && sa->src_port, "src_port", "only ESP in UDP has ports", "encap = yes");
 	add(to, !udp && sa->dst_port, "dst_port", "only ESP in UDP has ports", "encap = yes");
 }
@@ -119,6 +121,9 @@ static void sealing_check(struct faults *to, const struct xipsec_sa *sa)
 	add(to, sa->tfc_size && sa->mode == XIPSEC_MODE_TRANSPORT, "tfc_padding",
 	    "the end of a payload without its IP header cannot be told from padding",
 	    "mode = tunnel");
+	add(to, sa->dummies && sa->mode == XIPSEC_MODE_TRANSPORT, "dummies",
+	    "dummies stand for packets of a tunnel: transport mode has no addresses to make up",
+	    "mode = tunnel");
 	add(to, sa->df == XIPSEC_DF_COPY && sa->outer_family == XIPSEC_FAMILY_IP6, "df",
 	    "an IPv6 header has no DF", "IPv4 outer addresses, or df = set or clear");
 	add(to, (sa->flags & XIPSEC_SA_FLOW_COPY) && sa->outer_family == XIPSEC_FAMILY_IP4,
@@ -144,7 +149,6 @@ static void kernel_check(struct faults *to, const struct xipsec_sa *sa)
 	const enum alg_kind kind = alg_kind(sa->alg);
 	const struct alg *alg = alg_get(sa->alg);
 	const bool counter = kind != ALG_NONE && kind != ALG_CBC_HMAC && kind != ALG_NULL_HMAC;
-	const __be16 own_port = sa->dir == XIPSEC_DIR_OUT ? sa->src_port : sa->dst_port;
 	const char *other = "engine = afxdp";
 
 	if (sa->engine != XIPSEC_ENGINE_XFRM)
@@ -165,9 +169,11 @@ static void kernel_check(struct faults *to, const struct xipsec_sa *sa)
 	add(to, sa->ttl, "ttl", "kernel XFRM takes the ttl of the route", other);
 	add(to, sa->dummies, "dummies", "kernel XFRM sends no dummy packets", other);
 	add(to, sa->if_id, "if_id", "kernel XFRM has no part in tunnels {}", other);
-	add(to, (sa->flags & XIPSEC_SA_UDP) && ntohs(own_port) != NATT_PORT,
-	    sa->dir == XIPSEC_DIR_OUT ? "src_port" : "dst_port",
-	    "kernel XFRM is given the socket of UDP 4500 alone", "4500, or engine = afxdp");
+	add(to,
+	    sa->flags & XIPSEC_SA_UDP && sa->dir == XIPSEC_DIR_OUT &&
+		    ntohs(sa->src_port) != NATT_PORT,
+	    "src_port", "kernel XFRM is given the socket of UDP 4500 alone",
+	    "4500, or engine = afxdp");
 }
 
 unsigned int sa_faults(const struct xipsec_sa *sa, struct sa_fault *out, unsigned int max)

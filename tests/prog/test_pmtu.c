@@ -60,6 +60,14 @@ static void state_set(int i, __u32 pmtu, __u32 age)
 	map_set(harness.skel->maps.sa_state, &sas[i].index, &state);
 }
 
+static void seq_set(int i, __u64 seq)
+{
+	struct xipsec_sa_state state = state_get(i);
+
+	state.seq = seq;
+	map_set(harness.skel->maps.sa_state, &sas[i].index, &state);
+}
+
 static int setup(void **unused)
 {
 	harness_setup(unused);
@@ -268,6 +276,34 @@ static void test_not_recent(void **unused)
 		}
 }
 
+/* A young SA has sent few numbers: all others are made up. */
+static void test_never_sent(void **unused)
+{
+	const __u32 seqs[] = {0, 6, 0xffffffff, 0xfff80000, 0x80000000};
+
+	for (int i = 0; i < SAS; i++) {
+		struct error e = GOOD;
+
+		state_set(i, 0, 0);
+		seq_set(i, 5);
+		for (size_t k = 0; k < sizeof(seqs) / sizeof(*seqs); k++) {
+			e.seq = seqs[k];
+			assert_ignores(i, &e);
+		}
+		e.seq = 1;
+		assert_learns(i, 1400, &e);
+		state_set(i, 0, 0);
+		seq_set(i, 5);
+		e.seq = 5;
+		assert_learns(i, 1400, &e);
+		/* ESN: the low half began anew a little ago */
+		state_set(i, 0, 0);
+		seq_set(i, (1ULL << 32) + 5);
+		e.seq = 0xffffffff;
+		assert_learns(i, 1400, &e);
+	}
+}
+
 static void test_bounds(void **unused)
 {
 	for (int i = 0; i < SAS; i++) {
@@ -374,12 +410,19 @@ static void test_other_errors(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_learn),          cmocka_unit_test(test_short),
-		cmocka_unit_test(test_not_recent),     cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_order),          cmocka_unit_test(test_age),
-		cmocka_unit_test(test_rate),           cmocka_unit_test(test_other_generation),
-		cmocka_unit_test(test_other_errors),   cmocka_unit_test(test_short_ah),
-		cmocka_unit_test(test_later_fragment), cmocka_unit_test(test_chains),
+		cmocka_unit_test(test_learn),
+		cmocka_unit_test(test_short),
+		cmocka_unit_test(test_not_recent),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_never_sent),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_age),
+		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_other_generation),
+		cmocka_unit_test(test_other_errors),
+		cmocka_unit_test(test_short_ah),
+		cmocka_unit_test(test_later_fragment),
+		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_other_protocol), /* last: it takes SAs away */
 	};
 

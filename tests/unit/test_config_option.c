@@ -263,6 +263,8 @@ static const struct {
 	/* UDP and AH */
 	{"dst_port = 4500\n" OUT,
 	 "15:12: dst_port = 4500: only ESP in UDP has ports: expected encap = yes\n"},
+	{"encap = yes\ndst_port = 5500\n" IN,
+	 "16:12: dst_port = 5500: ESP in UDP is received at port 4500 alone: expected 4500\n"},
 	{"encap = yes\n" AH,
 	 "15:9: encap = yes: AH cannot pass NAT, its ICV covers the addresses (RFC 3715 "
 	 "2.1): expected encap = no, or protocol = esp\n"},
