@@ -134,6 +134,8 @@ void sas_peer(struct sas *sas, const struct ctl_peer *peer)
 
 void sas_describe(struct sas *sas, const struct xipsec_sample *sample, struct sadb_event *event)
 {
+	/* ESP may be in UDP, and both name their SA the same way; AH has SPIs of its own. */
+	const __u8 l4_proto = sample->l4_proto == IPPROTO_AH ? IPPROTO_AH : IPPROTO_ESP;
 	const struct sa *sa = NULL;
 
 	if (sample->sa_generation) {
@@ -141,7 +143,7 @@ void sas_describe(struct sas *sas, const struct xipsec_sample *sample, struct sa
 		if (sa && sa->generation != sample->sa_generation)
 			sa = NULL;
 	} else if (sample->spi) {
-		sa = sas_by_spi(sas, &sample->dst, sample->family, sample->spi, IPPROTO_ESP);
+		sa = sas_by_spi(sas, &sample->dst, sample->family, sample->spi, l4_proto);
 	}
 	if (sa)
 		sa_event_fill(sa, event);

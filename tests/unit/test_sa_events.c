@@ -683,6 +683,40 @@ static void samples_are_described(void **state)
 	samples_free(samples);
 }
 
+/* AH and ESP have SPIs of their own: the same one to the same address may be of either. */
+static void samples_of_ah(void **state)
+{
+	static const struct samples_hooks mine = {samples_event, wanted};
+	static const struct {
+		__u8 l4_proto;
+		const char *sa;
+	} of[] = {{IPPROTO_AH, "ah"}, {IPPROTO_ESP, "esp"}, {IPPROTO_UDP, "esp"}};
+	struct samples *samples = samples_new(NULL, &mine, NULL);
+	struct xipsec_sa esp = make("esp", XIPSEC_DIR_IN, 0x1002);
+	struct xipsec_sa ah = make("ah", XIPSEC_DIR_IN, 0x1002);
+
+	ah.l4_proto = IPPROTO_AH;
+	ah.alg = XIPSEC_ALG_AES128GMAC;
+	ah.flags = ah.src_port = ah.dst_port = 0;
+	ah.key[0] = 2;
+	add(&esp);
+	add(&ah);
+	assert_non_null(samples);
+	is_wanted = true;
+	for (unsigned int i = 0; i < 3; i++) {
+		const struct xipsec_sample sample = {.reason = XIPSEC_REASON_NO_WORKER,
+						     .family = XIPSEC_FAMILY_IP4,
+						     .l4_proto = of[i].l4_proto,
+						     .dst = ip4("192.0.2.1"),
+						     .spi = htonl(0x1002)};
+
+		samples_program(samples, &sample);
+		assert_int_equal(n_events, i + 1);
+		assert_string_equal(events[i].sa, of[i].sa);
+	}
+	samples_free(samples);
+}
+
 static void tunnels_are_described(void **state)
 {
 	static const struct samples_hooks mine = {samples_event, wanted};
@@ -735,6 +769,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_gets_bytes, socket_up, socket_down),
 		cmocka_unit_test_setup_teardown(slow_subscriber, socket_up, socket_down),
 		TEST(samples_are_described),
+		TEST(samples_of_ah),
 		TEST(tunnels_are_described),
 	};
 
