@@ -7,6 +7,7 @@
 #include "lib/cleanup.h"
 #include "lib/config_policy.h"
 #include "loader/spd.h"
+#include "loader/spd_cover.h"
 #include "xipsec/loader.h"
 
 /* An SPD in ordinary memory. */
@@ -99,12 +100,29 @@ static void ask_candidate(void *arg, __u32 number)
 		asked->first = number;
 }
 
+static bool is_standin(const struct xipsec_spd_rule *rule)
+{
+	return rule->origin != 0;
+}
+
+/* A stand-in is what it will be. */
+static __u8 action_of(const struct xipsec_spd_rule *rule)
+{
+	return is_standin(rule) ? XIPSEC_ACTION_PROTECT : rule->action;
+}
+
+/* What the SAs of one stand-in make known goes before another one that holds it whole. */
+static bool stands_before(const struct xipsec_spd_rule *mine, const struct xipsec_spd_rule *other)
+{
+	return is_standin(mine) && is_standin(other) && selector_within(&mine->sel, &other->sel);
+}
+
 static bool says_the_same(const struct config *config, const struct xipsec_spd_rule *a,
 			  const struct xipsec_spd_rule *b)
 {
-	if (a->action != b->action)
+	if (action_of(a) != action_of(b))
 		return false;
-	return a->action != XIPSEC_ACTION_PROTECT ||
+	return action_of(a) != XIPSEC_ACTION_PROTECT ||
 	       !strcmp(config->policies[a->policy].child, config->policies[b->policy].child);
 }
 
@@ -120,61 +138,116 @@ static __u32 find_overlap(const struct config *config, const struct spd_source *
 		if (!dead[i] && (source->rule[i].dirs & mine->dirs) &&
 		    (!source->rule[i].dev || !mine->dev || source->rule[i].dev == mine->dev) &&
 		    !says_the_same(config, &source->rule[i], mine) &&
+		    !stands_before(mine, &source->rule[i]) &&
 		    selector_meet(&source->rule[i].sel, &mine->sel, &both))
 			return i;
 	return at;
 }
 
-static void tell(const struct config *config, const struct spd_source *source, __u32 rule, __u32 by,
-		 bool never, loader_overlap_fn fn, void *arg)
+static struct loader_rule_at rule_at(const struct config *config, const struct spd_source *source,
+				     __u32 number)
 {
-	const struct xipsec_spd_rule *a = &source->rule[rule], *b = &source->rule[by];
-	struct loader_overlap overlap = {.rule = rule,
-					 .by = by,
-					 .line = a->line,
-					 .by_line = b->line,
-					 .policy = config->policies[a->policy].name,
-					 .by_policy = config->policies[b->policy].name,
-					 .never = never,
-					 .same = says_the_same(config, a, b)};
+	const struct xipsec_spd_rule *rule = &source->rule[number];
 
-	fn(arg, &overlap);
+	return (struct loader_rule_at){.rule = number,
+				       .line = rule->line,
+				       .policy = config->policies[rule->policy].name,
+				       .standin = is_standin(rule)};
 }
+
+/* What is being told, to whom. */
+struct telling {
+	const struct config *config;
+	const struct spd_source *source;
+	loader_overlap_fn fn;
+	void *arg;
+};
+
+/* 1; 0: it is nothing to be told of: what stands in for others behind what does. */
+static int tell(const struct telling *t, __u32 rule, const __u32 *by, __u32 n, bool never)
+{
+	_cleanup_free_ struct loader_rule_at *list = calloc(n, sizeof(*list));
+	struct loader_overlap overlap = {.rule = rule_at(t->config, t->source, rule),
+					 .by = list,
+					 .n_by = n,
+					 .never = never,
+					 .same = true};
+	bool standins = overlap.rule.standin;
+
+	if (!list)
+		return -ENOMEM;
+	for (__u32 i = 0; i < n; i++) {
+		list[i] = rule_at(t->config, t->source, by[i]);
+		standins = standins && list[i].standin;
+		overlap.same = overlap.same && says_the_same(t->config, &t->source->rule[rule],
+							     &t->source->rule[by[i]]);
+	}
+	if (standins && never)
+		return 0;
+	t->fn(t->arg, &overlap);
+	return 1;
+}
+
+/* Looks for several rules together that take all of it. 1: told. */
+static int tell_cover(const struct telling *t, const struct classifier *c, __u32 rule, __u32 *steps,
+		      int *undecided)
+{
+	struct spd_cover cover = {0};
+	int found = spd_cover_find(c, rule, steps, &cover), err;
+
+	if (found == -E2BIG)
+		++*undecided;
+	if (found <= 0)
+		return found == -E2BIG ? 0 : found;
+	err = tell(t, rule, cover.by, cover.n, true);
+	free(cover.by);
+	return err;
+}
+
+static int scratch_make(struct scratch *s)
+{
+	int err = -ENOSPC;
+
+	for (unsigned int attempt = 0; err == -ENOSPC && attempt < 4; attempt++)
+		err = scratch_fill(s, attempt);
+	return err;
+}
+
+/* Look-ups for unions, of all rules together: some seconds. */
+#define STEPS_MAX 1000000
 
 int loader_policy_check(const struct config *config, loader_overlap_fn fn, void *arg)
 {
 	_cleanup_scratch_ struct scratch s = {0};
 	const struct spd_ids ids = {no_child_id, dev_by_policy, (void *)config};
+	const struct telling t = {config, &s.source, fn, arg};
 	_cleanup_free_ bool *dead = NULL;
+	int undecided = 0, err = spd_compile(config, &ids, &s.source);
+	__u32 steps = STEPS_MAX;
 	bool pairs;
-	int err = spd_compile(config, &ids, &s.source);
 
-	for (unsigned int attempt = 0; !err && attempt < 4; attempt++) {
-		err = scratch_fill(&s, attempt);
-		if (err != -ENOSPC)
-			break;
-		err = attempt < 3 ? 0 : err;
-	}
+	if (!err)
+		err = scratch_make(&s);
 	if (err)
 		return err;
 	dead = calloc(s.source.n_rules + 1, sizeof(*dead));
 	if (!dead)
 		return -ENOMEM;
 	pairs = s.source.n_rules <= LOADER_OVERLAPS_MAX;
-	for (__u32 i = 0; i < s.source.n_rules; i++) {
+	for (__u32 i = 0; i < s.source.n_rules && err >= 0; i++) {
 		struct asked asked = {&s.source, i, i};
 		struct xipsec_flow flow = corner_of(&s.source.rule[i]);
 		__u32 by;
 
 		classifier_candidates(&s.c, &flow, ask_candidate, &asked);
-		if (asked.first < i) {
-			dead[i] = true;
-			tell(config, &s.source, i, asked.first, true, fn, arg);
-			continue;
-		}
-		by = pairs ? find_overlap(config, &s.source, dead, i) : i;
-		if (by < i)
-			tell(config, &s.source, i, by, false, fn, arg);
+		if (asked.first < i)
+			err = tell(&t, i, &asked.first, 1, true);
+		else
+			err = tell_cover(&t, &s.c, i, &steps, &undecided);
+		dead[i] = err == 1;
+		by = pairs && !dead[i] ? find_overlap(config, &s.source, dead, i) : i;
+		if (by < i && err >= 0)
+			err = tell(&t, i, &by, 1, false);
 	}
-	return 0;
+	return err < 0 ? err : undecided;
 }

@@ -178,13 +178,22 @@ struct loader_policy {
 	char (*child)[XIPSEC_NAME_LEN]; /* XIPSEC_CHILDREN_MAX names by id */
 };
 
-/* Rule `rule` stands behind rule `by`, counted from 0 in the order of the config. */
+/* A rule, counted from 0 in the order of the config. */
+struct loader_rule_at {
+	__u32 rule, line;
+	const char *policy;
+	__u32 standin; /* it discards until an SA of a dynamic child makes an address known, and is
+			  PROTECT for that then */
+};
+
+/* `rule` stands behind `by`. */
 struct loader_overlap {
-	__u32 rule, by;
-	__u32 line, by_line;
-	const char *policy, *by_policy;
-	__u32 never; /* `by` takes all of it: it can never match. Else only a part */
-	__u32 same;  /* both do the same with a packet */
+	struct loader_rule_at rule;
+	const struct loader_rule_at
+		*by; /* of n_by; more than one: together, and none of them alone */
+	__u32 n_by;
+	__u32 never; /* they take all of it: it can never match. Else only a part */
+	__u32 same;  /* all do the same with a packet; of a stand-in, when its SA is there */
 };
 
 /* More rules are not compared pair by pair: only those that never match are found then. */
@@ -192,9 +201,11 @@ struct loader_overlap {
 
 typedef void (*loader_overlap_fn)(void *arg, const struct loader_overlap *overlap);
 
-/* Calls `fn` for each rule of the config that can never match because of one earlier rule, and for
- * each of which an earlier one takes a part and does something else with it: the first such. Reads
- * no kernel. 0 or -errno. */
+/* Calls `fn` for each rule of the config that can never match because of one earlier rule or of
+ * several together, and for each of which an earlier one takes a part and does something else with
+ * it: the first such. Not of one stand-in behind another: what SAs make known stands before both.
+ * Reads no kernel. -errno; else how many rules it would have cost too much to tell of whether
+ * several together take them. */
 int loader_policy_check(const struct config *config, loader_overlap_fn fn, void *arg);
 
 /* The policies in force, read from the kernel. Caller ends it with loader_policy_free(). */

@@ -240,6 +240,34 @@ datapath {
 	}
 }
 END
+cat >"$WORK/together.conf" <<'END'
+policies {
+	low { action = bypass
+		remote = 10.0.0.0/25 }
+	high { action = discard
+		remote = 10.0.0.128/25 }
+	whole { action = bypass
+		remote = 10.0.0.0/24 }
+	here { action = connections }
+	behind { action = protect
+		child = tunnel
+		local = 10.1.0.0/16
+		remote = 10.2.0.0/16 }
+}
+connections {
+	road { local { auth = psk }
+		remote { auth = psk }
+		children { net { local_ts = 10.1.0.0/16 } } }
+}
+END
+"$XIPSEC" policy check "$WORK/together.conf" >"$WORK/check.txt"
+check "policy check: two rules that take a third together" grep -qx \
+	'rule 2 (whole, line 6) can never match, because of rule 0 (low, line 2) and rule 1 (high, line 4) together' "$WORK/check.txt"
+check "policy check: what a dynamic child discards until its SA comes" grep -qx \
+	'rule 4 (behind, line 9) can never match, because of rule 3 (road/net, line 17, stands in for addresses that SAs make known)' "$WORK/check.txt"
+check_eq "policy check --json: who they are" \
+	"$("$XIPSEC" policy check --json "$WORK/together.conf" | jq -c '[.n_undecided, (.findings[] | [.rule, .finding, [.by[].rule], .by[0].standin])]')" \
+	'[0,[2,"never_matches",[0,1],false],[3,"cut_short",[0],false],[4,"never_matches",[3],true]]'
 status=0
 "$XIPSEC" policy check --json "$WORK/check.conf" >"$WORK/check.json" || status=$?
 check_eq "policy check --json: a rule never matches, exit 1" "$status" 1

@@ -283,19 +283,43 @@ static void print_text(const struct loader_policy *policy)
 
 /* ------------------------------------------------------------------ check */
 
+#define BY_MAX 4 /* that a line names */
+
+static void print_rule_at(const struct loader_rule_at *at)
+{
+	printf("rule %u (%s, line %u%s)", at->rule, at->policy, at->line,
+	       at->standin ? ", stands in for addresses that SAs make known" : "");
+}
+
+static void print_by(const struct loader_overlap *overlap)
+{
+	for (__u32 i = 0; i < overlap->n_by && i < BY_MAX; i++) {
+		if (i)
+			fputs(i + 1 == overlap->n_by ? " and " : ", ", stdout);
+		print_rule_at(&overlap->by[i]);
+	}
+	if (overlap->n_by > BY_MAX)
+		printf(" and %u more", overlap->n_by - BY_MAX);
+	if (overlap->n_by > 1)
+		fputs(" together", stdout);
+}
+
 static void print_overlap(void *arg, const struct loader_overlap *overlap)
 {
 	unsigned int *never = arg;
 
-	printf("rule %u (%s, line %u) ", overlap->rule, overlap->policy, overlap->line);
-	if (overlap->never)
-		printf("can never match, because of rule %u (%s, line %u)%s\n", overlap->by,
-		       overlap->by_policy, overlap->by_line,
-		       overlap->same ? ", which does the same" : "");
-	else
-		printf("matches less than it says: rule %u (%s, line %u) comes first and does "
-		       "something else\n",
-		       overlap->by, overlap->by_policy, overlap->by_line);
+	print_rule_at(&overlap->rule);
+	if (overlap->never) {
+		fputs(" can never match, because of ", stdout);
+		print_by(overlap);
+		puts(overlap->n_by > 1 && overlap->same ? ", which do the same"
+		     : overlap->same                    ? ", which does the same"
+							: "");
+	} else {
+		fputs(" matches less than it says: ", stdout);
+		print_by(overlap);
+		puts(" comes first and does something else");
+	}
 	*never += overlap->never;
 }
 
@@ -304,18 +328,31 @@ struct overlaps {
 	unsigned int never;
 };
 
+static void put_rule_at(struct json_object *to, const struct loader_rule_at *at)
+{
+	put_u64(to, "rule", at->rule);
+	put_text(to, "policy", at->policy);
+	put_u64(to, "line", at->line);
+	json_object_object_add(to, "standin", json_object_new_boolean(at->standin));
+}
+
 static void add_overlap(void *arg, const struct loader_overlap *overlap)
 {
-	struct json_object *to = json_object_new_object();
+	struct json_object *to = json_object_new_object(), *list = json_object_new_array();
 	struct overlaps *all = arg;
 
-	put_u64(to, "rule", overlap->rule);
-	put_text(to, "policy", overlap->policy);
-	put_u64(to, "line", overlap->line);
+	put_rule_at(to, &overlap->rule);
 	put_text(to, "finding", overlap->never ? "never_matches" : "cut_short");
-	put_u64(to, "by_rule", overlap->by);
-	put_text(to, "by_policy", overlap->by_policy);
-	put_u64(to, "by_line", overlap->by_line);
+	put_u64(to, "by_rule", overlap->by[0].rule);
+	put_text(to, "by_policy", overlap->by[0].policy);
+	put_u64(to, "by_line", overlap->by[0].line);
+	for (__u32 i = 0; i < overlap->n_by; i++) {
+		struct json_object *by = json_object_new_object();
+
+		put_rule_at(by, &overlap->by[i]);
+		json_object_array_add(list, by);
+	}
+	json_object_object_add(to, "by", list);
 	json_object_object_add(to, "same", json_object_new_boolean(overlap->same));
 	json_object_array_add(all->list, to);
 	all->never += overlap->never;
@@ -377,10 +414,14 @@ static unsigned int count_rules(const struct config *config)
 static int check_text(const struct config *config, const char *path, unsigned int *never)
 {
 	unsigned int n = count_rules(config);
-	int err = loader_policy_check(config, print_overlap, never);
+	int undecided = loader_policy_check(config, print_overlap, never);
 
-	if (err)
-		return err;
+	if (undecided < 0)
+		return undecided;
+	if (undecided)
+		printf("of %d rules it would take too long to tell whether several others together "
+		       "take them\n",
+		       undecided);
 	if (n > LOADER_OVERLAPS_MAX)
 		printf("more than %u rules: what overlaps in part was not looked for\n",
 		       LOADER_OVERLAPS_MAX);
@@ -394,20 +435,21 @@ static int check_json(const struct config *config, const char *path, unsigned in
 	struct json_object *top = json_object_new_object();
 	struct overlaps all = {.list = json_object_new_array()};
 	unsigned int n = count_rules(config);
-	int err = loader_policy_check(config, add_overlap, &all);
+	int undecided = loader_policy_check(config, add_overlap, &all);
 
 	put_text(top, "config", path);
 	put_u64(top, "n_rules", n);
 	put_u64(top, "n_never", all.never);
 	json_object_object_add(top, "cut_short_looked_for",
 			       json_object_new_boolean(n <= LOADER_OVERLAPS_MAX));
+	put_u64(top, "n_undecided", undecided > 0 ? (unsigned int)undecided : 0);
 	json_object_object_add(top, "findings", all.list);
 	json_object_object_add(top, "unknown_devs", strange_devs(config));
-	if (!err)
+	if (undecided >= 0)
 		puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY));
 	json_object_put(top);
 	*never = all.never;
-	return err;
+	return undecided < 0 ? undecided : 0;
 }
 
 static int check(const char *path, bool json)
