@@ -255,6 +255,7 @@ void oversize_opened(struct worker *w, struct work *work, const struct nexthop *
 	struct fragment_cut cut;
 	struct inner inner;
 	struct work piece;
+	__u16 reason;
 
 	if (inner_parse(p->data, p->len, &inner)) {
 		pipeline_drop(w, work, XIPSEC_REASON_INNER_MALFORMED);
@@ -272,9 +273,10 @@ void oversize_opened(struct worker *w, struct work *work, const struct nexthop *
 		mtu = PIECE_MAX;
 	if (!cut_ready(w, work, &cut, fragment_ip4(&cut, p->data, p->len, mtu)))
 		return;
+	reason = pipeline_opened_reason(w, work);
 	while (piece_take(w, work, &cut, &piece)) {
 		pipeline_push_eth(&piece.p, nh);
-		pipeline_transmit(w, &piece, nh->slot, XIPSEC_REASON_OPENED);
+		pipeline_transmit(w, &piece, nh->slot, reason);
 	}
 	cut_done(w, work);
 }

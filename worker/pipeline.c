@@ -296,12 +296,20 @@ static void inner_dst(const struct packet *p, struct xipsec_addr *out)
 	}
 }
 
+__u16 pipeline_opened_reason(struct worker *w, const struct work *work)
+{
+	if (!unlikely(work->p.flags & PACKET_ECN))
+		return XIPSEC_REASON_OPENED;
+	sample_drop(w, work, XIPSEC_REASON_OPENED_ECN);
+	return XIPSEC_REASON_OPENED_ECN;
+}
+
 static void send_opened(struct worker *w, struct work *work)
 {
 	const struct device *dev;
 	struct xipsec_addr dst;
 	struct nexthop *nh;
-	__u16 reason = XIPSEC_REASON_OPENED;
+	__u16 reason;
 
 	inner_dst(&work->p, &dst);
 	nh = nexthop_find_for(w->nhs, &dst, work->p.family, work->sa_index, w->now_ms);
@@ -329,10 +337,7 @@ static void send_opened(struct worker *w, struct work *work)
 		oversize_answer(w, work, nh->slot);
 		return;
 	}
-	if (unlikely(work->p.flags & PACKET_ECN)) {
-		reason = XIPSEC_REASON_OPENED_ECN;
-		sample_drop(w, work, reason);
-	}
+	reason = pipeline_opened_reason(w, work);
 	pipeline_push_eth(&work->p, nh);
 	pipeline_transmit(w, work, nh->slot, reason);
 }

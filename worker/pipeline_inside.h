@@ -32,6 +32,10 @@ void pipeline_out(struct worker *w, struct sa_place *place, struct packet **pkts
 /* Opens packets of one inbound SA and sends them on. */
 void pipeline_in(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n);
 
+/* What an opened packet that goes on is counted as, whole or its pieces; congestion marks that no
+ * tunnel makes are told, once a packet (RFC 6040 4.2). OPENED or OPENED_ECN. */
+__u16 pipeline_opened_reason(struct worker *w, const struct work *work);
+
 /* Bytes of IP that the way to a peer takes; while it is not known, the least that any unprotected
  * interface does. */
 __u32 pipeline_mtu_to(struct worker *w, const struct xipsec_addr *dst, __u8 family);

@@ -569,6 +569,61 @@ static void decrypted_is_cut(void **state)
 			    "\x02\x00\x00\x00\x01\x01\x02\x00\x00\x00\x00\x01\x08\x00", 14);
 }
 
+/* Packets of which xipsecd was told, or would have been but for those before them. */
+static __u64 told_of(enum xipsec_reason reason)
+{
+	struct ctl_sample got;
+	__u64 n = t.w->gates[reason].missed;
+
+	while (recv(t.ctl, &got, sizeof(got), MSG_DONTWAIT) > 0)
+		if (got.hdr.type == XIPSEC_CTL_SAMPLE && got.sample.reason == reason)
+			n += 1 + got.sample.missed;
+	return n;
+}
+
+/* RFC 6040 4.2, RFC 3168 5.3: each piece says of congestion what the whole would; a pair of marks
+ * that no tunnel makes is told once. */
+static void decrypted_pieces_keep_congestion(void **state)
+{
+	enum { DROP = 4, ODD = 8 };
+	static const __u8 left[4][4] = {/* by the inner field, then the outer one */
+					{0, 0 | ODD, 0 | ODD, DROP},
+					{1, 1, 1 | ODD, 3},
+					{2, 1, 2, 3},
+					{3, 3 | ODD, 3, 3}};
+	__u64 odd = 0, cut = 0;
+
+	narrow_red(600);
+	for (__u8 i = 0; i < 16; i++) {
+		__u8 inner = i / 4, outer = i % 4, want = left[inner][outer];
+		__u32 len = big(1300, false);
+
+		packet[15] = 0xb8 | inner;
+		rx_big(len);
+		collect(&t.black);
+		assert_int_equal(out.n, 1);
+		assert_int_equal(out.frame[0][15], 0xb8 | inner);
+		out.frame[0][15] = 0xb8 | outer;
+		rx_all();
+		collect(&t.red);
+		if (want == DROP) {
+			assert_int_equal(out.n, 0);
+			continue;
+		}
+		assert_int_equal(out.n, 3);
+		assert_int_equal(assemble(600), len - 14);
+		for (unsigned int n = 0; n < out.n; n++)
+			assert_int_equal(out.frame[n][15], 0xb8 | (want & 3));
+		odd += !!(want & ODD);
+		assert_int_equal(count(XIPSEC_REASON_OPENED_ECN), 3 * odd);
+		assert_int_equal(count(XIPSEC_REASON_OPENED), 3 * (++cut - odd));
+		assert_int_equal(count(XIPSEC_REASON_FRAGMENTED), cut);
+	}
+	assert_int_equal(count(XIPSEC_REASON_ECN), 1);
+	assert_int_equal(odd, 4);
+	assert_int_equal(told_of(XIPSEC_REASON_OPENED_ECN), odd);
+}
+
 /* Seals `packet`, lets the peer (this worker) answer into the tunnel, opens the answer. */
 static void answered(__u32 len)
 {
@@ -667,6 +722,7 @@ int main(void)
 		TEST(the_least_of_ip6_behind_ah),
 		TEST(own_whole_without_a_frame),
 		TEST(decrypted_is_cut),
+		TEST(decrypted_pieces_keep_congestion),
 		TEST(decrypted_is_answered),
 		TEST(answers_keep_to_their_child),
 	};
