@@ -3,8 +3,11 @@
  * the path's MTU. */
 #include "tests/unit/esp_fixture.h"
 
+#include <stdbool.h>
+
 #include "worker/esp_in.h"
 #include "worker/esp_out.h"
+#include "worker/inbound.h"
 #include "worker/transport.h"
 
 static struct xipsec_sa_state out_state, in_state;
@@ -450,43 +453,188 @@ static void test_peer_transport(void **unused)
 	pair_close(&pair);
 }
 
-/* Only what is authentic and newer than all else moves the peer. */
-static void test_peer(void **unused)
+/* ---------------------------------------------------------------- who moves a peer */
+
+/* A sealed packet on its way, as it can come more than once and from anywhere. */
+struct letter {
+	__u8 bytes[256];
+	__u32 len;
+	int family;
+};
+
+static const __u8 places[3][16] = {{0xcb, 0, 0x71, 9, [15] = 9}, {0xcb, 0, 0x71, 7, [15] = 7}};
+
+static struct letter letter_seal(struct pair *pair, bool dummy)
 {
-	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
-	__u8 inner[256], sealed[3][256];
-	__u32 len = udp_write(inner, 4, 40), n;
+	struct letter letter = {.family = pair->config.outer_family};
+	__u8 inner[256];
+
+	if (dummy) {
+		frame_load(&frame, (const __u8 *)"", 1);
+		assert_int_equal(esp_out_dummy(pair->out, &frame.p, 60), XIPSEC_REASON_UNSPEC);
+		assert_int_equal(frame.p.reason, XIPSEC_REASON_SEALED);
+	} else {
+		__u32 len = udp_write(inner, 4, 40);
+
+		assert_int_equal(seal(pair, inner, len, PATH_MTU), XIPSEC_REASON_SEALED);
+	}
+	letter.len = frame.p.len;
+	assert_true(letter.len <= sizeof(letter.bytes));
+	memcpy(letter.bytes, frame.p.data, letter.len);
+	return letter;
+}
+
+static void letter_from(struct letter *letter, const __u8 *addr, __u16 port)
+{
+	const bool ip4 = letter->family == 4;
+
+	memcpy(letter->bytes + (ip4 ? 12 : 8), addr, ip4 ? 4 : 16);
+	put16(letter->bytes + (ip4 ? 20 : 40), port);
+	if (ip4)
+		ip4_check(letter->bytes);
+}
+
+static struct packet *letter_load(struct frame *to, const struct letter *letter)
+{
+	struct packet *p = frame_load(to, letter->bytes, letter->len);
+
+	p->l4_off = letter->family == 4 ? 28 : 48;
+	return p;
+}
+
+static enum xipsec_reason letter_open(struct pair *pair, const struct letter *letter)
+{
+	letter_load(&frame, letter);
+	return open_it(pair);
+}
+
+static void assert_peer(const struct pair *pair, const __u8 *addr, __u16 port)
+{
+	assert_int_equal(pair->in->peer_changed, 1);
+	assert_memory_equal(pair->in->peer.byte, addr, pair->config.outer_family == 4 ? 4 : 16);
+	assert_int_equal(pair->in->peer_port, htons(port));
+}
+
+static struct pair pair_udp(int family)
+{
+	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, family, 0, 0)};
 
 	pair.config.flags = XIPSEC_SA_UDP;
 	pair.config.src_port = pair.config.dst_port = htons(4500);
 	pair_open(&pair);
-	for (int i = 0; i < 3; i++) {
-		assert_int_equal(seal(&pair, inner, len, PATH_MTU), XIPSEC_REASON_SEALED);
-		n = frame.p.len;
-		memcpy(sealed[i], frame.p.data, n);
-	}
-	frame_load(&frame, sealed[1], n)->l4_off = 28;
-	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	return pair;
+}
+
+/* Only what is authentic and newer than all else moves the peer, to another address and port. */
+static void peer_of(int family, bool dummy)
+{
+	const enum xipsec_reason good = dummy ? XIPSEC_REASON_DUMMY : XIPSEC_REASON_OPENED;
+	struct pair pair = pair_udp(family);
+	struct letter letter[3];
+
+	for (int i = 0; i < 3; i++)
+		letter[i] = letter_seal(&pair, dummy);
+	assert_int_equal(letter_open(&pair, &letter[1]), good);
 	assert_int_equal(pair.in->peer_changed, 0);
-	put16(sealed[0] + 20, 7); /* older */
-	frame_load(&frame, sealed[0], n)->l4_off = 28;
-	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	for (int i = 0; i < 3; i++)
+		letter_from(&letter[i], places[0], 31000);
+	/* older, seen, forged */
+	assert_int_equal(letter_open(&pair, &letter[0]), good);
 	assert_int_equal(pair.in->peer_changed, 0);
-	put16(sealed[1] + 20, 7); /* seen */
-	frame_load(&frame, sealed[1], n)->l4_off = 28;
-	assert_int_equal(open_it(&pair), XIPSEC_REASON_REPLAY);
+	assert_int_equal(letter_open(&pair, &letter[1]), XIPSEC_REASON_REPLAY);
 	assert_int_equal(pair.in->peer_changed, 0);
-	put16(sealed[2] + 20, 7);
-	sealed[2][n - 1] ^= 1; /* forged */
-	frame_load(&frame, sealed[2], n)->l4_off = 28;
-	assert_int_equal(open_it(&pair), XIPSEC_REASON_ICV);
+	letter[2].bytes[letter[2].len - 1] ^= 1;
+	assert_int_equal(letter_open(&pair, &letter[2]), XIPSEC_REASON_ICV);
 	assert_int_equal(pair.in->peer_changed, 0);
-	sealed[2][n - 1] ^= 1;
-	frame_load(&frame, sealed[2], n)->l4_off = 28;
-	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
-	assert_int_equal(pair.in->peer_changed, 1);
-	assert_int_equal(pair.in->peer_port, htons(7));
+	letter[2].bytes[letter[2].len - 1] ^= 1;
+	assert_int_equal(letter_open(&pair, &letter[2]), good);
+	assert_peer(&pair, places[0], 31000);
+	/* the same from a third place, and what is still older */
+	letter_from(&letter[2], places[1], 32000);
+	assert_int_equal(letter_open(&pair, &letter[2]), XIPSEC_REASON_REPLAY);
+	letter_from(&letter[0], places[1], 32000);
+	assert_int_equal(letter_open(&pair, &letter[0]), XIPSEC_REASON_REPLAY);
+	assert_peer(&pair, places[0], 31000);
+	/* a port alone, an address alone */
+	letter[0] = letter_seal(&pair, dummy);
+	letter_from(&letter[0], places[0], 32000);
+	assert_int_equal(letter_open(&pair, &letter[0]), good);
+	assert_peer(&pair, places[0], 32000);
+	letter[0] = letter_seal(&pair, dummy);
+	letter_from(&letter[0], places[1], 32000);
+	assert_int_equal(letter_open(&pair, &letter[0]), good);
+	assert_peer(&pair, places[1], 32000);
 	pair_close(&pair);
+}
+
+static void test_peer(void **unused)
+{
+	peer_of(4, false);
+	peer_of(6, false);
+}
+
+/* While a peer is silent its dummies alone tell where it is (RFC 4303 2.6). */
+static void test_peer_dummies(void **unused)
+{
+	peer_of(4, true);
+	peer_of(6, true);
+}
+
+/* Of packets that are opened together the newest counts, whatever it is and wherever it stands. */
+static void test_peer_burst(void **unused)
+{
+	static struct frame other;
+
+	for (int i = 0; i < 16; i++) {
+		struct pair pair = pair_udp(i & 1 ? 6 : 4);
+		struct letter older = letter_seal(&pair, i & 2), newest = letter_seal(&pair, i & 4);
+		struct packet *pkts[2];
+
+		letter_from(&older, places[0], 31000);
+		letter_from(&newest, places[1], 32000);
+		pkts[0] = letter_load(&frame, i & 8 ? &newest : &older);
+		pkts[1] = letter_load(&other, i & 8 ? &older : &newest);
+		esp_in_burst(pair.in, pkts, 2, 1);
+		assert_peer(&pair, places[1], 32000);
+		pair_close(&pair);
+	}
+}
+
+/* Another worker has opened a newer one meanwhile: that one's word counts. */
+static void test_peer_overtaken(void **unused)
+{
+	struct pair pair = pair_udp(4);
+	struct packet p = {.seq = 5};
+	struct origin from = {.port = htons(31000)};
+
+	memcpy(from.addr.byte, places[0], 4);
+	in_state.replay_top = 6;
+	inbound_peer(pair.in, &p, &from);
+	assert_int_equal(pair.in->peer_changed, 0);
+	p.seq = 6;
+	inbound_peer(pair.in, &p, &from);
+	assert_peer(&pair, places[0], 31000);
+	pair_close(&pair);
+}
+
+/* In transport mode a dummy moves the port, and no more than that, too. */
+static void test_peer_transport_dummies(void **unused)
+{
+	for (int family = 4; family <= 6; family += 2) {
+		struct pair pair = pair_udp(family);
+		struct letter letter;
+
+		pair.in->transport = 1;
+		letter = letter_seal(&pair, true);
+		letter_from(&letter, places[0], 31000);
+		assert_int_equal(letter_open(&pair, &letter), XIPSEC_REASON_DUMMY);
+		assert_int_equal(pair.in->peer_changed, 0);
+		letter = letter_seal(&pair, true);
+		letter_from(&letter, pair.config.src.byte, 31000);
+		assert_int_equal(letter_open(&pair, &letter), XIPSEC_REASON_DUMMY);
+		assert_peer(&pair, pair.config.src.byte, 31000);
+		pair_close(&pair);
+	}
 }
 
 /* ---------------------------------------------------------------- traffic-flow confidentiality */
@@ -642,6 +790,10 @@ int main(void)
 		cmocka_unit_test(test_udp_sum_unread),
 		cmocka_unit_test(test_nat_leaves),
 		cmocka_unit_test(test_peer),
+		cmocka_unit_test(test_peer_dummies),
+		cmocka_unit_test(test_peer_burst),
+		cmocka_unit_test(test_peer_overtaken),
+		cmocka_unit_test(test_peer_transport_dummies),
 		cmocka_unit_test(test_peer_selectors),
 		cmocka_unit_test(test_peer_transport),
 		cmocka_unit_test(test_tfc_out),
