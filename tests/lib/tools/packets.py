@@ -34,15 +34,18 @@ def replay(path, iface, mac):
 def elsewhere(path, iface, mac, src, dst, port, ahead="0"):
     frames = []
     for f in rdpcap(path):
-        if IP not in f or UDP not in f or f[IP].dst != dst or f[UDP].dport != 4500:
+        layer = IPv6 if IPv6 in f else IP
+        if layer not in f or UDP not in f or f[layer].dst != dst or f[UDP].dport != 4500:
             continue
         esp = bytearray(bytes(f[UDP].payload))
         if len(esp) < 32:
             continue
         seq = int.from_bytes(esp[4:8], "big") + int(ahead)
         esp[4:8] = (seq & 0xffffffff).to_bytes(4, "big")
-        frames.append(Ether(dst=mac) / IP(src=src, dst=dst)
-                      / UDP(sport=int(port), dport=4500, chksum=0) / Raw(bytes(esp)))
+        udp = UDP(sport=int(port), dport=4500)
+        if layer is IP:
+            udp.chksum = 0
+        frames.append(Ether(dst=mac) / layer(src=src, dst=dst) / udp / Raw(bytes(esp)))
     sendp(frames, iface=iface, verbose=0)
     print(len(frames))
 
