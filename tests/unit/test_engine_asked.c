@@ -12,6 +12,7 @@
 #include "iked/message.h"
 #include "iked/out.h"
 #include "iked/xchg.h"
+#include "tests/unit/cert_fixture.h"
 #include "tests/unit/ike_sim.h"
 
 static const char fast[] = SIM_CONN(SIM_FAST, "", SIM_NET);
@@ -203,6 +204,32 @@ static void test_transport_nat(void **state)
 	sim_free(sim);
 }
 
+/* 1.3.1: transport mode is declined by silence. Who wants no other installs nothing; the IKE SA
+ * stays. */
+static void test_declined(void **state)
+{
+	static const char transport[] =
+		SIM_CONN(SIM_FAST, "",
+			 SIM_CHILD("net", "dynamic", "dynamic",
+				   "esp_proposals = aes128gcm16\nmode = transport\ncopy_df = no\n"
+				   "copy_ecn = no\ncopy_dscp = no")),
+			  tunnel[] = SIM_CONN(SIM_FAST, "",
+					      SIM_CHILD("net", "dynamic", "dynamic",
+							"esp_proposals = aes128gcm16"));
+	struct sim *sim = begin(5, transport, tunnel);
+
+	sim->may_close = true;
+	sim_run(sim, 15000);
+	assert_true(sim_done(&sim->side[0], 7) < 0);
+	assert_true(sim_said(&sim->side[0], "its mode is not ours"));
+	assert_non_null(sim_ike(&sim->side[0]));
+	assert_int_equal(sim_children(&sim->side[0], -1), 0);
+	assert_int_equal(sim->side[0].n_sas, 0);
+	assert_int_equal(sim->side[1].sa[0].mode, XIPSEC_MODE_TUNNEL);
+	sim_good(sim);
+	sim_free(sim);
+}
+
 /* ------------------------------------------------------------------ notifies */
 
 /* What stands in a protected message from that side. */
@@ -297,13 +324,73 @@ static void test_not_found(void **state)
 	sim_end(sim, 1, 1);
 }
 
+/* ------------------------------------------------------------------ a certificate and a secret */
+
+#define MIXED(local, remote)                                                           \
+	"c {\n%s\nproposals = " SIM_FAST "\nsend_cert = always\nlocal { " local " }\n" \
+	"remote { " remote " }\nchildren {\n" SIM_NET "} }"
+
+/* 4: the responder shows a certificate, the initiator knows the secret; whoever comes with the
+ * secret where a certificate is wanted is not let in. */
+static void test_mixed(void **state)
+{
+	static const char moon[] =
+		MIXED("auth = psk\nid = moon.example.org", "auth = pubkey\nid = sun.example.org"),
+			  sun[] = MIXED("auth = pubkey\ncerts = a.pem\nid = sun.example.org",
+					"auth = psk\nid = moon.example.org"),
+			  secret[] = MIXED("auth = psk\nid = sun.example.org",
+					   "auth = psk\nid = moon.example.org");
+	struct made root = make_cert((struct wish){
+		.cn = "root", .ca = "critical,CA:TRUE", .usage = "critical,keyCertSign"});
+	struct made end = make_cert((struct wish){.cn = "end",
+						  .issuer = &root,
+						  .names = "DNS:sun.example.org",
+						  .usage = "digitalSignature"});
+
+	for (int wrong = 0; wrong < 2; wrong++) {
+		struct sim *sim = sim_new(6, moon, wrong ? secret : sun);
+		struct cert_store *store = cert_store_new();
+		struct conn_blob *cert;
+		char why[200];
+
+		assert_int_equal(cert_store_add_ca(store, made_bytes(&root), why, sizeof(why)), 0);
+		for (int i = 0; i < 2; i++) {
+			engine_trust(sim->side[i].engine, store);
+			engine_wall_clock(sim->side[i].engine, NOW);
+		}
+		if (!wrong) {
+			cert = ike_conn_find(sim->side[1].engine, "c")->model.local.certs.blob;
+			cert->data = malloc(end.len);
+			memcpy(cert->data, end.der, cert->len = end.len);
+			sim->side[1].key = end.key;
+			EVP_PKEY_up_ref(end.key);
+		}
+		sim->may_close = true;
+		engine_initiate(sim->side[0].engine, "c", "net", 7);
+		sim_run(sim, 3000);
+		assert_int_equal(!sim_done(&sim->side[0], 7), !wrong);
+		if (!wrong) {
+			assert_int_equal(sim_ike(&sim->side[0])->auth_remote, IKE_AUTH_SIGNATURE);
+			assert_int_equal(sim_ike(&sim->side[1])->auth_remote, IKE_AUTH_PSK);
+		} else {
+			assert_int_equal(sim_ikes(&sim->side[0], -1), 0);
+		}
+		sim_good(sim);
+		sim_free(sim);
+		cert_store_free(store);
+	}
+	made_free(&end);
+	made_free(&root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nonces),        cmocka_unit_test(test_nonce_of_others),
 		cmocka_unit_test(test_forgotten),     cmocka_unit_test(test_fragments_again),
-		cmocka_unit_test(test_transport_nat), cmocka_unit_test(test_no_fragments),
-		cmocka_unit_test(test_not_found),
+		cmocka_unit_test(test_transport_nat), cmocka_unit_test(test_declined),
+		cmocka_unit_test(test_no_fragments),  cmocka_unit_test(test_not_found),
+		cmocka_unit_test(test_mixed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

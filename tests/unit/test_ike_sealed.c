@@ -201,6 +201,24 @@ static void padding(void **state)
 }
 
 /* IVs of an AEAD count: no two messages of a key have the same; at the end there is none. */
+/* The shortest that fills a block: header, SK, IV, text with padding and its length, ICV. */
+static void padding_sent(void **state)
+{
+	for (size_t len = 4; len < 70; len++) {
+		struct sk_key cbc = sk_key_of("aes128-sha256-x25519", 5),
+			      gcm = sk_key_of("aes128gcm16-prfsha256-x25519", 5);
+		struct ike_packets *packets = seal_text(&cbc, len, 0);
+		size_t text = ike_packet(packets, 0).len - 28 - 4 - 16 - 16;
+
+		assert_int_equal(text % 16, 0);
+		assert_in_range(text, len + 1, len + 16);
+		free(packets);
+		packets = seal_text(&gcm, len, 0);
+		assert_int_equal(ike_packet(packets, 0).len, 28 + 4 + 8 + len + 1 + 16);
+		free(packets);
+	}
+}
+
 static void ivs(void **state)
 {
 	struct sk_key key = sk_key_of("aes128gcm16-prfsha256-x25519", 5);
@@ -213,6 +231,17 @@ static void ivs(void **state)
 
 		packets = seal_text(&key, 10, 0);
 		assert_memory_equal(ike_packet(packets, 0).data + 32, want, 8);
+		free(packets);
+	}
+	/* CBC's are drawn: the same message with the same key has another each time */
+	for (__u8 i = 0; i < 4; i++) {
+		struct sk_key cbc = sk_key_of("aes128-sha256-x25519", 5);
+		static __u8 seen[4][16];
+
+		packets = seal_text(&cbc, 10, 0);
+		memcpy(seen[i], ike_packet(packets, 0).data + 32, 16);
+		for (__u8 k = 0; k < i; k++)
+			assert_memory_not_equal(seen[i], seen[k], 16);
 		free(packets);
 	}
 	key.iv = ~0ULL - 1;
@@ -445,6 +474,7 @@ int main(void)
 		cmocka_unit_test(rfc7634_message),
 		cmocka_unit_test(forged),
 		cmocka_unit_test(padding),
+		cmocka_unit_test(padding_sent),
 		cmocka_unit_test(ivs),
 		cmocka_unit_test(fragments),
 		cmocka_unit_test(fragment_header),
