@@ -3,7 +3,10 @@
  * A worker: what it was lent, what it knows, and its rounds.
  *
  *	loop.c      rounds: poll, receive, flush, sleep
- *	pipeline.c  a burst: check the verdicts, group by SA, seal or open, address, hand to TX
+ *	receive.c   frames off an RX ring
+ *	verdict.c   what the programs say of them
+ *	pipeline.c  a burst: check the verdicts, group by SA, and by pipeline_out.c, pipeline_in.c,
+ *		    pipeline_end.c: seal or open, address, hand to TX
  *	control.c   what xipsecd says: interfaces, sockets, SAs, next hops
  */
 #ifndef WORKER_LOOP_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The inside of the pipeline, for pipeline.c (bursts) and oversize.c (what does not fit). Whoever
- * gets a work ends it: sends it, keeps it until a next hop is known, or drops it with its reason.
+ * The inside of the pipeline, for pipeline.c (bursts), pipeline_out.c, pipeline_in.c,
+ * pipeline_end.c and oversize.c (what does not fit). Whoever gets a work ends it: sends it, keeps
+ * it until a next hop is known, or drops it with its reason.
  */
 #ifndef WORKER_PIPELINE_INSIDE_H
 #define WORKER_PIPELINE_INSIDE_H
@@ -19,6 +20,15 @@ void pipeline_transmit(struct worker *w, struct work *work, __u32 slot, __u16 re
  * of room beyond p->headroom are promised. */
 void pipeline_push_eth(struct packet *p, const struct nexthop *nh);
 
+/* False: nh is good. True: the packet waits for it, or was dropped. */
+bool pipeline_waits(struct worker *w, struct nexthop *nh, struct work *work);
+
+/* Bytes of IP that a route by that interface takes. */
+static inline __u32 pipeline_link_mtu(const struct nexthop *nh, const struct device *dev)
+{
+	return nh->mtu && nh->mtu < dev->ctl.mtu ? nh->mtu : dev->ctl.mtu;
+}
+
 /* Seals packets that fit; with `mtu` SA_ANY_MTU those too that do not. Each has a reason then. */
 void pipeline_seal(struct worker *w, struct sa_place *place, struct packet **pkts, unsigned int n,
 		   __u32 mtu);
@@ -35,6 +45,9 @@ void pipeline_in(struct worker *w, struct sa_place *place, struct packet **pkts,
 /* What an opened packet that goes on is counted as, whole or its pieces; congestion marks that no
  * tunnel makes are told, once a packet (RFC 6040 4.2). OPENED or OPENED_ECN. */
 __u16 pipeline_opened_reason(struct worker *w, const struct work *work);
+
+/* Sends one on that has been opened, from the next hop of its inner destination on. */
+void pipeline_send_opened(struct worker *w, struct work *work);
 
 /* Bytes of IP that the way to a peer takes; while it is not known, the least that any unprotected
  * interface does. */
