@@ -38,6 +38,27 @@ static const struct {
 	 PROG_BLACK,
 	 {.src = "2001:db8::2", .dst = "2001:db8::1", .proto = IPPROTO_ESP, .spi = 0x1001},
 	 XIPSEC_REASON_STEER_IN},
+	{"UDP, tag",
+	 PROG_RED,
+	 {.src = "10.1.0.5",
+	  .dst = "10.2.0.1",
+	  .proto = IPPROTO_UDP,
+	  .sport = 1,
+	  .dport = 2,
+	  .vlans = 1},
+	 XIPSEC_REASON_STEER_OUT},
+	{"ESP, tag",
+	 PROG_BLACK,
+	 {.src = "192.0.2.2", .dst = "192.0.2.1", .proto = IPPROTO_ESP, .spi = 0x1001, .vlans = 1},
+	 XIPSEC_REASON_STEER_IN},
+	{"ESP, IPv6, two tags",
+	 PROG_BLACK,
+	 {.src = "2001:db8::2",
+	  .dst = "2001:db8::1",
+	  .proto = IPPROTO_ESP,
+	  .spi = 0x1001,
+	  .vlans = 2},
+	 XIPSEC_REASON_STEER_IN},
 };
 
 static const __u32 sizes[] = {1500, 3400, 3498, 3600, 4096, 7594, 7595, 8192, 8900};
@@ -113,7 +134,7 @@ static void is_steered(const struct packet *packet, const struct run *run, __u32
 	memcpy(&meta, run->out, sizeof(meta));
 	assert_int_equal(meta.magic, XIPSEC_META_MAGIC);
 	assert_int_equal(meta.sa_index, steered == XIPSEC_REASON_STEER_OUT ? SA_OUT : SA_IN);
-	assert_int_equal(meta.l3_off, 14);
+	assert_int_equal(meta.l3_off, packet->l3_off);
 	assert_int_equal(meta.l4_off, packet->l4_off);
 	assert_memory_equal(run->out + sizeof(meta), packet->data, packet->len);
 }

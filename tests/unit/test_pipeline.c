@@ -346,6 +346,41 @@ static void too_big_is_answered(void **state)
 	assert_memory_equal(t.sent + 34, "\x03\x04", 2);
 }
 
+/* Back into the VLAN, or the VLAN in a VLAN, that it came by: addresses change places, tags stay.
+ */
+static void too_big_is_answered_with_its_tags(void **state)
+{
+	static const __u8 tags[] = {0x88, 0xa8, 0x20, 7, 0x81, 0, 0x60, 9};
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
+	__u8 frame[2048], tagged[2048];
+	__u32 len = inner(frame, 1472, true);
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	for (__u32 n = 1; n <= 2; n++) {
+		const __u32 more = 4 * n;
+		const __u8 *first = tags + sizeof(tags) - more;
+
+		memcpy(tagged, frame, 12);
+		memcpy(tagged + 12, first, more);
+		memcpy(tagged + 12 + more, frame + 12, len - 12);
+		meta.l3_off = (__u8)(14 + more);
+		meta.l4_off = (__u16)(34 + more);
+		rx(&t.red, tagged, len + more, &meta);
+		go_round();
+		assert_int_equal(tx(&t.black), 0);
+		assert_true(tx(&t.red) > 14 + more + 28);
+		assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), n);
+		assert_memory_equal(t.sent, frame + 6, 6);
+		assert_memory_equal(t.sent + 6, frame, 6);
+		assert_memory_equal(t.sent + 12, first, more);
+		assert_memory_equal(t.sent + 12 + more, "\x08\x00\x45", 3);
+		assert_int_equal(t.sent[14 + more + 9], IPPROTO_ICMP);
+		assert_memory_equal(t.sent + 34 + more, "\x03\x04", 2);
+		/* what did not fit, quoted from its IP header on */
+		assert_memory_equal(t.sent + 42 + more + 12, frame + 14 + 12, 500);
+	}
+}
+
 /* RFC 4443 2.4 (f): a thousand at once and a thousand a second; what is above it ends silently. */
 static void errors_are_limited(void **state)
 {
@@ -450,6 +485,7 @@ int main(void)
 		TEST(gone_sa_takes_its_packets),
 		TEST(stop_is_told_once),
 		TEST(too_big_is_answered),
+		TEST(too_big_is_answered_with_its_tags),
 		TEST(errors_are_limited),
 		TEST(full_ring_drops),
 		TEST(closed_devices_give_back),
