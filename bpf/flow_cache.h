@@ -61,6 +61,7 @@ struct change_walk {
 	__u32 last;  /* number of the newest change in the log */
 	__u32 since; /* generation that the entry is right for */
 	__u32 now;   /* generation of this run */
+	__u32 seen;  /* made of all that was read of the log */
 	/* 1: the flow must be looked up anew. Starts from a zero that the verifier does not know:
 	 * before Linux 6.7 it follows a bpf_loop() callback once and may take for known what that
 	 * one call left. */
@@ -77,6 +78,7 @@ static int change_step(__u32 index, struct change_walk *walk)
 	change = &walk->head->change[(walk->last - index) & (XIPSEC_CHANGES - 1)];
 	generation = *(volatile const __u32 *)&change->generation;
 	number = *(volatile const __u32 *)&change->rule;
+	walk->seen += generation + number;
 	if (generation && (__s32)(generation - walk->since) <= 0)
 		return 1;
 	if (!generation || (__s32)(generation - walk->now) > 0)
@@ -87,6 +89,12 @@ static int change_step(__u32 index, struct change_walk *walk)
 		return 0;
 	walk->touched = 1;
 	return 1;
+}
+
+/* A word of the head, read after `before`: see blind_zero(). */
+static __always_inline __u32 head_word_after(const __u32 *word, __u32 before)
+{
+	return *(volatile const __u32 *)(word + (blind_zero(before) & 1));
 }
 
 /*
@@ -106,17 +114,17 @@ static __always_inline int flow_holds(const struct xipsec_spd *head, const struc
 	walk.head = head;
 	walk.rules = bpf_map_lookup_elem(&spd_rules_of, &place);
 	walk.flow = flow;
-	walk.last = *(volatile const __u32 *)&head->n_changes + zero - 1;
+	walk.last = head_word_after(&head->n_changes, now) - 1;
 	walk.since = since;
 	walk.now = now;
 	walk.touched = zero;
+	walk.seen = zero;
 	if (!walk.rules)
 		return 0;
 	bpf_loop(XIPSEC_CHANGES, change_step, &walk, 0);
-	zero = blind_zero(walk.touched);
-	if (walk.touched || zero)
+	if (walk.touched)
 		return 0;
-	return (__s32)(since - *(volatile const __u32 *)(&head->log_base + zero)) >= 0;
+	return (__s32)(since - head_word_after(&head->log_base, walk.seen)) >= 0;
 }
 
 /* ------------------------------------------------------------------ the sets */

@@ -314,14 +314,16 @@ static __always_inline __u64 spd_hint(const struct spd_walk *walk, enum xipsec_h
 	       walk->head->wild[ip6][axis];
 }
 
-/* Tables that may have something for this packet, a bit each. With a stack of its own:
- * spd_classify() and its caller have little left. */
+/* Tables that may have something for this packet, a bit each. The head's words are read where `ip6`
+ * says, which hangs on the generation: no CPU reads hints that are older than the rules that it is
+ * to find. With a stack of its own: spd_classify() and its caller have little left. */
 static __noinline __u64 spd_hints(const struct spd_walk *walk)
 {
 	const struct xipsec_flow *flow = walk->flow;
 	__u64 local = xipsec_addr_word(&flow->local, 0) << 32;
 	__u64 remote = xipsec_addr_word(&flow->remote, 0) << 32;
-	int ip6 = flow->family == XIPSEC_FAMILY_IP6;
+	__u32 zero = blind_zero(walk->generation);
+	int ip6 = ((flow->family == XIPSEC_FAMILY_IP6) + zero) & 1;
 	__u32 unit = 1;
 	__u64 keep;
 
