@@ -86,6 +86,23 @@ check "by SAs between IPv6 addresses" of_6
 check "ecdsa over IPv6: they begin" they_begin
 IKE_ADDR=4 SWAN_ADDR='' SWAN_PEER=''
 
+# Who has a certificate and no id is its subject, for us as for them.
+IKE_NO_ID=1 SWAN_REMOTE_ID='"O=xipsec, CN=ours-ecdsa"'
+use ours-ecdsa theirs-ecdsa ca-ecdsa
+check "we have no id: we begin as the subject of our certificate" we_begin
+check "they begin, and find us" they_begin
+IKE_NO_ID='' SWAN_REMOTE_ID=''
+
+# Strengths are of the whole chain: P-256 below P-256, or below RSA.
+IKE_AUTH=ecdsa-256
+use ours-ecdsa theirs-ecdsa ca-ecdsa
+check "ecdsa-256 of a P-256 chain: we begin" we_begin
+IKE_AUTH=ecdsa-384
+check "ecdsa-384 of a P-256 chain" anew
+check "nothing comes up" nothing
+check "our log says why" until_true 3 says 'its ECDSA key has 256 bits, .auth. asks for 384'
+IKE_AUTH=pubkey
+
 CA_EXT='basicConstraints=critical,CA:TRUE,pathlen:0
 keyUsage=critical,keyCertSign,cRLSign'
 chain_made()

@@ -97,7 +97,7 @@ swan_config()
 				}
 				remote {
 					auth = ${SWAN_AUTH:-psk}
-					id = gw1.example.org
+					id = ${SWAN_REMOTE_ID:-gw1.example.org}
 					${SWAN_REMOTE:-}
 				}
 				children {

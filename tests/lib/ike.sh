@@ -7,6 +7,7 @@
 #	IKE_LINES                lines added to the connection, IKE_CHILD_LINES to each child
 #	IKE_CHILDREN             more children
 #	IKE_LOCAL IKE_REMOTE     lines of local {} and remote {} beside auth and id
+#	IKE_NO_ID                set: local {} has no id
 #	IKE_AUTH                 psk (the default) or pubkey
 #	IKE_PSK_a IKE_PSK_b      the secret of each side
 #	IKE_SECRETS              more sections of secrets {}
@@ -52,7 +53,7 @@ ike_connections()
 				${IKE_LINES:-}
 				local {
 					auth = ${IKE_AUTH:-psk}
-					id = gw$n.example.org
+					${IKE_NO_ID:+# }id = gw$n.example.org
 					${IKE_LOCAL:-}
 				}
 				remote {

@@ -27,6 +27,15 @@ check_eq "one IKE SA: one IKE_SA_INIT was answered" \
 	"$(tshark -r "$WORK/psk.pcap" -Y 'isakmp.exchangetype == 34 && isakmp.flag_r == 1' 2>/dev/null | wc -l)" 1
 check_gt "it went as ESP" "$(esp_out a)" 5
 
+locked() { awk '/^VmFlags:/ && / lo/ && / dd/ { found = 1 } END { exit !found }' "/proc/$1/smaps"; }
+filters()
+{
+	local pid
+	for pid in "$1" $(pgrep -P "$1"); do cat "/proc/$pid/coredump_filter"; done | sort | uniq -c | tr -s ' '
+}
+check "secrets are in memory that is locked and in no dump" locked "${IKED_PID[a]}"
+check_eq "no memory of its three processes is for dumps" "$(filters "${IKED_PID[a]}")" " 3 00000000"
+
 kill_and_wait()
 {
 	ike_stop a

@@ -166,6 +166,57 @@ static void psk_of_its_owners(void **state)
 }
 
 /* One whose owner cannot be read is nobody's, not everybody's. */
+/* Has the mapping that it lies in that flag of smaps? */
+static bool mapping_has(const void *at, const char *flag)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	unsigned long from, to;
+	bool here = false, has = false;
+	char line[512];
+
+	assert_non_null(smaps);
+	while (fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = (unsigned long)at >= from && (unsigned long)at < to;
+		else if (here && !strncmp(line, "VmFlags:", 8))
+			has = strstr(line, flag);
+	}
+	fclose(smaps);
+	return has;
+}
+
+/* Whatever coredump_filter says: pages with secrets are not for dumps, nor for swap. */
+static void secrets_are_in_memory_of_their_own(void **state)
+{
+	size_t before = CRYPTO_secure_used();
+	struct ident *me, *other;
+	struct config *config;
+	struct creds *creds;
+	char why[160];
+	struct bytes psk;
+
+	config_text("moon.der");
+	creds = load(&config);
+
+	assert_int_equal(ident_parse("moon.example.org", &me, why, sizeof(why)), 0);
+	assert_int_equal(ident_parse("sun.example.org", &other, why, sizeof(why)), 0);
+	psk = creds_psk(creds, me, other);
+	assert_true(psk.len > 0);
+	assert_true(CRYPTO_secure_allocated(psk.data));
+	assert_true(mapping_has(psk.data, " dd"));
+	assert_true(mapping_has(psk.data, " lo"));
+#ifndef __SANITIZE_ADDRESS__
+	assert_false(mapping_has(creds, " dd")); /* the control: ordinary memory */
+#endif
+	/* three PSKs, and the private parts of two keys */
+	assert_true(CRYPTO_secure_used() >= before + 5 * 32);
+	creds_free(creds);
+	assert_int_equal(CRYPTO_secure_used(), before);
+	config_free(config);
+	free(me);
+	free(other);
+}
+
 static void psk_that_lost_its_owner(void **state)
 {
 	char *owner = "keyid:0x0";
@@ -332,6 +383,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(psk_of_its_owners),
+		cmocka_unit_test(secrets_are_in_memory_of_their_own),
 		cmocka_unit_test(psk_that_lost_its_owner),
 		cmocka_unit_test(key_of_each_certificate),
 		cmocka_unit_test(key_that_others_may_read),
