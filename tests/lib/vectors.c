@@ -11,6 +11,8 @@
 #include <strings.h>
 #include <cmocka.h>
 
+#include "lib/alg.h"
+
 static const struct vector_field *find(const struct vector *v, const char *name)
 {
 	for (unsigned int i = 0; i < v->n; i++)
@@ -162,4 +164,15 @@ long vector_bytes(const struct vector *v, const char *name, uint8_t *to, size_t 
 	for (size_t i = 0; i < len; i++)
 		to[i] = (uint8_t)(digit(text[2 * i]) << 4 | digit(text[2 * i + 1]));
 	return (long)len;
+}
+
+enum xipsec_alg vector_alg(const struct vector *v)
+{
+	const char *name = vector_text(v, "alg");
+
+	for (enum xipsec_alg alg = 1; alg < XIPSEC_ALG_COUNT; alg++)
+		if (!strcmp(alg_get(alg)->name, name))
+			return alg;
+	fail_msg("no algorithm %s", name);
+	return XIPSEC_ALG_NONE;
 }

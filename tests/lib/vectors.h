@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "xipsec/sa.h"
+
 #define VECTOR_FIELDS 24
 #define VECTOR_VALUE  8192
 
@@ -33,6 +35,8 @@ unsigned int vectors_run(const char *path, unsigned int (*run)(void *ctx, const 
 
 /* The last value of that name, NULL: none yet. */
 const char *vector_text(const struct vector *v, const char *name);
+/* The algorithm that its field "alg" names; one that we do not have fails the test. */
+enum xipsec_alg vector_alg(const struct vector *v);
 
 /* Does it stand in this vector itself? */
 bool vector_has(const struct vector *v, const char *name);

@@ -301,18 +301,9 @@ static unsigned int run_rfc4868(void *ctx, const struct vector *v)
 
 /* ------------------------------------------------------------------ whole packets */
 
-static enum xipsec_alg alg_named(const char *name)
-{
-	for (enum xipsec_alg alg = 1; alg < XIPSEC_ALG_COUNT; alg++)
-		if (!strcmp(alg_get(alg)->name, name))
-			return alg;
-	fail_msg("no algorithm %s", name);
-	return XIPSEC_ALG_NONE;
-}
-
 static unsigned int run_our_packet(const struct vector *v)
 {
-	enum xipsec_alg alg = alg_named(vector_text(v, "alg"));
+	enum xipsec_alg alg = vector_alg(v);
 	const struct alg *a = alg_get(alg);
 	static struct parcel parcel, want;
 	__u8 raw[XIPSEC_KEY_MAX], text[ROOM];

@@ -155,15 +155,6 @@ static void set_mode(struct xipsec_sa *config, const __u8 *text, long len)
 /* ---------------------------------------------------------------- RFC 7634, draft-mcgrew-gcm-test
  */
 
-static enum xipsec_alg alg_named(const char *name)
-{
-	for (enum xipsec_alg alg = 1; alg < XIPSEC_ALG_COUNT; alg++)
-		if (!strcmp(alg_get(alg)->name, name))
-			return alg;
-	fail_msg("no algorithm %s", name);
-	return XIPSEC_ALG_NONE;
-}
-
 /* What was sealed, opened by the library alone: the text is the published one, trailer included. */
 static void check_sealed(const struct xipsec_sa *config, const __u8 *published, const __u8 *text,
 			 __u32 text_len, __u64 seq)
@@ -217,7 +208,7 @@ static unsigned int run_packet(void *ctx, const struct vector *v)
 		refused++;
 		return 0;
 	}
-	config = sa_config(alg_named(vector_text(v, "alg")), 4, vector_has(v, "high"), 0);
+	config = sa_config(vector_alg(v), 4, vector_has(v, "high"), 0);
 	assert_int_equal(vector_bytes(v, "keymat", config.key, sizeof(config.key)), config.key_len);
 	text_len = vector_bytes(v, "text", text, sizeof(text));
 	esp_len = vector_bytes(v, "packet", packet + IP4, sizeof(packet) - IP4);

@@ -6,24 +6,14 @@
 # CPU of xipsecd and of xipsec-iked's processes in a table on stderr, rows of JSON on stdout.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-BUILD=$(realpath "${BUILD:-build}")
 N=${N:-10000}
 LIMIT=${LIMIT:-600}
 AT=${AT:-500 1000 2000 5000 10000}
 WINDOW=400
 TOPO=xc$$
 
-if [ "$(id -u)" != 0 ]; then
-	echo 'bench: needs root' >&2
-	exit 1
-fi
-. tests/lib/topology.sh
-. tests/lib/tap.sh
-. tests/lib/gateway.sh
-. tests/lib/ike.sh
+. tools/bench/begin.sh
 TOPO_NODES='gw-a'
-trap 'trap - EXIT; topology_down' EXIT
-trap 'exit 130' INT TERM
 
 fail()
 {

@@ -9,8 +9,6 @@
 #	ini-b: xipsec-bench-ike --- gw-b: charon, ESP in user space
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-BUILD=$(realpath "${BUILD:-build}")
-LOAD=$BUILD/bench/xipsec-bench-ike
 ROUNDS=${ROUNDS:-5}
 TURN=${TURN:-400}
 MANY=${MANY:-10000}
@@ -19,18 +17,10 @@ PARALLEL=8
 TOPO=xk$$
 PSK='load load load load load load 1'
 
-if [ "$(id -u)" != 0 ]; then
-	echo 'bench: needs root: sudo make bench' >&2
-	exit 1
-fi
-. tests/lib/topology.sh
-. tests/lib/tap.sh
-. tests/lib/gateway.sh
-. tests/lib/ike.sh
+. tools/bench/begin.sh
 . tests/lib/charon.sh
+LOAD=$BUILD/bench/xipsec-bench-ike
 TOPO_NODES='ini-a gw-a ini-b gw-b'
-trap 'trap - EXIT; topology_down' EXIT
-trap 'exit 130' INT TERM
 exec {ROWS}>&1 1>&2
 
 fail()
