@@ -229,6 +229,22 @@ static void test_secrets(void **state)
 	assert_int_equal(config->n_secrets, 0);
 }
 
+/* RFC 7296 2.15: 64 octets at least, as they are. */
+static void test_long_secret(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+	char text[256], secret[101];
+
+	for (int i = 0; i < 100; i++)
+		secret[i] = (char)('a' + i % 26);
+	secret[100] = 0;
+	snprintf(text, sizeof(text), "secrets { ike { secret = %s } }\n", secret);
+	load_good(text, &config);
+	assert_int_equal(config->n_secrets, 1);
+	assert_int_equal(config->secrets[0].len, 100);
+	assert_memory_equal(config->secrets[0].data, secret, 100);
+}
+
 /* ------------------------------------------------------------------ the SPD */
 
 static void assert_rule(const struct xipsec_spd_rule *rule, unsigned int action,
@@ -761,6 +777,7 @@ int main(void)
 		cmocka_unit_test(test_strengths),
 		cmocka_unit_test(test_children),
 		cmocka_unit_test(test_secrets),
+		cmocka_unit_test(test_long_secret),
 		cmocka_unit_test(test_rules_have_their_place),
 		cmocka_unit_test(test_rules_come_last_otherwise),
 		cmocka_unit_test(test_ranges),

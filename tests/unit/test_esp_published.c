@@ -378,13 +378,40 @@ static void test_rfc4868(void **unused)
 	run_file(OURS "rfc4868.txt", run_hmac, 3, 0);
 }
 
+/* RFC 4303 2.2.1: with ESN the ICV of a separate integrity algorithm is over the packet and then
+ * the high half of the number, which does not travel. */
+static void test_esn_icv(void **unused)
+{
+	const __u64 seq = (3ULL << 32) + 5;
+	__u8 inner[256], text[512];
+	__u32 len = udp_write(inner, 4, 77);
+
+	for (int b = 0; b < 2; b++)
+		for (int cbc = 0; cbc < 2; cbc++) {
+			enum xipsec_alg alg = cbc ? XIPSEC_ALG_AES128CBC_SHA256
+						  : XIPSEC_ALG_NULL_SHA256;
+			struct xipsec_sa config = sa_config(alg, 4, 1, XIPSEC_DIR_OUT);
+			__u32 esp_len;
+
+			backend = backends[b];
+			memcpy(config.key + config.key_len - 32, auth_key, 32);
+			seal_whole(&config, inner, len, seq);
+			assert_memory_equal(frame.p.data + IP4 + 4, "\0\0\0\5", 4);
+			esp_len = frame.p.len - IP4 - HMAC_ICV;
+			memcpy(text, frame.p.data + IP4, esp_len);
+			memcpy(text + esp_len, "\0\0\0\3", 4);
+			hmac_write(text, esp_len + 4, text + esp_len + 4);
+			assert_memory_equal(frame.p.data + IP4 + esp_len, text + esp_len + 4,
+					    HMAC_ICV);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_packets),
-		cmocka_unit_test(test_rfc3602),
-		cmocka_unit_test(test_rfc3686),
-		cmocka_unit_test(test_rfc4868),
+		cmocka_unit_test(test_packets), cmocka_unit_test(test_rfc3602),
+		cmocka_unit_test(test_rfc3686), cmocka_unit_test(test_rfc4868),
+		cmocka_unit_test(test_esn_icv),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
