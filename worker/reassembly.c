@@ -16,6 +16,8 @@
 #define BYTES_MAX 65535
 #define HEAD_MAX  2048 /* bytes of headers before an IPv6 fragment header */
 #define BLOCKS    (65536 / 8)
+#define NOT_ECT   0 /* the ECN field (RFC 3168 5) */
+#define CE        3
 
 /* One fragment as its headers tell. */
 struct piece {
@@ -26,6 +28,7 @@ struct piece {
 	__u32 head_len; /* of the headers that stay */
 	__u32 next_off; /* IPv6: of the byte that names what follows them */
 	__u8 proto;     /* IPv6: what follows the fragment header */
+	__u8 ecn;
 };
 
 struct key {
@@ -41,6 +44,7 @@ struct slot {
 	struct key key;
 	__u64 until;    /* ms; 0: free */
 	bool given_up;  /* what still comes of it is refused */
+	__u8 ecn;       /* 1 << ECN field of each that came */
 	__u32 head_len; /* 0: the first fragment has not come */
 	__u32 total;    /* bytes of payload, 0: the last one has not come */
 	__u32 got;
@@ -94,7 +98,8 @@ static int read_ip4(const __u8 *data, __u32 len, struct piece *piece, struct key
 				.len = len - head_len,
 				.off = (frag & 0x1fff) * 8,
 				.more = frag & 0x2000,
-				.head_len = head_len};
+				.head_len = head_len,
+				.ecn = data[1] & 3};
 	return 0;
 }
 
@@ -126,7 +131,8 @@ static int read_ip6(const __u8 *data, __u32 len, struct piece *piece, struct key
 				.more = frag & 1,
 				.head_len = at,
 				.next_off = next_off,
-				.proto = data[at]};
+				.proto = data[at],
+				.ecn = data[1] >> 4 & 3};
 	return 0;
 }
 
@@ -154,6 +160,7 @@ static void slot_start(struct slot *slot, const struct key *key, __u64 now)
 	slot->key = *key;
 	slot->until = now + REASSEMBLY_MS;
 	slot->given_up = false;
+	slot->ecn = 0;
 	slot->head_len = slot->total = slot->got = slot->top = 0;
 	memset(slot->have, 0, sizeof(slot->have));
 }
@@ -217,6 +224,7 @@ static void slot_put(struct slot *slot, const __u8 *data, const struct piece *pi
 		slot->have[i / 8] |= (__u8)(1 << i % 8);
 	memcpy(payload_of(slot) + piece->off, piece->data, piece->len);
 	slot->got += piece->len;
+	slot->ecn |= (__u8)(1 << piece->ecn);
 	if (slot->top < piece->off + piece->len)
 		slot->top = piece->off + piece->len;
 	if (!piece->more)
@@ -229,6 +237,13 @@ static void slot_put(struct slot *slot, const __u8 *data, const struct piece *pi
 		(payload_of(slot) - piece->head_len)[piece->next_off] = piece->proto;
 }
 
+/* RFC 3168 5.3: a datagram of which a fragment met congestion says so, or goes if its sender does
+ * not know of such marks. */
+static bool slot_ecn_contradicts(const struct slot *slot)
+{
+	return slot->ecn & 1 << CE && slot->ecn & 1 << NOT_ECT;
+}
+
 /* The headers of the first fragment, made those of the whole. */
 static __u32 slot_finish(struct slot *slot, __u8 **out)
 {
@@ -238,6 +253,8 @@ static __u32 slot_finish(struct slot *slot, __u8 **out)
 
 	*out = ip;
 	slot->until = 0;
+	if (slot->ecn & 1 << CE)
+		ip[1] |= slot->key.family == 6 ? CE << 4 : CE;
 	if (slot->key.family == 6) {
 		put16(ip + 4, len - IP6_LEN);
 		return len;
@@ -272,7 +289,7 @@ int reassembly_take(struct reassembly *r, const __u8 *data, __u32 len, __u64 tag
 	/* Nothing overlaps and nothing goes beyond the end: as many bytes are all of them. */
 	if (!slot->total || slot->got != slot->total)
 		return 0;
-	if (slot->head_len + slot->total > BYTES_MAX) {
+	if (slot->head_len + slot->total > BYTES_MAX || slot_ecn_contradicts(slot)) {
 		slot->given_up = true;
 		return -EINVAL;
 	}

@@ -5,7 +5,8 @@
  * REASSEMBLY_SLOTS datagrams, REASSEMBLY_MS each; the oldest gives way.
  *
  * Fragments that overlap end their datagram, with all that is still to come of it (RFC 5722); one
- * that is there already, byte for byte, is passed over.
+ * that is there already, byte for byte, is passed over. A congestion mark on any of them is the
+ * whole's (RFC 3168 5.3).
  */
 #ifndef WORKER_REASSEMBLY_H
 #define WORKER_REASSEMBLY_H

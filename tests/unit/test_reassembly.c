@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Fragments in every order, and those that somebody made to do harm. */
 #include <errno.h>
+#include <stdbool.h>
 
 #include "tests/unit/esp_fixture.h"
 
@@ -98,6 +99,35 @@ static void test_duplicates(void **unused)
 
 /* The same place with other bytes, half a place, a place across two: all is over, also for those
  * that would have made it whole. */
+/* RFC 3168 5.3: congestion that one piece met is the whole's; a mark beside pieces that know of
+ * none ends the datagram. */
+static void test_congestion(void **unused)
+{
+	for (int i = 0; i < 2 * 3 * 16; i++) {
+		const int family = i & 1 ? 6 : 4, at = i / 2 % 3;
+		const __u8 others = i / 6 % 4, one = i / 24, shift = family == 6 ? 4 : 0;
+		const bool lost = (one == 3 && others == 0) || (one == 0 && others == 3);
+		__u8 left = at ? others : one, *out = NULL;
+		__u32 len = 0;
+
+		cut(family, 3000, 1280, (__u16)(100 + i));
+		assert_int_equal(n_pieces, 3);
+		for (__u32 n = 0; n < n_pieces; n++)
+			piece[n][1] |= (__u8)((n == (__u32)at ? one : others) << shift);
+		for (__u32 n = 0; n < n_pieces - 1; n++)
+			assert_int_equal(take(n, 1, &out, &len), 0);
+		assert_int_equal(take(n_pieces - 1, 1, &out, &len), lost ? -EINVAL : 1);
+		if (lost)
+			continue;
+		if (one == 3 || others == 3)
+			left = 3;
+		packet[1] |= (__u8)(left << shift);
+		if (family == 4)
+			ip4_check(packet);
+		assert_whole(out, len);
+	}
+}
+
 static void test_overlaps(void **unused)
 {
 	for (int how = 0; how < 3; how++) {
@@ -219,8 +249,9 @@ static void test_bounded(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_orders),    TEST(test_duplicates), TEST(test_overlaps), TEST(test_ends),
-		TEST(test_malformed), TEST(test_apart),      TEST(test_bounded),
+		TEST(test_orders),   TEST(test_duplicates), TEST(test_congestion),
+		TEST(test_overlaps), TEST(test_ends),       TEST(test_malformed),
+		TEST(test_apart),    TEST(test_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
