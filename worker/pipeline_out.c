@@ -121,8 +121,9 @@ static void tell_stopped(struct worker *w, struct sa_place *place)
 	worker_owe(w, XIPSEC_CTL_SA_STOPPED, place - w->sas, place->generation);
 }
 
-/* Sealing writes behind the packet: trailer and ICV, and zeroes that hide its length. Where there
- * is no frame for one that would fit (`max`), it is not the packet that is too big. */
+/* Sealing writes behind the packet: trailer and ICV, and zeroes that hide its length, all of them
+ * or it is not sent. Where there is no frame for one that would fit (`max`), it is not the packet
+ * that is too big. */
 static void make_room(struct worker *w, const struct sa *sa, struct packet *p, __u32 hidden,
 		      __u32 max)
 {
@@ -130,8 +131,7 @@ static void make_room(struct worker *w, const struct sa *sa, struct packet *p, _
 
 	if (p->len + p->tailroom >= end + sa->tail_room || p->reason || jumbo_move(w, p))
 		return;
-	if (p->tailroom < sa->tail_room && p->len <= max && p->len <= JUMBO_MAX &&
-	    !frame_is_jumbo(&w->frames, p->frame))
+	if (p->len <= max && p->len <= JUMBO_MAX && !frame_is_jumbo(&w->frames, p->frame))
 		p->reason = XIPSEC_REASON_TX_FULL;
 }
 

@@ -516,6 +516,30 @@ static void all_look_alike(void **state)
 	assert_frames();
 }
 
+/* Without a jumbo frame to be padded in, the length is not shown instead. */
+static void none_looks_shorter(void **state)
+{
+	remake_tfc(XIPSEC_TFC_MTU, 0);
+	t.w->frames.n_jumbos = 0;
+	rx_made(make(100, true));
+	worker_round(t.w);
+	assert_int_equal(count(XIPSEC_REASON_TX_FULL), 1);
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 0);
+	assert_int_equal(t.sas[SA_OUT].seq, 0);
+	assert_int_equal(tx(&t.black) + tx(&t.red), 0);
+	/* what its own frame has room for goes */
+	remake_tfc(1000, 0);
+	rx_made(make(100, true));
+	worker_round(t.w);
+	assert_int_equal(tx(&t.black), sealed_len(1000));
+	t.w->frames.n_jumbos = JUMBOS;
+	remake_tfc(XIPSEC_TFC_MTU, 0);
+	rx_made(make(100, true));
+	worker_round(t.w);
+	assert_int_equal(tx(&t.black), sealed_len(INNER_MAX));
+	assert_frames();
+}
+
 static void dummies_look_like_them(void **state)
 {
 	remake_tfc(XIPSEC_TFC_MTU, 10);
@@ -628,6 +652,7 @@ int main(void)
 		TEST(long_pieces),
 		TEST(they_wait),
 		TEST(all_look_alike),
+		TEST(none_looks_shorter),
 		TEST(dummies_look_like_them),
 		TEST(of_this_host),
 		TEST(segments_of_this_host),
