@@ -182,6 +182,11 @@ void runs_tell(struct worker *w);
  * told. (sample.c) */
 void sample_drop(struct worker *w, const struct work *work, __u16 reason);
 
+/* The same of what became no work: *known holds its reason and what else is known of it. `data`:
+ * the packet from its IP header, `len` bytes of it, 0: it has none. (sample.c) */
+void sample_stranger(struct worker *w, const struct xipsec_sample *known, const __u8 *data,
+		     __u32 len);
+
 /* Tells it that the packet of `len` bytes, which a route led into this tunnel, has no SA: somebody
  * may make one. Once in XIPSEC_ACQUIRE_GAP for each tunnel. (sample.c) */
 void sample_acquire(struct worker *w, struct tap *tap, const __u8 *data, __u32 len);

@@ -88,6 +88,9 @@ static void describe_sa(struct xipsec_sample *sample, const struct sa *sa, const
 		describe(sample, p->data + skip, p->len - skip);
 		sample->inner = 1;
 	} else if (!sa->transport) {
+		/* ECN: its marks were the last that was looked at, the tunnel's headers are gone.
+		 */
+		sample->inner = sample->reason == XIPSEC_REASON_ECN;
 		describe(sample, p->data, p->len);
 	}
 	if (!sample->family)
@@ -96,28 +99,40 @@ static void describe_sa(struct xipsec_sample *sample, const struct sa *sa, const
 
 /* The first bytes as they are now: an outer packet, or after it was opened the inner one. What has
  * no IP header at its front (TX_FULL) is not given. */
-static void capture(const struct worker *w, const struct work *work, struct xipsec_sample *sample)
+static void capture(const struct worker *w, struct xipsec_sample *sample, const __u8 *data,
+		    __u32 len)
 {
-	const struct packet *p = &work->p;
-	__u32 tell = __atomic_load_n(&w->globals->tell, __ATOMIC_RELAXED);
-	__u32 len = p->len < sizeof(sample->data) ? p->len : sizeof(sample->data);
+	__u32 tell;
 
-	if (!(tell & XIPSEC_TELL_PACKETS) || !p->data || len < 20 ||
-	    (p->data[0] >> 4 != 4 && p->data[0] >> 4 != 6))
+	if (!w->globals || !data || len < 20 || (data[0] >> 4 != 4 && data[0] >> 4 != 6))
 		return;
-	memcpy(sample->data, p->data, len);
+	tell = __atomic_load_n(&w->globals->tell, __ATOMIC_RELAXED);
+	if (!(tell & XIPSEC_TELL_PACKETS))
+		return;
+	if (len > sizeof(sample->data))
+		len = sizeof(sample->data);
+	memcpy(sample->data, data, len);
 	sample->captured = (__u16)len;
 	sample->raw = 1;
+}
+
+static void sample_send(struct worker *w, struct ctl_sample *msg)
+{
+	struct sample_gate *gate = &w->gates[msg->sample.reason];
+
+	msg->sample.time = w->now_ms * 1000000;
+	msg->sample.missed = gate->missed;
+	msg->sample.worker = 1;
+	if (ctl_send(w->ctl, XIPSEC_CTL_SAMPLE, msg, sizeof(*msg)))
+		gate->missed++;
+	else
+		gate->missed = 0;
 }
 
 static void sample_take(struct worker *w, const struct work *work, __u16 reason)
 {
 	const struct sa_place *place = work->sa_index < w->n_sas ? &w->sas[work->sa_index] : NULL;
-	struct ctl_sample msg = {.sample = {.time = w->now_ms * 1000000,
-					    .len = work->bytes,
-					    .missed = w->gates[reason].missed,
-					    .reason = reason,
-					    .worker = 1}};
+	struct ctl_sample msg = {.sample = {.len = work->bytes, .reason = reason}};
 
 	/* What comes by a TAP, or from nowhere, came in by no slot. */
 	if (!(work->p.flags & PACKET_LOCAL) && work->p.slot < XIPSEC_SLOTS_MAX &&
@@ -132,23 +147,42 @@ static void sample_take(struct worker *w, const struct work *work, __u16 reason)
 			describe_sa(&msg.sample, place->sa, work);
 		msg.sample.sa_index = work->sa_index;
 	}
-	if (w->globals && reason != XIPSEC_REASON_TX_FULL)
-		capture(w, work, &msg.sample);
-	if (ctl_send(w->ctl, XIPSEC_CTL_SAMPLE, &msg, sizeof(msg)))
-		w->gates[reason].missed++;
-	else
-		w->gates[reason].missed = 0;
+	if (reason != XIPSEC_REASON_TX_FULL)
+		capture(w, &msg.sample, work->p.data, work->p.len);
+	sample_send(w, &msg);
+}
+
+/* Not what has done its work by ending. */
+static bool worth_telling(__u16 reason)
+{
+	if (reason == XIPSEC_REASON_DUMMY || reason == XIPSEC_REASON_NAT_KEEPALIVE)
+		return false;
+	return reason_kind(reason) == XIPSEC_KIND_DROP || reason == XIPSEC_REASON_OPENED_ECN;
 }
 
 void sample_drop(struct worker *w, const struct work *work, __u16 reason)
 {
-	if (reason == XIPSEC_REASON_DUMMY ||
-	    (reason_kind(reason) != XIPSEC_KIND_DROP && reason != XIPSEC_REASON_OPENED_ECN))
+	if (!worth_telling(reason))
 		return;
 	if (may_tell(w, reason))
 		sample_take(w, work, reason);
 	else
 		w->gates[reason].missed++;
+}
+
+void sample_stranger(struct worker *w, const struct xipsec_sample *known, const __u8 *data,
+		     __u32 len)
+{
+	struct ctl_sample msg = {.sample = *known};
+
+	if (!worth_telling(known->reason))
+		return;
+	if (!may_tell(w, known->reason)) {
+		w->gates[known->reason].missed++;
+		return;
+	}
+	capture(w, &msg.sample, data, len);
+	sample_send(w, &msg);
 }
 
 void sample_acquire(struct worker *w, struct tap *tap, const __u8 *data, __u32 len)

@@ -44,6 +44,7 @@ struct datagram {
 	__u8 *data; /* as it was read */
 	__u32 len;
 	struct xipsec_addr src, dst;
+	__u32 ifindex; /* that it came in by; 0: not known */
 	__be16 sport;
 	__u8 tos;
 	/* IPv6: the extension headers that stood between the IPv6 header and what was delivered,
@@ -142,10 +143,13 @@ static void read_ext(const struct cmsghdr *c, __u8 kind, struct datagram *d)
 
 static void read_cmsg6(const struct cmsghdr *c, struct datagram *d)
 {
+	struct in6_pktinfo info;
+
 	switch (c->cmsg_type) {
 	case IPV6_PKTINFO:
-		memcpy(d->dst.byte,
-		       CMSG_DATA(c) + __builtin_offsetof(struct in6_pktinfo, ipi6_addr), 16);
+		memcpy(&info, CMSG_DATA(c), sizeof(info));
+		memcpy(d->dst.byte, &info.ipi6_addr, 16);
+		d->ifindex = info.ipi6_ifindex;
 		break;
 	case IPV6_TCLASS: d->tos = *CMSG_DATA(c); break;
 	case IPV6_HOPOPTS: read_ext(c, IPPROTO_HOPOPTS, d); break;
@@ -157,11 +161,15 @@ static void read_cmsg6(const struct cmsghdr *c, struct datagram *d)
 
 static void read_cmsg(const struct cmsghdr *c, struct datagram *d)
 {
+	struct in_pktinfo info;
+
 	if (c->cmsg_level == IPPROTO_IPV6)
 		read_cmsg6(c, d);
-	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
-		memcpy(d->dst.byte, CMSG_DATA(c) + __builtin_offsetof(struct in_pktinfo, ipi_addr),
-		       4);
+	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+		memcpy(&info, CMSG_DATA(c), sizeof(info));
+		memcpy(d->dst.byte, &info.ipi_addr, 4);
+		d->ifindex = (__u32)info.ipi_ifindex;
+	}
 	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
 		d->tos = *CMSG_DATA(c);
 }
@@ -315,7 +323,7 @@ static __u16 check_ip4(struct datagram *d, __u32 *l4_off)
 }
 
 /* Makes a whole packet of it, as it was on the wire but for what nobody reads. The offset of the
- * ESP or AH header in *l4_off. 0 or a reason. */
+ * ESP or AH header in *l4_off. 0 or a reason, *l4_off 0 while there is no IP header then. */
 static __u16 rebuild(struct datagram *d, __u32 *l4_off)
 {
 	__u32 shortest = kind_is_ah(d->kind) ? AH_MIN : ESP_MIN;
@@ -330,8 +338,10 @@ static __u16 rebuild(struct datagram *d, __u32 *l4_off)
 	} else {
 		reason = push_ip(d, kind_is_ah(d->kind) ? IPPROTO_AH : IPPROTO_ESP, l4_off);
 	}
-	if (reason)
+	if (reason) {
+		*l4_off = 0;
 		return reason;
+	}
 	if (d->len > 0xffff || d->len < *l4_off + shortest)
 		return XIPSEC_REASON_ESP_SHORT;
 	return 0;
@@ -353,7 +363,45 @@ bool slow_settle(struct worker *w, struct packet *p)
 	return true;
 }
 
-static __u16 carry(struct worker *w, struct datagram *d)
+/* Ends a datagram that becomes no work. Its SPI and sequence number are told as far as it has them.
+ */
+static void refuse(struct worker *w, const struct datagram *d, __u32 l4_off, __u16 reason)
+{
+	const bool ah = kind_is_ah(d->kind), udp = kind_is_udp(d->kind);
+	const __u32 spi_off = l4_off + (ah ? 4 : 0);
+	struct xipsec_sample known = {
+		.src = d->src,
+		.dst = d->dst,
+		.ifindex = d->ifindex,
+		.len = d->len,
+		.reason = reason,
+		.sport = udp ? ntohs(d->sport) : 0,
+		.dport = udp ? NATT_PORT : 0,
+		.family = kind_is_ip4(d->kind) ? XIPSEC_FAMILY_IP4 : XIPSEC_FAMILY_IP6,
+		.l4_proto = udp  ? IPPROTO_UDP
+			    : ah ? IPPROTO_AH
+				 : IPPROTO_ESP,
+	};
+
+	if (l4_off && spi_off + 8 <= d->len) {
+		memcpy(&known.spi, d->data + spi_off, 4);
+		memcpy(&known.seq, d->data + spi_off + 4, 4);
+		known.seq = ntohl(known.seq);
+	}
+	worker_count(w, reason, d->len);
+	sample_stranger(w, &known, d->data, l4_off ? d->len : 0);
+}
+
+/* XIPSEC_SLOTS_MAX: that of none. */
+static __u32 slot_of(const struct worker *w, __u32 ifindex)
+{
+	for (__u32 slot = 0; ifindex && slot < XIPSEC_SLOTS_MAX; slot++)
+		if (w->dev[slot].known && w->dev[slot].ctl.ifindex == ifindex)
+			return slot;
+	return XIPSEC_SLOTS_MAX;
+}
+
+static void carry(struct worker *w, struct datagram *d)
 {
 	__u32 l4_off = 0, bytes = d->len;
 	struct sa_place *place;
@@ -362,14 +410,16 @@ static __u16 carry(struct worker *w, struct datagram *d)
 	struct packet *p = &work.p;
 	__be32 spi;
 
-	if (reason)
-		return reason;
+	if (reason) {
+		refuse(w, d, l4_off, reason);
+		return;
+	}
 	memcpy(&spi, d->data + l4_off + (kind_is_ah(d->kind) ? 4 : 0), sizeof(spi));
 	place = find_sa(w, d, spi);
-	if (!place)
-		return XIPSEC_REASON_NO_SA;
-	if (!w->frames.n_free)
-		return XIPSEC_REASON_TX_FULL;
+	if (!place || !w->frames.n_free) {
+		refuse(w, d, l4_off, place ? XIPSEC_REASON_TX_FULL : XIPSEC_REASON_NO_SA);
+		return;
+	}
 	work = (struct work){
 		.p.data = d->data,
 		.p.len = d->len,
@@ -380,6 +430,7 @@ static __u16 carry(struct worker *w, struct datagram *d)
 		.p.family = place->outer_family,
 		.p.flags = PACKET_OUTSIDE,
 		.p.frame = frame_take(&w->frames),
+		.p.slot = slot_of(w, d->ifindex),
 		.p.queue = w->number % XIPSEC_QUEUES_MAX,
 		.bytes = bytes,
 		.dir = XIPSEC_DIR_IN,
@@ -388,22 +439,18 @@ static __u16 carry(struct worker *w, struct datagram *d)
 		.spd_generation = __atomic_load_n(&w->globals->spd_generation, __ATOMIC_RELAXED),
 	};
 	pipeline_in(w, place, &p, 1);
-	return 0;
 }
 
 void slow_round(struct worker *w)
 {
 	struct datagram d;
-	__u16 reason;
 
 	for (__u32 kind = 0; w->slow && kind < XIPSEC_SLOW_KINDS; kind++) {
 		for (int i = 0; i < SLOW_BURST && w->slow->fd[kind] >= 0; i++) {
 			if (!read_datagram(w->slow, kind, &d))
 				break;
 			worker_add(&w->stats->rx_packets, 1);
-			reason = carry(w, &d);
-			if (reason)
-				worker_count(w, reason, d.len);
+			carry(w, &d);
 		}
 	}
 }

@@ -562,6 +562,27 @@ static void odd_congestion_marks_are_told(void **state)
 	assert_int_equal(s.sample.seq, 1);
 }
 
+/* CE outside of a packet that cannot carry it: dropped when the tunnel's headers were gone. */
+static void refused_congestion_is_told(void **state)
+{
+	struct ctl_sample s = {0};
+	__u32 len = seal_one();
+
+	t.globals->tell = XIPSEC_TELL_PACKETS;
+	t.sent[14 + 1] |= 3;
+	told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s));
+	rx_sealed(len);
+	assert_int_equal(count(XIPSEC_REASON_ECN), 1);
+	assert_int_equal(told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s)), 1);
+	assert_int_equal(s.sample.reason, XIPSEC_REASON_ECN);
+	assert_int_equal(s.sample.inner, 1);
+	assert_int_equal(s.sample.src.word[0], inet_addr("10.1.0.1"));
+	assert_int_equal(s.sample.dst.word[0], inet_addr("10.2.0.1"));
+	assert_int_equal(s.sample.l4_proto, IPPROTO_UDP);
+	assert_int_equal(s.sample.spi, htonl(0x1001));
+	assert_int_equal(s.sample.captured, 20 + 8 + 64);
+}
+
 static void frames_without_a_verdict(void **state)
 {
 	struct ctl_sample s;
@@ -600,6 +621,7 @@ int main(void)
 		TEST(forged_ah_is_told_as_it_came),
 		TEST(the_end_of_numbers_is_told),
 		TEST(odd_congestion_marks_are_told),
+		TEST(refused_congestion_is_told),
 		TEST(frames_without_a_verdict),
 	};
 
