@@ -130,6 +130,31 @@ static void test_udp(void **unused)
 	}
 }
 
+/* RFC 8200 8.1: a sum that comes out as 0 travels as all ones, for 0 says that there is none. */
+static void test_udp6_zero(void **unused)
+{
+	struct xipsec_sa sa = sa_config(XIPSEC_ALG_AES128GCM16, 6, 0, XIPSEC_DIR_OUT);
+	struct outer outer;
+	__u8 got[100];
+	__u16 rest;
+
+	sa.flags = XIPSEC_SA_UDP;
+	sa.src_port = sa.dst_port = htons(4500);
+	assert_int_equal(outer_init(&outer, &sa), 0);
+	for (__u32 first = 0; first < 256; first += 5) {
+		memset(got, (int)first, sizeof(got));
+		outer.write(&outer, got, sizeof(got), &marked, 0);
+		put16(got + 98, 0);
+		rest = csum_fold(
+			csum_add(csum_add((__u64)htons(60) + htons(IPPROTO_UDP), got + 8, 32),
+				 got + 40, 60));
+		rest = (__u16)~rest; /* the last word makes the sum all ones, its complement 0 */
+		memcpy(got + 98, &rest, 2);
+		outer_finish_udp6(got, 40, sizeof(got));
+		assert_int_equal(get16(got + 46), 0xffff);
+	}
+}
+
 static void test_family(void **unused)
 {
 	struct xipsec_sa sa = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_OUT);
@@ -204,10 +229,11 @@ static void test_ids(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ids), cmocka_unit_test(test_udp6_routed),
-		cmocka_unit_test(test_ip4), cmocka_unit_test(test_ip4_sum),
-		cmocka_unit_test(test_ip6), cmocka_unit_test(test_options),
-		cmocka_unit_test(test_udp), cmocka_unit_test(test_family),
+		cmocka_unit_test(test_ids),       cmocka_unit_test(test_udp6_routed),
+		cmocka_unit_test(test_ip4),       cmocka_unit_test(test_ip4_sum),
+		cmocka_unit_test(test_ip6),       cmocka_unit_test(test_options),
+		cmocka_unit_test(test_udp6_zero), cmocka_unit_test(test_udp),
+		cmocka_unit_test(test_family),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

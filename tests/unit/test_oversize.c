@@ -358,8 +358,8 @@ static void ids_of_two_sas(void **state)
 	assert_int_equal(t.sas[SA_OUT + 2].seq, 2);
 }
 
-/* An IPv6 packet of `len` bytes in its frame, nothing behind its header. */
-static void rx_ip6(__u32 len)
+/* An IPv6 packet of `len` bytes in its frame, nothing behind its header, for an SA. */
+static void rx_ip6_of(__u32 index, __u32 len)
 {
 	struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
 
@@ -376,8 +376,14 @@ static void rx_ip6(__u32 len)
 		packet[i] = (__u8)(i * 7);
 	meta.family = XIPSEC_FAMILY_IP6;
 	meta.l4_off = 54;
+	meta.sa_index = index;
 	rx(&t.red, packet, len + 14, &meta);
 	go_round();
+}
+
+static void rx_ip6(__u32 len)
+{
+	rx_ip6_of(SA_OUT, len);
 }
 
 /* RFC 2473 7.1: through a path of 576 bytes IPv6 goes up to 1280, cut outside, whatever the SA says
@@ -414,6 +420,35 @@ static void the_least_of_ip6_goes_anywhere(void **state)
 	collect(&t.black);
 	assert_int_equal(out.n, 0);
 	assert_int_equal(count(XIPSEC_REASON_TOO_BIG) + count(XIPSEC_REASON_ICMP_SENT), 1);
+}
+
+/* Sealed under DF their IDs were their sequence numbers, which two SAs share: cut all the same,
+ * their pieces must not be taken for each other's. */
+static void ids_of_two_sas_with_df(void **state)
+{
+	__u32 seen[6] = {0};
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	for (__u32 i = 0; i < 6; i++) {
+		__u32 index = SA_OUT + 2 * (i & 1);
+
+		if (i < 2) {
+			tell_sa(index, XIPSEC_DIR_OUT);
+			remake_sa(index, XIPSEC_DIR_OUT, XIPSEC_MODE_TUNNEL, XIPSEC_DF_SET, "");
+			t.sas[index].pmtu = 576;
+			t.sas[index].pmtu_until = (__u32)(t.w->now_ms / 1000) + 600;
+		}
+		rx_ip6_of(index, 1280);
+		collect(&t.black);
+		assert_int_equal(out.n, 3);
+		assert_int_equal(at16(out.frame[0] + 20), 0x2000);
+		assemble(576); /* of one ID */
+		seen[i] = at16(out.frame[0] + 18);
+		for (__u32 j = 0; j < i; j++)
+			assert_int_not_equal(seen[i], seen[j]);
+	}
+	assert_int_equal(t.sas[SA_OUT].seq, 3);
+	assert_int_equal(t.sas[SA_OUT + 2].seq, 3);
 }
 
 /* The same behind AH, which covers the ID of the header in front, DF and the checksum not: what is
@@ -719,6 +754,7 @@ int main(void)
 		TEST(own_fragments_go_whole),
 		TEST(ids_of_two_sas),
 		TEST(the_least_of_ip6_goes_anywhere),
+		TEST(ids_of_two_sas_with_df),
 		TEST(the_least_of_ip6_behind_ah),
 		TEST(own_whole_without_a_frame),
 		TEST(decrypted_is_cut),

@@ -5,6 +5,8 @@
  */
 #include "tests/unit/pipeline_fixture.h"
 
+#include <net/if.h>
+
 #include "worker/esp_out.h"
 #include "worker/sa.h"
 #include "worker/slow.h"
@@ -238,7 +240,161 @@ static void refuses(void **state)
 	assert_int_equal(count(XIPSEC_REASON_OPENED), 1);
 }
 
-/* One round reads so much and no more; without a frame nothing is opened. */
+/* Another SA of the same SPI, with a key of its own, at 127.0.0.2. */
+static void tell_elsewhere(__u32 index, __u32 spi)
+{
+	struct ctl_in in = sa_message(index, XIPSEC_DIR_IN);
+	struct xipsec_sa *sa = &in.msg.sa.sa;
+
+	tell_sa(index, XIPSEC_DIR_IN);
+	sa->spi = htonl(spi);
+	sa->src.word[0] = inet_addr("127.0.0.1");
+	sa->dst.word[0] = inet_addr("127.0.0.2");
+	sa->flags = XIPSEC_SA_UDP;
+	sa->src_port = sa->dst_port = htons(4500);
+	sa->key[0] ^= 1;
+	assert_int_equal(worker_message(t.w, &in), 0);
+}
+
+/* SPIs are told apart by the address they are of: two peers of ours may have given the same. */
+static void one_spi_of_two_addresses(void **state)
+{
+	struct ctl_in gone = {
+		.msg.sa_ref = {.hdr.type = XIPSEC_CTL_SA_GONE, .index = SA_IN, .generation = GEN}};
+
+	tell_elsewhere(SA_IN + 2, 0x2001); /* found first: it came last */
+	say(sealed, seal_long(100, false));
+	go_round();
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 1);
+	assert_int_equal(t.sas[SA_IN].packets, 1);
+	assert_int_equal(worker_message(t.w, &gone), 0);
+	say(sealed, seal_long(100, false));
+	assert_int_equal(count(XIPSEC_REASON_NO_SA), 1);
+	assert_int_equal(count(XIPSEC_REASON_ICV), 0);
+}
+
+/* ------------------------------------------------------------------ samples */
+
+/* The last sample that waits; how many there were. */
+static unsigned int told(struct xipsec_sample *last)
+{
+	union {
+		union ctl_msg msg;
+		struct ctl_sample sample;
+	} got;
+	unsigned int n = 0;
+
+	while (recv(t.ctl, &got, sizeof(got), MSG_DONTWAIT) > 0) {
+		if (got.msg.hdr.type != XIPSEC_CTL_SAMPLE)
+			continue;
+		*last = got.sample.sample;
+		n++;
+	}
+	return n;
+}
+
+/* One datagram that ends as `reason` is told once, with what can be known of it. */
+static void told_as(const void *data, __u32 len, __u16 reason, __u32 spi, __u32 seq)
+{
+	struct xipsec_sample s = {0};
+	struct sockaddr_in at;
+	socklen_t at_len = sizeof(at);
+	__u32 n_free = t.w->frames.n_free;
+
+	t.w->now_ms += 1000;
+	told(&s);
+	assert_int_equal(send(from, data, len, 0), len);
+	usleep(2000);
+	if (reason == XIPSEC_REASON_TX_FULL)
+		t.w->frames.n_free = 0; /* they hide */
+	slow_round(t.w);
+	t.w->frames.n_free = n_free;
+	assert_int_equal(worker_check(t.w), 0);
+	assert_int_equal(told(&s), 1);
+	assert_int_equal(s.reason, reason);
+	assert_int_equal(s.worker, 1);
+	assert_int_equal(s.missed, 0);
+	assert_int_equal(s.time, t.w->now_ms * 1000000);
+	assert_int_equal(s.ifindex, if_nametoindex("lo"));
+	assert_int_equal(s.family, XIPSEC_FAMILY_IP4);
+	assert_int_equal(s.src.word[0], inet_addr("127.0.0.1"));
+	assert_int_equal(s.dst.word[0], inet_addr("127.0.0.1"));
+	assert_int_equal(s.l4_proto, IPPROTO_UDP);
+	assert_int_equal(getsockname(from, (struct sockaddr *)&at, &at_len), 0);
+	assert_int_equal(s.sport, ntohs(at.sin_port));
+	assert_int_equal(s.dport, 4500);
+	assert_int_equal(s.spi, htonl(spi));
+	assert_int_equal(s.seq, seq);
+	assert_int_equal(s.inner, 0);
+	assert_int_equal(s.sa_generation, 0);
+	if (!spi) {
+		assert_int_equal(s.captured, 0);
+		return;
+	}
+	assert_int_equal(s.captured, 28 + len);
+	assert_int_equal(s.raw, 1);
+	assert_int_equal(s.data[0], 0x45);
+	assert_memory_equal(s.data + 28, data, len);
+}
+
+static void strangers_are_told(void **state)
+{
+	struct xipsec_sample s;
+
+	t.globals->tell = XIPSEC_TELL_PACKETS;
+	told_as("\0\0\x20\x02\1\2\3\4", 8, XIPSEC_REASON_NO_SA, 0x2002, 0x1020304);
+	told_as("\0\0\x20\x01\0\0\0", 7, XIPSEC_REASON_ESP_SHORT, 0, 0);
+	told_as("E\0\x20\x01\0\0\0", 7, XIPSEC_REASON_ESP_SHORT, 0, 0);
+	told_as("\0\0\x20\x01\0\0\0\5", 8, XIPSEC_REASON_TX_FULL, 0x2001, 5);
+	/* as seldom as any */
+	t.w->now_ms += 1000;
+	for (int i = 0; i < 20; i++)
+		say("\0\0\x20\x02\0\0\0\1", 8);
+	assert_int_equal(told(&s), 1);
+	t.w->now_ms += 1000;
+	say("\0\0\x20\x02\0\0\0\1", 8);
+	assert_int_equal(told(&s), 1);
+	assert_int_equal(s.missed, 19);
+	/* what ends in silence */
+	say("\xff", 1);
+	assert_int_equal(count(XIPSEC_REASON_NAT_KEEPALIVE), 1);
+	assert_int_equal(told(&s), 0);
+}
+
+static void tell_ifindex(__u32 slot, __u32 ifindex)
+{
+	struct ctl_in in = {.msg.dev = {.hdr.type = XIPSEC_CTL_DEV,
+					.slot = slot,
+					.role = XIPSEC_ROLE_UNPROTECTED,
+					.mtu = 1500,
+					.up = 1,
+					.ifindex = ifindex}};
+
+	assert_int_equal(worker_message(t.w, &in), 0);
+}
+
+/* What an SA dropped names the interface that it came in by, if that is one of ours. */
+static void samples_name_the_interface(void **state)
+{
+	__u32 lo = if_nametoindex("lo");
+
+	for (int ours = 0; ours < 2; ours++) {
+		struct xipsec_sample s = {0};
+		__u32 len = seal_long(100, false);
+
+		tell_ifindex(0, lo + 7);
+		tell_ifindex(6, ours ? lo : lo + 8);
+		sealed[30] ^= 1;
+		t.w->now_ms += 1000;
+		told(&s);
+		say(sealed, len);
+		assert_int_equal(told(&s), 1);
+		assert_int_equal(s.reason, XIPSEC_REASON_ICV);
+		assert_int_equal(s.sa_index, SA_IN);
+		assert_int_equal(s.ifindex, ours ? lo : 0);
+	}
+}
+
 /* An SPI and an address alone are not an SA: it must be in UDP, and of that family. */
 static void other_encapsulation_is_no_sa(void **state)
 {
@@ -266,6 +422,7 @@ static void other_encapsulation_is_no_sa(void **state)
 	assert_int_equal(count(XIPSEC_REASON_OPENED), 1);
 }
 
+/* One round reads so much and no more; without a frame nothing is opened. */
 static void is_bounded(void **state)
 {
 	__u32 len;
@@ -299,6 +456,9 @@ int main(void)
 		TEST(refuses),
 		TEST(is_bounded),
 		TEST(other_encapsulation_is_no_sa),
+		TEST(one_spi_of_two_addresses),
+		TEST(strangers_are_told),
+		TEST(samples_name_the_interface),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
