@@ -161,26 +161,12 @@ __u32 spd_last_generation(const struct datapath *dp)
 	return last;
 }
 
-/* The generation after the one in force, never 0. */
-static __u32 next_generation(const struct datapath *dp)
+/* Workers read `spd_generation` there without a system call. */
+static struct xipsec_globals *globals_map(const struct datapath *dp)
 {
-	__u32 last = spd_last_generation(dp);
-
-	return last + 1 ? last + 1 : 1;
-}
-
-/* Workers read this word without a system call; one aligned store, after the switch. */
-static int publish_generation(const struct datapath *dp, __u32 generation)
-{
-	struct xipsec_globals *globals;
 	size_t size = 0, stride = 0;
 
-	globals = datapath_mmap(dp->globals, &size, &stride);
-	if (!globals)
-		return -errno;
-	__atomic_store_n(&globals->spd_generation, generation, __ATOMIC_RELEASE);
-	munmap(globals, size);
-	return 0;
+	return datapath_mmap(dp->globals, &size, &stride);
 }
 
 /* Rules have moved to other numbers: their counts start anew. */
@@ -192,49 +178,81 @@ static void clear_hits(const struct datapath *dp, __u32 n)
 		hits_clear(&hits, 0, n);
 }
 
-/* Where the maps of the SPD in force do not stand, and how many of its rules were counted. */
-static __u32 other_place(const struct datapath *dp, __u32 *n_counted)
+/* Before a switch. */
+struct in_force {
+	__u32 next;    /* generation of another SPD, never 0 */
+	__u32 place;   /* where the maps of this one do not stand */
+	__u32 counted; /* its rules have numbers below this */
+};
+
+/* 0, where there is no SPD yet, too; -errno: it is there and cannot be read, so it must stay. */
+static int in_force_read(const struct datapath *dp, struct in_force *out)
 {
 	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
+	int err = spd_memory_open(dp, &memory);
+	__u32 last;
 
-	*n_counted = 0;
-	if (spd_memory_open(dp, &memory))
-		return 1;
-	*n_counted = memory.c.head->rules_end;
-	return !memory.c.head->place;
+	if (err && err != -ENOENT)
+		return err;
+	last = spd_last_generation(dp);
+	if (!err && (__s32)(memory.c.head->generation - last) > 0)
+		last = memory.c.head->generation;
+	out->next = last + 1 ? last + 1 : 1;
+	out->place = err ? 1 : !memory.c.head->place;
+	out->counted = err ? 0 : memory.c.head->rules_end;
+	return 0;
 }
 
-/* *counted: the rules before had numbers below this. */
+/* The three maps; the last update is the switch. No run searches the other place: the switch that
+ * left it waited for the last one. Each of these updates waits too, so when they are done nobody
+ * searches what was in force. */
+static int maps_update(const struct datapath *dp, const struct spd_memory *memory, __u32 place)
+{
+	__u32 zero = 0;
+
+	if (bpf_map_update_elem(dp->spd_buckets_of, &place, &memory->buckets, BPF_ANY) ||
+	    bpf_map_update_elem(dp->spd_rules_of, &place, &memory->rules, BPF_ANY) ||
+	    bpf_map_update_elem(dp->spd, &zero, &memory->head, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+/* *counted: the rules before had numbers below this. What can fail comes before the switch. */
 static int switch_maps(const struct datapath *dp, struct spd_memory *memory, __u32 *generation,
 		       __u32 *counted)
 {
-	__u32 zero = 0, next = next_generation(dp);
-	__u32 place = other_place(dp, counted);
-	int err;
+	struct xipsec_globals *globals;
+	struct in_force before;
+	int err = in_force_read(dp, &before);
 
-	memory->c.head->place = place;
-	classifier_log_forget(&memory->c, next);
-	memory->c.head->log_base = next;
-	classifier_publish(&memory->c, next);
-	/* No run searches the other place: the switch that left it waited for the last one. Each of
-	 * these updates waits too, and so does the switch, before this function returns. */
-	if (bpf_map_update_elem(dp->spd_buckets_of, &place, &memory->buckets, BPF_ANY) ||
-	    bpf_map_update_elem(dp->spd_rules_of, &place, &memory->rules, BPF_ANY) ||
-	    bpf_map_update_elem(dp->spd, &zero, &memory->head, BPF_ANY)) {
-		err = -errno;
-		log_error("policies: the switch to generation %u failed: %s; those before stay "
-			  "in force",
-			  next, strerror(-err));
+	if (err) {
+		log_error("policies: those in force cannot be read, and stay: %s", strerror(-err));
 		return err;
 	}
-	err = publish_generation(dp, next);
-	if (err)
-		return err;
-	place = !place;
-	bpf_map_delete_elem(dp->spd_buckets_of, &place);
-	bpf_map_delete_elem(dp->spd_rules_of, &place);
-	*generation = next;
-	return 0;
+	globals = globals_map(dp);
+	err = globals ? 0 : -errno;
+	memory->c.head->place = before.place;
+	classifier_log_forget(&memory->c, before.next);
+	memory->c.head->log_base = before.next;
+	classifier_publish(&memory->c, before.next);
+	if (!err)
+		err = maps_update(dp, memory, before.place);
+	if (err) {
+		log_error("policies: the switch to generation %u failed: %s; those before stay "
+			  "in force",
+			  before.next, strerror(-err));
+	} else {
+		__u32 old = !before.place;
+
+		__atomic_store_n(&globals->spd_generation, before.next, __ATOMIC_RELEASE);
+		bpf_map_delete_elem(dp->spd_buckets_of, &old);
+		bpf_map_delete_elem(dp->spd_rules_of, &old);
+		*generation = before.next;
+		*counted = before.counted;
+	}
+	if (globals)
+		munmap(globals, sizeof(*globals));
+	return err;
 }
 
 int spd_switch(const struct datapath *dp, struct spd_memory *memory, __u32 *generation)

@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <sys/resource.h>
 #include <time.h>
 #include "tests/lib/spd_generate.h"
 #include "tests/lib/spd_reference.h"
@@ -123,9 +124,80 @@ static void test_against_the_list(void **state)
 		run_row(&rows[i]);
 }
 
+/* As if there were no file descriptor left; 0: as before. */
+static void files_limit(rlim_t most)
+{
+	static struct rlimit before;
+	struct rlimit now;
+
+	if (most)
+		assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	now = before;
+	now.rlim_cur = most ? most : before.rlim_cur;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+}
+
+static rlim_t next_file(void)
+{
+	int fd = dup(0);
+
+	assert_true(fd >= 0);
+	close(fd);
+	return (rlim_t)fd;
+}
+
+/* Of `rule`, which passes: a switch to one that drops fails, and is none. */
+static void assert_switch_fails(struct xipsec_spd_rule *rule, const struct datapath *dp,
+				bool no_files)
+{
+	struct spd_source source = {.rule = rule, .n_rules = 1};
+	__u32 generation = 4711, before;
+	struct spd_memory memory;
+	int err;
+
+	rule->action = XIPSEC_ACTION_BYPASS;
+	classify_spd(&c, rule, 1);
+	before = c.memory.c.head->generation;
+	rule->action = XIPSEC_ACTION_DISCARD;
+	assert_int_equal(spd_build(bpf_object__btf(c.skel->obj), &source, &memory), 0);
+	if (no_files)
+		files_limit(next_file());
+	err = spd_switch(dp, &memory, &generation);
+	if (no_files)
+		files_limit(0);
+	assert_true(err < 0);
+	assert_int_equal(generation, 4711);
+	spd_memory_close(&memory);
+	classify_run(&c, 1);
+	assert_int_equal(c.answer[0].verdict, REFERENCE_BYPASS);
+	assert_int_equal(c.answer[0].generation, before);
+}
+
+/* Something that a switch needs is not there: the SPD before stays in force, in whichever of the
+ * two places its maps are. */
+static void test_a_switch_that_fails(void **state)
+{
+	struct datapath dp = c.dp;
+	struct xipsec_spd_rule rule;
+
+	spd_generate(SHAPE_MESH, &seed, &rule, 1);
+	flow_inside(&rule, &seed, &c.flow[0]);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_switch_fails(&rule, &c.dp, true);
+		dp.globals = -1;
+		assert_switch_fails(&rule, &dp, false);
+		dp = c.dp;
+		dp.spd_rules_of = -1;
+		assert_switch_fails(&rule, &dp, false);
+		dp = c.dp;
+		classify_spd(&c, &rule, 1); /* the other place */
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_switch_that_fails),
 		cmocka_unit_test(test_against_the_list),
 	};
 
