@@ -324,6 +324,65 @@ static void test_not_found(void **state)
 	sim_end(sim, 1, 1);
 }
 
+/* ------------------------------------------------------------------ what is negotiated, and told
+ */
+
+static __u32 esn_of(const struct side *side)
+{
+	__u32 with = 0;
+
+	for (unsigned int i = 0; i < side->n_sas; i++)
+		with += !!(side->sa[i].flags & XIPSEC_SA_ESN);
+	assert_int_equal(side->n_sas, 2);
+	return with;
+}
+
+/* RFC 4303 2.2.1: long numbers where both ends want them, and nowhere else. 1.3: a rekey's key
+ * exchange is of the group that it offers, so one request is enough. */
+static void test_esn(void **state)
+{
+#define NET(suffix)            \
+	SIM_CONN(SIM_FAST, "", \
+		 SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8", "esp_proposals = " suffix))
+	static const char *const ends[][2] = {
+		{NET("aes256gcm16-x25519-esn"), NET("aes256gcm16-x25519-esn")},
+		{NET("aes256gcm16-x25519-noesn"), NET("aes256gcm16-x25519-noesn")},
+		{NET("aes256gcm16-x25519-esn-noesn"), NET("aes256gcm16-x25519-noesn")},
+	};
+#undef NET
+	for (int i = 0; i < 3; i++) {
+		struct sim *sim = begin(7, ends[i][0], ends[i][1]);
+
+		assert_true(sim_up(sim, 2000));
+		for (int side = 0; side < 2; side++)
+			assert_int_equal(esn_of(&sim->side[side]), i ? 0 : 2);
+		engine_rekey(sim->side[0].engine, &(struct engine_match){.child = "net"}, 0);
+		sim_run(sim, 20000);
+		assert_int_equal(sim->sent[CREATE_CHILD_SA][0], 1);
+		assert_int_equal(sim_child(&sim->side[0], "net")->ke, KE_X25519);
+		for (int side = 0; side < 2; side++)
+			assert_int_equal(esn_of(&sim->side[side]), i ? 0 : 2);
+		sim_end(sim, 1, 1);
+	}
+}
+
+/* RFC 4301 5.2: INVALID_SELECTORS goes out once in a while, however many packets are refused. */
+static void test_selectors_told(void **state)
+{
+	const struct xipsec_sample inner = {.family = XIPSEC_FAMILY_IP4, .l4_proto = 17};
+	struct sim *sim = begin(8, fast, fast);
+	char name[XIPSEC_NAME_LEN];
+
+	assert_true(sim_up(sim, 2000));
+	child_sa_name(sim_child(&sim->side[0], "net"), XIPSEC_DIR_IN, name);
+	for (__u64 ms = 0; ms < 2 * INVALID_SPI_MS; ms += 1000) {
+		engine_sa_selectors(sim->side[0].engine, name, &inner);
+		sim_run(sim, 1000);
+		assert_int_equal(sim->sent[INFORMATIONAL][0], ms < INVALID_SPI_MS ? 1 : 2);
+	}
+	sim_end(sim, 1, 1);
+}
+
 /* ------------------------------------------------------------------ a certificate and a secret */
 
 #define MIXED(local, remote)                                                           \
@@ -386,11 +445,12 @@ static void test_mixed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nonces),        cmocka_unit_test(test_nonce_of_others),
-		cmocka_unit_test(test_forgotten),     cmocka_unit_test(test_fragments_again),
-		cmocka_unit_test(test_transport_nat), cmocka_unit_test(test_declined),
-		cmocka_unit_test(test_no_fragments),  cmocka_unit_test(test_not_found),
-		cmocka_unit_test(test_mixed),
+		cmocka_unit_test(test_nonces),         cmocka_unit_test(test_nonce_of_others),
+		cmocka_unit_test(test_forgotten),      cmocka_unit_test(test_fragments_again),
+		cmocka_unit_test(test_transport_nat),  cmocka_unit_test(test_declined),
+		cmocka_unit_test(test_no_fragments),   cmocka_unit_test(test_not_found),
+		cmocka_unit_test(test_mixed),          cmocka_unit_test(test_esn),
+		cmocka_unit_test(test_selectors_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

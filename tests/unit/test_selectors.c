@@ -457,6 +457,26 @@ static void test_error_chain(void **unused)
 	sa_free(sa);
 }
 
+/* RFC 4301 4.4.1.1: a range of types and codes is one of numbers of 16 bits. */
+static void test_icmp_range(void **unused)
+{
+	struct xipsec_selector sel = any_selector();
+
+	sel.any_proto = 0;
+	sel.l4_proto = IPPROTO_ICMP;
+	sel.icmp_lo = 8 << 8 | 3;
+	sel.icmp_hi = 10 << 8 | 1;
+	for (__u32 icmp = 0; icmp < 0x10000; icmp++) {
+		struct xipsec_flow flow = {
+			.family = XIPSEC_FAMILY_IP4, .l4_proto = IPPROTO_ICMP, .icmp = (__u16)icmp};
+		enum xipsec_match want = icmp >= 0x0803 && icmp <= 0x0a01 ? XIPSEC_MATCH_YES
+									  : XIPSEC_MATCH_NO;
+
+		if (xipsec_selector_match(&sel, &flow) != want)
+			fail_msg("type %u, code %u", icmp >> 8, icmp & 255);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,6 +484,7 @@ int main(void)
 		cmocka_unit_test(test_more_than_nets),       cmocka_unit_test(test_error_quotes),
 		cmocka_unit_test(test_error_from_elsewhere), cmocka_unit_test(test_error_ports),
 		cmocka_unit_test(test_error_policies),       cmocka_unit_test(test_error_chain),
+		cmocka_unit_test(test_icmp_range),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
