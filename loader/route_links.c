@@ -122,6 +122,24 @@ static int on_addr(const struct nlmsghdr *nlh, void *ctx)
 	return MNL_CB_OK;
 }
 
+/* Where all addresses are on VLANs, what is below them says theirs in its ICMP errors. */
+static void lend_addresses(const struct route_links *links)
+{
+	for (size_t i = 0; i < links->n; i++) {
+		const struct route_link *vlan = &links->link[i];
+		struct route_link *below = find(links, vlan->lower);
+
+		for (; vlan->up && below; below = find(links, below->lower)) {
+			if (vlan->ip4_global && !below->ip4_global)
+				below->ip4 = vlan->ip4;
+			if (vlan->ip6_global && !below->ip6_global)
+				below->ip6 = vlan->ip6;
+			below->ip4_global |= vlan->ip4_global;
+			below->ip6_global |= vlan->ip6_global;
+		}
+	}
+}
+
 int route_links_ask(struct route_links *links, struct netlink *query)
 {
 	char buf[NETLINK_REQUEST_MAX];
@@ -135,7 +153,10 @@ int route_links_ask(struct route_links *links, struct netlink *query)
 	if (err)
 		return err;
 	req = netlink_request(buf, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg), &header);
-	return netlink_call(query, req, on_addr, links);
+	err = netlink_call(query, req, on_addr, links);
+	if (!err)
+		lend_addresses(links);
+	return err;
 }
 
 const struct route_link *route_links_find(const struct route_links *links, unsigned int ifindex)

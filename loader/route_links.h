@@ -16,7 +16,7 @@ struct route_link {
 	__u8 mac[6];
 	unsigned int lower;     /* a VLAN's: ifindex below it in this namespace, else 0 */
 	__be32 vlan;            /* its ethertype and tag, as they stand in a frame */
-	struct xipsec_addr ip4; /* of global scope if it has one, 0: none */
+	struct xipsec_addr ip4; /* of global scope if it or a VLAN on it has one, 0: none */
 	struct xipsec_addr ip6;
 	bool ip4_global, ip6_global;
 };
