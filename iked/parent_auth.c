@@ -8,11 +8,10 @@
 #include "iked/parent_inside.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <openssl/crypto.h>
 
 #include "iked/auth.h"
@@ -25,18 +24,27 @@ static void ident_freep(struct ident **id)
 }
 #define _cleanup_ident_ __attribute__((cleanup(ident_freep)))
 
-/* Does this host have that address? The kernel binds no other. */
+static bool has_address(const struct sockaddr *sa, const struct ike_path *path)
+{
+	if (sa && sa->sa_family == AF_INET && path->family == XIPSEC_FAMILY_IP4)
+		return !memcmp(&((const struct sockaddr_in *)sa)->sin_addr, path->local.byte, 4);
+	if (sa && sa->sa_family == AF_INET6 && path->family == XIPSEC_FAMILY_IP6)
+		return !memcmp(&((const struct sockaddr_in6 *)sa)->sin6_addr, path->local.byte, 16);
+	return false;
+}
+
+/* Does this host have that address? bind() is no answer: ip_nonlocal_bind lets it take any. */
 static bool address_is_ours(const struct ike_path *path)
 {
-	const bool ip4 = path->family == XIPSEC_FAMILY_IP4;
-	struct sockaddr_in in = {.sin_family = AF_INET};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-	_cleanup_close_ int fd = socket(ip4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifaddrs *list, *at;
+	bool found = false;
 
-	memcpy(&in.sin_addr, path->local.byte, 4);
-	memcpy(&in6.sin6_addr, path->local.byte, 16);
-	return fd >= 0 && !(ip4 ? bind(fd, (struct sockaddr *)&in, sizeof(in))
-				: bind(fd, (struct sockaddr *)&in6, sizeof(in6)));
+	if (getifaddrs(&list))
+		return false;
+	for (at = list; at && !found; at = at->ifa_next)
+		found = has_address(at->ifa_addr, path);
+	freeifaddrs(list);
+	return found;
 }
 
 /* Ours, by the config; else the subject of our certificate, else our address. -EACCES: it is that,

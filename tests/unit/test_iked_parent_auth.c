@@ -4,8 +4,12 @@
 #include "tests/unit/cert_fixture.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +18,7 @@
 #include "iked/cert.h"
 #include "iked/parent_inside.h"
 #include "lib/log.h"
+#include "tests/lib/skip.h"
 
 static struct parent parent;
 static struct chan *chan;
@@ -307,6 +312,35 @@ static void address_is_our_own(void **state)
 	end(&q, 0);
 }
 
+/* A host that may bind any address has not all of them. */
+static void nor_what_could_be_bound(void **state)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	struct question q;
+	int fd;
+
+	if (unshare(CLONE_NEWNET))
+		skip_because("a network namespace wants root");
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &lo), 0);
+	close(fd);
+	fd = open("/proc/sys/net/ipv4/ip_nonlocal_bind", O_WRONLY);
+	if (fd < 0)
+		skip_because("ip_nonlocal_bind cannot be set here");
+	assert_int_equal(write(fd, "1", 1), 1);
+	close(fd);
+	q = question("here", "peer.example.org");
+	assert_int_equal(ask(&q), 0);
+	q.address = 2;
+	assert_int_equal(ask(&q), -EACCES);
+	if (!system("ip addr add 127.0.0.2/8 dev lo")) /* a second one; there is no secret for it */
+		assert_int_equal(ask(&q), -ENOENT);
+	q.ours = false;
+	q.address = 77;
+	assert_int_equal(ask(&q), -EACCES);
+	end(&q, 0);
+}
+
 /* Who has a certificate and names no identity is its subject, not its address. */
 static void subject_is_the_identity(void **state)
 {
@@ -401,6 +435,7 @@ int main(void)
 		cmocka_unit_test(verifies),
 		cmocka_unit_test(another_is_not_the_peer),
 		cmocka_unit_test(makes_for_the_peer_alone),
+		cmocka_unit_test(nor_what_could_be_bound),
 		cmocka_unit_test(cut_short),
 		cmocka_unit_test(subject_is_the_identity),
 	};
