@@ -33,6 +33,19 @@ route_config()
 				${2:+tunnels { ipsec7 { if_id = 7 \} \}}
 			}
 			policies {
+				closed { action = discard
+					local = 10.0.0.0/8
+					remote = 10.0.0.0/8
+					proto = udp
+					remote_port = 7010
+				}
+				closed_in { action = discard
+					direction = in
+					local = 10.0.0.0/8
+					remote = 10.0.0.0/8
+					proto = udp
+					local_port = 7011
+				}
 				$(gw_policy net6 fd0$n::/64 fd0$m::/64)
 			}
 			sas {
@@ -112,6 +125,27 @@ check_gt "what came by the tunnel is counted" "$(gw_reason b opened_local)" 10
 check_eq "nothing of it was the host's own to the guard" "$(gw_reason a host_out)" 0
 check_eq "a long packet is told the MTU of the tunnel" "$(mtu_told)" 1400
 check "status finds nothing unsafe" gw a status
+
+# What the manual says of policies and tunnels: asked of what comes in by red, of nothing else.
+# meets NODE DST PORT REASON GATEWAY: of 20 datagrams, how many more that gateway counts. Where they
+# arrive nobody listens: each error that comes back costs the sender one, six or so are sent.
+meets()
+{
+	local before
+
+	before=$(gw_reason "$5" "$4")
+	in_ns "$1" "$UDPLOAD" send "$2" "$3" 20 200 1 >/dev/null
+	sleep 0.3
+	echo $(($(gw_reason "$5" "$4") - before))
+}
+check_eq "red into the tunnel: a rule that discards comes before the route" "$(meets red-a 10.2.0.2 7010 discard a)" 20
+ip -n "$TOPO-gw-a" route replace fd02::/64 dev ipsec7
+check_eq "so does one that protects" "$(meets red-a fd02::2 7012 plaintext_out a)" 20
+ip -n "$TOPO-gw-a" route replace fd02::/64 via 2001:db8::2
+before=$(gw_reason a discard)
+check_gt "of what the gateway itself sends no rule is asked" "$(meets gw-a 10.9.0.2 7010 opened_local b)" 9
+check_gt "nor of what the tunnel brings" "$(meets red-b 10.1.0.2 7011 opened_local a)" 9
+check_eq "none of that was discarded" "$(gw_reason a discard)" "$before"
 
 load_start 2000 200
 check "load flows in both directions" load_moves
