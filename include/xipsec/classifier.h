@@ -27,21 +27,20 @@
 
 #define XIPSEC_ALLOW_ETHERTYPES 8 /* how many can be named */
 
-enum xipsec_action {
+enum __attribute__((packed)) xipsec_action {
 	XIPSEC_ACTION_DISCARD = 0,
 	XIPSEC_ACTION_BYPASS = 1,
 	XIPSEC_ACTION_PROTECT = 2,
 };
 
-#define XIPSEC_DIR_OUT 1
-#define XIPSEC_DIR_IN  2
+_Static_assert(sizeof(enum xipsec_action) == 1, "ABI");
 
 /* The number of a rule is its place in the array; which of two rules comes first says `priority`.
  */
 struct xipsec_spd_rule {
 	struct xipsec_selector sel;
-	__u8 action;    /* enum xipsec_action */
-	__u8 dirs;      /* XIPSEC_DIR_*, or both */
+	enum xipsec_action action;
+	enum xipsec_dir dirs;
 	__u16 dev;      /* of an interface, by its name (`dev_ids`); 0: any */
 	__u32 child;    /* index into `children`, with PROTECT */
 	__u32 line;     /* of the config file, for people */

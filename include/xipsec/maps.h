@@ -145,17 +145,17 @@ struct xipsec_child {
 struct xipsec_sad_key {
 	struct xipsec_addr dst; /* outer destination */
 	__be32 spi;
-	__u8 family;   /* of dst */
-	__u8 l4_proto; /* IPPROTO_ESP or IPPROTO_AH */
+	enum xipsec_family family; /* of dst */
+	__u8 l4_proto;             /* IPPROTO_ESP or IPPROTO_AH */
 	__u16 pad;
 };
 
 struct xipsec_sad_entry {
 	__u32 sa_index;
 	__u32 sa_generation;
-	__u8 dir;    /* XIPSEC_DIR_IN or XIPSEC_DIR_OUT */
-	__u8 engine; /* enum xipsec_engine */
-	__u8 udp;    /* 1: ESP in UDP is expected, 0: plain ESP; the other form is no_sa */
+	enum xipsec_dir dir; /* in or out */
+	__u8 engine;         /* enum xipsec_engine */
+	__u8 udp;            /* 1: ESP in UDP is expected, 0: plain ESP; the other form is no_sa */
 	__u8 pad;
 	__u32 xfrm; /* of kernel XFRM. Outbound: last word of the source address that has one;
 		       inbound: CPU that opens it, plus 1, 0: the one that receives it */
@@ -165,7 +165,7 @@ struct xipsec_sad_entry {
 struct xipsec_peer_key {
 	struct xipsec_addr src;
 	struct xipsec_addr dst;
-	__u8 family;
+	enum xipsec_family family;
 	__u8 l4_proto; /* IPPROTO_ESP, _AH; _UDP: ESP in UDP */
 	__u16 pad;
 };
@@ -234,9 +234,9 @@ struct xipsec_frag_key {
 	struct xipsec_addr dst;
 	__be32 id; /* IPv4: 16 bits of it */
 	__u32 ifindex;
-	__u8 family;
+	enum xipsec_family family;
 	__u8 l4_proto; /* IPv4 */
-	__u8 dir;      /* XIPSEC_DIR_* */
+	enum xipsec_dir dir;
 	__u8 pad[5];
 };
 

@@ -18,11 +18,21 @@ struct xipsec_addr {
 	};
 };
 
-enum {
+/* Of one byte in maps and messages: bpftool prints the names. */
+enum __attribute__((packed)) xipsec_family {
 	XIPSEC_FAMILY_ANY = 0,
 	XIPSEC_FAMILY_IP4 = 4,
 	XIPSEC_FAMILY_IP6 = 6,
 };
+
+enum __attribute__((packed)) xipsec_dir {
+	XIPSEC_DIR_NONE = 0,
+	XIPSEC_DIR_OUT = 1,
+	XIPSEC_DIR_IN = 2,
+	XIPSEC_DIR_BOTH = 3, /* of rules */
+};
+
+_Static_assert(sizeof(enum xipsec_family) == 1 && sizeof(enum xipsec_dir) == 1, "ABI");
 
 #define XIPSEC_PORT_MAX 65535
 
@@ -46,10 +56,10 @@ struct xipsec_selector {
 	__u16 remote_port_hi;
 	__u16 icmp_lo; /* type << 8 | code; any: 0 to 65535; so are types of the Mobility Header */
 	__u16 icmp_hi;
-	__u8 family;    /* XIPSEC_FAMILY_*; ANY: both addresses from all zeros to all ones */
-	__u8 any_proto; /* 1: l4_proto does not count */
-	__u8 l4_proto;  /* IPPROTO_* */
-	__u8 opaque;    /* XIPSEC_OPAQUE_*: only packets that hide this (RFC 4301 4.4.1.1) */
+	enum xipsec_family family; /* ANY: both addresses from all zeros to all ones */
+	__u8 any_proto;            /* 1: l4_proto does not count */
+	__u8 l4_proto;             /* IPPROTO_* */
+	__u8 opaque; /* XIPSEC_OPAQUE_*: only packets that hide this (RFC 4301 4.4.1.1) */
 };
 
 /* A packet as the SPD sees it, turned so that `local` is our side in either direction. */
@@ -59,11 +69,11 @@ struct xipsec_flow {
 	__u16 local_port;
 	__u16 remote_port;
 	__u16 icmp; /* type << 8 | code, with ICMP and ICMPv6; type << 8 of a Mobility Header */
-	__u8 family;
+	enum xipsec_family family;
 	__u8 l4_proto;
-	__u8 opaque; /* XIPSEC_OPAQUE_* */
-	__u8 dir;    /* XIPSEC_DIR_*; no selector looks at it */
-	__u8 dscp;   /* 0 to 63 */
+	__u8 opaque;         /* XIPSEC_OPAQUE_* */
+	enum xipsec_dir dir; /* no selector looks at it */
+	__u8 dscp;           /* 0 to 63 */
 	__u8 pad;
 	__u16 dev; /* where it came in, of this host's own where it goes out; 0: by no interface
 		      that has a name among rules; no selector looks at it */

@@ -21,3 +21,12 @@ cat "$WORK/maps"
 check_eq "every pinned map was looked at" "$(wc -l <"$WORK/maps")" \
 	"$(find -L "/sys/fs/bpf/$TOPO-a/current" -maxdepth 1 -type f | wc -l)"
 check "and every one is as the page says" test -z "$(grep '^not ok' "$WORK/maps")"
+# What has few values is printed by name.
+named() { bpftool map dump pinned "/sys/fs/bpf/$TOPO-a/current/$1" | grep -q "\"$2\": \"$3"; }
+for what in 'ifaces role XIPSEC_ROLE_PROTECTED' 'spd_rules action XIPSEC_ACTION_PROTECT' 'spd_rules dirs XIPSEC_DIR_BOTH' \
+	'spd_rules family XIPSEC_FAMILY_IP6' 'sad family XIPSEC_FAMILY_IP4' 'sad dir XIPSEC_DIR_OUT' 'sad dir XIPSEC_DIR_IN' \
+	'flow_cache dir XIPSEC_DIR_OUT' 'flow_cache family XIPSEC_FAMILY_IP4' 'peers family XIPSEC_FAMILY_IP4' \
+	'frags dir XIPSEC_DIR_OUT' 'children engine XIPSEC_ENGINE_' 'sa_state status XIPSEC_SA_LIVE'; do
+	read -r map field name <<<"$what"
+	check "$map: $field by name" named "$map" "$field" "${name%_}"
+done
