@@ -52,6 +52,25 @@ check_eq "status says the same" "$(value xipsec_packets_total reason=sealed)" "$
 check_eq "the worker" "$(value xipsec_worker_up worker=0) $(value xipsec_worker_starts_total worker=0)" \
 	"1 $(gw a status --json | jq '.workers[0].starts')"
 
+# The dashboard and the alerts ask for what the page has: each name, each label, each reason.
+asked() { cat "$LIB/../../deploy/grafana/xipsec.json" "$LIB/../../deploy/prometheus/xipsec.rules.yml" | tr -d '\134'; }
+missing=
+for name in $(asked | grep -oE '\bxipsec_[a-z_]+' | sort -u); do
+	grep -qE "^${name}[ {]" "$WORK/page" || missing="$missing $name"
+done
+check_eq "every metric that dashboard and alerts name is on the page" "$missing" ""
+check_gt "they name some" "$(asked | grep -oE '\bxipsec_[a-z_]+' | sort -u | wc -l)" 20
+missing=
+for reason in $(asked | grep -oE 'reason=~?"[a-z_|]+"' | cut -d'"' -f2 | tr '|' ' '); do
+	grep -q "reason=\"$reason\"" "$WORK/page" || missing="$missing $reason"
+done
+check_eq "and every reason" "$missing" ""
+missing=
+for label in $(asked | grep -oE 'by \([a-z, ]+\)|labels\.[a-z]+' | sed 's/by (//; s/labels\.//' | tr -d '(),' | tr ' ' '\n' | sort -u); do
+	[ "$label" = instance ] || grep -q "[{,]$label=\"" "$WORK/page" || missing="$missing $label"
+done
+check_eq "and every label but those of Prometheus" "$missing" ""
+
 check_eq "served at the Unix socket" "$(page get "unix:$WORK/metrics.sock" "$WORK/served")" "200 application/openmetrics-text"
 check "well-formed there too" page check "$WORK/served"
 check "with the same samples" diff <(grep -o '^[^ ]*' "$WORK/page" | sort -u) <(grep -o '^[^ ]*' "$WORK/served" | sort -u)
