@@ -36,9 +36,10 @@
 	  "protected; or the route leads by an interface without a role: `ip route get DST`")      \
 	X(NO_SA,                                                                                   \
 	  "compare `spi`, `dst` and `encap` of both sides' configs; `xipsec sa` lists what is up") \
-	X(NO_SA_OUT, "is xipsecd running? `xipsec sa` must show a live outbound SA of that "       \
-		     "child; `sas { ... "                                                          \
-		     "child = }` must name it")                                                    \
+	X(NO_SA_OUT,                                                                               \
+	  "is xipsecd running? `xipsec sa` must show a live outbound SA of that child: `xipsec "   \
+	  "up CHILD` says why there is none of one of `connections {}`; of manual keys `sas { "    \
+	  "... child = }` must name it")                                                           \
 	X(FRAG_OPAQUE,                                                                             \
 	  "put the policy without ports first where that is what you want, or avoid fragments")    \
 	X(FRAG_SHORT, "nobody sends such fragments by mistake: look at the sender")                \
