@@ -282,7 +282,7 @@ static void checksums_over_ip6(void **state)
 		assert_int_equal(t.sent[14 + 6], IPPROTO_UDP);
 		assert_true(t.sent[60] || t.sent[61]);
 		/* pseudo header: addresses, length, protocol; and UDP to its end */
-		assert_int_equal(csum_fold(csum_add(htonl(len - 54) + htonl(IPPROTO_UDP),
+		assert_int_equal(csum_fold(csum_add((__u64)htonl(len - 54) + htonl(IPPROTO_UDP),
 						    t.sent + 22, len - 22)),
 				 0xffff);
 	}
