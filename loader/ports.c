@@ -379,8 +379,8 @@ static __u32 usable_mtu(const struct ports *ports, __u32 mtu)
 	return mtu < max ? mtu : max;
 }
 
-static struct ctl_dev describe(const struct ports *ports, const struct attach_iface *iface,
-			       const struct route_link *link)
+static struct ctl_dev describe(const struct ports *ports, const struct route *route,
+			       const struct attach_iface *iface, const struct route_link *link)
 {
 	struct ctl_dev dev = {.hdr = {XIPSEC_CTL_DEV, XIPSEC_ABI, sizeof(dev)},
 			      .slot = iface->slot,
@@ -392,14 +392,15 @@ static struct ctl_dev describe(const struct ports *ports, const struct attach_if
 			      .ip6 = link->ip6};
 
 	memcpy(dev.mac, link->mac, sizeof(dev.mac));
+	dev.n_vlans = route_vlans(route, iface->ifindex, dev.vlan, XIPSEC_DEV_VLANS_MAX);
 	return dev;
 }
 
-static void sync_one(struct ports *ports, const struct datapath *dp,
+static void sync_one(struct ports *ports, const struct datapath *dp, const struct route *route,
 		     const struct attach_iface *iface, const struct route_link *link)
 {
 	struct port *port = &ports->port[iface->slot];
-	struct ctl_dev dev = describe(ports, iface, link);
+	struct ctl_dev dev = describe(ports, route, iface, link);
 
 	if (port->used && port->dev.ifindex != iface->ifindex)
 		port_gone(ports, dp, iface->slot);
@@ -434,7 +435,7 @@ void ports_sync(struct ports *ports, const struct datapath *dp, const struct rou
 		const struct route_link *link = route_link(route, list[i].ifindex);
 
 		if (list[i].ifindex && list[i].slot < XIPSEC_SLOTS_MAX && link)
-			sync_one(ports, dp, &list[i], link);
+			sync_one(ports, dp, route, &list[i], link);
 	}
 }
 

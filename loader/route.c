@@ -64,6 +64,12 @@ const struct route_link *route_link(const struct route *route, unsigned int ifin
 	return route_links_find(&route->links, ifindex);
 }
 
+unsigned int route_vlans(const struct route *route, unsigned int below, struct ctl_vlan *out,
+			 unsigned int max)
+{
+	return route_links_vlans(&route->links, below, out, max);
+}
+
 /* ------------------------------------------------------------------ next hops */
 
 static void ask_neighbour(struct route *route, struct nexthop *hop, __u8 family)

@@ -36,6 +36,10 @@ int route_links_read(struct route *route);
 /* NULL: there is none. Valid until the next route_links_read(). */
 const struct route_link *route_link(const struct route *route, unsigned int ifindex);
 
+/* Of the same time: route_links_vlans(). */
+unsigned int route_vlans(const struct route *route, unsigned int below, struct ctl_vlan *out,
+			 unsigned int max);
+
 /* A worker's question: the answer comes by the hook, at once and whenever it changes. `family` is
  * XIPSEC_FAMILY_*; a wrong one is not answered. `share` as in struct ctl_nexthop, any number: where
  * there is no more room, the share that has most of it gives up what it asked for longest ago, so

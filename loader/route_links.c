@@ -122,24 +122,6 @@ static int on_addr(const struct nlmsghdr *nlh, void *ctx)
 	return MNL_CB_OK;
 }
 
-/* Where all addresses are on VLANs, what is below them says theirs in its ICMP errors. */
-static void lend_addresses(const struct route_links *links)
-{
-	for (size_t i = 0; i < links->n; i++) {
-		const struct route_link *vlan = &links->link[i];
-		struct route_link *below = find(links, vlan->lower);
-
-		for (; vlan->up && below; below = find(links, below->lower)) {
-			if (vlan->ip4_global && !below->ip4_global)
-				below->ip4 = vlan->ip4;
-			if (vlan->ip6_global && !below->ip6_global)
-				below->ip6 = vlan->ip6;
-			below->ip4_global |= vlan->ip4_global;
-			below->ip6_global |= vlan->ip6_global;
-		}
-	}
-}
-
 int route_links_ask(struct route_links *links, struct netlink *query)
 {
 	char buf[NETLINK_REQUEST_MAX];
@@ -153,15 +135,44 @@ int route_links_ask(struct route_links *links, struct netlink *query)
 	if (err)
 		return err;
 	req = netlink_request(buf, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg), &header);
-	err = netlink_call(query, req, on_addr, links);
-	if (!err)
-		lend_addresses(links);
-	return err;
+	return netlink_call(query, req, on_addr, links);
 }
 
 const struct route_link *route_links_find(const struct route_links *links, unsigned int ifindex)
 {
 	return find(links, ifindex);
+}
+
+/* Notes the tags of `link` on `below`, outer first. False: it does not stand on that, or too high
+ * for programs to see through. */
+static bool tags_on(const struct route_links *links, const struct route_link *link,
+		    unsigned int below, __be32 vlan[XIPSEC_VLANS_MAX])
+{
+	memset(vlan, 0, XIPSEC_VLANS_MAX * sizeof(vlan[0]));
+	for (int n = 0; n < XIPSEC_VLANS_MAX && link && link->lower && link->up; n++) {
+		memmove(vlan + 1, vlan, n * sizeof(vlan[0]));
+		vlan[0] = link->vlan;
+		if (link->lower == below)
+			return true;
+		link = find(links, link->lower);
+	}
+	return false;
+}
+
+unsigned int route_links_vlans(const struct route_links *links, unsigned int below,
+			       struct ctl_vlan *out, unsigned int max)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < links->n && n < max; i++) {
+		const struct route_link *link = &links->link[i];
+		struct ctl_vlan one = {.ip4 = link->ip4, .ip6 = link->ip6};
+
+		if ((link->ip4.word[0] || link->ip6.word[0]) &&
+		    tags_on(links, link, below, one.vlan))
+			out[n++] = one;
+	}
+	return n;
 }
 
 void route_links_free(struct route_links *links)

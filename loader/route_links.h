@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include "lib/netlink.h"
+#include "xipsec/ctl.h"
 #include "xipsec/selector.h"
 
 struct route_link {
@@ -16,7 +17,7 @@ struct route_link {
 	__u8 mac[6];
 	unsigned int lower;     /* a VLAN's: ifindex below it in this namespace, else 0 */
 	__be32 vlan;            /* its ethertype and tag, as they stand in a frame */
-	struct xipsec_addr ip4; /* of global scope if it or a VLAN on it has one, 0: none */
+	struct xipsec_addr ip4; /* of global scope if it has one, 0: none */
 	struct xipsec_addr ip6;
 	bool ip4_global, ip6_global;
 };
@@ -32,6 +33,10 @@ struct route_links {
 int route_links_ask(struct route_links *links, struct netlink *query);
 /* NULL: there is none. Valid until the next route_links_ask(). */
 const struct route_link *route_links_find(const struct route_links *links, unsigned int ifindex);
+/* The VLANs on interface `below` that are up and have an address, each with its tags as seen there:
+ * `max` at most. Returns how many. */
+unsigned int route_links_vlans(const struct route_links *links, unsigned int below,
+			       struct ctl_vlan *out, unsigned int max);
 void route_links_free(struct route_links *links);
 
 #endif

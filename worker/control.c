@@ -325,6 +325,10 @@ static int on_dev(struct worker *w, const struct ctl_dev *msg)
 		log_error("interface in slot %u with mtu %u makes no sense", msg->slot, msg->mtu);
 		return -EPROTO;
 	}
+	if (msg->n_vlans > XIPSEC_DEV_VLANS_MAX) {
+		log_error("interface in slot %u: %u VLANs are too many", msg->slot, msg->n_vlans);
+		return -EPROTO;
+	}
 	w->dev[msg->slot] = (struct device){.known = true, .ctl = *msg};
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "worker/checksum.h"
+#include "worker/device.h"
 #include "worker/fragment.h"
 #include "worker/icmp.h"
 #include "worker/inner.h"
@@ -266,7 +267,7 @@ void oversize_opened(struct worker *w, struct work *work, const struct nexthop *
 	if (!(inner.flags & INNER_DF))
 		p->reason = (__u16)inner_forward(p->data, p->family);
 	if (p->reason) {
-		oversize_answer(w, work, nh->slot);
+		oversize_answer(w, work, nh);
 		return;
 	}
 	if (mtu > PIECE_MAX)
@@ -330,19 +331,16 @@ static bool reverse_allows(const struct sa *in, const struct packet *p)
 	return false;
 }
 
-void oversize_answer(struct worker *w, struct work *work, __u32 slot)
+void oversize_answer(struct worker *w, struct work *work, const struct nexthop *nh)
 {
 	struct sa_place *in = &w->sas[work->sa_index], *out = reverse_of(w, in);
-	const struct device *dev = &w->dev[slot];
-	const struct xipsec_addr *src = work->p.family == XIPSEC_FAMILY_IP4 ? &dev->ctl.ip4
-									    : &dev->ctl.ip6;
-	static const struct xipsec_addr none;
+	const struct xipsec_addr *src =
+		device_source(&w->dev[nh->slot], work->p.family, nh->vlan, nh->n_vlans);
 	struct packet *p = &work->p;
 	__u16 reason = p->reason;
 
-	if (!out || !dev->known || !memcmp(src, &none, sizeof(none)) || !pipeline_icmp_allowed(w) ||
-	    icmp_error_build(p, src) || !reverse_allows(in->sa, p) ||
-	    ((p->flags & PACKET_OUTSIDE) && !slow_settle(w, p))) {
+	if (!out || !src || !pipeline_icmp_allowed(w) || icmp_error_build(p, src) ||
+	    !reverse_allows(in->sa, p) || ((p->flags & PACKET_OUTSIDE) && !slow_settle(w, p))) {
 		pipeline_drop(w, work, reason);
 		return;
 	}

@@ -52,9 +52,9 @@ void oversize_sealed(struct worker *w, struct work *work, const struct nexthop *
 void oversize_opened(struct worker *w, struct work *work, const struct nexthop *nh, __u32 mtu);
 
 /* Takes a decrypted packet that cannot go on, TTL or TOO_BIG being its reason, and answers its
- * sender from red interface `slot` with ICMP, through the newest outbound SA of the same child. The
- * answer must match what the SA of the packet accepts, turned round; else, or without such an SA,
- * the packet is dropped with its reason. */
-void oversize_answer(struct worker *w, struct work *work, __u32 slot);
+ * sender from red, where `nh` leads, with ICMP, through the newest outbound SA of the same child.
+ * The answer must match what the SA of the packet accepts, turned round; else, or without such an
+ * SA, the packet is dropped with its reason. */
+void oversize_answer(struct worker *w, struct work *work, const struct nexthop *nh);
 
 #endif

@@ -70,7 +70,7 @@ void pipeline_send_opened(struct worker *w, struct work *work)
 	}
 	if (unlikely(inner_forward(work->p.data, work->p.family))) {
 		work->p.reason = XIPSEC_REASON_TTL;
-		oversize_answer(w, work, nh->slot);
+		oversize_answer(w, work, nh);
 		return;
 	}
 	reason = pipeline_opened_reason(w, work);

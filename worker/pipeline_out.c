@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "worker/ah.h"
+#include "worker/device.h"
 #include "worker/esp_out.h"
 #include "worker/icmp.h"
 #include "worker/jumbo.h"
@@ -40,9 +41,7 @@ bool pipeline_icmp_allowed(struct worker *w)
 static void answer_icmp(struct worker *w, struct work *work)
 {
 	const struct device *dev = &w->dev[work->p.slot];
-	const struct xipsec_addr *src = work->p.family == XIPSEC_FAMILY_IP4 ? &dev->ctl.ip4
-									    : &dev->ctl.ip6;
-	static const struct xipsec_addr none;
+	const struct xipsec_addr *src;
 	__u16 reason = work->p.reason;
 	__u8 l2[L2_MAX];
 
@@ -51,8 +50,8 @@ static void answer_icmp(struct worker *w, struct work *work)
 		return;
 	}
 	memcpy(l2, work->p.data - work->p.l2_len, work->p.l2_len);
-	if (!dev->known || !memcmp(src, &none, sizeof(none)) || (l2[0] & 1) ||
-	    !pipeline_icmp_allowed(w) || icmp_error_build(&work->p, src)) {
+	src = device_source_of(dev, work->p.family, l2, work->p.l2_len);
+	if (!src || (l2[0] & 1) || !pipeline_icmp_allowed(w) || icmp_error_build(&work->p, src)) {
 		pipeline_drop(w, work, reason);
 		return;
 	}

@@ -80,6 +80,16 @@ struct ctl_hello {
 
 #define XIPSEC_MTU_MAX 15872 /* of the widest link: what a worker puts together in one piece */
 
+#define XIPSEC_VLANS_MAX     2  /* tags that programs and workers see through */
+#define XIPSEC_DEV_VLANS_MAX 64 /* VLANs of one interface whose addresses workers know */
+
+/* A VLAN, or a VLAN in a VLAN, that stands on an interface. */
+struct ctl_vlan {
+	__be32 vlan[XIPSEC_VLANS_MAX]; /* ethertype and tag, outer first, as in a frame; 0: none */
+	struct xipsec_addr ip4;        /* as those of the interface */
+	struct xipsec_addr ip6;
+};
+
 struct ctl_dev {
 	struct ctl_hdr hdr;
 	__u32 slot;
@@ -91,6 +101,8 @@ struct ctl_dev {
 	__u16 pad;
 	struct xipsec_addr ip4; /* an address of the interface for ICMP errors; 0: none */
 	struct xipsec_addr ip6;
+	__u32 n_vlans; /* with an address; those above the limit are not told */
+	struct ctl_vlan vlan[XIPSEC_DEV_VLANS_MAX];
 };
 
 /* Offsets as XDP_MMAP_OFFSETS gives them; a ring's size is in descriptors. */
@@ -187,8 +199,6 @@ struct ctl_sample {
 	__u32 if_id; /* with NO_SA_OUT: of the tunnel that a route led into; else 0 */
 	__u32 pad;
 };
-
-#define XIPSEC_VLANS_MAX 2 /* that programs and workers see through */
 
 enum xipsec_nexthop_status {
 	XIPSEC_NEXTHOP_UNKNOWN, /* being resolved */

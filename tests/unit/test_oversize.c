@@ -707,6 +707,43 @@ static void decrypted_is_answered(void **state)
 	}
 }
 
+/* Where the packet would have gone into a VLAN, from the address of that. */
+static void answered_from_a_vlan(void **state)
+{
+	struct ctl_in dev = {.msg.dev = {.hdr.type = XIPSEC_CTL_DEV,
+					 .slot = RED,
+					 .role = XIPSEC_ROLE_PROTECTED,
+					 .mtu = 600,
+					 .up = 1,
+					 .ip4.word[0] = inet_addr("10.2.0.254"),
+					 .n_vlans = 1,
+					 .vlan = {{{htonl(0x81000014)},
+						   .ip4.word[0] = inet_addr("10.2.20.254")}}}};
+	struct ctl_in hop = {.msg.nexthop = {.hdr.type = XIPSEC_CTL_NEXTHOP,
+					     .dst.word[0] = inet_addr("10.2.0.1"),
+					     .family = XIPSEC_FAMILY_IP4,
+					     .status = XIPSEC_NEXTHOP_OK,
+					     .slot = RED,
+					     .mtu = 600,
+					     .n_vlans = 1,
+					     .vlan = {htonl(0x81000014)},
+					     .lifetime = 60}};
+	__u32 len = big(1300, true), from = inet_addr("10.2.20.254");
+
+	narrow_red(600);
+	assert_int_equal(worker_message(t.w, &dev), 0);
+	assert_int_equal(worker_message(t.w, &hop), 0);
+	answered(len);
+	assert_int_equal(out.n, 1);
+	narrow_red(1500);
+	tell_hop("10.1.0.1", XIPSEC_NEXTHOP_OK, RED);
+	rx_all();
+	collect(&t.red);
+	assert_int_equal(out.n, 1);
+	assert_int_equal(out.frame[0][14 + 9], IPPROTO_ICMP);
+	assert_memory_equal(out.frame[0] + 14 + 12, &from, 4);
+}
+
 /* No other child's SA takes the answer, and no selector is stretched for it. */
 static void answers_keep_to_their_child(void **state)
 {
@@ -760,6 +797,7 @@ int main(void)
 		TEST(decrypted_is_cut),
 		TEST(decrypted_pieces_keep_congestion),
 		TEST(decrypted_is_answered),
+		TEST(answered_from_a_vlan),
 		TEST(answers_keep_to_their_child),
 	};
 

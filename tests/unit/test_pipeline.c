@@ -416,6 +416,42 @@ static void too_big_is_answered_with_its_tags(void **state)
 	}
 }
 
+/* Addresses may stand on VLANs alone: back with its tags, from the address of that VLAN. */
+static void too_big_is_answered_on_a_vlan(void **state)
+{
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
+	struct ctl_in in = {.msg.dev = {.hdr.type = XIPSEC_CTL_DEV,
+					.slot = RED,
+					.role = XIPSEC_ROLE_PROTECTED,
+					.mtu = 1500,
+					.up = 1,
+					.n_vlans = 2,
+					.vlan = {{{htonl(0x81000013)}, .ip4.word[0] = 1},
+						 {{htonl(0x81000014)},
+						  .ip4.word[0] = inet_addr("10.1.20.254")}}}};
+	__u8 frame[2048 + 4];
+	__u32 len = inner(frame, 1472, true), addr = inet_addr("10.1.20.254");
+
+	assert_int_equal(worker_message(t.w, &in), 0);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	memmove(frame + 16, frame + 12, len - 12);
+	memcpy(frame + 12, "\x81\x00\x60\x14", 4);
+	meta.l3_off += 4;
+	meta.l4_off += 4;
+	rx(&t.red, frame, len + 4, &meta);
+	go_round();
+	assert_int_equal(tx(&t.black), 0);
+	assert_true(tx(&t.red) > 18 + 28);
+	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 1);
+	assert_memory_equal(t.sent, "\x02\x00\x00\x00\x00\x22\x02\x00\x00\x00\x00\x11", 12);
+	assert_memory_equal(t.sent + 12, "\x81\x00\x60\x14\x08\x00\x45", 7);
+	assert_int_equal(t.sent[18 + 9], IPPROTO_ICMP);
+	assert_memory_equal(t.sent + 18 + 12, &addr, 4);
+	assert_memory_equal(t.sent + 18 + 20, "\x03\x04", 2);
+	in.msg.dev.n_vlans = XIPSEC_DEV_VLANS_MAX + 1;
+	assert_int_equal(worker_message(t.w, &in), -EPROTO);
+}
+
 /* RFC 4443 2.4 (f): a thousand at once and a thousand a second; what is above it ends silently. */
 static void errors_are_limited(void **state)
 {
@@ -522,6 +558,7 @@ int main(void)
 		TEST(stop_is_told_once),
 		TEST(too_big_is_answered),
 		TEST(too_big_is_answered_with_its_tags),
+		TEST(too_big_is_answered_on_a_vlan),
 		TEST(errors_are_limited),
 		TEST(full_ring_drops),
 		TEST(closed_devices_give_back),
