@@ -261,14 +261,35 @@ static __u16 flags_of(const struct child_sa *child, bool in)
 		flags |= XIPSEC_SA_NO_ECN;
 	if (child->cfg->copy_dscp == CONN_DSCP_NO || child->cfg->copy_dscp == CONN_DSCP_IN)
 		flags |= XIPSEC_SA_DSCP;
+	/* Which family it will be is not known when the config is read. */
+	if (child->cfg->flow_copy && child->ike->path.family == XIPSEC_FAMILY_IP6)
+		flags |= XIPSEC_SA_FLOW_COPY;
 	return flags;
+}
+
+/* What is written into a header or a padding of our own, as packets are sealed in tunnel mode. AH
+ * has neither padding nor dummies. */
+static void fill_sealing(const struct child_sa *child, struct xipsec_sa *sa)
+{
+	const struct conn_child *cfg = child->cfg;
+
+	sa->df = cfg->df;
+	/* No router cuts IPv6. */
+	if (sa->df == XIPSEC_DF_COPY && sa->outer_family == XIPSEC_FAMILY_IP6)
+		sa->df = XIPSEC_DF_SET;
+	sa->dscp = cfg->dscp;
+	sa->ttl = cfg->ttl;
+	if (sa->l4_proto != IPPROTO_ESP)
+		return;
+	sa->tfc_size = child->no_tfc ? 0 : cfg->tfc_size;
+	sa->dummies = cfg->dummies;
 }
 
 int child_describe(const struct child_sa *child, __u8 dir, struct xipsec_sa *sa)
 {
 	const struct ike_path *path = &child->ike->path;
 	_cleanup_free_ struct ts_list *ts = calloc(2, sizeof(*ts));
-	bool in = dir == XIPSEC_DIR_IN, sealed = !in && child->mode == XIPSEC_MODE_TUNNEL;
+	bool in = dir == XIPSEC_DIR_IN;
 	int err;
 
 	if (!ts)
@@ -290,15 +311,10 @@ int child_describe(const struct child_sa *child, __u8 dir, struct xipsec_sa *sa)
 	sa->alg = child->alg;
 	sa->flags = flags_of(child, in);
 	sa->window = child->cfg->replay_window;
-	/* What is written into a header or a padding of our own: transport mode has none. */
-	sa->df = sealed ? child->cfg->df : XIPSEC_DF_SET;
-	/* Which family it will be is not known when the config is read; no router cuts IPv6. */
-	if (sa->df == XIPSEC_DF_COPY && sa->outer_family == XIPSEC_FAMILY_IP6)
-		sa->df = XIPSEC_DF_SET;
 	sa->if_id = child->cfg->if_id;
 	sa->engine = child->cfg->engine;
-	sa->tfc_size =
-		sealed && sa->l4_proto == IPPROTO_ESP && !child->no_tfc ? child->cfg->tfc_size : 0;
+	if (!in && child->mode == XIPSEC_MODE_TUNNEL)
+		fill_sealing(child, sa);
 	fill_limits(child, &sa->limits);
 	child_ts(child, &ts[0], &ts[1]);
 	err = ts_selectors(&ts[0], &ts[1], sa->selector, XIPSEC_SELECTORS_MAX, &sa->n_selectors);

@@ -270,8 +270,12 @@ static bool conn_fits(struct config_diag *diag, const struct config_node *node,
 		config_error(diag, &node->place,
 			     "%s: rand_time is not below rekey_time and reauth_time: expected less",
 			     node->name);
-	for (unsigned int i = 0; i < conn->n_children; i++)
-		kernel_knows(diag, node, conn, &conn->children[i]);
+	for (unsigned int i = 0; i < conn->n_children; i++) {
+		const struct conn_child *child = &conn->children[i];
+
+		kernel_knows(diag, node, conn, child);
+		config_conn_seal_fits(diag, child_node(node, child->name), conn, child);
+	}
 	return diag->errors == before && !diag->nomem;
 }
 

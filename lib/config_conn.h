@@ -42,6 +42,11 @@ bool config_conn_local(struct config_diag *diag, const struct config_node *node,
 bool config_conn_remote(struct config_diag *diag, const struct config_node *node, void *into);
 bool config_conn_children(struct config_diag *diag, const struct config_node *node, void *into);
 
+/* What a child says of how packets are sealed, against its mode, protocol and engine, and against
+ * the connection's addresses. `node` is the child's; tells what does not fit, by the key's name. */
+void config_conn_seal_fits(struct config_diag *diag, const struct config_node *node,
+			   const struct conn *conn, const struct conn_child *child);
+
 /* A key of strongSwan's that has one good value here: tells that and why, or is true. */
 bool parse_only(struct config_diag *diag, const struct config_node *node, const char *good,
 		const char *why);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "lib/config_conn.h"
+#include "lib/config_seal.h"
 #include "lib/config_units.h"
 #include "lib/sa_fault.h"
 
@@ -53,6 +54,10 @@ CHILD_KEY(rekey_bytes, parse_bytes, rekey_bytes)
 CHILD_KEY(rekey_packets, parse_count, rekey_packets)
 CHILD_KEY(inactivity, parse_time, inactivity)
 CHILD_KEY(copy_ecn, parse_bool, copy_ecn)
+CHILD_KEY(df, parse_df, df)
+CHILD_KEY(flow_label, parse_flow_label, flow_copy)
+CHILD_KEY(ttl, parse_ttl, ttl)
+CHILD_KEY(dummies, parse_dummies, dummies)
 CHILD_KEY_TOLD(life_time, parse_time)
 CHILD_KEY_TOLD(life_bytes, parse_bytes)
 CHILD_KEY_TOLD(life_packets, parse_count)
@@ -187,6 +192,19 @@ static bool key_copy_dscp(struct config_diag *diag, const struct config_node *no
 	return true;
 }
 
+/* Of ESP or AH; the connection's own `dscp` is that of IKE. */
+static bool key_dscp(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	struct child_draft *draft = into;
+	bool fixed = false;
+
+	if (!parse_outer_dscp(diag, node, &fixed, &draft->child->dscp))
+		return false;
+	if (fixed)
+		draft->child->copy_dscp = CONN_DSCP_NO;
+	return true;
+}
+
 static bool key_engine(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	struct child_draft *draft = into;
@@ -224,6 +242,11 @@ static const struct config_key child_keys[] = {
 	{"copy_df", key_copy_df, false, false},
 	{"copy_ecn", key_copy_ecn, false, false},
 	{"copy_dscp", key_copy_dscp, false, false},
+	{"df", key_df, false, false},
+	{"dscp", key_dscp, false, false},
+	{"flow_label", key_flow_label, false, false},
+	{"ttl", key_ttl, false, false},
+	{"dummies", key_dummies, false, false},
 	{"engine", key_engine, false, false},
 	{"ipcomp", key_ipcomp, false, false},
 	{"hw_offload", key_hw_offload, false, false},

@@ -5,12 +5,12 @@
 #include <string.h>
 #include "lib/config_keyfile.h"
 #include "lib/config_sa.h"
+#include "lib/config_seal.h"
 #include "lib/config_units.h"
 #include "lib/sa_fault.h"
 
-#define SPI_MIN  256 /* RFC 4303 2.1: 1 to 255 are reserved, 0 is for local use */
-#define DSCP_MAX 63u
-#define TFC_MAX  65535u
+#define SPI_MIN 256 /* RFC 4303 2.1: 1 to 255 are reserved, 0 is for local use */
+#define TFC_MAX 65535u
 
 static bool key_child(struct config_diag *diag, const struct config_node *node, void *into)
 {
@@ -212,16 +212,10 @@ static bool key_dst_port(struct config_diag *diag, const struct config_node *nod
 
 static bool key_df(struct config_diag *diag, const struct config_node *node, void *into)
 {
-	static const struct config_word words[] = {
-		{"set", XIPSEC_DF_SET},
-		{"clear", XIPSEC_DF_CLEAR},
-		{"copy", XIPSEC_DF_COPY},
-		{NULL, 0},
-	};
 	struct config_sa_draft *draft = into;
-	unsigned int df;
+	enum xipsec_df df;
 
-	if (!parse_word(diag, node, words, &df))
+	if (!parse_df(diag, node, &df))
 		return false;
 	draft->sa->df = df;
 	return true;
@@ -230,18 +224,12 @@ static bool key_df(struct config_diag *diag, const struct config_node *node, voi
 static bool key_dscp(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	struct config_sa_draft *draft = into;
-	unsigned int dscp;
+	bool fixed = false;
 
-	if (strcasecmp(node->value, "copy") == 0)
-		return true;
-	if (!text_number(node->value, &dscp) || dscp > DSCP_MAX) {
-		config_error(diag, &node->value_place,
-			     "dscp = %s: expected copy, or a number from 0 to %u",
-			     config_shown(node->value), DSCP_MAX);
+	if (!parse_outer_dscp(diag, node, &fixed, &draft->sa->dscp))
 		return false;
-	}
-	draft->sa->dscp = dscp;
-	draft->sa->flags |= XIPSEC_SA_DSCP;
+	if (fixed)
+		draft->sa->flags |= XIPSEC_SA_DSCP;
 	return true;
 }
 
@@ -259,29 +247,21 @@ static bool key_ecn(struct config_diag *diag, const struct config_node *node, vo
 
 static bool key_flow_label(struct config_diag *diag, const struct config_node *node, void *into)
 {
-	static const struct config_word words[] = {
-		{"copy", XIPSEC_SA_FLOW_COPY},
-		{"zero", 0},
-		{NULL, 0},
-	};
 	struct config_sa_draft *draft = into;
-	unsigned int flag;
+	bool copy;
 
-	if (!parse_word(diag, node, words, &flag))
+	if (!parse_flow_label(diag, node, &copy))
 		return false;
-	draft->sa->flags |= flag;
+	if (copy)
+		draft->sa->flags |= XIPSEC_SA_FLOW_COPY;
 	return true;
 }
 
 static bool key_ttl(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	struct config_sa_draft *draft = into;
-	unsigned int ttl;
 
-	if (!parse_number(diag, node, 1, 255, &ttl))
-		return false;
-	draft->sa->ttl = ttl;
-	return true;
+	return parse_ttl(diag, node, &draft->sa->ttl);
 }
 
 static bool key_tfc_padding(struct config_diag *diag, const struct config_node *node, void *into)
@@ -307,7 +287,7 @@ static bool key_dummies(struct config_diag *diag, const struct config_node *node
 {
 	struct config_sa_draft *draft = into;
 
-	return parse_number(diag, node, 0, SA_DUMMIES_MAX, &draft->sa->dummies);
+	return parse_dummies(diag, node, &draft->sa->dummies);
 }
 
 /* ------------------------------------------------------------------ limits */

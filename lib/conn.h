@@ -141,7 +141,11 @@ struct conn_child {
 	__u32 tfc_size;              /* as in struct xipsec_sa */
 	enum xipsec_df df;
 	bool copy_ecn;
+	bool flow_copy; /* IPv6 in IPv6: the outer flow label is the inner one; else 0 */
 	enum conn_dscp_copy copy_dscp;
+	__u8 dscp;                 /* 0 to 63, of the outer header where it is not copied out */
+	__u8 ttl;                  /* of the outer header, 0: 64 */
+	__u32 dummies;             /* dummy packets a second while idle */
 	enum xipsec_engine engine; /* NONE: auto */
 	__u8 digest[CONN_DIGEST_LEN];
 	unsigned int line; /* of the config file; 0: a client brought it */

@@ -208,6 +208,49 @@ static void test_children(void **state)
 	assert_null(conn_child_find(config->conns, "none"));
 }
 
+/* Keys of ours, called as in sas {}; of IKE packets the connection's own `dscp` tells. */
+static void test_sealing(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+	const struct conn_child *child;
+
+	load_good("connections { c { " ENDS
+		  "dscp = 101110\nremote_addrs = 2001:db8::2\nchildren {\n"
+		  "all { remote_ts = 10.1.0.0/16\n df = set\n dscp = 34\n flow_label = copy\n "
+		  "ttl = 17\n dummies = 10000 }\n"
+		  "none { remote_ts = 10.2.0.0/16 }\n"
+		  "kept { remote_ts = 10.3.0.0/16\n df = clear\n dscp = copy\n flow_label = zero\n "
+		  "dummies = 0 }\n"
+		  "zero { local_ts = 10.6.0.0/16\n remote_ts = 10.4.0.0/16\n dscp = 0\n copy_df = "
+		  "no\n engine = xfrm }\n"
+		  "host { remote_ts = 10.5.0.0/16\n mode = transport\n df = set\n dscp = copy\n "
+		  "flow_label = zero\n dummies = 0 }\n"
+		  "} } }\n",
+		  &config);
+	assert_int_equal(config->conns[0].dscp, 46);
+	child = conn_child_find(config->conns, "all");
+	assert_int_equal(child->df, XIPSEC_DF_SET);
+	assert_int_equal(child->copy_dscp, CONN_DSCP_NO);
+	assert_int_equal(child->dscp, 34);
+	assert_true(child->flow_copy);
+	assert_int_equal(child->ttl, 17);
+	assert_int_equal(child->dummies, 10000);
+	child = conn_child_find(config->conns, "none");
+	assert_int_equal(child->df, XIPSEC_DF_COPY);
+	assert_int_equal(child->copy_dscp, CONN_DSCP_OUT);
+	assert_false(child->flow_copy);
+	assert_int_equal(child->dscp + child->ttl + child->dummies, 0);
+	child = conn_child_find(config->conns, "kept");
+	assert_int_equal(child->df, XIPSEC_DF_CLEAR);
+	assert_int_equal(child->copy_dscp, CONN_DSCP_OUT);
+	assert_false(child->flow_copy);
+	child = conn_child_find(config->conns, "zero");
+	assert_int_equal(child->copy_dscp, CONN_DSCP_NO);
+	assert_int_equal(child->dscp, 0);
+	child = conn_child_find(config->conns, "host");
+	assert_int_equal(child->copy_dscp, CONN_DSCP_OUT);
+}
+
 static void test_secrets(void **state)
 {
 	_cleanup_config_ struct config *config = NULL;
@@ -705,6 +748,73 @@ static void test_what_is_not_there(void **state)
 		 "engine = afxdp\n");
 }
 
+/* Where they do not fit, of `child` with `addrs` in the connection: behind the key's place. */
+static void assert_sealing_refused(const char *addrs, const char *child, const char *says)
+{
+	char text[512], want[512];
+
+	snprintf(text, sizeof(text),
+		 "connections { c { " ENDS "remote_addrs = %s\nchildren { a {\n%s } } } }\n", addrs,
+		 child);
+	snprintf(want, sizeof(want), "xipsec.conf:5:%s\n", says);
+	load_bad(text, want);
+}
+
+static void test_sealing_refused(void **state)
+{
+	static const struct {
+		const char *addrs, *child, *says;
+	} rows[] = {
+		{"%any", "ttl = 0", "7: 0 is not a good ttl: expected a number from 1 to 255"},
+		{"%any", "ttl = 256", "7: 256 is not a good ttl: expected a number from 1 to 255"},
+		{"%any", "dscp = 64", "8: dscp = 64: expected copy, or a number from 0 to 63"},
+		{"%any", "dummies = 10001",
+		 "11: 10001 is not a good dummies: expected a number from 0 to 10000"},
+		{"%any", "flow_label = keep",
+		 "14: flow_label = keep is not known: expected copy | zero"},
+		{"%any", "df = no", "6: df = no is not known: expected set | clear | copy"},
+#define KEEPS "transport mode keeps the packet's own header: expected mode = tunnel"
+		{"%any", "ttl = 9\n mode = transport", "7: ttl = 9: " KEEPS},
+		{"%any", "dscp = 0\n mode = transport", "8: dscp = 0: " KEEPS},
+		{"%any", "flow_label = copy\n mode = transport", "14: flow_label = copy: " KEEPS},
+		{"%any", "df = clear\n mode = transport", "6: df = clear: " KEEPS},
+		{"%any", "df = copy\n mode = transport", "6: df = copy: " KEEPS},
+		{"%any", "dummies = 1\n mode = transport",
+		 "11: dummies = 1: dummies stand for packets of a tunnel: transport mode has no "
+		 "addresses to make up: expected mode = tunnel"},
+#undef KEEPS
+		{"%any", "dummies = 1\n ah_proposals = sha256",
+		 "11: dummies = 1: AH has neither padding nor dummies: expected esp_proposals"},
+		{"192.0.2.2", "ttl = 9\n engine = xfrm",
+		 "7: ttl = 9: kernel XFRM takes the ttl of the route: expected engine = afxdp"},
+		{"192.0.2.2", "dummies = 1\n engine = xfrm",
+		 "11: dummies = 1: kernel XFRM sends no dummy packets: expected engine = afxdp"},
+		{"192.0.2.2", "dscp = 1\n engine = xfrm",
+		 "8: dscp = 1: kernel XFRM copies the dscp or writes 0: expected copy or 0, or "
+		 "engine = afxdp"},
+		{"192.0.2.2, %any4", "flow_label = copy",
+		 "14: flow_label = copy: an IPv4 header has no flow label: expected IPv6 outer "
+		 "addresses, or flow_label = zero"},
+		{"2001:db8::2", "df = copy",
+		 "6: df = copy: an IPv6 header has no DF: expected IPv4 outer addresses, or df = "
+		 "set "
+		 "or clear"},
+		{"%any", "df = set\n copy_df = no", "1: df beside copy_df: expected one of both"},
+		{"%any", "dscp = 0\n copy_dscp = no",
+		 "1: dscp beside copy_dscp: expected one of both"},
+		{"%any", "ttl = 9\n mode = drop",
+		 "1: ttl: a policy alone seals nothing: expected mode = tunnel, or no ttl"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char child[256];
+
+		snprintf(child, sizeof(child),
+			 "%s\n local_ts = 10.0.0.0/8\n remote_ts = 10.0.0.0/8", rows[i].child);
+		assert_sealing_refused(rows[i].addrs, child, rows[i].says);
+	}
+}
+
 static void test_errors(void **state)
 {
 	load_bad("connections { c { version = 1 } }\n",
@@ -776,6 +886,7 @@ int main(void)
 		cmocka_unit_test(test_auth),
 		cmocka_unit_test(test_strengths),
 		cmocka_unit_test(test_children),
+		cmocka_unit_test(test_sealing),
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_long_secret),
 		cmocka_unit_test(test_rules_have_their_place),
@@ -792,6 +903,7 @@ int main(void)
 		cmocka_unit_test(test_xfrm_wants_addresses),
 		cmocka_unit_test(test_xfrm_is_named),
 		cmocka_unit_test(test_what_is_not_there),
+		cmocka_unit_test(test_sealing_refused),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_secret_that_others_read),
 	};

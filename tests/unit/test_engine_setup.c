@@ -320,6 +320,47 @@ static void test_transport(void **state)
 	sim_end(sim, 1, 1);
 }
 
+/* What a child says of sealing is its outbound SA's alone; over IPv4 there is no flow label. */
+static void test_sealing(void **state)
+{
+	static const char conn[] =
+		SIM_CONN(SIM_FAST, "dscp = 101110",
+			 SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8",
+				   "esp_proposals = aes128gcm16\nstart_action = trap\ndf = set\n"
+				   "dscp = 34\nttl = 17\ndummies = 10"));
+	struct sim *sim = begin(conn, conn);
+	struct child_sa *child;
+	struct xipsec_sa *sa;
+
+	assert_true(sim_up(sim, 2000));
+	for (unsigned int i = 0; i < 2; i++) {
+		bool out = sim->side[0].sa[i].dir == XIPSEC_DIR_OUT;
+
+		sa = &sim->side[0].sa[i];
+		assert_int_equal(sa->df, XIPSEC_DF_SET);
+		assert_int_equal(sa->dscp, out ? 34 : 0);
+		assert_int_equal(sa->flags, out ? XIPSEC_SA_DSCP : 0);
+		assert_int_equal(sa->ttl, out ? 17 : 0);
+		assert_int_equal(sa->dummies, out ? 10 : 0);
+	}
+	assert_int_not_equal(sim->side[0].sa[0].dir, sim->side[0].sa[1].dir);
+	child = sim_child(&sim->side[0], "net");
+	sa = calloc(1, sizeof(*sa));
+	assert_non_null(sa);
+	/* With addresses that are known to be IPv4 the config refuses it; with a name it cannot. */
+	((struct conn_child *)child->cfg)->flow_copy = true;
+	assert_int_equal(child_describe(child, XIPSEC_DIR_OUT, sa), 0);
+	assert_int_equal(sa->flags, XIPSEC_SA_DSCP);
+	child->ike->path.family = XIPSEC_FAMILY_IP6;
+	assert_int_equal(child_describe(child, XIPSEC_DIR_OUT, sa), 0);
+	assert_int_equal(sa->flags, XIPSEC_SA_DSCP | XIPSEC_SA_FLOW_COPY);
+	assert_int_equal(child_describe(child, XIPSEC_DIR_IN, sa), 0);
+	assert_int_equal(sa->flags, 0);
+	child->ike->path.family = XIPSEC_FAMILY_IP4;
+	free(sa);
+	sim_end(sim, 1, 1);
+}
+
 /* ------------------------------------------------------------------ who are they */
 
 static void test_wrong_psk(void **state)
@@ -575,6 +616,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_no_child),
 		cmocka_unit_test(test_narrowing),
 		cmocka_unit_test(test_transport),
+		cmocka_unit_test(test_sealing),
 		cmocka_unit_test(test_wrong_psk),
 		cmocka_unit_test(test_no_secret),
 		cmocka_unit_test(test_wrong_responder),

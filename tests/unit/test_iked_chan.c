@@ -326,7 +326,8 @@ static const char text[] =
 	"  remote { auth = psk\n id = \"C=CH, O=*, CN=sun\" }\n"
 	"  children {\n"
 	"   net { local_ts = 10.1.0.0/16, 10.9.0.0/16\n remote_ts = 10.2.0.0/16[tcp/443]\n"
-	"         esp_proposals = aes128gcm16-x25519 }\n"
+	"         esp_proposals = aes128gcm16-x25519\n"
+	"         df = set\n dscp = 34\n ttl = 17\n dummies = 10 }\n"
 	"   two { local_ts = 10.3.0.0/16\n remote_ts = 10.4.0.0/16\n start_action = trap }\n"
 	"  }\n"
 	" }\n"
@@ -356,6 +357,7 @@ static void a_connection_travels(void **state)
 	was->remote.cacerts.blob[0] =
 		(struct conn_blob){.file = strdup("ca.pem"), .data = malloc(300), .len = 300};
 	memset(was->remote.cacerts.blob[0].data, 0x5a, 300);
+	was->children[0].flow_copy = true;
 	fd = conn_pack(was);
 	assert_true(fd >= 0);
 	assert_int_equal(conn_unpack(fd, &is), 0);
@@ -376,6 +378,13 @@ static void a_connection_travels(void **state)
 	assert_memory_equal(is.children[0].remote_ts.ts, was->children[0].remote_ts.ts,
 			    sizeof(struct conn_ts));
 	assert_string_equal(is.children[0].proposals.text[0], "aes128gcm16-x25519");
+	assert_int_equal(is.children[0].df, XIPSEC_DF_SET);
+	assert_int_equal(is.children[0].copy_dscp, CONN_DSCP_NO);
+	assert_int_equal(is.children[0].dscp, 34);
+	assert_int_equal(is.children[0].ttl, 17);
+	assert_int_equal(is.children[0].dummies, 10);
+	assert_true(is.children[0].flow_copy);
+	assert_false(is.children[1].flow_copy);
 	assert_int_equal(is.children[1].start_action, CONN_ACTION_TRAP);
 	conn_clear(&is);
 	close(fd);
