@@ -26,7 +26,7 @@ struct nexthop {
 	unsigned int ifindex;   /* of the neighbour, 0: none */
 	struct xipsec_addr via; /* the neighbour */
 	bool dirty;             /* the neighbour has changed */
-	__u32 share;            /* who asked for it; 0 if several did */
+	__u32 share;            /* who asked for it first; 0: somebody asked for all */
 	__u64 asked;            /* seconds */
 	__u64 resolved;         /* milliseconds */
 };
@@ -43,7 +43,6 @@ struct route {
 	struct route_links links;
 	struct nexthop *hops;
 	size_t n_hops;
-	__u16 n_of[SHARES]; /* hops of each share */
 };
 
 static __u64 now_ms(void)
@@ -156,43 +155,41 @@ static struct nexthop *find(struct route *route, const struct xipsec_addr *dst, 
 	return NULL;
 }
 
-static void share_set(struct route *route, struct nexthop *hop, __u32 share)
+/* The share that has most of them. */
+static __u32 share_of_most(const struct route *route)
 {
-	route->n_of[hop->share]--;
-	route->n_of[share]++;
-	hop->share = share;
+	__u16 n_of[SHARES] = {0};
+	__u32 most = 0;
+
+	for (size_t i = 0; i < route->n_hops; i++) {
+		__u32 share = route->hops[i].share;
+
+		n_of[share]++;
+		if (n_of[share] > n_of[most])
+			most = share;
+	}
+	return most;
 }
 
 /* The one asked for longest ago, of the share that has most of them. */
 static struct nexthop *oldest_of_most(struct route *route)
 {
-	struct nexthop *oldest = NULL;
-	__u32 most = 0;
+	const __u32 most = share_of_most(route);
+	struct nexthop *oldest = &route->hops[0];
 
-	for (__u32 share = 1; share < SHARES; share++)
-		if (route->n_of[share] > route->n_of[most])
-			most = share;
-	for (size_t i = 0; i < route->n_hops; i++)
-		if (route->hops[i].share == most &&
-		    (!oldest || route->hops[i].asked < oldest->asked))
-			oldest = &route->hops[i];
+	for (size_t i = 1; i < route->n_hops; i++) {
+		struct nexthop *hop = &route->hops[i];
+
+		if (hop->share == most && (oldest->share != most || hop->asked < oldest->asked))
+			oldest = hop;
+	}
 	return oldest;
 }
 
-/* A place with nothing in it but the share that is counted for it. */
 static struct nexthop *make_room(struct route *route)
 {
-	struct nexthop *hop;
-
-	if (route->n_hops == NEXTHOPS_MAX) {
-		hop = oldest_of_most(route);
-	} else {
-		hop = &route->hops[route->n_hops++];
-		hop->share = 0;
-		route->n_of[0]++;
-	}
-	*hop = (struct nexthop){.share = hop->share};
-	return hop;
+	return route->n_hops == NEXTHOPS_MAX ? oldest_of_most(route)
+					     : &route->hops[route->n_hops++];
 }
 
 void route_ask(struct route *route, const struct xipsec_addr *dst, __u32 family, __u32 share)
@@ -206,13 +203,14 @@ void route_ask(struct route *route, const struct xipsec_addr *dst, __u32 family,
 	hop = find(route, dst, family);
 	if (!hop) {
 		hop = make_room(route);
-		hop->answer = (struct ctl_nexthop){
-			.hdr = {XIPSEC_CTL_NEXTHOP, XIPSEC_ABI, sizeof(hop->answer)},
-			.dst = *dst,
-			.family = family};
-		share_set(route, hop, share);
-	} else if (hop->share != share) {
-		share_set(route, hop, 0);
+		*hop = (struct nexthop){
+			.answer = {.hdr = {XIPSEC_CTL_NEXTHOP, XIPSEC_ABI, sizeof(hop->answer)},
+				   .dst = *dst,
+				   .family = family},
+			.share = share};
+	} else if (!share) {
+		/* What several SAs ask for stays the first one's: two of one peer would fill 0. */
+		hop->share = 0;
 	}
 	hop->asked = ms / 1000;
 	/* Several workers ask for the same, and one may ask in a loop. */
@@ -324,7 +322,6 @@ static void every_second(evutil_socket_t fd, short what, void *ctx)
 			i++;
 			continue;
 		}
-		route->n_of[route->hops[i].share]--;
 		route->hops[i] = route->hops[--route->n_hops];
 	}
 }

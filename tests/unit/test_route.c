@@ -190,7 +190,7 @@ static void one_sa_cannot_push_out_others(void **state)
 	ask(addr(1, FEW), 5);
 	assert_int_equal(kept().all, ROOM);
 	assert_int_equal(kept().few, FEW + 1);
-	/* what it names is theirs no less: it becomes nobody's alone */
+	/* what it names is theirs no less */
 	ask(addr(1, 50), 7);
 	for (__u32 n = 0; n < 500; n++)
 		ask(addr(33, n), 7);
@@ -198,6 +198,39 @@ static void one_sa_cannot_push_out_others(void **state)
 	run("ip route del 10.0.0.0/8");
 	events_for(800);
 	assert_int_equal(few_told, FEW + 1);
+}
+
+/* Nor do two SAs of one peer that name the same in turns: what both ask for is the first one's, not
+ * of the share that next hops of peers are in. */
+static void two_sas_cannot_push_out_peers(void **state)
+{
+	if (!base)
+		skip_because("needs root (namespaces)");
+	for (__u32 n = 0; n < ROOM - 20; n++)
+		ask(addr(16, n), 7);
+	for (__u32 n = 0; n < 20; n++)
+		ask(addr(1, n), 0);
+	usleep(1100000); /* and then they are the oldest */
+	for (__u32 n = 0; n < ROOM + 500; n++) {
+		ask(addr(16, n), 7);
+		ask(addr(16, n), 8);
+	}
+	assert_int_equal(kept().all, ROOM);
+	assert_int_equal(kept().few, 20);
+}
+
+/* A peer's next hop is none of an SA's, not even when an SA named it first. */
+static void peers_are_of_no_sa(void **state)
+{
+	if (!base)
+		skip_because("needs root (namespaces)");
+	ask(addr(1, 1), 7);
+	ask(addr(1, 1), 0);
+	ask(addr(1, 1), 7);
+	for (__u32 n = 0; n < ROOM; n++)
+		ask(addr(16, n), 7);
+	assert_int_equal(kept().all, ROOM);
+	assert_int_equal(kept().few, 1);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -208,6 +241,8 @@ int main(void)
 		TEST(answers),
 		TEST(asked_in_a_loop),
 		TEST(one_sa_cannot_push_out_others),
+		TEST(two_sas_cannot_push_out_peers),
+		TEST(peers_are_of_no_sa),
 	};
 
 	return cmocka_run_group_tests(tests, own_network, NULL);
