@@ -400,6 +400,7 @@ static void test_atomic(void **unused)
 	} chains[] = {
 		{8, 8, 44, {17, 0, 0, 0, 1, 2, 3, 4}, {0}, 17, 6},
 		{16, 16, 0, {44, 0, 1, 4, [8] = 17, 0, 0, 6, 9, 9, 9, 9}, {17, 0, 1, 4}, 0, 40},
+		{16, 16, 43, {44, 0, 4, 0, [8] = 17, 0, 0, 6, 9, 9, 9, 9}, {17, 0, 4, 0}, 43, 40},
 		{16, 16, 44, {0x3c, 0, 0, 0, 1, 2, 3, 4, 17, 0, 1, 4}, {17, 0, 1, 4}, 60, 6},
 		{24,
 		 24,
@@ -434,7 +435,7 @@ static void test_atomic(void **unused)
 		assert_memory_equal(frame.p.data, want, whole);
 
 		/* left in front by who put the pieces together, or by a translator */
-		for (int cuts = 0; cuts < 3; cuts++) {
+		for (int cuts = 0; cuts < 4; cuts++) {
 			__u8 *frag;
 
 			state_reset(&in_state);
@@ -445,6 +446,7 @@ static void test_atomic(void **unused)
 			memcpy(frag, "\0\0\0\0\1\2\3\4", 8);
 			frag[0] = sealed[at == 40 ? 6 : 40];
 			inner[at == 40 ? 6 : 40] = 44;
+			frag[2] = cuts == 3;
 			frag[3] = (__u8)(cuts == 1 ? 1 : cuts == 2 ? 8 : 0);
 			memcpy(frag + 8, sealed + at, n - at);
 			put16(inner + 4, n + 8 - 40);

@@ -11,7 +11,7 @@
 #include "worker/sa.h"
 #include "worker/slow.h"
 
-static int to, from; /* the worker's socket, and one that sends to it */
+static int from; /* sends to the worker's socket */
 static __u8 sealed[32768];
 static __u8 inner_tos; /* of what is sealed next */
 static __u8 packet[32768];
@@ -47,26 +47,42 @@ static void remake(__u32 index, __u8 dir, __u32 spi)
 	assert_int_equal(worker_message(t.w, &in), 0);
 }
 
-static int slow_setup(void **state)
+/* Gives the worker a socket of that kind; returns one that sends to it. */
+static int slow_socket(__u32 kind, int family)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct ctl_in in = {.n_fds = 1,
-			    .msg.slow = {.hdr.type = XIPSEC_CTL_SLOW, .kind = XIPSEC_SLOW_NATT4}};
+	union {
+		struct sockaddr any;
+		struct sockaddr_in ip4;
+		struct sockaddr_in6 ip6;
+	} at = {.any.sa_family = (sa_family_t)family};
+	struct ctl_in in = {.n_fds = 1, .msg.slow = {.hdr.type = XIPSEC_CTL_SLOW, .kind = kind}};
+	const bool ip4 = family == AF_INET;
+	const int level = ip4 ? IPPROTO_IP : IPPROTO_IPV6, one = 1;
+	int to = socket(family, SOCK_DGRAM, 0), sender = socket(family, SOCK_DGRAM, 0);
 	socklen_t len = sizeof(at);
-	int one = 1;
 
-	setup(state);
-	to = socket(AF_INET, SOCK_DGRAM, 0);
-	from = socket(AF_INET, SOCK_DGRAM, 0);
-	assert_int_equal(setsockopt(to, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one)), 0);
-	assert_int_equal(setsockopt(to, IPPROTO_IP, IP_RECVTOS, &one, sizeof(one)), 0);
-	assert_int_equal(bind(to, (struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(getsockname(to, (struct sockaddr *)&at, &len), 0);
-	assert_int_equal(connect(from, (struct sockaddr *)&at, sizeof(at)), 0);
+	if (ip4)
+		at.ip4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	else
+		at.ip6.sin6_addr = in6addr_loopback;
+	assert_int_equal(
+		setsockopt(to, level, ip4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &one, sizeof(one)), 0);
+	assert_int_equal(
+		setsockopt(to, level, ip4 ? IP_RECVTOS : IPV6_RECVTCLASS, &one, sizeof(one)), 0);
+	assert_int_equal(bind(to, &at.any, len), 0);
+	assert_int_equal(getsockname(to, &at.any, &len), 0);
+	assert_int_equal(connect(sender, &at.any, len), 0);
 	in.fd[0] = to;
-	remake(SA_IN, XIPSEC_DIR_IN, 0x2001); /* before the socket comes */
 	assert_int_equal(worker_message(t.w, &in), 0);
 	assert_int_equal(in.fd[0], -1);
+	return sender;
+}
+
+static int slow_setup(void **state)
+{
+	setup(state);
+	remake(SA_IN, XIPSEC_DIR_IN, 0x2001); /* before the socket comes */
+	from = slow_socket(XIPSEC_SLOW_NATT4, AF_INET);
 	remake(SA_OUT, XIPSEC_DIR_OUT, 0x2001);
 	tell_hop("127.0.0.1", XIPSEC_NEXTHOP_OK, BLACK);
 	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
@@ -361,6 +377,70 @@ static void strangers_are_told(void **state)
 	assert_int_equal(told(&s), 0);
 }
 
+/* As raw sockets give them: ESP and AH without UDP, behind an IPv4 header of their own, or behind
+ * one of IPv6 that is made again. (UDP's sockets deliver them here.) */
+static void strangers_of_other_kinds_are_told(void **state)
+{
+#define IP4(len, proto) "E\0\0" len "\0\0\0\0@" proto "\0\0\x7f\0\0\1\x7f\0\0\1"
+	static const struct {
+		__u32 kind, len;
+		const char *data;
+		__u32 spi, seq, captured;
+		__u16 reason;
+		__u8 proto;
+	} cases[] = {
+		{XIPSEC_SLOW_ESP6, 8, "\0\0\x20\2\1\2\3\4", 0x2002, 0x1020304, 48,
+		 XIPSEC_REASON_NO_SA, IPPROTO_ESP},
+		{XIPSEC_SLOW_ESP6, 7, "\0\0\x20\2\1\2\3", 0, 0, 47, XIPSEC_REASON_ESP_SHORT,
+		 IPPROTO_ESP},
+		{XIPSEC_SLOW_AH6, 12, "\x11\1\0\0\0\0\x20\2\1\2\3\4", 0x2002, 0x1020304, 52,
+		 XIPSEC_REASON_NO_SA, IPPROTO_AH},
+		{XIPSEC_SLOW_AH6, 11, "\x11\1\0\0\0\0\x20\2\1\2\3", 0, 0, 51,
+		 XIPSEC_REASON_ESP_SHORT, IPPROTO_AH},
+		{XIPSEC_SLOW_ESP4, 28, IP4("\x1c", "\x32") "\0\0\x20\2\1\2\3\4", 0x2002, 0x1020304,
+		 28, XIPSEC_REASON_NO_SA, IPPROTO_ESP},
+		{XIPSEC_SLOW_AH4, 32, IP4("\x20", "\x33") "\x11\1\0\0\0\0\x20\2\1\2\3\4", 0x2002,
+		 0x1020304, 32, XIPSEC_REASON_NO_SA, IPPROTO_AH},
+		/* what says that it is longer than it is has no header that could be shown */
+		{XIPSEC_SLOW_AH4, 32, IP4("\x21", "\x33") "\x11\1\0\0\0\0\x20\2\1\2\3\4", 0, 0, 0,
+		 XIPSEC_REASON_MALFORMED_IP4, IPPROTO_AH},
+	};
+#undef IP4
+
+	t.globals->tell = XIPSEC_TELL_PACKETS;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const bool ip6 = cases[i].kind == XIPSEC_SLOW_ESP6 ||
+				 cases[i].kind == XIPSEC_SLOW_AH6;
+		const struct xipsec_addr end4 = {.word[0] = htonl(INADDR_LOOPBACK)};
+		const struct xipsec_addr end6 = {.byte[15] = 1};
+		const struct xipsec_addr end = ip6 ? end6 : end4;
+		struct xipsec_sample s = {0};
+
+		close(from);
+		from = slow_socket(cases[i].kind, ip6 ? AF_INET6 : AF_INET);
+		t.w->now_ms += 1000;
+		say(cases[i].data, cases[i].len);
+		assert_int_equal(told(&s), 1);
+		assert_int_equal(s.reason, cases[i].reason);
+		assert_int_equal(s.ifindex, if_nametoindex("lo"));
+		assert_int_equal(s.family, ip6 ? XIPSEC_FAMILY_IP6 : XIPSEC_FAMILY_IP4);
+		assert_memory_equal(&s.src, &end, sizeof(end));
+		assert_memory_equal(&s.dst, &end, sizeof(end));
+		assert_int_equal(s.l4_proto, cases[i].proto);
+		assert_int_equal(s.sport, 0);
+		assert_int_equal(s.dport, 0);
+		assert_int_equal(s.spi, htonl(cases[i].spi));
+		assert_int_equal(s.seq, cases[i].seq);
+		assert_int_equal(s.captured, cases[i].captured);
+		if (!s.captured)
+			continue;
+		assert_int_equal(s.data[0] >> 4, ip6 ? 6 : 4);
+		assert_int_equal(s.data[ip6 ? 6 : 9], cases[i].proto);
+		assert_memory_equal(s.data + s.captured - cases[i].len, cases[i].data,
+				    cases[i].len);
+	}
+}
+
 static void tell_ifindex(__u32 slot, __u32 ifindex)
 {
 	struct ctl_in in = {.msg.dev = {.hdr.type = XIPSEC_CTL_DEV,
@@ -458,6 +538,7 @@ int main(void)
 		TEST(other_encapsulation_is_no_sa),
 		TEST(one_spi_of_two_addresses),
 		TEST(strangers_are_told),
+		TEST(strangers_of_other_kinds_are_told),
 		TEST(samples_name_the_interface),
 	};
 
