@@ -267,22 +267,24 @@ static __u16 flags_of(const struct child_sa *child, bool in)
 	return flags;
 }
 
-/* What is written into a header or a padding of our own, as packets are sealed in tunnel mode. AH
- * has neither padding nor dummies. */
+/* What is done as packets are sealed. In transport mode there is no header and no padding of our
+ * own to write it into; AH has neither padding nor dummies. */
 static void fill_sealing(const struct child_sa *child, struct xipsec_sa *sa)
 {
 	const struct conn_child *cfg = child->cfg;
 
+	if (sa->l4_proto == IPPROTO_ESP)
+		sa->dummies = cfg->dummies;
+	if (sa->mode == XIPSEC_MODE_TRANSPORT)
+		return;
 	sa->df = cfg->df;
 	/* No router cuts IPv6. */
 	if (sa->df == XIPSEC_DF_COPY && sa->outer_family == XIPSEC_FAMILY_IP6)
 		sa->df = XIPSEC_DF_SET;
 	sa->dscp = cfg->dscp;
 	sa->ttl = cfg->ttl;
-	if (sa->l4_proto != IPPROTO_ESP)
-		return;
-	sa->tfc_size = child->no_tfc ? 0 : cfg->tfc_size;
-	sa->dummies = cfg->dummies;
+	if (sa->l4_proto == IPPROTO_ESP)
+		sa->tfc_size = child->no_tfc ? 0 : cfg->tfc_size;
 }
 
 int child_describe(const struct child_sa *child, __u8 dir, struct xipsec_sa *sa)
@@ -313,7 +315,7 @@ int child_describe(const struct child_sa *child, __u8 dir, struct xipsec_sa *sa)
 	sa->window = child->cfg->replay_window;
 	sa->if_id = child->cfg->if_id;
 	sa->engine = child->cfg->engine;
-	if (!in && child->mode == XIPSEC_MODE_TUNNEL)
+	if (!in)
 		fill_sealing(child, sa);
 	fill_limits(child, &sa->limits);
 	child_ts(child, &ts[0], &ts[1]);

@@ -121,9 +121,6 @@ static void sealing_check(struct faults *to, const struct xipsec_sa *sa)
 	add(to, sa->tfc_size && sa->mode == XIPSEC_MODE_TRANSPORT, "tfc_padding",
 	    "the end of a payload without its IP header cannot be told from padding",
 	    "mode = tunnel");
-	add(to, sa->dummies && sa->mode == XIPSEC_MODE_TRANSPORT, "dummies",
-	    "dummies stand for packets of a tunnel: transport mode has no addresses to make up",
-	    "mode = tunnel");
 	add(to, sa->df == XIPSEC_DF_COPY && sa->outer_family == XIPSEC_FAMILY_IP6, "df",
 	    "an IPv6 header has no DF", "IPv4 outer addresses, or df = set or clear");
 	add(to, (sa->flags & XIPSEC_SA_FLOW_COPY) && sa->outer_family == XIPSEC_FAMILY_IP4,

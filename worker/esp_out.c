@@ -83,13 +83,13 @@ static always_inline void out_grow(struct packet *p, __u8 *data, __u32 len, __u3
 	p->reason = XIPSEC_REASON_SEALED;
 }
 
-static always_inline __u32 outer_len(const struct sa *sa, const enum sa_way way)
+static always_inline __u32 outer_len(const struct outer *outer, const enum sa_way way)
 {
 	switch (way) {
 	case SA_TUNNEL4: return OUTER_IP4;
 	case SA_TUNNEL4_UDP: return OUTER_IP4 + OUTER_UDP;
 	case SA_TUNNEL6: return OUTER_IP6;
-	default: return sa->outer.len;
+	default: return outer->len;
 	}
 }
 
@@ -116,11 +116,12 @@ static always_inline __u8 family_of(const struct sa *sa, const enum sa_way way)
 	return way == SA_ANY ? sa->outer_family : XIPSEC_FAMILY_IP4;
 }
 
-static always_inline void tunnel_write(const struct sa *sa, const struct form *form,
-				       struct packet *p, __u64 seq, const struct shown *shown,
-				       struct crypto_op *op, const enum sa_way way)
+static always_inline void tunnel_write(const struct sa *sa, const struct outer *outer,
+				       const struct form *form, struct packet *p, __u64 seq,
+				       const struct shown *shown, struct crypto_op *op,
+				       const enum sa_way way)
 {
-	const __u32 front = outer_len(sa, way);
+	const __u32 front = outer_len(outer, way);
 	__u32 head = front + form->head_len, inner_len = p->len, tail, len;
 	__u8 *text = p->data, *data = text - head;
 
@@ -131,7 +132,7 @@ static always_inline void tunnel_write(const struct sa *sa, const struct form *f
 	p->family = family_of(sa, way);
 	p->l4_off = (__u16)front;
 	out_grow(p, data, len, head, tail);
-	headers_write(&sa->outer, data, len, shown, seq, way);
+	headers_write(outer, data, len, shown, seq, way);
 }
 
 /* Transport mode: an IPv4 header without options moves down. */
@@ -182,7 +183,7 @@ static void out_write(const struct sa *sa, const struct form *form, struct outbo
 	}
 	if (sa->tfc_size)
 		burst->tfc += tfc_pad(sa, p, burst->inner_max);
-	tunnel_write(sa, form, p, seq, &burst->shown[i], &burst->op[i], SA_ANY);
+	tunnel_write(sa, &sa->outer, form, p, seq, &burst->shown[i], &burst->op[i], SA_ANY);
 }
 
 /* All of a burst, with successive numbers. */
@@ -204,7 +205,8 @@ static always_inline void out_write_tunnel(const struct sa *sa, struct outbound 
 		struct packet *p = burst->pkt[i];
 
 		bytes += p->len;
-		tunnel_write(sa, &form, p, first + i, &burst->shown[i], &burst->op[i], way);
+		tunnel_write(sa, &sa->outer, &form, p, first + i, &burst->shown[i], &burst->op[i],
+			     way);
 	}
 	burst->bytes += bytes;
 }
@@ -283,23 +285,24 @@ __attribute__((flatten)) void esp_out_burst(struct sa *sa, struct packet **pkts,
 
 /* ---------------------------------------------------------------- dummies */
 
-enum xipsec_reason esp_out_dummy(struct sa *sa, struct packet *p, __u32 len)
+enum xipsec_reason esp_out_dummy(struct sa *sa, const struct outer *outer, struct packet *p,
+				 __u32 len)
 {
 	const struct shown shown = {.df = OUTER_DF, .next = IPPROTO_NONE};
 	const struct form form = form_of(sa, false);
-	__u32 head = sa->outer.len + sa->head_len;
+	__u32 head = outer->len + sa->head_len;
 	enum xipsec_reason reason;
 	struct crypto_op op;
 	__u64 seq = 0;
 
-	if (sa->transport || p->headroom < head || p->len + p->tailroom < len + sa->tail_room)
+	if (p->headroom < head || p->len + p->tailroom < len + sa->tail_room)
 		return XIPSEC_REASON_TOO_BIG;
 	if (!seq_reserve(sa->state, sa->generation, sa->esn, 1, &seq, &reason))
 		return reason;
 	p->tailroom += p->len - len;
 	p->len = len;
 	memset(p->data, 0, len);
-	tunnel_write(sa, &form, p, seq, &shown, &op, SA_ANY);
+	tunnel_write(sa, outer, &form, p, seq, &shown, &op, SA_ANY);
 	sa->seal(sa->key->ctx, &op, 1, sa->aad_len);
 	if (sa->udp && sa->outer_family == XIPSEC_FAMILY_IP6)
 		outer_finish_udp6(p->data, p->l4_off - OUTER_UDP, p->len);

@@ -8,6 +8,7 @@
 #include <linux/types.h>
 #include "worker/packet.h"
 
+struct outer;
 struct sa;
 
 /*
@@ -30,8 +31,10 @@ void esp_out_burst(struct sa *sa, struct packet **pkts, unsigned int n, __u32 pa
 
 /*
  * Makes a dummy packet (RFC 4303 2.6) out of a frame: `len` zero bytes at p->data, sealed with next
- * header 59. Tunnel mode alone. UNSPEC with reason SEALED in p, or why not (then p is unchanged).
+ * header 59, behind the headers of `outer`: outer_init() of the same SA, for in transport mode it
+ * has no IP header of its own. UNSPEC with reason SEALED in p, or why not (then p is unchanged).
  */
-enum xipsec_reason esp_out_dummy(struct sa *sa, struct packet *p, __u32 len);
+enum xipsec_reason esp_out_dummy(struct sa *sa, const struct outer *outer, struct packet *p,
+				 __u32 len);
 
 #endif

@@ -40,8 +40,7 @@ int quiet_add(struct worker *w, const struct ctl_sa *msg)
 {
 	struct sa_place *place = &w->sas[msg->index];
 	const struct xipsec_sa *sa = &msg->sa;
-	bool dummies = sa->dummies && sa->mode == XIPSEC_MODE_TUNNEL;
-	bool udp = sa->flags & XIPSEC_SA_UDP;
+	bool dummies = sa->dummies, udp = sa->flags & XIPSEC_SA_UDP;
 	struct quiet *list, *entry = NULL;
 
 	if (w->number || sa->dir != XIPSEC_DIR_OUT || (!dummies && !udp))
@@ -132,24 +131,27 @@ static __u32 dummy_len(const struct sa *sa, __u32 max)
 	return DUMMY_MIN + value % (max - DUMMY_MIN + 1);
 }
 
-static void send_dummy(struct worker *w, struct sa_place *place, const struct nexthop *nh)
+static void send_dummy(struct worker *w, struct sa_place *place, const struct outer *outer,
+		       const struct nexthop *nh)
 {
 	const struct sa *sa = place->sa;
 	__u32 room = FRAME_JUMBO - FRAME_OFF - JUMBO_TAIL, len;
 	__u32 mtu = nh->mtu && nh->mtu < w->dev[nh->slot].ctl.mtu ? nh->mtu
 								  : w->dev[nh->slot].ctl.mtu;
-	__u32 max = sa_inner_max(sa, sa_path_mtu(sa, mtu, w->now_ms / 1000));
+	__u32 front = outer->len - sa->outer.len; /* transport mode: the IP header */
+	__u32 max = sa_transport_max(sa, sa_path_mtu(sa, mtu, w->now_ms / 1000), front);
 	enum xipsec_reason reason;
 	struct work work;
 
+	if (max < front + DUMMY_MIN)
+		return;
+	max -= front;
 	if (max > room)
 		max = room;
-	if (max < DUMMY_MIN)
-		return;
 	len = dummy_len(sa, max);
 	if (!work_new(w, &work, place, len))
 		return;
-	reason = esp_out_dummy(place->sa, &work.p, len);
+	reason = esp_out_dummy(place->sa, outer, &work.p, len);
 	if (reason)
 		pipeline_drop(w, &work, reason);
 	else
@@ -185,7 +187,7 @@ static void tick_dummies(struct worker *w, struct quiet *quiet, struct sa_place 
 		return;
 	nh = way_out(w, place);
 	for (int i = 0; nh && i < AT_ONCE && quiet->next <= now; i++) {
-		send_dummy(w, place, nh);
+		send_dummy(w, place, &quiet->outer, nh);
 		quiet->next += gap;
 		quiet->keepalive = quiet->keepalive == ~0ULL ? ~0ULL : w->now_ms + KEEPALIVE_MS;
 	}

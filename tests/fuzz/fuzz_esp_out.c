@@ -10,6 +10,7 @@
 #include "worker/esp_in.h"
 #include "worker/esp_out.h"
 #include "worker/inner.h"
+#include "worker/outer.h"
 
 #define MEND    1
 #define LOCAL   2 /* of this host: its TTL stays */
@@ -186,8 +187,12 @@ static void dummy_run(struct parcel *c)
 {
 	struct packet *p = &c->p;
 	__u32 len = c->before_len % 200;
-	enum xipsec_reason reason = esp_out_dummy(ends.out, p, len);
+	enum xipsec_reason reason;
+	struct outer outer;
+	struct seen seen;
 
+	MUST(!outer_init(&outer, &ends.config));
+	reason = esp_out_dummy(ends.out, &outer, p, len);
 	packet_must_fit(p, c->frame, c->size);
 	if (reason) {
 		MUST(reason == XIPSEC_REASON_TOO_BIG && !p->reason);
@@ -195,6 +200,8 @@ static void dummy_run(struct parcel *c)
 	}
 	MUST(p->reason == XIPSEC_REASON_SEALED && p->seq > last_seq);
 	last_seq = p->seq;
+	MUST(packet_see(p->data, p->len, &seen) && seen.len == p->len);
+	MUST(packet_sum_fits(p->data));
 	p->reason = 0;
 	esp_in_burst(ends.in, &p, 1, 1);
 	MUST_END(p, XIPSEC_REASON_DUMMY);

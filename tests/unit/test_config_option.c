@@ -63,6 +63,9 @@ static void test_header_options(void **state)
 	assert_int_equal(sa.dscp, 0);
 	assert_int_equal(sa.tfc_size, XIPSEC_TFC_MTU);
 	assert_int_equal(sa.flags, XIPSEC_SA_MANUAL | XIPSEC_SA_DSCP);
+	sa = sa_of("dummies = 10000\n" HOST);
+	assert_int_equal(sa.mode, XIPSEC_MODE_TRANSPORT);
+	assert_int_equal(sa.dummies, 10000);
 	sa = sa_of("flow_label = copy\n" OUT6);
 	assert_int_equal(sa.flags, XIPSEC_SA_MANUAL | XIPSEC_SA_FLOW_COPY);
 	/* defaults may stand anywhere */

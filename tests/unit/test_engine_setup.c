@@ -306,17 +306,24 @@ static void test_narrowing(void **state)
 
 static void test_transport(void **state)
 {
-	static const char conn[] =
-		SIM_CONN(SIM_FAST, "",
-			 SIM_CHILD("net", "dynamic", "dynamic",
-				   "esp_proposals = aes128-sha256\nmode = transport\ncopy_df = no\n"
-				   "copy_ecn = no\ncopy_dscp = no\ntfc_padding = mtu"));
+	static const char conn[] = SIM_CONN(
+		SIM_FAST, "",
+		SIM_CHILD("net", "dynamic", "dynamic",
+			  "esp_proposals = aes128-sha256\nmode = transport\ncopy_df = no\n"
+			  "copy_ecn = no\ncopy_dscp = no\ntfc_padding = mtu\ndummies = 10"));
 	struct sim *sim = begin(conn, conn);
 
 	assert_true(sim_up(sim, 2000));
 	assert_int_equal(sim->side[0].sa[0].mode, XIPSEC_MODE_TRANSPORT);
 	assert_int_equal(sim->side[1].sa[1].mode, XIPSEC_MODE_TRANSPORT);
 	assert_int_equal(sim->side[0].sa[0].key_len, 48);
+	for (unsigned int i = 0; i < 2; i++) {
+		const struct xipsec_sa *sa = &sim->side[0].sa[i];
+
+		assert_int_equal(sa->dummies, sa->dir == XIPSEC_DIR_OUT ? 10 : 0);
+		assert_int_equal(sa->tfc_size, 0);
+		assert_int_equal(sa->flags, 0);
+	}
 	sim_end(sim, 1, 1);
 }
 

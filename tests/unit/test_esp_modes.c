@@ -471,7 +471,8 @@ static struct letter letter_seal(struct pair *pair, bool dummy)
 
 	if (dummy) {
 		frame_load(&frame, (const __u8 *)"", 1);
-		assert_int_equal(esp_out_dummy(pair->out, &frame.p, 60), XIPSEC_REASON_UNSPEC);
+		assert_int_equal(esp_out_dummy(pair->out, &pair->out->outer, &frame.p, 60),
+				 XIPSEC_REASON_UNSPEC);
 		assert_int_equal(frame.p.reason, XIPSEC_REASON_SEALED);
 	} else {
 		__u32 len = udp_write(inner, 4, 40);
@@ -672,7 +673,8 @@ static void test_dummy(void **unused)
 
 	pair_open(&pair);
 	frame_load(&frame, (const __u8 *)"", 1);
-	assert_int_equal(esp_out_dummy(pair.out, &frame.p, 300), XIPSEC_REASON_UNSPEC);
+	assert_int_equal(esp_out_dummy(pair.out, &pair.out->outer, &frame.p, 300),
+			 XIPSEC_REASON_UNSPEC);
 	assert_int_equal(frame.p.reason, XIPSEC_REASON_SEALED);
 	assert_int_equal(frame.p.len, 20 + 16 + 304 + 16);
 	assert_int_equal(frame.p.headroom + frame.p.len + frame.p.tailroom, FRAME_SIZE);
@@ -683,7 +685,28 @@ static void test_dummy(void **unused)
 	assert_int_equal(in_state.replay_top, 1);
 	out_state.status = XIPSEC_SA_STOPPED;
 	frame_load(&frame, (const __u8 *)"", 1);
-	assert_int_equal(esp_out_dummy(pair.out, &frame.p, 300), XIPSEC_REASON_LIMIT);
+	assert_int_equal(esp_out_dummy(pair.out, &pair.out->outer, &frame.p, 300),
+			 XIPSEC_REASON_LIMIT);
+	pair_close(&pair);
+}
+
+/* The IP header that transport mode has not wants room as well. */
+static void test_dummy_room(void **unused)
+{
+	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+	struct outer outer;
+
+	pair.config.mode = XIPSEC_MODE_TRANSPORT;
+	pair_open(&pair);
+	assert_int_equal(outer_init(&outer, &pair.config), 0);
+	frame_load(&frame, (const __u8 *)"", 1)->headroom = 20 + 16 - 1;
+	assert_int_equal(esp_out_dummy(pair.out, &outer, &frame.p, 300), XIPSEC_REASON_TOO_BIG);
+	assert_int_equal(out_state.seq, 0);
+	frame.p.headroom++;
+	assert_int_equal(esp_out_dummy(pair.out, &outer, &frame.p, 300), XIPSEC_REASON_UNSPEC);
+	assert_int_equal(frame.p.headroom, 0);
+	assert_int_equal(frame.p.len, 20 + 16 + 304 + 16);
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_DUMMY);
 	pair_close(&pair);
 }
 
@@ -730,7 +753,7 @@ static void test_limits_hidden(void **unused)
 		for (int i = 0; i < 3; i++) {
 			assert_int_equal(out_state.status, XIPSEC_SA_LIVE);
 			frame_load(&frame, (const __u8 *)"", 1);
-			assert_int_equal(esp_out_dummy(pair.out, &frame.p, 302),
+			assert_int_equal(esp_out_dummy(pair.out, &pair.out->outer, &frame.p, 302),
 					 XIPSEC_REASON_UNSPEC);
 			assert_int_equal(in_state.status, XIPSEC_SA_LIVE);
 			assert_int_equal(open_it(&pair), XIPSEC_REASON_DUMMY);
@@ -798,6 +821,7 @@ int main(void)
 		cmocka_unit_test(test_peer_transport),
 		cmocka_unit_test(test_tfc_out),
 		cmocka_unit_test(test_dummy),
+		cmocka_unit_test(test_dummy_room),
 		cmocka_unit_test(test_limits_hidden),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_pmtu),

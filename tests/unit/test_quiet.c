@@ -127,6 +127,99 @@ static void dummies_vanish_at_the_receiver(void **state)
 	assert_int_equal(tx(&t.red), 0);
 }
 
+/* An SA in transport mode of that family, both ends of it, and the way to the peer. */
+static void give_transport(__u8 family, __u16 flags)
+{
+	struct ctl_in hop = {.msg.nexthop = {.hdr.type = XIPSEC_CTL_NEXTHOP,
+					     .family = family,
+					     .status = XIPSEC_NEXTHOP_OK,
+					     .slot = BLACK,
+					     .mtu = 1500,
+					     .lifetime = 60}};
+
+	for (__u32 i = SA_OUT; i <= SA_IN; i++) {
+		struct ctl_in in = sa_message(i, i == SA_OUT ? XIPSEC_DIR_OUT : XIPSEC_DIR_IN);
+		struct xipsec_sa *sa = &in.msg.sa.sa;
+
+		if (family == XIPSEC_FAMILY_IP6) {
+			sa->src = (struct xipsec_addr){.byte = {0x20, 1, 0xd, 0xb8, [15] = 1}};
+			sa->dst = (struct xipsec_addr){.byte = {0x20, 1, 0xd, 0xb8, [15] = 2}};
+		}
+		hop.msg.nexthop.dst = sa->dst;
+		sa->outer_family = family;
+		sa->mode = XIPSEC_MODE_TRANSPORT;
+		sa->flags = flags;
+		sa->dummies = i == SA_OUT ? 10 : 0;
+		if (flags & XIPSEC_SA_UDP)
+			sa->src_port = sa->dst_port = htons(4500);
+		assert_int_equal(worker_message(t.w, &in), 0);
+	}
+	assert_int_equal(worker_message(t.w, &hop), 0);
+}
+
+/* The headers of the dummy that was sent: between the ends of the SA, whole, ESP or UDP in them. */
+static void headers_fit(__u8 family, bool udp, __u32 len)
+{
+	static const __u8 ends4[] = {192, 0, 2, 1, 192, 0, 2, 2};
+	static const __u8 ends6[] = {0x20, 1, 0xd, 0xb8, [15] = 1, 0x20, 1, 0xd, 0xb8, [31] = 2};
+	const bool ip4 = family == XIPSEC_FAMILY_IP4;
+	const __u8 *ip = t.sent + 14, *l4 = ip + (ip4 ? 20 : 40);
+	__be16 total = htons(ip4 ? len : len - 40), udp_len = htons(len - (ip4 ? 20 : 40));
+
+	assert_int_equal(t.sent[12] << 8 | t.sent[13], ip4 ? 0x0800 : 0x86dd);
+	assert_int_equal(ip[0], ip4 ? 0x45 : 0x60);
+	assert_memory_equal(ip + (ip4 ? 2 : 4), &total, 2);
+	assert_int_equal(ip[ip4 ? 9 : 6], udp ? IPPROTO_UDP : IPPROTO_ESP);
+	assert_memory_equal(ip + (ip4 ? 12 : 8), ip4 ? ends4 : ends6, ip4 ? 8 : 32);
+	if (ip4)
+		assert_int_equal(csum_fold(csum_add(0, ip, 20)), 0xffff);
+	if (udp) {
+		assert_memory_equal(l4, "\x11\x94\x11\x94", 4);
+		assert_memory_equal(l4 + 4, &udp_len, 2);
+		if (!ip4) /* pseudo header: addresses, length, protocol; and UDP to its end */
+			assert_int_equal(
+				csum_fold(csum_add((__u64)htonl(len - 40) + htonl(IPPROTO_UDP),
+						   ip + 8, len - 8)),
+				0xffff);
+		l4 += 8;
+	}
+	assert_memory_equal(l4, "\0\0\x10\1", 4);
+}
+
+/* RFC 4303 2.6 knows of no mode: without a packet whose header could be kept, the SA's ends are
+ * the header. Of any length that the path takes; the receiver drops and counts them. */
+static void dummies_in_transport_mode(void **state)
+{
+	for (int i = 0; i < 4; i++) {
+		const __u8 family = i & 1 ? XIPSEC_FAMILY_IP6 : XIPSEC_FAMILY_IP4;
+		const bool udp = i & 2;
+		struct xipsec_meta meta = meta_of(XIPSEC_DIR_IN);
+		__u64 opened = count(XIPSEC_REASON_DUMMY);
+		__u32 len, most = 0;
+
+		give_transport(family, udp ? XIPSEC_SA_UDP : 0);
+		meta.family = family;
+		meta.l4_off = (family == XIPSEC_FAMILY_IP4 ? 34 : 54) + (udp ? 8 : 0);
+		pass(1);
+		tx(&t.black);
+		for (__u64 n = 1; n <= 200; n++) {
+			pass(100);
+			len = tx(&t.black);
+			assert_in_range(len, 14 + 20 + 16 + 20, 14 + 1500);
+			most = len > most ? len : most;
+			headers_fit(family, udp, len - 14);
+			rx(&t.black, t.sent, len, &meta);
+			pass(0);
+			assert_int_equal(count(XIPSEC_REASON_DUMMY), opened + n);
+		}
+		assert_true(most > 14 + 1300);
+	}
+	assert_int_equal(t.sas[SA_IN].dummies, 800);
+	assert_int_equal(t.sas[SA_IN].packets, 0);
+	assert_int_equal(t.sas[SA_OUT].packets, 0);
+	assert_int_equal(tx(&t.red), 0);
+}
+
 /* Different lengths within what the path takes. */
 static void dummies_of_any_length(void **state)
 {
@@ -603,6 +696,7 @@ int main(void)
 		TEST(dummies_at_their_rate),
 		TEST(dummies_at_high_rates),
 		TEST(dummies_vanish_at_the_receiver),
+		TEST(dummies_in_transport_mode),
 		TEST(dummies_of_any_length),
 		TEST(no_dummies_beside_traffic),
 		TEST(no_dummies_where_it_is_closed),

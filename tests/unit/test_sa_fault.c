@@ -57,7 +57,6 @@ static void fields(void **state)
 	FAULT(sa.tfc_size = 65536, "large");
 	FAULT(sa.dummies = 10001, "dummy");
 	FAULT(sa.mode = XIPSEC_MODE_TRANSPORT; sa.ttl = 1, "mode = tunnel");
-	FAULT(sa.mode = XIPSEC_MODE_TRANSPORT; sa.dummies = 1, "mode = tunnel");
 	FAULT(sa.outer_family = XIPSEC_FAMILY_IP6; sa.df = XIPSEC_DF_COPY, "IPv6");
 	FAULT(sa.limits.soft_time = 2; sa.limits.hard_time = 1, "life_time");
 	FAULT(sa.limits.soft_bytes = 2; sa.limits.hard_bytes = 1, "life_bytes");
@@ -68,6 +67,10 @@ static void fields(void **state)
 	FAULT(sa.window = 63, "window");
 	FAULT(sa.window = 8193, "window");
 #undef FAULT
+	sa = good;
+	sa.mode = XIPSEC_MODE_TRANSPORT;
+	sa.dummies = 1;
+	assert_int_equal(sa_faults(&sa, faults, SA_FAULTS_MAX), 0);
 }
 
 /* What kernel XFRM has not is said by name, of this engine alone. */
