@@ -229,15 +229,16 @@ static void transport_must(const struct parcel *c, const struct seen *seen)
 {
 	const __u32 text_len = c->text_len - 2 - c->text[c->text_len - 2];
 	__u32 front = c->p.len - text_len, check;
+	int icmp6 = seen->family == 6 && seen->proto == 58;
 
 	MUST(c->p.len >= text_len && c->p.len - text_len >= 20);
 	MUST(packet_sum_fits(c->p.data));
-	if (!(ends.shape & SHAPE_UDP) || (seen->proto != 6 && seen->proto != 17)) {
+	if (!(ends.shape & SHAPE_UDP) || (seen->proto != 6 && seen->proto != 17 && !icmp6)) {
 		MUST(!memcmp(c->p.data + front, c->text, text_len));
 		return;
 	}
 	/* Behind a NAT the transport checksum is made anew, nothing else. */
-	check = seen->l4_off - front + (seen->proto == 6 ? 16 : 6);
+	check = seen->l4_off - front + (icmp6 ? 2 : seen->proto == 6 ? 16 : 6);
 	for (__u32 i = 0; i < text_len; i++)
 		MUST(i == check || i == check + 1 || c->p.data[front + i] == c->text[i]);
 }
