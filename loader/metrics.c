@@ -228,7 +228,18 @@ static void write_rules(struct metrics_view *view, const struct family *family, 
 	}
 }
 
-enum { SA_LIVE, SA_PACKETS, SA_BYTES, SA_SEQ, SA_LIMIT, SA_AGE, SA_IDLE };
+enum {
+	SA_LIVE,
+	SA_PACKETS,
+	SA_BYTES,
+	SA_TFC,
+	SA_DUMMIES,
+	SA_DUMMY_BYTES,
+	SA_SEQ,
+	SA_LIMIT,
+	SA_AGE,
+	SA_IDLE,
+};
 
 static void put_sa(const struct sadb_sa_info *info, const char *name, FILE *out)
 {
@@ -245,6 +256,9 @@ static bool sa_value(const struct sadb_sa_info *info, int what, unsigned long lo
 	case SA_LIVE: *value = info->status == XIPSEC_SA_LIVE; return true;
 	case SA_PACKETS: *value = info->packets; return true;
 	case SA_BYTES: *value = info->bytes; return true;
+	case SA_TFC: *value = info->tfc_bytes; return true;
+	case SA_DUMMIES: *value = info->dummies; return true;
+	case SA_DUMMY_BYTES: *value = info->dummy_bytes; return true;
 	case SA_SEQ: *value = info->seq; return true;
 	case SA_LIMIT: *value = info->seq_limit; return info->sa.dir == XIPSEC_DIR_OUT;
 	case SA_AGE: *value = info->age; return true;
@@ -376,6 +390,13 @@ static const struct family families[] = {
 	{"xipsec_sa_packets", "counter", "Packets sealed, or opened and accepted.", write_sas,
 	 SA_PACKETS},
 	{"xipsec_sa_bytes", "counter", "Inner bytes of these packets.", write_sas, SA_BYTES},
+	{"xipsec_sa_tfc_bytes", "counter",
+	 "Padding behind these packets that hides their lengths: added (out), taken off (in).",
+	 write_sas, SA_TFC},
+	{"xipsec_sa_dummies", "counter", "Dummy packets sent (out), received and dropped (in).",
+	 write_sas, SA_DUMMIES},
+	{"xipsec_sa_dummy_bytes", "counter", "Bytes that dummy packets carried.", write_sas,
+	 SA_DUMMY_BYTES},
 	{"xipsec_sa_drops", "counter", "Packets of the SA that were dropped, by reason.",
 	 write_sa_drops, 0},
 	{"xipsec_sa_sequence", "gauge", "Last number used (out), highest received (in).", write_sas,

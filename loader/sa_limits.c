@@ -79,7 +79,8 @@ __u64 sa_limits_packets(const struct xipsec_sa_state *state)
 __u64 sa_limits_bytes(const struct xipsec_sa_state *state)
 {
 	return __atomic_load_n(&state->bytes, __ATOMIC_RELAXED) +
-	       __atomic_load_n(&state->tfc_bytes, __ATOMIC_RELAXED);
+	       __atomic_load_n(&state->tfc_bytes, __ATOMIC_RELAXED) +
+	       __atomic_load_n(&state->dummy_bytes, __ATOMIC_RELAXED);
 }
 
 static __u64 age_of(const struct sa *sa, __u64 now)

@@ -187,5 +187,8 @@ void sas_info(const struct sas *sas, const struct sa *sa, struct sadb_sa_info *o
 	out->seq_limit = state->seq_limit;
 	out->packets = state->packets;
 	out->bytes = state->bytes;
+	out->tfc_bytes = state->tfc_bytes;
+	out->dummies = state->dummies;
+	out->dummy_bytes = state->dummy_bytes;
 	memcpy(out->drops, state->drops, sizeof(out->drops));
 }

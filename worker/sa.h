@@ -139,7 +139,8 @@ void sa_stop(struct sa *sa);
 static inline void sa_look_limits(struct sa *sa, __u64 packets, __u64 bytes)
 {
 	packets += __atomic_load_n(&sa->state->dummies, __ATOMIC_RELAXED);
-	bytes += __atomic_load_n(&sa->state->tfc_bytes, __ATOMIC_RELAXED);
+	bytes += __atomic_load_n(&sa->state->tfc_bytes, __ATOMIC_RELAXED) +
+		 __atomic_load_n(&sa->state->dummy_bytes, __ATOMIC_RELAXED);
 	if (__builtin_expect(packets >= sa->hard_packets || bytes >= sa->hard_bytes, 0))
 		sa_stop(sa);
 }
@@ -160,12 +161,12 @@ static inline void sa_count(struct sa *sa, __u32 packets, __u64 bytes, __u64 now
 	sa_look_limits(sa, all_packets, all_bytes);
 }
 
-/* A dummy whose text is `bytes` long, which is padding that hides lengths. The SA stays as idle as
- * it was: that is about what users send. */
+/* A dummy whose text is `bytes` long. The SA stays as idle as it was: that is about what users
+ * send. */
 static inline void sa_count_dummy(struct sa *sa, __u32 bytes)
 {
 	__atomic_fetch_add(&sa->state->dummies, 1, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&sa->state->tfc_bytes, bytes, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&sa->state->dummy_bytes, bytes, __ATOMIC_RELAXED);
 	sa_look_limits(sa, __atomic_load_n(&sa->state->packets, __ATOMIC_RELAXED),
 		       __atomic_load_n(&sa->state->bytes, __ATOMIC_RELAXED));
 }

@@ -207,8 +207,9 @@ struct xipsec_sa_state {
 	__u64 packets;    /* sealed, or opened and accepted */
 	__u64 bytes;      /* inner bytes of those */
 	__u64 last_use;   /* CLOCK_BOOTTIME, seconds */
-	__u64 tfc_bytes;  /* padding that hides lengths (RFC 4303 2.7), and what dummies carry */
-	__u64 dummies;    /* dummy packets (2.6): sent, or received */
+	__u64 tfc_bytes;  /* padding behind these that hides lengths (RFC 4303 2.7) */
+	__u64 dummies;    /* dummy packets (2.6): sent, or received; and what they carry: */
+	__u64 dummy_bytes;
 	__u32 pmtu;       /* outbound: of the path, as authentic ICMP errors told; 0: not known */
 	__u32 pmtu_until; /* it is believed so long, CLOCK_BOOTTIME, seconds */
 	__u64 drops[XIPSEC_REASON_MAX];
@@ -325,7 +326,7 @@ _Static_assert(sizeof(struct xipsec_frag_key) == 48, "ABI");
 _Static_assert(sizeof(struct xipsec_frag) == 24, "ABI");
 _Static_assert(sizeof(struct xipsec_sample) == 96 + XIPSEC_SAMPLE_BYTES, "ABI");
 _Static_assert(sizeof(struct xipsec_globals) == 16, "ABI");
-_Static_assert(sizeof(struct xipsec_sa_state) == 88 + 8 * (XIPSEC_REASON_MAX + XIPSEC_REPLAY_WORDS),
+_Static_assert(sizeof(struct xipsec_sa_state) == 96 + 8 * (XIPSEC_REASON_MAX + XIPSEC_REPLAY_WORDS),
 	       "ABI");
 _Static_assert(XIPSEC_REPLAY_WORDS * 32 >= 2 * XIPSEC_WINDOW_MAX, "window and slack fit the ring");
 

@@ -113,6 +113,9 @@ struct sadb_sa_info {
 	__u64 seq_limit;
 	__u64 packets;
 	__u64 bytes;
+	__u64 tfc_bytes; /* these three as in struct xipsec_sa_state */
+	__u64 dummies;
+	__u64 dummy_bytes;
 	__u64 drops[XIPSEC_REASON_MAX];
 	struct xipsec_sa sa;
 };

@@ -127,6 +127,19 @@ most=$(awk 'NR == 1 { first = $1 } { last = $1 } END { print int(1.1 * 20 * (las
 check_gt "and not more ($frames, $most would be)" "$most" "$frames"
 check_gt "the receiver counts them" $(($(field b ab6 '.drops.dummy // 0') - before)) 40
 check_eq "none is accepted as a packet" "$(field b ab6 .packets)" "$opened"
+check_eq "400 bytes in each, and 2 that fill the block: what a dummy holds has no end of its own" "$(field b ab6 '.dummy_bytes / .dummy_packets')" 402
+check_eq "their counter is that of the drops" "$(field b ab6 '.dummy_packets == .drops.dummy')" true
+# Padding behind packets is counted apart from them: 400 bytes of which an echo has 104.
+padded=$(field b ab6 .tfc_bytes)
+in_ns red-a ping -n -c 3 -i 0.1 -W 1 fd02::2 >/dev/null
+check_eq "padding behind three packets" $(($(field b ab6 .tfc_bytes) - padded)) $((3 * 296))
+gw b sa list >"$WORK/hidden"
+check "people are told too" grep -Eq '^    hidden: [0-9]+ bytes of padding, [0-9]+ dummies of [0-9]+ bytes$' "$WORK/hidden"
+gw b metrics >"$WORK/page"
+metric() { /usr/bin/python3 "$LIB/tools/openmetrics.py" value "$WORK/page" "$1" sa=ab6 direction=in; }
+check_eq "and Prometheus" "$(metric xipsec_sa_tfc_bytes_total)" "$(field b ab6 .tfc_bytes)"
+check_gt "dummies as well" "$(metric xipsec_sa_dummies_total)" 40
+check_eq "and what they carried" "$(metric xipsec_sa_dummy_bytes_total)" $(($(metric xipsec_sa_dummies_total) * 402))
 check_gt "nothing of them reaches red" 10 $(($(red_packets) - passed))
 
 # --- the switch

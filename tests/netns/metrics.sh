@@ -48,6 +48,9 @@ check_eq "the flow cache was asked as often as the SPD" "$(flows hits misses)" $
 check_gt "and knew four of the five" "$(flows hits)" $((hits_before + 3))
 check_eq "status says the same of it" "$(gw a status --json | jq '.cache_hits + .cache_misses')" "$(flows hits misses)"
 check_gt "bytes too" "$(value xipsec_sa_bytes_total sa=ab4)" 0
+for hidden in tfc_bytes dummies dummy_bytes; do # netns/events.sh has some
+	check_eq "$hidden: none" "$(value "xipsec_sa_${hidden}_total" sa=ab4)" 0
+done
 check_eq "status says the same" "$(value xipsec_packets_total reason=sealed)" "$(gw_reason a sealed)"
 check_eq "the worker" "$(value xipsec_worker_up worker=0) $(value xipsec_worker_starts_total worker=0)" \
 	"1 $(gw a status --json | jq '.workers[0].starts')"

@@ -91,5 +91,7 @@ check "text: sealing" grep -q \
 	'^    sealed with df copy, dscp 46, no ecn, ttl 17, padding to the mtu, 5 dummies a second$' "$WORK/sa.txt"
 check "text: limits" grep -q '^    limits: rekey at 3600 s, end at 7200 s, rekey at 1073741824 bytes, end at 18446744073709551615 bytes, end at 4294967296 packets, inactivity 300 s$' "$WORK/sa.txt"
 check "text: AH" grep -q '192.0.2.9 -> 192.0.2.1, ah, SPI 0x00002002, tunnel, sha256, ' "$WORK/sa.txt"
+check "what hides was counted nowhere yet" shown full '.tfc_bytes == 0 and .dummy_packets == 0 and .dummy_bytes == 0'
+check_eq "text: nor is it told" "$(grep -c hidden "$WORK/sa.txt")" 0
 check "text: tunnel" grep -q '^routed: outbound, child ipsec7, if_id 7, ' "$WORK/sa.txt"
 check_eq "text: defaults are not told" "$(grep -c 'sealed with' "$WORK/sa.txt")" 2

@@ -662,6 +662,7 @@ static void test_tfc_out(void **unused)
 		}
 		assert_int_equal(out_state.tfc_bytes, in_state.tfc_bytes);
 		assert_true(out_state.tfc_bytes > 0);
+		assert_int_equal(out_state.dummy_bytes + in_state.dummy_bytes, 0);
 		assert_int_equal(want, s ? 1400 : 600 + 2 + 2 + 36 + 16);
 		pair_close(&pair);
 	}
@@ -761,8 +762,9 @@ static void test_limits_hidden(void **unused)
 		assert_int_equal(out_state.status, XIPSEC_SA_STOPPED);
 		assert_int_equal(in_state.status, XIPSEC_SA_STOPPED);
 		assert_int_equal(out_state.packets + in_state.packets, 0);
-		assert_int_equal(out_state.tfc_bytes, 3 * 302);
-		assert_int_equal(in_state.tfc_bytes, 3 * 302);
+		assert_int_equal(out_state.dummy_bytes, 3 * 302);
+		assert_int_equal(in_state.dummy_bytes, 3 * 302);
+		assert_int_equal(out_state.tfc_bytes + in_state.tfc_bytes, 0);
 		assert_int_equal(out_state.last_use + in_state.last_use, 0);
 		pair_close(&pair);
 	}

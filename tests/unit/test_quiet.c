@@ -123,6 +123,8 @@ static void dummies_vanish_at_the_receiver(void **state)
 	pass(0);
 	assert_int_equal(count(XIPSEC_REASON_DUMMY), 1);
 	assert_int_equal(t.sas[SA_IN].dummies, 1);
+	assert_true(t.sas[SA_IN].dummy_bytes > 0);
+	assert_int_equal(t.sas[SA_IN].tfc_bytes, 0);
 	assert_int_equal(t.sas[SA_IN].packets, 0);
 	assert_int_equal(tx(&t.red), 0);
 }

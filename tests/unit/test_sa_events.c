@@ -234,7 +234,7 @@ static void packets_and_bytes(void **state)
 	expect(XIPSEC_EVENT_EXPIRE_HARD, XIPSEC_LIMIT_PACKETS);
 }
 
-/* Dummies and padding that hides lengths count as well. */
+/* Dummies, what they carry, and padding that hides lengths count as well. */
 static void hidden_packets_and_bytes(void **state)
 {
 	for (int bytes = 0; bytes < 2; bytes++) {
@@ -247,11 +247,12 @@ static void hidden_packets_and_bytes(void **state)
 		s->packets = 90;
 		s->dummies = 9;
 		s->bytes = 1000;
-		s->tfc_bytes = 3999;
+		s->tfc_bytes = 2000;
+		s->dummy_bytes = 1999;
 		sas_limits(sas, sa->born + 1);
 		expect(0, 0);
 		s->dummies += !bytes;
-		s->tfc_bytes += bytes;
+		s->dummy_bytes += bytes;
 		sas_limits(sas, sa->born + 2);
 		expect(XIPSEC_EVENT_EXPIRE_SOFT, bytes ? XIPSEC_LIMIT_BYTES : XIPSEC_LIMIT_PACKETS);
 		s->dummies = bytes ? 0 : 110;

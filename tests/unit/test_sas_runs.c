@@ -133,6 +133,24 @@ static void shows_what_cannot(void **state)
 	expect(XIPSEC_BACKEND_OPENSSL, XIPSEC_SA_LIVE);
 }
 
+/* Padding and dummies are no packets of users, and apart from each other. */
+static void shows_what_hides(void **state)
+{
+	struct sadb_sa_info info;
+
+	states[sa->index].packets = 2;
+	states[sa->index].bytes = 300;
+	states[sa->index].tfc_bytes = 1000;
+	states[sa->index].dummies = 5;
+	states[sa->index].dummy_bytes = 2510;
+	sas_info(sas, sa, &info);
+	assert_int_equal(info.packets, 2);
+	assert_int_equal(info.bytes, 300);
+	assert_int_equal(info.tfc_bytes, 1000);
+	assert_int_equal(info.dummies, 5);
+	assert_int_equal(info.dummy_bytes, 2510);
+}
+
 /* Workers parse packets from strangers: what they say may be anything. */
 static void believes_no_nonsense(void **state)
 {
@@ -155,6 +173,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(shows_what_runs, setup, teardown),
 		cmocka_unit_test_setup_teardown(shows_what_cannot, setup, teardown),
+		cmocka_unit_test_setup_teardown(shows_what_hides, setup, teardown),
 		cmocka_unit_test_setup_teardown(believes_no_nonsense, setup, teardown),
 	};
 

@@ -139,6 +139,22 @@ static void print_limits(const struct xipsec_limits *l)
 		putchar('\n');
 }
 
+/* What goes by the SA and reaches nobody. */
+static void print_hidden(const struct sadb_sa_info *info)
+{
+	static const char start[] = "    hidden: ";
+	bool any = false;
+
+	if (info->tfc_bytes)
+		printf("%s%" PRIu64 " bytes of padding", lead(&any, start),
+		       (uint64_t)info->tfc_bytes);
+	if (info->dummies)
+		printf("%s%" PRIu64 " dummies of %" PRIu64 " bytes", lead(&any, start),
+		       (uint64_t)info->dummies, (uint64_t)info->dummy_bytes);
+	if (any)
+		putchar('\n');
+}
+
 void sa_show_text(const struct sadb_sa_info *info)
 {
 	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN], idle[32] = "never used";
@@ -168,6 +184,7 @@ void sa_show_text(const struct sadb_sa_info *info)
 		       sa->window, sa->flags & XIPSEC_SA_ESN ? ", ESN" : "");
 	printf("    age %" PRIu64 " s, %s, %" PRIu64 " packets, %" PRIu64 " bytes\n",
 	       (uint64_t)info->age, idle, (uint64_t)info->packets, (uint64_t)info->bytes);
+	print_hidden(info);
 	print_drops(info);
 }
 
@@ -278,6 +295,9 @@ struct json_object *sa_show_json(const struct sadb_sa_info *info)
 	add_number(object, "replay_window", sa->window);
 	add_number(object, "packets", info->packets);
 	add_number(object, "bytes", info->bytes);
+	add_number(object, "tfc_bytes", info->tfc_bytes);
+	add_number(object, "dummy_packets", info->dummies);
+	add_number(object, "dummy_bytes", info->dummy_bytes);
 	for (int i = 0; i < XIPSEC_REASON_COUNT; i++)
 		if (info->drops[i])
 			add_number(drops, reason_name(i), info->drops[i]);
