@@ -129,6 +129,13 @@ static void sample_send(struct worker *w, struct ctl_sample *msg)
 		gate->missed = 0;
 }
 
+/* This host's own, or led into a tunnel, and not sealed for want of a good verdict. */
+static bool from_stack(const struct work *work, __u16 reason)
+{
+	return work->p.flags & PACKET_LOCAL && work->dir == XIPSEC_DIR_OUT && work->p.data &&
+	       reason != XIPSEC_REASON_TX_FULL;
+}
+
 static void sample_take(struct worker *w, const struct work *work, __u16 reason)
 {
 	const struct sa_place *place = work->sa_index < w->n_sas ? &w->sas[work->sa_index] : NULL;
@@ -146,6 +153,9 @@ static void sample_take(struct worker *w, const struct work *work, __u16 reason)
 		else
 			describe_sa(&msg.sample, place->sa, work);
 		msg.sample.sa_index = work->sa_index;
+	} else if (from_stack(work, reason)) {
+		describe(&msg.sample, work->p.data, work->p.len);
+		msg.sample.inner = 1;
 	}
 	if (reason != XIPSEC_REASON_TX_FULL)
 		capture(w, &msg.sample, work->p.data, work->p.len);

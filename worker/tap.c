@@ -127,8 +127,11 @@ static __u16 read_frame(const struct worker *w, const struct tap *tap, struct ta
 				.if_id = tap->if_id,
 				.dir = XIPSEC_DIR_OUT};
 	reason = read_l2(tap, f);
-	if (!reason)
-		reason = read_verdict(w, tap, f);
+	if (reason)
+		return reason;
+	f->work.p.data = f->l2 + f->l3_off;
+	f->work.p.len = f->len - f->l3_off;
+	reason = read_verdict(w, tap, f);
 	if (reason)
 		return reason;
 	if (f->work.sa_index >= w->n_sas)
@@ -138,7 +141,18 @@ static __u16 read_frame(const struct worker *w, const struct tap *tap, struct ta
 		return XIPSEC_REASON_STALE_META;
 	if (place->dir != XIPSEC_DIR_OUT || place->if_id != tap->if_id)
 		return XIPSEC_REASON_BAD_META;
-	return inner_parse(f->l2 + f->l3_off, f->len - f->l3_off, &f->inner);
+	return inner_parse(f->work.p.data, f->work.p.len, &f->inner);
+}
+
+/* Counts a frame that ends, and tells of it; whoever read it frees what it lies in. */
+static void refuse(struct worker *w, struct tap *tap, struct tap_frame *f, __u16 reason)
+{
+	worker_count(w, reason, f->len);
+	f->work.bytes = f->len;
+	if (reason == XIPSEC_REASON_NO_SA_OUT)
+		sample_acquire(w, tap, f->work.p.data, f->work.p.len);
+	else
+		sample_drop(w, &f->work, reason);
 }
 
 /* ------------------------------------------------------------------ into the pipeline */
@@ -196,29 +210,26 @@ static bool room_for(struct worker *w, struct batch *batch, const struct tap_fra
 	return frame_take_for(&w->frames, len, tail, frame);
 }
 
-static void cut(struct worker *w, struct batch *batch, struct tap_frame *f, struct segments *s)
+/* XIPSEC_REASON_COUNT, or the reason that ends what is left of it. */
+static __u16 cut(struct worker *w, struct batch *batch, struct tap_frame *f, struct segments *s)
 {
 	const __u32 longest = segments_longest(s);
 	__u32 len;
 
-	if (longest > FRAME_JUMBO - HEADROOM - JUMBO_TAIL) {
-		worker_count(w, XIPSEC_REASON_TOO_BIG, f->len);
-		return;
-	}
+	if (longest > FRAME_JUMBO - HEADROOM - JUMBO_TAIL)
+		return XIPSEC_REASON_TOO_BIG;
 	f->work.bytes = longest + f->l3_off;
 	for (;;) {
 		__u64 frame;
 		__u8 *data;
 
-		if (!room_for(w, batch, f, longest, &frame)) {
-			worker_count(w, XIPSEC_REASON_TX_FULL, f->len);
-			return;
-		}
+		if (!room_for(w, batch, f, longest, &frame))
+			return XIPSEC_REASON_TX_FULL;
 		data = frame_at(&w->frames, frame) + HEADROOM;
 		len = segments_next(s, data);
 		if (!len) {
 			frame_free(&w->frames, frame);
-			return;
+			return XIPSEC_REASON_COUNT;
 		}
 		put(w, batch, f, frame, data, len);
 	}
@@ -253,10 +264,8 @@ static __u16 carry(struct worker *w, struct batch *batch, struct tap_frame *f)
 		return XIPSEC_REASON_TOO_BIG;
 	if (err < 0)
 		return XIPSEC_REASON_INNER_MALFORMED;
-	if (err) {
-		cut(w, batch, f, &s);
-		return XIPSEC_REASON_COUNT;
-	}
+	if (err)
+		return cut(w, batch, f, &s);
 	if (!f->whole)
 		return carry_jumbo(w, batch, f, l3);
 	put(w, batch, f, f->frame, l3, f->inner.len);
@@ -304,9 +313,7 @@ static int read_one(struct worker *w, struct tap *tap, struct batch *batch)
 		reason = carry(w, batch, &f);
 	if (reason) {
 		if (reason != XIPSEC_REASON_COUNT)
-			worker_count(w, reason, f.len);
-		if (reason == XIPSEC_REASON_NO_SA_OUT)
-			sample_acquire(w, tap, f.l2 + f.l3_off, f.len - f.l3_off);
+			refuse(w, tap, &f, reason);
 		frame_free(&w->frames, f.frame);
 	}
 	return 1;

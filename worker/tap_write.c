@@ -54,9 +54,12 @@ static int write_packet(struct worker *w, struct tap *tap, const struct packet *
 	return write_pieces(w, tap, &none, p->family, iov, 2);
 }
 
+/* Most end well, which is nothing to tell. */
 static void end(struct worker *w, struct work *work, __u16 reason)
 {
 	worker_count(w, reason, work->bytes);
+	if (reason != XIPSEC_REASON_OPENED_LOCAL)
+		sample_drop(w, work, reason);
 	frame_free(&w->frames, work->p.frame);
 }
 
@@ -97,14 +100,11 @@ static bool of_a_link(const struct packet *p, bool transport)
 	return type >= ND_FIRST && type <= ND_REDIRECT;
 }
 
-static __u16 reason_of(struct worker *w, const struct tap *tap, const struct work *work, int err)
+static __u16 reason_of(const struct tap *tap, const struct work *work, int err)
 {
-	if (!err && work->p.flags & PACKET_ECN) {
-		sample_drop(w, work, XIPSEC_REASON_OPENED_ECN);
-		return XIPSEC_REASON_OPENED_ECN;
-	}
 	if (!err)
-		return XIPSEC_REASON_OPENED_LOCAL;
+		return work->p.flags & PACKET_ECN ? XIPSEC_REASON_OPENED_ECN
+						  : XIPSEC_REASON_OPENED_LOCAL;
 	if (err == -ENOMEM || err == -ENOBUFS || err == -EAGAIN)
 		return XIPSEC_REASON_TX_FULL;
 	return tap->if_id ? XIPSEC_REASON_NO_TUNNEL : XIPSEC_REASON_INNER_LOCAL;
@@ -133,9 +133,9 @@ void taps_flush(struct worker *w)
 	err = write_pieces(w, g->tap, &hdr, first->family, iov, (int)g->n + 1);
 	if (!err)
 		worker_add(&w->stats->tx_packets, g->n);
-	for (unsigned int i = 0; i < g->n; i++)
-		end(w, g->work[i], reason_of(w, g->tap, g->work[i], err));
-	g->n = 0;
+	/* The first has the headers of them all now: what is told is the last. */
+	for (; g->n; g->n--)
+		end(w, g->work[g->n - 1], reason_of(g->tap, g->work[g->n - 1], err));
 }
 
 void tap_deliver(struct worker *w, __u32 if_id, struct work *work)
@@ -181,11 +181,16 @@ static bool answer_source(const struct packet *p, struct xipsec_addr *src)
 void tap_answer(struct worker *w, struct work *work, bool allowed)
 {
 	struct tap *tap = tap_find(w, work->if_id);
-	__u16 reason = work->p.reason;
+	const struct packet dropped = work->p;
 	struct xipsec_addr src;
 
 	if (allowed && tap && tap->fd >= 0 && answer_source(&work->p, &src) &&
-	    !icmp_error_build(&work->p, &src) && !write_packet(w, tap, &work->p))
-		reason = XIPSEC_REASON_ICMP_SENT;
-	end(w, work, reason);
+	    !icmp_error_build(&work->p, &src)) {
+		if (!write_packet(w, tap, &work->p)) {
+			end(w, work, XIPSEC_REASON_ICMP_SENT);
+			return;
+		}
+		work->p = dropped; /* which is told, not the error; that stands before it */
+	}
+	end(w, work, dropped.reason);
 }

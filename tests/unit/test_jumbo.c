@@ -568,7 +568,7 @@ static int tap_new(void)
 	return pair[0];
 }
 
-static void stack_sends(int fd, const struct virtio_net_hdr *hdr, __u32 len)
+static void stack_puts(int fd, const struct virtio_net_hdr *hdr, __u32 len)
 {
 	static __u8 frame[70000];
 	const struct xipsec_tap_meta meta = {SA_OUT | XIPSEC_TAP_MARK, GEN, SPD};
@@ -579,6 +579,11 @@ static void stack_sends(int fd, const struct virtio_net_hdr *hdr, __u32 len)
 	assert_int_equal(send(fd, frame, sizeof(*hdr) + len, 0), sizeof(*hdr) + len);
 	for (int i = 0; i < 12; i++)
 		worker_round(t.w);
+}
+
+static void stack_sends(int fd, const struct virtio_net_hdr *hdr, __u32 len)
+{
+	stack_puts(fd, hdr, len);
 	assert_int_equal(worker_check(t.w), 0);
 }
 
@@ -627,6 +632,40 @@ static void segments_of_this_host(void **state)
 	close(fd);
 }
 
+/* No frame for the first of them: one drop, which is told with its SA. */
+static void segments_without_a_frame(void **state)
+{
+	const struct virtio_net_hdr hdr = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+					   .gso_type = 5, /* UDP_L4 */
+					   .hdr_len = 42,
+					   .gso_size = 8000,
+					   .csum_start = 34,
+					   .csum_offset = 6};
+	const __u32 len = make(28 + 24000, true);
+	const __u32 jumbos = t.w->frames.n_jumbos;
+	int fd = tap_new(), n = 0;
+	struct ctl_sample s, told = {0};
+
+	t.w->frames.n_jumbos = 0;
+	stack_puts(fd, &hdr, len);
+	t.w->frames.n_jumbos = jumbos;
+	assert_int_equal(count(XIPSEC_REASON_TX_FULL), 1);
+	while (recv(t.ctl, &s, sizeof(s), MSG_DONTWAIT) > 0) {
+		if (s.hdr.type != XIPSEC_CTL_SAMPLE)
+			continue;
+		told = s;
+		n++;
+	}
+	assert_int_equal(n, 1);
+	assert_int_equal(told.sample.reason, XIPSEC_REASON_TX_FULL);
+	assert_int_equal(told.sample.len, len);
+	assert_int_equal(told.sample.sa_index, SA_OUT);
+	assert_int_equal(told.sample.sa_generation, GEN);
+	assert_int_equal(tx(&t.black), 0);
+	assert_frames();
+	close(fd);
+}
+
 #undef TEST
 #define TEST(f) cmocka_unit_test_setup_teardown(f, jumbo_setup, teardown)
 
@@ -656,6 +695,7 @@ int main(void)
 		TEST(dummies_look_like_them),
 		TEST(of_this_host),
 		TEST(segments_of_this_host),
+		TEST(segments_without_a_frame),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

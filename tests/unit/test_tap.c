@@ -105,6 +105,35 @@ static unsigned int samples_told(struct ctl_sample *out)
 	return n;
 }
 
+/* Nothing has been told; of that reason something may be told at once. */
+static void tells_again(enum xipsec_reason reason)
+{
+	struct ctl_sample s;
+
+	samples_told(&s);
+	t.w->gates[reason] = (struct sample_gate){0};
+	t.w->sample_tokens = 1000;
+}
+
+/* One drop was told: of the packet between these two, as it is inside, by the SA if there is one.
+ */
+static void told_inner(enum xipsec_reason reason, const char *src, const char *dst, __u32 sa)
+{
+	struct ctl_sample s;
+
+	assert_int_equal(samples_told(&s), 1);
+	assert_int_equal(s.sample.reason, reason);
+	assert_int_equal(s.sample.worker, 1);
+	assert_int_equal(s.sample.inner, 1);
+	assert_int_equal(s.sample.family, XIPSEC_FAMILY_IP4);
+	assert_int_equal(s.sample.src.word[0], inet_addr(src));
+	assert_int_equal(s.sample.dst.word[0], inet_addr(dst));
+	assert_int_equal(s.sample.l4_proto, IPPROTO_UDP);
+	assert_int_equal(s.sample.sa_index, sa);
+	assert_int_equal(s.sample.sa_generation, sa ? GEN : 0);
+	assert_int_equal(s.sample.missed, 0);
+}
+
 /* ------------------------------------------------------------------ this host */
 
 /* Out by the TAP: the length of what leaves by black. */
@@ -187,6 +216,7 @@ static void verdicts_are_checked(void **state)
 		{SA_OUT | XIPSEC_TAP_MARK, GEN - 1, SPD, XIPSEC_REASON_STALE_META},
 		{SA_OUT | XIPSEC_TAP_MARK, GEN, SPD - 1, XIPSEC_REASON_STALE_META},
 	};
+	struct ctl_sample s;
 	int fd = tap_new(0);
 
 	tell_tunnel_sa(TUN_OUT, XIPSEC_DIR_OUT);
@@ -196,8 +226,15 @@ static void verdicts_are_checked(void **state)
 		__u32 len = host_frame(64, false);
 
 		set_meta(cases[i].index, cases[i].generation, cases[i].spd);
+		tells_again(cases[i].reason);
 		stack_sends(fd, frame, HDR + len);
 		assert_int_equal(count(cases[i].reason), before + 1);
+		assert_int_equal(samples_told(&s), 1);
+		assert_int_equal(s.sample.reason, cases[i].reason);
+		assert_int_equal(s.sample.src.word[0], inet_addr("10.1.0.1"));
+		assert_int_equal(s.sample.dst.word[0], inet_addr("10.2.0.1"));
+		assert_int_equal(s.sample.len, len);
+		assert_int_equal(s.sample.inner, 1);
 		assert_int_equal(tx(&t.black), 0);
 	}
 	assert_int_equal(count(XIPSEC_REASON_SEALED), 0);
@@ -210,9 +247,34 @@ static __u64 drops(void)
 	return count(XIPSEC_REASON_BAD_META) + count(XIPSEC_REASON_INNER_MALFORMED);
 }
 
-/* Each length of a cut frame ends once, as a drop. */
+/* Ten a second of each reason, and how many there were between. */
+static void many_are_not_told(void **state)
+{
+	struct ctl_sample s;
+	int fd = tap_new(0);
+	__u32 len = host_frame(64, false);
+
+	set_meta(SA_OUT | XIPSEC_TAP_MARK, GEN - 1, SPD);
+	tells_again(XIPSEC_REASON_STALE_META);
+	stack_sends(fd, frame, HDR + len);
+	told_inner(XIPSEC_REASON_STALE_META, "10.1.0.1", "10.2.0.1", 0);
+	assert_in_range(t.w->gates[XIPSEC_REASON_STALE_META].next, 1, t.w->now_ms + 100);
+	t.w->gates[XIPSEC_REASON_STALE_META].next = t.w->now_ms + 100000;
+	for (int i = 0; i < 19; i++)
+		stack_sends(fd, frame, HDR + len);
+	assert_int_equal(count(XIPSEC_REASON_STALE_META), 20);
+	assert_int_equal(samples_told(&s), 0);
+	t.w->gates[XIPSEC_REASON_STALE_META].next = 0; /* that time has passed */
+	stack_sends(fd, frame, HDR + len);
+	assert_int_equal(samples_told(&s), 1);
+	assert_int_equal(s.sample.missed, 19);
+	close(fd);
+}
+
+/* Each length of a cut frame ends once, as a drop, and is told without what it has not. */
 static void cut_frames(void **state)
 {
+	struct ctl_sample s;
 	int fd = tap_new(0);
 	__u32 len = host_frame(64, false);
 
@@ -220,9 +282,14 @@ static void cut_frames(void **state)
 	for (__u32 cut = HDR; cut < HDR + len; cut++) {
 		__u64 before = drops();
 
+		tells_again(XIPSEC_REASON_BAD_META);
+		tells_again(XIPSEC_REASON_INNER_MALFORMED);
 		stack_sends(fd, frame, cut);
 		if (drops() != before + 1)
 			fail_msg("cut to %u bytes: %llu drops", cut, drops() - before);
+		assert_int_equal(samples_told(&s), 1);
+		assert_int_equal(s.sample.len, cut - HDR);
+		assert_int_equal(s.sample.family, 0);
 	}
 	for (__u32 cut = 1; cut < HDR; cut++)
 		stack_sends(fd, frame, cut);
@@ -280,8 +347,10 @@ static void pool_runs_dry(void **state)
 	__u32 len = tcp_frame(60000, 100);
 
 	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	t.w->gates[XIPSEC_REASON_TX_FULL].next = ~0ULL; /* each waits to be told */
 	stack_sends(fd, frame, HDR + len);
 	assert_true(count(XIPSEC_REASON_TX_FULL) > 0);
+	assert_int_equal(t.w->gates[XIPSEC_REASON_TX_FULL].missed, count(XIPSEC_REASON_TX_FULL));
 	assert_in_range(count(XIPSEC_REASON_SEALED), 1, 599);
 	close(fd);
 }
@@ -304,6 +373,24 @@ static void too_long_is_told(void **state)
 	assert_memory_equal(ip + 20, "\x03\x04", 2);
 	assert_int_equal(ip[26] << 8 | ip[27], 1446);
 	assert_memory_equal(ip + 28, frame + HDR + ETH, 28);
+	close(fd);
+}
+
+/* Where the stack has no room for the error, the drop is told: of the packet, not of the error. */
+static void too_long_and_not_told(void **state)
+{
+	int fd = tap_new(0), least = 1, n = 0;
+	__u32 len = host_frame(1440, true);
+
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	setsockopt(t.w->taps[0].fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+	tells_again(XIPSEC_REASON_TOO_BIG);
+	for (; n < 100 && !count(XIPSEC_REASON_TOO_BIG); n++)
+		stack_sends(fd, frame, HDR + len);
+	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 1);
+	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), n - 1);
+	assert_true(n > 1);
+	told_inner(XIPSEC_REASON_TOO_BIG, "10.1.0.1", "10.2.0.1", SA_OUT);
 	close(fd);
 }
 
@@ -468,9 +555,35 @@ static void no_tap_no_way(void **state)
 	__u32 len = seal_one();
 
 	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_LOCAL, 0);
+	tells_again(XIPSEC_REASON_INNER_LOCAL);
 	rx_sealed(len);
 	assert_int_equal(count(XIPSEC_REASON_INNER_LOCAL), 1);
 	assert_int_equal(count(XIPSEC_REASON_OPENED_LOCAL), 0);
+	told_inner(XIPSEC_REASON_INNER_LOCAL, "10.1.0.1", "10.2.0.1", SA_IN);
+}
+
+/* The stack does not read: what it has no room for is told. */
+static void stack_is_full(void **state)
+{
+	int fd = tap_new(0), least = 1, n = 0;
+	struct ctl_sample s;
+
+	setsockopt(t.w->taps[0].fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+	tells_again(XIPSEC_REASON_TX_FULL);
+	for (; n < 100 && !count(XIPSEC_REASON_TX_FULL); n++) {
+		__u32 len = seal_one();
+
+		tell_hop("10.2.0.1", XIPSEC_NEXTHOP_LOCAL, 0);
+		rx_sealed(len);
+	}
+	assert_int_equal(count(XIPSEC_REASON_TX_FULL), 1);
+	assert_int_equal(count(XIPSEC_REASON_OPENED_LOCAL), n - 1);
+	assert_true(n > 1);
+	assert_int_equal(samples_told(&s), 1);
+	assert_int_equal(s.sample.reason, XIPSEC_REASON_TX_FULL);
+	assert_int_equal(s.sample.sa_index, SA_IN);
+	assert_int_equal(s.sample.sa_generation, GEN);
+	close(fd);
 }
 
 /* The interface is deleted: its end is closed, a new one takes its place. */
@@ -600,8 +713,10 @@ static void tunnel_gets_its_own(void **state)
 
 	tell_tunnel_sa(TUN_IN, XIPSEC_DIR_IN);
 	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+	tells_again(XIPSEC_REASON_NO_TUNNEL);
 	rx_for(TUN_IN, seal_one());
 	assert_int_equal(count(XIPSEC_REASON_NO_TUNNEL), 1);
+	told_inner(XIPSEC_REASON_NO_TUNNEL, "10.1.0.1", "10.2.0.1", TUN_IN);
 	fd = tap_new(IF_ID);
 	for (int i = 0; i < 2; i++) {
 		tell_hop("10.2.0.1", i ? XIPSEC_NEXTHOP_LOCAL : XIPSEC_NEXTHOP_OK, RED);
@@ -653,15 +768,27 @@ static void tunnel_goes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(there_and_back),        TEST(odd_congestion_marks_are_taken),
-		TEST(a_tag_is_passed_over),  TEST(cut_frames),
-		TEST(verdicts_are_checked),  TEST(long_tcp_is_cut),
-		TEST(pool_runs_dry),         TEST(too_long_is_told),
-		TEST(nobody_is_a_neighbour), TEST(no_tap_no_way),
-		TEST(comes_again),           TEST(tunnel_seals_with_its_sa),
-		TEST(tunnel_asks_for_an_sa), TEST(tunnel_asks_about_nonsense),
-		TEST(tunnel_gets_its_own),   TEST(tunnel_gets_no_other),
-		TEST(tunnel_goes),           TEST(segments_come_together),
+		TEST(there_and_back),
+		TEST(odd_congestion_marks_are_taken),
+		TEST(a_tag_is_passed_over),
+		TEST(cut_frames),
+		TEST(verdicts_are_checked),
+		TEST(many_are_not_told),
+		TEST(stack_is_full),
+		TEST(too_long_and_not_told),
+		TEST(long_tcp_is_cut),
+		TEST(pool_runs_dry),
+		TEST(too_long_is_told),
+		TEST(nobody_is_a_neighbour),
+		TEST(no_tap_no_way),
+		TEST(comes_again),
+		TEST(tunnel_seals_with_its_sa),
+		TEST(tunnel_asks_for_an_sa),
+		TEST(tunnel_asks_about_nonsense),
+		TEST(tunnel_gets_its_own),
+		TEST(tunnel_gets_no_other),
+		TEST(tunnel_goes),
+		TEST(segments_come_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
