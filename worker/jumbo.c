@@ -62,9 +62,20 @@ static __u32 give_up(struct worker *w, struct xsk *xsk, __u32 index, unsigned in
 	return bytes;
 }
 
+/* Nothing is known of it but where it came in: it is not there as a whole. */
+static void drop(struct worker *w, const struct xsk *xsk, __u16 reason, __u32 bytes)
+{
+	const struct device *dev = &w->dev[xsk->slot];
+	const struct xipsec_sample known = {
+		.ifindex = dev->known ? dev->ctl.ifindex : 0, .len = bytes, .reason = reason};
+
+	worker_count(w, reason, bytes);
+	sample_stranger(w, &known, NULL, 0);
+}
+
 void jumbo_torn(struct worker *w, struct xsk *xsk, __u32 index, unsigned int n)
 {
-	worker_count(w, XIPSEC_REASON_RX_FULL, give_up(w, xsk, index, n));
+	drop(w, xsk, XIPSEC_REASON_RX_FULL, give_up(w, xsk, index, n));
 }
 
 /* How many descriptors the packet has, 0: its end is not there. *torn: that many, and the end is
@@ -136,7 +147,7 @@ unsigned int jumbo_receive(struct worker *w, struct xsk *xsk, __u32 index, unsig
 	}
 	bytes = give_up(w, xsk, index, parts);
 	if (reason)
-		worker_count(w, reason, bytes);
+		drop(w, xsk, reason, bytes);
 	return parts;
 }
 

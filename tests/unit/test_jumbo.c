@@ -48,6 +48,26 @@ static void rx_made(__u32 len)
 	rx(&t.red, packet, len, &meta);
 }
 
+/* One drop has been told, of a frame of `len` bytes; sa 0: of which SA is not known. */
+static void assert_told_once(enum xipsec_reason reason, __u32 len, __u32 sa)
+{
+	struct ctl_sample s, told = {0};
+	int n = 0;
+
+	while (recv(t.ctl, &s, sizeof(s), MSG_DONTWAIT) > 0) {
+		if (s.hdr.type != XIPSEC_CTL_SAMPLE)
+			continue;
+		told = s;
+		n++;
+	}
+	assert_int_equal(n, 1);
+	assert_int_equal(told.sample.reason, reason);
+	assert_int_equal(told.sample.len, len);
+	assert_int_equal(told.sample.sa_index, sa);
+	assert_int_equal(told.sample.sa_generation, sa ? GEN : 0);
+	assert_int_equal(told.sample.worker, 1);
+}
+
 /* Bytes on the wire of a sealed packet of `len` bytes. */
 static __u32 sealed_len(__u32 len)
 {
@@ -262,6 +282,7 @@ static void too_long_for_anything(void **state)
 	rx_made(14 + JUMBO_MAX + 8 + 1);
 	go_round();
 	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 1);
+	assert_told_once(XIPSEC_REASON_TOO_BIG, 14 + JUMBO_MAX + 8 + 1, 0);
 	assert_frames();
 	/* more parts than a burst has */
 	for (int i = 0; i < 70; i++)
@@ -309,6 +330,7 @@ static void no_frame_no_packet(void **state)
 	rx_made(make(5000, true));
 	worker_round(t.w);
 	assert_int_equal(count(XIPSEC_REASON_TX_FULL), 1);
+	assert_told_once(XIPSEC_REASON_TX_FULL, 14 + 5000, 0);
 	t.w->frames.n_jumbos = JUMBOS;
 	assert_frames();
 	/* of the UMEM, to send it in */
@@ -643,24 +665,13 @@ static void segments_without_a_frame(void **state)
 					   .csum_offset = 6};
 	const __u32 len = make(28 + 24000, true);
 	const __u32 jumbos = t.w->frames.n_jumbos;
-	int fd = tap_new(), n = 0;
-	struct ctl_sample s, told = {0};
+	int fd = tap_new();
 
 	t.w->frames.n_jumbos = 0;
 	stack_puts(fd, &hdr, len);
 	t.w->frames.n_jumbos = jumbos;
 	assert_int_equal(count(XIPSEC_REASON_TX_FULL), 1);
-	while (recv(t.ctl, &s, sizeof(s), MSG_DONTWAIT) > 0) {
-		if (s.hdr.type != XIPSEC_CTL_SAMPLE)
-			continue;
-		told = s;
-		n++;
-	}
-	assert_int_equal(n, 1);
-	assert_int_equal(told.sample.reason, XIPSEC_REASON_TX_FULL);
-	assert_int_equal(told.sample.len, len);
-	assert_int_equal(told.sample.sa_index, SA_OUT);
-	assert_int_equal(told.sample.sa_generation, GEN);
+	assert_told_once(XIPSEC_REASON_TX_FULL, len, SA_OUT);
 	assert_int_equal(tx(&t.black), 0);
 	assert_frames();
 	close(fd);
