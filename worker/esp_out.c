@@ -12,17 +12,46 @@
 
 /* ---------------------------------------------------------------- ESP */
 
-/* Zeroes behind the inner packet, as many as the SA asks for and the path and the frame have room
- * for. The receiver finds the end by the inner header. */
-static __attribute__((noinline)) __u32 tfc_pad(const struct sa *sa, struct packet *p,
-					       __u32 inner_max)
+/* As long as the SA asks for and the path takes; 0: nothing is padded. What is sealed whole to be
+ * cut is longer than the path takes: no padding beside. */
+static __u32 tfc_len(const struct sa *sa, __u32 path_mtu)
 {
-	__u32 to = sa->tfc_size < inner_max ? sa->tfc_size : inner_max;
-	__u32 room = p->tailroom - sa->tail_room, pad;
+	__u32 inner_max;
+
+	if (!sa->tfc_size || sa->transport || path_mtu >= SA_ANY_MTU)
+		return 0;
+	inner_max = sa_inner_max(sa, path_mtu);
+	return sa->tfc_size < inner_max ? sa->tfc_size : inner_max;
+}
+
+/* Ends those whose frame has no room for that: shorter than the others they would show what padding
+ * hides. */
+static __attribute__((noinline)) void tfc_admit(struct sa *sa, struct outbound *burst)
+{
+	unsigned int live = 0;
+
+	for (unsigned int i = 0; i < burst->n; i++) {
+		struct packet *p = burst->pkt[i];
+
+		if (p->len + p->tailroom < burst->hidden + sa->tail_room) {
+			outbound_drop(sa, p, XIPSEC_REASON_TX_FULL);
+			continue;
+		}
+		burst->shown[live] = burst->shown[i];
+		burst->pkt[live++] = p;
+	}
+	burst->n = live;
+}
+
+/* Zeroes behind the inner packet, which has room for them. The receiver finds the end by the inner
+ * header. */
+static __attribute__((noinline)) __u32 tfc_pad(struct packet *p, __u32 to)
+{
+	__u32 pad;
 
 	if (p->len >= to)
 		return 0;
-	pad = to - p->len < room ? to - p->len : room;
+	pad = to - p->len;
 	memset(p->data + p->len, 0, pad);
 	p->len += pad;
 	p->tailroom -= pad;
@@ -181,8 +210,8 @@ static void out_write(const struct sa *sa, const struct form *form, struct outbo
 		transport_write(sa, form, p, &burst->place[i], &burst->op[i]);
 		return;
 	}
-	if (sa->tfc_size)
-		burst->tfc += tfc_pad(sa, p, burst->inner_max);
+	if (burst->hidden)
+		burst->tfc += tfc_pad(p, burst->hidden);
 	tunnel_write(sa, &sa->outer, form, p, seq, &burst->shown[i], &burst->op[i], SA_ANY);
 }
 
@@ -267,13 +296,14 @@ __attribute__((flatten)) void esp_out_burst(struct sa *sa, struct packet **pkts,
 	struct outbound burst;
 
 	path_mtu = sa_path_mtu(sa, path_mtu, now_s);
-	/* What is sealed whole to be cut is longer than the path takes: no padding beside. */
-	burst.inner_max = path_mtu < SA_ANY_MTU ? sa_inner_max(sa, path_mtu) : 0;
+	burst.hidden = tfc_len(sa, path_mtu);
 	for (unsigned int done = 0; done < n; done += BURST_MAX) {
 		unsigned int part = n - done < BURST_MAX ? n - done : BURST_MAX;
 
 		burst.bytes = burst.tfc = 0;
 		outbound_admit(sa, pkts + done, part, path_mtu, &burst);
+		if (__builtin_expect(burst.hidden, 0))
+			tfc_admit(sa, &burst);
 		if (!burst.n)
 			continue;
 		out_seal(sa, &burst);

@@ -6,7 +6,6 @@
 #include "worker/plain.h"
 
 #define PREFETCH_AHEAD 2
-#define SHIFT_ALIGN    16u
 #define unlikely(x)    __builtin_expect(!!(x), 0)
 
 void outbound_drop(struct sa *sa, struct packet *p, enum xipsec_reason reason)
@@ -19,11 +18,11 @@ void outbound_drop(struct sa *sa, struct packet *p, enum xipsec_reason reason)
  * it included: an ICMP error goes back by that. Rare steps like this one stay calls, where the
  * others are flattened: inlined they take registers away from the usual way.
  */
-static __attribute__((noinline)) void move_up(struct packet *p, __u32 head_need, __u32 tail_need)
+static __attribute__((noinline)) void move_up(const struct sa *sa, struct packet *p)
 {
-	__u32 by = (head_need - p->headroom + SHIFT_ALIGN - 1) & ~(SHIFT_ALIGN - 1);
+	__u32 by = outbound_shift(sa, p);
 
-	if (p->tailroom < tail_need + by)
+	if (p->tailroom < sa->tail_room + by)
 		return;
 	memmove(p->data + by - p->l2_len, p->data - p->l2_len, p->l2_len + p->len);
 	p->data += by;
@@ -60,7 +59,7 @@ static __attribute__((noinline)) enum xipsec_reason admit_any(const struct sa *s
 	if (sa->transport)
 		inner_max = sa_transport_max(sa, bounds->path_mtu, place->off);
 	if (__builtin_expect(p->headroom < sa->head_room, 0))
-		move_up(p, sa->head_room, sa->tail_room);
+		move_up(sa, p);
 	/* Before anything in the packet changes. */
 	if (p->headroom < sa->head_room || p->tailroom + (p->len - inner.len) < sa->tail_room)
 		return inner_too_big(p, &inner, inner_max);

@@ -13,6 +13,8 @@
 #include "worker/sa.h"
 #include "worker/transport.h"
 
+#define OUTBOUND_ALIGN 16u
+
 /* What is on its way through a burst: the packets that live, and what is known of them. */
 struct outbound {
 	struct packet *pkt[BURST_MAX];
@@ -20,10 +22,19 @@ struct outbound {
 	struct transport_place place[BURST_MAX]; /* transport mode */
 	struct crypto_op op[BURST_MAX];
 	unsigned int n;
-	__u32 inner_max;
-	__u64 bytes; /* inner bytes of those that were sealed */
-	__u64 tfc;   /* bytes of padding that hides their lengths */
+	__u32 hidden; /* what packets are padded to; 0: they are not */
+	__u64 bytes;  /* inner bytes of those that were sealed */
+	__u64 tfc;    /* bytes of padding that hides their lengths */
 };
+
+/* How far a packet is moved up in its frame for want of headroom: bytes that it takes from behind
+ * it; 0: it stays where it is. */
+static inline __u32 outbound_shift(const struct sa *sa, const struct packet *p)
+{
+	if (__builtin_expect(p->headroom >= sa->head_room, 1))
+		return 0;
+	return (sa->head_room - p->headroom + OUTBOUND_ALIGN - 1) & ~(OUTBOUND_ALIGN - 1);
+}
 
 /* Ends the packet, counted in the SA. */
 void outbound_drop(struct sa *sa, struct packet *p, enum xipsec_reason reason);

@@ -13,6 +13,7 @@
 #include "worker/esp_out.h"
 #include "worker/icmp.h"
 #include "worker/jumbo.h"
+#include "worker/outbound.h"
 #include "worker/oversize.h"
 #include "worker/sa.h"
 #include "worker/tap.h"
@@ -121,14 +122,14 @@ static void tell_stopped(struct worker *w, struct sa_place *place)
 }
 
 /* Sealing writes behind the packet: trailer and ICV, and zeroes that hide its length, all of them
- * or it is not sent. Where there is no frame for one that would fit (`max`), it is not the packet
- * that is too big. */
+ * or it is not sent; and it may have to move the packet up. Where there is no frame for one that
+ * would fit (`max`), it is not the packet that is too big. */
 static void make_room(struct worker *w, const struct sa *sa, struct packet *p, __u32 hidden,
 		      __u32 max)
 {
-	__u32 end = p->len > hidden ? p->len : hidden;
+	__u32 end = (p->len > hidden ? p->len : hidden) + sa->tail_room + outbound_shift(sa, p);
 
-	if (p->len + p->tailroom >= end + sa->tail_room || p->reason || jumbo_move(w, p))
+	if (p->len + p->tailroom >= end || p->reason || jumbo_move(w, p))
 		return;
 	if (p->len <= max && p->len <= JUMBO_MAX && !frame_is_jumbo(&w->frames, p->frame))
 		p->reason = XIPSEC_REASON_TX_FULL;

@@ -91,6 +91,16 @@ static __u32 expected_make(const struct parcel *c, __u8 *at, __u32 inner_max)
 	return inner.len;
 }
 
+/* What padding makes of every packet. */
+static __u32 hidden_len(void)
+{
+	__u32 max = sa_inner_max(ends.out, path_mtu);
+
+	if (ends.shape & SHAPE_TRANSPORT)
+		return 0;
+	return ends.out->tfc_size < max ? ends.out->tfc_size : max;
+}
+
 static void header_must(const struct parcel *c)
 {
 	const __u8 *data = c->p.data;
@@ -99,6 +109,7 @@ static void header_must(const struct parcel *c)
 
 	MUST(packet_see(data, c->p.len, &seen));
 	MUST(seen.len == c->p.len && c->p.len <= path_mtu);
+	MUST(c->p.len > hidden_len());
 	MUST(packet_sum_fits(data) && c->p.seq > last_seq);
 	last_seq = c->p.seq;
 	if (!(ends.shape & SHAPE_UDP)) {
@@ -178,6 +189,9 @@ static void parcel_must(struct parcel *c)
 	case XIPSEC_REASON_FRAG_TRANSPORT:
 		MUST(packet_see(c->before, c->before_len, &seen));
 		MUST(ends.shape & SHAPE_TRANSPORT && seen.fragment);
+		break;
+	case XIPSEC_REASON_TX_FULL:
+		MUST(hidden_len() && c->p.len + c->p.tailroom < hidden_len() + ends.out->tail_room);
 		break;
 	default: MUST_END(&c->p, XIPSEC_REASON_INNER_MALFORMED);
 	}

@@ -668,6 +668,76 @@ static void test_tfc_out(void **unused)
 	}
 }
 
+/* All of the padding or no packet: one whose frame ends too early, or that headroom was made for,
+ * draws no number. */
+static void test_tfc_whole(void **unused)
+{
+	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+	__u8 inner[256];
+	__u32 len = udp_write(inner, 4, 72);
+
+	pair.config.tfc_size = 600;
+	pair_open(&pair);
+	for (__u32 short_of = 0; short_of < 2; short_of++) {
+		__u32 room = 600 - len + pair.out->tail_room, moved = short_of ? 16 : 0;
+
+		for (__u32 spare = 0; spare < 40; spare++) {
+			__u64 before = out_state.seq,
+			      dropped = out_state.drops[XIPSEC_REASON_TX_FULL];
+			struct packet *p = frame_load(&frame, inner, len);
+
+			p->flags = PACKET_LOCAL;
+			p->headroom = pair.out->head_room - short_of;
+			p->tailroom = room - 20 + spare;
+			esp_out_burst(pair.out, &p, 1, 1400, 1);
+			if (spare < 20 + moved) {
+				assert_int_equal(p->reason, XIPSEC_REASON_TX_FULL);
+				assert_int_equal(out_state.seq, before);
+				assert_int_equal(out_state.drops[XIPSEC_REASON_TX_FULL],
+						 dropped + 1);
+				continue;
+			}
+			assert_int_equal(p->reason, XIPSEC_REASON_SEALED);
+			assert_int_equal(out_state.seq, before + 1);
+			assert_int_equal(p->len, 600 + 2 + 2 + 36 + 16);
+			assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+		}
+	}
+	assert_int_equal(out_state.packets, 20 + 4);
+	assert_int_equal(out_state.tfc_bytes, 24 * (600 - len));
+	pair_close(&pair);
+}
+
+/* Those that stay keep their own marks when one before them goes. */
+static void test_tfc_burst(void **unused)
+{
+	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+	static struct frame frames[3];
+	struct packet *p[3];
+	__u8 inner[256];
+	__u32 len;
+
+	pair.config.tfc_size = 600;
+	pair_open(&pair);
+	for (int i = 0; i < 3; i++) {
+		len = udp_write(inner, 4, 72);
+		inner[1] = (__u8)((i + 1) << 2);
+		ip4_check(inner);
+		p[i] = frame_load(&frames[i], inner, len);
+		p[i]->flags = PACKET_LOCAL;
+	}
+	p[0]->tailroom = 100;
+	esp_out_burst(pair.out, p, 3, 1400, 1);
+	assert_int_equal(p[0]->reason, XIPSEC_REASON_TX_FULL);
+	for (int i = 1; i < 3; i++) {
+		assert_int_equal(p[i]->reason, XIPSEC_REASON_SEALED);
+		assert_int_equal(p[i]->seq, i);
+		assert_int_equal(p[i]->data[1], (i + 1) << 2);
+		assert_int_equal(p[i]->len, 600 + 2 + 2 + 36 + 16);
+	}
+	pair_close(&pair);
+}
+
 static void test_dummy(void **unused)
 {
 	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
@@ -822,6 +892,8 @@ int main(void)
 		cmocka_unit_test(test_peer_selectors),
 		cmocka_unit_test(test_peer_transport),
 		cmocka_unit_test(test_tfc_out),
+		cmocka_unit_test(test_tfc_whole),
+		cmocka_unit_test(test_tfc_burst),
 		cmocka_unit_test(test_dummy),
 		cmocka_unit_test(test_dummy_room),
 		cmocka_unit_test(test_limits_hidden),

@@ -562,6 +562,31 @@ static void none_looks_shorter(void **state)
 	assert_frames();
 }
 
+/* A frame with little room in front: the packet is moved up, and what lies behind it is less by
+ * that. Where the rest does not hold the padding it goes into a jumbo frame. */
+static void moved_up_and_no_shorter(void **state)
+{
+	const struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
+	const __u32 early = 216; /* bytes: 40 are left, of which L2 keeps some */
+
+	for (__u32 tfc = SIZE - 256; tfc < SIZE; tfc++) {
+		const __u32 len = make(100, true);
+		struct xdp_desc *desc;
+		__u8 *at;
+
+		remake_tfc(tfc, 0);
+		rx(&t.red, packet, len, &meta);
+		desc = (struct xdp_desc *)t.red.rx.desc + (*t.red.rx.producer - 1) % RING;
+		at = t.w->frames.umem + desc->addr;
+		memmove(at - sizeof(meta) - early, at - sizeof(meta), sizeof(meta) + len);
+		desc->addr -= early;
+		worker_round(t.w);
+		assert_int_equal(tx(&t.black), sealed_len(tfc));
+	}
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 256);
+	assert_frames();
+}
+
 static void dummies_look_like_them(void **state)
 {
 	remake_tfc(XIPSEC_TFC_MTU, 10);
@@ -703,6 +728,7 @@ int main(void)
 		TEST(they_wait),
 		TEST(all_look_alike),
 		TEST(none_looks_shorter),
+		TEST(moved_up_and_no_shorter),
 		TEST(dummies_look_like_them),
 		TEST(of_this_host),
 		TEST(segments_of_this_host),
