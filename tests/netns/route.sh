@@ -128,7 +128,8 @@ check "status finds nothing unsafe" gw a status
 
 # What the manual says of policies and tunnels: asked of what comes in by red, of nothing else.
 # meets NODE DST PORT REASON GATEWAY: of 20 datagrams, how many more that gateway counts. Where they
-# arrive nobody listens: each error that comes back costs the sender one, six or so are sent.
+# arrive nobody listens: each error that comes back costs the sender one, six or so are sent. A busy
+# machine costs some, too.
 meets()
 {
 	local before
@@ -138,10 +139,12 @@ meets()
 	sleep 0.3
 	echo $(($(gw_reason "$5" "$4") - before))
 }
-check_eq "red into the tunnel: a rule that discards comes before the route" "$(meets red-a 10.2.0.2 7010 discard a)" 20
+before=$(gw_reason b opened_local)
+check_gt "red into the tunnel: a rule that discards comes before the route" "$(meets red-a 10.2.0.2 7010 discard a)" 9
 ip -n "$TOPO-gw-a" route replace fd02::/64 dev ipsec7
-check_eq "so does one that protects" "$(meets red-a fd02::2 7012 plaintext_out a)" 20
+check_gt "so does one that protects" "$(meets red-a fd02::2 7012 plaintext_out a)" 9
 ip -n "$TOPO-gw-a" route replace fd02::/64 via 2001:db8::2
+check_eq "and none of either arrives" "$(gw_reason b opened_local)" "$before"
 before=$(gw_reason a discard)
 check_gt "of what the gateway itself sends no rule is asked" "$(meets gw-a 10.9.0.2 7010 opened_local b)" 9
 check_gt "nor of what the tunnel brings" "$(meets red-b 10.1.0.2 7011 opened_local a)" 9
