@@ -18,3 +18,15 @@ check()
 	shift
 	if "$@"; then ok "$name"; else not_ok "$name"; fi
 }
+# expect STATUS TEXT ARGS...: exit status and words of xipsec
+expect()
+{
+	local want=$1 text=$2 got=0
+	shift 2
+	xipsec "$@" || got=$?
+	if [ $got -ne "$want" ]; then
+		echo "exit status $got, not $want" >>"$WORK/out"
+		return 1
+	fi
+	grep -qF -- "$text" "$WORK/out"
+}

@@ -4,45 +4,9 @@
 # nothing behind.
 #
 #	[ ns: red0=red1  black0=black1  br0  big0=big1 ]	one namespace, nobody else
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-BUILD=$(realpath "${BUILD:-build}")
-XIPSEC=${XIPSEC:-$BUILD/xipsec}
-NS=xat$$
-WORK=$(mktemp -d /tmp/xipsec-attach-XXXXXX)
-
-. tests/lib/check.sh
+. "$(dirname "$0")/../lib/alone.sh"
 . tests/lib/kernel.sh
 
-daemon=
-# shellcheck disable=SC2317
-clean_up()
-{
-	trap - EXIT
-	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
-	ns "$XIPSEC" -c "$WORK/conf" detach --all >/dev/null 2>&1
-	ip netns del "$NS" 2>/dev/null
-	umount "$WORK/bpffs" 2>/dev/null
-	rm -rf "$WORK"
-}
-trap clean_up EXIT
-trap 'exit 130' INT TERM
-
-ns() { nsenter --net=/run/netns/"$NS" "$@"; }
-xipsec() { ns "$XIPSEC" -c "$WORK/conf" "$@" >"$WORK/out" 2>&1; }
-
-# expect STATUS TEXT ARGS...: exit status and words
-expect()
-{
-	local want=$1 text=$2 got=0
-	shift 2
-	xipsec "$@" || got=$?
-	if [ $got -ne "$want" ]; then
-		echo "exit status $got, not $want" >>"$WORK/out"
-		return 1
-	fi
-	grep -qF -- "$text" "$WORK/out"
-}
 
 xdp_of() { ns bpftool -j net show dev "$1" | jq -r '.[0].xdp[0].id // empty'; }
 no_pins() { [ ! -e "$WORK/bpffs/pins" ]; }
@@ -78,15 +42,8 @@ conf()
 	END
 }
 
-if [ "$(id -u)" != 0 ]; then
-	echo "skip attach: needs root (namespaces, bpf)"
-	exit 0
-fi
-[ -x "$XIPSEC" ] || {
-	not_ok "attach: $XIPSEC is not built: make"
-	exit 1
-}
-mkdir "$WORK/bpffs" "$WORK/plain" && mount -t bpf bpf "$WORK/bpffs" && ip netns add "$NS" || exit 1
+alone_begin
+mkdir "$WORK/plain"
 conf "$WORK/bpffs/pins" >"$WORK/conf"
 ns ip link add red0 type veth peer name red1
 ns ip link add black0 type veth peer name black1

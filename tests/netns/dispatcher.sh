@@ -42,18 +42,6 @@ trap 'exit 130' INT TERM
 nsa() { nsenter --net=/run/netns/"$A" "$@"; }
 nsb() { nsenter --net=/run/netns/"$B" "$@"; }
 xipsec() { nsa "$XIPSEC" -c "$WORK/conf" "$@" >"$WORK/out" 2>&1; }
-# expect STATUS TEXT ARGS...: exit status and words
-expect()
-{
-	local want=$1 text=$2 got=0
-	shift 2
-	xipsec "$@" || got=$?
-	if [ $got -ne "$want" ]; then
-		echo "exit status $got, not $want" >>"$WORK/out"
-		return 1
-	fi
-	grep -qF -- "$text" "$WORK/out"
-}
 main_id() { nsa bpftool -j net show dev black0 | jq -r '.[0].xdp[0].id // empty'; }
 main_name() { bpftool -j prog show id "$(main_id)" 2>/dev/null | jq -r '.name // empty'; }
 kind() { xipsec status --json; jq -r '.interfaces[] | select(.name == "black0").xdp.kind' "$WORK/out"; }

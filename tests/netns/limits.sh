@@ -5,44 +5,8 @@
 # refused in words that name the limit and what to do.
 #
 #	[ ns: black0=black1  m0 .. m31  wide=wide1 ]	one namespace, nobody else
-set -u
-cd "$(dirname "$0")/../.." || exit 1
-BUILD=$(realpath "${BUILD:-build}")
-XIPSEC=${XIPSEC:-$BUILD/xipsec}
-NS=xli$$
-WORK=$(mktemp -d /tmp/xipsec-limits-XXXXXX)
+. "$(dirname "$0")/../lib/alone.sh"
 
-. tests/lib/check.sh
-
-daemon=
-# shellcheck disable=SC2317
-clean_up()
-{
-	trap - EXIT
-	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
-	ns "$XIPSEC" -c "$WORK/conf" detach --all >/dev/null 2>&1
-	ip netns del "$NS" 2>/dev/null
-	umount "$WORK/bpffs" 2>/dev/null
-	rm -rf "$WORK"
-}
-trap clean_up EXIT
-trap 'exit 130' INT TERM
-
-ns() { nsenter --net=/run/netns/"$NS" "$@"; }
-xipsec() { ns "$XIPSEC" -c "$WORK/conf" "$@" >"$WORK/out" 2>&1; }
-
-# expect STATUS TEXT ARGS...: exit status and words
-expect()
-{
-	local want=$1 text=$2 got=0
-	shift 2
-	xipsec "$@" || got=$?
-	if [ $got -ne "$want" ]; then
-		echo "exit status $got, not $want" >>"$WORK/out"
-		return 1
-	fi
-	grep -qF -- "$text" "$WORK/out"
-}
 # The text of nobody's: errno as the C library has it.
 bare() { grep -qE 'Argument list too long|No space left on device' "$WORK/out"; }
 limit() { ns "$XIPSEC" -c "$WORK/conf" status --json | jq -r ".limits.$1 | \"\(.used) of \(.max)\""; }
@@ -107,11 +71,7 @@ xipsecd_up()
 	return 1
 }
 
-if [ "$(id -u)" != 0 ]; then
-	echo "skip limits: needs root (namespaces, bpf)"
-	exit 0
-fi
-mkdir "$WORK/bpffs" && mount -t bpf bpf "$WORK/bpffs" && ip netns add "$NS" || exit 1
+alone_begin
 ns ip link add black0 type veth peer name black1
 ns ip link set black0 up
 ns ip link set black1 up

@@ -55,6 +55,21 @@ static enum xipsec_reason open_it(struct pair *pair)
 	return p->reason;
 }
 
+/* Bytes of what was sealed, in `sealed`. */
+static __u32 seal_into(struct pair *pair, const __u8 *inner, __u32 len, __u8 *sealed)
+{
+	assert_int_equal(seal(pair, inner, len), XIPSEC_REASON_SEALED);
+	memcpy(sealed, frame.p.data, frame.p.len);
+	return frame.p.len;
+}
+
+/* These come in, AH behind an IPv4 header. */
+static enum xipsec_reason open_from(struct pair *pair, const __u8 *sealed, __u32 n)
+{
+	frame_load(&frame, sealed, n)->l4_off = 20;
+	return open_it(pair);
+}
+
 static void run(enum xipsec_alg alg, int family, int inner_family, int esn, __u8 mode,
 		enum xipsec_backend backend)
 {
@@ -168,12 +183,9 @@ static void test_replay(void **unused)
 	__u8 inner[256], sealed[256];
 	__u32 len = udp_write(inner, 4, 10), n;
 
-	assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_SEALED);
-	n = frame.p.len;
-	memcpy(sealed, frame.p.data, n);
+	n = seal_into(&pair, inner, len, sealed);
 	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
-	frame_load(&frame, sealed, n)->l4_off = 20;
-	assert_int_equal(open_it(&pair), XIPSEC_REASON_REPLAY);
+	assert_int_equal(open_from(&pair, sealed, n), XIPSEC_REASON_REPLAY);
 	for (__u32 cut = 20; cut < n; cut++) {
 		frame_load(&frame, sealed, n)->l4_off = 20;
 		frame.p.len = cut;
@@ -191,16 +203,12 @@ static void test_window_first(void **unused)
 	__u8 inner[256], sealed[256];
 	__u32 len = udp_write(inner, 4, 10), n;
 
-	assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_SEALED);
-	n = frame.p.len;
-	memcpy(sealed, frame.p.data, n);
+	n = seal_into(&pair, inner, len, sealed);
 	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
 	sealed[n - 1] ^= 1;
-	frame_load(&frame, sealed, n)->l4_off = 20;
-	assert_int_equal(open_it(&pair), XIPSEC_REASON_REPLAY);
+	assert_int_equal(open_from(&pair, sealed, n), XIPSEC_REASON_REPLAY);
 	state_reset(&in_state);
-	frame_load(&frame, sealed, n)->l4_off = 20;
-	assert_int_equal(open_it(&pair), XIPSEC_REASON_ICV);
+	assert_int_equal(open_from(&pair, sealed, n), XIPSEC_REASON_ICV);
 	pair_close(&pair);
 }
 
@@ -237,15 +245,12 @@ static void test_esn(void **unused)
 	__u8 inner[256], sealed[256];
 	__u32 len = udp_write(inner, 4, 10), n;
 
-	assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_SEALED);
-	assert_memory_equal(frame.p.data + 28, "\0\0\0\x08", 4);
-	n = frame.p.len;
-	memcpy(sealed, frame.p.data, n);
+	n = seal_into(&pair, inner, len, sealed);
+	assert_memory_equal(sealed + 28, "\0\0\0\x08", 4);
 	for (__u64 high = 0; high < 3; high++) {
 		state_reset(&in_state);
 		in_state.replay_top = high << 32 | 7;
-		frame_load(&frame, sealed, n)->l4_off = 20;
-		assert_int_equal(open_it(&pair),
+		assert_int_equal(open_from(&pair, sealed, n),
 				 high == 1 ? XIPSEC_REASON_OPENED : XIPSEC_REASON_ICV);
 	}
 	pair_close(&pair);
@@ -260,9 +265,7 @@ static void test_fragments(void **unused)
 	__u8 inner[256], sealed[256];
 	__u32 len = udp_write(inner, 4, 64), n;
 
-	assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_SEALED);
-	n = frame.p.len;
-	memcpy(sealed, frame.p.data, n);
+	n = seal_into(&pair, inner, len, sealed);
 	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
 		put16(inner + 6, pieces[i]);
 		ip4_check(inner);
@@ -275,8 +278,7 @@ static void test_fragments(void **unused)
 		assert_int_equal(open_it(&pair), XIPSEC_REASON_AH_FRONT);
 	}
 	assert_int_equal(out_state.seq, 8);
-	frame_load(&frame, sealed, n)->l4_off = 20;
-	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	assert_int_equal(open_from(&pair, sealed, n), XIPSEC_REASON_OPENED);
 	pair_close(&pair);
 }
 

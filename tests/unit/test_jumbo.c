@@ -660,18 +660,19 @@ static void of_this_host(void **state)
 	close(fd);
 }
 
+static const struct virtio_net_hdr udp_to_cut = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+						 .gso_type = 5, /* UDP_L4 */
+						 .hdr_len = 42,
+						 .gso_size = 8000,
+						 .csum_start = 34,
+						 .csum_offset = 6};
+
 /* UDP that the stack leaves to be cut: every datagram is as long as the stack said. */
 static void segments_of_this_host(void **state)
 {
-	const struct virtio_net_hdr hdr = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-					   .gso_type = 5, /* UDP_L4 */
-					   .hdr_len = 42,
-					   .gso_size = 8000,
-					   .csum_start = 34,
-					   .csum_offset = 6};
 	int fd = tap_new();
 
-	stack_sends(fd, &hdr, make(28 + 24000, true));
+	stack_sends(fd, &udp_to_cut, make(28 + 24000, true));
 	assert_int_equal(count(XIPSEC_REASON_SEALED), 3);
 	assert_int_equal(tx(&t.black), sealed_len(8028));
 	assert_int_equal(count(XIPSEC_REASON_TOO_BIG) + count(XIPSEC_REASON_TX_FULL), 0);
@@ -682,18 +683,12 @@ static void segments_of_this_host(void **state)
 /* No frame for the first of them: one drop, which is told with its SA. */
 static void segments_without_a_frame(void **state)
 {
-	const struct virtio_net_hdr hdr = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-					   .gso_type = 5, /* UDP_L4 */
-					   .hdr_len = 42,
-					   .gso_size = 8000,
-					   .csum_start = 34,
-					   .csum_offset = 6};
 	const __u32 len = make(28 + 24000, true);
 	const __u32 jumbos = t.w->frames.n_jumbos;
 	int fd = tap_new();
 
 	t.w->frames.n_jumbos = 0;
-	stack_puts(fd, &hdr, len);
+	stack_puts(fd, &udp_to_cut, len);
 	t.w->frames.n_jumbos = jumbos;
 	assert_int_equal(count(XIPSEC_REASON_TX_FULL), 1);
 	assert_told_once(XIPSEC_REASON_TX_FULL, len, SA_OUT);
