@@ -157,12 +157,17 @@ static __always_inline int frag_is_awaited(const struct pkt *pkt, const struct x
 	return pkt->queue < XIPSEC_QUEUES_MAX && bpf_map_lookup_elem(&xsks, &key);
 }
 
+static __always_inline __u32 frag_units(const struct pkt *pkt)
+{
+	return 1 + pkt->len / FRAGS_UNIT;
+}
+
 /* Two CPUs that begin a window at once may count a few anew, and let one each too many up: no harm.
  */
 static __always_inline int frag_may_wait(const struct pkt *pkt, enum frags_budget budget, __u32 max)
 {
 	__u64 window = bpf_ktime_get_ns() >> FRAGS_WINDOW;
-	__u32 units = 1 + pkt->len / FRAGS_UNIT;
+	__u32 units = frag_units(pkt);
 
 	if (frags_window != window) {
 		if (explain)
@@ -252,7 +257,7 @@ static __always_inline void frag_early_done(__u32 n)
 
 static __always_inline void frag_early_keep(const struct pkt *pkt)
 {
-	const __u32 units = 1 + pkt->len / FRAGS_UNIT;
+	const __u32 units = frag_units(pkt);
 	const struct spd_found told = {.verdict = XIPSEC_FRAG_EARLY, .child = units};
 	struct xipsec_frag *early = frag_early(pkt);
 

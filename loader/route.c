@@ -318,11 +318,10 @@ static void every_second(evutil_socket_t fd, short what, void *ctx)
 	__u64 seconds = now_ms() / 1000;
 
 	for (size_t i = 0; i < route->n_hops;) {
-		if (seconds - route->hops[i].asked <= NEXTHOP_KEEP) {
+		if (seconds - route->hops[i].asked > NEXTHOP_KEEP)
+			route->hops[i] = route->hops[--route->n_hops];
+		else
 			i++;
-			continue;
-		}
-		route->hops[i] = route->hops[--route->n_hops];
 	}
 }
 
