@@ -58,6 +58,7 @@ CHILD_KEY(df, parse_df, df)
 CHILD_KEY(flow_label, parse_flow_label, flow_copy)
 CHILD_KEY(ttl, parse_ttl, ttl)
 CHILD_KEY(dummies, parse_dummies, dummies)
+CHILD_KEY(tfc_padding, parse_tfc, tfc_size)
 CHILD_KEY_TOLD(life_time, parse_time)
 CHILD_KEY_TOLD(life_bytes, parse_bytes)
 CHILD_KEY_TOLD(life_packets, parse_count)
@@ -152,17 +153,6 @@ static bool key_replay_window(struct config_diag *diag, const struct config_node
 
 	return parse_number(diag, node, XIPSEC_WINDOW_MIN, XIPSEC_WINDOW_MAX,
 			    &draft->child->replay_window);
-}
-
-static bool key_tfc_padding(struct config_diag *diag, const struct config_node *node, void *into)
-{
-	struct child_draft *draft = into;
-
-	if (strcmp(node->value, "mtu") == 0) {
-		draft->child->tfc_size = XIPSEC_TFC_MTU;
-		return true;
-	}
-	return parse_number(diag, node, 0, 65535, &draft->child->tfc_size);
 }
 
 static bool key_copy_df(struct config_diag *diag, const struct config_node *node, void *into)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* How a child's packets are sealed: keys of ours beside strongSwan's, and where they do not fit. */
+/* How a child's packets are sealed: keys of ours beside strongSwan's, and where those that are called
+ * as in sas {} do not fit. */
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,12 +8,12 @@
 #include "lib/config_conn.h"
 #include "lib/sa_fault.h"
 
-/* Called as in sas {}; `instead`: strongSwan's key that says a part of the same. */
+/* `instead`: strongSwan's key that says a part of the same. */
 static const struct {
 	const char *name, *instead;
 } keys[] = {
 	{"df", "copy_df"}, {"dscp", "copy_dscp"}, {"flow_label", NULL},
-	{"ttl", NULL},     {"dummies", NULL},
+	{"ttl", NULL},     {"dummies", NULL}, {"tfc_padding", NULL},
 };
 
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -25,7 +26,7 @@ static const struct config_node *key_node(const struct config_node *child, const
 	return NULL;
 }
 
-/* One of ours, where it is written. */
+/* One of these, where it is written. */
 static const struct config_node *key_ours(const struct config_node *child, const char *name)
 {
 	for (unsigned int i = 0; i < N_KEYS; i++)
@@ -65,6 +66,7 @@ static void describe(const struct conn *conn, const struct conn_child *child, st
 	sa->dscp = child->dscp;
 	sa->ttl = child->ttl;
 	sa->dummies = child->dummies;
+	sa->tfc_size = child->tfc_size;
 }
 
 /* As sas {} is told, but for the key that is called otherwise here. */

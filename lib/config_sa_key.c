@@ -10,7 +10,6 @@
 #include "lib/sa_fault.h"
 
 #define SPI_MIN 256 /* RFC 4303 2.1: 1 to 255 are reserved, 0 is for local use */
-#define TFC_MAX 65535u
 
 static bool key_child(struct config_diag *diag, const struct config_node *node, void *into)
 {
@@ -267,20 +266,8 @@ static bool key_ttl(struct config_diag *diag, const struct config_node *node, vo
 static bool key_tfc_padding(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	struct config_sa_draft *draft = into;
-	unsigned int size;
 
-	if (strcasecmp(node->value, "mtu") == 0) {
-		draft->sa->tfc_size = XIPSEC_TFC_MTU;
-		return true;
-	}
-	if (!text_number(node->value, &size) || size > TFC_MAX) {
-		config_error(diag, &node->value_place,
-			     "tfc_padding = %s: expected mtu, or a number from 0 to %u",
-			     config_shown(node->value), TFC_MAX);
-		return false;
-	}
-	draft->sa->tfc_size = size;
-	return true;
+	return parse_tfc(diag, node, &draft->sa->tfc_size);
 }
 
 static bool key_dummies(struct config_diag *diag, const struct config_node *node, void *into)

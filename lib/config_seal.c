@@ -6,6 +6,7 @@
 #include "lib/sa_fault.h"
 
 #define DSCP_MAX 63u
+#define TFC_MAX  65535u
 
 bool parse_df(struct config_diag *diag, const struct config_node *node, enum xipsec_df *out)
 {
@@ -65,4 +66,22 @@ bool parse_ttl(struct config_diag *diag, const struct config_node *node, __u8 *o
 bool parse_dummies(struct config_diag *diag, const struct config_node *node, __u32 *out)
 {
 	return parse_number(diag, node, 0, SA_DUMMIES_MAX, out);
+}
+
+bool parse_tfc(struct config_diag *diag, const struct config_node *node, __u32 *out)
+{
+	unsigned int size;
+
+	if (strcasecmp(node->value, "mtu") == 0) {
+		*out = XIPSEC_TFC_MTU;
+		return true;
+	}
+	if (!text_number(node->value, &size) || size > TFC_MAX) {
+		config_error(diag, &node->value_place,
+			     "tfc_padding = %s: expected mtu, or a number from 0 to %u",
+			     config_shown(node->value), TFC_MAX);
+		return false;
+	}
+	*out = size;
+	return true;
 }

@@ -21,5 +21,7 @@ bool parse_flow_label(struct config_diag *diag, const struct config_node *node, 
 bool parse_ttl(struct config_diag *diag, const struct config_node *node, __u8 *out);
 /* Dummy packets a second, 0 to SA_DUMMIES_MAX. */
 bool parse_dummies(struct config_diag *diag, const struct config_node *node, __u32 *out);
+/* Length in bytes that inner packets are padded to: 0 to 65535, or `mtu`: XIPSEC_TFC_MTU. */
+bool parse_tfc(struct config_diag *diag, const struct config_node *node, __u32 *out);
 
 #endif

@@ -781,6 +781,13 @@ static void test_sealing_refused(void **state)
 		{"%any", "df = clear\n mode = transport", "6: df = clear: " KEEPS},
 		{"%any", "df = copy\n mode = transport", "6: df = copy: " KEEPS},
 #undef KEEPS
+		{"%any", "tfc_padding = mtu\n mode = transport",
+		 "15: tfc_padding = mtu: the end of a payload without its IP header cannot be told "
+		 "from padding: expected mode = tunnel"},
+		{"%any", "tfc_padding = 1\n ah_proposals = sha256",
+		 "15: tfc_padding = 1: AH has neither padding nor dummies: expected esp_proposals"},
+		{"%any", "tfc_padding = 65536",
+		 "15: tfc_padding = 65536: expected mtu, or a number from 0 to 65535"},
 		{"%any", "dummies = 1\n ah_proposals = sha256",
 		 "11: dummies = 1: AH has neither padding nor dummies: expected esp_proposals"},
 		{"192.0.2.2", "ttl = 9\n engine = xfrm",

@@ -310,7 +310,7 @@ static void test_transport(void **state)
 		SIM_FAST, "",
 		SIM_CHILD("net", "dynamic", "dynamic",
 			  "esp_proposals = aes128-sha256\nmode = transport\ncopy_df = no\n"
-			  "copy_ecn = no\ncopy_dscp = no\ntfc_padding = mtu\ndummies = 10"));
+			  "copy_ecn = no\ncopy_dscp = no\ndummies = 10"));
 	struct sim *sim = begin(conn, conn);
 
 	assert_true(sim_up(sim, 2000));
