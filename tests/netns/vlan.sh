@@ -79,7 +79,7 @@ count() { tcpdump -r "${2:-$WORK/tagged.pcap}" -n "$1" 2>/dev/null | wc -l; }
 # told FAMILY SIZE DST: the MTU that red-a is told for a packet that must not be cut.
 told()
 {
-	in_ns red-a ip -"$1" route flush cache
+	in_ns red-a ip -"$1" route flush cache >/dev/null 2>&1
 	in_ns red-a ping -"$1" -n -c 2 -i 0.2 -W 1 -M 'do' -s "$2" "$3" 2>&1 |
 		sed -n 's/.*mtu *= *\([0-9]*\).*/\1/p' | head -n 1
 }
@@ -120,18 +120,47 @@ check "ESP is tagged" [ "$(count 'vlan 10 and ip proto 50')" -gt 50 ]
 check "nothing of it is in the clear" [ "$(count 'vlan and (udp port 7001 or icmp)')" = 0 ]
 check "positive control: the capture reads tagged frames" [ "$(count 'vlan and (arp or icmp6)')" -gt 0 ]
 
-# Too big for the tunnel: the answer comes to red-a inside VLAN 20. 20 bytes of outer header (IPv6: 40),
-# 16 of ESP, 16 of ICV, down to a multiple of 4, less 2.
-spawn red-a "$WORK/told.log" tcpdump -i ra0 -n -U --immediate-mode -w "$WORK/told.pcap"
-told_pid=$PID
-until_true 5 grep -q 'listening on' "$WORK/told.log"
-check_eq "IPv4: too big is told, with what fits" "$(told 4 1472 10.2.0.2)" 1446
-check_eq "IPv6: too big is told, with what fits" "$(told 6 1452 fd02::2)" 1426
-sleep 0.5
-end_pid "$told_pid"
+# answers ID FILE: too big for the tunnel, told to red-a inside this VLAN. 20 bytes of outer header (IPv6:
+# 40), 16 of ESP, 16 of ICV, down to a multiple of 4, less 2.
+answers()
+{
+	spawn red-a "$WORK/told.log" tcpdump -i ra0 -n -U --immediate-mode -w "$2"
+	told_pid=$PID
+	until_true 5 grep -q 'listening on' "$WORK/told.log"
+	check_eq "VLAN $1, IPv4: too big is told, with what fits" "$(told 4 1472 10.2.0.2)" 1446
+	check_eq "VLAN $1, IPv6: too big is told, with what fits" "$(told 6 1452 fd02::2)" 1426
+	sleep 0.5
+	end_pid "$told_pid"
+	check_eq "VLAN $1: and never without a tag" "$(count 'icmp[0] == 3 or (icmp6 and ip6[40] == 2)' "$2")" 0
+}
+
+answers 20 "$WORK/told.pcap"
 check_gt "IPv4: inside the VLAN" "$(count 'vlan 20 and icmp[0] == 3 and src 10.1.0.1' "$WORK/told.pcap")" 0
 check_gt "IPv6: inside the VLAN" "$(count 'vlan 20 and icmp6 and src fd01::1 and ip6[40] == 2' "$WORK/told.pcap")" 0
-check_eq "and never without a tag" "$(count 'icmp[0] == 3 or (icmp6 and ip6[40] == 2)' "$WORK/told.pcap")" 0
+
+# A second VLAN beside it, made while all runs: its own addresses answer there, and those of the first
+# are not told on it.
+second_vlan()
+{
+	ip -n "$TOPO-gw-a" link add link red0 name red0.21 type vlan id 21
+	ip -n "$TOPO-gw-a" addr add 10.1.21.1/24 dev red0.21
+	ip -n "$TOPO-gw-a" addr add fd01::21:1/112 dev red0.21 nodad
+	ip -n "$TOPO-gw-a" link set red0.21 up
+	ip -n "$TOPO-red-a" link add link ra0 name ra0.21 type vlan id 21
+	ip -n "$TOPO-red-a" addr add 10.1.21.2/24 dev ra0.21
+	ip -n "$TOPO-red-a" addr add fd01::21:2/112 dev ra0.21 nodad
+	ip -n "$TOPO-red-a" link set ra0.21 up
+	ip -n "$TOPO-red-a" route add 10.2.0.2 via 10.1.21.1 src 10.1.21.2
+	ip -n "$TOPO-red-a" route add fd02::2 via fd01::21:1 src fd01::21:2
+	until_true 20 tunnel_works
+}
+check "a second VLAN on red, made while xipsecd runs" second_vlan
+answers 21 "$WORK/told21.pcap"
+check_gt "IPv4: inside the VLAN, from its address" "$(count 'vlan 21 and icmp[0] == 3 and src 10.1.21.1' "$WORK/told21.pcap")" 0
+check_gt "IPv6: inside the VLAN, from its address" "$(count 'vlan 21 and icmp6 and src fd01::21:1 and ip6[40] == 2' "$WORK/told21.pcap")" 0
+check_eq "nothing of it in the first VLAN" "$(count 'vlan 20 and (icmp[0] == 3 or (icmp6 and ip6[40] == 2))' "$WORK/told21.pcap")" 0
+ip -n "$TOPO-red-a" link del ra0.21
+ip -n "$TOPO-gw-a" link del red0.21
 
 check "gateways come up, ESP in UDP" restart 'encap = yes' aes128gcm16 20
 carries "ESP in UDP, one tag" 'vlan 10 and udp port 4500'
