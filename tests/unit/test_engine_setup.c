@@ -306,11 +306,11 @@ static void test_narrowing(void **state)
 
 static void test_transport(void **state)
 {
-	static const char conn[] = SIM_CONN(
-		SIM_FAST, "",
-		SIM_CHILD("net", "dynamic", "dynamic",
-			  "esp_proposals = aes128-sha256\nmode = transport\ncopy_df = no\n"
-			  "copy_ecn = no\ncopy_dscp = no\ndummies = 10"));
+	static const char conn[] =
+		SIM_CONN(SIM_FAST, "",
+			 SIM_CHILD("net", "dynamic", "dynamic",
+				   "esp_proposals = aes128-sha256\nmode = transport\ncopy_df = no\n"
+				   "copy_ecn = no\ncopy_dscp = no\ndummies = 10"));
 	struct sim *sim = begin(conn, conn);
 
 	assert_true(sim_up(sim, 2000));
