@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* How a child's packets are sealed: keys of ours beside strongSwan's, and where those that are called
- * as in sas {} do not fit. */
+/* How a child's packets are sealed: keys of ours beside strongSwan's, and where those that are
+ * called as in sas {} do not fit. */
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static const struct {
 	const char *name, *instead;
 } keys[] = {
 	{"df", "copy_df"}, {"dscp", "copy_dscp"}, {"flow_label", NULL},
-	{"ttl", NULL},     {"dummies", NULL}, {"tfc_padding", NULL},
+	{"ttl", NULL},     {"dummies", NULL},     {"tfc_padding", NULL},
 };
 
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))

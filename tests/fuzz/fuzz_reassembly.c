@@ -260,8 +260,8 @@ static void raw_run(struct input *in)
 	MUST(out_len > inner.len - inner.l4_off);
 }
 
-/* Stores are used again, for to make them costs more than an input does: what an earlier input left is
- * past its time, and must not show. */
+/* Stores are used again, for to make them costs more than an input does: what an earlier input left
+ * is past its time, and must not show. */
 static void stores_ready(void)
 {
 	static unsigned int inputs;
