@@ -230,6 +230,9 @@ up()
 	UP[$v]=$((UP[$v] + n))
 }
 
+# up_to V COUNT: so many in all, if there are fewer.
+up_to() { [ "${UP[$1]}" -ge "$2" ] || up "$1" $(($2 - UP[$1])); }
+
 median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 # turn V AUTH: TURN set-ups; CPU ms and wall ms of each to $WORK/turns-AUTH-V, the data path's CPU beside.
 turn()
@@ -292,7 +295,7 @@ kind()
 		"$(whole "$auth-ours")" "$(column "$auth-swan" 1)" 'strongSwan with its ESP'
 	row "ike-$name-time" 'ms a set-up, 8 at a time' "$(column "$auth-ours" 2)" "$(column "$auth-swan" 2)" 'strongSwan'
 	for v in ours swan; do
-		[ "${UP[$v]}" -ge 1000 ] || up $v $((1000 - UP[$v]))
+		up_to $v 1000
 	done
 	row "ike-$name-rss-1k" 'bytes an IKE SA with a child' "$(each "${RSS[ours-0]}" "$(rss ours)" "${UP[ours]}")" \
 		"$(each "${RSS[swan-0]}" "$(rss swan)" "${UP[swan]}")" strongSwan
@@ -305,9 +308,9 @@ many()
 {
 	local slow r
 
-	up ours $((MANY - 300 - UP[ours]))
+	up_to ours $((MANY - 300))
 	for r in 1 2 3; do TURN=100 turn ours many; done
-	up swan $((MANY_SWAN - UP[swan]))
+	up_to swan "$MANY_SWAN"
 	row ike-rss 'bytes an IKE SA with a child, 10k' "$(each "${RSS[ours-0]}" "$(rss ours)" "${UP[ours]}")" \
 		"$(each "${RSS[swan-0]}" "$(rss swan)" "${UP[swan]}")" "strongSwan, ${UP[swan]}"
 	row ike-rss-path 'the same of xipsecd and worker' "$(each "${RSS[path-0]}" "$(rss path)" "${UP[ours]}")" '' ''
