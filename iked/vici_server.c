@@ -13,6 +13,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
+#include "lib/accept_pause.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
@@ -36,6 +37,7 @@ struct vici_client {
 struct vici_server {
 	struct event_base *base;
 	struct evconnlistener *listener;
+	struct accept_pause pause;
 	char path[108];
 	const struct vici_command *commands;
 	void (*on_events)(void *ctx, __u32 events);
@@ -283,6 +285,7 @@ static void on_connect(struct evconnlistener *listener, evutil_socket_t fd, stru
 	struct vici_server *server = arg;
 	struct vici_client *client;
 
+	accept_pause_over(&server->pause);
 	if (!may_connect(fd) || server->n_clients == VICI_CLIENTS_MAX) {
 		log_warn("vici: a client was turned away: %s",
 			 may_connect(fd) ? "too many clients" : "not root");
@@ -305,6 +308,21 @@ static void on_connect(struct evconnlistener *listener, evutil_socket_t fd, stru
 	bufferevent_setwatermark(client->bev, EV_WRITE, VICI_AHEAD, 0);
 	bufferevent_setwatermark(client->bev, EV_READ, 0, VICI_SEGMENT_MAX + 4);
 	bufferevent_enable(client->bev, EV_READ | EV_WRITE);
+}
+
+static void resume_accepting(void *ctx)
+{
+	struct vici_server *server = ctx;
+
+	evconnlistener_enable(server->listener);
+}
+
+static void on_accept_error(struct evconnlistener *listener, void *ctx)
+{
+	struct vici_server *server = ctx;
+
+	accept_pause_begin(&server->pause, errno);
+	evconnlistener_disable(listener);
 }
 
 /* ------------------------------------------------------------------ the socket */
@@ -349,6 +367,9 @@ int vici_server_new(struct event_base *base, const char *path, const struct vici
 	int err = server ? 0 : -ENOMEM, fd = -1;
 
 	if (!err)
+		err = accept_pause_open(&server->pause, base, "vici: a client", resume_accepting,
+					server);
+	if (!err)
 		err = socket_listen(path, &fd);
 	if (!err) {
 		server->listener = evconnlistener_new(base, on_connect, server,
@@ -363,9 +384,12 @@ int vici_server_new(struct event_base *base, const char *path, const struct vici
 	if (err) {
 		log_error("vici: cannot listen on %s: %s%s", path, strerror(-err),
 			  err == -EADDRINUSE ? ": another daemon serves it" : "");
+		if (server)
+			accept_pause_close(&server->pause);
 		free(server);
 		return err;
 	}
+	evconnlistener_set_error_cb(server->listener, on_accept_error);
 	server->base = base;
 	server->commands = commands;
 	server->on_events = on_events;
@@ -383,6 +407,7 @@ void vici_server_free(struct vici_server *server)
 	while (server->clients)
 		client_free(server->clients);
 	evconnlistener_free(server->listener);
+	accept_pause_close(&server->pause);
 	unlink(server->path);
 	free(server);
 }

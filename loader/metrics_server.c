@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/accept_pause.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "loader/metrics.h"
@@ -24,7 +25,6 @@
 #define HEADERS_MAX  4096 /* bytes of a request */
 #define PAGES_MAX    8    /* that are being written at a time */
 #define LISTEN_QUEUE 16
-#define PAUSE        1 /* seconds without accept() when there is no descriptor for a reader */
 
 struct page {
 	struct metrics_server *server;
@@ -39,8 +39,7 @@ struct metrics_server {
 	struct event_base *base;
 	struct evhttp *http;
 	struct evconnlistener *listener; /* of http */
-	struct event *again;
-	bool said; /* that there are no descriptors */
+	struct accept_pause pause;
 	const struct metrics_server_hooks *hooks;
 	void *ctx;
 	struct page *pages;
@@ -270,7 +269,7 @@ static int make_socket(const union place *place, socklen_t len)
 	return listen(fd, LISTEN_QUEUE) ? -errno : take_fd(&fd);
 }
 
-static void on_again(evutil_socket_t fd, short what, void *ctx)
+static void resume_accepting(void *ctx)
 {
 	struct metrics_server *server = ctx;
 
@@ -281,21 +280,10 @@ static void on_again(evutil_socket_t fd, short what, void *ctx)
  * server. */
 static struct metrics_server *listening;
 
-/* No descriptor, no memory: who knocks is still there the next moment, and would be asked for
- * again and again. */
 static void on_accept_error(struct evconnlistener *listener, void *ctx)
 {
-	static const struct timeval pause = {.tv_sec = PAUSE};
-	struct metrics_server *server = listening;
-	int err = errno;
-
+	accept_pause_begin(&listening->pause, errno);
 	evconnlistener_disable(listener);
-	event_add(server->again, &pause);
-	if (!server->said)
-		log_warn("--metrics: a reader cannot be accepted: %s; it is tried again each "
-			 "second",
-			 strerror(err));
-	server->said = true;
 }
 
 static int start(struct metrics_server *server, int fd)
@@ -303,8 +291,8 @@ static int start(struct metrics_server *server, int fd)
 	struct evhttp_bound_socket *bound;
 
 	server->http = evhttp_new(server->base);
-	server->again = evtimer_new(server->base, on_again, server);
-	if (!server->http || !server->again)
+	if (!server->http || accept_pause_open(&server->pause, server->base, "--metrics: a reader",
+					       resume_accepting, server))
 		return -ENOMEM;
 	evhttp_set_timeout(server->http, TIMEOUT);
 	evhttp_set_max_headers_size(server->http, HEADERS_MAX);
@@ -372,8 +360,7 @@ void metrics_server_free(struct metrics_server *server)
 	}
 	if (server->http)
 		evhttp_free(server->http);
-	if (server->again)
-		event_free(server->again);
+	accept_pause_close(&server->pause);
 	listening = NULL;
 	if (server->path[0])
 		unlink(server->path);

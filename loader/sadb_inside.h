@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <event2/event.h>
+#include "lib/accept_pause.h"
 #include "loader/sadb_rights.h"
 #include "loader/sadb_server.h"
 
@@ -49,8 +50,8 @@ struct sadb_server {
 	void *ctx;
 	int fd;
 	char path[108];
-	struct event *acceptable, *again; /* again: a pause that ends */
-	bool said_pause;
+	struct event *acceptable;
+	struct accept_pause pause;
 	struct client *clients;
 	unsigned int n_clients;
 	struct client *ike; /* who has borrowed the sockets of IKE; NULL: nobody */

@@ -20,7 +20,6 @@
 #define QUEUE_MAX       (32 << 20)  /* bytes that wait for a client that does not read */
 #define SAMPLES_MAX     (256 << 10) /* bytes that may wait when a sample comes */
 #define REQUESTS_A_TURN 32
-#define PAUSE           1 /* seconds without accept() when there is no descriptor for a client */
 
 struct message {
 	struct message *next;
@@ -166,25 +165,11 @@ static bool peer_allowed(int fd)
 	return false;
 }
 
-static void on_again(evutil_socket_t fd, short what, void *ctx)
+static void resume_accepting(void *ctx)
 {
 	struct sadb_server *server = ctx;
 
 	event_add(server->acceptable, NULL);
-}
-
-/* No descriptor, no memory: who knocks is still there the next moment, and would be asked for again
- * and again. */
-static void pause_accepting(struct sadb_server *server, int err)
-{
-	static const struct timeval pause = {.tv_sec = PAUSE};
-
-	event_del(server->acceptable);
-	event_add(server->again, &pause);
-	if (!server->said_pause)
-		log_warn("sadb: a client cannot be accepted: %s; it is tried again each second",
-			 strerror(-err));
-	server->said_pause = true;
 }
 
 static void on_connection(evutil_socket_t fd, short what, void *ctx)
@@ -193,11 +178,13 @@ static void on_connection(evutil_socket_t fd, short what, void *ctx)
 	_cleanup_close_ int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct client *client;
 
-	if (conn < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-		pause_accepting(server, -errno);
+	if (conn < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		accept_pause_begin(&server->pause, errno);
+		event_del(server->acceptable);
+	}
 	if (conn < 0 || !peer_allowed(conn))
 		return;
-	server->said_pause = false;
+	accept_pause_over(&server->pause);
 	if (server->n_clients >= CLIENTS_MAX) {
 		log_warn("sadb: more than %u clients at once: one is turned away", CLIENTS_MAX);
 		return;
@@ -313,7 +300,12 @@ int sadb_server_new(struct event_base *base, const char *run_dir, const struct s
 	memcpy(server->path, addr.sun_path, sizeof(server->path));
 	server->acceptable =
 		event_new(base, server->fd, EV_READ | EV_PERSIST, on_connection, server);
-	server->again = evtimer_new(base, on_again, server);
+	if (!server->acceptable ||
+	    accept_pause_open(&server->pause, base, "sadb: a client", resume_accepting, server)) {
+		log_error("%s: no memory", server->path);
+		sadb_server_free(server);
+		return -ENOMEM;
+	}
 	event_add(server->acceptable, NULL);
 	*out = server;
 	return 0;
@@ -327,8 +319,9 @@ void sadb_server_free(struct sadb_server *server)
 	server->ike = NULL; /* its sockets end with us */
 	while (server->clients)
 		client_end(server->clients);
-	event_free(server->acceptable);
-	event_free(server->again);
+	if (server->acceptable)
+		event_free(server->acceptable);
+	accept_pause_close(&server->pause);
 	close(server->fd);
 	free(server);
 }

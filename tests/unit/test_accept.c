@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Servers of xipsecd without a descriptor for who knocks: no round of the loop is spent on him
+/* Servers without a descriptor for who knocks: no round of the loop is spent on him
  * until some time has passed, it is said once, and he is served as soon as there is one. */
 #include "sadb_fixture.h"
 
@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "iked/vici_server.h"
 #include "lib/config.h"
 #include "loader/metrics_server.h"
 
@@ -161,6 +162,40 @@ static void clients_wait_for_a_descriptor(void **state)
 	event_base_free(base);
 }
 
+static void run_version(void *ctx, struct vici_request *request)
+{
+	vici_answer_ok(request);
+}
+
+static void swanctl_waits_for_a_descriptor(void **state)
+{
+	static const struct vici_command commands[] = {{"version", run_version}, {NULL, NULL}};
+	static const char request[] = "\0\0\0\x09\0\x07version";
+	struct vici_server *server;
+	char path[100], buf[64];
+	struct rlimit was;
+	unsigned int rounds;
+	int fd;
+
+	base = event_base_new();
+	snprintf(path, sizeof(path), "%s/charon.vici", dir);
+	assert_int_equal(vici_server_new(base, path, commands, NULL, NULL, &server), 0);
+	fd = knock("charon.vici", SOCK_STREAM);
+	assert_int_equal(send(fd, request, sizeof(request) - 1, 0), sizeof(request) - 1);
+	was = no_descriptors();
+	complaints = 0;
+	rounds = rounds_in_half_a_second();
+	setrlimit(RLIMIT_NOFILE, &was);
+	assert_int_equal(complaints, 0);
+	assert_true(rounds < ROUNDS);
+	assert_int_equal(recv(fd, buf, sizeof(buf), MSG_DONTWAIT), -1);
+	assert_true(answer(fd, buf, sizeof(buf)) > 5);
+	assert_int_equal(buf[4], VICI_CMD_RESPONSE);
+	close(fd);
+	vici_server_free(server);
+	event_base_free(base);
+}
+
 static int set_up(void **state)
 {
 	event_set_log_callback(count_complaint);
@@ -183,6 +218,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(metrics_wait_for_a_descriptor),
 		cmocka_unit_test(clients_wait_for_a_descriptor),
+		cmocka_unit_test(swanctl_waits_for_a_descriptor),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, take_down);
