@@ -63,7 +63,7 @@ int confine_user(__u32 uid, const char *what)
 		return -errno;
 	/* Not dumpable also keeps others of our uid from attaching with ptrace or reading
 	 * /proc/PID/mem. Changing uid resets it, so this comes last. */
-	return core_dump_off();
+	return core_dump_refuse();
 }
 
 int confine_calls(const struct confine_rule *rules, size_t n)

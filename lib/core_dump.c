@@ -19,14 +19,10 @@ int core_dump_leave_out(void)
 	return 0;
 }
 
-int core_dump_off(void)
+int core_dump_refuse(void)
 {
 	struct rlimit none = {0, 0};
-	int left_out = core_dump_leave_out();
 
-	/* A second lock beside the two below, which hold without it. */
-	if (left_out && left_out != -ENOENT)
-		log_warn("memory is not left out of core dumps: %s", strerror(-left_out));
 	/* Both: a core_pattern that is a pipe takes no notice of the limit. */
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0) {
 		int err = -errno;
@@ -35,4 +31,14 @@ int core_dump_off(void)
 		return err;
 	}
 	return 0;
+}
+
+int core_dump_off(void)
+{
+	int left_out = core_dump_leave_out();
+
+	/* A second lock beside the others, which hold without it. */
+	if (left_out && left_out != -ENOENT)
+		log_warn("memory is not left out of core dumps: %s", strerror(-left_out));
+	return core_dump_refuse();
 }

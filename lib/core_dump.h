@@ -10,8 +10,12 @@
  * read. 0, or -errno with an error line in the log. */
 int core_dump_off(void);
 
+/* The first two of these, which a change of uid undoes. 0, or -errno (logged). */
+int core_dump_refuse(void);
+
 /* The last of these alone: no page belongs into a dump, for keys lie in all kinds of memory, that
- * of libcrypto and the stack too. Children and what they execute inherit it. 0 or -errno. */
+ * of libcrypto and the stack too. Children and what they execute inherit it. To be called before
+ * the uid is changed: to who is not dumpable and not root, /proc/self is closed. 0 or -errno. */
 int core_dump_leave_out(void);
 
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <sys/socket.h>
 
+#include "lib/core_dump.h"
 #include "lib/log.h"
 #include "worker/crypto.h"
 #include "worker/hostile.h"
@@ -82,7 +83,7 @@ int main(void)
 	int err;
 
 	log_open(who, LOG_LEVEL_INFO);
-	if (check_ctl() || close_others())
+	if (core_dump_off() || check_ctl() || close_others())
 		return 1;
 	if (crypto_init()) {
 		log_error("no crypto library can be used on this machine");

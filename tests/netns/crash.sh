@@ -121,6 +121,9 @@ check "load flows" load_moves
 dump_maps
 check_gt "maps were dumped" "$(find "$REMAINS/maps" -type f -size +0 | wc -l)" 3
 old_worker=$(gw_workers a | head -n 1)
+# A process that is not dumpable shows root alone what of it a dump would have.
+for pid in "${GW_PID[a]}" "$old_worker"; do check_eq "no page of process $pid goes into a dump" "$(cat "/proc/$pid/coredump_filter")" 00000000; done
+if grep -h 'core dumps' "$WORK"/xipsecd-a.log*; then not_ok "nothing is wrong with core dumps"; else ok "nothing is wrong with core dumps"; fi
 kill -SEGV "$old_worker"
 check "a crashed worker is replaced, traffic flows again" load_moves 10
 check_eq "a crashed worker leaves no core file" "$(cores)" 0
