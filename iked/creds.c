@@ -33,7 +33,8 @@ static void load_secrets(struct creds *creds, const struct config *config)
 		else if (secret->file)
 			creds_load_key(creds, secret->file, secret);
 	}
-	creds_each_file(creds, "private", creds_load_private);
+	for (const char *const *in = creds_key_folders; *in; in++)
+		creds_each_file(creds, *in, creds_load_private);
 }
 
 void creds_add_conn(struct creds *creds, struct conn *conn)

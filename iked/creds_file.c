@@ -16,24 +16,36 @@
 
 #define FILE_MAX (64 << 10) /* of a certificate or key */
 
+const char *const creds_key_folders[] = {"private", "rsa", "ecdsa", "pkcs8", NULL};
+
+static int open_path(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
 /* A descriptor or -errno; `path` is where it was looked for last. */
 static int open_file(const struct creds *creds, const char *kind, const char *name,
 		     char path[PATH_MAX])
 {
-	int fd;
+	const char *const alone[] = {kind, NULL};
+	bool is_key = !strcmp(kind, creds_key_folders[0]);
+	int fd = -ENOENT;
 
 	if (name[0] == '/') {
 		snprintf(path, PATH_MAX, "%s", name);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		return fd < 0 ? -errno : fd;
+		return open_path(path);
 	}
-	snprintf(path, PATH_MAX, "%s/%s/%s", creds->dir, kind, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 || errno != ENOENT)
-		return fd < 0 ? -errno : fd;
+	for (const char *const *in = is_key ? creds_key_folders : alone; *in && fd == -ENOENT;
+	     in++) {
+		snprintf(path, PATH_MAX, "%s/%s/%s", creds->dir, *in, name);
+		fd = open_path(path);
+	}
+	if (fd != -ENOENT)
+		return fd;
 	snprintf(path, PATH_MAX, "%s/%s", creds->dir, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return open_path(path);
 }
 
 int creds_read_file(const struct creds *creds, const char *kind, const char *name, bool secret,

@@ -42,7 +42,12 @@ struct creds {
 
 /* ------------------------------------------------------------------ creds_file.c */
 
-/* *data is for free(). `secret`: nobody but its owner may read it. 0 or -errno after a log line. */
+/* Where private keys are looked for, in this order: those of swanctl. Ends with NULL. */
+extern const char *const creds_key_folders[];
+
+/* A file of the folder `kind` (the first of creds_key_folders: of any of them), of the one above,
+ * or by its whole path. *data is for free(). `secret`: nobody but its owner may read it. 0 or
+ * -errno after a log line. */
 int creds_read_file(const struct creds *creds, const char *kind, const char *name, bool secret,
 		    __u8 **data, size_t *len);
 /* Each file of a folder, in the order of their names. */

@@ -13,6 +13,7 @@
 
 #include "iked/creds.h"
 #include "lib/config.h"
+#include "tests/lib/mapping.h"
 
 #define CA .ca = "critical,CA:TRUE", .usage = "critical,keyCertSign,cRLSign"
 
@@ -82,7 +83,7 @@ static struct creds *load(struct config **config)
 
 static int setup(void **state)
 {
-	static const char *const folders[] = {"x509", "x509ca", "x509crl", "private"};
+	static const char *const folders[] = {"x509", "x509ca", "x509crl", "private", "ecdsa"};
 	struct bytes crl;
 	char path[160];
 
@@ -91,7 +92,7 @@ static int setup(void **state)
 	strcpy(dir, "/tmp/xipsec-creds-XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
 		path_of(path, folders[i]);
 		assert_int_equal(mkdir(path, 0700), 0);
 	}
@@ -104,7 +105,7 @@ static int setup(void **state)
 	put("x509ca/middle.der", made_bytes(&middle), 0644);
 	put("x509ca/root.der", made_bytes(&root), 0644);
 	put_key("private/moon.pem", moon.key, 0600);
-	put_key("private/sun.pem", sun.key, 0600);
+	put_key("ecdsa/sun.pem", sun.key, 0600); /* as swanctl has it */
 	crl = make_crl(&root, 5, -DAY, DAY);
 	put("x509crl/root.crl", crl, 0644);
 	free((void *)crl.data);
@@ -114,9 +115,10 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	static const char *const names[] = {
-		"x509/moon.der",    "x509/sun.der",    "x509ca/middle.der", "x509ca/root.der",
-		"private/moon.pem", "private/sun.pem", "x509crl/root.crl",  "x509",
-		"x509ca",           "x509crl",         "private",           "xipsec.conf"};
+		"x509/moon.der",    "x509/sun.der",  "x509ca/middle.der", "x509ca/root.der",
+		"private/moon.pem", "ecdsa/sun.pem", "x509crl/root.crl",  "x509",
+		"x509ca",           "x509crl",       "private",           "ecdsa",
+		"xipsec.conf"};
 	char path[160];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -166,25 +168,6 @@ static void psk_of_its_owners(void **state)
 }
 
 /* One whose owner cannot be read is nobody's, not everybody's. */
-/* Has the mapping that it lies in that flag of smaps? */
-static bool mapping_has(const void *at, const char *flag)
-{
-	FILE *smaps = fopen("/proc/self/smaps", "r");
-	unsigned long from, to;
-	bool here = false, has = false;
-	char line[512];
-
-	assert_non_null(smaps);
-	while (fgets(line, sizeof(line), smaps)) {
-		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
-			here = (unsigned long)at >= from && (unsigned long)at < to;
-		else if (here && !strncmp(line, "VmFlags:", 8))
-			has = strstr(line, flag);
-	}
-	fclose(smaps);
-	return has;
-}
-
 /* Whatever coredump_filter says: pages with secrets are not for dumps, nor for swap. */
 static void secrets_are_in_memory_of_their_own(void **state)
 {
