@@ -39,7 +39,7 @@ static enum xipsec_reason esp_admit(struct sa *sa, struct packet *p, struct cryp
 	__u8 *esp;
 	__u64 seq;
 
-	if (off < sa->off_min || len < off + sa->esp_min)
+	if (off < IP4_LEN || len < off + sa->esp_min)
 		return XIPSEC_REASON_ESP_SHORT;
 	text_len = len - off - head_len - sa->icv_len;
 	if (text_len & (sa->align - 1u))

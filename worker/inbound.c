@@ -9,9 +9,6 @@
 #include "worker/selectors.h"
 #include "worker/transport.h"
 
-#define IP4_LEN 20
-#define IP6_LEN 40
-
 void inbound_drop(struct sa *sa, struct packet *p, enum xipsec_reason reason)
 {
 	p->reason = (__u16)reason;
@@ -151,7 +148,7 @@ static bool transport_plain(const struct sa *sa, struct packet *p, __u8 *text, _
 	const __u8 *front = p->data;
 	__u32 check_off;
 
-	if (p->l4_off != PLAIN_L4 || text_len < PLAIN_UDP || front[0] != 0x45 ||
+	if (sa->udp || p->l4_off != PLAIN_L4 || text_len < PLAIN_UDP || front[0] != 0x45 ||
 	    plain_word(front + 4) & PLAIN_FRAG || !plain_l4(text, text_len, next, &check_off))
 		return false;
 	if (!selectors_accept_plain(sa, plain_word(front + 12), plain_word(front + 16)))
@@ -162,13 +159,26 @@ static bool transport_plain(const struct sa *sa, struct packet *p, __u8 *text, _
 	return true;
 }
 
+bool inbound_in_udp(const struct packet *p)
+{
+	__u32 at = IP6_LEN, next = p->data[6];
+
+	if (p->data[0] >> 4 == 4)
+		return p->data[9] == IPPROTO_UDP;
+	while (next != IPPROTO_UDP && next != IPPROTO_ESP && at + OUTER_UDP <= p->l4_off) {
+		next = p->data[at];
+		at += 8u + 8u * p->data[at + 1];
+	}
+	return next == IPPROTO_UDP;
+}
+
 /* Any other: the headers in front move up to what ESP carried. Behind a NAT the addresses are not
  * those that the transport checksum was made with: it is made anew (RFC 3948 3.1.2). */
 static __attribute__((noinline)) enum xipsec_reason transport_any(struct sa *sa, struct packet *p,
 								  __u8 *text, __u32 text_len,
 								  __u8 next)
 {
-	__u32 front = p->l4_off - (sa->udp ? OUTER_UDP : 0u);
+	__u32 front = p->l4_off - (inbound_in_udp(p) ? OUTER_UDP : 0u);
 	enum xipsec_reason reason;
 	struct transport_place place;
 	struct inner inner;

@@ -11,6 +11,9 @@
 #include "worker/replay.h"
 #include "worker/sa.h"
 
+#define IP4_LEN 20
+#define IP6_LEN 40
+
 #define INBOUND_AHEAD 2 /* packets to prefetch */
 
 /* Where a packet in UDP came from. */
@@ -61,6 +64,9 @@ enum xipsec_reason inbound_tunnel(struct sa *sa, struct packet *p, __u8 *text, _
 enum xipsec_reason inbound_transport(struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
 				     __u8 next);
 
+/* Is ESP in UDP what came? An SA takes either form (RFC 7296 2.23). From IP to ESP it has been
+ * parsed. */
+bool inbound_in_udp(const struct packet *p);
 /* UDP encapsulation: where the packet came from, while its outer headers stand. */
 void inbound_origin(const struct packet *p, struct origin *from);
 
@@ -124,7 +130,7 @@ static inline __attribute__((always_inline)) void inbound_finish(struct sa *sa,
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = burst->pkt[i];
 		enum xipsec_reason reason = burst->op[i].ok ? burst->refused[i] : XIPSEC_REASON_ICV;
-		const bool newest = sa->udp && burst->seq[i] == top;
+		const bool newest = sa->udp && burst->seq[i] == top && inbound_in_udp(p);
 
 		if (reason)
 			refuse(sa, p, &burst->op[i]);

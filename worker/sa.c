@@ -35,8 +35,6 @@ static int sa_check(const struct xipsec_sa *sa)
 	return 0;
 }
 
-#define IP4_LEN 20
-
 /* A table of 16 bytes is written as padding, however few of them are meant. */
 #define PAD_WRITE 16
 
@@ -52,7 +50,6 @@ static void sa_fill_alg(struct sa *to, const struct xipsec_sa *from)
 	to->align = alg->align;
 	to->head_len = ESP_HEADER_LEN + alg->iv;
 	to->esp_min = to->head_len + alg->icv + alg->align;
-	to->off_min = IP4_LEN + (to->udp ? OUTER_UDP : 0);
 	to->tail_room = tail > PAD_WRITE ? tail : PAD_WRITE;
 }
 

@@ -77,7 +77,6 @@ struct sa {
 	__u32 icv_len;
 	__u32 align;     /* of what is encrypted, trailer included */
 	__u32 head_len;  /* ESP header and IV; AH with its ICV */
-	__u32 off_min;   /* ESP, inbound: bytes before it, at least */
 	__u32 esp_min;   /* ESP, inbound: bytes of it, at least */
 	__u32 icv_off;   /* AH: of the ICV in it */
 	__u32 head_room; /* that sealing may write in front: all headers; AH puts some aside there

@@ -112,7 +112,6 @@ static struct sa_place *find_sa(struct worker *w, const struct datagram *d, __be
 		const struct sa *sa = place->sa;
 
 		if (sa->spi == spi && !!sa->ah == kind_is_ah(d->kind) &&
-		    !!sa->udp == kind_is_udp(d->kind) &&
 		    place->outer_family ==
 			    (kind_is_ip4(d->kind) ? XIPSEC_FAMILY_IP4 : XIPSEC_FAMILY_IP6) &&
 		    !memcmp(&sa->dst, &d->dst, sizeof(d->dst)))

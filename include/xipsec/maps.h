@@ -155,7 +155,7 @@ struct xipsec_sad_entry {
 	__u32 sa_generation;
 	enum xipsec_dir dir; /* in or out */
 	__u8 engine;         /* enum xipsec_engine */
-	__u8 udp;            /* 1: ESP in UDP is expected, 0: plain ESP; the other form is no_sa */
+	__u8 udp; /* 1: ESP in UDP is sent; what comes may be either, with XFRM this one */
 	__u8 pad;
 	__u32 xfrm; /* of kernel XFRM. Outbound: last word of the source address that has one;
 		       inbound: CPU that opens it, plus 1, 0: the one that receives it */

@@ -32,7 +32,8 @@ static const struct {
 	{"a fragment header that cuts nothing", 6, 44, 8, 48, 40, {17, 0, 0, 0, 1, 2, 3, 4}},
 };
 
-static void run_shape(size_t s, int udp, __u32 payload)
+/* `other`: the SA that opens it was made for the other form. */
+static void run_shape(size_t s, int udp, bool other, __u32 payload)
 {
 	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, shapes[s].family, 1, 0)};
 	__u8 inner[2200];
@@ -66,6 +67,7 @@ static void run_shape(size_t s, int udp, __u32 payload)
 	assert_memory_equal(p->data + front + udp_len, &pair.config.spi, 4);
 	assert_int_equal(p->headroom + p->len + p->tailroom, FRAME_SIZE);
 
+	pair.in->udp ^= other;
 	if (open_it(&pair) != XIPSEC_REASON_OPENED)
 		fail_msg("%s: back: reason %u", shapes[s].name, p->reason);
 	assert_int_equal(p->len, len);
@@ -78,9 +80,36 @@ static void test_transport(void **unused)
 {
 	for (size_t s = 0; s < sizeof(shapes) / sizeof(shapes[0]); s++)
 		for (__u32 payload = 0; payload <= 1800; payload += payload < 40 ? 1 : 97) {
-			run_shape(s, 0, payload);
-			run_shape(s, 1, payload);
+			run_shape(s, 0, false, payload);
+			run_shape(s, 1, false, payload);
+			run_shape(s, 0, true, payload);
+			run_shape(s, 1, true, payload);
 		}
+}
+
+/* RFC 7296 2.23: a tunnel's SA takes ESP in UDP and without. What has no port moves no peer. */
+static void test_other_form(void **unused)
+{
+	static const __u8 elsewhere[16] = {0xcb, 0, 0x71, 9};
+
+	for (int i = 0; i < 4; i++) {
+		const int family = i & 1 ? 6 : 4, udp = i >> 1;
+		struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, family, 0, 0)};
+		__u8 inner[128];
+		__u32 len = udp_write(inner, 4, 40);
+
+		pair.config.flags = udp ? XIPSEC_SA_UDP : 0;
+		pair.config.src_port = pair.config.dst_port = htons(4500);
+		pair_open(&pair);
+		assert_int_equal(seal(&pair, inner, len, PATH_MTU), XIPSEC_REASON_SEALED);
+		memcpy(frame.p.data + (family == 4 ? 12 : 8), elsewhere, family == 4 ? 4 : 16);
+		pair.in->udp = !udp;
+		assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+		assert_int_equal(frame.p.len, len);
+		assert_memory_equal(frame.p.data, inner, len);
+		assert_int_equal(pair.in->peer_changed, 0);
+		pair_close(&pair);
+	}
 }
 
 /* RFC 4303 3.3.4: whole datagrams alone. */
@@ -385,12 +414,19 @@ static void test_pmtu(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_transport),     cmocka_unit_test(test_transport_fragment),
-		cmocka_unit_test(test_transport_mtu), cmocka_unit_test(test_transport_lies),
-		cmocka_unit_test(test_tfc_out),       cmocka_unit_test(test_tfc_whole),
-		cmocka_unit_test(test_tfc_burst),     cmocka_unit_test(test_dummy),
-		cmocka_unit_test(test_dummy_room),    cmocka_unit_test(test_limits_hidden),
-		cmocka_unit_test(test_limits),        cmocka_unit_test(test_pmtu),
+		cmocka_unit_test(test_transport),
+		cmocka_unit_test(test_other_form),
+		cmocka_unit_test(test_transport_fragment),
+		cmocka_unit_test(test_transport_mtu),
+		cmocka_unit_test(test_transport_lies),
+		cmocka_unit_test(test_tfc_out),
+		cmocka_unit_test(test_tfc_whole),
+		cmocka_unit_test(test_tfc_burst),
+		cmocka_unit_test(test_dummy),
+		cmocka_unit_test(test_dummy_room),
+		cmocka_unit_test(test_limits_hidden),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_pmtu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
