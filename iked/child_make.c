@@ -70,11 +70,12 @@ static int derive(struct xchg *x, struct bytes peer_public)
 			return err;
 		in.shared = secret_view(&shared);
 	}
-	x->keys = calloc(2, XIPSEC_KEY_MAX);
+	_Static_assert(2 * XIPSEC_KEY_MAX <= KEY_SLOT, "");
+	x->keys = key_pool_take(&ike->engine->keys);
 	if (!x->keys)
 		return -ENOMEM;
 	x->key_len = alg_key_len(x->child->alg);
-	return keymat_child(&ike->keys, &in, x->key_len,
+	return keymat_child(ike->keys, &in, x->key_len,
 			    x->ours ? x->keys + XIPSEC_KEY_MAX : x->keys,
 			    x->ours ? x->keys : x->keys + XIPSEC_KEY_MAX);
 }
@@ -515,7 +516,7 @@ void child_install(struct xchg *x, bool both,
 
 	x->installed = installed;
 	if (!both) {
-		x->child->key_out = malloc(XIPSEC_KEY_MAX);
+		x->child->key_out = key_pool_take(&x->ike->engine->keys);
 		if (x->child->key_out)
 			memcpy(x->child->key_out, x->keys + XIPSEC_KEY_MAX, XIPSEC_KEY_MAX);
 		else

@@ -128,10 +128,7 @@ int child_new(struct ike_sa *ike, struct ike_conn *conn, const struct conn_child
 
 void child_forget_key(struct child_sa *child)
 {
-	if (!child->key_out)
-		return;
-	OPENSSL_cleanse(child->key_out, XIPSEC_KEY_MAX);
-	free(child->key_out);
+	key_pool_give(&child->ike->engine->keys, child->key_out);
 	child->key_out = NULL;
 }
 

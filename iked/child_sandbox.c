@@ -40,6 +40,8 @@ static const struct confine_rule rules[] = {
 	{SYS(mremap), 0, {}},
 	{SYS(brk), 0, {}},
 	{SYS(madvise), 0, {}},
+	/* pages with keys are not swapped out */
+	{SYS(mlock), 0, {}},
 	/* qsort() of glibc asks how much memory there is before it sorts more than a page or so */
 	{SYS(sysinfo), 0, {}},
 	/* the time, where the vDSO cannot tell it */

@@ -233,7 +233,7 @@ static bool too_early(const struct ike_sa *ike, const struct ike_msg *msg)
 
 static void protected_message(struct ike_sa *ike, const struct ike_path *path, struct ike_msg *msg)
 {
-	const struct sk_key *key = ike->initiator ? &ike->keys.r : &ike->keys.i;
+	const struct sk_key *key = ike->initiator ? &ike->keys->r : &ike->keys->i;
 	enum window_verdict verdict = window_ask(&ike->w, &msg->h);
 	_cleanup_writer_ struct writer text = {0};
 
@@ -244,7 +244,7 @@ static void protected_message(struct ike_sa *ike, const struct ike_path *path, s
 		}
 		return;
 	}
-	if (verdict == WINDOW_DROP || !ike->keys.len || too_early(ike, msg) ||
+	if (verdict == WINDOW_DROP || !ike->keys->len || too_early(ike, msg) ||
 	    (verdict == WINDOW_NEW && !ike_is_response(&msg->h) && ike->peers) ||
 	    (msg->sk.fragment && verdict == WINDOW_NEW && !gather_wanted(ike, msg)))
 		return;

@@ -34,6 +34,7 @@ void engine_reap(struct engine *engine)
 		ike_conn_unref(ike->conn);
 		free(ike->local_id);
 		free(ike->remote_id);
+		key_pool_give(&engine->keys, ike->keys);
 		free(ike);
 	}
 }
@@ -70,6 +71,7 @@ void engine_free(struct engine *engine)
 	halfopen_free(&engine->halfopen);
 	cookies_wipe(&engine->cookies);
 	timers_free(&engine->timers);
+	key_pool_free(&engine->keys);
 	free(engine);
 }
 
@@ -93,7 +95,7 @@ void engine_save_keys(struct engine *engine, bool on)
 void engine_keylog(const struct ike_sa *ike)
 {
 	const struct engine *engine = ike->engine;
-	struct ike_keylog line = {.spi_i = ike->spi_i, .spi_r = ike->spi_r, .keys = &ike->keys};
+	struct ike_keylog line = {.spi_i = ike->spi_i, .spi_r = ike->spi_r, .keys = ike->keys};
 
 	if (engine->save_keys)
 		engine->env.keylog(engine->env.ctx, &line);

@@ -9,6 +9,7 @@
 #include "iked/halfopen.h"
 #include "iked/ike_conn.h"
 #include "iked/ike_sa.h"
+#include "iked/key_pool.h"
 #include "iked/linger.h"
 #include "iked/table.h"
 
@@ -30,6 +31,7 @@ struct engine {
 	__u32 next_id;              /* of IKE SAs and children: unique in both */
 	__u32 next_question;
 
+	struct key_pool keys; /* of IKE SAs, and of children until xipsecd has them */
 	struct cookies cookies;
 	struct halfopen halfopen;
 	struct lingers lingers;

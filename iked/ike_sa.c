@@ -146,7 +146,7 @@ int ike_new(struct engine *engine, struct ike_conn *conn, bool initiator,
 	if (engine_timers_take(engine, IKE_SA_TIMERS))
 		return -ENOMEM;
 	ike = calloc(1, sizeof(*ike));
-	if (!ike)
+	if (!ike || !(ike->keys = key_pool_take(&engine->keys)))
 		goto no_memory;
 	ike->engine = engine;
 	ike->initiator = initiator;
@@ -169,6 +169,8 @@ int ike_new(struct engine *engine, struct ike_conn *conn, bool initiator,
 
 no_memory:
 	engine_timers_give(engine, IKE_SA_TIMERS);
+	if (ike)
+		key_pool_give(&engine->keys, ike->keys);
 	free(ike);
 	return -ENOMEM;
 }
@@ -308,7 +310,7 @@ void ike_up(struct ike_sa *ike)
 	ike->since = ike_now(ike);
 	ike->heard = ike->since;
 	setup_free(ike);
-	ike_keys_wipe_auth(&ike->keys);
+	ike_keys_wipe_auth(ike->keys);
 	if (!ike->in_by_peer && ike->remote_id)
 		ike->in_by_peer = !table_add(&ike->engine->by_peer, &ike->by_peer,
 					     ident_hash(ike->remote_id));
@@ -451,7 +453,7 @@ void ike_gone(struct ike_sa *ike, bool at_once)
 	if (ike->up_told)
 		ike_event(ike, IKE_EVENT_IKE_DOWN, NULL, NULL, NULL);
 	setup_free(ike);
-	ike_keys_wipe(&ike->keys);
+	ike_keys_wipe(ike->keys);
 	setup_reauth_ended(ike);
 	unlink_ike(ike);
 	if (rival) /* nobody can choose it any more, and until then it does no work */

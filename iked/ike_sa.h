@@ -75,7 +75,7 @@ struct ike_sa {
 	struct ike_suite suite;
 	__be64 spi_i, spi_r;
 	struct ike_path path;
-	struct ike_keys keys;
+	struct ike_keys *keys; /* of the engine's pool; wiped when it is gone */
 	struct window w;
 	/* Messages that are coming in fragments: the peer's request, and its response to ours.
 	 * Their IDs may be the same number. NULL: none. */

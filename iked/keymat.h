@@ -3,6 +3,7 @@
 #ifndef IKED_KEYMAT_H
 #define IKED_KEYMAT_H
 
+#include "iked/key_pool.h"
 #include "iked/prf.h"
 #include "iked/sk.h"
 
@@ -14,6 +15,8 @@ struct ike_keys {
 	__u8 sk_pi[PRF_LEN_MAX], sk_pr[PRF_LEN_MAX]; /* for AUTH: useless once that is done */
 	struct sk_key i, r;                          /* SK_ei and SK_ai; SK_er and SK_ar */
 };
+
+_Static_assert(sizeof(struct ike_keys) <= KEY_SLOT, "");
 
 void ike_keys_wipe(struct ike_keys *keys);
 void ike_keys_wipe_auth(struct ike_keys *keys); /* sk_pi and sk_pr alone */

@@ -104,7 +104,7 @@ static struct auth_in inputs(const struct ike_sa *ike, const struct ike_id *id)
 		.init = BYTES(s->peer, s->peer_len),
 		.nonce = nonce_view(peer_initiates ? &s->nonce_r : &s->nonce_i),
 		.prf = ike->suite.prf,
-		.sk_p = BYTES(peer_initiates ? ike->keys.sk_pi : ike->keys.sk_pr, ike->keys.len),
+		.sk_p = BYTES(peer_initiates ? ike->keys->sk_pi : ike->keys->sk_pr, ike->keys->len),
 		.id = id->body};
 }
 

@@ -31,8 +31,8 @@ static void ask_auth(struct xchg *x, void (*then)(struct xchg *x, const struct a
 				   .message_len = s->own_len,
 				   .nonce = nonce->data,
 				   .nonce_len = nonce->len,
-				   .sk_p = ike->initiator ? ike->keys.sk_pi : ike->keys.sk_pr,
-				   .sk_p_len = ike->keys.len,
+				   .sk_p = ike->initiator ? ike->keys->sk_pi : ike->keys->sk_pr,
+				   .sk_p_len = ike->keys->len,
 				   .hashes = hashes};
 	_cleanup_writer_ struct writer id = {0};
 

@@ -104,7 +104,7 @@ static int make_keys(struct ike_sa *ike, const struct proposal *chosen, struct b
 	if (err)
 		return err;
 	in.shared = secret_view(&shared);
-	err = keymat_ike(chosen, &in, &ike->keys);
+	err = keymat_ike(chosen, &in, ike->keys);
 	if (err)
 		return err;
 	set_suite(ike, chosen);

@@ -40,7 +40,7 @@ static int derive(struct xchg *x, const struct proposal *chosen, struct bytes pe
 	if (err)
 		return err;
 	in.shared = secret_view(&shared);
-	err = keymat_rekey(chosen, &x->ike->keys, &in, &fresh->keys);
+	err = keymat_rekey(chosen, x->ike->keys, &in, fresh->keys);
 	if (err)
 		return err;
 	fresh->suite = (struct ike_suite){.encr = encr ? encr->id : 0,

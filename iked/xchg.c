@@ -39,6 +39,12 @@ static void drop_rival_of(const struct xchg *x)
 		ours->rival = 0;
 }
 
+void xchg_forget_keys(struct xchg *x)
+{
+	key_pool_give(&x->ike->engine->keys, x->keys);
+	x->keys = NULL;
+}
+
 void xchg_free(struct xchg *x)
 {
 	struct ike_sa *ike = x->ike;
@@ -52,9 +58,7 @@ void xchg_free(struct xchg *x)
 		ike_gone(x->fresh, true);
 	if (x->task)
 		xchg_done(x, -ECONNABORTED, "given up");
-	if (x->keys)
-		OPENSSL_cleanse(x->keys, 2 * XIPSEC_KEY_MAX);
-	free(x->keys);
+	xchg_forget_keys(x);
 	free(x->arg);
 	dh_free(x->dh);
 	ike_out_free(&x->out);
@@ -155,7 +159,7 @@ static unsigned int fragment_len(const struct ike_sa *ike)
 static int seal(struct xchg *x, struct ike_packets **out)
 {
 	struct ike_sa *ike = x->ike;
-	struct sk_key *key = ike->initiator ? &ike->keys.i : &ike->keys.r;
+	struct sk_key *key = ike->initiator ? &ike->keys->i : &ike->keys->r;
 	int err = x->exchange == IKE_SA_INIT ? ike_out_plain(&x->out, out)
 					     : ike_out_sealed(&x->out, key, fragment_len(ike), out);
 

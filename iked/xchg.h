@@ -70,6 +70,8 @@ struct xchg *xchg_new(struct ike_sa *ike, bool ours, __u8 exchange);
 /* It is over, well or not; what it still owns goes with it: a child or an IKE SA that did not get
  * up too. */
 void xchg_free(struct xchg *x);
+/* Wipes x->keys. */
+void xchg_forget_keys(struct xchg *x);
 
 /* Parks it: `answered` is called with the answer to the id returned. */
 __u64 xchg_ask(struct xchg *x, void (*answered)(struct xchg *x, const struct answer *answer));

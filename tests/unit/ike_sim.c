@@ -805,7 +805,7 @@ static void same_side(struct sim *sim, struct side *side, unsigned int n_ikes,
 		const struct ike_sa *twin =
 			ike_by_spi(other->engine, ike->initiator ? ike->spi_r : ike->spi_i);
 
-		if (!twin || memcmp(ike->keys.sk_d, twin->keys.sk_d, ike->keys.len) ||
+		if (!twin || memcmp(ike->keys->sk_d, twin->keys->sk_d, ike->keys->len) ||
 		    ike->w.out_id != twin->w.in_id)
 			sim_fail(sim, "side %d: IKE SA %u has no twin", side->n, ike->id);
 		if (ike->n_children != n_children ||

@@ -38,7 +38,7 @@ static void send_by(struct sim *sim, int from, struct ike_out *out)
 	struct ike_sa *ike = sim->side[from].engine->first;
 	struct ike_packets *packets = NULL;
 
-	assert_int_equal(ike_out_sealed(out, from ? &ike->keys.r : &ike->keys.i, 0, &packets), 0);
+	assert_int_equal(ike_out_sealed(out, from ? &ike->keys->r : &ike->keys->i, 0, &packets), 0);
 	for (unsigned int i = 0; i < packets->n; i++) {
 		struct bytes b = ike_packet(packets, i);
 

@@ -237,7 +237,7 @@ static const struct ike_msg *opened(struct sim *sim, int from, const __u8 *data,
 				    struct writer *text)
 {
 	const struct ike_sa *ike = sim->side[!from].engine->first;
-	struct sk_key key = ike->initiator ? ike->keys.r : ike->keys.i;
+	struct sk_key key = ike->initiator ? ike->keys->r : ike->keys->i;
 	struct ike_fault fault;
 	static struct ike_msg msg;
 
@@ -273,7 +273,7 @@ static bool ask_for_fragments(struct sim *sim, int from, const __u8 *data, size_
 		declined++;
 		return false;
 	}
-	key = sim->side[!from].engine->first->keys.i;
+	key = sim->side[!from].engine->first->keys->i;
 	ike_out_open(&out, &msg->h);
 	ike_out_status(&out, IKE_N_NON_FIRST_FRAGMENTS_ALSO);
 	out.text.data[out.last] = msg->sk.first;

@@ -128,12 +128,12 @@ static void test_ike_rekey(void **state)
 	struct sim *sim = sim_begun(fast, fast);
 
 	for (int i = 0; i < 2; i++) {
-		struct ike_keys keys = sim_ike(&sim->side[i])->keys;
+		struct ike_keys keys = *sim_ike(&sim->side[i])->keys;
 
 		engine_rekey(sim->side[i].engine, &(struct engine_match){.ike = "c"}, 20 + i);
 		sim_run(sim, 1000);
 		assert_int_equal(sim_done(&sim->side[i], 20 + i), 0);
-		assert_memory_not_equal(sim_ike(&sim->side[i])->keys.sk_d, keys.sk_d, keys.len);
+		assert_memory_not_equal(sim_ike(&sim->side[i])->keys->sk_d, keys.sk_d, keys.len);
 		assert_true(sim_ike(&sim->side[i])->initiator); /* who rekeys is that, anew */
 		assert_int_equal(sim_ike(&sim->side[i])->w.out_id, 0);
 		rekey_child(&sim->side[!i], 30 + i); /* children go on, on the new one */
@@ -199,8 +199,12 @@ static void test_terminate(void **state)
 	struct sim *sim = sim_begun(fast, fast);
 
 	sim->may_close = true;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(sim->side[i].engine->keys.n_used, 1); /* xipsecd has the child's */
 	engine_terminate(sim->side[1].engine, &(struct engine_match){.ike = "c"}, false, 6);
 	sim_run(sim, 10000);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(sim->side[i].engine->keys.n_used, 0);
 	assert_int_equal(sim_done(&sim->side[1], 6), 0);
 	assert_int_equal(sim->side[0].events[IKE_EVENT_IKE_DOWN], 1);
 	assert_int_equal(sim->side[1].events[IKE_EVENT_CHILD_DOWN], 1);

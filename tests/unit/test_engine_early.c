@@ -37,7 +37,7 @@ static void send_sealed(struct sim *sim, struct ike_sa *r, struct ike_out *out)
 {
 	struct ike_packets *packets = NULL;
 
-	assert_int_equal(ike_out_sealed(out, &r->keys.r, 0, &packets), 0);
+	assert_int_equal(ike_out_sealed(out, &r->keys->r, 0, &packets), 0);
 	for (unsigned int i = 0; i < packets->n; i++) {
 		struct bytes packet = ike_packet(packets, i);
 
@@ -63,7 +63,7 @@ static void as_initiator(struct sim *sim, struct ike_sa *r, const char *name)
 	struct auth_in in = {.init = BYTES(s->own, s->own_len),
 			     .nonce = nonce_view(&s->nonce_i),
 			     .prf = r->suite.prf,
-			     .sk_p = BYTES(r->keys.sk_pr, r->keys.len)};
+			     .sk_p = BYTES(r->keys->sk_pr, r->keys->len)};
 	struct ident *id;
 	char why[200];
 

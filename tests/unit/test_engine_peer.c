@@ -23,7 +23,7 @@ static void send_with(struct sim *sim, int from, const __u8 *data, size_t len,
 		      enum ike_notify_type type, bool alone)
 {
 	const struct ike_sa *ike = sim->side[!from].engine->first;
-	struct sk_key key = ike->initiator ? ike->keys.r : ike->keys.i;
+	struct sk_key key = ike->initiator ? ike->keys->r : ike->keys->i;
 	_cleanup_writer_ struct writer text = {0};
 	_cleanup_out_ struct ike_out out = {0};
 	struct ike_packets *packets = NULL;

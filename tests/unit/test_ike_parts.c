@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The engine's small parts: timers, the table, cookies, half-open bounds, collisions, the window.
+/* The engine's small parts: timers, the table, cookies, half-open bounds, collisions, the window,
+ * memory for keys.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,9 +15,11 @@
 #include "iked/collide.h"
 #include "iked/cookie.h"
 #include "iked/halfopen.h"
+#include "iked/key_pool.h"
 #include "iked/table.h"
 #include "iked/timer.h"
 #include "iked/window.h"
+#include "tests/lib/mapping.h"
 
 /* ------------------------------------------------------------------ timers */
 
@@ -318,13 +321,44 @@ static void test_window(void **state)
 	assert_in_range(all, 180000, 300000);
 }
 
+/* ------------------------------------------------------------------ memory for keys */
+
+/* Locked, in no dump; zeroed, and wiped when it is given back. */
+static void test_key_pool(void **state)
+{
+	static const __u8 zero[KEY_SLOT];
+	struct key_pool pool = {0};
+	__u8 *slot[1000], *again;
+
+	for (int i = 0; i < 1000; i++) {
+		slot[i] = key_pool_take(&pool);
+		assert_non_null(slot[i]);
+		assert_memory_equal(slot[i], zero, KEY_SLOT);
+		memset(slot[i], i, KEY_SLOT);
+	}
+	for (int i = 0; i < 1000; i++)
+		assert_true(slot[i][0] == (__u8)i && slot[i][KEY_SLOT - 1] == (__u8)i);
+	assert_true(mapping_has(slot[0], " lo"));
+	assert_true(mapping_has(slot[999], " lo"));
+	assert_true(mapping_has(slot[999], " dd"));
+	assert_false(mapping_has(slot, " lo"));
+	key_pool_give(&pool, slot[7]);
+	assert_memory_equal(slot[7] + sizeof(void *), zero, KEY_SLOT - sizeof(void *));
+	again = key_pool_take(&pool);
+	assert_ptr_equal(again, slot[7]);
+	assert_memory_equal(again, zero, KEY_SLOT);
+	key_pool_give(&pool, NULL);
+	assert_int_equal(pool.n_used, 1000);
+	key_pool_free(&pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_timers),     cmocka_unit_test(test_table),
 		cmocka_unit_test(test_cookies),    cmocka_unit_test(test_halfopen),
 		cmocka_unit_test(test_collisions), cmocka_unit_test(test_nonces),
-		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_window),     cmocka_unit_test(test_key_pool),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
