@@ -29,6 +29,7 @@
 #define IKE_NONCE_LEN    32    /* of ours: at least half of the longest PRF key that we offer */
 #define IKE_COOKIE_MAX   64    /* RFC 7296 2.6 */
 #define IKE_AUTH_MAX     2048  /* octets of AUTH data, of ours and of the peer */
+#define FRAGMENT_MIN     500   /* who asks in shorter ones gets these */
 #define FRAGMENT_LEN     1228  /* of an IKE message: 1280 less IPv6, UDP and the non-ESP marker */
 
 #define INIT_CONNS_MAX   64 /* connections whose proposals one IKE_SA_INIT makes us read */

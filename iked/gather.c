@@ -11,6 +11,7 @@ struct gather {
 	struct frag frag;
 	struct ike_sa *ike;
 	bool response;
+	__u32 longest; /* message that brought a fragment, bytes */
 	struct timer end;
 };
 
@@ -76,8 +77,12 @@ bool gather_add(struct ike_sa *ike, const struct ike_msg *msg, struct bytes text
 		g = begin(ike, response);
 	if (!g)
 		return false;
+	if (msg->raw.len > g->longest)
+		g->longest = (__u32)msg->raw.len;
 	if (frag_add(&g->frag, msg, text) == FRAG_WHOLE)
 		whole = !frag_take(&g->frag, all, first);
+	if (whole && !response)
+		ike->asked_in = g->longest;
 	if (!g->frag.total) /* taken, or it would never become a message */
 		drop(ike, response);
 	return whole;

@@ -80,6 +80,7 @@ struct ike_sa {
 	/* Messages that are coming in fragments: the peer's request, and its response to ours.
 	 * Their IDs may be the same number. NULL: none. */
 	struct gather *gather[2];
+	__u32 asked_in; /* bytes: the longest fragment of the peer's request; 0: it is whole */
 	struct child_sa *children;
 	unsigned int n_children;
 	unsigned int n_lingers; /* SAs of its children that outlive their delete */

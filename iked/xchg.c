@@ -151,9 +151,16 @@ static enum engine_counter counter_of(__u8 exchange, bool response)
 	}
 }
 
-static unsigned int fragment_len(const struct ike_sa *ike)
+/* An answer fits where its request did (RFC 7383 2.5.1). */
+static unsigned int fragment_len(const struct xchg *x)
 {
-	return ike->fragments ? FRAGMENT_LEN : 0;
+	const struct ike_sa *ike = x->ike;
+
+	if (!ike->fragments)
+		return 0;
+	if (x->ours || !ike->asked_in || ike->asked_in >= FRAGMENT_LEN)
+		return FRAGMENT_LEN;
+	return ike->asked_in > FRAGMENT_MIN ? ike->asked_in : FRAGMENT_MIN;
 }
 
 static int seal(struct xchg *x, struct ike_packets **out)
@@ -161,7 +168,7 @@ static int seal(struct xchg *x, struct ike_packets **out)
 	struct ike_sa *ike = x->ike;
 	struct sk_key *key = ike->initiator ? &ike->keys->i : &ike->keys->r;
 	int err = x->exchange == IKE_SA_INIT ? ike_out_plain(&x->out, out)
-					     : ike_out_sealed(&x->out, key, fragment_len(ike), out);
+					     : ike_out_sealed(&x->out, key, fragment_len(x), out);
 
 	if (!err)
 		(*out)->dscp = ike->conn->model.dscp;
@@ -199,6 +206,7 @@ void xchg_respond(struct xchg *x)
 	struct ike_packets *packets;
 	int err = seal(x, &packets);
 
+	ike->asked_in = 0;
 	if (err) {
 		ike_log(ike, LOG_LEVEL_ERROR, "cannot make the %s response: %s",
 			ike_exchange_name(x->exchange), strerror(-err));

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "iked/out.h"
 #include "iked/xchg.h"
 #include "tests/unit/ike_sim.h"
 
@@ -101,6 +102,82 @@ static void test_both_ways(void **state)
 	sim_free(sim);
 }
 
+#define SHORT 700 /* bytes */
+
+static size_t longest_answer;
+static unsigned int answers;
+
+/* Side 0's first request to make a child comes in shorter fragments: the path has no room. */
+static bool shorten(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	static struct writer text;
+	static __u8 first;
+	_cleanup_out_ struct ike_out out = {0};
+	struct ike_packets *packets;
+	struct ike_fault fault;
+	static struct ike_msg msg;
+	struct sk_key key;
+
+	if (msg_exchange(data) != CREATE_CHILD_SA)
+		return false;
+	if (from == 1 && msg_response(data)) {
+		answers++;
+		if (len > longest_answer)
+			longest_answer = len;
+	}
+	if (from != 0 || msg_response(data) || sim->script)
+		return false;
+	key = sim_ike(&sim->side[0])->keys->i;
+	assert_int_equal(ike_msg_parse(BYTES(data, len), &msg, &fault), 0);
+	assert_int_equal(sk_open(&key, &msg, &text), 0);
+	if (msg.sk.number == 1)
+		first = msg.sk.first;
+	if (msg.sk.number < msg.sk.total)
+		return true;
+	ike_out_open(&out, &msg.h);
+	out.first = first;
+	out.any = true;
+	writer_bytes(&out.text, writer_view(&text));
+	key.iv += 1ULL << 32; /* none of the engine's own */
+	assert_int_equal(ike_out_sealed(&out, &key, SHORT, &packets), 0);
+	for (unsigned int i = 0; i < packets->n; i++)
+		sim_inject(sim, 1, ike_packet(packets, i).data, ike_packet(packets, i).len);
+	free(packets);
+	writer_free(&text);
+	sk_key_wipe(&key);
+	sim->script = 1;
+	return true;
+}
+
+/* RFC 7383 2.5.1: the answer is no longer than what asked, as long as that is so. */
+static void test_short(void **state)
+{
+	char conn[2][4096];
+	struct sim *sim;
+
+	wide(conn[0], sizeof(conn[0]), true);
+	wide(conn[1], sizeof(conn[1]), false);
+	sim = sim_new(3, conn[0], conn[1]);
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 2000));
+	sim_run(sim, 1000);
+	sim->lose = shorten;
+	longest_answer = answers = 0;
+	engine_initiate(sim->side[0].engine, "c", "lan", 7);
+	sim_run(sim, 2000);
+	assert_int_equal(sim->script, 1);
+	assert_int_equal(sim_done(&sim->side[0], 7), 0);
+	assert_in_range(longest_answer, SHORT - 16, SHORT);
+	assert_in_range(answers, 3, 4);
+	longest_answer = answers = 0;
+	engine_rekey(sim->side[0].engine, &(struct engine_match){.child = "lan"}, 8);
+	sim_run(sim, 2000);
+	assert_int_equal(sim_done(&sim->side[0], 8), 0);
+	assert_int_equal(longest_answer, FRAGMENT_LEN);
+	assert_int_equal(answers, 2);
+	sim_end(sim, 1, 2);
+}
+
 /* Of side 0's requests to make a child the first fragment comes, once, and no more for a while. */
 static bool lose_the_rest(struct sim *sim, int from, const __u8 *data, size_t len)
 {
@@ -146,6 +223,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_both_ways),
+		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_half),
 	};
 
