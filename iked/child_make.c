@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iked/backoff.h"
 #include "iked/engine_state.h"
 #include "iked/payload_sa.h"
 #include "iked/setup.h"
@@ -220,6 +221,26 @@ static int check_answer(struct xchg *x, const struct ike_msg *msg, struct work *
 			      transport ? XIPSEC_MODE_TRANSPORT : XIPSEC_MODE_TUNNEL);
 }
 
+/* Says why, with both offers. What was to be new is not asked for again at once. */
+static void refuse_answer(const struct xchg *x, struct work *w, const char *what)
+{
+	const struct conn_child *cfg = x->child->cfg;
+	char offers[640];
+
+	proposals_print(&w->ours, w->text[0], 128);
+	proposals_print(&w->theirs, w->text[1], 128);
+	ts_list_print(&w->ts_local, w->text[2], 128);
+	ts_list_print(&w->ts_remote, w->text[3], 128);
+	snprintf(offers, sizeof(offers), "offered %.127s; answered %.127s, %.127s === %.127s",
+		 w->text[0], w->text[1], w->text[2], w->text[3]);
+	if (x->rekeys)
+		ike_log(x->ike, LOG_LEVEL_WARN, "child %s: we refuse the peer's answer: %s; %s",
+			cfg->name, what, offers);
+	else
+		backoff_failed(x->ike, x->child->conn, cfg, "we refuse the peer's answer: %s; %s",
+			       what, offers);
+}
+
 int child_take(struct xchg *x, const struct ike_msg *msg)
 {
 	_cleanup_free_ struct work *w = calloc(1, sizeof(*w));
@@ -238,16 +259,9 @@ int child_take(struct xchg *x, const struct ike_msg *msg)
 	}
 	if (!err)
 		return 0;
-	if (w) {
-		proposals_print(&w->ours, w->text[0], sizeof(w->text[0]));
-		proposals_print(&w->theirs, w->text[1], sizeof(w->text[1]));
-		ts_list_print(&w->ts_local, w->text[2], sizeof(w->text[2]));
-		ts_list_print(&w->ts_remote, w->text[3], sizeof(w->text[3]));
-		ike_log(x->ike, LOG_LEVEL_WARN,
-			"child %s: we refuse the peer's answer: %s; offered %s; answered %s, %s "
-			"=== %s",
-			x->child->cfg->name, what, w->text[0], w->text[1], w->text[2], w->text[3]);
-	}
+	xchg_forget_keys(x); /* who has them installs them */
+	if (w)
+		refuse_answer(x, w, what);
 	return -EBADMSG;
 }
 

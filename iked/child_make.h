@@ -19,7 +19,7 @@ struct refusal {
 int child_offer(struct xchg *x, struct ike_conn *conn, const struct conn_child *cfg);
 
 /* Initiator: what the peer answered, into x->child, and its keys. 0; -EBADMSG: it is not what we
- * offered, or cannot be read (logged). */
+ * offered, or cannot be read (logged): the peer has it and is to delete it, child_half(). */
 int child_take(struct xchg *x, const struct ike_msg *msg);
 
 /* Responder: one of the connection's children, or that of `old`, which it rekeys (NULL: none); an
@@ -48,7 +48,8 @@ void child_install_out(struct xchg *x,
 
 /* x->child is up and no longer the exchange's. */
 struct child_sa *child_made(struct xchg *x);
-/* x->child is not whole and the peer may believe that it is: it never gets up, and is deleted. */
+/* x->child is not whole and the peer may believe that it is: it never gets up, and is deleted, by
+ * our SPI (RFC 7296 1.4.1), so the peer's need not be known. */
 void child_half(struct xchg *x);
 
 /* "child net: aes128gcm16-x25519, 10.0.0.0/8 === 10.1.0.0/16" */

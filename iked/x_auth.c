@@ -151,8 +151,7 @@ static void initiator_up(struct xchg *x, int err, const char *text)
 			backoff_failed(ike, x->child->conn, x->child->cfg, "xipsecd refused it: %s",
 				       text);
 		xchg_done(x, err, text);
-		/* the peer may believe that there is one */
-		if (x->child && x->child->spi_out)
+		if (x->child && x->accepted)
 			child_half(x);
 	} else if (x->child) {
 		child_made(x);
@@ -193,6 +192,8 @@ static void peer_checked(struct xchg *x, const struct answer *answer)
 	if (!answer->err) {
 		if (x->keys)
 			child_install(x, true, initiator_up);
+		else if (x->accepted)
+			initiator_up(x, -EPROTO, "its answer is not what we asked for");
 		else
 			initiator_up(x, x->child ? -ECONNREFUSED : 0, "the peer refused it");
 		return;
@@ -225,11 +226,11 @@ static void take_child(struct xchg *x, const struct ike_msg *msg)
 
 	if (!x->child)
 		return;
-	if (!error && msg->sa.data) {
+	x->accepted = !error && msg->sa.data;
+	if (x->accepted)
 		child_take(x, msg);
-		return;
-	}
-	child_refused(x, error);
+	else
+		child_refused(x, error);
 }
 
 void x_auth_response(struct xchg *x, const struct ike_msg *msg)

@@ -279,11 +279,9 @@ void x_child_response(struct xchg *x, const struct ike_msg *msg)
 	} else {
 		struct child_sa *old = child_by_id(ike->engine, x->rekeys);
 
-		/* The peer has one that we do not: it is told, if we know its SPI. */
 		if (old)
 			child_rekey_failed(old);
-		if (x->child->spi_out && x->child->ts)
-			child_half(x);
+		child_half(x);
 		xchg_done(x, -EPROTO, "its answer is not what we asked for");
 	}
 	xchg_free(x);

@@ -33,6 +33,7 @@ struct xchg {
 	struct task *task; /* ours: why; owned */
 	bool ours;
 	bool initial;  /* IKE_AUTH's child */
+	bool accepted; /* … which the peer has made, to our liking or not */
 	__u8 exchange; /* enum ike_exchange */
 	__u32 msg_id;
 	struct ike_path path; /* the peer's: where its request came from */

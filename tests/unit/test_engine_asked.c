@@ -204,15 +204,15 @@ static void test_transport_nat(void **state)
 	sim_free(sim);
 }
 
-/* 1.3.1: transport mode is declined by silence. Who wants no other installs nothing; the IKE SA
- * stays. */
+/* 1.3.1: transport mode is declined by silence. Who wants no other installs nothing, and deletes
+ * the peer's half; the IKE SA stays. Packets that want it do not have it asked for all the time. */
 static void test_declined(void **state)
 {
 	static const char transport[] =
 		SIM_CONN(SIM_FAST, "",
 			 SIM_CHILD("net", "dynamic", "dynamic",
 				   "esp_proposals = aes128gcm16\nmode = transport\ncopy_df = no\n"
-				   "copy_ecn = no\ncopy_dscp = no")),
+				   "copy_ecn = no\ncopy_dscp = no\nstart_action = trap")),
 			  tunnel[] = SIM_CONN(SIM_FAST, "",
 					      SIM_CHILD("net", "dynamic", "dynamic",
 							"esp_proposals = aes128gcm16"));
@@ -225,9 +225,16 @@ static void test_declined(void **state)
 	assert_non_null(sim_ike(&sim->side[0]));
 	assert_int_equal(sim_children(&sim->side[0], -1), 0);
 	assert_int_equal(sim->side[0].n_sas, 0);
-	assert_int_equal(sim->side[1].sa[0].mode, XIPSEC_MODE_TUNNEL);
-	sim_good(sim);
-	sim_free(sim);
+	assert_int_equal(sim->side[1].events[IKE_EVENT_CHILD_UP], 1);
+	assert_int_equal(sim->side[1].events[IKE_EVENT_CHILD_DOWN], 1);
+	assert_int_equal(sim->side[1].n_sas, 0);
+	for (int i = 0; i < 60; i++) {
+		engine_acquire(sim->side[0].engine, "c/net");
+		sim_run(sim, 100);
+	}
+	assert_in_range(sim->sent[CREATE_CHILD_SA][0], 1, 3);
+	assert_int_equal(sim->sent[INFORMATIONAL][0], 1 + sim->sent[CREATE_CHILD_SA][0]);
+	sim_end(sim, 1, 0);
 }
 
 /* ------------------------------------------------------------------ notifies */

@@ -124,11 +124,56 @@ static void test_single_pair(void **state)
 	sim_free(sim);
 }
 
+static bool make_it_transport(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	if (from != 1 || !is(data, sim->script, true) || sim->lost)
+		return false;
+	send_with(sim, from, data, len, IKE_N_USE_TRANSPORT_MODE, false);
+	return true;
+}
+
+/* 1.3.1: what is not as we asked has our Delete, whichever exchange made it. One that was to take
+ * another's place leaves that up. */
+static void test_other_mode(void **state)
+{
+	struct sim *sim = sim_new(7, nets, nets);
+
+	sim->may_close = true;
+	sim->lose = make_it_transport;
+	sim->script = IKE_AUTH;
+	engine_initiate(sim->side[0].engine, "c", "net", 7);
+	sim_run(sim, 8000);
+	assert_int_equal(sim->lost, 1);
+	assert_true(sim_done(&sim->side[0], 7) < 0);
+	assert_true(sim_said(&sim->side[0], "its mode is not ours"));
+	sim_same(sim, 1, 0);
+	sim->script = CREATE_CHILD_SA;
+	sim->lost = 0;
+	engine_initiate(sim->side[0].engine, "c", "net", 8);
+	sim_run(sim, 8000);
+	assert_int_equal(sim->lost, 1);
+	assert_true(sim_done(&sim->side[0], 8) < 0);
+	sim_same(sim, 1, 0);
+	engine_initiate(sim->side[0].engine, "c", "net", 9); /* a command does not wait */
+	assert_true(sim_up(sim, 1000));
+	sim->lost = 0;
+	engine_rekey(sim->side[0].engine, &(struct engine_match){.child = "net"}, 10);
+	sim_run(sim, 8000);
+	assert_int_equal(sim->lost, 1);
+	assert_true(sim_done(&sim->side[0], 10) < 0);
+	assert_non_null(sim_child(&sim->side[0], "net"));
+	assert_int_equal(sim->side[0].n_sas, 2);
+	assert_int_equal(sim->side[1].n_sas, 2);
+	sim_good(sim);
+	sim_free(sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_tfc),
 		cmocka_unit_test(test_single_pair),
+		cmocka_unit_test(test_other_mode),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
