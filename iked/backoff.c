@@ -56,7 +56,7 @@ void backoff_begin(struct ike_conn *conn, const struct conn_child *cfg)
 	plan(conn);
 }
 
-static __u64 wait_of(const struct engine *engine, unsigned int failed)
+__u64 backoff_wait(const struct engine *engine, unsigned int failed)
 {
 	__u64 wait = CHILD_RETRY_MS;
 
@@ -86,10 +86,23 @@ void backoff_failed(const struct ike_sa *ike, struct ike_conn *conn, const struc
 		return;
 	if (t->failed < UINT16_MAX)
 		t->failed++;
-	wait = wait_of(conn->engine, t->failed);
+	wait = backoff_wait(conn->engine, t->failed);
+	if (ike->full_until > engine_now(conn->engine) + wait)
+		wait = ike->full_until - engine_now(conn->engine);
 	t->until = engine_now(conn->engine) + wait;
 	ike_log(ike, LOG_LEVEL_WARN, "child %s: %s; not tried again of itself for %u s", cfg->name,
 		text, (unsigned int)(wait / 1000));
+	plan(conn);
+}
+
+void backoff_until(struct ike_conn *conn, const struct conn_child *cfg, __u64 until)
+{
+	struct child_try *t = try_of(conn, cfg);
+
+	if (!t || t->until >= until)
+		return;
+	t->wanted |= cfg->start_action == CONN_ACTION_START;
+	t->until = until;
 	plan(conn);
 }
 

@@ -16,14 +16,19 @@ struct child_try {
 	bool wanted;  /* begun when the time has come, though its start_action is not start */
 };
 
+/* How long after so many refusals in a row, ms. */
+__u64 backoff_wait(const struct engine *engine, unsigned int failed);
 bool backoff_may(const struct ike_conn *conn, const struct conn_child *cfg);
 /* Now, or when it may: close_action and the like. */
 void backoff_begin(struct ike_conn *conn, const struct conn_child *cfg);
 
-/* It could not be had on that IKE SA; one line says why and until when. While it waits already (the
- * peer goes on asking), nothing is said and nothing changes. */
+/* It could not be had on that IKE SA, and is not tried again before that has room (full.h); one
+ * line says why and until when. While it waits already (the peer goes on asking), nothing is said
+ * and nothing changes. */
 void backoff_failed(const struct ike_sa *ike, struct ike_conn *conn, const struct conn_child *cfg,
 		    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Not before, ms; nothing is said. */
+void backoff_until(struct ike_conn *conn, const struct conn_child *cfg, __u64 until);
 /* It was up, and is to be again: after WITHDRAWN_MS, by what is loaded then. */
 void backoff_withdrawn(struct ike_conn *conn, const struct conn_child *cfg);
 /* `fresh` has taken the place of `old`: what was withdrawn is begun by the new text; what failed by

@@ -6,6 +6,7 @@
 #include "iked/backoff.h"
 #include "iked/child_make.h"
 #include "iked/engine_state.h"
+#include "iked/full.h"
 #include "lib/cleanup.h"
 
 /* What of ours it refused: the peer says nothing but a number. */
@@ -62,6 +63,8 @@ void child_refused(struct xchg *x, const struct ike_notify *error)
 		return;
 	if (error)
 		offer_print(x, error->type, offer, sizeof(offer));
+	if (error && error->type == IKE_N_NO_ADDITIONAL_SAS)
+		full_child(x->ike, x->initial);
 	backoff_failed(x->ike, x->child->conn, x->child->cfg, "the peer refused it: %s%s",
 		       name ? name : "an error", offer);
 }

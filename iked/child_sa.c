@@ -10,6 +10,7 @@
 
 #include "iked/backoff.h"
 #include "iked/engine_state.h"
+#include "iked/full.h"
 #include "iked/renew.h"
 #include "lib/alg.h"
 #include "lib/cleanup.h"
@@ -180,8 +181,10 @@ void child_free(struct child_sa *child, bool at_once)
 	struct child_sa **at = &ike->children;
 
 	switch_to_successor(child);
-	if (child->up_told)
+	if (child->up_told) {
+		full_over(ike);
 		ike_event(ike, IKE_EVENT_CHILD_DOWN, NULL, child, NULL);
+	}
 	delete_sas(child, at_once);
 	while (*at != child)
 		at = &(*at)->next;
@@ -430,6 +433,7 @@ void child_up(struct child_sa *child)
 	child->state = CHILD_UP;
 	child->up_told = true;
 	backoff_over(child->conn, child->cfg);
+	full_over(child->ike);
 	life_begin(child);
 	if (child->key_out)
 		timer_set(&engine->timers, &child->later, engine_now(engine) + SWITCH_MS);

@@ -6,6 +6,7 @@
 
 #include "iked/backoff.h"
 #include "iked/engine_state.h"
+#include "iked/full.h"
 #include "iked/match.h"
 #include "iked/renew.h"
 #include "iked/setup.h"
@@ -65,6 +66,10 @@ void engine_begin(struct engine *engine, struct ike_conn *conn, const struct con
 
 	if (!ike) {
 		setup_begin(engine, conn, child, ref);
+		return;
+	}
+	if (!ref && full_is(ike)) {
+		backoff_until(conn, child, ike->full_until);
 		return;
 	}
 	task = ike_task(ike, TASK_CHILD);

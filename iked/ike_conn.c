@@ -417,6 +417,19 @@ static int hosts_say(const struct conn_hosts *hosts, const struct xipsec_addr *a
 	return best;
 }
 
+bool ike_conn_callable(const struct conn *model)
+{
+	for (unsigned int i = 0; i < model->remote_addrs.n; i++) {
+		const struct conn_host *host = &model->remote_addrs.host[i];
+
+		if (host->kind == CONN_HOST_NAME ||
+		    (host->kind == CONN_HOST_RANGE &&
+		     !memcmp(&host->lo, &host->hi, sizeof(host->lo))))
+			return true;
+	}
+	return false;
+}
+
 int ike_conn_says(const struct ike_conn *conn, const struct ike_path *path)
 {
 	int local = hosts_say(&conn->model.local_addrs, &path->local, path->family);

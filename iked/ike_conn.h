@@ -59,6 +59,9 @@ void ike_child_proposals(const struct conn_child *child, struct proposals *out);
 void ike_child_ts(const struct conn_child *child, const struct ike_path *path,
 		  struct ts_list *local, struct ts_list *remote);
 
+/* Can we call the peer at all, or does it only come to us? */
+bool ike_conn_callable(const struct conn *model);
+
 /*
  * How much do a connection's addresses say of a peer at that path? 0: it is not for it; else the
  * more, the more exact they are, the peer's before ours. Below IKE_CONN_SAYS.

@@ -229,6 +229,14 @@ void ike_timers(struct ike_sa *ike)
 		timer_stop(&engine->timers, &ike->alive);
 }
 
+bool ike_is_used(const struct ike_sa *ike)
+{
+	for (const struct child_sa *child = ike->children; child; child = child->next)
+		if (child->state == CHILD_UP)
+			return true;
+	return false;
+}
+
 void ike_id_used(struct ike_sa *ike, __u32 next)
 {
 	if (next < MESSAGE_ID_REKEY || next % MESSAGE_ID_AGAIN || ike->state != IKE_UP)

@@ -89,13 +89,15 @@ struct ike_sa {
 	struct xchg *ours, *peers; /* in progress; NULL: none */
 	struct ike_setup *setup;   /* until it is up */
 	struct ident *local_id, *remote_id;
-	__u32 from;      /* id of the IKE SA whose children it may take over; until then no work */
-	__u32 rival;     /* id of the one that the peer made of it while we rekeyed it; 0: none */
-	__u32 reauth_of; /* id of the one that goes when this one is complete; 0: none */
-	__u32 reauth_by; /* id of the one of which this one is reauth_of; 0: none */
-	__u64 since;     /* ms: established, or made */
-	__u64 heard;     /* ms: the last fresh message of the peer */
-	__u64 sent;      /* ms: our last datagram */
+	__u32 from;       /* id of the IKE SA whose children it may take over; until then no work */
+	__u32 rival;      /* id of the one that the peer made of it while we rekeyed it; 0: none */
+	__u32 reauth_of;  /* id of the one that goes when this one is complete; 0: none */
+	__u32 reauth_by;  /* id of the one of which this one is reauth_of; 0: none */
+	__u64 since;      /* ms: established, or made */
+	__u64 heard;      /* ms: the last fresh message of the peer */
+	__u64 sent;       /* ms: our last datagram */
+	__u64 full_until; /* ms: the peer makes no more SAs on it (full.h); 0: it does */
+	__u16 n_full;     /* how often it said so, since a child came or went */
 	__u64 rekey_at, reauth_at, end_at; /* ms; 0: never */
 	struct timer life;                 /* half open: the end; else rekey, reauth, end */
 	struct timer alive;                /* DPD, keepalives */
@@ -130,6 +132,8 @@ struct ike_sa *ike_rival(const struct ike_sa *old);
 /* The peer made it while we made a better one: it goes without a word if the peer does not delete
  * it. */
 void ike_redundant(struct ike_sa *ike);
+/* Does it have a child that is up? */
+bool ike_is_used(const struct ike_sa *ike);
 /* The next message id one way is `next`: it may be time for an IKE SA that begins at 0. */
 void ike_id_used(struct ike_sa *ike, __u32 next);
 /* Life and alive are set anew. */

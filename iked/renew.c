@@ -16,20 +16,6 @@ bool renew_same(const struct ike_sa *ike, const struct conn_child *cfg, const st
 
 /* ------------------------------------------------------------------ beginning */
 
-/* Can we call the peer at all, or does it only come to us? */
-static bool callable(const struct conn *model)
-{
-	for (unsigned int i = 0; i < model->remote_addrs.n; i++) {
-		const struct conn_host *host = &model->remote_addrs.host[i];
-
-		if (host->kind == CONN_HOST_NAME ||
-		    (host->kind == CONN_HOST_RANGE &&
-		     !memcmp(&host->lo, &host->hi, sizeof(host->lo))))
-			return true;
-	}
-	return false;
-}
-
 static const struct conn_child *today(const struct ike_conn *conn, const struct child_sa *child)
 {
 	const struct conn_child *cfg = conn_child_find(&conn->model, child->cfg->name);
@@ -45,7 +31,7 @@ static void begin(struct ike_sa *ike, struct ike_conn *conn, const struct conn_c
 	if (cfg->start_action == CONN_ACTION_NONE || !backoff_may(conn, cfg))
 		return;
 	if (ike->conn != conn) {
-		if (callable(&conn->model) && !engine_has_child(conn->engine, conn, cfg))
+		if (ike_conn_callable(&conn->model) && !engine_has_child(conn->engine, conn, cfg))
 			engine_begin(conn->engine, conn, cfg, 0);
 		return;
 	}

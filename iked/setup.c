@@ -164,25 +164,62 @@ void setup_reauth(struct ike_sa *old, __u64 ref)
 	ike_log(old, LOG_LEVEL_INFO, "is authenticated anew, by IKE SA %u", ike->id);
 }
 
+static bool is_coming(const struct ike_sa *ike)
+{
+	for (const struct task *task = ike->tasks; task; task = task->next)
+		if (task->kind == TASK_CHILD)
+			return true;
+	return ike->ours && ike->ours->task && ike->ours->task->kind == TASK_CHILD;
+}
+
+static bool has_child(const struct ike_sa *ike, const struct child_sa *like)
+{
+	for (const struct child_sa *child = ike->children; child; child = child->next)
+		if (child->state == CHILD_UP &&
+		    !strcmp(child->cfg->sadb_name, like->cfg->sadb_name))
+			return true;
+	return false;
+}
+
+/* What has a successor is closed; true: that is all. */
+static bool close_followed(struct ike_sa *old, const struct ike_sa *fresh)
+{
+	bool all = true;
+
+	for (struct child_sa *child = old->children; child; child = child->next)
+		if (child->state == CHILD_UP && !has_child(fresh, child)) {
+			ike_log(old, LOG_LEVEL_WARN,
+				"child %s-%u stays: IKE SA %u does not have it", child->cfg->name,
+				child->id, fresh->id);
+			all = false;
+		}
+	if (all)
+		ike_task(old, TASK_IKE_CLOSE);
+	for (struct child_sa *child = old->children; !all && child; child = child->next)
+		if (child->state == CHILD_UP && has_child(fresh, child))
+			ike_task_child(old, TASK_CHILD_CLOSE, child);
+	return all;
+}
+
 void setup_complete(struct ike_sa *ike)
 {
 	struct ike_sa *old = ike->reauth_of ? ike_by_id(ike->engine, ike->reauth_of) : NULL;
 
 	if (!ike->reauth_of)
 		return;
-	for (struct task *task = ike->tasks; task; task = task->next)
-		if (task->kind == TASK_CHILD)
-			return;
-	if (ike->ours && ike->ours->task && ike->ours->task->kind == TASK_CHILD)
+	if (is_coming(ike))
 		return;
 	ike->reauth_of = 0;
 	if (!old)
 		return;
-	if (!ike->n_children) {
+	if (!ike_is_used(ike)) {
+		ike_task(ike, TASK_IKE_CLOSE);
+		ike_work(ike);
 		reauth_again(old);
 		return;
 	}
-	ike_task(old, TASK_IKE_CLOSE);
+	if (!close_followed(old, ike))
+		reauth_again(old);
 	ike_work(old);
 }
 

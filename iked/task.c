@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "iked/engine_state.h"
+#include "iked/full.h"
 #include "iked/xchg.h"
 
 void task_free(struct task *task)
@@ -81,11 +82,19 @@ static bool wanted(struct ike_sa *ike, const struct task *task)
 	}
 }
 
+/* What it has made the peer does not replace for now; a command asks all the same. */
+static __u64 not_before(const struct ike_sa *ike, const struct task *task)
+{
+	bool rekeys = task->kind == TASK_CHILD_REKEY || task->kind == TASK_IKE_REKEY;
+
+	return rekeys && !task->ref && full_is(ike) ? ike->full_until : task->not_before;
+}
+
 /* An IKE SA is not rekeyed while the peer makes, rekeys or closes a child on it: it would not know
  * to whom that belongs. */
 static bool may_begin(const struct ike_sa *ike, const struct task *task)
 {
-	if (task->not_before > ike_now(ike))
+	if (not_before(ike, task) > ike_now(ike))
 		return false;
 	if (!ike->peers)
 		return true;
@@ -122,8 +131,8 @@ static void wait_for(struct ike_sa *ike)
 	__u64 due = TIMER_NEVER;
 
 	for (struct task *task = ike->tasks; task; task = task->next)
-		if (task->not_before > ike_now(ike) && task->not_before < due)
-			due = task->not_before;
+		if (not_before(ike, task) > ike_now(ike) && not_before(ike, task) < due)
+			due = not_before(ike, task);
 	if (due != TIMER_NEVER)
 		timer_set(&ike->engine->timers, &ike->work, due);
 	else

@@ -10,6 +10,7 @@
 #include "iked/collide.h"
 #include "iked/doing.h"
 #include "iked/engine_state.h"
+#include "iked/full.h"
 #include "iked/payload_sa.h"
 #include "iked/setup.h"
 #include "iked/unique.h"
@@ -153,8 +154,11 @@ static void refused(struct xchg *x, const struct ike_notify *error)
 			"child %s: the peer refused to rekey it: %s", x->child->cfg->name, text);
 	else
 		child_refused(x, error);
-	if (old && !x->rival)
+	if (old && !x->rival) {
 		child_rekey_failed(old);
+		if (error->type == IKE_N_NO_ADDITIONAL_SAS)
+			full_rekey(x->ike);
+	}
 	xchg_done(x, -ECONNREFUSED, text);
 }
 

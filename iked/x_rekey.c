@@ -7,6 +7,7 @@
 
 #include "iked/doing.h"
 #include "iked/engine_state.h"
+#include "iked/full.h"
 #include "iked/payload_sa.h"
 #include "iked/unique.h"
 #include "lib/cleanup.h"
@@ -198,6 +199,8 @@ static void refused(struct xchg *x, const struct ike_notify *error)
 		xchg_free(x);
 	} else {
 		failed(x, -ECONNREFUSED, name ? name : "an error");
+		if (error->type == IKE_N_NO_ADDITIONAL_SAS)
+			full_rekey(ike);
 	}
 	ike_work(ike);
 }
