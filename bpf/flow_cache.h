@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the SPD said about flows that this CPU saw (docs/classifier.md, "The flow cache"): sets of
- * four flows, in which a newcomer only ever takes the place of another newcomer.
+ * four flows, in which a newcomer takes the place of another newcomer, or of a flow that was met
+ * less often.
  *
  * An entry is right for the generation that it was looked up at, and for later ones as long as no
  * rule that could match its flow came or went since; the SPD's change log says so.
@@ -20,6 +21,8 @@ const volatile __u32 opt_no_cache;
 struct flow_words {
 	__u64 word[6];
 };
+
+_Static_assert(XIPSEC_CHILDREN_MAX <= 1 << 21, "a child has its place in `said`");
 
 _Static_assert(sizeof(struct flow_words) == sizeof(struct xipsec_flow), "compared as words");
 
@@ -193,18 +196,41 @@ static __always_inline struct xipsec_cached *cached_free(const struct xipsec_spd
 	return NULL;
 }
 
-/* A newcomer that passes and is met again is kept; who had the place may come back the same way. */
+/* The kept flow that was met least. */
+static __always_inline struct xipsec_cached *cached_least(struct xipsec_cached_set *set)
+{
+	struct xipsec_cached *least = &set->kept[0];
+
+	if (set->kept[1].met < least->met)
+		least = &set->kept[1];
+	if (set->kept[2].met < least->met)
+		least = &set->kept[2];
+	return least;
+}
+
+/*
+ * A newcomer that passes and is met again is kept where a place is free, or in that of a flow that
+ * was met less often, which may come back the same way. So flows of few packets, however many they
+ * are, take nothing from one that has had as many. Of flows that were met as often as is counted
+ * one that does not come any more loses its count to one that does.
+ */
 static __always_inline void cached_keep(const struct xipsec_spd *head,
-					struct xipsec_cached_set *set, __u64 hash)
+					struct xipsec_cached_set *set)
 {
 	struct xipsec_cached *to = cached_free(head, set), was;
-	__u32 any = bpf_get_prandom_u32() & 3;
 
-	if (!to)
-		to = &set->kept[any < XIPSEC_CACHED_KEPT ? any : 0];
+	if (!to) {
+		to = cached_least(set);
+		if (to->met >= set->newcomer.met) {
+			if (set->newcomer.met == XIPSEC_CACHED_MET && !(bpf_get_prandom_u32() & 7))
+				to->met--;
+			return;
+		}
+	}
 	was = *to;
 	*to = set->newcomer;
 	set->newcomer = was;
+	set->newcomer.met = 0;
 }
 
 static __always_inline int verdict_passes(__u32 verdict)
@@ -249,8 +275,10 @@ __noinline int flow_known(const struct xipsec_spd *head, const struct xipsec_flo
 	mine = cached_place(set, flow);
 	if (!flow_same(&mine->flow, flow) || !cached_read(head, mine, flow, hash, found))
 		return 0;
+	if (mine->met < XIPSEC_CACHED_MET)
+		mine->met++;
 	if (mine == &set->newcomer && verdict_passes(found->verdict))
-		cached_keep(head, set, hash);
+		cached_keep(head, set);
 	return 1;
 }
 
@@ -258,7 +286,8 @@ __noinline int flow_known(const struct xipsec_spd *head, const struct xipsec_flo
  * The place of a flow that the set does not have, or NULL: it is not remembered this time. Nobody
  * is kept for one packet where that would cost another its place: else whoever scans what passes
  * would evict all. Nor does a newcomer that passes give way to each other one, but once in eight
- * times: of flows that take turns none would ever be there when it is met again.
+ * times, and once more for each time that it was met: of flows that take turns none would ever be
+ * there when it is met again.
  */
 static __always_inline struct xipsec_cached *cached_new(const struct xipsec_spd *head,
 							struct xipsec_cached_set *set,
@@ -270,10 +299,15 @@ static __always_inline struct xipsec_cached *cached_new(const struct xipsec_spd 
 		to = cached_free(head, set);
 	if (to)
 		return to;
-	if (cached_counts(head, &set->newcomer) && verdict_passes(set->newcomer.said & 7) &&
-	    (bpf_get_prandom_u32() & 7))
+	to = &set->newcomer;
+	if (!cached_counts(head, to) || !verdict_passes(to->said & 7))
+		return to;
+	if (bpf_get_prandom_u32() & 7)
 		return NULL;
-	return &set->newcomer;
+	if (!to->met)
+		return to;
+	to->met--;
+	return NULL;
 }
 
 /* Remembers what the tables said of the flow. The SPD is asked for anew, for the caller's stack has
@@ -292,10 +326,13 @@ __noinline int flow_keep(const struct xipsec_flow *flow, const struct spd_found 
 	if (!set)
 		return 0;
 	to = cached_place(set, flow);
-	if (!flow_same(&to->flow, flow))
+	if (!flow_same(&to->flow, flow)) {
 		to = cached_new(head, set, found);
-	if (to)
-		cached_write(to, flow, hash, found);
+		if (!to)
+			return 0;
+		to->met = 0;
+	}
+	cached_write(to, flow, hash, found);
 	return 0;
 }
 

@@ -32,7 +32,7 @@ struct spd_found {
 	__u32 verdict;    /* enum spd_verdict */
 	__u32 child;      /* with SPD_PROTECT */
 	__u32 rule;       /* number of the certain rule, SPD_NO_RULE: none was */
-	__u32 tables;     /* looked at: so many entries of list `list`, from its first */
+	__u32 tables;     /* looked at, of list `list` */
 	__u32 list;
 };
 
@@ -64,7 +64,7 @@ struct spd_steps {
 	__u16 finger; /* of the key in this table */
 	__u16 tables; /* looked at so far */
 	__u8 word;    /* of the list */
-	__u8 skip;    /* the filter says that there is nothing in this table */
+	__u8 skip;    /* there is nothing in this table, or nothing that comes first */
 	__u8 ended;
 };
 
@@ -210,20 +210,23 @@ static __always_inline int spd_advance(struct spd_walk *walk)
 {
 	const struct xipsec_spd_table *table;
 	struct spd_steps *at = walk->at;
+	__u32 number, cut = spd_cut(at);
 	__u64 hash, place;
-	__u32 number;
 
 	if (at->bucket)
 		return 0;
 	place = spd_next_place(walk);
-	if (place >= XIPSEC_TABLES_MAX || walk->list->entry[place].bound >= spd_cut(at)) {
+	if (place >= XIPSEC_TABLES_MAX || walk->list->entry[place].bound >= cut) {
 		at->ended = 1;
 		return 1;
 	}
 	number = walk->list->entry[place].table;
-	at->tables++;
 	if (number >= XIPSEC_TABLES_MAX)
 		return 1;
+	at->skip = walk->list->entry[place].best >= cut;
+	if (at->skip)
+		return 0;
+	at->tables++;
 	table = &walk->head->table[number];
 	hash = xipsec_key_hash(table, &walk->key, walk->flow->family == XIPSEC_FAMILY_IP6);
 	at->skip = walk->list->n > XIPSEC_LIST_SHORT && !spd_filter_has(walk, hash);

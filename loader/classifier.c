@@ -53,7 +53,7 @@ void classifier_init(struct classifier *c, const struct classifier_size *size)
 	c->free_from = 0;
 	for (__u32 i = 0; i < XIPSEC_LISTS; i++)
 		for (__u32 p = 0; p < XIPSEC_TABLES_MAX; p++)
-			c->head->list[i].entry[p].bound = ~0U;
+			c->head->list[i].entry[p].bound = c->head->list[i].entry[p].best = ~0U;
 }
 
 /* ------------------------------------------------------------------ rules */
@@ -85,6 +85,7 @@ static int rule_hide_in(struct classifier *c, const struct shape *shape,
 	if (stand_ins_find(c, (__u32)table, shape,
 			   views == BLIND ? stand_in_blind : stand_in_hidden, &found)) {
 		stand_ins_note(&found);
+		c->rule[number].used |= XIPSEC_USED_LEFT_OUT;
 		return 0;
 	}
 	return entries_put(c, (__u32)table, shape, rule, number);
@@ -105,28 +106,97 @@ static int rule_hide(struct classifier *c, const struct shape *shape,
 /* Where a key has this many candidates it is worth asking whether another is needed. */
 #define CROWDED 16
 
+/* Into the tables for packets that show all. *all: these serve all packets. */
+static int rule_show(struct classifier *c, const struct shape *shape,
+		     const struct xipsec_spd_rule *rule, __u32 number, bool *all)
+{
+	int table = table_choose(c, shape, SHOWN);
+	struct stand_ins found = {.rule = rule};
+	struct keys keys;
+
+	if (table < 0)
+		return table;
+	shape_keys(&c->head->table[table], shape, &keys);
+	if (slots_count(c, keys.hash[0]) >= CROWDED &&
+	    stand_ins_find(c, (__u32)table, shape, stand_in_whole, &found)) {
+		stand_ins_note(&found);
+		c->rule[number].used |= XIPSEC_USED_LEFT_OUT;
+		*all = !shape->has_proto;
+		return 0;
+	}
+	*all = c->head->table[table].views != SHOWN;
+	return entries_put(c, (__u32)table, shape, rule, number);
+}
+
 static int rule_enter(struct classifier *c, const struct xipsec_spd_rule *rule, __u32 number,
 		      __u8 family)
 {
 	struct shape shape = shape_of(&rule->sel, family);
-	struct stand_ins found = {.rule = rule};
-	struct keys keys;
-	int table, err;
+	bool all = false;
+	int err = rule->sel.opaque ? 0 : rule_show(c, &shape, rule, number, &all);
 
-	if (rule->sel.opaque)
-		return rule_hide(c, &shape, rule, number);
-	table = table_choose(c, &shape, SHOWN);
-	if (table < 0)
-		return table;
-	shape_keys(&c->head->table[table], &shape, &keys);
-	if (slots_count(c, keys.hash[0]) >= CROWDED &&
-	    stand_ins_find(c, (__u32)table, &shape, stand_in_whole, &found)) {
-		stand_ins_note(&found);
-		return shape.has_proto ? rule_hide(c, &shape, rule, number) : 0;
+	return err || all ? err : rule_hide(c, &shape, rule, number);
+}
+
+/* Does a table that serves these packets have it? */
+static bool rule_is_in(const struct classifier *c, const struct shape *shape,
+		       const struct xipsec_spd_rule *rule, __u32 number, __u8 view)
+{
+	for (__u32 i = 0; i < c->head->n_tables; i++) {
+		const struct xipsec_spd_table *table = &c->head->table[i];
+		struct keys keys;
+
+		if (!(table->views & view) || !shape_fits(table, shape))
+			continue;
+		shape_keys(table, shape, &keys);
+		if (slot_has(c, keys.hash[0], rule->priority, number))
+			return true;
 	}
-	err = entries_put(c, (__u32)table, &shape, rule, number);
-	if (!err && c->head->table[table].views == SHOWN)
-		err = rule_hide(c, &shape, rule, number);
+	return false;
+}
+
+/* Into those tables that it was left out of. */
+static int rule_enter_again(struct classifier *c, const struct xipsec_spd_rule *rule, __u32 number,
+			    __u8 family)
+{
+	struct shape shape = shape_of(&rule->sel, family);
+	bool all = false;
+	int err = 0;
+
+	if (!rule->sel.opaque && !rule_is_in(c, &shape, rule, number, SHOWN))
+		err = rule_show(c, &shape, rule, number, &all);
+	if (!err && !rule_is_in(c, &shape, rule, number, HIDDEN))
+		err = rule_hide_in(c, &shape, rule, number,
+				   shape.has_proto ? HIDDEN : HIDDEN | BLIND);
+	if (!err && shape.has_proto && !rule_is_in(c, &shape, rule, number, BLIND))
+		err = rule_hide_in(c, &shape, rule, number, BLIND);
+	return err;
+}
+
+/* More than this are built anew in less time. */
+#define LET_IN_MAX 1024
+
+int classifier_let_in(struct classifier *c, __u32 number)
+{
+	const struct xipsec_spd_rule *goes = &c->rule[number];
+	__u32 n = 0;
+	int err = 0;
+
+	if (!goes->stands_for)
+		return 0;
+	for (__u32 i = 0; i < c->head->rules_end && !err; i++) {
+		const struct xipsec_spd_rule *rule = &c->rule[i];
+
+		if (!(rule->used & XIPSEC_USED_LEFT_OUT) || rule->dies ||
+		    !rule_may_stand_for(goes, rule))
+			continue;
+		if (++n > LET_IN_MAX)
+			return -EAGAIN;
+		if (rule->sel.family != XIPSEC_FAMILY_IP6)
+			err = rule_enter_again(c, rule, i, XIPSEC_FAMILY_IP4);
+		if (!err && rule->sel.family != XIPSEC_FAMILY_IP4)
+			err = rule_enter_again(c, rule, i, XIPSEC_FAMILY_IP6);
+	}
 	return err;
 }
 
@@ -155,7 +225,7 @@ int classifier_put(struct classifier *c, const struct xipsec_spd_rule *rule, __u
 	if (at >= c->head->max_rules)
 		return -ENOSPC;
 	c->rule[at] = *rule;
-	c->rule[at].used = 1;
+	c->rule[at].used = XIPSEC_USED_TAKEN;
 	c->rule[at].stands_for = 0;
 	if (rule->sel.opaque)
 		__atomic_store_n(&c->head->opaque, 1, __ATOMIC_RELEASE);
@@ -224,11 +294,6 @@ bool classifier_lives(const struct xipsec_spd_rule *rule, __u32 generation)
 {
 	return rule->used && (!rule->born || (__s32)(generation - rule->born) >= 0) &&
 	       (!rule->dies || (__s32)(generation - rule->dies) < 0);
-}
-
-bool classifier_stands_for_others(const struct classifier *c, __u32 number)
-{
-	return c->rule[number].stands_for != 0;
 }
 
 /* ------------------------------------------------------------------ changes */

@@ -67,8 +67,10 @@ void classifier_candidates(const struct classifier *c, const struct xipsec_flow 
 /* Part of the SPD of that generation? */
 bool classifier_lives(const struct xipsec_spd_rule *rule, __u32 generation);
 
-/* True if another rule was left out of the tables of hidden ports because this one is there: it
- * cannot be taken away alone. */
-bool classifier_stands_for_others(const struct classifier *c, __u32 number);
+/* Before rule `number` goes, which is marked to die: what was left out of tables because it is
+ * there is put in, as far as nothing else stands in for it. A pass over all rules, of which the few
+ * that are concerned are looked at. 0, as classifier_put(), or -EAGAIN: too many are. On failure
+ * some have more entries than they need, which no answer hangs on. */
+int classifier_let_in(struct classifier *c, __u32 number);
 
 #endif

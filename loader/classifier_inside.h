@@ -34,6 +34,9 @@ int slot_put(struct classifier *c, __u64 hash, __u32 priority, __u32 number);
 /* One slot of this rule, if there is any. */
 void slot_clear(struct classifier *c, __u64 hash, __u32 priority, __u32 number);
 
+/* Is there one? */
+bool slot_has(const struct classifier *c, __u64 hash, __u32 priority, __u32 number);
+
 /* Rules of one hash. */
 void slots_visit(const struct classifier *c, __u64 hash, void (*visit)(void *arg, __u32 number),
 		 void *arg);
@@ -76,5 +79,8 @@ bool stand_ins_find(const struct classifier *c, __u32 table, const struct shape 
 
 /* They must not go without it. */
 void stand_ins_note(struct stand_ins *found);
+
+/* Could `b` have been left out somewhere because of `a`? */
+bool rule_may_stand_for(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b);
 
 #endif

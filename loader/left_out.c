@@ -19,7 +19,7 @@ static bool rule_asks_less(const struct xipsec_spd_rule *a, const struct xipsec_
 /* Earlier, and matches what `b` matches, hidden or not, with no less certainty. */
 static bool rule_as_uncertain(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
 {
-	return a->priority < b->priority && a->dies == 0 && rule_asks_less(a, b) &&
+	return a->priority < b->priority && rule_asks_less(a, b) &&
 	       a->sel.family == b->sel.family && a->sel.any_proto == b->sel.any_proto &&
 	       a->sel.l4_proto == b->sel.l4_proto && !(a->sel.opaque & ~b->sel.opaque) &&
 	       selector_dscp_within(b->sel.dscp, a->sel.dscp) &&
@@ -30,7 +30,7 @@ static bool rule_as_uncertain(const struct xipsec_spd_rule *a, const struct xips
 /* The same for packets that hide their protocol, which `b` asks for: it is never certain. */
 static bool rule_as_blind(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
 {
-	return a->priority < b->priority && a->dies == 0 && rule_asks_less(a, b) &&
+	return a->priority < b->priority && rule_asks_less(a, b) &&
 	       a->sel.family == b->sel.family && !b->sel.any_proto &&
 	       !(a->sel.opaque & ~b->sel.opaque) &&
 	       selector_dscp_within(b->sel.dscp, a->sel.dscp) &&
@@ -40,7 +40,7 @@ static bool rule_as_blind(const struct xipsec_spd_rule *a, const struct xipsec_s
 /* Every packet that shows all and matches `b` matches `a` first. */
 static bool rule_shadows(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
 {
-	return a->priority < b->priority && a->dies == 0 && rule_asks_less(a, b) &&
+	return a->priority < b->priority && rule_asks_less(a, b) &&
 	       selector_within(&b->sel, &a->sel);
 }
 
@@ -61,17 +61,18 @@ static bool stand_in_note(struct stand_ins *found, struct xipsec_spd_rule *there
 
 bool stand_in_hidden(struct stand_ins *found, struct xipsec_spd_rule *there)
 {
-	return rule_as_uncertain(there, found->rule) && stand_in_note(found, there);
+	return there->dies == 0 && rule_as_uncertain(there, found->rule) &&
+	       stand_in_note(found, there);
 }
 
 bool stand_in_blind(struct stand_ins *found, struct xipsec_spd_rule *there)
 {
-	return rule_as_blind(there, found->rule) && stand_in_note(found, there);
+	return there->dies == 0 && rule_as_blind(there, found->rule) && stand_in_note(found, there);
 }
 
 bool stand_in_whole(struct stand_ins *found, struct xipsec_spd_rule *there)
 {
-	if (!rule_shadows(there, found->rule))
+	if (there->dies || !rule_shadows(there, found->rule))
 		return false;
 	found->by[0] = there;
 	found->n = 1;
@@ -107,4 +108,9 @@ void stand_ins_note(struct stand_ins *found)
 {
 	for (unsigned int i = 0; i < found->n; i++)
 		found->by[i]->stands_for++;
+}
+
+bool rule_may_stand_for(const struct xipsec_spd_rule *a, const struct xipsec_spd_rule *b)
+{
+	return rule_as_uncertain(a, b) || rule_as_blind(a, b) || rule_shadows(a, b);
 }

@@ -45,7 +45,8 @@ int slot_put(struct classifier *c, __u64 hash, __u32 priority, __u32 number)
 	return 0;
 }
 
-void slot_clear(struct classifier *c, __u64 hash, __u32 priority, __u32 number)
+/* Where this rule has an entry of `hash`, or NULL. */
+static __u64 *slot_find(const struct classifier *c, __u64 hash, __u32 priority, __u32 number)
 {
 	__u32 at = xipsec_hash_bucket(hash, c->head->bucket_mask);
 	__u64 slot = xipsec_slot(priority, xipsec_hash_finger(hash), number);
@@ -53,14 +54,25 @@ void slot_clear(struct classifier *c, __u64 hash, __u32 priority, __u32 number)
 	do {
 		struct xipsec_spd_bucket *bucket = &c->bucket[at];
 
-		for (unsigned int i = 0; i < XIPSEC_BUCKET_SLOTS; i++) {
-			if (bucket->slot[i] != slot)
-				continue;
-			__atomic_store_n(&bucket->slot[i], 0, __ATOMIC_RELEASE);
-			return;
-		}
+		for (unsigned int i = 0; i < XIPSEC_BUCKET_SLOTS; i++)
+			if (bucket->slot[i] == slot)
+				return &bucket->slot[i];
 		at = bucket->more;
 	} while (at);
+	return NULL;
+}
+
+void slot_clear(struct classifier *c, __u64 hash, __u32 priority, __u32 number)
+{
+	__u64 *slot = slot_find(c, hash, priority, number);
+
+	if (slot)
+		__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
+}
+
+bool slot_has(const struct classifier *c, __u64 hash, __u32 priority, __u32 number)
+{
+	return slot_find(c, hash, priority, number) != NULL;
 }
 
 void slots_visit(const struct classifier *c, __u64 hash, void (*visit)(void *arg, __u32 number),

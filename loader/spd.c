@@ -91,7 +91,7 @@ int spd_fill(struct classifier *c, const struct spd_source *source)
 	/* Rules that have their places first, so that new ones get none of those. */
 	for (__u32 i = 0; source->number && i < source->n_rules; i++)
 		if (source->number[i] != SPD_NEW && source->number[i] < c->head->max_rules)
-			c->rule[source->number[i]].used = 1;
+			c->rule[source->number[i]].used = XIPSEC_USED_TAKEN;
 	for (__u32 i = 0; i < source->n_rules; i++) {
 		struct xipsec_spd_rule rule = source->rule[i];
 		__u32 number = source->number ? source->number[i] : CLASSIFIER_ANY;

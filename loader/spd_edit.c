@@ -230,17 +230,6 @@ int spd_editor_renew(struct spd_editor *e)
 	return is_stale(e) ? editor_read(e) : 0;
 }
 
-int spd_editor_tidy(struct spd_editor *e)
-{
-	_cleanup_close_ int lock = editor_lock(e);
-
-	if (e->run_dir && lock < 0)
-		return lock;
-	if (is_stale(e))
-		return editor_read(e);
-	return spd_tidy(e);
-}
-
 /* ------------------------------------------------------------------ building anew */
 
 bool spd_edit_removes(const struct spd_edit *change, __u32 number)
@@ -318,6 +307,8 @@ static int rebuild(struct spd_editor *e, const struct spd_edit *change, __u32 *g
 /* Neither programs nor the next change ever see them. */
 static void take_back(struct spd_editor *e, const struct spd_edit *change, unsigned int n)
 {
+	for (unsigned int i = 0; i < change->n_remove; i++)
+		__atomic_store_n(&e->memory.c.rule[change->remove[i]].dies, 0, __ATOMIC_RELEASE);
 	while (n--) {
 		order_remove(e, change->add[n].number);
 		classifier_undo(&e->memory.c, change->add[n].number);
@@ -355,13 +346,18 @@ static int add_one(struct spd_editor *e, const struct spd_edit *change, struct s
 	return 0;
 }
 
-/* Rules that were left out because of one that goes. */
-static bool others_need(const struct classifier *c, const struct spd_edit *change)
+/* Marks those that go, and lets in what was left out because of them, of what came just before,
+ * too. 0, or -EAGAIN: it must be built anew. */
+static int remove_all(struct spd_editor *e, const struct spd_edit *change, __u32 next)
 {
+	struct classifier *c = &e->memory.c;
+
 	for (unsigned int i = 0; i < change->n_remove; i++)
-		if (classifier_stands_for_others(c, change->remove[i]))
-			return true;
-	return false;
+		__atomic_store_n(&c->rule[change->remove[i]].dies, next, __ATOMIC_RELEASE);
+	for (unsigned int i = 0; i < change->n_remove; i++)
+		if (classifier_let_in(c, change->remove[i]))
+			return -EAGAIN;
+	return 0;
 }
 
 static int edit_in_place(struct spd_editor *e, const struct spd_edit *change, __u32 *generation)
@@ -382,12 +378,9 @@ static int edit_in_place(struct spd_editor *e, const struct spd_edit *change, __
 			return -EAGAIN;
 		}
 	}
-	/* Asked now: one that goes may stand for one that came just before. */
-	if (others_need(c, change)) {
-		take_back(e, change, change->n_add);
-		return -EAGAIN;
-	}
-	err = spd_ready_call(e->ready);
+	err = remove_all(e, change, next);
+	if (!err)
+		err = spd_ready_call(e->ready);
 	if (err) {
 		take_back(e, change, change->n_add);
 		return err;
@@ -395,7 +388,6 @@ static int edit_in_place(struct spd_editor *e, const struct spd_edit *change, __
 	for (unsigned int i = 0; i < change->n_add; i++)
 		classifier_log(c, change->add[i].number, next);
 	for (unsigned int i = 0; i < change->n_remove; i++) {
-		__atomic_store_n(&c->rule[change->remove[i]].dies, next, __ATOMIC_RELEASE);
 		classifier_log(c, change->remove[i], next);
 		order_remove(e, change->remove[i]);
 	}

@@ -50,10 +50,6 @@ void spd_editor_ready(struct spd_editor *editor, const struct spd_ready *ready);
 int spd_edit(struct spd_editor *editor, struct spd_add *add, unsigned int n_add,
 	     const __u32 *remove, unsigned int n_remove, __u32 *generation);
 
-/* Frees what rules that are gone have left. Waits for running programs (about 10 ms): call it when
- * idle. spd_edit() does it itself when hundreds are gone. 0 or -errno. */
-int spd_editor_tidy(struct spd_editor *editor);
-
 /* Reads anew what another one has loaded or edited meanwhile, if one has. 0 or -errno. */
 int spd_editor_renew(struct spd_editor *editor);
 

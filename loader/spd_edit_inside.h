@@ -8,7 +8,7 @@
 
 #define NONE (~0U)
 
-/* Gone, or born, since the last spd_editor_tidy(). */
+/* Gone, or born, since the last spd_tidy(). */
 #define PENDING_MAX 512
 
 /* Rules that one change moves, at most. Each is a rule that goes and one that comes. */
@@ -49,7 +49,9 @@ struct spd_edit {
 /* Does the rule of this number go? */
 bool spd_edit_removes(const struct spd_edit *change, __u32 number);
 
-/* spd_editor_tidy() by who has the lock. Not while rules are marked to die that still live. */
+/* Frees what rules that are gone have left, by who has the lock. Waits for running programs (about
+ * 10 ms), and flows are looked up anew afterwards. Not while rules are marked to die that still
+ * live. 0 or -errno. */
 int spd_tidy(struct spd_editor *e);
 
 #endif

@@ -8,13 +8,15 @@
 
 /* ------------------------------------------------------------------ lists */
 
-/* The table stands in the list, and no bound up to it is above `priority`. Bounds only ever sink
- * while programs read: a lower one never makes a search stop too early. */
+/* The table stands in the list, neither its own best nor a bound up to it is above `priority`. They
+ * only ever sink while programs read: a lower one never makes a search miss a rule. */
 static void list_cover(struct xipsec_spd_list *list, __u32 table, __u32 place, __u32 priority)
 {
 	__u64 *member = &list->member[place / 64], bit = 1ULL << (place & 63);
 
 	list->entry[place].table = table;
+	if (list->entry[place].best > priority)
+		__atomic_store_n(&list->entry[place].best, priority, __ATOMIC_RELEASE);
 	for (__u32 i = place + 1; i-- > 0 && list->entry[i].bound > priority;) /* they ascend */
 		__atomic_store_n(&list->entry[i].bound, priority, __ATOMIC_RELEASE);
 	if (*member & bit)

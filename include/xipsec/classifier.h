@@ -48,11 +48,14 @@ struct xipsec_spd_rule {
 	__u32 born;     /* generation that it appeared in; 0: with the SPD, or long ago */
 	__u32 dies;     /* generation that does not have it any more; 0: none yet */
 	__u32 policy;   /* index into `spd_names`, for people */
-	__u32 used;     /* 0: this place is free */
+	__u32 used;     /* XIPSEC_USED_*; 0: this place is free */
 	/* the writer's own */
 	__u32 stands_for; /* later rules that are left out where this one says the same */
 	__u32 origin;     /* XIPSEC_RULE_*; 0: the config says it as it is */
 };
+
+#define XIPSEC_USED_TAKEN    1
+#define XIPSEC_USED_LEFT_OUT 2 /* some packets do not find it: others stand in for it */
 
 /* A DISCARD in place of a child's rule: its local, its remote address comes with an SA. */
 #define XIPSEC_RULE_LOCAL_LATER  1
@@ -117,7 +120,8 @@ static inline __attribute__((always_inline)) __u32 xipsec_view_of(const struct x
 
 /* Tables in the order of search. A table has one place in all lists of its family; bit p % 64 of
  * member[p / 64] says whether it stands in this one. No rule of this list at place p or behind it
- * has a priority below entry[p].bound: that is where a search may stop. */
+ * has a priority below entry[p].bound: that is where a search may stop. None at place p has one
+ * below entry[p].best: a search that has found an earlier rule passes that table over. */
 #define XIPSEC_LIST_WORDS (XIPSEC_TABLES_MAX / 64)
 struct xipsec_spd_list {
 	__u32 n; /* tables in it */
@@ -125,6 +129,7 @@ struct xipsec_spd_list {
 	__u64 member[XIPSEC_LIST_WORDS];
 	struct {
 		__u32 bound;
+		__u32 best;
 		__u32 table;
 	} entry[XIPSEC_TABLES_MAX];
 };
@@ -195,18 +200,20 @@ struct xipsec_spd {
 _Static_assert(sizeof(struct xipsec_spd_rule) == 128, "ABI");
 _Static_assert(sizeof(struct xipsec_spd_bucket) == 64, "ABI: one cache line");
 _Static_assert(sizeof(struct xipsec_spd_table) == 64, "ABI: one cache line");
-_Static_assert(sizeof(struct xipsec_spd_list) == 8 + 8 * XIPSEC_LIST_WORDS + 8 * XIPSEC_TABLES_MAX,
+_Static_assert(sizeof(struct xipsec_spd_list) == 8 + 8 * XIPSEC_LIST_WORDS + 12 * XIPSEC_TABLES_MAX,
 	       "ABI");
 
-/* A flow that a CPU has looked up. `check` is made from all the rest. */
+/* A flow that a CPU has looked up. `check` is made from all the rest but `met`. */
 struct xipsec_cached {
 	struct xipsec_flow flow;
 	__u32 generation; /* that the answer is right for; 0: none */
-	__u32 said;       /* the programs' enum spd_verdict | child << 3 */
+	__u32 said : 24;  /* the programs' enum spd_verdict | child << 3 */
+	__u32 met : 8;    /* times that it was met again, up to XIPSEC_CACHED_MET */
 	__u32 rule;
 	__u32 check;
 };
 
+#define XIPSEC_CACHED_MET  15
 #define XIPSEC_CACHED_KEPT 3
 #define XIPSEC_CACHED_SETS 8192 /* of each CPU */
 struct xipsec_cached_set {

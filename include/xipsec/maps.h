@@ -47,7 +47,7 @@
 /* Raised by every change of a map's or the metadata's layout or meaning. The loader builds a new
  * generation beside pins of another ABI, and never reads or writes those. */
 #ifndef XIPSEC_ABI
-#define XIPSEC_ABI 14
+#define XIPSEC_ABI 15
 #endif
 
 #define XIPSEC_SLOTS_MAX    32  /* interfaces with a role */

@@ -258,6 +258,56 @@ static void classbench_rows(void)
 	row("spd-memory-classbench", "bytes a rule", bytes);
 }
 
+/* Fifty of a firewall's rules a second time, before all others, one a change, as children come:
+ * what packets cost afterwards that these are not for, and before. */
+static void added_rows(void)
+{
+	struct xipsec_spd_rule *rule = rules_make(SHAPE_FW, MANY);
+	struct spd_editor *editor;
+	__u32 generation;
+
+	classify_spd(&tables, rule, MANY);
+	flows_make(&tables, rule, MANY);
+	mean_row("spd-classbench-fw-100k", cost(&tables, 4 * CLASSIFY_FLOWS));
+	if (spd_editor_open(&tables.dp, NULL, NULL, 2 * MANY, &editor))
+		classify_fail("editor");
+	for (__u32 i = 0, first = 0; i < 50; i++) {
+		struct spd_add add = {.rule = rule[MANY - 1 - i], .before = first};
+
+		if (spd_edit(editor, &add, 1, NULL, 0, &generation))
+			classify_fail("edit");
+		first = add.number;
+	}
+	mean_row("spd-classbench-fw-100k-added", cost(&tables, 4 * CLASSIFY_FLOWS));
+	spd_editor_close(editor);
+	free(rule);
+}
+
+/* A rule goes that others were left out for. */
+static void stand_in_row(void)
+{
+	struct xipsec_spd_rule *rule = rules_make(SHAPE_FW, MANY);
+	struct spd_editor *editor;
+	double spent[TURNS];
+	__u32 generation, n = 0;
+
+	classify_spd(&tables, rule, MANY);
+	if (spd_editor_open(&tables.dp, NULL, NULL, 2 * MANY, &editor))
+		classify_fail("editor");
+	for (__u32 i = 0; i < MANY && n < TURNS; i++) {
+		double start = now();
+
+		if (!spd_editor_classifier(editor)->rule[i].stands_for)
+			continue;
+		if (spd_edit(editor, NULL, 0, &i, 1, &generation))
+			classify_fail("edit");
+		spent[n++] = (now() - start) * 1e3;
+	}
+	row("spd-remove-stand-in-100k", "ms", median(spent, n));
+	spd_editor_close(editor);
+	free(rule);
+}
+
 /* One rule a change, into the SPD of n rules. */
 static void add_rows(__u32 n, const char *name)
 {
@@ -340,5 +390,7 @@ int main(void)
 	add_rows(1000, "1k");
 	add_rows(MANY, "100k");
 	reload_row();
+	added_rows();
+	stand_in_row();
 	return 0;
 }

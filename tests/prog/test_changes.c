@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 #include <time.h>
 #include "loader/spd_change.h"
-#include "loader/spd_edit.h"
+#include "loader/spd_edit_inside.h"
 #include "loader/standin_change.h"
 #include "tests/lib/spd_generate.h"
 #include "tests/lib/spd_reference.h"
@@ -164,7 +164,7 @@ static void test_change_by_change(void **state)
 
 			edit_one(editor, shapes[s], &seed);
 			if (i % 16 == 15)
-				assert_int_equal(spd_editor_tidy(editor), 0);
+				assert_int_equal(spd_tidy(editor), 0);
 			number = spd_editor_order(editor, &n);
 			free(number);
 			run_flows(&kept[i + 1]);
@@ -323,7 +323,7 @@ static void test_while_packets_come(void **state)
 	do {
 		edit_one(editor, SHAPE_NESTED, &random);
 		if (++edits % 50 == 0)
-			spd_editor_tidy(editor);
+			spd_tidy(editor);
 		if (edits % 80 == 0)
 			swap_all(editor, &random);
 		clock_gettime(CLOCK_MONOTONIC, &now);
@@ -693,7 +693,7 @@ static void test_counts_are_of_one_rule(void **state)
 		for (__u32 i = gone - 1; i <= gone + 1; i++)
 			hits.at[cpu * hits.rules + i].packets = 7;
 	assert_int_equal(spd_edit(editor, NULL, 0, &gone, 1, &generation), 0);
-	assert_int_equal(spd_editor_tidy(editor), 0);
+	assert_int_equal(spd_tidy(editor), 0);
 	spd_generate(SHAPE_ACL, &seed, &add.rule, 1);
 	assert_int_equal(spd_edit(editor, &add, 1, NULL, 0, &generation), 0);
 	assert_int_equal(add.number, gone);

@@ -11,7 +11,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sched.h>
-#include "loader/spd_edit.h"
+#include "loader/spd_edit_inside.h"
 #include "tests/lib/spd_generate.h"
 #include "tests/lib/spd_reference.h"
 #include "tests/prog/classify.h"
@@ -189,6 +189,33 @@ static void test_changes_of_others(void **state)
 	assert_true(known(A) && known(B));
 }
 
+/* A rule of another interface, of another DSCP: it cannot match the flow, which stays known. */
+static void test_changes_of_other_kinds(void **state)
+{
+	struct spd_add of_dev = {.before = 0}, of_dscp = {.before = 0};
+	__u32 generation;
+
+	spd_start();
+	ask(A);
+	rule_net(&of_dev.rule, 0x0a000000, XIPSEC_ACTION_DISCARD);
+	of_dev.rule.dev = 7;
+	assert_int_equal(spd_edit(editor, &of_dev, 1, NULL, 0, &generation), 0);
+	assert_true(known(A));
+	rule_net(&of_dscp.rule, 0x0a000000, XIPSEC_ACTION_DISCARD);
+	of_dscp.rule.sel.dscp = 1ULL << 46;
+	assert_int_equal(spd_edit(editor, &of_dscp, 1, NULL, 0, &generation), 0);
+	assert_true(known(A));
+	/* those that they are for are looked up */
+	flow_to(&c.flow[0], A);
+	c.flow[0].dev = 7;
+	classify_run(&c, 1);
+	assert_int_equal(c.answer[0].verdict, REFERENCE_DISCARD);
+	flow_to(&c.flow[0], A);
+	c.flow[0].dscp = 46;
+	classify_run(&c, 1);
+	assert_int_equal(c.answer[0].verdict, REFERENCE_DISCARD);
+}
+
 /* A change that is larger than the log overwrites itself before it is published: what happened
  * before is not in the log any more, and the flow is looked up. */
 static void test_log_overwrites_itself(void **state)
@@ -250,7 +277,7 @@ static void test_what_forgets(void **state)
 	assert_int_equal(ask(A).verdict, REFERENCE_DISCARD);
 	gone = add.number;
 	assert_int_equal(spd_edit(editor, NULL, 0, &gone, 1, &generation), 0);
-	assert_int_equal(spd_editor_tidy(editor), 0);
+	assert_int_equal(spd_tidy(editor), 0);
 	/* the same place in the log's memory, another rule: A was last known under the old one */
 	rule_net(&add.rule, 0x0d000000, XIPSEC_ACTION_DISCARD);
 	assert_int_equal(spd_edit(editor, &add, 1, NULL, 0, &generation), 0);
@@ -343,6 +370,70 @@ static void test_scan_of_what_passes(void **state)
 	assert_true(lost < KNOWN / 100);
 }
 
+/* Each of them `times` times, one after another. */
+static void strangers_of_few(__u32 net, __u32 from, unsigned int times)
+{
+	for (__u32 i = 0; i < CLASSIFY_FLOWS; i++) {
+		flow_to(&c.flow[i], net + (from << 8 & 0xff00));
+		c.flow[i].local_port = (__u16)(i / times);
+		c.flow[i].remote_port = (__u16)from;
+	}
+	classify_run(&c, CLASSIFY_FLOWS);
+}
+
+/* Strangers that pass, of as many packets as the flows that are kept, up to the count that is kept:
+ * they take nothing from these, though none of them is met in between. */
+static void test_scan_of_few_packets(void **state)
+{
+	static const unsigned int packets[] = {2, 4, XIPSEC_CACHED_MET};
+	enum { KNOWN = 2000, BATCHES = 16 };
+
+	for (unsigned int i = 0; i < 3; i++) {
+		__u32 lost;
+
+		spd_start();
+		keep_flows(0x0a010000, KNOWN, packets[i]);
+		for (__u32 batch = 0; batch < packets[i] * BATCHES; batch++)
+			strangers_of_few(0x0a030000, batch, packets[i]);
+		keep_flows(0x0a010000, KNOWN, 1);
+		lost = flows_lost(KNOWN);
+		print_message("  %u of %u flows lost to a million of %u packets\n", lost, KNOWN,
+			      packets[i]);
+		assert_true(lost < KNOWN / 50);
+	}
+}
+
+/* What is dropped takes nothing from what is kept, however many packets it has. */
+static void test_scan_of_what_is_dropped(void **state)
+{
+	enum { KNOWN = 2000, BATCHES = 64, PACKETS = 40 };
+	__u32 lost;
+
+	spd_start();
+	keep_flows(0x0a010000, KNOWN, 4);
+	for (__u32 batch = 0; batch < BATCHES; batch++)
+		strangers_of_few(0x0a020000, batch, PACKETS);
+	assert_int_equal(c.answer[0].verdict, REFERENCE_DISCARD);
+	keep_flows(0x0a010000, KNOWN, 1);
+	lost = flows_lost(KNOWN);
+	print_message("  %u of %u flows lost to what is dropped\n", lost, KNOWN);
+	assert_true(lost < KNOWN / 50);
+}
+
+/* Flows that had many packets and have none any more give way to others that come often. */
+static void test_old_flows_give_way(void **state)
+{
+	enum { NEW = XIPSEC_CACHED_SETS };
+	__u32 lost;
+
+	spd_start();
+	keep_flows(0x0a010000, 4 * XIPSEC_CACHED_SETS, 80);
+	keep_flows(0x0a030000, NEW, 160);
+	lost = flows_lost(NEW);
+	print_message("  %u of %u flows not kept after old ones\n", lost, NEW);
+	assert_true(lost < NEW / 5);
+}
+
 /* A cache full of what is gone is no use: of new flows that take turns, more of them than a set
  * has places, those are kept that fit. */
 static void test_newcomers_come_in(void **state)
@@ -394,11 +485,15 @@ int main(void)
 		cmocka_unit_test(test_second_packet_is_known),
 		cmocka_unit_test(test_counted),
 		cmocka_unit_test(test_changes_of_others),
+		cmocka_unit_test(test_changes_of_other_kinds),
 		cmocka_unit_test(test_log_runs_over),
 		cmocka_unit_test(test_log_overwrites_itself),
 		cmocka_unit_test(test_what_forgets),
 		cmocka_unit_test(test_scan),
 		cmocka_unit_test(test_scan_of_what_passes),
+		cmocka_unit_test(test_scan_of_few_packets),
+		cmocka_unit_test(test_scan_of_what_is_dropped),
+		cmocka_unit_test(test_old_flows_give_way),
 		cmocka_unit_test(test_newcomers_come_in),
 		cmocka_unit_test(test_torn_entry),
 	};

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a search passes over: rules that others stand in for, which must be found when those go, and
+ * tables whose rules all come later than what was found, however many rules were put before them.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <time.h>
+#include "loader/classifier_inside.h"
+#include "loader/spd_edit_inside.h"
+#include "tests/lib/spd_generate.h"
+#include "tests/lib/spd_reference.h"
+#include "tests/prog/classify.h"
+
+#define LIVE  400
+#define FLOWS 4096
+
+static struct classify c;
+static struct spd_editor *editor;
+static __u64 seed;
+
+static int setup(void **state)
+{
+	const char *text = getenv("XIPSEC_SEED");
+
+	seed = text ? strtoull(text, NULL, 0) : (__u64)time(NULL);
+	print_message("  XIPSEC_SEED=%llu\n", (unsigned long long)seed);
+	classify_load(&c, FLOWS, CLASSIFY_TABLES);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	spd_editor_close(editor);
+	classify_end(&c);
+	return 0;
+}
+
+static void start(enum spd_shape shape, __u32 n)
+{
+	struct xipsec_spd_rule *rule = calloc(n, sizeof(*rule));
+
+	assert_non_null(rule);
+	spd_generate(shape, &seed, rule, n);
+	spd_editor_close(editor);
+	classify_spd(&c, rule, n);
+	assert_int_equal(spd_editor_open(&c.dp, NULL, NULL, 2 * n, &editor), 0);
+	free(rule);
+}
+
+static __u32 whole_spds(void)
+{
+	struct xipsec_globals globals = {0};
+	__u32 zero = 0;
+
+	assert_int_equal(bpf_map_lookup_elem(c.dp.globals, &zero, &globals), 0);
+	return globals.spd_generation;
+}
+
+/* The program says of flows at the borders of rules what the list says. */
+static void compare(void)
+{
+	const struct classifier *memory = spd_editor_classifier(editor);
+	__u32 n, *number = spd_editor_order(editor, &n);
+	struct xipsec_spd_rule *rule = calloc(n + 1, sizeof(*rule));
+
+	assert_non_null(rule);
+	for (__u32 i = 0; i < n; i++)
+		rule[i] = memory->rule[number[i]];
+	for (unsigned int i = 0; i < FLOWS; i++)
+		flow_generate(rule, n, &seed, &c.flow[i]);
+	classify_run(&c, FLOWS);
+	for (unsigned int i = 0; i < FLOWS; i++) {
+		struct reference_answer want = reference_search(rule, n, &c.flow[i]);
+		__u32 is = want.rule == ~0U ? ~0U : number[want.rule];
+
+		if (c.answer[i].verdict != want.verdict || c.answer[i].rule != is)
+			fail_msg("flow %u: rule %d instead of %d", i, (int)c.answer[i].rule,
+				 (int)is);
+	}
+	free(rule);
+	free(number);
+}
+
+/* The number of the first rule that others were left out for, NONE. */
+static __u32 stand_in_first(void)
+{
+	const struct classifier *memory = spd_editor_classifier(editor);
+	__u32 n, *number = spd_editor_order(editor, &n), found = NONE;
+
+	for (__u32 i = 0; i < n && found == NONE; i++)
+		if (memory->rule[number[i]].stands_for)
+			found = number[i];
+	free(number);
+	return found;
+}
+
+/* Rules that others were left out for go, one by one and some at once, and one like it comes in the
+ * same change: those others are found, and nothing is built anew but for want of memory. */
+static void test_stand_ins_go(void **state)
+{
+	static const enum spd_shape shapes[] = {SHAPE_FW, SHAPE_CHAIN, SHAPE_PORTS, SHAPE_RANGES};
+	__u32 all = 0, built = 0;
+
+	for (unsigned int s = 0; s < 4; s++) {
+		__u32 whole, generation, gone, times = 0;
+
+		start(shapes[s], LIVE);
+		for (; times < 60 && (gone = stand_in_first()) != NONE; times++) {
+			struct spd_add like = {.rule = spd_editor_classifier(editor)->rule[gone],
+					       .before = SPD_AT_END};
+
+			whole = whole_spds();
+			assert_int_equal(
+				spd_edit(editor, &like, times % 3 == 2, &gone, 1, &generation), 0);
+			built += whole_spds() != whole;
+			compare();
+		}
+		print_message("  %s: %u went\n", spd_shape_name[shapes[s]], times);
+		all += times;
+	}
+	print_message("  %u of %u built anew\n", built, all);
+	assert_true(all > 20 && built < all / 4);
+}
+
+/* A rule for one DSCP stands in for no rule without: a later fragment with another finds that. */
+static void test_stand_ins_have_the_dscp(void **state)
+{
+	struct xipsec_spd_rule rule[2] = {0};
+
+	spd_generate(SHAPE_ACL, &seed, rule, 1);
+	rule[0].action = XIPSEC_ACTION_BYPASS;
+	rule[0].dirs = XIPSEC_DIR_BOTH;
+	rule[0].dev = 0;
+	rule[0].sel.opaque = 0;
+	rule[0].sel.any_proto = 0;
+	rule[0].sel.l4_proto = 17;
+	rule[0].sel.local_port_lo = rule[0].sel.remote_port_lo = rule[0].sel.icmp_lo = 0;
+	rule[0].sel.local_port_hi = rule[0].sel.remote_port_hi = rule[0].sel.icmp_hi = 65535;
+	rule[1] = rule[0];
+	rule[0].sel.dscp = 1ULL << 46;
+	rule[1].sel.dscp = 0;
+	spd_editor_close(editor);
+	editor = NULL;
+	classify_spd(&c, rule, 2);
+	for (__u8 opaque = 0; opaque <= XIPSEC_OPAQUE_PORTS + XIPSEC_OPAQUE_PROTO; opaque++) {
+		struct reference_answer want;
+
+		flow_inside(&rule[1], &seed, &c.flow[0]);
+		c.flow[0].dscp = 0;
+		c.flow[0].opaque = opaque;
+		if (opaque)
+			c.flow[0].local_port = c.flow[0].remote_port = 0;
+		want = reference_search(rule, 2, &c.flow[0]);
+		classify_run(&c, 1);
+		assert_int_equal(c.answer[0].verdict, want.verdict);
+	}
+}
+
+/* So many entries of one hash and no more, for which a search has steps. */
+static void test_chain_has_an_end(void **state)
+{
+	enum { MOST = 7 * (1 + 255) };
+	struct classifier_size size = classifier_size(NULL, 0, 0);
+	struct classifier one = {.head = calloc(1, sizeof(*one.head)),
+				 .bucket = calloc(size.buckets + 512, sizeof(*one.bucket))};
+
+	assert_true(one.head && one.bucket);
+	size.buckets += 512;
+	classifier_init(&one, &size);
+	for (__u32 i = 0; i < MOST; i++)
+		assert_int_equal(slot_put(&one, 0x123456789abcdefULL, i + 1, i), 0);
+	assert_int_equal(slot_put(&one, 0x123456789abcdefULL, MOST + 1, MOST), -E2BIG);
+	assert_int_equal(slots_count(&one, 0x123456789abcdefULL), MOST);
+	free(one.head);
+	free(one.bucket);
+}
+
+static int refuse(void *ctx)
+{
+	return -EPERM;
+}
+
+/* A change that is not to be: who stood for others does so still, and they can be found or not. */
+static void test_stand_in_stays(void **state)
+{
+	const struct spd_ready ready = {refuse, NULL};
+	__u32 generation, gone;
+
+	start(SHAPE_PORTS, LIVE);
+	gone = stand_in_first();
+	assert_int_not_equal(gone, NONE);
+	spd_editor_ready(editor, &ready);
+	assert_int_equal(spd_edit(editor, NULL, 0, &gone, 1, &generation), -EPERM);
+	compare();
+	spd_editor_ready(editor, NULL);
+	assert_int_equal(spd_edit(editor, NULL, 0, &gone, 1, &generation), 0);
+	compare();
+	/* nothing of it is left behind: its place is another's afterwards */
+	assert_int_equal(spd_tidy(editor), 0);
+	compare();
+}
+
+/* Tables that the flows were looked up in, of all of them. */
+static __u64 tables_looked_at(void)
+{
+	__u64 sum = 0;
+
+	classify_run(&c, FLOWS);
+	for (unsigned int i = 0; i < FLOWS; i++)
+		sum += c.answer[i].tables;
+	return sum;
+}
+
+/* Rules in front of all, as they come with children: packets that they do not match stop where they
+ * stopped before, but for the tables of those rules. */
+static void test_front_rules_stop_no_search_late(void **state)
+{
+	enum { N = 20000, ADDED = 50 };
+	__u64 before, after;
+
+	start(SHAPE_FW, N);
+	for (unsigned int i = 0; i < FLOWS; i++)
+		flow_inside(&c.memory.c.rule[random_next(&seed) % N], &seed, &c.flow[i]);
+	before = tables_looked_at();
+	for (unsigned int i = 0; i < ADDED; i++) {
+		__u32 n, generation, *number = spd_editor_order(editor, &n);
+		struct spd_add add = {.rule = c.memory.c.rule[number[n - 1 - i]],
+				      .before = number[0]};
+
+		assert_int_equal(spd_edit(editor, &add, 1, NULL, 0, &generation), 0);
+		free(number);
+	}
+	after = tables_looked_at();
+	print_message("  %llu tables, %llu afterwards\n", (unsigned long long)before,
+		      (unsigned long long)after);
+	assert_true(after < before + before / 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_stand_ins_go),
+		cmocka_unit_test(test_stand_ins_have_the_dscp),
+		cmocka_unit_test(test_chain_has_an_end),
+		cmocka_unit_test(test_stand_in_stays),
+		cmocka_unit_test(test_front_rules_stop_no_search_late),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
