@@ -118,6 +118,7 @@ static always_inline __u32 outer_len(const struct outer *outer, const enum sa_wa
 	case SA_TUNNEL4: return OUTER_IP4;
 	case SA_TUNNEL4_UDP: return OUTER_IP4 + OUTER_UDP;
 	case SA_TUNNEL6: return OUTER_IP6;
+	case SA_TUNNEL6_UDP: return OUTER_IP6 + OUTER_UDP;
 	default: return outer->len;
 	}
 }
@@ -134,13 +135,14 @@ static always_inline void headers_write(const struct outer *outer, __u8 *to, __u
 		outer_write_ip4_udp(outer, to, total, shown, outer_id(outer, shown, seq));
 		return;
 	case SA_TUNNEL6: outer_write_ip6(outer, to, total, shown, 0); return;
+	case SA_TUNNEL6_UDP: outer_write_ip6_udp(outer, to, total, shown, 0); return;
 	default: outer_write(outer, to, total, shown, outer_id(outer, shown, seq));
 	}
 }
 
 static always_inline __u8 family_of(const struct sa *sa, const enum sa_way way)
 {
-	if (way == SA_TUNNEL6)
+	if (way == SA_TUNNEL6 || way == SA_TUNNEL6_UDP)
 		return XIPSEC_FAMILY_IP6;
 	return way == SA_ANY ? sa->outer_family : XIPSEC_FAMILY_IP4;
 }
@@ -164,20 +166,39 @@ static always_inline void tunnel_write(const struct sa *sa, const struct outer *
 	headers_write(outer, data, len, shown, seq, way);
 }
 
-/* Transport mode: an IPv4 header without options moves down. */
-static always_inline void transport_write_plain(const struct form *form, struct packet *p,
-						__u64 seq, __u8 next, struct crypto_op *op)
+static always_inline bool way_ip6(const enum sa_way way)
 {
-	__u32 text_len = p->len - OUTER_IP4, head = form->head_len;
+	return way == SA_TRANSPORT6 || way == SA_TRANSPORT6_UDP;
+}
+
+static always_inline bool way_udp(const enum sa_way way)
+{
+	return way == SA_TRANSPORT4_UDP || way == SA_TRANSPORT6_UDP;
+}
+
+/* Transport mode: an IP header without options or extension headers moves down. */
+static always_inline void transport_write_plain(const struct sa *sa, const struct form *form,
+						struct packet *p, __u64 seq, __u8 next,
+						struct crypto_op *op, const enum sa_way way)
+{
+	const __u32 front = way_ip6(way) ? OUTER_IP6 : OUTER_IP4;
+	const __u32 udp = way_udp(way) ? OUTER_UDP : 0;
+	const __u8 proto = udp ? IPPROTO_UDP : IPPROTO_ESP;
+	__u32 text_len = p->len - front, head = udp + form->head_len;
 	__u32 tail = padded(form, text_len) - text_len + form->icv_len;
 	__u32 len = p->len + head + tail;
-	__u8 *data = p->data - head;
+	__u8 *text = p->data + front, *data = p->data - head;
 
-	transport_move_ip4(data, p->data, IPPROTO_ESP, len);
-	esp_write(form, seq, p->data + OUTER_IP4, text_len, next, op);
+	if (way_ip6(way))
+		transport_move_ip6(data, p->data, proto, len);
+	else
+		transport_move_ip4(data, p->data, proto, len);
+	if (udp)
+		outer_write_udp(&sa->outer, data + front, len - front);
+	esp_write(form, seq, text, text_len, next, op);
 	p->seq = seq;
-	p->family = XIPSEC_FAMILY_IP4;
-	p->l4_off = OUTER_IP4;
+	p->family = way_ip6(way) ? XIPSEC_FAMILY_IP6 : XIPSEC_FAMILY_IP4;
+	p->l4_off = (__u16)(front + udp);
 	out_grow(p, data, len, head, tail);
 }
 
@@ -240,9 +261,10 @@ static always_inline void out_write_tunnel(const struct sa *sa, struct outbound 
 	burst->bytes += bytes;
 }
 
-static void out_write_transport(const struct sa *sa, struct outbound *burst, unsigned int n,
-				__u64 first)
+static always_inline void out_write_transport(const struct sa *sa, struct outbound *burst,
+					      unsigned int n, __u64 first, const enum sa_way way)
 {
+	const __u32 front = way_ip6(way) ? OUTER_IP6 : OUTER_IP4;
 	const struct form form = form_of(sa, true);
 	__u64 bytes = 0;
 
@@ -252,8 +274,9 @@ static void out_write_transport(const struct sa *sa, struct outbound *burst, uns
 
 		bytes += p->len;
 		p->seq = first + i;
-		if (__builtin_expect(place->off == OUTER_IP4, 1))
-			transport_write_plain(&form, p, first + i, place->next, &burst->op[i]);
+		if (__builtin_expect(place->off == front, 1))
+			transport_write_plain(sa, &form, p, first + i, place->next, &burst->op[i],
+					      way);
 		else
 			transport_write(sa, &form, p, place, &burst->op[i]);
 	}
@@ -267,7 +290,11 @@ static always_inline void out_write_burst(const struct sa *sa, struct outbound *
 	case SA_TUNNEL4: out_write_tunnel(sa, burst, n, first, SA_TUNNEL4); break;
 	case SA_TUNNEL4_UDP: out_write_tunnel(sa, burst, n, first, SA_TUNNEL4_UDP); break;
 	case SA_TUNNEL6: out_write_tunnel(sa, burst, n, first, SA_TUNNEL6); break;
-	case SA_TRANSPORT: out_write_transport(sa, burst, n, first); break;
+	case SA_TUNNEL6_UDP: out_write_tunnel(sa, burst, n, first, SA_TUNNEL6_UDP); break;
+	case SA_TRANSPORT4: out_write_transport(sa, burst, n, first, SA_TRANSPORT4); break;
+	case SA_TRANSPORT4_UDP: out_write_transport(sa, burst, n, first, SA_TRANSPORT4_UDP); break;
+	case SA_TRANSPORT6: out_write_transport(sa, burst, n, first, SA_TRANSPORT6); break;
+	case SA_TRANSPORT6_UDP: out_write_transport(sa, burst, n, first, SA_TRANSPORT6_UDP); break;
 	default: out_write_any(sa, burst, n, first);
 	}
 }

@@ -139,26 +139,6 @@ enum xipsec_reason inbound_tunnel(struct sa *sa, struct packet *p, __u8 *text, _
 	return tunnel_any(sa, p, text, text_len, next, tos);
 }
 
-/* The usual packet in transport mode, behind an IPv4 header without options. False, and nothing has
- * changed: another, or one that is refused. */
-static bool transport_plain(const struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
-			    __u8 next)
-{
-	const __u32 len = PLAIN_L4 + text_len;
-	const __u8 *front = p->data;
-	__u32 check_off;
-
-	if (sa->udp || p->l4_off != PLAIN_L4 || text_len < PLAIN_UDP || front[0] != 0x45 ||
-	    plain_word(front + 4) & PLAIN_FRAG || !plain_l4(text, text_len, next, &check_off))
-		return false;
-	if (!selectors_accept_plain(sa, plain_word(front + 12), plain_word(front + 16)))
-		return false;
-	in_shrink(p, text - PLAIN_L4, len);
-	transport_move_ip4(p->data, front, next, len);
-	p->family = XIPSEC_FAMILY_IP4; /* l4_off is PLAIN_L4 */
-	return true;
-}
-
 bool inbound_in_udp(const struct packet *p)
 {
 	__u32 at = IP6_LEN, next = p->data[6];
@@ -172,13 +152,66 @@ bool inbound_in_udp(const struct packet *p)
 	return next == IPPROTO_UDP;
 }
 
-/* Any other: the headers in front move up to what ESP carried. Behind a NAT the addresses are not
- * those that the transport checksum was made with: it is made anew (RFC 3948 3.1.2). */
+/* Of the usual packet: as inner_checksum(). */
+static inline void plain_checksum(struct packet *p, __u8 next)
+{
+	const struct inner inner = {
+		.family = p->family, .l4_proto = next, .l4_off = p->l4_off, .len = p->len};
+
+	inner_checksum(p->data, &inner);
+}
+
+/* The usual packet in transport mode, behind an IPv4 header without options. False, and nothing has
+ * changed: another, or one that is refused. */
+static inline bool transport_plain(const struct sa *sa, struct packet *p, __u8 *text,
+				   __u32 text_len, __u8 next, __u32 front_len, bool natted)
+{
+	const __u32 len = PLAIN_L4 + text_len;
+	const __u8 *front = p->data;
+	__u32 check_off;
+
+	if (front_len != PLAIN_L4 || text_len < PLAIN_UDP || front[0] != 0x45 ||
+	    plain_word(front + 4) & PLAIN_FRAG || !plain_l4(text, text_len, next, &check_off))
+		return false;
+	if (!selectors_accept_plain(sa, plain_word(front + 12), plain_word(front + 16)))
+		return false;
+	in_shrink(p, text - PLAIN_L4, len);
+	transport_move_ip4(p->data, front, next, len);
+	p->family = XIPSEC_FAMILY_IP4;
+	p->l4_off = PLAIN_L4;
+	if (natted)
+		plain_checksum(p, next);
+	return true;
+}
+
+/* The same behind an IPv6 header without extension headers. */
+static inline bool transport_plain6(const struct sa *sa, struct packet *p, __u8 *text,
+				    __u32 text_len, __u8 next, __u32 front_len, bool natted)
+{
+	const __u32 len = PLAIN6_L4 + text_len;
+	const __u8 *front = p->data;
+	__u32 check_off;
+
+	if (front_len != PLAIN6_L4 || text_len < PLAIN_UDP || front[0] >> 4 != 6 ||
+	    !plain_l4(text, text_len, next, &check_off))
+		return false;
+	if (!selectors_accept_plain6(sa, front + 8))
+		return false;
+	in_shrink(p, text - PLAIN6_L4, len);
+	transport_move_ip6(p->data, front, next, len);
+	p->family = XIPSEC_FAMILY_IP6;
+	p->l4_off = PLAIN6_L4;
+	if (natted)
+		plain_checksum(p, next);
+	return true;
+}
+
+/* Any other: the headers in front move up to what ESP carried. */
 static __attribute__((noinline)) enum xipsec_reason transport_any(struct sa *sa, struct packet *p,
 								  __u8 *text, __u32 text_len,
-								  __u8 next)
+								  __u8 next, __u32 front,
+								  bool natted)
 {
-	__u32 front = p->l4_off - (inbound_in_udp(p) ? OUTER_UDP : 0u);
 	enum xipsec_reason reason;
 	struct transport_place place;
 	struct inner inner;
@@ -196,7 +229,7 @@ static __attribute__((noinline)) enum xipsec_reason transport_any(struct sa *sa,
 		return reason;
 	in_shrink(p, data, inner.len);
 	in_describe(p, &inner);
-	if (sa->udp)
+	if (natted)
 		inner_checksum(p->data, &inner);
 	return XIPSEC_REASON_UNSPEC;
 }
@@ -204,9 +237,16 @@ static __attribute__((noinline)) enum xipsec_reason transport_any(struct sa *sa,
 enum xipsec_reason inbound_transport(struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
 				     __u8 next)
 {
-	if (__builtin_expect(transport_plain(sa, p, text, text_len, next), 1))
+	const bool udp = inbound_in_udp(p), natted = udp || sa->udp;
+	const __u32 front = p->l4_off - (udp ? OUTER_UDP : 0u);
+
+	/* Behind a NAT the addresses are not those that the transport checksum was made with: it is
+	 * made anew (RFC 3948 3.1.2). */
+	if (__builtin_expect(transport_plain(sa, p, text, text_len, next, front, natted), 1))
 		return XIPSEC_REASON_UNSPEC;
-	return transport_any(sa, p, text, text_len, next);
+	if (transport_plain6(sa, p, text, text_len, next, front, natted))
+		return XIPSEC_REASON_UNSPEC;
+	return transport_any(sa, p, text, text_len, next, front, natted);
 }
 
 void inbound_origin(const struct packet *p, struct origin *from)

@@ -34,7 +34,7 @@ static __attribute__((noinline)) void move_up(const struct sa *sa, struct packet
 struct bounds {
 	__u32 path_mtu;
 	__u32 inner_max;
-	__u32 plain_max; /* longer ones are not taken by the short way */
+	__u32 plain4_max, plain6_max; /* longer ones are not taken by the short way */
 	bool transport;
 	__u32 head_room;
 	__u32 tail_room;
@@ -66,9 +66,9 @@ static __attribute__((noinline)) enum xipsec_reason admit_any(const struct sa *s
 	return inner_out(p, &inner, inner_max);
 }
 
-static inline bool has_room(const struct packet *p, const struct bounds *bounds)
+static inline bool has_room(const struct packet *p, const struct bounds *bounds, __u32 max)
 {
-	return p->len <= bounds->plain_max && p->headroom >= bounds->head_room &&
+	return p->len <= max && p->headroom >= bounds->head_room &&
 	       p->tailroom >= bounds->tail_room;
 }
 
@@ -86,7 +86,7 @@ static inline bool admit_plain(const struct packet *p, const struct bounds *boun
 	const __u8 *data = p->data;
 	struct plain plain;
 
-	if (!has_room(p, bounds) || !plain_read(data, p->len, &plain) ||
+	if (!has_room(p, bounds, bounds->plain4_max) || !plain_read(data, p->len, &plain) ||
 	    plain_opens(data, &plain) || plain_sum_partial(data, p->len, &plain) ||
 	    !goes_on(p, XIPSEC_FAMILY_IP4))
 		return false;
@@ -100,32 +100,43 @@ static inline bool admit_plain(const struct packet *p, const struct bounds *boun
 	return true;
 }
 
-/* In a tunnel. */
 static inline bool admit_plain6(const struct packet *p, const struct bounds *bounds,
-				struct shown *shown)
+				struct shown *shown, struct transport_place *place)
 {
 	const __u8 *data = p->data;
 	struct plain6 plain;
 
-	if (bounds->transport || !has_room(p, bounds) || !plain6_read(data, p->len, &plain) ||
+	if (!has_room(p, bounds, bounds->plain6_max) || !plain6_read(data, p->len, &plain) ||
 	    plain6_opens(data, &plain) || plain6_sum_partial(data, p->len, &plain) ||
 	    !goes_on(p, XIPSEC_FAMILY_IP6))
 		return false;
-	*shown = (struct shown){.flow = plain.first & 0xfffff,
-				.df = OUTER_DF,
-				.tos = plain6_tos(&plain),
-				.next = IPPROTO_IPV6};
+	if (bounds->transport)
+		*place = (struct transport_place){PLAIN6_L4, TRANSPORT_IP6_NEXT,
+						  plain6_proto(&plain)};
+	else
+		*shown = (struct shown){.flow = plain.first & 0xfffff,
+					.df = OUTER_DF,
+					.tos = plain6_tos(&plain),
+					.next = IPPROTO_IPV6};
 	return true;
+}
+
+/* In transport mode a packet of the other family has no place: such takes the long way. */
+static __u32 plain_max(const struct sa *sa, __u8 family, __u32 path_mtu, __u32 front)
+{
+	if (!sa->transport)
+		return sa_inner_max(sa, path_mtu);
+	return sa->outer_family == family ? sa_transport_max(sa, path_mtu, front) : 0;
 }
 
 void outbound_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32 path_mtu,
 		    struct outbound *burst)
 {
-	const __u32 tunnel_max = sa_inner_max(sa, path_mtu);
 	const struct bounds bounds = {
 		.path_mtu = path_mtu,
-		.inner_max = tunnel_max,
-		.plain_max = sa->transport ? sa_transport_max(sa, path_mtu, PLAIN_L4) : tunnel_max,
+		.inner_max = sa_inner_max(sa, path_mtu),
+		.plain4_max = plain_max(sa, XIPSEC_FAMILY_IP4, path_mtu, PLAIN_L4),
+		.plain6_max = plain_max(sa, XIPSEC_FAMILY_IP6, path_mtu, PLAIN6_L4),
 		.transport = sa->transport,
 		.head_room = sa->head_room,
 		.tail_room = sa->tail_room,
@@ -141,7 +152,7 @@ void outbound_admit(struct sa *sa, struct packet **pkts, unsigned int n, __u32 p
 		if (p->reason)
 			continue;
 		if (unlikely(!admit_plain(p, &bounds, &burst->shown[live], &burst->place[live])) &&
-		    !admit_plain6(p, &bounds, &burst->shown[live])) {
+		    !admit_plain6(p, &bounds, &burst->shown[live], &burst->place[live])) {
 			reason =
 				admit_any(sa, p, &bounds, &burst->shown[live], &burst->place[live]);
 			if (reason) {

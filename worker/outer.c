@@ -84,8 +84,8 @@ void outer_write_ip4_udp(const struct outer *outer, __u8 *to, __u32 total,
 	outer_write_udp(outer, to + IP4_LEN, total - IP4_LEN);
 }
 
-static void outer_write_ip6_udp(const struct outer *outer, __u8 *to, __u32 total,
-				const struct shown *shown, __u16 id)
+void outer_write_ip6_udp(const struct outer *outer, __u8 *to, __u32 total,
+			 const struct shown *shown, __u16 id)
 {
 	outer_write_ip6(outer, to, total, shown, id);
 	outer_write_udp(outer, to + IP6_LEN, total - IP6_LEN);

@@ -70,8 +70,8 @@ struct outer {
 	outer_write_fn *write;
 };
 
-/* Of IPv4, of IPv6 (which has no ID), of IPv4 with UDP. */
-outer_write_fn outer_write_ip4, outer_write_ip6, outer_write_ip4_udp;
+/* Of IPv4 and of IPv6 (which has no ID), alone and with UDP. */
+outer_write_fn outer_write_ip4, outer_write_ip6, outer_write_ip4_udp, outer_write_ip6_udp;
 
 /* The usual headers without a call through a pointer, which cannot be inlined. */
 static inline void outer_write(const struct outer *outer, __u8 *to, __u32 total,

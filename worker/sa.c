@@ -85,13 +85,14 @@ static void sa_fill_limits(struct sa *to, const struct xipsec_limits *limits)
 
 static enum sa_way way_of(const struct sa *sa)
 {
+	static const enum sa_way ways[2][2][2] = {
+		{{SA_TUNNEL4, SA_TUNNEL4_UDP}, {SA_TUNNEL6, SA_TUNNEL6_UDP}},
+		{{SA_TRANSPORT4, SA_TRANSPORT4_UDP}, {SA_TRANSPORT6, SA_TRANSPORT6_UDP}},
+	};
+
 	if (!sa->usual_iv || sa->tfc_size)
 		return SA_ANY;
-	if (sa->transport)
-		return sa->udp ? SA_ANY : SA_TRANSPORT;
-	if (sa->outer_family == XIPSEC_FAMILY_IP4)
-		return sa->udp ? SA_TUNNEL4_UDP : SA_TUNNEL4;
-	return sa->udp ? SA_ANY : SA_TUNNEL6;
+	return ways[sa->transport][sa->outer_family == XIPSEC_FAMILY_IP6][sa->udp];
 }
 
 static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_backend backend)

@@ -8,7 +8,6 @@
 #define IP4_LEN      20
 #define IP4_CHECK    10
 #define IP6_LEN      40
-#define IP6_NEXT     6
 #define IP6_EXTS_MAX 6
 
 /* A fragment header too: inner_parse() and the programs leave only those that cut nothing. */
@@ -26,10 +25,10 @@ static __u32 ext_len(const __u8 *ext, __u8 kind)
 /* inner_parse() has seen that the chain ends inside the packet. */
 static void find_ip6(const __u8 *data, struct transport_place *place)
 {
-	__u32 off = IP6_LEN, next_off = IP6_NEXT;
-	__u8 next = data[IP6_NEXT];
+	__u32 off = IP6_LEN, next_off = TRANSPORT_IP6_NEXT;
+	__u8 next = data[TRANSPORT_IP6_NEXT];
 
-	*place = (struct transport_place){IP6_LEN, IP6_NEXT, next};
+	*place = (struct transport_place){IP6_LEN, TRANSPORT_IP6_NEXT, next};
 	while (stays_in_front(next)) {
 		__u8 this = next;
 
@@ -57,7 +56,7 @@ enum xipsec_reason transport_find(const __u8 *data, const struct inner *inner,
 
 enum xipsec_reason transport_find_at(const __u8 *data, __u32 off, struct transport_place *place)
 {
-	__u32 at = IP6_LEN, next_off = IP6_NEXT;
+	__u32 at = IP6_LEN, next_off = TRANSPORT_IP6_NEXT;
 
 	if (data[0] >> 4 == 4) {
 		*place = (struct transport_place){(__u16)off, TRANSPORT_IP4_NEXT,

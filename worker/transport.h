@@ -15,6 +15,7 @@
 #include "worker/inner.h"
 
 #define TRANSPORT_IP4_NEXT 9 /* next_off of IPv4 */
+#define TRANSPORT_IP6_NEXT 6 /* and of IPv6, where no extension header stays in front */
 
 struct transport_place {
 	__u16 off;      /* bytes of the headers that stay in front */
@@ -56,6 +57,20 @@ static inline void transport_move_ip4(__u8 *to, const __u8 *from, __u8 next, __u
 	memcpy(to + 4, &second, 4);
 	memcpy(to + 8, &third, 4);
 	memcpy(to + 12, &addrs, sizeof(addrs));
+}
+
+/* The same of an IPv6 header. */
+static inline void transport_move_ip6(__u8 *to, const __u8 *from, __u8 next, __u32 total)
+{
+	const __be32 first = transport_word(from);
+	const __be32 hops = transport_word(from + 4) & htonl(0xff);
+	const __be32 second = hops | htonl((total - 40) << 16 | (__u32)next << 8);
+	__u64 addrs[4];
+
+	memcpy(addrs, from + 8, sizeof(addrs));
+	memcpy(to, &first, 4);
+	memcpy(to + 4, &second, 4);
+	memcpy(to + 8, addrs, sizeof(addrs));
 }
 
 /* Says in the headers at `data` that `next` follows at `place`, and that the packet has `total`

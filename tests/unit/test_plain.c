@@ -249,7 +249,9 @@ static void seal_ways(struct xipsec_sa *config)
 		other.sa->way = SA_ANY;
 	assert_int_equal(other.sa->way, SA_ANY);
 	for (other.behind = 0; other.behind < 2; other.behind++)
-		for (int family = 4; family <= (transport ? 4 : 6); family += 2) {
+		for (int family = 4; family <= 6; family += 2) {
+			if (transport && family != config->outer_family)
+				continue;
 			/* some are too big */
 			assert_true(seal_compare(&one, &other, family, PATH_MTU) > 500);
 			assert_true(seal_compare(&one, &other, family, 100) > 500);
@@ -302,16 +304,36 @@ static void test_seal_flow(void **unused)
 
 static void test_seal_transport(void **unused)
 {
-	struct xipsec_sa config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 1, XIPSEC_DIR_OUT);
-	struct sa *sa;
+	for (int kind = 0; kind < 4; kind++) {
+		struct xipsec_sa config =
+			sa_config(XIPSEC_ALG_AES128GCM16, kind & 1 ? 6 : 4, 1, XIPSEC_DIR_OUT);
 
-	config.mode = XIPSEC_MODE_TRANSPORT;
-	seal_ways(&config);
-	sa = sa_make(&config, &state, XIPSEC_BACKEND_AUTO);
-	assert_int_equal(sa->way, SA_TRANSPORT);
-	sa_free(sa);
-	config.flags |= XIPSEC_SA_UDP;
-	seal_ways(&config);
+		config.mode = XIPSEC_MODE_TRANSPORT;
+		config.flags |= kind & 2 ? XIPSEC_SA_UDP : 0;
+		seal_ways(&config);
+	}
+}
+
+/* Each has its own; what is not usual has none. */
+static void test_ways(void **unused)
+{
+	static const enum sa_way ways[] = {
+		SA_TUNNEL4,    SA_TUNNEL4_UDP,    SA_TUNNEL6,    SA_TUNNEL6_UDP,
+		SA_TRANSPORT4, SA_TRANSPORT4_UDP, SA_TRANSPORT6, SA_TRANSPORT6_UDP,
+	};
+
+	for (int kind = 0; kind < 16; kind++) {
+		struct xipsec_sa config =
+			sa_config(kind & 8 ? XIPSEC_ALG_AES128CBC_SHA256 : XIPSEC_ALG_AES128GCM16,
+				  kind & 2 ? 6 : 4, 0, XIPSEC_DIR_OUT);
+		struct sa *sa;
+
+		config.mode = kind & 4 ? XIPSEC_MODE_TRANSPORT : XIPSEC_MODE_TUNNEL;
+		config.flags |= kind & 1 ? XIPSEC_SA_UDP : 0;
+		sa = sa_make(&config, &state, XIPSEC_BACKEND_AUTO);
+		assert_int_equal(sa->way, kind & 8 ? SA_ANY : ways[kind]);
+		sa_free(sa);
+	}
 }
 
 /* A checksum that was left to hardware is completed, and a SYN's MSS clamped, the packets around
@@ -498,11 +520,11 @@ static void test_open6(void **unused)
 
 /* Opens a sealed packet by this SA, in a frame of its own. */
 static const struct packet *open_copy(struct sa *in, struct frame *frame, const __u8 *sealed,
-				      __u32 len)
+				      __u32 len, __u32 l4_off)
 {
 	struct packet *p = frame_load(frame, sealed, len);
 
-	p->l4_off = 20;
+	p->l4_off = (__u16)l4_off;
 	state_reset(&state);
 	esp_in_burst(in, &p, 1, 1);
 	return p;
@@ -510,9 +532,10 @@ static const struct packet *open_copy(struct sa *in, struct frame *frame, const 
 
 /* With every bit of the header in front of ESP turned: with many selectors, of the same meaning,
  * all packets take the long way. */
-static void test_open_transport(void **unused)
+static void open_transport(int family, __u32 flags)
 {
-	struct xipsec_sa config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_OUT);
+	const __u32 front = (family == 4 ? 20 : 40) + (flags & XIPSEC_SA_UDP ? 8 : 0);
+	struct xipsec_sa config = sa_config(XIPSEC_ALG_AES128GCM16, family, 0, XIPSEC_DIR_OUT);
 	static struct xipsec_sa_state out_state;
 	static struct frame frames[3];
 	struct sa *out, *one, *other;
@@ -521,6 +544,7 @@ static void test_open_transport(void **unused)
 	__u32 len;
 
 	config.mode = XIPSEC_MODE_TRANSPORT;
+	config.flags |= flags;
 	out = sa_make(&config, &out_state, XIPSEC_BACKEND_AUTO);
 	config.dir = XIPSEC_DIR_IN;
 	one = sa_make(&config, &state, XIPSEC_BACKEND_AUTO);
@@ -529,25 +553,28 @@ static void test_open_transport(void **unused)
 		config.selector[i] = any_selector();
 	other = sa_make(&config, &state, XIPSEC_BACKEND_AUTO);
 	assert_true(one->n_nets4 == 1 && other->n_nets4 == 0);
+	assert_true(one->n_nets6 == 1 && other->n_nets6 == 0);
 
-	for (unsigned int kind = 0; (len = sample_write(ip, 4, kind)); kind++) {
+	for (unsigned int kind = 0; (len = sample_write(ip, family, kind)); kind++) {
 		struct packet *p = frame_load(&frames[2], ip, len);
 
 		p->flags = PACKET_LOCAL;
 		esp_out_burst(out, &p, 1, PATH_MTU, 1);
 		assert_int_equal(p->reason, XIPSEC_REASON_SEALED);
-		for (__u32 bit = 0; bit <= 8 * 20; bit++) {
+		assert_int_equal(p->l4_off, front);
+		for (__u32 bit = 0; bit <= 8 * front; bit++) {
 			const struct packet *a, *b;
 
-			p->data[bit / 8] ^= (__u8)(bit < 160) << bit % 8;
-			a = open_copy(one, &frames[0], p->data, p->len);
-			b = open_copy(other, &frames[1], p->data, p->len);
-			p->data[bit / 8] ^= (__u8)(bit < 160) << bit % 8;
+			p->data[bit / 8] ^= (__u8)(bit < 8 * front) << bit % 8;
+			a = open_copy(one, &frames[0], p->data, p->len, front);
+			b = open_copy(other, &frames[1], p->data, p->len, front);
+			p->data[bit / 8] ^= (__u8)(bit < 8 * front) << bit % 8;
 			same(a, b);
-			if (bit == 160) {
+			if (bit == 8 * front) {
 				assert_int_equal(a->reason, XIPSEC_REASON_OPENED);
 				assert_int_equal(a->len, len);
-				if (kind != 4) /* whose MSS was clamped */
+				/* whose MSS was clamped; whose sum was wrong, or none */
+				if (kind != 4 && !(flags & XIPSEC_SA_UDP))
 					assert_memory_equal(a->data, ip, len);
 			}
 			opened += a->reason == XIPSEC_REASON_OPENED;
@@ -559,6 +586,14 @@ static void test_open_transport(void **unused)
 	sa_free(other);
 }
 
+static void test_open_transport(void **unused)
+{
+	open_transport(4, 0);
+	open_transport(6, 0);
+	open_transport(4, XIPSEC_SA_UDP);
+	open_transport(6, XIPSEC_SA_UDP);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -566,7 +601,7 @@ int main(void)
 		cmocka_unit_test(test_seal),           cmocka_unit_test(test_seal_burst),
 		cmocka_unit_test(test_open),           cmocka_unit_test(test_open6),
 		cmocka_unit_test(test_seal_flow),      cmocka_unit_test(test_seal_transport),
-		cmocka_unit_test(test_open_transport),
+		cmocka_unit_test(test_open_transport), cmocka_unit_test(test_ways),
 	};
 
 	return crypto_init() ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,16 +37,25 @@ struct subject {
 
 struct mode {
 	const char *suffix;
-	__u8 mode;   /* XIPSEC_MODE_* */
-	__u8 family; /* of both headers */
+	__u8 mode;         /* XIPSEC_MODE_* */
+	__u8 inner, outer; /* XIPSEC_FAMILY_* of both headers; transport mode has one */
 	__u32 flags;
 };
 
+#define IP4 XIPSEC_FAMILY_IP4
+#define IP6 XIPSEC_FAMILY_IP6
+
 static const struct mode modes[] = {
-	{"", XIPSEC_MODE_TUNNEL, XIPSEC_FAMILY_IP4, 0},
-	{"-tunnel6", XIPSEC_MODE_TUNNEL, XIPSEC_FAMILY_IP6, 0},
-	{"-transport", XIPSEC_MODE_TRANSPORT, XIPSEC_FAMILY_IP4, 0},
-	{"-udp", XIPSEC_MODE_TUNNEL, XIPSEC_FAMILY_IP4, XIPSEC_SA_UDP},
+	{"", XIPSEC_MODE_TUNNEL, IP4, IP4, 0},
+	{"-tunnel6", XIPSEC_MODE_TUNNEL, IP6, IP6, 0},
+	{"-4in6", XIPSEC_MODE_TUNNEL, IP4, IP6, 0},
+	{"-6in4", XIPSEC_MODE_TUNNEL, IP6, IP4, 0},
+	{"-transport", XIPSEC_MODE_TRANSPORT, IP4, IP4, 0},
+	{"-transport6", XIPSEC_MODE_TRANSPORT, IP6, IP6, 0},
+	{"-udp", XIPSEC_MODE_TUNNEL, IP4, IP4, XIPSEC_SA_UDP},
+	{"-udp6", XIPSEC_MODE_TUNNEL, IP6, IP6, XIPSEC_SA_UDP},
+	{"-transport-udp", XIPSEC_MODE_TRANSPORT, IP4, IP4, XIPSEC_SA_UDP},
+	{"-transport6-udp", XIPSEC_MODE_TRANSPORT, IP6, IP6, XIPSEC_SA_UDP},
 };
 
 /* Every algorithm on libipsec-mb, and three of OpenSSL's: esp_bare.c has its direct calls for these
@@ -115,7 +124,7 @@ static void ip6_write(__u8 *ip, __u32 len)
 
 static __u32 ip_len(const struct mode *m)
 {
-	return m->family == XIPSEC_FAMILY_IP4 ? 20 : 40;
+	return m->inner == IP4 ? 20 : 40;
 }
 
 /* UDP without a checksum of its own: nobody looks. */
@@ -125,7 +134,7 @@ static void inner_write(const struct mode *m, __u8 *ip, __u32 len)
 	__u32 udp_len = len - ip_len(m);
 
 	memset(ip, 0xaa, len);
-	if (m->family == XIPSEC_FAMILY_IP4)
+	if (m->inner == IP4)
 		ip4_write(ip, len);
 	else
 		ip6_write(ip, len);
@@ -144,7 +153,7 @@ static void packets_reset(const struct mode *m, __u32 len)
 			.len = len,
 			.headroom = HEADROOM,
 			.tailroom = FRAME - HEADROOM - len,
-			.family = m->family,
+			.family = m->inner,
 			.l4_off = (__u16)ip_len(m),
 		};
 		inner_write(m, packets[i].data, len);
@@ -157,7 +166,7 @@ static struct xipsec_addr end_of(const struct mode *m, __u8 last)
 {
 	struct xipsec_addr addr = {.byte = {192, 0, 2, last}};
 
-	if (m->family == XIPSEC_FAMILY_IP6)
+	if (m->outer == IP6)
 		addr = (struct xipsec_addr){.byte = {0x20, 0x01, 0x0d, 0xb8, [15] = last}};
 	return addr;
 }
@@ -170,7 +179,7 @@ static struct sa *sa_make(const struct subject *s, const struct mode *m, __u8 di
 		.src = end_of(m, 1),
 		.dst = end_of(m, 2),
 		.spi = htonl(0x1001),
-		.outer_family = m->family,
+		.outer_family = m->outer,
 		.l4_proto = IPPROTO_ESP,
 		.dir = dir,
 		.mode = m->mode,
