@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/file.h>
@@ -188,8 +189,10 @@ static int run_tc(int fd, const struct place *place, const struct loader_frame *
 
 	if (err != -EINVAL)
 		return err;
-	log_error("%s: the kernel sends no frame of %u bytes that is cut so short", frame->ifname,
-		  frame->len);
+	log_error("%s: the kernel takes no frame of %u bytes in a test run at TC: %s",
+		  frame->ifname, frame->len,
+		  frame->len > ETH_DATA_LEN ? "they end below the size of a page"
+					    : "it is cut within its IP header");
 	return -EMSGSIZE;
 }
 

@@ -107,10 +107,23 @@ static unsigned int next_number(const struct config *config)
 	return last;
 }
 
+struct xipsec_bpf *generation_object(__u32 rules)
+{
+	struct xipsec_bpf *skel = xipsec_bpf__open();
+
+	if (!skel) {
+		log_error("the built-in BPF object cannot be read: %s", strerror(errno));
+		return NULL;
+	}
+	skel->rodata->hits_rules = rules;
+	skel->rodata->multi_buffer = probe_multi_buffer();
+	return skel;
+}
+
 static int skel_load(const struct config *config, const struct heritage *heritage,
 		     struct xipsec_bpf **out)
 {
-	_cleanup_skel_ struct xipsec_bpf *skel = xipsec_bpf__open();
+	_cleanup_skel_ struct xipsec_bpf *skel = generation_object(config->max_rules);
 	const struct {
 		const char *name;
 		__u32 entries;
@@ -121,10 +134,8 @@ static int skel_load(const struct config *config, const struct heritage *heritag
 	unsigned int kernel = probe_kernel();
 	int err;
 
-	if (!skel) {
-		log_error("the built-in BPF object cannot be read: %s", strerror(errno));
+	if (!skel)
 		return -EINVAL;
-	}
 	for (size_t i = 0; i < sizeof(sized) / sizeof(sized[0]); i++) {
 		struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, sized[i].name);
 
@@ -139,8 +150,6 @@ static int skel_load(const struct config *config, const struct heritage *heritag
 					: strerror(-err));
 		return err;
 	}
-	skel->rodata->hits_rules = config->max_rules;
-	skel->rodata->multi_buffer = probe_multi_buffer();
 	err = heritage_take(config, heritage, skel->obj);
 	if (err)
 		return err;
@@ -413,7 +422,7 @@ int generation_reuse_maps(const struct generation *gen, struct bpf_object *obj)
 
 int generation_extension(const struct generation *gen, enum xipsec_role role)
 {
-	_cleanup_skel_ struct xipsec_bpf *skel = xipsec_bpf__open();
+	_cleanup_skel_ struct xipsec_bpf *skel = generation_object(hits_rules(gen->dp.spd_hits));
 	_cleanup_close_ int host = probe_extension_host();
 	struct bpf_program *prog, *ours = NULL;
 	int err;
@@ -428,7 +437,6 @@ int generation_extension(const struct generation *gen, enum xipsec_role role)
 		ours = is_it ? prog : ours;
 	}
 	skel->rodata->spreads = 0;
-	skel->rodata->hits_rules = hits_rules(gen->dp.spd_hits);
 	err = bpf_map__set_autocreate(skel->maps.cpus, false);
 	if (!err)
 		err = ours ? generation_reuse_maps(gen, skel->obj) : -ENOENT;

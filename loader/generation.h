@@ -12,6 +12,7 @@
 #include "loader/datapath.h"
 
 struct bpf_object;
+struct xipsec_bpf;
 
 struct generation {
 	char name[32]; /* "gen-3" */
@@ -29,6 +30,12 @@ int generation_build(const struct config *config, __u32 spd_base, struct generat
 /* The current one. -ENOENT: none; -EPROTO: of another ABI; -errno. */
 int generation_open(const char *pin_dir, struct generation *out);
 void generation_close(struct generation *gen);
+
+/* The object, not loaded yet, with the settings of this host in its read-only data, and counters
+ * for `rules`. Whatever is loaded of it, programs, twin or extension, begins here: they must not
+ * differ but by what makes them the one or the other. The caller destroys it; NULL after a log
+ * line. */
+struct xipsec_bpf *generation_object(__u32 rules);
 
 /* Gives an object that is not loaded yet the maps of this generation. 0 or -errno, with a message.
  */

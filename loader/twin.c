@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "lib/cleanup.h"
+#include "loader/hits.h"
 #include "xipsec.skel.h"
 
 #define PREFIX "xipsec_"
@@ -47,12 +48,13 @@ static void unpin(const char *gen_dir)
 
 int twin_pin(const struct generation *gen)
 {
-	__attribute__((cleanup(skel_freep))) struct xipsec_bpf *skel = xipsec_bpf__open();
+	__attribute__((cleanup(skel_freep))) struct xipsec_bpf *skel =
+		generation_object(hits_rules(gen->dp.spd_hits));
 	struct bpf_program *prog;
 	int err;
 
 	if (!skel)
-		return -errno;
+		return -EINVAL;
 	skel->rodata->explain = 1;
 	bpf_object__for_each_program(prog, skel->obj)
 		bpf_program__set_autoload(prog, has_twin(bpf_program__name(prog)));

@@ -242,10 +242,10 @@ struct loader_frame {
 	__u32 queue;      /* receive queue that it comes by, XDP */
 	__u32 mark;       /* of a socket of our own */
 	const void *data; /* Ethernet frame */
-	__u32 len;        /* at least 14, at most LOADER_FRAME_MAX */
+	__u32 len;        /* at least 14, at most LOADER_FRAME_MAX; at TC the kernel takes a page */
 };
 
-#define LOADER_FRAME_MAX 9014
+#define LOADER_FRAME_MAX 15894 /* XIPSEC_MTU_MAX, an Ethernet header, two VLAN tags */
 
 struct loader_explanation {
 	char program[16]; /* whose twin ran */

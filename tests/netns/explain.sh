@@ -136,6 +136,38 @@ tshark -r "$WORK/red.pcap" -F pcapng -w "$WORK/red.pcapng" 2>/dev/null
 explain --dir out --dev red0 --pcap "$WORK/red.pcapng" --json >"$WORK/ng.json"
 check "pcapng says what pcap says" cmp "$WORK/red.json" "$WORK/ng.json"
 
+# Fragments of a capture: a later one goes as its first one, if that is there, two seconds before it at
+# most; what is explained is what becomes of them.
+/usr/bin/python3 - "$WORK/pieces.pcap" "$(mac_of gw-a red0)" <<'END'
+import sys
+from scapy.all import IP, UDP, Ether, IPv6, IPv6ExtHdrFragment, Raw, fragment, fragment6, wrpcap
+
+to = Ether(src="02:00:00:00:00:66", dst=sys.argv[2])
+data = UDP(sport=5, dport=7009) / Raw(b"x" * 992)
+first, later = fragment(to / IP(id=901, src="10.1.0.2", dst="10.2.0.77") / data, fragsize=800)
+late = to / IP(id=902, src="10.1.0.2", dst="10.2.0.77", flags="MF") / data, Ether(bytes(later))
+late[1][IP].id = 902
+del late[1][IP].chksum
+alone = Ether(bytes(late[1]))
+alone[IP].id = 903
+del alone[IP].chksum
+frames = [first, later, late[0], late[1], alone]
+for frame, time in zip(frames, (10, 10.5, 11, 13.1, 13.2)):
+    frame.time = time
+wrpcap(sys.argv[1], frames)
+END
+explain --dir out --dev red0 --pcap "$WORK/pieces.pcap" --json >"$WORK/pieces.json"
+check_eq "later fragments: behind the first, too late, without" \
+	"$(jq -r '"\(.parsed.fragment) \(.reason) \(.first.packet) \(.first.without)"' "$WORK/pieces.json" | paste -sd,)" \
+	"first bypass_out null null,later bypass_out 1 frag_opaque,first bypass_out null null,later frag_opaque null null,later frag_opaque null null"
+before=$(counters)
+for n in 1 2 5; do in_ns red-a /usr/bin/python3 "$FRAMES" send "$WORK/pieces.pcap" ra0 $n; done
+after=$(counters)
+check_eq "and so they go" "$(jq -n --argjson a "$before" --argjson b "$after" '[$b.bypass_out - $a.bypass_out, $b.frag_opaque - $a.frag_opaque] | join(" ")')" '"2 1"'
+explain --dir out --dev red0 --pcap "$WORK/pieces.pcap" >"$WORK/text"
+check_eq "in words: as which one, and that there is none" \
+	"$(grep -c 'packet 1 is its first fragment: decided as that one; without it frag_opaque' "$WORK/text") $(grep -c 'none of this packet was seen' "$WORK/text")" "1 2"
+
 # Nothing is written.
 state "$WORK/before.state"
 check_gt "all maps are looked at, the flow cache too" "$(find "$WORK/before.state" -size +0 | wc -l)" 15

@@ -75,10 +75,15 @@ before=$(gw_reason a discard)
 check "nothing goes to a peer that is not there" no_way 2
 check_gt "and is counted as discarded by policy" "$(gw_reason a discard)" "$before"
 
+standin() { gw a explain --dir out --dev red0 --src 10.1.0.2 --dst "192.0.2.$1" --json |
+	jq -r '"\(.reason) \(.standin) \(.advice | contains("makes the address known"))"'; }
+check_eq "explain says that it waits for an SA" "$(standin 2)" "discard true true"
+
 check "the first one comes, and traffic flows" up 2
 check_eq "by its own rule, before the one that discards" "$(rules)" "protect peer/net 192.0.2.2, discard"
 check "back, too" from 2
 check "nothing goes to the other one" no_way 3
+check_eq "explain: the one has his SA, the other waits" "$(standin 2), $(standin 3)" "steer_out false false, discard true true"
 check "the second one comes" up 3
 check_eq "with a rule and a child of its own" "$(rules)" \
 	"protect peer/net 192.0.2.2, protect peer/net/1 192.0.2.3, discard"

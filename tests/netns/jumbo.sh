@@ -113,6 +113,19 @@ check "TCP b to a" tcp_carries red-b red-a 10.1.0.2 40
 ip -n "$TOPO-gw-a" route replace 10.2.0.0/16 via 192.0.2.2 src 10.1.0.1
 check "this host's own: every size" every_size 4 gw-a
 check "this host's own: TCP" tcp_carries gw-a red-b 10.2.0.2 20
+
+# What is explained is what becomes of it: the twin, too, takes packets in several frames.
+/usr/bin/python3 - "$WORK/wide.pcap" "$(ip -n "$TOPO-gw-a" -j link show red0 | jq -r '.[0].address')" <<'END'
+import sys
+from scapy.all import IP, UDP, Ether, Raw, wrpcap
+
+to = Ether(src="02:00:00:00:00:66", dst=sys.argv[2])
+wrpcap(sys.argv[1], [to / IP(src="10.1.0.2", dst="10.2.0.2") / UDP(sport=5, dport=9) / Raw(b"x" * (n - 28))
+                     for n in (1500, 3498, 3499, 8948, 15872)])
+END
+check_eq "explain: small, wide, and as wide as any link" \
+	"$(gw a explain --dir out --dev red0 --pcap "$WORK/wide.pcap" --json | jq -r '"\(.parsed.length) \(.reason)"' | paste -sd,)" \
+	"1514 steer_out,3512 steer_out,3513 steer_out,8962 steer_out,15886 steer_out"
 for reason in too_big tx_full rx_full engine_closed icv; do
 	check_eq "no packet ended as $reason" "$(gw_reason a $reason) $(gw_reason b $reason)" "0 0"
 done

@@ -25,6 +25,7 @@ static int setup_twin(void **state)
 	setup(state);
 	twin = xipsec_bpf__open();
 	assert_non_null(twin);
+	*twin->rodata = *harness.skel->rodata;
 	twin->rodata->explain = 1;
 	bpf_object__for_each_map(map, twin->obj)
 	{
@@ -148,6 +149,33 @@ static void it_knows_first_fragments_and_keeps_none(void **state)
 	memcpy(&answer, run.out, sizeof(answer));
 	assert_int_equal(answer.reason, R(BYPASS_OUT));
 	assert_true(answer.way.flags & XIPSEC_WAY_FOLLOWED);
+}
+
+/* The stack takes 96 pieces that wait for their first ones; those that are explained are none of
+ * them, and take no room from one another. */
+static void it_counts_no_fragments(void **state)
+{
+	static const struct prog_case early = {
+		"piece before its first",
+		PROG_BLACK,
+		R(REASSEMBLE),
+		{IN4, .proto = IPPROTO_ESP, .frag_off = 8, DATA(64)}};
+	struct xipsec_peer_key key = {.family = XIPSEC_FAMILY_IP4, .l4_proto = IPPROTO_ESP};
+	static struct packet packet;
+	struct xipsec_explain answer;
+	__u32 one = 1;
+
+	packet_build(&packet, &early.packet);
+	memcpy(&key.src, packet.data + 26, 4);
+	memcpy(&key.dst, packet.data + 30, 4);
+	map_set(harness.skel->maps.peers, &key, &one);
+	for (int i = 0; i < 200; i++) {
+		explain_case(&early, &packet, &answer);
+		assert_int_equal(answer.reason, R(REASSEMBLE));
+	}
+	for (size_t i = 0; i < sizeof(twin->bss->frags_waiting) / sizeof(__u32); i++)
+		assert_int_equal(twin->bss->frags_waiting[i], 0);
+	bpf_map_delete_elem(bpf_map__fd(harness.skel->maps.peers), &key);
 }
 
 /* ------------------------------------------------------------------ nothing is written */
@@ -437,6 +465,7 @@ int main(void)
 		cmocka_unit_test(the_twin_agrees),
 		cmocka_unit_test(it_agrees_on_cut_packets),
 		cmocka_unit_test(it_knows_first_fragments_and_keeps_none),
+		cmocka_unit_test(it_counts_no_fragments),
 		cmocka_unit_test(it_writes_nothing),
 		cmocka_unit_test(it_learns_no_mtu),
 		cmocka_unit_test(it_tells_the_way),

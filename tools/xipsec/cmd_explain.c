@@ -15,9 +15,8 @@ struct ask {
 	struct packet_words words;
 	struct loader_frame frame;
 	const char *pcap;
-	bool worded;
-	bool has_src, has_dst;
-	/* 0.0.0.0 is an address, too: DHCP's */ /* an option described a packet */
+	bool worded;           /* an option described a packet */
+	bool has_src, has_dst; /* 0.0.0.0 is an address, too: DHCP's */
 	bool json;
 };
 
@@ -28,6 +27,7 @@ struct asked {
 	const char *config_path;
 	unsigned long unasked; /* packets of a capture that no program could be asked about */
 	unsigned long cut;     /* of which the capture does not have all headers */
+	struct explain_firsts *firsts;
 };
 
 /* ------------------------------------------------------------------ options */
@@ -201,8 +201,8 @@ static void read_mac(const char *ifname, __u8 mac[6])
 		memcpy(mac, request.ifr_hwaddr.sa_data, 6);
 }
 
-static int explain_one(void *ctx, unsigned long number, const __u8 *data, unsigned int len,
-		       unsigned int missing)
+static int explain_one(void *ctx, unsigned long number, __u64 time, const __u8 *data,
+		       unsigned int len, unsigned int missing)
 {
 	struct asked *asked = ctx;
 	struct loader_frame frame = asked->ask->frame;
@@ -227,6 +227,7 @@ static int explain_one(void *ctx, unsigned long number, const __u8 *data, unsign
 	if (err)
 		return err;
 	asked->cut += explain_headers_cut(&shown);
+	shown.first = explain_firsts_pass(asked->firsts, number, time, &what);
 	if (asked->ask->json)
 		explain_print_json(&shown);
 	else
@@ -253,7 +254,7 @@ static int explain(struct asked *asked)
 				  ask->pcap, asked->unasked);
 		return err ? err : asked->unasked ? -EMSGSIZE : 0;
 	}
-	return explain_one(asked, 0, frame, packet_frame(&ask->words, mac, frame), 0);
+	return explain_one(asked, 0, 0, frame, packet_frame(&ask->words, mac, frame), 0);
 }
 
 static int run(const struct global_options *opts, int argc, char **argv)
@@ -271,7 +272,9 @@ static int run(const struct global_options *opts, int argc, char **argv)
 	if (!config || loader_explain_open(config, &asked.explainer))
 		return EXIT_FAILED;
 	explain_daemon_open(config, &asked.daemon);
-	err = explain(&asked);
+	asked.firsts = explain_firsts_new();
+	err = asked.firsts ? explain(&asked) : -ENOMEM;
+	explain_firsts_free(asked.firsts);
 	explain_daemon_close(&asked.daemon);
 	loader_explain_close(asked.explainer);
 	return err ? EXIT_FAILED : EXIT_OK;
@@ -302,7 +305,9 @@ const struct command cmd_explain = {
 		"  --spi N       of ESP, AH, or with --proto udp of ESP in UDP\n"
 		"  --pcap FILE   each packet of a capture (pcap or pcapng, Ethernet or IP); bytes "
 		"that\n"
-		"                were not captured are taken as 0, and said to be missing\n"
+		"                were not captured are taken as 0, and said to be missing; a "
+		"later\n"
+		"                fragment goes by its first one, where that is in the capture\n"
 		"  --json        a line each, names as in docs/json-explain.md\n"
 		"\n"
 		"Exit: 0, 1 nothing is attached, it failed, or of a packet in FILE nothing can be\n"

@@ -48,14 +48,33 @@ unsigned int packet_frame(const struct packet_words *words, const __u8 mac[6],
 
 /* ------------------------------------------------------------------ explain_capture.c */
 
-/* `len` bytes; `missing` of them were not captured and are 0. frame: NULL: it is too long for one,
- * or nothing of it was captured. */
-typedef int (*capture_fn)(void *ctx, unsigned long number, const __u8 *frame, unsigned int len,
-			  unsigned int missing);
+/* Time in ns; `len` bytes; `missing` of them were not captured and are 0. frame: NULL: it is too
+ * long for one, or nothing of it was captured. */
+typedef int (*capture_fn)(void *ctx, unsigned long number, __u64 time, const __u8 *frame,
+			  unsigned int len, unsigned int missing);
 
 /* Each packet of a pcap or pcapng file of Ethernet frames or IP packets (these get a header to
  * `mac`); numbers from 1. 0, what `packet` returned, or -errno after a log line. */
 int capture_each(const char *path, const __u8 mac[6], capture_fn packet, void *ctx);
+
+/* ------------------------------------------------------------------ explain_firsts.c */
+
+/* First fragments of a capture. The programs keep them for two seconds, and decide the later pieces
+ * of a datagram as its first one; the twin keeps none. */
+struct explain_firsts;
+
+struct explain_first {
+	unsigned long number; /* its number in the capture; 0: none is known */
+	__u32 reason;         /* that it ended with */
+};
+
+struct explain_firsts *explain_firsts_new(void);
+void explain_firsts_free(struct explain_firsts *firsts);
+
+/* Notes what would be kept of this packet. Of a later piece that the twin has decided without its
+ * first one, and the programs would have with it: that first one. */
+struct explain_first explain_firsts_pass(struct explain_firsts *firsts, unsigned long number,
+					 __u64 time, const struct loader_explanation *what);
 
 /* ------------------------------------------------------------------ explain_cut.c and _show.c */
 
@@ -78,8 +97,9 @@ struct explain_shown {
 	const struct loader_explanation *what;
 	const char *config_path;
 	const struct explain_daemon *daemon;
-	unsigned long number; /* in a capture; 0: it comes from options */
-	unsigned int missing; /* bytes that the capture does not have */
+	unsigned long number;       /* in a capture; 0: it comes from options */
+	unsigned int missing;       /* bytes that the capture does not have */
+	struct explain_first first; /* whose reason this later piece has */
 };
 
 /* What the frame's IP header says of the packet's length in bytes, itself included; 0: the capture

@@ -35,17 +35,19 @@ static int one_packet(const struct pcap_pkthdr *header, const __u8 *data, unsign
 	static __u8 frame[LOADER_FRAME_MAX];
 	unsigned int len = header->len + front, have = header->caplen + front;
 
+	__u64 time = (__u64)header->ts.tv_sec * 1000000000 + (__u64)header->ts.tv_usec * 1000;
+
 	if (header->caplen == 0 || len < ETH_HLEN || len > sizeof(frame) || have > len) {
 		log_warn("explain: packet %lu has %u bytes, %u of them captured: expected 14 to "
 			 "%zu, and some of them",
 			 number, header->len, header->caplen, sizeof(frame));
-		return packet(ctx, number, NULL, header->len, have > len ? 0 : len - have);
+		return packet(ctx, number, time, NULL, header->len, have > len ? 0 : len - have);
 	}
 	memset(frame, 0, len);
 	if (front)
 		put_header(frame, mac, data);
 	memcpy(frame + front, data, header->caplen);
-	return packet(ctx, number, frame, len, len - have);
+	return packet(ctx, number, time, frame, len, len - have);
 }
 
 int capture_each(const char *path, const __u8 mac[6], capture_fn packet, void *ctx)

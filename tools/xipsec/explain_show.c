@@ -288,11 +288,52 @@ static void print_worker(const struct explain_shown *shown)
 						      : "has no socket there");
 }
 
+/* What the packet ends with: a later piece of a capture as its first one, where that is there. */
+static __u32 reason_of(const struct explain_shown *shown)
+{
+	return shown->first.number ? shown->first.reason : shown->what->answer.reason;
+}
+
+/* The rule stands in for one that comes with an SA: what it discards is not meant to be. */
+static bool by_standin(const struct explain_shown *shown)
+{
+	const struct xipsec_spd_rule *rule = &shown->what->rule.rule;
+
+	return shown->what->rule_known && reason_of(shown) == XIPSEC_REASON_DISCARD &&
+	       rule->action == XIPSEC_ACTION_DISCARD &&
+	       (rule->origin & (XIPSEC_RULE_LOCAL_LATER | XIPSEC_RULE_REMOTE_LATER));
+}
+
+static const char *advice_of(const struct explain_shown *shown)
+{
+	return by_standin(shown)
+		       ? "this rule discards until an SA of its child makes the address known, and "
+			 "none has made this one: `xipsec conn`, is the peer there, and has it "
+			 "that address?"
+		       : reason_advice(reason_of(shown));
+}
+
+static void print_first(const struct explain_shown *shown)
+{
+	const struct xipsec_explain *answer = &shown->what->answer;
+
+	if (shown->first.number)
+		printf("  first      packet %lu is its first fragment: decided as that one; "
+		       "without "
+		       "it %s\n",
+		       shown->first.number, reason_name(answer->reason));
+	else if ((answer->frag & XIPSEC_FRAG_LATER) && answer->way.dir &&
+		 !(answer->way.flags & XIPSEC_WAY_FOLLOWED))
+		printf("  first      none of this packet was seen in the last 2 s: behind its "
+		       "first "
+		       "fragment it is decided as that one\n");
+}
+
 void explain_print_text(const struct explain_shown *shown)
 {
 	const struct loader_explanation *what = shown->what;
-	__u32 reason = what->answer.reason;
-	const char *advice = reason_advice(reason);
+	__u32 reason = reason_of(shown);
+	const char *advice = advice_of(shown);
 
 	if (shown->number)
 		printf("packet %lu, ", shown->number);
@@ -309,6 +350,7 @@ void explain_print_text(const struct explain_shown *shown)
 	print_policy(shown);
 	print_sa(shown);
 	print_worker(shown);
+	print_first(shown);
 	printf("  reason     %s (%s): %s\n", reason_name(reason), reason_kind_name(reason),
 	       reason_text(reason));
 	if (advice[0])
@@ -457,11 +499,23 @@ static struct json_object *worker_json(const struct explain_shown *shown)
 	return to;
 }
 
+static struct json_object *first_json(const struct explain_shown *shown)
+{
+	struct json_object *to;
+
+	if (!shown->first.number)
+		return NULL;
+	to = json_object_new_object();
+	put_u64(to, "packet", shown->first.number);
+	put_text(to, "without", reason_name(shown->what->answer.reason));
+	return to;
+}
+
 void explain_print_json(const struct explain_shown *shown)
 {
 	const struct loader_explanation *what = shown->what;
 	struct json_object *top = json_object_new_object();
-	__u32 reason = what->answer.reason;
+	__u32 reason = reason_of(shown);
 
 	if (shown->number)
 		put_u64(top, "packet", shown->number);
@@ -472,13 +526,15 @@ void explain_print_json(const struct explain_shown *shown)
 	json_object_object_add(top, "parsed", parsed_json(shown));
 	json_object_object_add(top, "route", route_json(what));
 	json_object_object_add(top, "policy", policy_json(what));
+	json_object_object_add(top, "first", first_json(shown));
 	json_object_object_add(top, "sa", sa_json(shown));
 	json_object_object_add(top, "worker", worker_json(shown));
 	put_bool(top, "xipsecd", shown->daemon->runs);
 	put_text(top, "reason", reason_name(reason));
 	put_text(top, "kind", reason_kind_name(reason));
 	put_text(top, "text", reason_text(reason));
-	put_text(top, "advice", reason_advice(reason));
+	put_bool(top, "standin", by_standin(shown));
+	put_text(top, "advice", advice_of(shown));
 	puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PLAIN |
 							 JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(top);
