@@ -11,9 +11,10 @@
 #include "worker/tap.h"
 #include "worker/tx.h"
 
-#define TICK_MS     10  /* timers */
-#define CTL_MS      1   /* longest time that the control channel is not looked at */
-#define SPIN        256 /* empty rounds before sleeping: about 20 us */
+#define TICK_MS     10   /* timers */
+#define FILL_MS     1000 /* how long it is remembered how full the rings were */
+#define CTL_MS      1    /* longest time that the control channel is not looked at */
+#define SPIN        256  /* empty rounds before sleeping: about 20 us */
 #define SLEEP_MS    500
 #define REFILL_STEP 32
 
@@ -44,6 +45,38 @@ static void round_finish(struct worker *w, struct xsk *xsk)
 		recvfrom(xsk->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
+/* What is known of the rings without a look at the lines that the kernel writes: the RX ring's end
+ * as it was when it had been emptied last, so a full one shows. */
+static void fill_note(struct worker *w, const struct xsk *xsk)
+{
+	__u32 waiting = xsk->rx.cached_prod - xsk->rx.cached_cons;
+
+	if (waiting > w->rx_most)
+		w->rx_most = waiting;
+	if (xsk->tx_flying > w->tx_most)
+		w->tx_most = xsk->tx_flying;
+}
+
+static __u32 thousandths(__u32 of, __u32 size)
+{
+	__u64 share = size ? of * 1000ULL / size : 0;
+
+	return share < 1000 ? (__u32)share : 1000;
+}
+
+/* All rings of a worker are of one size. */
+static void fill_tell(struct worker *w)
+{
+	const struct xsk *any = w->n_xsks ? w->xsks[0] : NULL;
+
+	w->next_fill = w->now_ms + FILL_MS;
+	__atomic_store_n(&w->stats->rx_fill, any ? thousandths(w->rx_most, any->rx.size) : 0,
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&w->stats->tx_fill, any ? thousandths(w->tx_most, any->tx.size) : 0,
+			 __ATOMIC_RELAXED);
+	w->rx_most = w->tx_most = 0;
+}
+
 unsigned int worker_round(struct worker *w)
 {
 	unsigned int got = 0;
@@ -52,8 +85,10 @@ unsigned int worker_round(struct worker *w)
 		got += pipeline_receive(w, w->xsks[i]);
 	if (w->n_taps)
 		got += taps_round(w);
-	for (unsigned int i = 0; i < w->n_xsks; i++)
+	for (unsigned int i = 0; i < w->n_xsks; i++) {
 		round_finish(w, w->xsks[i]);
+		fill_note(w, w->xsks[i]);
+	}
 	worker_add(&w->stats->loops, 1);
 	if (got)
 		worker_add(&w->stats->rx_packets, got);
@@ -100,6 +135,8 @@ int worker_housekeep(struct worker *w, bool now)
 		frames_wake(&w->frames, w->now_ms);
 		quiet_tick(w);
 		peers_tick(w);
+		if (w->now_ms >= w->next_fill)
+			fill_tell(w);
 		if (w->n_owed) {
 			err = worker_pay(w);
 			if (err)

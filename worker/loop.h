@@ -114,6 +114,8 @@ struct worker {
 	__u64 next_reverse; /* ms: when a missing SA may be searched for again */
 	__u32 fragment_id;  /* last one given to an IPv6 packet that was cut; 0: none yet */
 	__u64 next_tick, next_ctl;
+	__u64 next_fill;        /* ms: when stats->rx_fill and tx_fill are told */
+	__u32 rx_most, tx_most; /* packets in the fullest rings since they were told last */
 
 	struct work late[BURST_MAX]; /* late.h */
 	unsigned int n_late;

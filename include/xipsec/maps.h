@@ -128,7 +128,7 @@ struct xipsec_globals {
 
 /* ------------------------------------------------------------------ SAs */
 
-enum xipsec_engine {
+enum __attribute__((packed)) xipsec_engine {
 	XIPSEC_ENGINE_NONE = 0,
 	XIPSEC_ENGINE_AFXDP = 1,
 	XIPSEC_ENGINE_XFRM = 2,
@@ -139,7 +139,7 @@ struct xipsec_child {
 	__u32 sa_index;
 	__u32 sa_generation;
 	enum xipsec_engine engine;
-	__u32 pad;
+	__u8 pad[7];
 };
 
 struct xipsec_sad_key {
@@ -154,7 +154,7 @@ struct xipsec_sad_entry {
 	__u32 sa_index;
 	__u32 sa_generation;
 	enum xipsec_dir dir; /* in or out */
-	__u8 engine;         /* enum xipsec_engine */
+	enum xipsec_engine engine;
 	__u8 udp; /* 1: ESP in UDP is sent; what comes may be either, with XFRM this one */
 	__u8 pad;
 	__u32 xfrm; /* of kernel XFRM. Outbound: last word of the source address that has one;
@@ -260,6 +260,10 @@ struct xipsec_worker_stats {
 	__u64 tx_packets;
 	__u32 pid;
 	__u32 starts; /* times that this worker was started */
+	/* Of its fullest rings, in thousandths, the most of the last second: packets that waited
+	   behind those in its hands; packets that the device had not sent. */
+	__u32 rx_fill;
+	__u32 tx_fill;
 };
 
 /* ------------------------------------------------------------------ samples */

@@ -42,6 +42,8 @@ check "interfaces and their queues" until_true 3 shows 'blk0 black 1q .*red0 red
 check "SAs with rates" until_true 5 moves
 check "child, direction, state" test "$(row ab4 | awk '{print $2, $3, $4}')" = "net4 out live"
 check "the worker's load" until_true 5 shows '^ +0 +[0-9]+ +1 +[0-9]+% '
+check "how full its queues got" until_true 5 shows '^ +0 +[0-9]+ +1 +[0-9]+% .* [0-9]+% +[0-9]+%$'
+check_eq "the keys are told whole, in 79 columns" "$(screen | tail -n 1 | grep -c 'd reasons  space pause  f filter: -$')" 1
 check "what the flow cache answers" until_true 5 shows 'FLOW CACHE (9[0-9]|100)\.[0-9]%'
 check "drops by reason, with their rate" until_true 5 shows '^discard +[0-9]'
 check "nothing but drops" lacks '^steer_out'

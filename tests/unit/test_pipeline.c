@@ -494,6 +494,27 @@ static void full_ring_drops(void **state)
 	assert_int_equal(count(XIPSEC_REASON_SEALED), RING + 1);
 }
 
+static void fill_is_told(__u32 rx_fill, __u32 tx_fill)
+{
+	t.w->next_tick = t.w->next_fill = 0;
+	assert_int_equal(worker_housekeep(t.w, false), 0);
+	assert_int_equal(t.w->stats->rx_fill, rx_fill);
+	assert_int_equal(t.w->stats->tx_fill, tx_fill);
+}
+
+static void rings_tell_how_full_they_were(void **state)
+{
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	fill_is_told(0, 0);
+	for (int i = 0; i < BURST_MAX + RING / 4; i++)
+		rx_inner();
+	go_round(); /* in two rounds, so they waited for one */
+	fill_is_told(250, 1000 * (BURST_MAX + RING / 4) / RING);
+	assert_true(tx(&t.black) > 0);
+	go_round();
+	fill_is_told(0, 0); /* and begin anew */
+}
+
 static void closed_devices_give_back(void **state)
 {
 	struct ctl_in gone = {.msg.dev = {.hdr.type = XIPSEC_CTL_DEV_GONE, .slot = BLACK}};
@@ -561,6 +582,7 @@ int main(void)
 		TEST(too_big_is_answered_on_a_vlan),
 		TEST(errors_are_limited),
 		TEST(full_ring_drops),
+		TEST(rings_tell_how_full_they_were),
 		TEST(closed_devices_give_back),
 		TEST(malformed_messages_end_it),
 	};

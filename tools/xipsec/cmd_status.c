@@ -117,6 +117,8 @@ static struct json_object *worker_json(unsigned int number, const struct xipsec_
 	put_u64(to, "idle_loops", stats->idle_loops);
 	put_u64(to, "rx_packets", stats->rx_packets);
 	put_u64(to, "tx_packets", stats->tx_packets);
+	put_u64(to, "rx_fill", stats->rx_fill);
+	put_u64(to, "tx_fill", stats->tx_fill);
 	return to;
 }
 

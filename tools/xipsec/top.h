@@ -34,6 +34,7 @@ struct top_worker {
 	__u32 number, pid, starts;
 	double load; /* share of rounds with packets, 0 to 1; below 0: not known yet */
 	double rx_rate, tx_rate;
+	double rx_fill, tx_fill; /* of its fullest queues, 0 to 1, the most of the last second */
 };
 
 struct top_data {

@@ -121,7 +121,12 @@ static void read_counters(struct top_data *data, const struct top_data *before, 
 		const struct xipsec_worker_stats *stats = &status->worker[i], *old;
 		struct top_worker *worker = &data->worker[i];
 
-		*worker = (struct top_worker){i, stats->pid, stats->starts, -1, 0, 0};
+		*worker = (struct top_worker){.number = i,
+					      .pid = stats->pid,
+					      .starts = stats->starts,
+					      .load = -1,
+					      .rx_fill = stats->rx_fill / 1000.0,
+					      .tx_fill = stats->tx_fill / 1000.0};
 		if (!before || i >= before->n_workers)
 			continue;
 		old = &before->status->worker[i];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <curses.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -85,58 +86,76 @@ static int reason_compare(const void *left, const void *right)
 
 /* ------------------------------------------------------------------ the page */
 
+/* Never wraps, and leaves the last cell of the page alone: writing there scrolls terminals. */
+static __attribute__((format(printf, 2, 3))) void line(int y, const char *format, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	mvaddnstr(y, 0, text, y == LINES - 1 ? COLS - 1 : COLS);
+}
+
 static void title(int y, const char *text)
 {
 	attron(A_REVERSE);
-	mvprintw(y, 0, "%-*.*s", COLS, COLS, text);
+	line(y, "%-*s", COLS, text);
 	attroff(A_REVERSE);
+}
+
+static const char *share_text(char text[16], double share)
+{
+	snprintf(text, 16, share < 0 ? "-" : "%.0f%%", share * 100);
+	return text;
 }
 
 static int draw_head(const struct top_view *view, const struct top_data *data)
 {
 	time_t now = time(NULL);
-	char clock[16];
+	char clock[16], text[64];
 	struct tm tm;
 	int x = 0;
 
 	localtime_r(&now, &tm);
 	strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-	mvprintw(0, 0, "xipsec %s  %s, SPD %u, %u rules  xipsecd %s  %zu SAs%s", clock,
-		 data->attached ? data->generation : "not attached", data->spd_generation,
-		 data->n_rules, data->daemon ? "up" : "DOWN", data->n_sas,
-		 view->paused ? "  PAUSED" : "");
-	move(1, 0);
+	line(0, "xipsec %s%s  %s, SPD %u, %u rules  xipsecd %s  %zu SAs", clock,
+	     view->paused ? " PAUSED" : "", data->attached ? data->generation : "not attached",
+	     data->spd_generation, data->n_rules, data->daemon ? "up" : "DOWN", data->n_sas);
 	for (unsigned int i = 0; i < data->status->n_ifaces; i++) {
 		const struct loader_iface *iface = &data->status->iface[i];
 
 		if (!iface->role)
 			continue;
-		if (x + 24 > COLS)
+		snprintf(text, sizeof(text), "%s %s %uq%s  ", iface->name,
+			 iface->role == XIPSEC_ROLE_PROTECTED ? "red" : "black", iface->queues,
+			 iface->fault[0] ? " FAULT" : "");
+		if (x + (int)strlen(text) > COLS)
 			break;
-		printw("%s %s %uq%s  ", iface->name,
-		       iface->role == XIPSEC_ROLE_PROTECTED ? "red" : "black", iface->queues,
-		       iface->fault[0] ? " FAULT" : "");
-		x = getcurx(stdscr);
+		mvaddstr(1, x, text);
+		x += (int)strlen(text);
 	}
 	return 2;
 }
 
 static int draw_workers(int y, const struct top_data *data)
 {
-	char rx[16], tx[16], load[16], head[128];
+	char rx[16], tx[16], load[16], rx_fill[16], tx_fill[16], head[128];
 	unsigned int n = data->n_workers < WORKERS_SHOWN ? data->n_workers : WORKERS_SHOWN;
 
 	snprintf(load, sizeof(load), data->cache < 0 ? "-" : "%.1f%%", data->cache * 100);
-	snprintf(head, sizeof(head), "WORKER      PID  STARTS   LOAD    RX/s    TX/s %24s %s",
-		 "FLOW CACHE", load);
+	snprintf(head, sizeof(head),
+		 "WORKER      PID  STARTS   LOAD    RX/s    TX/s  RX-Q  TX-Q %14s %s", "FLOW CACHE",
+		 load);
 	title(y++, head);
 	for (unsigned int i = 0; i < n; i++) {
 		const struct top_worker *worker = &data->worker[i];
 
-		snprintf(load, sizeof(load), worker->load < 0 ? "-" : "%.0f%%", worker->load * 100);
-		mvprintw(y++, 0, "%6u %8u %7u %6s %7s %7s", worker->number, worker->pid,
-			 worker->starts, load, short_text(rx, worker->rx_rate),
-			 short_text(tx, worker->tx_rate));
+		line(y++, "%6u %8u %7u %6s %7s %7s %5s %5s", worker->number, worker->pid,
+		     worker->starts, share_text(load, worker->load),
+		     short_text(rx, worker->rx_rate), short_text(tx, worker->tx_rate),
+		     share_text(rx_fill, worker->rx_fill), share_text(tx_fill, worker->tx_fill));
 	}
 	if (n < data->n_workers)
 		mvprintw(y - 1, 60, "and %u more", data->n_workers - n);
@@ -160,9 +179,9 @@ static int draw_reasons(int y, const struct top_view *view, const struct top_dat
 		if (!reason->packets ||
 		    (!view->all_reasons && reason_kind(reason->reason) != XIPSEC_KIND_DROP))
 			continue;
-		mvprintw(y++, 0, "%-18s %10s %11llu  %.*s", reason_name(reason->reason),
-			 short_text(rate, reason->rate), (unsigned long long)reason->packets,
-			 COLS - 44, reason_text(reason->reason));
+		line(y++, "%-18s %10s %11llu  %s", reason_name(reason->reason),
+		     short_text(rate, reason->rate), (unsigned long long)reason->packets,
+		     reason_text(reason->reason));
 		shown++;
 	}
 	if (!shown)
@@ -180,10 +199,10 @@ static void draw_sa(int y, const struct top_sa *sa)
 {
 	char packets[16], bits[16], drops[16];
 
-	mvprintw(y, 0, "%-20.20s %-16.16s %-3s %-8s %8s %8s %8s", sa->name, sa->child,
-		 sa->dir == XIPSEC_DIR_OUT ? "out" : "in", status_text(sa->status),
-		 short_text(packets, sa->packets_rate), short_text(bits, sa->bytes_rate * 8),
-		 short_text(drops, sa->drops_rate));
+	line(y, "%-20.20s %-16.16s %-3s %-8s %8s %8s %8s", sa->name, sa->child,
+	     sa->dir == XIPSEC_DIR_OUT ? "out" : "in", status_text(sa->status),
+	     short_text(packets, sa->packets_rate), short_text(bits, sa->bytes_rate * 8),
+	     short_text(drops, sa->drops_rate));
 }
 
 static void draw_sas(int y, struct top_view *view, struct top_data *data)
@@ -210,13 +229,11 @@ static void draw_sas(int y, struct top_view *view, struct top_data *data)
 static void draw_foot(const struct top_view *view)
 {
 	if (view->typing)
-		mvprintw(LINES - 1, 0, "filter: %s_", view->filter);
+		line(LINES - 1, "filter: %s_", view->filter);
 	else
-		mvprintw(LINES - 1, 0,
-			 "q quit  s sort: %s%s  r reverse  f filter: %s  d all reasons  "
-			 "space pause",
-			 sort_text(view->sort), view->reverse ? " (reversed)" : "",
-			 view->filter[0] ? view->filter : "-");
+		line(LINES - 1, "q quit  s sort: %s%s  r reverse  d %s  space pause  f filter: %s",
+		     sort_text(view->sort), view->reverse ? " (rev)" : "",
+		     view->all_reasons ? "drops" : "reasons", view->filter[0] ? view->filter : "-");
 }
 
 void top_view_draw(struct top_view *view, struct top_data *data)
