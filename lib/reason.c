@@ -52,6 +52,18 @@ const char *reason_kind_name(unsigned int reason)
 	return names[reason_kind(reason)];
 }
 
+bool reason_is_told(unsigned int reason)
+{
+	switch (reason) {
+	case XIPSEC_REASON_BYPASS_IN:
+	case XIPSEC_REASON_BYPASS_OUT:
+	case XIPSEC_REASON_OPENED_ECN: return true;
+	case XIPSEC_REASON_DUMMY:
+	case XIPSEC_REASON_NAT_KEEPALIVE: return false;
+	default: return reason_kind(reason) == XIPSEC_KIND_DROP;
+	}
+}
+
 int reason_from_name(const char *name)
 {
 	for (int i = 0; i < XIPSEC_REASON_COUNT; i++)

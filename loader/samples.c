@@ -74,6 +74,12 @@ static void tell(struct samples *samples, enum xipsec_event what,
 	samples->hooks->event(samples->ctx, &event);
 }
 
+static enum xipsec_event event_of(const struct xipsec_sample *sample)
+{
+	return reason_kind(sample->reason) == XIPSEC_KIND_DROP ? XIPSEC_EVENT_SAMPLE
+							       : XIPSEC_EVENT_PASS;
+}
+
 /* The programs limit the rate of each child; several of them do not know of each other. */
 static void acquire(struct samples *samples, const struct xipsec_sample *sample)
 {
@@ -125,9 +131,7 @@ void samples_program(struct samples *samples, const struct xipsec_sample *sample
 {
 	static const char none[XIPSEC_NAME_LEN];
 	bool out = sample->reason == XIPSEC_REASON_NO_SA_OUT;
-	enum xipsec_event what = reason_kind(sample->reason) == XIPSEC_KIND_DROP
-					 ? XIPSEC_EVENT_SAMPLE
-					 : XIPSEC_EVENT_PASS;
+	enum xipsec_event what = event_of(sample);
 
 	if (out)
 		acquire(samples, sample);
@@ -149,9 +153,9 @@ void samples_tell(struct samples *samples, const struct xipsec_sample *sample)
 	copy.worker = 1;
 	copy.child = 0;
 	tell_ike(samples, &copy);
-	if (!samples->hooks->wanted(samples->ctx, XIPSEC_EVENT_SAMPLE))
+	if (!samples->hooks->wanted(samples->ctx, event_of(&copy)))
 		return;
-	tell(samples, XIPSEC_EVENT_SAMPLE, &copy, none);
+	tell(samples, event_of(&copy), &copy, none);
 }
 
 void samples_tunnel(struct samples *samples, const struct xipsec_sample *sample, const char *tunnel,

@@ -162,17 +162,9 @@ static void sample_take(struct worker *w, const struct work *work, __u16 reason)
 	sample_send(w, &msg);
 }
 
-/* Not what has done its work by ending. */
-static bool worth_telling(__u16 reason)
-{
-	if (reason == XIPSEC_REASON_DUMMY || reason == XIPSEC_REASON_NAT_KEEPALIVE)
-		return false;
-	return reason_kind(reason) == XIPSEC_KIND_DROP || reason == XIPSEC_REASON_OPENED_ECN;
-}
-
 void sample_drop(struct worker *w, const struct work *work, __u16 reason)
 {
-	if (!worth_telling(reason))
+	if (!reason_is_told(reason))
 		return;
 	if (may_tell(w, reason))
 		sample_take(w, work, reason);
@@ -185,7 +177,7 @@ void sample_stranger(struct worker *w, const struct xipsec_sample *known, const 
 {
 	struct ctl_sample msg = {.sample = *known};
 
-	if (!worth_telling(known->reason))
+	if (!reason_is_told(known->reason))
 		return;
 	if (!may_tell(w, known->reason)) {
 		w->gates[known->reason].missed++;

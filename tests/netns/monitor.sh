@@ -98,5 +98,7 @@ check "--pcap-out -: to standard output" wait $waits
 check_eq "nothing but a capture" "$(tshark -r "$WORK/stdout.pcapng" 2>/dev/null | wc -l)" 1
 gw a monitor --pcap-out /nowhere/x 2>"$WORK/err"
 check_eq "a file that cannot be made: told" "$? $(grep -c 'No such file' "$WORK/err")" "1 1"
-gw a monitor --reason arp 2>/dev/null
-check_eq "a reason that is not told: usage" $? 2
+for reason in arp nat_keepalive dummy; do
+	gw a monitor --reason $reason 2>"$WORK/err"
+	check_eq "$reason is not told: usage, and said so" "$? $(grep -c "$reason: .* counted, not told" "$WORK/err")" "2 1"
+done

@@ -681,6 +681,13 @@ static void samples_are_described(void **state)
 	sample.reason = XIPSEC_REASON_COUNT;
 	samples_tell(samples, &sample);
 	assert_int_equal(n_events, 3);
+	/* What went on all the same is no drop, and who asks for drops alone does not hear of it.
+	 */
+	sample.reason = XIPSEC_REASON_OPENED_ECN;
+	samples_tell(samples, &sample);
+	assert_int_equal(n_events, 4);
+	assert_int_equal(events[2].event, XIPSEC_EVENT_SAMPLE);
+	assert_int_equal(events[3].event, XIPSEC_EVENT_PASS);
 	samples_free(samples);
 }
 

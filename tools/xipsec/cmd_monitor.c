@@ -147,13 +147,14 @@ static int parse_count(const char *text, __u64 *out)
 static int parse_reason(const char *text, int *out)
 {
 	*out = reason_from_name(text);
-	if (*out >= 0 &&
-	    (reason_kind(*out) == XIPSEC_KIND_DROP || *out == XIPSEC_REASON_BYPASS_IN ||
-	     *out == XIPSEC_REASON_BYPASS_OUT || *out == XIPSEC_REASON_OPENED_ECN))
+	if (*out >= 0 && reason_is_told((unsigned int)*out))
 		return 0;
-	log_error("monitor: --reason %s: %s; `xipsec status --all` lists them", text,
-		  *out < 0 ? "there is no such reason"
-			   : "it is neither a drop nor a pass by policy, and not told");
+	log_error(
+		"monitor: --reason %s: %s", text,
+		*out < 0 ? "there is no such reason; `xipsec status --all` lists them"
+		: reason_kind((unsigned int)*out) == XIPSEC_KIND_DROP
+			? "such packets have done their work by ending: they are counted, not told"
+			: "neither a drop nor a pass by policy: it is counted, not told");
 	return -EINVAL;
 }
 
