@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What the programs tell of the packets they drop, and how often. */
+#include <time.h>
 #include "tests/prog/harness.h"
 
 static struct ring_buffer *ring;
@@ -123,6 +124,41 @@ static void sequence_numbers(void **state)
 	assert_int_equal(last.flow, 0xabcde);
 	assert_int_equal(last.sport, 4500);
 	assert_addr(&last.src, "2001:db8::2");
+}
+
+static __u64 coarse_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (__u64)ts.tv_sec * 1000000000 + (__u64)ts.tv_nsec;
+}
+
+/* When any CPU tells of that reason again, at the latest. */
+static __u64 gate_opens(__u32 reason)
+{
+	struct xipsec_gate gate[harness.n_cpus];
+	__u64 latest = 0;
+
+	assert_int_equal(
+		bpf_map_lookup_elem(bpf_map__fd(harness.skel->maps.sample_gates), &reason, gate),
+		0);
+	for (int i = 0; i < harness.n_cpus; i++)
+		latest = gate[i].next > latest ? gate[i].next : latest;
+	return latest;
+}
+
+/* A tenth of a second is closed after a sample, however fast or slow this machine is. */
+static void for_a_tenth_of_a_second(void **state)
+{
+	__u64 before, after;
+
+	gates_clear();
+	before = coarse_ns();
+	drop(PROG_BLACK, &esp4, XIPSEC_REASON_NO_SA);
+	after = coarse_ns();
+	assert_int_equal(heard(), 1);
+	assert_in_range(gate_opens(XIPSEC_REASON_NO_SA), before + 100000000, after + 100000000);
 }
 
 /* Ten a second of a reason and CPU; the next one says how many were not told. */
@@ -295,6 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(esp_without_an_sa),
 		cmocka_unit_test(sequence_numbers),
+		cmocka_unit_test(for_a_tenth_of_a_second),
 		cmocka_unit_test(at_a_limited_rate),
 		cmocka_unit_test(what_passes_is_not_told),
 		cmocka_unit_test(passes_are_told_to_who_asks),

@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 
+#include "lib/reason.h"
 #include "lib/sa_fault.h"
 #include "worker/checksum.h"
 #include "worker/sa.h"
@@ -508,6 +509,37 @@ static void replays_are_told(void **state)
 	assert_int_equal(s.sample.missed, 19);
 }
 
+/* All that a worker drops for a second, of all reasons: each reason every 100 ms, and 100 a second
+ * in all, after 100 that it may tell in one go. */
+static void tells_are_limited(void **state)
+{
+	const struct work work = {.bytes = 60};
+	unsigned int n, all = 0, dropped = 0;
+	struct ctl_sample s;
+
+	told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s));
+	sample_drop(t.w, &work, XIPSEC_REASON_ICV);
+	assert_int_equal(t.w->gates[XIPSEC_REASON_ICV].next, t.w->now_ms + 100);
+	t.w->now_ms += 99;
+	sample_drop(t.w, &work, XIPSEC_REASON_ICV);
+	assert_int_equal(told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s)), 1);
+	t.w->now_ms += 1;
+	for (int i = 0; i < 10; i++, t.w->now_ms += 100) {
+		for (__u16 reason = 0; reason < XIPSEC_REASON_COUNT; reason++) {
+			bool drop = reason_kind(reason) == XIPSEC_KIND_DROP;
+
+			dropped += drop;
+			if (drop)
+				sample_drop(t.w, &work, reason);
+		}
+		n = told(XIPSEC_CTL_SAMPLE, (void *)&s, sizeof(s));
+		all += n;
+		assert_true(i < 3 || n == 10);
+	}
+	assert_true(dropped > 400);
+	assert_int_equal(all, 100 + 9 * 10);
+}
+
 /* The packet that selectors refuse is told as it is inside. */
 static void refused_packets_are_told(void **state)
 {
@@ -711,6 +743,7 @@ int main(void)
 		TEST(peer_is_told),
 		TEST(peer_that_comes_back),
 		TEST(replays_are_told),
+		TEST(tells_are_limited),
 		TEST(refused_packets_are_told),
 		TEST(forged_packets_are_told),
 		TEST(wrong_padding_is_told),

@@ -177,6 +177,51 @@ static void test_hundreds(void **unused)
 	assert_in_range(let[1], 10000, 110000);
 }
 
+/* What is remembered of one kind of packets is not said of another, be it other in its DSCP alone,
+ * or in hiding the ports that it would have as zeros: so many kinds that places are shared. */
+static void test_hundreds_told_apart(void **unused)
+{
+	static struct xipsec_sa config;
+	unsigned int let[2] = {0};
+	struct xipsec_flow flow;
+	struct inner inner;
+	struct sa *sa;
+	__u8 ip[128];
+
+	config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_IN);
+	config.n_selectors = 12;
+	for (__u32 i = 0; i < config.n_selectors; i++) {
+		config.selector[i] = any_selector();
+		config.selector[i].any_proto = 0; /* of no packet here */
+		config.selector[i].l4_proto = IPPROTO_TCP;
+		config.refuse[i] = 1;
+	}
+	config.selector[9] = any_selector();
+	config.selector[9].dscp = 0x5555555555555555;
+	config.selector[10].l4_proto = IPPROTO_UDP;
+	config.selector[10].local_port_lo = config.selector[10].local_port_hi = 7;
+	config.selector[11] = any_selector();
+	config.refuse[11] = 0;
+	sa = sa_make(&config, &state, XIPSEC_BACKEND_OPENSSL);
+	assert_non_null(sa->seen);
+	for (__u32 i = 0; i < 64 * 2 * 64; i++) {
+		__u32 len = udp_write(ip, 4, 30);
+
+		ip[12 + 3] = (__u8)(i / 128);
+		ip[1] = (__u8)(i / 2 % 64 << 2);
+		put16(ip + 6, i % 2); /* a later fragment */
+		put16(ip + 20, 0);
+		put16(ip + 22, 0);
+		assert_int_equal(inner_parse(ip, len, &inner), 0);
+		inner_flow(ip, &inner, XIPSEC_DIR_IN, &flow);
+		assert_int_equal(selectors_check(sa, ip, &inner), by_the_list(&config, &flow));
+		let[by_the_list(&config, &flow) == XIPSEC_REASON_UNSPEC]++;
+	}
+	assert_int_equal(let[1], 64 * 32);
+	assert_int_equal(let[0], 64 * 96);
+	sa_free(sa);
+}
+
 /* One selector of a list that asks for more is enough for the whole way. */
 static void test_more_than_nets(void **unused)
 {
@@ -480,10 +525,15 @@ static void test_icmp_range(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nets_alone),           cmocka_unit_test(test_hundreds),
-		cmocka_unit_test(test_more_than_nets),       cmocka_unit_test(test_error_quotes),
-		cmocka_unit_test(test_error_from_elsewhere), cmocka_unit_test(test_error_ports),
-		cmocka_unit_test(test_error_policies),       cmocka_unit_test(test_error_chain),
+		cmocka_unit_test(test_nets_alone),
+		cmocka_unit_test(test_hundreds),
+		cmocka_unit_test(test_hundreds_told_apart),
+		cmocka_unit_test(test_more_than_nets),
+		cmocka_unit_test(test_error_quotes),
+		cmocka_unit_test(test_error_from_elsewhere),
+		cmocka_unit_test(test_error_ports),
+		cmocka_unit_test(test_error_policies),
+		cmocka_unit_test(test_error_chain),
 		cmocka_unit_test(test_icmp_range),
 	};
 
