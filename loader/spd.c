@@ -138,8 +138,8 @@ int spd_build(const struct btf *btf, const struct spd_source *source, struct spd
 	}
 	if (err)
 		log_error("policies: %u rules cannot be put into tables: %s", source->n_rules,
-			  err == -E2BIG    ? "hundreds of them differ only in ranges of ports that "
-					     "overlap; join those"
+			  err == -E2BIG    ? "hundreds of them differ only in ranges, of "
+					     "addresses or of ports, that overlap; join those"
 			  : err == -ENOSPC ? "they need more buckets than were made for them, also "
 					     "the fourth time; join rules"
 					   : strerror(-err));
