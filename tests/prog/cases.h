@@ -509,7 +509,7 @@ static void cpus_make(void)
 
 static void child_set(__u32 id, __u32 generation, __u32 engine)
 {
-	struct xipsec_child child = {SA_OUT, generation, engine, 0};
+	struct xipsec_child child = {SA_OUT, generation, engine, {0}};
 
 	map_set(harness.skel->maps.children, &id, &child);
 }

@@ -36,7 +36,7 @@ static const struct rule_spec rules[] = {
 
 static int setup(void **state)
 {
-	const struct xipsec_child child = {SA, SA_GEN, XIPSEC_ENGINE_AFXDP, 0};
+	const struct xipsec_child child = {SA, SA_GEN, XIPSEC_ENGINE_AFXDP, {0}};
 	const struct xipsec_globals globals = {.tap_ifindex = TAP};
 	__u32 id = DNS, zero = 0;
 

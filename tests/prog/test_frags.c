@@ -33,7 +33,7 @@ static int setup(void **state)
 {
 	const struct xipsec_sad_entry in = {SA, SA_GEN, XIPSEC_DIR_IN, XIPSEC_ENGINE_AFXDP, 0,
 					    0,  0};
-	const struct xipsec_child child = {SA, SA_GEN, XIPSEC_ENGINE_AFXDP, 0};
+	const struct xipsec_child child = {SA, SA_GEN, XIPSEC_ENGINE_AFXDP, {0}};
 	const struct xipsec_globals globals = {.tap_ifindex = TAP};
 	struct xipsec_sad_key key = {.spi = htonl(0x1001), .l4_proto = IPPROTO_ESP};
 	struct xipsec_sad_entry udp = in;

@@ -78,7 +78,7 @@ static void sa_in(const char *dst, __u8 family)
 
 static int setup_with(__u32 multi_buffer)
 {
-	const struct xipsec_child child = {SA_OUT, SA_GEN, XIPSEC_ENGINE_AFXDP, 0};
+	const struct xipsec_child child = {SA_OUT, SA_GEN, XIPSEC_ENGINE_AFXDP, {0}};
 	__u32 id = CHILD;
 
 	harness_multi_buffer = multi_buffer;

@@ -23,7 +23,7 @@ static int setup(void **state)
 {
 	harness_setup(state);
 	for (__u32 id = 1; id <= 2; id++) {
-		struct xipsec_child child = {child_sa[id], 3, XIPSEC_ENGINE_AFXDP, 0};
+		struct xipsec_child child = {child_sa[id], 3, XIPSEC_ENGINE_AFXDP, {0}};
 
 		map_set(harness.skel->maps.children, &id, &child);
 	}
