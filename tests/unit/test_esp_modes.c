@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* ESP in its other shapes: transport mode, traffic-flow confidentiality, limits, the path's MTU. */
+/* ESP in its other shapes: transport mode, limits, the path's MTU. */
 #include "tests/unit/esp_pair.h"
 
 #include <stdbool.h>
@@ -176,149 +176,6 @@ static void test_transport_lies(void **unused)
 				 off == 24 ? 0 : XIPSEC_REASON_INNER_MALFORMED);
 }
 
-/* ---------------------------------------------------------------- traffic-flow confidentiality */
-
-static void test_tfc_out(void **unused)
-{
-	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
-	__u8 inner[2048];
-	__u32 sizes[] = {600, XIPSEC_TFC_MTU}, want = 0;
-
-	for (int s = 0; s < 2; s++) {
-		pair.config.tfc_size = sizes[s];
-		pair_open(&pair);
-		for (__u32 payload = 0; payload < 500; payload += 7) {
-			__u32 len = udp_write(inner, 4, payload);
-
-			assert_int_equal(seal(&pair, inner, len, 1400), XIPSEC_REASON_SEALED);
-			if (!payload)
-				want = frame.p.len;
-			assert_int_equal(frame.p.len, want);
-			assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
-			assert_int_equal(frame.p.len, len);
-			assert_memory_equal(frame.p.data, inner, len);
-		}
-		assert_int_equal(out_state.tfc_bytes, in_state.tfc_bytes);
-		assert_true(out_state.tfc_bytes > 0);
-		assert_int_equal(out_state.dummy_bytes + in_state.dummy_bytes, 0);
-		assert_int_equal(want, s ? 1400 : 600 + 2 + 2 + 36 + 16);
-		pair_close(&pair);
-	}
-}
-
-/* All of the padding or no packet: one whose frame ends too early, or that headroom was made for,
- * draws no number. */
-static void test_tfc_whole(void **unused)
-{
-	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
-	__u8 inner[256];
-	__u32 len = udp_write(inner, 4, 72);
-
-	pair.config.tfc_size = 600;
-	pair_open(&pair);
-	for (__u32 short_of = 0; short_of < 2; short_of++) {
-		__u32 room = 600 - len + pair.out->tail_room, moved = short_of ? 16 : 0;
-
-		for (__u32 spare = 0; spare < 40; spare++) {
-			__u64 before = out_state.seq,
-			      dropped = out_state.drops[XIPSEC_REASON_TX_FULL];
-			struct packet *p = frame_load(&frame, inner, len);
-
-			p->flags = PACKET_LOCAL;
-			p->headroom = pair.out->head_room - short_of;
-			p->tailroom = room - 20 + spare;
-			esp_out_burst(pair.out, &p, 1, 1400, 1);
-			if (spare < 20 + moved) {
-				assert_int_equal(p->reason, XIPSEC_REASON_TX_FULL);
-				assert_int_equal(out_state.seq, before);
-				assert_int_equal(out_state.drops[XIPSEC_REASON_TX_FULL],
-						 dropped + 1);
-				continue;
-			}
-			assert_int_equal(p->reason, XIPSEC_REASON_SEALED);
-			assert_int_equal(out_state.seq, before + 1);
-			assert_int_equal(p->len, 600 + 2 + 2 + 36 + 16);
-			assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
-		}
-	}
-	assert_int_equal(out_state.packets, 20 + 4);
-	assert_int_equal(out_state.tfc_bytes, 24 * (600 - len));
-	pair_close(&pair);
-}
-
-/* Those that stay keep their own marks when one before them goes. */
-static void test_tfc_burst(void **unused)
-{
-	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
-	static struct frame frames[3];
-	struct packet *p[3];
-	__u8 inner[256];
-	__u32 len;
-
-	pair.config.tfc_size = 600;
-	pair_open(&pair);
-	for (int i = 0; i < 3; i++) {
-		len = udp_write(inner, 4, 72);
-		inner[1] = (__u8)((i + 1) << 2);
-		ip4_check(inner);
-		p[i] = frame_load(&frames[i], inner, len);
-		p[i]->flags = PACKET_LOCAL;
-	}
-	p[0]->tailroom = 100;
-	esp_out_burst(pair.out, p, 3, 1400, 1);
-	assert_int_equal(p[0]->reason, XIPSEC_REASON_TX_FULL);
-	for (int i = 1; i < 3; i++) {
-		assert_int_equal(p[i]->reason, XIPSEC_REASON_SEALED);
-		assert_int_equal(p[i]->seq, i);
-		assert_int_equal(p[i]->data[1], (i + 1) << 2);
-		assert_int_equal(p[i]->len, 600 + 2 + 2 + 36 + 16);
-	}
-	pair_close(&pair);
-}
-
-static void test_dummy(void **unused)
-{
-	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
-
-	pair_open(&pair);
-	frame_load(&frame, (const __u8 *)"", 1);
-	assert_int_equal(esp_out_dummy(pair.out, &pair.out->outer, &frame.p, 300),
-			 XIPSEC_REASON_UNSPEC);
-	assert_int_equal(frame.p.reason, XIPSEC_REASON_SEALED);
-	assert_int_equal(frame.p.len, 20 + 16 + 304 + 16);
-	assert_int_equal(frame.p.headroom + frame.p.len + frame.p.tailroom, FRAME_SIZE);
-	assert_int_equal(out_state.dummies, 1);
-	assert_int_equal(out_state.seq, 1);
-	assert_int_equal(open_it(&pair), XIPSEC_REASON_DUMMY);
-	assert_int_equal(in_state.dummies, 1);
-	assert_int_equal(in_state.replay_top, 1);
-	out_state.status = XIPSEC_SA_STOPPED;
-	frame_load(&frame, (const __u8 *)"", 1);
-	assert_int_equal(esp_out_dummy(pair.out, &pair.out->outer, &frame.p, 300),
-			 XIPSEC_REASON_LIMIT);
-	pair_close(&pair);
-}
-
-/* The IP header that transport mode has not wants room as well. */
-static void test_dummy_room(void **unused)
-{
-	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
-	struct outer outer;
-
-	pair.config.mode = XIPSEC_MODE_TRANSPORT;
-	pair_open(&pair);
-	assert_int_equal(outer_init(&outer, &pair.config), 0);
-	frame_load(&frame, (const __u8 *)"", 1)->headroom = 20 + 16 - 1;
-	assert_int_equal(esp_out_dummy(pair.out, &outer, &frame.p, 300), XIPSEC_REASON_TOO_BIG);
-	assert_int_equal(out_state.seq, 0);
-	frame.p.headroom++;
-	assert_int_equal(esp_out_dummy(pair.out, &outer, &frame.p, 300), XIPSEC_REASON_UNSPEC);
-	assert_int_equal(frame.p.headroom, 0);
-	assert_int_equal(frame.p.len, 20 + 16 + 304 + 16);
-	assert_int_equal(open_it(&pair), XIPSEC_REASON_DUMMY);
-	pair_close(&pair);
-}
-
 /* ---------------------------------------------------------------- limits, path MTU */
 
 static void test_limits(void **unused)
@@ -347,54 +204,6 @@ static void test_limits(void **unused)
 	}
 }
 
-/* Dummies and padding use the key as well: packets alone are far from the limit. last_use is not
- * theirs. */
-static void test_limits_hidden(void **unused)
-{
-	for (int bytes = 0; bytes < 2; bytes++) {
-		struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
-
-		if (bytes)
-			pair.config.limits.hard_bytes = 3 * 302; /* what is carried: 300, padded */
-		else
-			pair.config.limits.hard_packets = 3;
-		pair_open(&pair);
-		for (int i = 0; i < 3; i++) {
-			assert_int_equal(out_state.status, XIPSEC_SA_LIVE);
-			frame_load(&frame, (const __u8 *)"", 1);
-			assert_int_equal(esp_out_dummy(pair.out, &pair.out->outer, &frame.p, 302),
-					 XIPSEC_REASON_UNSPEC);
-			assert_int_equal(in_state.status, XIPSEC_SA_LIVE);
-			assert_int_equal(open_it(&pair), XIPSEC_REASON_DUMMY);
-		}
-		assert_int_equal(out_state.status, XIPSEC_SA_STOPPED);
-		assert_int_equal(in_state.status, XIPSEC_SA_STOPPED);
-		assert_int_equal(out_state.packets + in_state.packets, 0);
-		assert_int_equal(out_state.dummy_bytes, 3 * 302);
-		assert_int_equal(in_state.dummy_bytes, 3 * 302);
-		assert_int_equal(out_state.tfc_bytes + in_state.tfc_bytes, 0);
-		assert_int_equal(out_state.last_use + in_state.last_use, 0);
-		pair_close(&pair);
-	}
-	{
-		struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
-		__u8 inner[256];
-		__u32 len = udp_write(inner, 4, 72);
-
-		pair.config.tfc_size = 1000;
-		pair.config.limits.hard_bytes = 2000;
-		pair_open(&pair);
-		for (int i = 0; i < 2; i++) {
-			assert_int_equal(seal(&pair, inner, len, 1400), XIPSEC_REASON_SEALED);
-			assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
-		}
-		assert_int_equal(out_state.bytes, 2 * len);
-		assert_int_equal(out_state.status, XIPSEC_SA_STOPPED);
-		assert_int_equal(in_state.status, XIPSEC_SA_STOPPED);
-		pair_close(&pair);
-	}
-}
-
 static void test_pmtu(void **unused)
 {
 	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
@@ -419,12 +228,6 @@ int main(void)
 		cmocka_unit_test(test_transport_fragment),
 		cmocka_unit_test(test_transport_mtu),
 		cmocka_unit_test(test_transport_lies),
-		cmocka_unit_test(test_tfc_out),
-		cmocka_unit_test(test_tfc_whole),
-		cmocka_unit_test(test_tfc_burst),
-		cmocka_unit_test(test_dummy),
-		cmocka_unit_test(test_dummy_room),
-		cmocka_unit_test(test_limits_hidden),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_pmtu),
 	};
