@@ -376,6 +376,58 @@ static void test_front(void **unused)
 	pair_close(&pair);
 }
 
+/* 128 bytes in all may stand in front: of IPv6 88 of extension headers. */
+static void test_front_bound(void **unused)
+{
+	struct pair pair =
+		pair_open(XIPSEC_ALG_NULL_SHA256, 6, 0, XIPSEC_MODE_TRANSPORT, XIPSEC_BACKEND_AUTO);
+	__u8 inner[512], longest[88] = {17, 10, 1, 4}, longer[96] = {17, 11, 1, 4};
+
+	assert_int_equal(seal(&pair, inner, udp_with_ext(inner, 6, 9, longer, sizeof(longer), 0)),
+			 XIPSEC_REASON_AH_FRONT);
+	assert_int_equal(seal(&pair, inner, udp_with_ext(inner, 6, 9, longest, sizeof(longest), 0)),
+			 XIPSEC_REASON_SEALED);
+	assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
+	pair_close(&pair);
+}
+
+/* What is refused for its headers is told with them as they came, though some were masked by then.
+ */
+static void test_front_restored(void **unused)
+{
+	static const __u8 under_way[] = {0x83, 7, 4, 1, 2, 3, 4, 0};
+	static const __u8 routed[] = {IPPROTO_AH, 0, 4, 1, 0, 0, 0, 0};
+
+	for (int family = 4; family <= 6; family += 2) {
+		struct pair pair = pair_open(XIPSEC_ALG_NULL_SHA256, family, 0, XIPSEC_MODE_TUNNEL,
+					     XIPSEC_BACKEND_AUTO);
+		__u32 base = family == 4 ? 20 : 40, n;
+		__u8 inner[256], sealed[512], came[512];
+
+		n = seal_into(&pair, inner, udp_write(inner, 4, 30), sealed);
+		memcpy(came, sealed, base);
+		memcpy(came + base, family == 4 ? under_way : routed, 8);
+		memcpy(came + base + 8, sealed + base, n - base);
+		n += 8;
+		if (family == 4) {
+			came[0] = 0x47;
+			came[1] = 0xb8;
+			put16(came + 2, n);
+			ip4_check(came);
+		} else {
+			came[0] = 0x6b;
+			memcpy(came + 1, "\x81\x23\x45", 3);
+			put16(came + 4, n - base);
+			came[6] = IPPROTO_ROUTING;
+		}
+		frame_load(&frame, came, n)->l4_off = (__u16)(base + 8);
+		assert_int_equal(open_it(&pair), XIPSEC_REASON_AH_FRONT);
+		assert_int_equal(frame.p.len, n);
+		assert_memory_equal(frame.p.data, came, n);
+		pair_close(&pair);
+	}
+}
+
 static void test_refused(void **unused)
 {
 	struct xipsec_sa config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_OUT);
@@ -470,13 +522,14 @@ static void test_atomic(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all),       cmocka_unit_test(test_flips),
-		cmocka_unit_test(test_replay),    cmocka_unit_test(test_padded),
-		cmocka_unit_test(test_front),     cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_gmac_iv),   cmocka_unit_test(test_window_first),
-		cmocka_unit_test(test_reserved),  cmocka_unit_test(test_esn),
-		cmocka_unit_test(test_fragments), cmocka_unit_test(test_mtu),
-		cmocka_unit_test(test_atomic),
+		cmocka_unit_test(test_all),         cmocka_unit_test(test_flips),
+		cmocka_unit_test(test_replay),      cmocka_unit_test(test_padded),
+		cmocka_unit_test(test_front),       cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_gmac_iv),     cmocka_unit_test(test_window_first),
+		cmocka_unit_test(test_reserved),    cmocka_unit_test(test_esn),
+		cmocka_unit_test(test_fragments),   cmocka_unit_test(test_mtu),
+		cmocka_unit_test(test_atomic),      cmocka_unit_test(test_front_restored),
+		cmocka_unit_test(test_front_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
