@@ -33,7 +33,7 @@ struct sa_place {
 	bool listed; /* in worker.quiet, perhaps from an SA before */
 	__u8 group;  /* of the burst that `burst` names */
 	__u64 burst;
-	__u32 reverse; /* of the inbound one: place of the SA that answers go by (oversize.c) */
+	__u32 reverse;          /* of the inbound one: place of oversize_reverse() */
 	struct xipsec_addr dst; /* outer */
 	__u32 if_id;            /* of a tunnel; 0: policies lead into it */
 	__be16 src_port;        /* as xipsecd said it */

@@ -21,8 +21,8 @@ static inline bool mss_may_be(const struct packet *p)
 	return !ip4 && p->l4_off > 40; /* extension headers */
 }
 
-/* Lowers it to what a SA that is the reverse of `sa` has room for, on the way to its peer. A path
- * MTU that was learned is not looked at: it is the other SA's, and may pass. */
-void mss_clamp_opened(struct worker *w, const struct sa *sa, struct packet *p);
+/* Lowers it to what the outbound SA of the same child has room for on its path, as the link and
+ * authentic ICMP errors tell; without one, to what such an SA would have on the link. */
+void mss_clamp_opened(struct worker *w, struct sa_place *in, struct packet *p);
 
 #endif

@@ -292,9 +292,7 @@ static bool is_reverse(const struct sa_place *out, const struct sa *in)
 	       __atomic_load_n(&out->state->status, __ATOMIC_RELAXED) == XIPSEC_SA_LIVE;
 }
 
-/* The outbound SA of the same child that was installed last. The place is remembered; without one
- * the search is not repeated for a while, or strangers' packets would make it a load. */
-static struct sa_place *reverse_of(struct worker *w, struct sa_place *in)
+struct sa_place *oversize_reverse(struct worker *w, struct sa_place *in)
 {
 	struct sa_place *best = NULL;
 
@@ -333,7 +331,7 @@ static bool reverse_allows(const struct sa *in, const struct packet *p)
 
 void oversize_answer(struct worker *w, struct work *work, const struct nexthop *nh)
 {
-	struct sa_place *in = &w->sas[work->sa_index], *out = reverse_of(w, in);
+	struct sa_place *in = &w->sas[work->sa_index], *out = oversize_reverse(w, in);
 	const struct xipsec_addr *src =
 		device_source(&w->dev[nh->slot], work->p.family, nh->vlan, nh->n_vlans);
 	struct packet *p = &work->p;

@@ -51,8 +51,13 @@ void oversize_sealed(struct worker *w, struct work *work, const struct nexthop *
 /* Takes a decrypted packet longer than `mtu`, the link's to `nh`. */
 void oversize_opened(struct worker *w, struct work *work, const struct nexthop *nh, __u32 mtu);
 
+/* The outbound SA of the same child as that inbound one that was installed last, or NULL. The place
+ * is remembered while it lives; without one the search is not repeated for a while, or strangers'
+ * packets would make it a load. */
+struct sa_place *oversize_reverse(struct worker *w, struct sa_place *in);
+
 /* Takes a decrypted packet that cannot go on, TTL or TOO_BIG being its reason, and answers its
- * sender from red, where `nh` leads, with ICMP, through the newest outbound SA of the same child.
+ * sender from red, where `nh` leads, with ICMP, through oversize_reverse().
  * The answer must match what the SA of the packet accepts, turned round; else, or without such an
  * SA, the packet is dropped with its reason. */
 void oversize_answer(struct worker *w, struct work *work, const struct nexthop *nh);

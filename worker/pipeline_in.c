@@ -95,7 +95,7 @@ void pipeline_in(struct worker *w, struct sa_place *place, struct packet **pkts,
 			continue;
 		work_of(pkts[i])->opened = 1;
 		if (unlikely(mss_may_be(pkts[i])))
-			mss_clamp_opened(w, place->sa, pkts[i]);
+			mss_clamp_opened(w, place, pkts[i]);
 		if (unlikely(place->if_id))
 			tap_deliver(w, place->if_id, work_of(pkts[i]));
 		else

@@ -201,20 +201,26 @@ struct exit {
 	__u32 front;
 };
 
-static __u32 mss_after(const struct way *way, int family, int outer, const struct exit *exit,
-		       __u32 mss, __u32 then, __u32 now)
+/* What the SYN says that has come out. */
+static __u32 mss_left(int family, const struct exit *exit)
 {
 	static __u8 got[2048];
 	const __u32 len = exit->front + ip_len(family) + 24;
 	const __u8 *ip = (exit->fd < 0 ? t.sent : got) + exit->front;
 
-	opened(way, outer, sealed(family, mss, then), now);
 	if (exit->fd < 0)
 		assert_int_equal(tx(&t.red), len);
 	else
 		assert_int_equal(recv(exit->fd, got, sizeof(got), MSG_DONTWAIT), len);
 	assert_int_equal(tcp_sum(ip, family, 24), 0xffff);
 	return get16(ip + ip_len(family) + 22);
+}
+
+static __u32 mss_after(const struct way *way, int family, int outer, const struct exit *exit,
+		       __u32 mss, __u32 then, __u32 now)
+{
+	opened(way, outer, sealed(family, mss, then), now);
+	return mss_left(family, exit);
 }
 
 static void must_be(const struct way *way, int family, int outer, const char *what, __u32 found,
@@ -284,12 +290,56 @@ static void to_a_tunnels_interface(void **state)
 	close(fd);
 }
 
+/* The way back has told that it takes less, for so many seconds from now. */
+static void learned(const struct way *way, int family, int outer, __s32 left, __u32 mtu,
+		    const char *what)
+{
+	__u32 len;
+
+	t.w->next_reverse = 0; /* these SAs are new, sooner than in life */
+	t.sas[SA_OUT].pmtu = 0;
+	len = sealed(family, 8960, 1500);
+	t.sas[SA_OUT].pmtu = 1300;
+	t.sas[SA_OUT].pmtu_until = (__u32)(t.w->now_ms / 1000) + (__u32)left;
+	opened(way, outer, len, 1500);
+	must_be(way, family, outer, what, mss_left(family, &(struct exit){-1, ETH}),
+		mss_of(way, family, outer, mtu));
+}
+
+static void to_what_the_path_takes(void **state)
+{
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+	tell_hop6("fd00::2", XIPSEC_NEXTHOP_OK, RED);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	tell_hop6("2001:db8::2", XIPSEC_NEXTHOP_OK, BLACK);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		for (int outer = 4; outer <= 6; outer += 2) {
+			tell_way(&ways[i], outer, 0);
+			learned(&ways[i], outer, outer, 600, 1300, "learned");
+			learned(&ways[i], outer, outer, -1, 1500, "has passed");
+		}
+}
+
+/* That of another child's SA is none of this one's. */
+static void of_its_own_child(void **state)
+{
+	struct ctl_in in = sa_message(SA_IN, XIPSEC_DIR_IN);
+
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	strcpy(in.msg.sa.sa.child, "other");
+	assert_int_equal(worker_message(t.w, &in), 0);
+	learned(&ways[0], 4, 4, 600, 1500, "of another child");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(to_red),
 		TEST(to_this_host),
 		TEST(to_a_tunnels_interface),
+		TEST(to_what_the_path_takes),
+		TEST(of_its_own_child),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
