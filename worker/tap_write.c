@@ -166,7 +166,8 @@ void tap_deliver(struct worker *w, __u32 if_id, struct work *work)
 /* ------------------------------------------------------------------ ICMP */
 
 /* Whom the error is from: the stack takes none from an address of its own, so it is the one that
- * the packet was for. */
+ * the packet was for. That holds for hosts whose packets were forwarded into a tunnel's interface
+ * as well, who hear it from the far host and not from this router. */
 static bool answer_source(const struct packet *p, struct xipsec_addr *src)
 {
 	memset(src, 0, sizeof(*src));
