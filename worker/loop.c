@@ -53,8 +53,8 @@ static void fill_note(struct worker *w, const struct xsk *xsk)
 
 	if (waiting > w->rx_most)
 		w->rx_most = waiting;
-	if (xsk->tx_flying > w->tx_most)
-		w->tx_most = xsk->tx_flying;
+	if (xsk->tx_given > w->tx_most)
+		w->tx_most = xsk->tx_given;
 }
 
 static __u32 thousandths(__u32 of, __u32 size)

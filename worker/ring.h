@@ -27,7 +27,8 @@ struct xsk {
 	__u32 rx_fetched;  /* RX index up to which the pipeline has prefetched frames */
 	__u32 fill_target; /* how many frames its fill ring is kept filled with */
 	__u32 tx_unsent;   /* descriptors written since the last kick */
-	__u32 tx_flying;   /* handed to the kernel, not completed */
+	__u32 tx_flying;   /* handed to the kernel, not completed; what is adopted counts as full */
+	__u32 tx_given;    /* of those, what this worker handed over */
 	struct {
 		void *at;
 		size_t len;

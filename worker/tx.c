@@ -64,6 +64,7 @@ static void give(struct xsk *xsk, struct frames *frames, __u32 index, __u64 addr
 	desc->options = options;
 	xsk->tx_unsent++;
 	xsk->tx_flying++;
+	xsk->tx_given++;
 }
 
 int tx_send(struct xsk *xsk, struct frames *frames, __u64 addr, __u32 len)
@@ -129,5 +130,6 @@ __u32 tx_reap(struct xsk *xsk, struct frames *frames)
 	}
 	xsk_ring_cons__release(&xsk->comp, n);
 	xsk->tx_flying -= n < xsk->tx_flying ? n : xsk->tx_flying;
+	xsk->tx_given -= n < xsk->tx_given ? n : xsk->tx_given;
 	return n;
 }
