@@ -21,9 +21,10 @@
 #include "tests/prog/classify.h"
 
 /* Lists are kept whole, so that each generation can be asked afterwards. */
-#define LIVE  300 /* rules at a time, about */
-#define KEPT  4096
-#define FLOWS 1024
+#define LIVE       300 /* rules at a time, about */
+#define KEPT       4096
+#define FLOWS      1024
+#define SWAP_EVERY 80 /* changes */
 
 struct kept {
 	struct xipsec_spd_rule *rule;
@@ -324,10 +325,10 @@ static void test_while_packets_come(void **state)
 		edit_one(editor, SHAPE_NESTED, &random);
 		if (++edits % 50 == 0)
 			spd_tidy(editor);
-		if (edits % 80 == 0)
+		if (edits % SWAP_EVERY == 0)
 			swap_all(editor, &random);
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec - start.tv_sec < 4 && edits < KEPT - 2);
+	} while (now.tv_sec - start.tv_sec < 4 && edits + edits / SWAP_EVERY < KEPT - 2);
 	atomic_store(&watcher.end, true);
 	pthread_join(thread, NULL);
 	print_message("  %u changes\n", edits);
