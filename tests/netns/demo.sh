@@ -43,12 +43,15 @@ check "and says so" grep -qx 'demo: FAIL: TCP load: iperf3 did not end within 16
 left=$(find /run/netns /sys/fs/bpf -maxdepth 1 \( -name "xipsec-demo-$good-*" -o -name "xipsec-demo-$hangs-*" \))
 check_eq "nothing is left of them" "$left" ""
 
-# interrupt SECONDS: Ctrl-C goes to the whole group of processes.
+begun() { [ -n "$(find /run/netns -maxdepth 1 -name "xipsec-demo-$1-*")" ]; }
+
+# interrupt SECONDS: after its first namespace is there; Ctrl-C goes to the whole group of processes.
 interrupt()
 {
 	env --default-signal=INT setsid tests/demo.sh >"$WORK/cut" 2>&1 &
 	local pid=$!
 	demos=$pid
+	until_true 20 begun $pid
 	sleep "$1"
 	kill -INT -- -$pid
 	wait $pid
@@ -57,7 +60,7 @@ interrupt()
 	left=$(find /run/netns /sys/fs/bpf -maxdepth 1 -name "xipsec-demo-$pid-*")
 	[ $status -eq 1 ] && [ -z "$left" ] && [ "$(tail -n 1 "$WORK/cut")" = 'demo: FAIL: it was interrupted' ]
 }
-for seconds in 0.7 2.3 5; do
+for seconds in 0.2 2.3 5; do
 	check "Ctrl-C after $seconds s: says so, and leaves nothing" interrupt $seconds || note <"$WORK/cut"
 done
 [ "$FAILED" -eq 0 ]
