@@ -220,8 +220,7 @@ static __always_inline enum xipsec_reason black_esp(void *ctx, enum hook hook,
 	if (!entry || entry->dir != XIPSEC_DIR_IN)
 		return GO_ON;
 	way_sa(pkt, entry);
-	/* Workers take either form (RFC 7296 2.23), the kernel the SA's alone. */
-	if (entry->engine == XIPSEC_ENGINE_XFRM && !!entry->udp != udp)
+	if (entry->refused & (udp ? XIPSEC_SAD_NO_UDP : XIPSEC_SAD_NO_PLAIN))
 		return XIPSEC_REASON_NO_SA;
 	if (link_is_group(pkt))
 		return XIPSEC_REASON_FOREIGN_MAC;

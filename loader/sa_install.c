@@ -119,6 +119,8 @@ int sas_publish_entry(struct sas *sas, const struct sa *sa)
 
 	if (sa_is_kernel(sa) && sa->sa.dir == XIPSEC_DIR_OUT)
 		entry.xfrm = sa->sa.src.word[sa->sa.outer_family == XIPSEC_FAMILY_IP6 ? 3 : 0];
+	if (sa_is_kernel(sa) && sa->sa.dir == XIPSEC_DIR_IN)
+		entry.refused = entry.udp ? XIPSEC_SAD_NO_PLAIN : XIPSEC_SAD_NO_UDP;
 	if (sa_is_kernel(sa) && sa->sa.dir == XIPSEC_DIR_IN && sas->ops->kernel)
 		entry.xfrm = sas->ops->kernel->cpu(sas->ctx, sa->turn);
 	return sas->ops->sad_set(sas->ctx, &key, &entry);

@@ -150,15 +150,19 @@ struct xipsec_sad_key {
 	__u16 pad;
 };
 
+#define XIPSEC_SAD_NO_PLAIN 1 /* ESP that is not in UDP */
+#define XIPSEC_SAD_NO_UDP   2
+
 struct xipsec_sad_entry {
 	__u32 sa_index;
 	__u32 sa_generation;
 	enum xipsec_dir dir; /* in or out */
 	enum xipsec_engine engine;
-	__u8 udp; /* 1: ESP in UDP is sent; what comes may be either, with XFRM this one */
-	__u8 pad;
-	__u32 xfrm; /* of kernel XFRM. Outbound: last word of the source address that has one;
-		       inbound: CPU that opens it, plus 1, 0: the one that receives it */
+	__u8 udp;     /* 1: ESP in UDP is sent */
+	__u8 refused; /* inbound: forms that are no_sa, XIPSEC_SAD_NO_*. Workers take either (RFC
+			 7296 2.23), kernel XFRM the SA's alone */
+	__u32 xfrm;   /* of kernel XFRM. Outbound: last word of the source address that has one;
+			 inbound: CPU that opens it, plus 1, 0: the one that receives it */
 };
 
 /* Who may send us IPsec in pieces: source and destination of inbound SAs. */

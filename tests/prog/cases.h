@@ -475,6 +475,7 @@ static void sas_make(void)
 
 	udp.udp = 1;
 	xfrm.engine = out_xfrm.engine = XIPSEC_ENGINE_XFRM;
+	xfrm.refused = XIPSEC_SAD_NO_UDP;
 	out_xfrm.xfrm = htonl(0xc0000201);
 	dead.sa_generation = 0;
 	sa_set("192.0.2.1", 0x1001, in);

@@ -46,6 +46,12 @@ static int sad_set(void *ctx, const struct xipsec_sad_key *key,
 		cpus = cpus * 10 + entry->xfrm;
 	else
 		assert_int_equal(entry->xfrm, other_engine ? 0 : htonl(0xc0000201));
+	/* the kernel takes the form of its SA alone, workers either */
+	if (entry->dir == XIPSEC_DIR_OUT || other_engine)
+		assert_int_equal(entry->refused, 0);
+	else
+		assert_int_equal(entry->refused,
+				 entry->udp ? XIPSEC_SAD_NO_PLAIN : XIPSEC_SAD_NO_UDP);
 	return say("sad ");
 }
 
