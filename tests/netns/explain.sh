@@ -161,7 +161,7 @@ check_eq "later fragments: behind the first, too late, without" \
 	"$(jq -r '"\(.parsed.fragment) \(.reason) \(.first.packet) \(.first.without)"' "$WORK/pieces.json" | paste -sd,)" \
 	"first bypass_out null null,later bypass_out 1 frag_opaque,first bypass_out null null,later frag_opaque null null,later frag_opaque null null"
 before=$(counters)
-for n in 1 2 5; do in_ns red-a /usr/bin/python3 "$FRAMES" send "$WORK/pieces.pcap" ra0 $n; done
+in_ns red-a /usr/bin/python3 "$FRAMES" send "$WORK/pieces.pcap" ra0 1 2 5 </dev/null
 # The two that go are seen twice: where they come in, and by the guard.
 went()
 {

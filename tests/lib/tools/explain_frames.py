@@ -4,7 +4,7 @@
 
 write WHERE FILE MAC   the frames that WHERE (red, black, guard of gw-a) sees, to MAC, as a capture;
                        prints a name for each
-send FILE IFACE N      sends frame N (from 1) of the capture
+send FILE IFACE N...   sends frames N (from 1) of the capture, one right after the other
 """
 import sys
 
@@ -71,11 +71,13 @@ def write(where, path, mac):
         print(name)
 
 
-def send(path, iface, number):
-    try:
-        sendp(bytes(rdpcap(path)[int(number) - 1]), iface=iface, verbose=0)
-    except OSError:
-        pass  # the guard dropped it: ENOBUFS
+def send(path, iface, *numbers):
+    frames = rdpcap(path)
+    for number in numbers:
+        try:
+            sendp(bytes(frames[int(number) - 1]), iface=iface, verbose=0)
+        except OSError:
+            pass  # the guard dropped it: ENOBUFS
 
 
 if len(sys.argv) < 2 or sys.argv[1] not in ("write", "send"):
