@@ -51,7 +51,7 @@ interrupt()
 	env --default-signal=INT setsid tests/demo.sh >"$WORK/cut" 2>&1 &
 	local pid=$!
 	demos=$pid
-	for _ in $(seq 200); do begun $pid && break || sleep 0.1; done
+	for _ in $(seq 200); do begun $pid || sleep 0.1; done
 	sleep "$1"
 	kill -INT -- -$pid
 	wait $pid

@@ -160,6 +160,7 @@ explain --dir out --dev red0 --pcap "$WORK/pieces.pcap" --json >"$WORK/pieces.js
 check_eq "later fragments: behind the first, too late, without" \
 	"$(jq -r '"\(.parsed.fragment) \(.reason) \(.first.packet) \(.first.without)"' "$WORK/pieces.json" | paste -sd,)" \
 	"first bypass_out null null,later bypass_out 1 frag_opaque,first bypass_out null null,later frag_opaque null null,later frag_opaque null null"
+explain --dir out --dev red0 --pcap "$WORK/pieces.pcap" >"$WORK/text"
 before=$(counters)
 in_ns red-a /usr/bin/python3 "$FRAMES" send "$WORK/pieces.pcap" ra0 1 2 5 </dev/null
 # The two that go are seen twice: where they come in, and by the guard.
@@ -169,7 +170,6 @@ went()
 		'[$b.bypass_out - $a.bypass_out, $b.frag_opaque - $a.frag_opaque] | join(" ")')" = '"4 1"' ]
 }
 check "and so they go" until_true 5 went
-explain --dir out --dev red0 --pcap "$WORK/pieces.pcap" >"$WORK/text"
 check_eq "in words: as which one, and that there is none" \
 	"$(grep -c 'packet 1 is its first fragment: decided as that one; without it frag_opaque' "$WORK/text") $(grep -c 'none of this packet was seen' "$WORK/text")" "1 2"
 
