@@ -112,15 +112,29 @@ static always_inline void out_grow(struct packet *p, __u8 *data, __u32 len, __u3
 	p->reason = XIPSEC_REASON_SEALED;
 }
 
+/* What a way says of the headers in front of ESP; SA_ANY says nothing. */
+static always_inline bool way_ip6(const enum sa_way way)
+{
+	return way == SA_TUNNEL6 || way == SA_TUNNEL6_UDP || way == SA_TRANSPORT6 ||
+	       way == SA_TRANSPORT6_UDP;
+}
+
+static always_inline __u32 way_udp(const enum sa_way way)
+{
+	return way == SA_TUNNEL4_UDP || way == SA_TUNNEL6_UDP || way == SA_TRANSPORT4_UDP ||
+			       way == SA_TRANSPORT6_UDP
+		       ? OUTER_UDP
+		       : 0;
+}
+
+static always_inline __u32 way_ip(const enum sa_way way)
+{
+	return way_ip6(way) ? OUTER_IP6 : OUTER_IP4;
+}
+
 static always_inline __u32 outer_len(const struct outer *outer, const enum sa_way way)
 {
-	switch (way) {
-	case SA_TUNNEL4: return OUTER_IP4;
-	case SA_TUNNEL4_UDP: return OUTER_IP4 + OUTER_UDP;
-	case SA_TUNNEL6: return OUTER_IP6;
-	case SA_TUNNEL6_UDP: return OUTER_IP6 + OUTER_UDP;
-	default: return outer->len;
-	}
+	return way == SA_ANY ? outer->len : way_ip(way) + way_udp(way);
 }
 
 /* `way` is known when this is compiled: no call goes through a pointer, IPv6 draws no ID. */
@@ -142,9 +156,9 @@ static always_inline void headers_write(const struct outer *outer, __u8 *to, __u
 
 static always_inline __u8 family_of(const struct sa *sa, const enum sa_way way)
 {
-	if (way == SA_TUNNEL6 || way == SA_TUNNEL6_UDP)
-		return XIPSEC_FAMILY_IP6;
-	return way == SA_ANY ? sa->outer_family : XIPSEC_FAMILY_IP4;
+	if (way == SA_ANY)
+		return sa->outer_family;
+	return way_ip6(way) ? XIPSEC_FAMILY_IP6 : XIPSEC_FAMILY_IP4;
 }
 
 static always_inline void tunnel_write(const struct sa *sa, const struct outer *outer,
@@ -166,23 +180,12 @@ static always_inline void tunnel_write(const struct sa *sa, const struct outer *
 	headers_write(outer, data, len, shown, seq, way);
 }
 
-static always_inline bool way_ip6(const enum sa_way way)
-{
-	return way == SA_TRANSPORT6 || way == SA_TRANSPORT6_UDP;
-}
-
-static always_inline bool way_udp(const enum sa_way way)
-{
-	return way == SA_TRANSPORT4_UDP || way == SA_TRANSPORT6_UDP;
-}
-
 /* Transport mode: an IP header without options or extension headers moves down. */
 static always_inline void transport_write_plain(const struct sa *sa, const struct form *form,
 						struct packet *p, __u64 seq, __u8 next,
 						struct crypto_op *op, const enum sa_way way)
 {
-	const __u32 front = way_ip6(way) ? OUTER_IP6 : OUTER_IP4;
-	const __u32 udp = way_udp(way) ? OUTER_UDP : 0;
+	const __u32 front = way_ip(way), udp = way_udp(way);
 	const __u8 proto = udp ? IPPROTO_UDP : IPPROTO_ESP;
 	__u32 text_len = p->len - front, head = udp + form->head_len;
 	__u32 tail = padded(form, text_len) - text_len + form->icv_len;
@@ -197,7 +200,7 @@ static always_inline void transport_write_plain(const struct sa *sa, const struc
 		outer_write_udp(&sa->outer, data + front, len - front);
 	esp_write(form, seq, text, text_len, next, op);
 	p->seq = seq;
-	p->family = way_ip6(way) ? XIPSEC_FAMILY_IP6 : XIPSEC_FAMILY_IP4;
+	p->family = family_of(sa, way);
 	p->l4_off = (__u16)(front + udp);
 	out_grow(p, data, len, head, tail);
 }
@@ -264,7 +267,7 @@ static always_inline void out_write_tunnel(const struct sa *sa, struct outbound 
 static always_inline void out_write_transport(const struct sa *sa, struct outbound *burst,
 					      unsigned int n, __u64 first, const enum sa_way way)
 {
-	const __u32 front = way_ip6(way) ? OUTER_IP6 : OUTER_IP4;
+	const __u32 front = way_ip(way);
 	const struct form form = form_of(sa, true);
 	__u64 bytes = 0;
 
