@@ -67,6 +67,7 @@ enum xipsec_reason inbound_transport(struct sa *sa, struct packet *p, __u8 *text
 /* Is ESP in UDP what came? An SA takes either form (RFC 7296 2.23). From IP to ESP it has been
  * parsed. */
 bool inbound_in_udp(const struct packet *p);
+
 /* UDP encapsulation: where the packet came from, while its outer headers stand. */
 void inbound_origin(const struct packet *p, struct origin *from);
 
