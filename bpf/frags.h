@@ -218,8 +218,7 @@ static __always_inline enum xipsec_reason frag_ipsec_seen(const struct pkt *pkt,
 		return GO_ON;
 	entry = sad_lookup(&pkt->dst, pkt->family, seen->spi,
 			   seen->form == ESP_FORM_AH ? IPPROTO_AH : IPPROTO_ESP);
-	if (!entry || entry->dir != XIPSEC_DIR_IN ||
-	    entry->refused & (seen->form == ESP_FORM_UDP ? XIPSEC_SAD_NO_UDP : XIPSEC_SAD_NO_PLAIN))
+	if (!entry || entry->dir != XIPSEC_DIR_IN || sad_refuses(entry, seen->form == ESP_FORM_UDP))
 		return XIPSEC_REASON_NO_SA;
 	way_sa(pkt, entry);
 	return XIPSEC_REASON_REASSEMBLE;

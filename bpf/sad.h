@@ -45,4 +45,11 @@ static __always_inline void way_child(const struct pkt *pkt, __u32 id,
 	way_note.engine = child->engine;
 }
 
+/* Is ESP in this form no packet of the inbound SA? `udp`: 0 or 1, and shifted by: a mask that is
+ * chosen by it would be two values to the verifier, and twice the work. */
+static __always_inline int sad_refuses(const struct xipsec_sad_entry *entry, int udp)
+{
+	return (entry->refused >> udp) & 1;
+}
+
 #endif

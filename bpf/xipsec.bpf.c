@@ -220,9 +220,7 @@ static __always_inline enum xipsec_reason black_esp(void *ctx, enum hook hook,
 	if (!entry || entry->dir != XIPSEC_DIR_IN)
 		return GO_ON;
 	way_sa(pkt, entry);
-	/* A mask that is chosen by `udp` would be two values to the verifier, and twice the work.
-	 */
-	if ((entry->refused >> udp) & 1)
+	if (sad_refuses(entry, udp))
 		return XIPSEC_REASON_NO_SA;
 	if (link_is_group(pkt))
 		return XIPSEC_REASON_FOREIGN_MAC;
