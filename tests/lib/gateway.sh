@@ -190,6 +190,22 @@ gw_reason()
 # gw_beyond a|b REASON NUMBER: more packets than that ended with it.
 gw_beyond() { [ "$(gw_reason "$1" "$2")" -gt "$3" ]; }
 
+# What a failure is looked at with: tap.sh.
+look_around()
+{
+	local x
+
+	for x in a b; do
+		[ -s "$WORK/gw-$x.conf" ] || continue
+		echo "gw-$x:"
+		gw $x status --json | jq -r '[.. | objects | select(.packets? > 0)
+			| "\(.reason // .name) \(.packets)"] | join(", ")'
+		ip -n "$TOPO-gw-$x" neigh show
+		in_ns "gw-$x" ip -s -o xfrm state | sed 's/0x[0-9a-f]\{20,\}/KEY/g' | cut -c1-600
+		in_ns "gw-$x" grep -v '[[:space:]]0$' /proc/net/xfrm_stat
+	done 2>&1
+}
+
 gateways_up()
 {
 	local x

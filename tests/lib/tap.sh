@@ -10,8 +10,10 @@ note() { sed 's/^/# /'; }
 
 ok() { echo "ok - $*"; }
 
+# With the first failure: the state it happened in, if somebody tells it (look_around).
 not_ok()
 {
+	[ $FAILED -gt 0 ] || ! type look_around >/dev/null 2>&1 || look_around | note
 	FAILED=$((FAILED + 1))
 	echo "not ok - $*"
 }
