@@ -43,7 +43,7 @@ test-build: all unit-build prog-build test-tools $(ESPBOX) $(IKEBOX)
 test:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -k test-build || echo 'test: the build failed: what stands is tested' >&2
-	@$(TEST_RUN) unit unit-asan prog netns interop fuzz vm; status=$$?; $(GIVE_BACK); exit $$status
+	@SHARE=vm $(TEST_RUN) unit unit-asan prog netns interop fuzz vm; status=$$?; $(GIVE_BACK); exit $$status
 
 unit: unit-build
 	@$(TEST_RUN) unit

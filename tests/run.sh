@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Runs kinds of tests: run.sh [unit] [unit-asan] [prog] [netns] [interop] [fuzz] [vm]; BUILD names the build
 # folder, ONLY=PATTERN picks files by name, KERNEL those of vm, XIPSEC_SLOW=N is for a machine that is N
-# times slower, JOBS=1 has scenarios run one after the other. Prints `ok`, `not ok` and `skip` lines, keeps the output
+# times slower, JOBS=1 has scenarios run one after the other, SHARE=I/N runs every Nth of them from the Ith on
+# (from 0), SHARE=vm has the kernels of vm share the scenarios of engine xfrm. Prints `ok`, `not ok` and `skip` lines, keeps the output
 # of each file in $BUILD/tests/log/, and ends with the failures once more and
 # `N passed, N failed, N skipped`.
 set -u
@@ -102,15 +103,25 @@ binaries()
 	done
 }
 
+# mine NUMBER: does SHARE leave the scenario of that number to this machine?
+mine()
+{
+	case ${SHARE:-} in
+	*/*) [ $(($1 % ${SHARE#*/})) -eq "${SHARE%/*}" ] ;;
+	esac
+}
+
 # Those of one kind, JOBS at a time: each makes namespaces and pins of its own and mostly waits. One that
 # has a line "# Alone: why" in it measures rates, and has the machine to itself.
 scripts()
 {
-	local kind=$1 script name
+	local kind=$1 script name n=0
 	for script in tests/"$kind"/*.sh; do
 		[ -e "$script" ] || continue
 		name=$(basename "$script" .sh)
 		[[ $name == *${ONLY:-}* ]] || continue
+		n=$((n + 1))
+		mine $((n - 1)) || continue
 		if grep -q '^# Alone: ' "$script"; then
 			while [ ${#children[@]} -gt 0 ]; do judge_next; done
 			run "$kind/$name" "$LOGS/$kind-$name.log" bash "$script"
@@ -136,10 +147,11 @@ judge_next()
 # Both kernels at once: most of it is the verifier, which has one processor busy.
 vm()
 {
-	local kernel status n=0
+	local kernel status n=0 share=
 	local kernels=${KERNEL:-6.1 6.12}
 	for kernel in $kernels; do
-		tests/vm/run.sh -k "$kernel" -t "$VM_LIMIT" -r "$LOGS/vm-$kernel" \
+		[ "${SHARE:-}" != vm ] || share=${#children[@]}/$(wc -w <<<"$kernels")
+		XIPSEC_SHARE=$share tests/vm/run.sh -k "$kernel" -t "$VM_LIMIT" -r "$LOGS/vm-$kernel" \
 			-- tests/vm/short.sh >"$LOGS/vm-$kernel.log" 2>&1 </dev/null &
 		children+=($!)
 	done

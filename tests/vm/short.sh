@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # What `make test` and `make test-vm` run in the guest: kernel XFRM as the peer of our ESP, what the
 # verifier thinks, all program tests, what differs between kernels of the rest (the dispatcher, VLAN
-# tags, jumbo MTUs where they are refused), and a tunnel from end to end. With ONLY: the program,
-# namespace and interop tests whose names hold it.
+# tags, jumbo MTUs where they are refused), and a tunnel from end to end. The scenarios of engine xfrm are
+# most of it: `make test` has the kernels share them (XIPSEC_SHARE). With ONLY: the program, namespace and
+# interop tests whose names hold it.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lib/kernel.sh
@@ -34,7 +35,7 @@ ONLY=kernel tests/run.sh interop || status=1 # its XFRM as our peer: loads no pr
 bash tests/vm/load.sh || exit 1 # none of the others could do anything
 tests/run.sh prog || status=1
 ONLY=features tests/run.sh netns || status=1
-ONLY=engine-xfrm tests/run.sh netns || status=1
+SHARE=${XIPSEC_SHARE:-} ONLY=engine-xfrm tests/run.sh netns || status=1
 ONLY=dispatcher tests/run.sh netns || status=1
 ONLY=vlan tests/run.sh netns || status=1
 multi_buffer || bash tests/netns/jumbo.sh || status=1 # the refusal: where it is none, it takes minutes
