@@ -19,8 +19,13 @@ static inline __u64 csum_narrow(csum_wide sum)
 	return (low & 0xffffffff) + (low >> 32) + (high & 0xffffffff) + (high >> 32);
 }
 
-/* Not folded, and far from overflow below 16 GB; `len` may be odd. */
-static inline __u64 csum_add(__u64 sum, const void *data, __u32 len)
+/* A sum over `len` bytes, which may be odd, on top of `sum`. Not folded, and far from overflow
+ * below 16 GB. Reads those bytes alone. */
+typedef __u64 csum_add_fn(__u64 sum, const void *data, __u32 len);
+
+/* By steps that every CPU has; for few bytes the quickest, where their number is known when this is
+ * compiled. */
+static inline __u64 csum_add_words(__u64 sum, const void *data, __u32 len)
 {
 	const __u8 *at = data;
 	csum_wide one = 0, other = 0;
@@ -54,6 +59,26 @@ static inline __u64 csum_add(__u64 sum, const void *data, __u32 len)
 	return sum;
 }
 
+/* The same by what else CPUs have, the widest last. */
+struct csum_way {
+	const char *name; /* as __builtin_cpu_supports() knows it */
+	csum_add_fn *add;
+	int (*here)(void); /* can this CPU do it? */
+};
+
+extern const struct csum_way csum_ways[];
+extern const unsigned int csum_n_ways;
+
+/* The widest that there is here, chosen when the program starts. */
+extern csum_add_fn *csum_add_many;
+
+static inline __u64 csum_add(__u64 sum, const void *data, __u32 len)
+{
+	if (__builtin_constant_p(len) && len <= 64)
+		return csum_add_words(sum, data, len);
+	return csum_add_many(sum, data, len);
+}
+
 /* A sum of up to 65,536 words to 16 bits, not complemented. Only a sum of 0 folds to 0. Each half
  * plus the other, the carry back in: what is wanted is in the upper half. */
 static inline __u16 csum_fold32(__u32 sum)
@@ -67,6 +92,20 @@ static inline __u16 csum_fold(__u64 sum)
 {
 	sum += sum << 32 | sum >> 32;
 	return csum_fold32((__u32)(sum >> 32));
+}
+
+/* Makes the checksum `off` bytes into the `len` bytes of TCP, UDP or ICMPv6 at `l4` anew, `sum`
+ * being that of the pseudo-header. The field is taken off the sum, not out of the packet: reads
+ * would wait for what was just written. For UDP 0 would mean that there is none (RFC 768). */
+static inline void csum_renew(__u8 *l4, __u32 len, __u32 off, __u64 sum, int udp)
+{
+	__u16 check;
+
+	memcpy(&check, l4 + off, 2);
+	check = (__u16)~csum_fold(csum_add(sum + (__u16)~check, l4, len));
+	if (!check && udp)
+		check = 0xffff;
+	memcpy(l4 + off, &check, 2);
 }
 
 /* The checksum field at `check` after one word under it went from `old` to `new`, words as in

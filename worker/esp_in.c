@@ -106,8 +106,9 @@ static enum xipsec_reason trailer_read(const __u8 *text, __u32 *len, __u8 *next)
 }
 
 /* From an authentic text to a packet at its inner header. */
-static enum xipsec_reason esp_deliver(struct sa *sa, struct packet *p, const struct crypto_op *op,
-				      __u8 tos)
+static inline enum xipsec_reason esp_deliver(struct sa *sa, struct packet *p,
+					     const struct crypto_op *op, __u8 tos,
+					     const bool transport)
 {
 	__u32 text_len = op->len;
 	enum xipsec_reason reason;
@@ -118,8 +119,20 @@ static enum xipsec_reason esp_deliver(struct sa *sa, struct packet *p, const str
 		sa_count_dummy(sa, text_len - ESP_TRAILER_MIN);
 	if (reason)
 		return reason;
-	return sa->transport ? inbound_transport(sa, p, op->text, text_len, next)
-			     : inbound_tunnel(sa, p, op->text, text_len, next, tos);
+	return transport ? inbound_transport(sa, p, op->text, text_len, next)
+			 : inbound_tunnel(sa, p, op->text, text_len, next, tos);
+}
+
+static enum xipsec_reason deliver_tunnel(struct sa *sa, struct packet *p,
+					 const struct crypto_op *op, __u8 tos)
+{
+	return esp_deliver(sa, p, op, tos, false);
+}
+
+static enum xipsec_reason deliver_transport(struct sa *sa, struct packet *p,
+					    const struct crypto_op *op, __u8 tos)
+{
+	return esp_deliver(sa, p, op, tos, true);
 }
 
 /* ESP's headers stand as they came. */
@@ -127,9 +140,25 @@ static void esp_refuse(struct sa *sa, struct packet *p, const struct crypto_op *
 {
 }
 
-/* Flattened: the calls between the small steps of a packet were a tenth of opening a small one. */
-__attribute__((flatten)) void esp_in_burst(struct sa *sa, struct packet **pkts, unsigned int n,
-					   __u64 now_s)
+/* Flattened: the calls between the small steps of a packet were a tenth of opening a small one.
+ * Each mode has a copy, of which the compiler keeps more in registers. */
+static __attribute__((flatten, noinline)) void in_burst_tunnel(struct sa *sa, struct packet **pkts,
+							       unsigned int n, __u64 now_s)
 {
-	inbound_run(sa, pkts, n, now_s, esp_admit, esp_deliver, esp_refuse);
+	inbound_run(sa, pkts, n, now_s, esp_admit, deliver_tunnel, esp_refuse);
+}
+
+static __attribute__((flatten, noinline)) void in_burst_transport(struct sa *sa,
+								  struct packet **pkts,
+								  unsigned int n, __u64 now_s)
+{
+	inbound_run(sa, pkts, n, now_s, esp_admit, deliver_transport, esp_refuse);
+}
+
+void esp_in_burst(struct sa *sa, struct packet **pkts, unsigned int n, __u64 now_s)
+{
+	if (sa->transport)
+		in_burst_transport(sa, pkts, n, now_s);
+	else
+		in_burst_tunnel(sa, pkts, n, now_s);
 }

@@ -78,7 +78,7 @@ static bool tunnel_plain(const struct sa *sa, struct packet *p, __u8 *text, __u3
 		return false;
 	if (tos & 3 && (tos ^ plain_tos(&plain)) & 3)
 		return false;
-	if (!selectors_accept_plain(sa, plain_word(text + 12), plain_word(text + 16)))
+	if (!selectors_accept_plain(sa, text + 12))
 		return false;
 	in_shrink(p, text, text_len);
 	p->family = XIPSEC_FAMILY_IP4;
@@ -152,66 +152,75 @@ bool inbound_in_udp(const struct packet *p)
 	return next == IPPROTO_UDP;
 }
 
-/* Of the usual packet: as inner_checksum(). */
-static inline void plain_checksum(struct packet *p, __u8 next)
+/* The usual packet's `len` bytes at `l4`, whose addresses are the `addrs_len` bytes at `addrs`: as
+ * inner_checksum(), for these are of no other packet yet. */
+static inline void plain_checksum(__u8 *l4, __u32 len, __u8 proto, __u32 check_off,
+				  const __u8 *addrs, const __u32 addrs_len)
 {
-	const struct inner inner = {
-		.family = p->family, .l4_proto = next, .l4_off = p->l4_off, .len = p->len};
+	const __u32 stated = (__u32)(l4[4] << 8 | l4[5]);
+	const bool none = !(l4[6] | l4[7]) && addrs_len == 8;
 
-	inner_checksum(p->data, &inner);
+	if (proto == IPPROTO_UDP && (stated != len || none))
+		return;
+	csum_renew(l4, len, check_off, csum_add(htonl(len + proto), addrs, addrs_len),
+		   proto == IPPROTO_UDP);
 }
 
 /* The usual packet in transport mode, behind an IPv4 header without options. False, and nothing has
  * changed: another, or one that is refused. */
 static inline bool transport_plain(const struct sa *sa, struct packet *p, __u8 *text,
-				   __u32 text_len, __u8 next, __u32 front_len, bool natted)
+				   __u32 text_len, __u8 next)
 {
 	const __u32 len = PLAIN_L4 + text_len;
 	const __u8 *front = p->data;
+	const bool udp = front[TRANSPORT_IP4_NEXT] == IPPROTO_UDP;
 	__u32 check_off;
 
-	if (front_len != PLAIN_L4 || text_len < PLAIN_UDP || front[0] != 0x45 ||
-	    plain_word(front + 4) & PLAIN_FRAG || !plain_l4(text, text_len, next, &check_off))
+	if (front[0] != 0x45 || p->l4_off != PLAIN_L4 + (udp ? OUTER_UDP : 0) ||
+	    text_len < PLAIN_UDP || plain_word(front + 4) & PLAIN_FRAG ||
+	    !plain_l4(text, text_len, next, &check_off))
 		return false;
-	if (!selectors_accept_plain(sa, plain_word(front + 12), plain_word(front + 16)))
+	if (!selectors_accept_plain(sa, front + 12))
 		return false;
+	if (udp || sa->udp)
+		plain_checksum(text, text_len, next, check_off, front + 12, 8);
 	in_shrink(p, text - PLAIN_L4, len);
 	transport_move_ip4(p->data, front, next, len);
 	p->family = XIPSEC_FAMILY_IP4;
 	p->l4_off = PLAIN_L4;
-	if (natted)
-		plain_checksum(p, next);
 	return true;
 }
 
 /* The same behind an IPv6 header without extension headers. */
 static inline bool transport_plain6(const struct sa *sa, struct packet *p, __u8 *text,
-				    __u32 text_len, __u8 next, __u32 front_len, bool natted)
+				    __u32 text_len, __u8 next)
 {
 	const __u32 len = PLAIN6_L4 + text_len;
 	const __u8 *front = p->data;
+	const bool udp = front[TRANSPORT_IP6_NEXT] == IPPROTO_UDP;
 	__u32 check_off;
 
-	if (front_len != PLAIN6_L4 || text_len < PLAIN_UDP || front[0] >> 4 != 6 ||
-	    !plain_l4(text, text_len, next, &check_off))
+	if (front[0] >> 4 != 6 || p->l4_off != PLAIN6_L4 + (udp ? OUTER_UDP : 0) ||
+	    text_len < PLAIN_UDP || !plain_l4(text, text_len, next, &check_off))
 		return false;
 	if (!selectors_accept_plain6(sa, front + 8))
 		return false;
+	if (udp || sa->udp)
+		plain_checksum(text, text_len, next, check_off, front + 8, 32);
 	in_shrink(p, text - PLAIN6_L4, len);
 	transport_move_ip6(p->data, front, next, len);
 	p->family = XIPSEC_FAMILY_IP6;
 	p->l4_off = PLAIN6_L4;
-	if (natted)
-		plain_checksum(p, next);
 	return true;
 }
 
 /* Any other: the headers in front move up to what ESP carried. */
 static __attribute__((noinline)) enum xipsec_reason transport_any(struct sa *sa, struct packet *p,
 								  __u8 *text, __u32 text_len,
-								  __u8 next, __u32 front,
-								  bool natted)
+								  __u8 next)
 {
+	const bool udp = inbound_in_udp(p);
+	const __u32 front = p->l4_off - (udp ? OUTER_UDP : 0u);
 	enum xipsec_reason reason;
 	struct transport_place place;
 	struct inner inner;
@@ -229,7 +238,7 @@ static __attribute__((noinline)) enum xipsec_reason transport_any(struct sa *sa,
 		return reason;
 	in_shrink(p, data, inner.len);
 	in_describe(p, &inner);
-	if (natted)
+	if (udp || sa->udp)
 		inner_checksum(p->data, &inner);
 	return XIPSEC_REASON_UNSPEC;
 }
@@ -237,16 +246,13 @@ static __attribute__((noinline)) enum xipsec_reason transport_any(struct sa *sa,
 enum xipsec_reason inbound_transport(struct sa *sa, struct packet *p, __u8 *text, __u32 text_len,
 				     __u8 next)
 {
-	const bool udp = inbound_in_udp(p), natted = udp || sa->udp;
-	const __u32 front = p->l4_off - (udp ? OUTER_UDP : 0u);
-
 	/* Behind a NAT the addresses are not those that the transport checksum was made with: it is
 	 * made anew (RFC 3948 3.1.2). */
-	if (__builtin_expect(transport_plain(sa, p, text, text_len, next, front, natted), 1))
+	if (__builtin_expect(transport_plain(sa, p, text, text_len, next), 1))
 		return XIPSEC_REASON_UNSPEC;
-	if (transport_plain6(sa, p, text, text_len, next, front, natted))
+	if (transport_plain6(sa, p, text, text_len, next))
 		return XIPSEC_REASON_UNSPEC;
-	return transport_any(sa, p, text, text_len, next, front, natted);
+	return transport_any(sa, p, text, text_len, next);
 }
 
 void inbound_origin(const struct packet *p, struct origin *from)

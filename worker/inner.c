@@ -280,8 +280,6 @@ void inner_checksum(__u8 *data, const struct inner *inner)
 {
 	__u32 l4_len = inner->len - inner->l4_off, off;
 	__u8 *l4 = data + inner->l4_off;
-	__u16 check;
-	__u64 sum;
 
 	if (inner->opaque || (inner->flags & (INNER_FRAG | INNER_ROUTED)))
 		return;
@@ -294,13 +292,7 @@ void inner_checksum(__u8 *data, const struct inner *inner)
 		off = ICMP6_CHECK; /* RFC 4443 2.3: over the pseudo-header too */
 	else
 		return;
-	/* Taken off the sum, not out of the packet: reads would wait for what was just written. */
-	memcpy(&check, l4 + off, 2);
-	sum = pseudo_sum(data, inner) + (__u16)~check;
-	check = (__u16)~csum_fold(csum_add(sum, l4, l4_len));
-	if (!check && inner->l4_proto == IPPROTO_UDP)
-		check = 0xffff;
-	memcpy(l4 + off, &check, 2);
+	csum_renew(l4, l4_len, off, pseudo_sum(data, inner), inner->l4_proto == IPPROTO_UDP);
 }
 
 /* CRC32c (Castagnoli, reflected), four bits a step: SCTP with checksums left to hardware is rare.

@@ -116,12 +116,17 @@ static const __u8 *final_dst(const __u8 *data, __u32 udp_off)
 
 void outer_finish_udp6(__u8 *data, __u32 udp_off, __u32 len)
 {
-	__u64 sum = (__u64)htons((__u16)(len - udp_off)) + htons(IPPROTO_UDP);
+	__u64 sum = htonl(len - udp_off + IPPROTO_UDP);
 	__u16 check;
 
-	sum = csum_add(sum, data + 8, 16);
-	sum = csum_add(sum, final_dst(data, udp_off), 16);
-	sum = csum_add(sum, data + udp_off, len - udp_off);
+	/* The addresses stand before UDP, and are summed with it. */
+	if (__builtin_expect(udp_off == IP6_LEN, 1)) {
+		sum = csum_add(sum, data + 8, len - 8);
+	} else {
+		sum = csum_add(sum, data + 8, 16);
+		sum = csum_add(sum, final_dst(data, udp_off), 16);
+		sum = csum_add(sum, data + udp_off, len - udp_off);
+	}
 	check = (__u16)~csum_fold(sum);
 	if (!check)
 		check = 0xffff;

@@ -20,18 +20,16 @@
 #define ESP_TRAILER_MIN 2 /* pad length and next header */
 #define SA_USUAL_IV     8 /* bytes of the IV of most algorithms */
 
-/* A selector that names nets alone, as an IPv4 packet is compared with it: host order. */
+/* A selector that names nets alone, as the addresses of an IPv4 header are compared with it: source
+ * and destination as they stand there. */
 struct sa_net4 {
-	__u32 remote, remote_span; /* the first address, and how many follow it */
-	__u32 local, local_span;
+	__u64 want, mask;
 	__u32 refuse;
 };
 
 /* The same of IPv6. */
-__extension__ typedef unsigned __int128 sa_word6;
-
 struct sa_net6 {
-	sa_word6 remote, remote_span, local, local_span;
+	__u64 want[4], mask[4];
 	__u32 refuse;
 };
 
@@ -99,7 +97,8 @@ struct sa {
 	/* Inbound: what may come out of it and what not, as in struct xipsec_sa. */
 	__u32 n_selectors;
 	__u8 nets_alone; /* none of them asks for a protocol or a port */
-	__u32 n_nets4;   /* where that is so, and they are few: those for IPv4, in order; else 0 */
+	__u32 n_nets4;   /* where that is so, they are few and no range is odd: those for IPv4, in
+			    order; else 0 */
 	__u32 n_nets6;   /* and those for IPv6 */
 	struct sa_net4 net4[SA_NETS4];
 	struct sa_net6 net6[SA_NETS4];

@@ -14,52 +14,82 @@
 #define FEW  SA_NETS4
 #define SEEN 256 /* a power of 2 */
 
+/* An IPv6 address in host order. */
+__extension__ typedef unsigned __int128 word6_t;
+
 struct seen {
 	struct xipsec_flow flow;
 	enum xipsec_reason reason;
 	bool used;
 };
 
-static void nets4_fill(struct sa *sa)
-{
-	for (__u32 i = 0; i < sa->n_selectors; i++) {
-		const struct xipsec_selector *sel = &sa->selector[i];
-		struct sa_net4 *net = &sa->net4[sa->n_nets4];
-
-		if (sel->family && sel->family != XIPSEC_FAMILY_IP4)
-			continue;
-		net->remote = ntohl(sel->remote_lo.word[0]);
-		net->remote_span = ntohl(sel->remote_hi.word[0]) - net->remote;
-		net->local = ntohl(sel->local_lo.word[0]);
-		net->local_span = ntohl(sel->local_hi.word[0]) - net->local;
-		net->refuse = sa->refuse[i];
-		sa->n_nets4++;
-	}
-}
-
-static sa_word6 word6(const void *at)
+static word6_t word6(const void *at)
 {
 	__be64 half[2];
 
 	memcpy(half, at, sizeof(half));
-	return (sa_word6)be64toh(half[0]) << 64 | be64toh(half[1]);
+	return (word6_t)be64toh(half[0]) << 64 | be64toh(half[1]);
+}
+
+/* The `len` bytes of a mask under which the addresses from `lo` to `hi`, and no others, are alike.
+ * False: there is none. */
+static bool mask_of(const struct xipsec_addr *lo, const struct xipsec_addr *hi, __u32 len,
+		    __u8 *mask)
+{
+	const word6_t from = word6(lo) >> (128 - 8 * len), to = word6(hi) >> (128 - 8 * len);
+	const word6_t differ = from ^ to;
+
+	for (__u32 i = 0; i < len; i++)
+		mask[i] = (__u8) ~(lo->byte[i] ^ hi->byte[i]);
+	return !(differ & (differ + 1)) && !(from & differ);
+}
+
+/* Source and destination, `len` bytes each, under their masks. False: not such nets. */
+static bool net_of(const struct xipsec_selector *sel, __u32 len, __u64 *want, __u64 *mask)
+{
+	__u8 addrs[32];
+
+	memcpy(addrs, &sel->remote_lo, len);
+	memcpy(addrs + len, &sel->local_lo, len);
+	memcpy(want, addrs, 2 * len);
+	return mask_of(&sel->remote_lo, &sel->remote_hi, len, (__u8 *)mask) &&
+	       mask_of(&sel->local_lo, &sel->local_hi, len, (__u8 *)mask + len);
+}
+
+static void nets4_fill(struct sa *sa)
+{
+	__u32 n = 0;
+
+	for (__u32 i = 0; i < sa->n_selectors; i++) {
+		const struct xipsec_selector *sel = &sa->selector[i];
+		struct sa_net4 *net = &sa->net4[n];
+
+		if (sel->family && sel->family != XIPSEC_FAMILY_IP4)
+			continue;
+		if (!net_of(sel, 4, &net->want, &net->mask))
+			return;
+		net->refuse = sa->refuse[i];
+		n++;
+	}
+	sa->n_nets4 = n;
 }
 
 static void nets6_fill(struct sa *sa)
 {
+	__u32 n = 0;
+
 	for (__u32 i = 0; i < sa->n_selectors; i++) {
 		const struct xipsec_selector *sel = &sa->selector[i];
-		struct sa_net6 *net = &sa->net6[sa->n_nets6];
+		struct sa_net6 *net = &sa->net6[n];
 
 		if (sel->family && sel->family != XIPSEC_FAMILY_IP6)
 			continue;
-		net->remote = word6(&sel->remote_lo);
-		net->remote_span = word6(&sel->remote_hi) - net->remote;
-		net->local = word6(&sel->local_lo);
-		net->local_span = word6(&sel->local_hi) - net->local;
+		if (!net_of(sel, 16, net->want, net->mask))
+			return;
 		net->refuse = sa->refuse[i];
-		sa->n_nets6++;
+		n++;
 	}
+	sa->n_nets6 = n;
 }
 
 int selectors_init(struct sa *sa)
@@ -138,25 +168,29 @@ static bool refuses(const struct sa *sa, const struct xipsec_selector *sel)
 	return sa->refuse[sel - sa->selector];
 }
 
-bool selectors_accept_plain(const struct sa *sa, __u32 src, __u32 dst)
+bool selectors_accept_plain(const struct sa *sa, const __u8 *addrs)
 {
-	for (__u32 i = 0; i < sa->n_nets4; i++) {
-		const struct sa_net4 *net = &sa->net4[i];
+	__u64 both;
 
-		if (src - net->remote <= net->remote_span && dst - net->local <= net->local_span)
-			return !net->refuse;
-	}
+	memcpy(&both, addrs, sizeof(both));
+	for (__u32 i = 0; i < sa->n_nets4; i++)
+		if (!((both ^ sa->net4[i].want) & sa->net4[i].mask))
+			return !sa->net4[i].refuse;
 	return false;
 }
 
 bool selectors_accept_plain6(const struct sa *sa, const __u8 *addrs)
 {
-	const sa_word6 src = word6(addrs), dst = word6(addrs + 16);
+	__u64 both[4], differ;
 
+	memcpy(both, addrs, sizeof(both));
 	for (__u32 i = 0; i < sa->n_nets6; i++) {
 		const struct sa_net6 *net = &sa->net6[i];
 
-		if (src - net->remote <= net->remote_span && dst - net->local <= net->local_span)
+		differ = 0;
+		for (int k = 0; k < 4; k++)
+			differ |= (both[k] ^ net->want[k]) & net->mask[k];
+		if (!differ)
 			return !net->refuse;
 	}
 	return false;

@@ -18,11 +18,12 @@ int selectors_init(struct sa *sa);
 enum xipsec_reason selectors_check(const struct sa *sa, const __u8 *data,
 				   const struct inner *inner);
 
-/* An IPv4 packet that quotes no other, from `src` to `dst` (host order): true when selectors that
- * name nets alone accept it; false when they do not, or there are others to ask. */
-bool selectors_accept_plain(const struct sa *sa, __u32 src, __u32 dst);
+/* A packet that quotes no other; `addrs`: source and destination as they stand in its IPv4 header.
+ * True when selectors that name nets alone accept it; false when they do not, or there are others
+ * to ask. */
+bool selectors_accept_plain(const struct sa *sa, const __u8 *addrs);
 
-/* The same of IPv6; `addrs`: source and destination as they stand in its header. */
+/* The same of IPv6. */
 bool selectors_accept_plain6(const struct sa *sa, const __u8 *addrs);
 
 #endif

@@ -79,6 +79,7 @@ static void test_newer_word(void **unused)
 	assert_int_equal(replay_commit(&state, 64, 5 + 16384), OK);
 	state.replay_top = 5;
 	assert_int_equal(replay_check(&state, 64, 5), OLD);
+	assert_int_equal(replay_check(&state, 64, 5 + 16384), OK); /* what follows refuses it */
 	assert_int_equal(replay_commit(&state, 64, 5), OLD);
 	assert_int_equal(replay_commit(&state, 64, 6), OLD);
 	assert_int_equal(replay_commit(&state, 64, 5 + 16384), DUP);

@@ -46,11 +46,6 @@ static struct xipsec_selector selector_random(void)
 	return sel;
 }
 
-static __u32 get32(const __u8 *at)
-{
-	return (__u32)get16(at) << 16 | get16(at + 2);
-}
-
 static __u32 packet_random(__u8 *ip)
 {
 	int family = rand() % 2 ? 4 : 6;
@@ -64,10 +59,49 @@ static __u32 packet_random(__u8 *ip)
 	return len;
 }
 
+static bool is_prefix(const struct xipsec_addr *lo, const struct xipsec_addr *hi, __u8 family)
+{
+	for (unsigned int len = 0; len <= addr_bits(family); len++) {
+		struct xipsec_addr first = addr_first(lo, len), last = addr_last(lo, family, len);
+
+		if (!addr_compare(&first, lo) && !addr_compare(&last, hi))
+			return true;
+	}
+	return false;
+}
+
+/* How many selectors the shortest way should know of: none, if one of them is an odd range. */
+static __u32 short_of(const struct xipsec_sa *config, __u8 family)
+{
+	__u32 n = 0;
+
+	for (__u32 i = 0; i < config->n_selectors; i++) {
+		const struct xipsec_selector *sel = &config->selector[i];
+
+		if (sel->family && sel->family != family)
+			continue;
+		if (sel->family && !(is_prefix(&sel->local_lo, &sel->local_hi, family) &&
+				     is_prefix(&sel->remote_lo, &sel->remote_hi, family)))
+			return 0;
+		n++;
+	}
+	return n;
+}
+
+static void short_compare(const struct sa *sa, const __u8 *ip, bool accepted)
+{
+	bool ip4 = ip[0] >> 4 == 4;
+	__u32 known = ip4 ? sa->n_nets4 : sa->n_nets6;
+
+	assert_int_equal(ip4 ? selectors_accept_plain(sa, ip + 12)
+			     : selectors_accept_plain6(sa, ip + 8),
+			 known ? accepted : 0);
+}
+
 static void test_nets_alone(void **unused)
 {
 	struct xipsec_sa config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_IN);
-	unsigned int let[2] = {0};
+	unsigned int let[2] = {0}, known[2] = {0};
 	struct inner inner;
 	__u8 ip[128];
 
@@ -82,6 +116,10 @@ static void test_nets_alone(void **unused)
 		}
 		sa = sa_make(&config, &state, XIPSEC_BACKEND_OPENSSL);
 		assert_int_equal(sa->nets_alone, 1);
+		assert_int_equal(sa->n_nets4, short_of(&config, XIPSEC_FAMILY_IP4));
+		assert_int_equal(sa->n_nets6, short_of(&config, XIPSEC_FAMILY_IP6));
+		known[0] += sa->n_nets4 > 1;
+		known[1] += sa->n_nets6 > 1;
 		for (int i = 0; i < 50; i++) {
 			enum xipsec_reason quick, whole;
 
@@ -91,16 +129,56 @@ static void test_nets_alone(void **unused)
 			sa->nets_alone = 0;
 			whole = selectors_check(sa, ip, &inner);
 			assert_int_equal(quick, whole);
-			if (inner.family == XIPSEC_FAMILY_IP4)
-				assert_int_equal(
-					selectors_accept_plain(sa, get32(ip + 12), get32(ip + 16)),
-					whole == XIPSEC_REASON_UNSPEC);
+			short_compare(sa, ip, whole == XIPSEC_REASON_UNSPEC);
 			let[quick == XIPSEC_REASON_UNSPEC]++;
 		}
 		sa_free(sa);
 	}
 	assert_in_range(let[0], 10000, 140000);
 	assert_in_range(let[1], 10000, 140000);
+	assert_in_range(known[0], 300, 2000);
+	assert_in_range(known[1], 300, 2000);
+}
+
+/* Each length of prefix on either side, and what differs from it in one bit: by the shortest way as
+ * by the list. */
+static void test_prefixes(void **unused)
+{
+	struct xipsec_sa config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, XIPSEC_DIR_IN);
+	struct xipsec_selector *sel = &config.selector[0];
+
+	for (int kind = 0; kind < 4; kind++) {
+		const int family = kind & 1 ? 6 : 4;
+		const __u32 bits = family == 4 ? 32 : 128, at = family == 4 ? 12 : 8;
+
+		for (__u32 len = 0; len <= bits; len++) {
+			struct xipsec_addr src = addr_random(family), dst = addr_random(family);
+			struct xipsec_addr *narrow = kind & 2 ? &dst : &src;
+			struct xipsec_addr first = addr_first(narrow, len);
+			__u8 ip[128];
+			struct sa *sa;
+
+			*sel = any_selector();
+			sel->family = (__u8)family;
+			sel->local_hi = sel->remote_hi = addr_last(&src, (__u8)family, 0);
+			*(kind & 2 ? &sel->local_lo : &sel->remote_lo) = first;
+			*(kind & 2 ? &sel->local_hi : &sel->remote_hi) =
+				addr_last(&first, (__u8)family, len);
+			sa = sa_make(&config, &state, XIPSEC_BACKEND_OPENSSL);
+			assert_int_equal(family == 4 ? sa->n_nets4 : sa->n_nets6, 1);
+			assert_int_equal(family == 4 ? sa->n_nets6 : sa->n_nets4, 0);
+			for (__u32 bit = 0; bit <= bits; bit++) {
+				udp_write(ip, family, 30);
+				memcpy(ip + at, &src, bits / 8);
+				memcpy(ip + at + bits / 8, &dst, bits / 8);
+				if (bit < bits)
+					ip[at + (kind & 2 ? bits / 8 : 0) + bit / 8] ^=
+						(__u8)(0x80 >> bit % 8);
+				short_compare(sa, ip, bit >= len);
+			}
+			sa_free(sa);
+		}
+	}
 }
 
 /* RFC 4301 5.2 over an ordered list, for a packet that is no ICMP error. */
@@ -526,6 +604,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nets_alone),
+		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_hundreds),
 		cmocka_unit_test(test_hundreds_told_apart),
 		cmocka_unit_test(test_more_than_nets),
