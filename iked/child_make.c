@@ -26,8 +26,10 @@ struct work {
 
 static bool wants_udp(const struct ike_sa *ike)
 {
-	/* A float alone is not encapsulation: peers with MOBIKE float without a NAT. */
-	return ike->nat_local || ike->nat_remote || (ike->conn->model.encap && ike->path.natt);
+	/* By what both ends know of IKE_SA_INIT (2.23), not by what the connection says that was
+	 * found later. A float alone is not encapsulation: peers with MOBIKE float without a NAT.
+	 */
+	return ike->nat_local || ike->nat_remote || (ike->nat_fake && ike->path.natt);
 }
 
 static int describe_child(struct xchg *x, const struct ike_msg *msg, const struct proposal *chosen,

@@ -68,6 +68,7 @@ struct ike_sa {
 	bool initiator;             /* the original one of this IKE SA */
 	bool up_told;               /* an event said that it is up */
 	bool nat_local, nat_remote; /* somebody is behind a NAT */
+	bool nat_fake;              /* we told the peer that we are, for ESP in UDP is asked for */
 	bool fragments;             /* the peer takes them */
 	bool certs_asked;
 	bool reauth;                  /* the life timer reauthenticates instead of rekeying */

@@ -21,12 +21,13 @@ static struct bytes addr_bytes(const struct ike_path *path, const struct xipsec_
 }
 
 /* `encap` asks for ESP in UDP: a source that no hash can be of looks like a NAT to the peer. */
-static void add_nat(const struct ike_sa *ike, struct ike_out *out)
+static void add_nat(struct ike_sa *ike, struct ike_out *out)
 {
 	const struct ike_path *path = &ike->path;
 	__u8 nobody[IKE_NAT_HASH_LEN];
 
-	if (ike->conn->model.encap) {
+	ike->nat_fake = ike->conn->model.encap;
+	if (ike->nat_fake) {
 		ike->engine->env.random(ike->engine->env.ctx, nobody, sizeof(nobody));
 		ike_out_notify(out, 0, BYTES_NONE, IKE_N_NAT_DETECTION_SOURCE_IP, BYTES_OF(nobody));
 	} else {
@@ -259,7 +260,7 @@ static int check_answer(const struct ike_sa *ike, const struct ike_msg *msg,
 /* Through a NAT, or when ESP in UDP is asked for, IKE goes on at 4500 (2.23). */
 static void float_ports(struct ike_sa *ike)
 {
-	if (ike->path.natt || !(ike->nat_local || ike->nat_remote || ike->conn->model.encap))
+	if (ike->path.natt || !(ike->nat_local || ike->nat_remote || ike->nat_fake))
 		return;
 	ike->path.natt = true;
 	ike->path.local_port = htons(IKE_NATT_PORT);

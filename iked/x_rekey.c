@@ -18,6 +18,7 @@ static int copy_ends(const struct ike_sa *old, struct ike_sa *fresh)
 	fresh->from = old->id;
 	fresh->nat_local = old->nat_local;
 	fresh->nat_remote = old->nat_remote;
+	fresh->nat_fake = old->nat_fake;
 	fresh->fragments = old->fragments;
 	fresh->auth_local = old->auth_local;
 	fresh->auth_remote = old->auth_remote;

@@ -536,6 +536,44 @@ static void test_encap(void **state)
 	sim_end(sim, 1, 1);
 }
 
+/* Who the peer is shows in IKE_AUTH, and the connection of before that was a guess. What counts for
+ * ESP is what was said meanwhile, for the peer goes by that: now, and after each rekey. */
+static void encap_guessed(const char *guessed, const char *meant, bool udp)
+{
+	static const char us[] = "c {\nproposals = " SIM_FAST "\nlocal { auth = psk\nid = us }\n"
+				 "remote { auth = psk }\nchildren {\n" SIM_NET "\n} }";
+	char both[1024];
+	struct sim *sim;
+
+	snprintf(both, sizeof(both),
+		 "guessed {\nproposals = " SIM_FAST "\n%s\nlocal { auth = psk }\n"
+		 "remote { auth = psk\nid = others }\nchildren {\n" SIM_NET "\n} }\n"
+		 "c {\nproposals = " SIM_FAST "\n%s\nlocal { auth = psk }\n"
+		 "remote { auth = psk\nid = us }\nchildren {\n" SIM_NET "\n} }",
+		 guessed, meant);
+	sim = sim_new(1, us, both);
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 2000));
+	assert_string_equal(sim_ike(&sim->side[1])->conn->model.name, "c");
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(!!(newest_out(&sim->side[0])->flags & XIPSEC_SA_UDP), udp);
+		assert_int_equal(!!(newest_out(&sim->side[1])->flags & XIPSEC_SA_UDP), udp);
+		if (i == 1)
+			engine_rekey(sim->side[1].engine, &(struct engine_match){.ike = "c"}, 0);
+		sim_run(sim, 3000);
+		engine_rekey(sim->side[1].engine, &(struct engine_match){.child = "net"}, 0);
+		sim_run(sim, 3000);
+	}
+	sim_end(sim, 1, 1);
+}
+
+static void test_encap_guessed(void **state)
+{
+	encap_guessed("encap = yes", "encap = no", true);
+	encap_guessed("encap = no", "encap = yes", false);
+	encap_guessed("encap = yes", "encap = yes", true);
+}
+
 /* ------------------------------------------------------------------ nobody there, twice there */
 
 static void test_silence(void **state)
@@ -632,6 +670,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_nat_moves),
 		cmocka_unit_test(test_dscp),
 		cmocka_unit_test(test_encap),
+		cmocka_unit_test(test_encap_guessed),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_unique),
 		cmocka_unit_test(test_initial_contact),
