@@ -103,6 +103,10 @@ bool cert_bears(struct bytes cert, const struct ident *id);
 struct ident *cert_subject(struct bytes cert);
 EVP_PKEY *cert_key(struct bytes cert);
 
+/* The subject of the first certificate in PEM or DER, as ident_print() has it. False: there is
+ * none, and *to is "". */
+bool cert_print_subject(struct bytes data, char *to, size_t size);
+
 /* The identity of an end that has this certificate and is given none: its subject, as strongSwan
  * has it. NULL: that is empty, no certificate, no memory. */
 struct ident *cert_default_id(struct bytes cert);

@@ -145,6 +145,20 @@ struct ident *cert_subject(struct bytes der)
 	return cert ? cert_name(cert) : NULL;
 }
 
+bool cert_print_subject(struct bytes data, char *to, size_t size)
+{
+	_cleanup_writer_ struct writer der = {0};
+	struct ident *subject = NULL;
+
+	*to = 0;
+	if (!cert_der(data, &der))
+		subject = cert_subject(BYTES(der.data, der.len));
+	if (subject)
+		ident_print(subject, to, size);
+	free(subject);
+	return *to != 0;
+}
+
 struct ident *cert_default_id(struct bytes der)
 {
 	_cleanup_x509_ X509 *cert = cert_of_der(der);

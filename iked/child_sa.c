@@ -97,6 +97,16 @@ static int enter(struct engine *engine, struct child_sa *child)
 	return -ENOMEM;
 }
 
+/* Of a child that there is already, which the new one takes the place of, or stands beside. */
+static __u32 reqid_of(const struct ike_sa *ike, const char *name)
+{
+	const struct child_sa *child = ike->children;
+
+	while (child && strcmp(child->cfg->name, name) != 0)
+		child = child->next;
+	return child ? child->reqid : 0;
+}
+
 int child_new(struct ike_sa *ike, struct ike_conn *conn, const struct conn_child *cfg,
 	      struct child_sa **out)
 {
@@ -114,6 +124,9 @@ int child_new(struct ike_sa *ike, struct ike_conn *conn, const struct conn_child
 		return -ENOMEM;
 	}
 	child->ike = ike;
+	child->reqid = reqid_of(ike, cfg->name);
+	if (!child->reqid)
+		child->reqid = child->id;
 	child->conn = ike_conn_ref(conn);
 	child->cfg = cfg;
 	child->l4_proto = cfg->l4_proto;

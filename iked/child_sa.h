@@ -26,6 +26,7 @@ struct child_sa {
 	struct ike_conn *conn; /* a reference */
 	const struct conn_child *cfg;
 	__u32 id;        /* unique */
+	__u32 reqid;     /* the same over all rekeys: the id of the first */
 	__u32 successor; /* id of what the peer made in its place; when this one goes, we switch */
 	__be32 spi_in, spi_out;
 	__u8 state;    /* enum child_state */

@@ -25,6 +25,7 @@ struct vici_wait {
 	struct child *child;
 	__u64 id; /* of the request; what the engine calls `ref` */
 	char conn[CONN_NAME_LEN];
+	unsigned int matches;  /* terminate: SAs that it is about; 0: not told */
 	struct event *timeout; /* NULL: none */
 };
 
@@ -43,11 +44,16 @@ void child_vici_refuse(struct child *c, __u64 id, const char *text)
 	child_vici_answer(c, id, &w);
 }
 
-static void answer_ok(struct child *c, __u64 id)
+/* `ended`: how many SAs terminate has ended; 0: it is not about that. */
+static void answer_ok(struct child *c, __u64 id, unsigned int ended)
 {
 	_cleanup_vici_ struct vici_writer w = {0};
 
 	vici_success(&w);
+	if (ended) {
+		vici_text(&w, "matches", "%u", ended);
+		vici_text(&w, "terminated", "%u", ended);
+	}
 	child_vici_answer(c, id, &w);
 }
 
@@ -125,7 +131,7 @@ void child_vici_done(struct child *c, __u64 ref, int err, const char *text)
 	if (err)
 		child_vici_refuse(c, ref, text && text[0] ? text : strerror(-err));
 	else
-		answer_ok(c, ref);
+		answer_ok(c, ref, wait->matches);
 	wait_free(wait);
 }
 
@@ -165,7 +171,35 @@ static void run_initiate(struct child *c, __u64 id, struct bytes message)
 		return;
 	engine_initiate(c->engine, names.ike, names.match.child, ref);
 	if (ms < 0)
-		answer_ok(c, id);
+		answer_ok(c, id, 0);
+}
+
+struct count {
+	const struct engine_match *match;
+	unsigned int n;
+};
+
+/* IKE SAs; of a match that names a child, its children. */
+static bool count_matches(void *arg, const struct ike_sa *ike)
+{
+	struct count *count = arg;
+
+	count->n += vici_matches(ike, count->match);
+	return true;
+}
+
+static unsigned int count_sas(const struct child *c, const struct engine_match *match)
+{
+	struct count count = {.match = match};
+
+	engine_each_match(c->engine, match, count_matches, &count);
+	return count.n;
+}
+
+/* Does it name anything? Without a name all would be meant, which nobody asks for so. */
+static bool names_any(const struct engine_match *match)
+{
+	return match->ike || match->child || match->ike_id || match->child_id;
 }
 
 static void run_terminate(struct child *c, __u64 id, struct bytes message)
@@ -175,51 +209,42 @@ static void run_terminate(struct child *c, __u64 id, struct bytes message)
 	__u64 ref;
 
 	vici_names_read(message, &names);
-	if (!names.match.ike && !names.match.child && !names.match.ike_id &&
-	    !names.match.child_id) {
-		child_vici_refuse(c, id, "which SA? Give ike, child, ike-id or child-id");
+	if (!names_any(&names.match)) {
+		child_vici_refuse(c, id, "missing terminate selector");
 		return;
 	}
 	ref = begin_wait(c, id, &names, ms);
 	if (ref == ~0ULL)
 		return;
+	if (ref)
+		wait_find(c, ref)->matches = count_sas(c, &names.match);
 	engine_terminate(c->engine, &names.match, vici_get_bool(message, "force", false), ref);
 	if (ms < 0)
-		answer_ok(c, id);
-}
-
-struct count {
-	const struct engine_match *match;
-	unsigned int n;
-};
-
-static bool count_matches(void *arg, const struct ike_sa *ike)
-{
-	struct count *count = arg;
-
-	count->n += vici_match_ike(ike, count->match);
-	return true;
+		answer_ok(c, id, 0);
 }
 
 /* Answered at once, as strongSwan does: with how many it is about. */
 static void run_rekey(struct child *c, __u64 id, struct bytes message)
 {
 	_cleanup_vici_ struct vici_writer w = {0};
-	struct count count = {0};
 	struct vici_names names;
+	unsigned int n;
 
 	vici_names_read(message, &names);
-	count.match = &names.match;
-	engine_each_match(c->engine, &names.match, count_matches, &count);
-	if (count.n && vici_get_bool(message, "reauth", false))
+	if (!names_any(&names.match)) {
+		child_vici_refuse(c, id, "missing rekey selector");
+		return;
+	}
+	n = count_sas(c, &names.match);
+	if (n && vici_get_bool(message, "reauth", false))
 		engine_reauth(c->engine, &names.match, 0);
-	else if (count.n)
+	else if (n)
 		engine_rekey(c->engine, &names.match, 0);
-	if (count.n)
+	if (n)
 		vici_success(&w);
 	else
 		vici_failure(&w, "no matching SAs to rekey found");
-	vici_text(&w, "matches", "%u", count.n);
+	vici_text(&w, "matches", "%u", n);
 	child_vici_answer(c, id, &w);
 }
 

@@ -214,6 +214,25 @@ static int cred_fill(struct client_cred *cred, enum client_cred_kind kind, const
 	return 0;
 }
 
+static void remove_at(struct clients *clients, unsigned int i)
+{
+	cred_clear(&clients->creds[i]);
+	clients->creds[i] = clients->creds[--clients->n_creds];
+}
+
+/* A certificate or CRL that is there already: clients bring all of theirs every time. */
+static void remove_same(struct clients *clients, enum client_cred_kind kind, struct bytes data)
+{
+	for (unsigned int i = 0; i < clients->n_creds; i++) {
+		const struct client_cred *cred = &clients->creds[i];
+
+		if (cred->kind == kind && bytes_equal(BYTES(cred->data, cred->len), data)) {
+			remove_at(clients, i);
+			return;
+		}
+	}
+}
+
 int clients_cred_put(struct clients *clients, enum client_cred_kind kind, const char *id,
 		     struct bytes data, struct conn_texts *owners)
 {
@@ -231,8 +250,10 @@ int clients_cred_put(struct clients *clients, enum client_cred_kind kind, const 
 		return err ? err : -ENOMEM;
 	}
 	clients->creds = more;
-	if (is_secret(kind))
+	if (is_secret(kind) || id[0])
 		clients_cred_remove(clients, kind, id);
+	else
+		remove_same(clients, kind, data);
 	clients->creds[clients->n_creds++] = cred;
 	return 0;
 }
@@ -240,12 +261,11 @@ int clients_cred_put(struct clients *clients, enum client_cred_kind kind, const 
 bool clients_cred_remove(struct clients *clients, enum client_cred_kind kind, const char *id)
 {
 	for (unsigned int i = 0; i < clients->n_creds; i++) {
-		struct client_cred *cred = &clients->creds[i];
+		const struct client_cred *cred = &clients->creds[i];
 
 		if (cred->kind != kind || strcmp(cred->id, id) != 0)
 			continue;
-		cred_clear(cred);
-		*cred = clients->creds[--clients->n_creds];
+		remove_at(clients, i);
 		return true;
 	}
 	return false;
@@ -253,11 +273,9 @@ bool clients_cred_remove(struct clients *clients, enum client_cred_kind kind, co
 
 void clients_creds_clear(struct clients *clients)
 {
-	for (unsigned int i = 0; i < clients->n_creds; i++)
-		cred_clear(&clients->creds[i]);
-	free(clients->creds);
-	clients->creds = NULL;
-	clients->n_creds = 0;
+	for (unsigned int i = clients->n_creds; i-- > 0;)
+		if (clients->creds[i].kind != CLIENT_AUTHORITY)
+			remove_at(clients, i);
 }
 
 static void add_psk(const struct client_cred *cred, struct creds *creds)
@@ -283,7 +301,10 @@ void clients_creds_add(const struct clients *clients, struct creds *creds)
 		case CLIENT_PSK: add_psk(cred, creds); break;
 		case CLIENT_KEY: creds_add_key(creds, from, data); break;
 		case CLIENT_CERT:
-		case CLIENT_CA: creds_add_cert(creds, from, data, cred->kind == CLIENT_CA); break;
+		case CLIENT_CA:
+		case CLIENT_AUTHORITY:
+			creds_add_cert(creds, from, data, cred->kind != CLIENT_CERT);
+			break;
 		case CLIENT_CRL: creds_add_crl(creds, data); break;
 		}
 	}
@@ -297,5 +318,8 @@ void clients_clear(struct clients *clients)
 	clients->conns = NULL;
 	clients->n_conns = 0;
 	name_index_free(&clients->index);
-	clients_creds_clear(clients);
+	while (clients->n_creds)
+		remove_at(clients, clients->n_creds - 1);
+	free(clients->creds);
+	clients->creds = NULL;
 }

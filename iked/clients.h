@@ -14,11 +14,19 @@
 #define CLIENTS_CREDS_SIZE 65535 /* bytes of one */
 #define CLIENTS_ID_LEN     128
 
-enum client_cred_kind { CLIENT_PSK, CLIENT_KEY, CLIENT_CERT, CLIENT_CA, CLIENT_CRL };
+enum client_cred_kind {
+	CLIENT_PSK,
+	CLIENT_KEY,
+	CLIENT_CERT,
+	CLIENT_CA,
+	CLIENT_CRL,
+	CLIENT_AUTHORITY, /* a CA's certificate, by a name */
+};
 
 struct client_cred {
 	enum client_cred_kind kind;
-	char id[CLIENTS_ID_LEN]; /* the client's, of a secret; of a key its hash; else "" */
+	char id[CLIENTS_ID_LEN]; /* the client's, of a secret or an authority; of a key its
+				  * hash; else "" */
 	struct conn_texts owners;
 	__u8 *data; /* of libcrypto's secure heap if it is a secret */
 	size_t len;
@@ -63,13 +71,14 @@ int conn_copy(const struct conn *conn, struct conn *out);
 
 /* ------------------------------------------------------------------ credentials */
 
-/* Copies `data`; a secret or key of the same kind and id is replaced. 0, -ENOMEM, -E2BIG. `owners`
- * is taken over, and zero afterwards. */
+/* Copies `data`; one of the same kind and id is replaced, and of those without an id the same one
+ * is kept once, however often it is loaded. 0, -ENOMEM, -E2BIG. `owners` is taken over, and zero
+ * afterwards. */
 int clients_cred_put(struct clients *clients, enum client_cred_kind kind, const char *id,
 		     struct bytes data, struct conn_texts *owners);
 /* False: there is none. */
 bool clients_cred_remove(struct clients *clients, enum client_cred_kind kind, const char *id);
-/* All credentials, no connection. */
+/* All credentials but authorities, no connection. */
 void clients_creds_clear(struct clients *clients);
 /* Adds them to a store that was just loaded. */
 void clients_creds_add(const struct clients *clients, struct creds *creds);

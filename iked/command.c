@@ -245,7 +245,7 @@ void engine_terminate(struct engine *engine, const struct engine_match *match, b
 
 	if (match->child || match->child_id) {
 		close_children(&todo, match, force);
-		finish(&todo, "no such child SA");
+		finish(&todo, "no matching SAs to terminate found");
 		return;
 	}
 	match_pick(engine, match, &picked);
@@ -256,7 +256,7 @@ void engine_terminate(struct engine *engine, const struct engine_match *match, b
 			close_ike(&todo, ike, force);
 	}
 	free(picked.id);
-	finish(&todo, "no such IKE SA");
+	finish(&todo, "no matching SAs to terminate found");
 }
 
 void engine_terminate_all(struct engine *engine)

@@ -158,35 +158,35 @@ void engine_each_match(const struct engine *engine, const struct engine_match *m
 		       bool (*each)(void *arg, const struct ike_sa *ike), void *arg);
 
 /* X(symbol, name): what is counted, by the names of VICI's get-counters, and ours after them. */
-#define ENGINE_COUNTERS(X)                          \
-	X(IKE_REKEY_INIT, "ike-rekey-init")         \
-	X(IKE_REKEY_RESP, "ike-rekey-resp")         \
-	X(CHILD_REKEY, "child-rekey")               \
-	X(IN_INVALID, "in-invalid")                 \
-	X(IN_INVALID_IKE_SPI, "in-invalid-ike-spi") \
-	X(IN_INIT_REQ, "in-init-req")               \
-	X(IN_INIT_RSP, "in-init-rsp")               \
-	X(OUT_INIT_REQ, "out-init-req")             \
-	X(OUT_INIT_RSP, "out-init-rsp")             \
-	X(IN_AUTH_REQ, "in-auth-req")               \
-	X(IN_AUTH_RSP, "in-auth-rsp")               \
-	X(OUT_AUTH_REQ, "out-auth-req")             \
-	X(OUT_AUTH_RSP, "out-auth-rsp")             \
-	X(IN_CHILD_REQ, "in-child-req")             \
-	X(IN_CHILD_RSP, "in-child-rsp")             \
-	X(OUT_CHILD_REQ, "out-child-req")           \
-	X(OUT_CHILD_RSP, "out-child-rsp")           \
-	X(IN_INFO_REQ, "in-info-req")               \
-	X(IN_INFO_RSP, "in-info-rsp")               \
-	X(OUT_INFO_REQ, "out-info-req")             \
-	X(OUT_INFO_RSP, "out-info-rsp")             \
-	X(IN_IKEV1, "in-ikev1")                     \
-	X(COOKIE_SENT, "cookie-sent")               \
-	X(COOKIE_WRONG, "cookie-wrong")             \
-	X(HALFOPEN_REFUSED, "halfopen-refused")     \
-	X(RETRANSMIT_OUT, "retransmit-out")         \
-	X(RETRANSMIT_IN, "retransmit-in")           \
-	X(AUTH_FAILED, "auth-failed")               \
+#define ENGINE_COUNTERS(X)                        \
+	X(IKE_REKEY_INIT, "ike-rekey-init")       \
+	X(IKE_REKEY_RESP, "ike-rekey-resp")       \
+	X(CHILD_REKEY, "child-rekey")             \
+	X(IN_INVALID, "invalid")                  \
+	X(IN_INVALID_IKE_SPI, "invalid-spi")      \
+	X(IN_INIT_REQ, "ike-init-in-req")         \
+	X(IN_INIT_RSP, "ike-init-in-resp")        \
+	X(OUT_INIT_REQ, "ike-init-out-req")       \
+	X(OUT_INIT_RSP, "ike-init-out-resp")      \
+	X(IN_AUTH_REQ, "ike-auth-in-req")         \
+	X(IN_AUTH_RSP, "ike-auth-in-resp")        \
+	X(OUT_AUTH_REQ, "ike-auth-out-req")       \
+	X(OUT_AUTH_RSP, "ike-auth-out-resp")      \
+	X(IN_CHILD_REQ, "create-child-in-req")    \
+	X(IN_CHILD_RSP, "create-child-in-resp")   \
+	X(OUT_CHILD_REQ, "create-child-out-req")  \
+	X(OUT_CHILD_RSP, "create-child-out-resp") \
+	X(IN_INFO_REQ, "info-in-req")             \
+	X(IN_INFO_RSP, "info-in-resp")            \
+	X(OUT_INFO_REQ, "info-out-req")           \
+	X(OUT_INFO_RSP, "info-out-resp")          \
+	X(IN_IKEV1, "in-ikev1")                   \
+	X(COOKIE_SENT, "cookie-sent")             \
+	X(COOKIE_WRONG, "cookie-wrong")           \
+	X(HALFOPEN_REFUSED, "halfopen-refused")   \
+	X(RETRANSMIT_OUT, "retransmit-out")       \
+	X(RETRANSMIT_IN, "retransmit-in")         \
+	X(AUTH_FAILED, "auth-failed")             \
 	X(PEER_DEAD, "peer-dead")
 
 enum engine_counter {

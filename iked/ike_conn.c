@@ -366,21 +366,22 @@ void ike_child_proposals(const struct conn_child *child, struct proposals *out)
 	parse_words(&child->proposals, protocol_of(child), out);
 }
 
+struct ts ike_ts(const struct conn_ts *ts, __u8 family, const struct xipsec_addr *own)
+{
+	return (struct ts){.family = ts->dynamic ? family : ts->family,
+			   .proto = ts->any_proto ? 0 : ts->l4_proto,
+			   .port_lo = ts->opaque ? 65535 : ts->port_lo,
+			   .port_hi = ts->opaque ? 0 : ts->port_hi,
+			   .lo = ts->dynamic ? *own : ts->lo,
+			   .hi = ts->dynamic ? *own : ts->hi};
+}
+
 static void fill_ts(const struct conn_ts_list *from, __u8 family, const struct xipsec_addr *own,
 		    struct ts_list *out)
 {
 	out->n = 0;
-	for (unsigned int i = 0; i < from->n && out->n < TS_MAX; i++) {
-		const struct conn_ts *ts = &from->ts[i];
-		struct ts *to = &out->ts[out->n++];
-
-		*to = (struct ts){.family = ts->dynamic ? family : ts->family,
-				  .proto = ts->any_proto ? 0 : ts->l4_proto,
-				  .port_lo = ts->opaque ? 65535 : ts->port_lo,
-				  .port_hi = ts->opaque ? 0 : ts->port_hi,
-				  .lo = ts->dynamic ? *own : ts->lo,
-				  .hi = ts->dynamic ? *own : ts->hi};
-	}
+	for (unsigned int i = 0; i < from->n && out->n < TS_MAX; i++)
+		out->ts[out->n++] = ike_ts(&from->ts[i], family, own);
 }
 
 void ike_child_ts(const struct conn_child *child, const struct ike_path *path,

@@ -55,6 +55,8 @@ struct ike_conn *ike_conn_of_child(const struct engine *engine, const char *sadb
 void ike_conn_proposals(const struct ike_conn *conn, struct proposals *out);
 void ike_child_proposals(const struct conn_child *child, struct proposals *out);
 
+/* One of the config's; `own` where it is dynamic. */
+struct ts ike_ts(const struct conn_ts *ts, __u8 family, const struct xipsec_addr *own);
 /* A child's selectors, with the IKE SA's addresses where they are dynamic. */
 void ike_child_ts(const struct conn_child *child, const struct ike_path *path,
 		  struct ts_list *local, struct ts_list *remote);

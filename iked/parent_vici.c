@@ -81,24 +81,42 @@ static void unsupported(void *ctx, struct vici_request *request)
 			  vici_request_command(request));
 }
 
+/* A child's rules are there as long as its connection is: nothing is to be done. */
+static void install(void *ctx, struct vici_request *request)
+{
+	struct bytes message = vici_request_message(request);
+	char ike[CONN_NAME_LEN], child[CONN_NAME_LEN];
+	const struct parent *p = ctx;
+	const struct conn *conn = NULL;
+	bool there;
+
+	vici_get_text(message, "child", child, sizeof(child));
+	if (vici_get_text(message, "ike", ike, sizeof(ike)))
+		conn = parent_conn(p, ike);
+	there = conn && conn_child_find(conn, child);
+	for (unsigned int i = 0; i < p->config->n_conns && !ike[0] && !there; i++)
+		there = conn_child_find(&p->config->conns[i], child);
+	if (there)
+		vici_answer_ok(request);
+	else
+		vici_answer_error(request, "configuration name not found");
+}
+
+static void uninstall(void *ctx, struct vici_request *request)
+{
+	vici_answer_error(request, "uninstall is not supported: a child's rules are in force as "
+				   "long as its connection is loaded");
+}
+
 static void nothing_to_do(void *ctx, struct vici_request *request)
 {
 	vici_answer_ok(request);
 }
 
-/* An empty answer, or with it an empty list. */
+/* An empty answer. */
 static void none(void *ctx, struct vici_request *request)
 {
 	vici_answer(request, BYTES("", 0));
-}
-
-static void no_authorities(void *ctx, struct vici_request *request)
-{
-	_cleanup_vici_ struct vici_writer w = {0};
-
-	vici_list(&w, "authorities");
-	vici_list_end(&w);
-	vici_answer(request, vici_view(&w));
 }
 
 static const struct vici_command commands[] = {
@@ -109,16 +127,15 @@ static const struct vici_command commands[] = {
 	{"terminate", relay},
 	{"rekey", relay},
 	{"redirect", unsupported},
-	/* a child's rules are there as long as its connection is */
-	{"install", nothing_to_do},
-	{"uninstall", unsupported},
+	{"install", install},
+	{"uninstall", uninstall},
 	{"list-sas", relay},
 	{"list-policies", vici_list_policies},
 	{"list-conns", vici_list_conns},
 	{"get-conns", vici_get_conns},
 	{"list-certs", vici_list_certs},
-	{"list-authorities", none},
-	{"get-authorities", no_authorities},
+	{"list-authorities", vici_list_authorities},
+	{"get-authorities", vici_get_authorities},
 	{"get-keys", vici_get_keys},
 	{"get-shared", vici_get_shared},
 	{"load-conn", vici_load_conn},
@@ -132,7 +149,7 @@ static const struct vici_command commands[] = {
 	{"flush-certs", nothing_to_do},
 	{"clear-creds", vici_clear_creds},
 	{"load-authority", vici_load_authority},
-	{"unload-authority", unsupported},
+	{"unload-authority", vici_unload_authority},
 	{"load-pool", unsupported},
 	{"unload-pool", unsupported},
 	{"get-pools", none},
@@ -157,6 +174,26 @@ static bool collect(struct parent *p, const struct chan_vici *m)
 	return false;
 }
 
+/* strongSwan's threads and queues, none of which are here: who reads them finds them. */
+static void put_workers(struct vici_writer *w)
+{
+	static const char *const priorities[] = {"critical", "high", "medium", "low"};
+	static const char *const sections[] = {"active", "queues"};
+
+	vici_section(w, "workers");
+	vici_text(w, "total", "0");
+	vici_text(w, "idle", "0");
+	for (unsigned int i = 0; i < 2; i++) {
+		vici_section(w, sections[i]);
+		for (unsigned int k = 0; k < 4; k++)
+			vici_text(w, priorities[k], "0");
+		vici_section_end(w);
+		if (i == 0)
+			vici_section_end(w);
+	}
+	vici_text(w, "scheduled", "0");
+}
+
 /* The part of stats that is the parent's, before what the child knows. */
 static void answer_stats(struct parent *p, struct vici_request *request)
 {
@@ -174,6 +211,7 @@ static void answer_stats(struct parent *p, struct vici_request *request)
 	vici_text(&w, "running", "%ld seconds", (long)(now.tv_sec - p->began));
 	vici_text(&w, "since", "%s", since);
 	vici_section_end(&w);
+	put_workers(&w);
 	vici_append(&w, vici_view(&p->vici_part));
 	vici_list(&w, "plugins");
 	vici_list_end(&w);

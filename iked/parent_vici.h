@@ -24,9 +24,27 @@ void vici_load_key(void *ctx, struct vici_request *request);
 void vici_unload_key(void *ctx, struct vici_request *request);
 void vici_get_keys(void *ctx, struct vici_request *request);
 void vici_load_cert(void *ctx, struct vici_request *request);
-void vici_load_authority(void *ctx, struct vici_request *request);
 void vici_clear_creds(void *ctx, struct vici_request *request);
 void vici_reload_settings(void *ctx, struct vici_request *request);
+
+/* A credential that a client brought, taken over with its owners; answers if it is not. */
+bool vici_put_cred(struct parent *p, struct vici_request *request, enum client_cred_kind kind,
+		   const char *id, struct bytes data, struct conn_texts *owners);
+
+/* Answers with a list of what clients call those of that kind. */
+void vici_answer_ids(const struct parent *p, struct vici_request *request,
+		     enum client_cred_kind kind, const char *list);
+
+/* Removes the one that the client calls what the message has at `key`; answers. */
+void vici_unload_id(struct parent *p, struct vici_request *request, enum client_cred_kind kind,
+		    const char *key);
+
+/* ------------------------------------------------------------------ parent_vici_authority.c */
+
+void vici_load_authority(void *ctx, struct vici_request *request);
+void vici_unload_authority(void *ctx, struct vici_request *request);
+void vici_get_authorities(void *ctx, struct vici_request *request);
+void vici_list_authorities(void *ctx, struct vici_request *request);
 
 /* ------------------------------------------------------------------ parent_vici_list.c */
 

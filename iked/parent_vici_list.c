@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <openssl/x509.h>
 
 #include "iked/cert.h"
+#include "iked/ike_conn.h"
 #include "iked/vici_alg.h"
 #include "lib/cleanup.h"
 
@@ -37,16 +37,16 @@ static void print_addr(char *to, size_t size, __u8 family, const struct xipsec_a
 }
 
 static void put_range(struct vici_writer *w, __u8 family, const struct xipsec_addr *lo,
-		      const struct xipsec_addr *hi, const char *behind)
+		      const struct xipsec_addr *hi)
 {
-	char first[INET6_ADDRSTRLEN], last[INET6_ADDRSTRLEN], text[2 * INET6_ADDRSTRLEN + 40];
+	char first[INET6_ADDRSTRLEN], last[INET6_ADDRSTRLEN], text[2 * INET6_ADDRSTRLEN + 2];
 
 	print_addr(first, sizeof(first), family, lo);
 	print_addr(last, sizeof(last), family, hi);
 	if (strcmp(first, last) == 0)
-		snprintf(text, sizeof(text), "%s%s", first, behind);
+		snprintf(text, sizeof(text), "%s", first);
 	else
-		snprintf(text, sizeof(text), "%s-%s%s", first, last, behind);
+		snprintf(text, sizeof(text), "%s-%s", first, last);
 	vici_item_text(w, text);
 }
 
@@ -63,47 +63,27 @@ static void put_hosts(struct vici_writer *w, const char *key, const struct conn_
 		else if (host->kind == CONN_HOST_ANY)
 			vici_item_text(w, "%any");
 		else
-			put_range(w, host->family, &host->lo, &host->hi, "");
+			put_range(w, host->family, &host->lo, &host->hi);
 	}
 	vici_list_end(w);
 }
 
-/* The length of the prefix that the range is; -1: it is none. */
-static int prefix_of(const struct conn_ts *ts)
-{
-	int max = ts->family == XIPSEC_FAMILY_IP4 ? 32 : 128, bits = 0;
-
-	while (bits < max &&
-	       !((ts->lo.byte[bits / 8] ^ ts->hi.byte[bits / 8]) & (0x80 >> bits % 8)))
-		bits++;
-	for (int i = bits; i < max; i++)
-		if (ts->lo.byte[i / 8] & (0x80 >> i % 8) || !(ts->hi.byte[i / 8] & (0x80 >> i % 8)))
-			return -1;
-	return bits;
-}
-
+/* As those of SAs are printed; what is dynamic has no address yet. */
 static void put_one_ts(struct vici_writer *w, const struct conn_ts *ts)
 {
-	char proto[32] = "", text[INET6_ADDRSTRLEN + 40], first[INET6_ADDRSTRLEN];
-	int bits = prefix_of(ts);
+	static const struct xipsec_addr none;
+	struct ts fixed = ike_ts(ts, XIPSEC_FAMILY_IP4, &none);
+	const char *behind;
+	char text[128], dynamic[140];
 
-	if (!ts->any_proto && ts->opaque)
-		snprintf(proto, sizeof(proto), "[%u/OPAQUE]", ts->l4_proto);
-	else if (!ts->any_proto && ts->port_lo == 0 && ts->port_hi == XIPSEC_PORT_MAX)
-		snprintf(proto, sizeof(proto), "[%u]", ts->l4_proto);
-	else if (!ts->any_proto)
-		snprintf(proto, sizeof(proto), "[%u/%u-%u]", ts->l4_proto, ts->port_lo,
-			 ts->port_hi);
-	if (ts->dynamic) {
-		snprintf(text, sizeof(text), "dynamic%s", proto);
+	ts_print(&fixed, text, sizeof(text));
+	if (!ts->dynamic) {
 		vici_item_text(w, text);
-	} else if (bits < 0) {
-		put_range(w, ts->family, &ts->lo, &ts->hi, proto);
-	} else {
-		print_addr(first, sizeof(first), ts->family, &ts->lo);
-		snprintf(text, sizeof(text), "%s/%d%s", first, bits, proto);
-		vici_item_text(w, text);
+		return;
 	}
+	behind = strchr(text, '[');
+	snprintf(dynamic, sizeof(dynamic), "dynamic%s", behind ? behind : "");
+	vici_item_text(w, dynamic);
 }
 
 static void put_ts(struct vici_writer *w, const char *key, const struct conn_ts_list *list)
@@ -143,17 +123,20 @@ static void put_child(struct vici_writer *w, const struct conn_child *child)
 	vici_section_end(w);
 }
 
-/* The subject of a certificate, as an item. */
-static void put_subject(struct vici_writer *w, const struct conn_blob *blob)
+static void put_subjects(struct vici_writer *w, const char *list, const struct conn_blobs *blobs)
 {
-	const unsigned char *at = blob->data;
-	X509 *x509 = blob->data ? d2i_X509(NULL, &at, (long)blob->len) : NULL;
-	char text[256] = "";
+	char text[IDENT_TEXT_MAX];
 
-	if (x509)
-		X509_NAME_oneline(X509_get_subject_name(x509), text, sizeof(text));
-	X509_free(x509);
-	vici_item_text(w, text[0] ? text : blob->file ? blob->file : "(certificate)");
+	vici_list(w, list);
+	for (unsigned int i = 0; i < blobs->n; i++) {
+		const struct conn_blob *blob = &blobs->blob[i];
+
+		if (cert_print_subject(BYTES(blob->data, blob->len), text, sizeof(text)))
+			vici_item_text(w, text);
+		else
+			vici_item_text(w, blob->file ? blob->file : "(certificate)");
+	}
+	vici_list_end(w);
 }
 
 /* Who this end is, without an id in the config: NULL: its address. */
@@ -182,14 +165,10 @@ static void put_auth(struct vici_writer *w, const char *section, const struct co
 	}
 	vici_list(w, "groups");
 	vici_list_end(w);
-	vici_list(w, "certs");
-	for (unsigned int i = 0; i < auth->certs.n; i++)
-		put_subject(w, &auth->certs.blob[i]);
+	vici_list(w, "cert_policy");
 	vici_list_end(w);
-	vici_list(w, "cacerts");
-	for (unsigned int i = 0; i < auth->cacerts.n; i++)
-		put_subject(w, &auth->cacerts.blob[i]);
-	vici_list_end(w);
+	put_subjects(w, "certs", &auth->certs);
+	put_subjects(w, "cacerts", &auth->cacerts);
 	vici_section_end(w);
 }
 
@@ -300,15 +279,33 @@ void vici_list_policies(void *ctx, struct vici_request *request)
 
 /* ------------------------------------------------------------------ certificates, algorithms */
 
+/* `wanted`, an identity (a pattern, as in the config): is it the subject's, or does it fit a name
+ * of it? "": all are. */
+static bool is_subject(struct bytes der, const char *wanted)
+{
+	struct ident *pattern = NULL, *subject = NULL;
+	char why[160];
+	bool fits = !wanted[0];
+
+	if (!fits && !ident_parse(wanted, &pattern, why, sizeof(why)))
+		subject = cert_subject(der);
+	if (subject)
+		fits = ident_match(pattern, subject) || cert_bears(der, pattern);
+	free(pattern);
+	free(subject);
+	return fits;
+}
+
 void vici_list_certs(void *ctx, struct vici_request *request)
 {
 	struct bytes message = vici_request_message(request);
+	char type[16], flag[16], subject[IDENT_TEXT_MAX];
 	const struct parent *p = ctx;
-	char type[16], flag[16];
 
 	parent_settle(ctx);
 	vici_get_text(message, "type", type, sizeof(type));
 	vici_get_text(message, "flag", flag, sizeof(flag));
+	vici_get_text(message, "subject", subject, sizeof(subject));
 	for (unsigned int i = 0; i < creds_certs(p->creds); i++) {
 		_cleanup_vici_ struct vici_writer w = {0};
 		bool ca, has_key;
@@ -316,7 +313,8 @@ void vici_list_certs(void *ctx, struct vici_request *request)
 
 		if ((type[0] && strcasecmp(type, "ANY") != 0 && strcasecmp(type, "X509") != 0) ||
 		    (flag[0] && strcasecmp(flag, "ANY") != 0 &&
-		     strcasecmp(flag, ca ? "CA" : "NONE") != 0))
+		     strcasecmp(flag, ca ? "CA" : "NONE") != 0) ||
+		    !is_subject(der, subject))
 			continue;
 		vici_text(&w, "type", "X509");
 		vici_text(&w, "flag", "%s", ca ? "CA" : "NONE");

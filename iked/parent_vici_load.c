@@ -315,17 +315,24 @@ static int read_owners(struct bytes message, struct conn_texts *out)
 	return 0;
 }
 
-static void put_cred(struct parent *p, struct vici_request *request, enum client_cred_kind kind,
-		     const char *id, struct bytes data, struct conn_texts *owners)
+bool vici_put_cred(struct parent *p, struct vici_request *request, enum client_cred_kind kind,
+		   const char *id, struct bytes data, struct conn_texts *owners)
 {
 	int err = clients_cred_put(&p->clients, kind, id, data, owners);
 
 	if (err) {
 		vici_answer_error(request, "%s", strerror(-err));
-		return;
+		return false;
 	}
 	parent_creds_renew(p);
-	vici_answer_ok(request);
+	return true;
+}
+
+static void put_cred(struct parent *p, struct vici_request *request, enum client_cred_kind kind,
+		     const char *id, struct bytes data, struct conn_texts *owners)
+{
+	if (vici_put_cred(p, request, kind, id, data, owners))
+		vici_answer_ok(request);
 }
 
 void vici_load_shared(void *ctx, struct vici_request *request)
@@ -352,11 +359,12 @@ void vici_load_shared(void *ctx, struct vici_request *request)
 	put_cred(ctx, request, CLIENT_PSK, id, data, &owners);
 }
 
-static void unload_cred(struct parent *p, struct vici_request *request, enum client_cred_kind kind)
+void vici_unload_id(struct parent *p, struct vici_request *request, enum client_cred_kind kind,
+		    const char *key)
 {
 	char id[CLIENTS_ID_LEN];
 
-	vici_get_text(vici_request_message(request), "id", id, sizeof(id));
+	vici_get_text(vici_request_message(request), key, id, sizeof(id));
 	if (!clients_cred_remove(&p->clients, kind, id)) {
 		vici_answer_error(request, "no client has loaded %s", id);
 		return;
@@ -365,12 +373,12 @@ static void unload_cred(struct parent *p, struct vici_request *request, enum cli
 	vici_answer_ok(request);
 }
 
-static void get_creds(const struct parent *p, struct vici_request *request,
-		      enum client_cred_kind kind)
+void vici_answer_ids(const struct parent *p, struct vici_request *request,
+		     enum client_cred_kind kind, const char *list)
 {
 	_cleanup_vici_ struct vici_writer w = {0};
 
-	vici_list(&w, "keys");
+	vici_list(&w, list);
 	for (unsigned int i = 0; i < p->clients.n_creds; i++)
 		if (p->clients.creds[i].kind == kind && p->clients.creds[i].id[0])
 			vici_item_text(&w, p->clients.creds[i].id);
@@ -380,22 +388,22 @@ static void get_creds(const struct parent *p, struct vici_request *request,
 
 void vici_unload_shared(void *ctx, struct vici_request *request)
 {
-	unload_cred(ctx, request, CLIENT_PSK);
+	vici_unload_id(ctx, request, CLIENT_PSK, "id");
 }
 
 void vici_get_shared(void *ctx, struct vici_request *request)
 {
-	get_creds(ctx, request, CLIENT_PSK);
+	vici_answer_ids(ctx, request, CLIENT_PSK, "keys");
 }
 
 void vici_unload_key(void *ctx, struct vici_request *request)
 {
-	unload_cred(ctx, request, CLIENT_KEY);
+	vici_unload_id(ctx, request, CLIENT_KEY, "id");
 }
 
 void vici_get_keys(void *ctx, struct vici_request *request)
 {
-	get_creds(ctx, request, CLIENT_KEY);
+	vici_answer_ids(ctx, request, CLIENT_KEY, "keys");
 }
 
 void vici_load_key(void *ctx, struct vici_request *request)
@@ -443,22 +451,6 @@ void vici_load_cert(void *ctx, struct vici_request *request)
 	else
 		vici_answer_error(
 			request, "certificates of type %s are not supported in this version", type);
-}
-
-/* NAME { cacert = ... }: the certificate counts, URIs of CRLs and OCSP do not. */
-void vici_load_authority(void *ctx, struct vici_request *request)
-{
-	struct reader r = reader_of(vici_request_message(request));
-	struct conn_texts owners = {0};
-	struct vici_element element;
-
-	while (vici_next(&r, &element)) {
-		if (element.kind == VICI_KEY_VALUE && vici_name_is(&element, "cacert")) {
-			put_cred(ctx, request, CLIENT_CA, "", element.value, &owners);
-			return;
-		}
-	}
-	vici_answer_error(request, "an authority without cacert is not supported in this version");
 }
 
 void vici_clear_creds(void *ctx, struct vici_request *request)

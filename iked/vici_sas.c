@@ -81,6 +81,8 @@ static void put_spis(struct vici_writer *w, const struct ike_sa *ike)
 static void put_ike_head(struct vici_writer *w, const struct ike_sa *ike)
 {
 	const struct ike_path *path = &ike->path;
+	/* ESP in UDP by wish alone */
+	bool fake = ike->nat_fake && path->natt && !ike->nat_local && !ike->nat_remote;
 
 	vici_text(w, "uniqueid", "%u", ike->id);
 	vici_text(w, "version", "2");
@@ -96,7 +98,9 @@ static void put_ike_head(struct vici_writer *w, const struct ike_sa *ike)
 		vici_bool(w, "nat-local", true);
 	if (ike->nat_remote)
 		vici_bool(w, "nat-remote", true);
-	if (ike->nat_local || ike->nat_remote)
+	if (fake)
+		vici_bool(w, "nat-fake", true);
+	if (ike->nat_local || ike->nat_remote || fake)
 		vici_bool(w, "nat-any", true);
 	vici_put_suite(w, ike->suite.encr, ike->suite.key_bits, ike->suite.integ, ike->suite.prf,
 		       ike->suite.ke);
@@ -141,11 +145,11 @@ static void put_usage(struct vici_writer *w, const struct child_sa *child, __u8 
 		      const struct vici_usages *usages)
 {
 	const char *side = dir == XIPSEC_DIR_IN ? "in" : "out";
+	struct vici_usage usage = {.idle = ~0ULL}; /* what has just begun */
 	char name[XIPSEC_NAME_LEN], key[32];
-	struct vici_usage usage;
 
 	child_sa_name(child, dir, name);
-	if (!usages || !usages->find(usages->ctx, name, &usage))
+	if (usages ? !usages->find(usages->ctx, name, &usage) : child->state != CHILD_UP)
 		return;
 	snprintf(key, sizeof(key), "bytes-%s", side);
 	vici_text(w, key, "%" PRIu64, (uint64_t)usage.bytes);
@@ -183,7 +187,7 @@ static void put_child_keys(struct vici_writer *w, const struct child_sa *child,
 
 	vici_text(w, "name", "%s", child->cfg->name);
 	vici_text(w, "uniqueid", "%u", child->id);
-	vici_text(w, "reqid", "%u", child->id);
+	vici_text(w, "reqid", "%u", child->reqid);
 	vici_text(w, "state", "%s", child_state_name(child));
 	vici_text(w, "mode", "%s", child->mode == XIPSEC_MODE_TRANSPORT ? "TRANSPORT" : "TUNNEL");
 	vici_text(w, "protocol", "%s", child->l4_proto == IPPROTO_AH ? "AH" : "ESP");
@@ -230,19 +234,24 @@ void vici_names_read(struct bytes message, struct vici_names *out)
 	out->match.child_id = vici_get_number(message, "child-id", 0);
 }
 
-bool vici_match_ike(const struct ike_sa *ike, const struct engine_match *match)
+unsigned int vici_matches(const struct ike_sa *ike, const struct engine_match *match)
 {
 	const char *name = ike->conn ? ike->conn->model.name : "";
+	unsigned int n = 0;
 
 	if ((match->ike && strcmp(name, match->ike) != 0) ||
 	    (match->ike_id && ike->id != match->ike_id))
-		return false;
+		return 0;
 	if (!match->child && !match->child_id)
-		return true;
+		return 1;
 	for (const struct child_sa *child = ike->children; child; child = child->next)
-		if (match_child(child, match))
-			return true;
-	return false;
+		n += match_child(child, match);
+	return n;
+}
+
+bool vici_match_ike(const struct ike_sa *ike, const struct engine_match *match)
+{
+	return vici_matches(ike, match) > 0;
 }
 
 /* ------------------------------------------------------------------ sections */

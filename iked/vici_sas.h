@@ -31,6 +31,9 @@ void vici_names_read(struct bytes message, struct vici_names *out);
 void vici_put_ike(struct vici_writer *w, const struct ike_sa *ike, const struct engine_match *only,
 		  const struct vici_usages *usages);
 
+/* How many of its SAs fit: itself, or with a child in `match` its children. */
+unsigned int vici_matches(const struct ike_sa *ike, const struct engine_match *match);
+
 /* Does it fit? `noblock` and other keys of the request do not count. */
 bool vici_match_ike(const struct ike_sa *ike, const struct engine_match *match);
 

@@ -47,7 +47,6 @@ CONN_KEY(encap, parse_bool)
 CONN_KEY(mobike, parse_bool)
 CONN_KEY(send_certreq, parse_bool)
 CONN_KEY(dpd_delay, parse_time)
-CONN_KEY(rekey_time, parse_time)
 CONN_KEY(reauth_time, parse_time)
 CONN_KEY_ONLY(aggressive, "no", "IKEv2 has no aggressive mode")
 CONN_KEY_ONLY(pull, "yes", "IKEv2 has no push mode")
@@ -147,6 +146,14 @@ static bool key_over_time(struct config_diag *diag, const struct config_node *no
 	return parse_time(diag, node, &draft->conn->over_time);
 }
 
+static bool key_rekey_time(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	struct conn_draft *draft = into;
+
+	draft->has_rekey = true;
+	return parse_time(diag, node, &draft->conn->rekey_time);
+}
+
 static bool key_rand_time(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	struct conn_draft *draft = into;
@@ -197,8 +204,11 @@ static const struct config_key conn_keys[] = {
 static void conn_times(struct conn_draft *draft)
 {
 	struct conn *conn = draft->conn;
-	__u32 longest = conn->rekey_time > conn->reauth_time ? conn->rekey_time : conn->reauth_time;
+	__u32 longest;
 
+	if (conn->reauth_time && !draft->has_rekey)
+		conn->rekey_time = 0; /* as strongSwan: one of both, unless both are asked for */
+	longest = conn->rekey_time > conn->reauth_time ? conn->rekey_time : conn->reauth_time;
 	if (!draft->has_over)
 		conn->over_time = longest / 10;
 	if (!draft->has_rand)

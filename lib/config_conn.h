@@ -34,7 +34,7 @@ bool parse_auth(struct config_diag *diag, const struct config_node *node, struct
 struct conn_draft {
 	struct conn *conn;
 	bool has_local, has_remote;
-	bool has_over, has_rand;
+	bool has_over, has_rand, has_rekey;
 };
 
 /* A section of a connection: local* or remote*, children. `into` is a struct conn_draft. */

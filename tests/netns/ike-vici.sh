@@ -90,8 +90,22 @@ no_certs() { sw --list-certs && ! grep -q subject "$WORK/sw.out"; }
 check "--list-certs: none" no_certs
 check "--load-creds" sw_says "loaded certificate from '.*x509ca/ca.pem'" --load-creds --noprompt --file "$WORK/swanctl.conf"
 check "--list-certs" sw_says 'subject: +"CN=scenario CA"' --list-certs
+check "--list-certs --subject: it" sw_says 'subject: +"CN=scenario CA"' --list-certs --subject 'CN=scenario CA'
+no_such() { sw --list-certs --subject 'CN=somebody' && ! grep -q subject "$WORK/sw.out"; }
+check "another: none" no_such
+sw --list-certs
 check "says what it is of" grep -q 'List of X.509 CA Certificates' "$WORK/sw.out"
 check "and its key" grep -Eq 'pubkey: +ECDSA 256 bits' "$WORK/sw.out"
+no_authority() { sw --list-authorities && ! grep -q scenario "$WORK/sw.out"; }
+check "--list-authorities: none" no_authority
+printf 'authorities {\n\tscenario {\n\t\tcacert = ca.pem\n\t\tcrl_uris = http://192.0.2.99/ca.crl\n\t}\n}\n' >"$WORK/ca.conf"
+check "--load-authorities" sw_says "loaded authority 'scenario'" --load-authorities --file "$WORK/ca.conf"
+check "--list-authorities" sw_says 'cacert: CN=scenario CA' --list-authorities
+check "that its URIs do not count is told" ike_said a 'authority scenario: nothing is fetched'
+check "--load-creds --clear leaves it" sw --load-creds --clear --noprompt --file "$WORK/swanctl.conf"
+check "by its name" sw_says 'scenario' --list-authorities --name scenario
+check "what the file has no more is unloaded" sw_says '1 unloaded' --load-authorities --file "$WORK/swanctl.conf"
+check "--list-authorities: none again" no_authority
 left_out() # of dumps: all memory of all processes
 {
 	local pid
@@ -101,7 +115,20 @@ left_out() # of dumps: all memory of all processes
 }
 check "no process's memory is for dumps" left_out
 check "--list-algs" sw_says 'AES_GCM_16' --list-algs
+check "--list-pools: none" sw --list-pools
 check "--stats" sw_says 'uptime' --stats
+check "whatever it prints has a value" grep -Eq 'worker threads: 0 total, 0 idle, working: 0/0/0/0' "$WORK/sw.out"
+check "--install: the rules are there" sw --install --child net4
+check "of a child that is not there" sw_refuses 'configuration name not found' --install --child nobody
+check "--uninstall says why not" sw_refuses 'uninstall is not supported' --uninstall --child net4
+check "--rekey of nothing" sw_refuses 'missing rekey selector' --rekey
+check "--rekey of what is not there" sw_refuses 'no matching SAs to rekey' --rekey --child net4
+check "--terminate of nothing" sw_refuses 'missing terminate selector' --terminate
+check "--terminate of what is not there" sw_refuses 'no matching SAs to terminate' --terminate --child net4
+printf 'pools {\n\tp {\n\t\taddrs = 10.9.0.0/24\n\t}\n}\n' >"$WORK/pools.conf"
+check "--load-pools says that there are none here" sw_refuses 'load-pool is not supported' --load-pools --file "$WORK/pools.conf"
+check "--flush-certs" sw --flush-certs
+check "--reload-settings" sw --reload-settings
 switches() { grep -c 'policies: generation' "$WORK/xipsecd-a.log.new"; }
 before=$(switches)
 check_gt "xipsecd has switched its policies for it" "$before" 0
@@ -110,6 +137,8 @@ check_eq "changes nothing: no policy was compiled for it" "$(switches)" "$before
 
 spawn gw-a "$WORK/monitor.out" stdbuf -oL "$SWANCTL" --monitor-sa --raw --uri "unix://$WORK/run-a/charon.vici"
 monitor=$PID
+spawn gw-a "$WORK/pretty.out" stdbuf -oL "$SWANCTL" --monitor-sa --uri "unix://$WORK/run-a/charon.vici"
+pretty=$PID
 spawn gw-a "$WORK/log.out" stdbuf -oL "$SWANCTL" --log --uri "unix://$WORK/run-a/charon.vici"
 log=$PID
 sleep 0.3
@@ -121,7 +150,20 @@ check "--list-sas" sw_says 'peer: #[0-9]+, ESTABLISHED, IKEv2' --list-sas
 check "with both children" grep -Eq 'net6: #[0-9]+.*INSTALLED, TUNNEL, ESP:AES_GCM_16-128' "$WORK/sw.out"
 check "with their counters" grep -Eq 'in +[0-9a-f]{8}, +[1-9][0-9]* bytes' "$WORK/sw.out"
 check "--list-sas --raw" sw_says 'local-id=gw1.example.org remote-host=192.0.2.2' --list-sas --raw
-check "--counters" sw_says 'ike-rekey-init' --counters
+# As strongSwan's plugin `vici` names them.
+named_counters()
+{
+	local name
+	sw --counters || return
+	for name in ike-rekey-init ike-rekey-resp child-rekey invalid invalid-spi \
+		{ike-init,ike-auth,create-child,info}-{in,out}-{req,resp}; do
+		grep -Eq "^ *$name +: [0-9]+$" "$WORK/sw.out" || return
+	done
+}
+check "--counters" named_counters
+reqids() { sw --list-sas --raw && grep -o 'reqid=[0-9]*' "$WORK/sw.out" | sort -u | tr '\n' ' '; }
+reqids_before=$(reqids)
+check_eq "each child has a reqid" "$(wc -w <<<"$reqids_before")" 2
 same_spis()
 {
 	local spi
@@ -146,7 +188,7 @@ gw a sa >"$WORK/tree.txt"
 check "as text" grep -Eq '^        out 0x[0-9a-f]{8} [^ ]*net4[^ ]*-o, live, 192.0.2.1 -> 192.0.2.2, [1-9][0-9]* packets' "$WORK/tree.txt"
 check_eq "the IKE SA first" "$(sed -n 's/ #.*//p' "$WORK/tree.txt" | head -n 1)" peer
 
-counter() { sw --counters "$@" && sed -n 's/ *ike-init-out-req *: *//p;s/ *out-init-req *: *//p' "$WORK/sw.out" | head -n 1; }
+counter() { sw --counters "$@" && sed -n 's/ *ike-init-out-req *: *//p' "$WORK/sw.out" | head -n 1; }
 counted=$(counter)
 check_gt "--counters counts" "${counted:-0}" 0
 check "--counters --reset" sw --counters --reset
@@ -164,17 +206,21 @@ renewed()
 before=$(spis)
 check "--rekey --child" sw_says 'rekey completed' --rekey --child net4
 check "other SAs are there" until_true 15 renewed "$before"
+check_eq "its reqid stays" "$(reqids)" "$reqids_before"
 check "--rekey --ike" sw_says 'rekey completed' --rekey --ike peer
 check "traffic goes on" ping4 a 3
 check "--redirect says that it is not there" sw_refuses 'not supported' --redirect --ike peer --peer-ip 192.0.2.9
-check "--terminate --child" sw_says 'terminate completed' --terminate --child net6
+check "--terminate --child" sw_says 'matches=1 terminated=1' --terminate --child net6 --raw
 check "the other child lives" ping4 a 2
 check "--terminate --ike" sw_says 'terminate completed' --terminate --ike peer
 none_left() { [ "$(ike_sas a)" = 0 ] && [ "$(ike_sas b)" = 0 ]; }
 check "no SA is left on either side" until_true 5 none_left
 end_pid "$monitor"
+end_pid "$pretty"
 end_pid "$log"
 check "--monitor-sa told of it" grep -q 'child-updown' "$WORK/monitor.out"
+check "with counters from the beginning" grep -Eq 'child-updown event .up=yes .*bytes-in=0 packets-in=0 .*bytes-out=0' "$WORK/monitor.out"
+check "--monitor-sa for people" grep -Eq 'in +[0-9a-f]{8}, +0 bytes' "$WORK/pretty.out"
 check "--log told lines" grep -q 'peer' "$WORK/log.out"
 
 # ------------------------------------------------------------------ our own client
@@ -220,3 +266,35 @@ none_but_of_dead()
 }
 check "and its SAs; the peer has left those of the daemon that died, of which it was told nothing" \
 	until_true 5 none_but_of_dead
+
+cat >"$WORK/shown.conf" <<-END
+	connections {
+		shown {
+			local_addrs = 192.0.2.1
+			remote_addrs = 192.0.2.77
+			reauth_time = 1h
+			local {
+				auth = psk
+				id = gw1.example.org
+			}
+			remote {
+				auth = pubkey
+				cacerts = ca.pem
+			}
+			children {
+				web {
+					local_ts = 10.1.0.0/16[tcp]
+					remote_ts = 10.77.0.0/16[tcp/80]
+				}
+			}
+		}
+	}
+END
+check "a connection with reauthentication and a CA" sw_says "loaded connection 'shown'" --load-conns --file "$WORK/shown.conf"
+check "--list-conns: one time is asked for, the other is none" \
+	sw_says 'shown: IKEv2, reauthentication every 3600s, no rekeying' --list-conns
+check "the subject of its CA" grep -q 'cacerts: CN=scenario CA' "$WORK/sw.out"
+check "ports as those of SAs" grep -Fq '10.77.0.0/16[tcp/80]' "$WORK/sw.out"
+check "a protocol alone" grep -Fq '10.1.0.0/16[tcp]' "$WORK/sw.out"
+check "the same keys as strongSwan" sw_says 'class=public key groups=\[\] cert_policy=\[\] certs=\[\] cacerts=\[CN=scenario CA\]' \
+	--list-conns --raw
