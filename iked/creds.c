@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <openssl/crypto.h>
 
+#include "lib/cleanup.h"
 #include "lib/log.h"
 
 #define SECURE_HEAP (1 << 20)
@@ -23,18 +24,31 @@ int creds_init(void)
 	}
 }
 
-static void load_secrets(struct creds *creds, const struct config *config)
+/* Keys of the folders with the passphrases that secrets have for them, then those that lie
+ * elsewhere. 0 or -ENOMEM. */
+static int load_secrets(struct creds *creds, const struct config *config)
 {
+	_cleanup_free_ bool *used = calloc(config->n_secrets + 1, sizeof(*used));
+
+	if (!used)
+		return -ENOMEM;
+	creds->secrets = config->secrets;
+	creds->n_secrets = config->n_secrets;
+	creds->secret_used = used;
+	for (const char *const *in = creds_key_folders; *in; in++)
+		creds_each_file(creds, *in, creds_load_private);
 	for (unsigned int i = 0; i < config->n_secrets; i++) {
 		const struct conn_secret *secret = &config->secrets[i];
 
 		if (secret->kind == CONN_SECRET_IKE)
 			creds_add_psk(creds, secret);
-		else if (secret->file)
+		else if (secret->file && !used[i])
 			creds_load_key(creds, secret->file, secret);
 	}
-	for (const char *const *in = creds_key_folders; *in; in++)
-		creds_each_file(creds, *in, creds_load_private);
+	creds->secrets = NULL;
+	creds->n_secrets = 0;
+	creds->secret_used = NULL;
+	return 0;
 }
 
 void creds_add_conn(struct creds *creds, struct conn *conn)
@@ -64,11 +78,11 @@ struct creds *creds_load(struct config *config)
 	creds->ders = calloc(CAS_MAX, sizeof(*creds->ders));
 	creds->is_ca = calloc(CAS_MAX, sizeof(*creds->is_ca));
 	creds->crls = calloc(CRLS_MAX, sizeof(*creds->crls));
-	if (!creds->keys || !creds->certs || !creds->ders || !creds->is_ca || !creds->crls) {
+	if (!creds->keys || !creds->certs || !creds->ders || !creds->is_ca || !creds->crls ||
+	    load_secrets(creds, config)) {
 		creds_free(creds);
 		return NULL;
 	}
-	load_secrets(creds, config);
 	load_certs(creds, config);
 	return creds;
 }

@@ -48,7 +48,9 @@ unsigned int creds_certs(const struct creds *creds);
 struct bytes creds_cert(const struct creds *creds, unsigned int i, bool *ca, bool *has_key);
 
 /* The preshared key between `me` and `other` (either may be NULL: not known). The one whose owners
- * fit `other` best, then `me`; one without owners is for everybody. BYTES_NONE: there is none. */
+ * fit `other` best, then `me`; one without owners is for everybody, one of `me` alone for whoever
+ * `other` is, one that names somebody besides `me` for no other than those. BYTES_NONE: there is
+ * none. */
 struct bytes creds_psk(const struct creds *creds, const struct ident *me,
 		       const struct ident *other);
 

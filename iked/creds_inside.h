@@ -38,6 +38,9 @@ struct creds {
 	struct crl *crls;
 	unsigned int n_crls;
 	char dir[256];
+	const struct conn_secret *secrets; /* of the config, while it is read */
+	unsigned int n_secrets;
+	bool *secret_used; /* of each: a key of a folder was read with it */
 };
 
 /* ------------------------------------------------------------------ creds_file.c */

@@ -90,9 +90,26 @@ bool creds_key_id(struct bytes data, char id[CREDS_KEY_ID_LEN])
 	return ok;
 }
 
+/* Does a secret's `file` mean that path of a folder? */
+static bool is_file(const char *file, const char *path)
+{
+	return !strcmp(file, path) || !strcmp(file, strrchr(path, '/') + 1);
+}
+
 void creds_load_private(struct creds *creds, const char *path)
 {
-	creds_load_key(creds, path, NULL);
+	const struct conn_secret *found = NULL;
+
+	for (unsigned int i = 0; i < creds->n_secrets; i++) {
+		const struct conn_secret *secret = &creds->secrets[i];
+
+		if (secret->kind == CONN_SECRET_IKE || !secret->file ||
+		    !is_file(secret->file, path))
+			continue;
+		creds->secret_used[i] = true;
+		found = secret;
+	}
+	creds_load_key(creds, path, found);
 }
 
 EVP_PKEY *creds_key(const struct creds *creds, struct bytes cert)

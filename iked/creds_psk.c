@@ -63,6 +63,19 @@ static int owned_by(const struct psk *psk, const struct ident *id)
 	return best;
 }
 
+/* May these two use it? One that names somebody besides us is for those alone: who shares it with
+ * us would else be believed to be any other peer that has none of its own. */
+static bool is_for(const struct psk *psk, const struct ident *me, const struct ident *other)
+{
+	bool others = false;
+
+	if (!psk->n_owners || owned_by(psk, other))
+		return true;
+	for (unsigned int i = 0; i < psk->n_owners; i++)
+		others |= !me || !ident_match(psk->owners[i], me);
+	return owned_by(psk, me) && (!other || !others);
+}
+
 struct bytes creds_psk(const struct creds *creds, const struct ident *me, const struct ident *other)
 {
 	struct bytes best = BYTES_NONE;
@@ -72,7 +85,7 @@ struct bytes creds_psk(const struct creds *creds, const struct ident *me, const 
 		const struct psk *psk = &creds->psks[i];
 		int of_me = owned_by(psk, me), of_other = owned_by(psk, other);
 
-		if (!psk->len || (psk->n_owners && !of_me && !of_other))
+		if (!psk->len || !is_for(psk, me, other))
 			continue;
 		if (of_other > best_other || (of_other == best_other && of_me > best_me)) {
 			best = BYTES(psk->data, psk->len);

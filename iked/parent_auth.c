@@ -235,6 +235,10 @@ static int make(const struct parent *p, const struct conn *conn, const struct ch
 	if (err)
 		return err;
 	psk = creds_psk(p->creds, me, peer);
+	/* who will answer may be called otherwise than by its address: it must show that it has it
+	 */
+	if (!psk.data && !parts.id.len)
+		psk = creds_psk(p->creds, me, NULL);
 	if (!psk.data) {
 		log_error("%s: secrets {} has no ike secret for these identities", conn->name);
 		return -ENOENT;

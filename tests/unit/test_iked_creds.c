@@ -7,10 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <openssl/pem.h>
 #include <openssl/sha.h>
 
+#include "iked/cert.h"
+#include "iked/clients.h"
 #include "iked/creds.h"
 #include "lib/config.h"
 #include "tests/lib/mapping.h"
@@ -19,6 +23,7 @@
 
 static struct made root, middle, moon, sun;
 static char dir[64];
+static const char *secrets_text = ""; /* more of secrets {} */
 
 static void path_of(char path[160], const char *name)
 {
@@ -38,13 +43,15 @@ static void put(const char *name, struct bytes data, mode_t mode)
 	assert_int_equal(chmod(path, mode), 0);
 }
 
-static void put_key(const char *name, EVP_PKEY *key, mode_t mode)
+/* `passphrase` NULL: not encrypted. */
+static void put_key(const char *name, EVP_PKEY *key, const char *passphrase, mode_t mode)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 	char *pem;
 	long len;
 
-	PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
+	PEM_write_bio_PrivateKey(bio, key, passphrase ? EVP_aes_128_cbc() : NULL, NULL, 0, NULL,
+				 (void *)passphrase);
 	len = BIO_get_mem_data(bio, &pem);
 	put(name, BYTES(pem, (size_t)len), mode);
 	BIO_free(bio);
@@ -63,8 +70,8 @@ static void config_text(const char *local_certs)
 			   "ike-moon { id = moon.example.org\nsecret = \"of moon\" }\n"
 			   "ike-both { id-1 = moon.example.org\nid-2 = sun.example.org\n"
 			   "secret = \"of both\" }\n"
-			   "ike-all { secret = \"of all\" }\n}\n",
-			   dir, local_certs);
+			   "ike-all { secret = \"of all\" }\n%s}\n",
+			   dir, local_certs, secrets_text);
 
 	put("xipsec.conf", BYTES(text, (size_t)len), 0600);
 }
@@ -104,8 +111,8 @@ static int setup(void **state)
 	put("x509/sun.der", made_bytes(&sun), 0644);
 	put("x509ca/middle.der", made_bytes(&middle), 0644);
 	put("x509ca/root.der", made_bytes(&root), 0644);
-	put_key("private/moon.pem", moon.key, 0600);
-	put_key("ecdsa/sun.pem", sun.key, 0600); /* as swanctl has it */
+	put_key("private/moon.pem", moon.key, NULL, 0600);
+	put_key("ecdsa/sun.pem", sun.key, NULL, 0600); /* as swanctl has it */
 	crl = make_crl(&root, 5, -DAY, DAY);
 	put("x509crl/root.crl", crl, 0644);
 	free((void *)crl.data);
@@ -118,7 +125,7 @@ static int teardown(void **state)
 		"x509/moon.der",    "x509/sun.der",  "x509ca/middle.der", "x509ca/root.der",
 		"private/moon.pem", "ecdsa/sun.pem", "x509crl/root.crl",  "x509",
 		"x509ca",           "x509crl",       "private",           "ecdsa",
-		"xipsec.conf"};
+		"other.pem",        "xipsec.conf"};
 	char path[160];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -167,7 +174,35 @@ static void psk_of_its_owners(void **state)
 	config_free(config);
 }
 
-/* One whose owner cannot be read is nobody's, not everybody's. */
+/* Who shares a secret with us is not believed to be another, who has none. */
+static void psk_of_a_pair(void **state)
+{
+	char *pair[] = {"moon.example.org", "sun.example.org"}, *road = "*.road.example.org";
+	struct conn_secret secret = {.kind = CONN_SECRET_IKE,
+				     .name = "pair",
+				     .owners = {.n = 2, .text = pair},
+				     .data = (__u8 *)"pair",
+				     .len = 4};
+	struct config config = {0};
+	struct creds *creds = creds_load(&config);
+
+	assert_non_null(creds);
+	creds_add_psk(creds, &secret);
+	assert_psk(creds, "moon.example.org", "sun.example.org", "pair");
+	assert_psk(creds, "sun.example.org", "moon.example.org", "pair");
+	assert_psk(creds, "moon.example.org", "venus.example.org", "");
+	assert_psk(creds, "moon.example.org", NULL, "pair"); /* who answers is not known yet */
+	assert_psk(creds, "star.example.org", NULL, "");
+	pair[1] = road;
+	creds_add_psk(creds, &secret);
+	assert_psk(creds, "moon.example.org", "a.road.example.org", "pair");
+	assert_psk(creds, "moon.example.org", "venus.example.org", "");
+	secret.owners.n = 1;
+	creds_add_psk(creds, &secret);
+	assert_psk(creds, "moon.example.org", "venus.example.org", "pair");
+	creds_free(creds);
+}
+
 /* Whatever coredump_filter says: pages with secrets are not for dumps, nor for swap. */
 static void secrets_are_in_memory_of_their_own(void **state)
 {
@@ -200,6 +235,7 @@ static void secrets_are_in_memory_of_their_own(void **state)
 	free(other);
 }
 
+/* One whose owner cannot be read is nobody's, not everybody's. */
 static void psk_that_lost_its_owner(void **state)
 {
 	char *owner = "keyid:0x0";
@@ -254,6 +290,116 @@ static void key_that_others_may_read(void **state)
 		config_free(config);
 	}
 	assert_int_equal(chmod(path, 0600), 0);
+}
+
+/* What is written to standard error meanwhile, in `said`. */
+static struct creds *load_and_hear(struct config **config, char *said, size_t size)
+{
+	int old = dup(STDERR_FILENO), file = memfd_create("said", MFD_CLOEXEC);
+	struct creds *creds;
+	ssize_t len;
+
+	assert_true(old >= 0 && file >= 0);
+	assert_int_equal(dup2(file, STDERR_FILENO), STDERR_FILENO);
+	creds = load(config);
+	dup2(old, STDERR_FILENO);
+	len = pread(file, said, size - 1, 0);
+	assert_true(len >= 0);
+	said[len] = 0;
+	close(old);
+	close(file);
+	return creds;
+}
+
+/* One of a folder is opened by the passphrase that secrets has for that file, and nothing is
+ * wrong then; one without, or with another, is told of, once. */
+static void key_with_a_passphrase(void **state)
+{
+	static const struct {
+		const char *more;
+		bool good;
+	} cases[] = {
+		{"private-moon { file = moon.pem\nsecret = \"open\" }\n", true},
+		{"ecdsa-moon { file = moon.pem\nsecret = \"open\" }\n", true},
+		{"private-moon { file = moon.pem\nsecret = \"shut\" }\n", false},
+		{"private-moon { file = other.pem\nsecret = \"open\" }\n", false},
+		{"", false},
+	};
+	struct config *config;
+	struct creds *creds;
+	char said[2048];
+
+	put_key("private/moon.pem", moon.key, "open", 0600);
+	put_key("other.pem", sun.key, "open", 0600);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *complaint;
+
+		secrets_text = cases[i].more;
+		config_text("moon.der, sun.der");
+		creds = load_and_hear(&config, said, sizeof(said));
+		complaint = strstr(said, "moon.pem: no private key");
+		assert_int_equal(creds_key(creds, made_bytes(&moon)) != NULL, cases[i].good);
+		assert_int_equal(complaint == NULL, cases[i].good);
+		assert_true(!complaint || !strstr(complaint + 1, "moon.pem: no private key"));
+		assert_non_null(creds_key(creds, made_bytes(&sun)));
+		creds_free(creds);
+		config_free(config);
+	}
+	secrets_text = "";
+	put_key("private/moon.pem", moon.key, NULL, 0600);
+}
+
+/* Clients bring all of theirs every time: what is there already is kept once. An authority lives
+ * until it is unloaded by its name. */
+static void what_clients_bring(void **state)
+{
+	struct clients clients = {0};
+	struct conn_texts none = {0};
+	struct config config = {0};
+	struct creds *creds = creds_load(&config);
+
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(
+			clients_cred_put(&clients, CLIENT_CERT, "", made_bytes(&moon), &none), 0);
+		assert_int_equal(
+			clients_cred_put(&clients, CLIENT_CA, "", made_bytes(&middle), &none), 0);
+		assert_int_equal(clients_cred_put(&clients, CLIENT_AUTHORITY, "a",
+						  made_bytes(&middle), &none),
+				 0);
+		assert_int_equal(
+			clients_cred_put(&clients, CLIENT_AUTHORITY, "b", made_bytes(&root), &none),
+			0);
+		assert_int_equal(clients.n_creds, 4);
+	}
+	clients_creds_clear(&clients);
+	assert_int_equal(clients.n_creds, 2);
+	clients_creds_add(&clients, creds);
+	assert_int_equal(creds_cas(creds), 2);
+	assert_true(clients_cred_remove(&clients, CLIENT_AUTHORITY, "a"));
+	assert_false(clients_cred_remove(&clients, CLIENT_AUTHORITY, "a"));
+	assert_int_equal(clients.n_creds, 1);
+	assert_string_equal(clients.creds[0].id, "b");
+	clients_clear(&clients);
+	assert_int_equal(clients.n_creds, 0);
+	creds_free(creds);
+}
+
+/* As listings tell it, of PEM and DER. */
+static void subject_as_strongswan_prints_it(void **state)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char text[IDENT_TEXT_MAX], *pem;
+	long len;
+
+	PEM_write_bio_X509(bio, moon.cert);
+	len = BIO_get_mem_data(bio, &pem);
+	assert_true(cert_print_subject(BYTES(pem, (size_t)len), text, sizeof(text)));
+	assert_string_equal(text, "C=CH, CN=moon");
+	assert_true(cert_print_subject(made_bytes(&root), text, sizeof(text)));
+	assert_string_equal(text, "C=CH, CN=root");
+	assert_false(cert_print_subject(BYTES("x", 1), text, sizeof(text)));
+	assert_string_equal(text, "");
+	BIO_free(bio);
 }
 
 /* What leads to the root, which is not sent; a certificate that the root made stands alone. */
@@ -366,10 +512,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(psk_of_its_owners),
+		cmocka_unit_test(psk_of_a_pair),
 		cmocka_unit_test(secrets_are_in_memory_of_their_own),
 		cmocka_unit_test(psk_that_lost_its_owner),
 		cmocka_unit_test(key_of_each_certificate),
 		cmocka_unit_test(key_that_others_may_read),
+		cmocka_unit_test(key_with_a_passphrase),
+		cmocka_unit_test(what_clients_bring),
+		cmocka_unit_test(subject_as_strongswan_prints_it),
 		cmocka_unit_test(chain_to_the_root),
 		cmocka_unit_test(certificates_are_there_once),
 		cmocka_unit_test(crls_are_opened),

@@ -277,6 +277,10 @@ static void makes_by_the_config(void **state)
 	assert_int_equal(ask(&q), 0);
 	assert_memory_equal(got.m.data, want, 32);
 	end(&q, 0);
+	assert_int_equal(make("any", NULL), 0);
+	assert_int_equal(make("any", "venus.example.org"), -ENOENT); /* who has none with us */
+	assert_int_equal(verify("any", "venus.example.org", "of sun"), -ENOENT);
+	assert_int_equal(verify("any", "sun.example.org", "of sun"), 0);
 	assert_int_equal(make("none", "sun.example.org"), -ENOENT);
 	assert_int_equal(make("mars", "venus.example.org"), -ENOENT); /* of neither */
 	assert_int_equal(make("mars", NULL), -ENOENT);
