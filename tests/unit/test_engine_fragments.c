@@ -102,6 +102,49 @@ static void test_both_ways(void **state)
 	sim_free(sim);
 }
 
+/* In place of the second fragment of side 1's first request to make a child comes a forged one. */
+static bool forge_second(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	__u8 forged[2048];
+
+	if (!lose_second(sim, from, data, len))
+		return false;
+	assert_true(len <= sizeof(forged));
+	memcpy(forged, data, len);
+	forged[len - 1] ^= 1;
+	sim_inject(sim, !from, forged, len);
+	return true;
+}
+
+/* It is not kept in the place of the true one, which comes again. */
+static void test_forged(void **state)
+{
+	char conn[2][4096];
+	struct sim *sim;
+	__u64 invalid;
+
+	wide(conn[0], sizeof(conn[0]), false);
+	wide(conn[1], sizeof(conn[1]), true);
+	sim = sim_new(1, conn[0], conn[1]);
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 2000));
+	engine_initiate(sim->side[0].engine, "c", "lan", 0);
+	sim_run(sim, 2000);
+	invalid = sim->side[0].engine->counter[ENGINE_IN_INVALID];
+	sim->lose = forge_second;
+	engine_rekey(sim->side[1].engine, &(struct engine_match){.child = "lan"}, 7);
+	sim_run(sim, 5000);
+	assert_int_equal(sim->script, 1);
+	assert_int_equal(sim->side[0].engine->counter[ENGINE_IN_INVALID], invalid + 1);
+	assert_int_equal(sim_done(&sim->side[1], 7), 0);
+	assert_false(sim_said(&sim->side[0], "cannot be read"));
+	sim->traffic = false;
+	sim_run(sim, 10000);
+	sim_same(sim, 1, 2);
+	sim_good(sim);
+	sim_free(sim);
+}
+
 #define SHORT 700 /* bytes */
 
 static size_t longest_answer;
@@ -223,6 +266,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_both_ways),
+		cmocka_unit_test(test_forged),
 		cmocka_unit_test(test_short),
 		cmocka_unit_test(test_half),
 	};

@@ -131,9 +131,22 @@ static void test_unknown_spi(void **state)
 }
 
 /* A critical payload that nobody knows: in the clear, and in an IKE SA, which lives on (2.5). */
+/* The last thing that side 1 said, opened. `text` holds it. */
+static void last_answer(const struct sim *sim, struct ike_msg *msg, struct writer *text)
+{
+	struct ike_fault fault;
+
+	assert_int_equal(ike_msg_parse(BYTES(heard[1].data, heard[1].len), msg, &fault), 0);
+	assert_int_equal(sk_open(&sim_ike(&sim->side[0])->keys->r, msg, text), 0);
+	assert_int_equal(ike_msg_parse_inner(msg, writer_view(text), msg->sk.first, &fault), 0);
+}
+
 static void test_critical(void **state)
 {
 	struct sim *sim = up();
+	_cleanup_writer_ struct writer text = {0};
+	const struct ike_notify *n;
+	static struct ike_msg msg;
 	struct ike_sa *ike = sim_ike(&sim->side[0]);
 	struct xchg *x = xchg_new(ike, true, INFORMATIONAL);
 
@@ -145,6 +158,11 @@ static void test_critical(void **state)
 	sim_run(sim, 100);
 	assert_true(sim_said(&sim->side[1], "INFORMATIONAL request cannot be read"));
 	assert_int_equal(sim_ikes(&sim->side[1], IKE_UP), 1);
+	last_answer(sim, &msg, &text);
+	n = ike_msg_notify(&msg, IKE_N_UNSUPPORTED_CRITICAL_PAYLOAD);
+	assert_non_null(n);
+	assert_int_equal(n->data.len, 1);
+	assert_int_equal(n->data.data[0], 200);
 
 	/* not critical: passed over */
 	x = xchg_new(ike, true, INFORMATIONAL);
@@ -252,6 +270,41 @@ static void test_flood(void **state)
 	sim_run(sim, HALFOPEN_MS + 1000);
 	assert_int_equal(engine->halfopen.n, 0);
 	unharmed(sim);
+}
+
+/* A cookie that is none of ours is as good as no cookie: its sender gets one, and no half-open IKE
+ * SA. */
+static void test_wrong_cookie(void **state)
+{
+	static const char conn[] = SIM_CONN(SIM_FAST, "# NAT", SIM_NET);
+	static const __u8 notify[8] = {0, 0, 0, 8 + COOKIE_LEN, 0, 0, 0x40, 0x06};
+	struct sim *sim = sim_listening(conn);
+	const struct engine *engine = sim->side[1].engine;
+	__u64 sent, wrong;
+	__u8 next;
+
+	learn_init(sim);
+	for (unsigned int i = 0; i < 2 * HALFOPEN_COOKIES; i++)
+		spoof(sim, 0x0a000000 + i, 1 + i);
+	assert_int_equal(engine->halfopen.n, HALFOPEN_COOKIES);
+	next = init[16];
+	memmove(init + 28 + sizeof(notify) + COOKIE_LEN, init + 28, init_len - 28);
+	memcpy(init + 28, notify, sizeof(notify));
+	memset(init + 28 + sizeof(notify), 7, COOKIE_LEN);
+	init[16] = IKE_PL_NOTIFY;
+	init[28] = next;
+	init_len += sizeof(notify) + COOKIE_LEN;
+	init[26] = (__u8)(init_len >> 8);
+	init[27] = (__u8)init_len;
+	sent = engine->counter[ENGINE_COOKIE_SENT];
+	wrong = engine->counter[ENGINE_COOKIE_WRONG];
+	spoof(sim, 0x0b000000, 0x77777777);
+	assert_int_equal(engine->counter[ENGINE_COOKIE_WRONG], wrong + 1);
+	assert_int_equal(engine->counter[ENGINE_COOKIE_SENT], sent + 1);
+	assert_int_equal(engine->halfopen.n, HALFOPEN_COOKIES);
+	sim_run(sim, HALFOPEN_MS + 1000);
+	sim_good(sim);
+	sim_free(sim);
 }
 
 /* One address that answers to its cookies is one address. */
@@ -533,19 +586,13 @@ static void test_pinned_pem(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_unknown_spi),
-		cmocka_unit_test(test_critical),
-		cmocka_unit_test(test_syntax),
-		cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_flood),
-		cmocka_unit_test(test_one_address),
-		cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_certificates),
-		cmocka_unit_test(test_lost_fragments),
-		cmocka_unit_test(test_wrong_certificate),
-		cmocka_unit_test(test_ca_id),
-		cmocka_unit_test(test_pinned_pem),
+		cmocka_unit_test(test_versions),       cmocka_unit_test(test_unknown_spi),
+		cmocka_unit_test(test_critical),       cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_damage),         cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_wrong_cookie),   cmocka_unit_test(test_one_address),
+		cmocka_unit_test(test_memory),         cmocka_unit_test(test_certificates),
+		cmocka_unit_test(test_lost_fragments), cmocka_unit_test(test_wrong_certificate),
+		cmocka_unit_test(test_ca_id),          cmocka_unit_test(test_pinned_pem),
 	};
 
 	if (argc > 1)

@@ -168,12 +168,62 @@ static void test_other_mode(void **state)
 	sim_free(sim);
 }
 
+/* In the answer to IKE_SA_INIT, of the transform of that type, another number: x25519 becomes
+ * P-256, which was offered too, AES-GCM becomes ChaCha20, which was not. */
+static bool other_transform(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	static const __u8 wanted[2][4] = {{4, 0, 0, 31}, {1, 0, 0, 20}};
+	const __u8 *find = wanted[sim->script];
+	__u8 changed[1024];
+
+	if (from != 1 || !is(data, IKE_SA_INIT, true) || sim->lost)
+		return false;
+	assert_true(len <= sizeof(changed));
+	memcpy(changed, data, len);
+	for (size_t i = 28; i + 4 <= len; i++) {
+		if (memcmp(changed + i, find, 4) != 0)
+			continue;
+		changed[i + 3] = sim->script ? 28 : 19;
+		sim_inject(sim, !from, changed, len);
+		return true;
+	}
+	fail_msg("no such transform");
+	return false;
+}
+
+/* 2.7, 3.3.6: it is not taken, and as anybody can have sent it, the true one still counts. */
+static void test_other_init(void **state)
+{
+	static const char conn[] = SIM_CONN(
+		"aes128gcm16-prfsha256-x25519-ecp256", "",
+		SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8", "esp_proposals = aes128gcm16"));
+	static const char *const said[] = {"its KE payload is of another group",
+					   "it chose a proposal that we did not offer"};
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct sim *sim = sim_new(8, conn, conn);
+
+		sim->script = i;
+		sim->lose = other_transform;
+		engine_initiate(sim->side[0].engine, "c", "net", 7);
+		sim_run(sim, 8000);
+		assert_int_equal(sim->lost, 1);
+		assert_true(sim_said(&sim->side[0], said[i]));
+		assert_int_equal(sim_done(&sim->side[0], 7), 0);
+		assert_int_equal(sim_ike(&sim->side[0])->suite.ke, KE_X25519);
+		sim_same(sim, 1, 1);
+		sim_good(sim);
+		sim_free(sim);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_tfc),
 		cmocka_unit_test(test_single_pair),
 		cmocka_unit_test(test_other_mode),
+		cmocka_unit_test(test_other_init),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -358,6 +358,9 @@ static void pss_parameters(void **state)
 		{"SHA-256 with a mask of SHA-1",
 		 "\x30\x26" PSS "\x30\x19\xa0\x0f" SHA256_ID "\xa2\x06\x02\x04\x00\x00\x00\x20", 40,
 		 -EOPNOTSUPP},
+		{"SHA-1 by default, with a mask of SHA-256",
+		 "\x30\x30" PSS "\x30\x23\xa1\x1c\x30\x1a" MGF1_ID SHA256_ID "\xa2\x03\x02\x01\x20",
+		 50, -EOPNOTSUPP},
 		{"another trailer",
 		 "\x30\x46" PSS "\x30\x39\xa0\x0f" SHA256_ID "\xa1\x1c\x30\x1a" MGF1_ID SHA256_ID
 		 "\xa2\x03\x02\x01\x20\xa3\x03\x02\x01\x02",

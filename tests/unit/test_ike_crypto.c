@@ -115,6 +115,30 @@ static unsigned int kdf_run(void *ctx, const struct vector *v)
 	return 1;
 }
 
+/* 2.18: SKEYSEED is made by the old one's PRF, keys of it by the new one's. */
+static void rekey_to_another_prf(void **state)
+{
+	static const __u8 shared[32] = {1}, ni[32] = {2}, nr[32] = {3};
+	struct proposal chosen = chosen_of(PROPOSAL_IKE, "aes256-sha256-x25519");
+	struct keymat_in in = {.nonce_i = BYTES_OF(ni),
+			       .nonce_r = BYTES_OF(nr),
+			       .shared = BYTES_OF(shared),
+			       .spi_i = 4,
+			       .spi_r = 5};
+	const struct bytes seed_of[] = {in.shared, in.nonce_i, in.nonce_r};
+	const struct bytes parts[] = {in.nonce_i, in.nonce_r, BYTES_OF(in.spi_i),
+				      BYTES_OF(in.spi_r)};
+	struct ike_keys old = {.prf = PRF_HMAC_SHA2_512, .len = 64}, next;
+	__u8 seed[64], stream[3 * 32 + 2 * 32 + 2 * 32];
+
+	memset(old.sk_d, 6, 64);
+	assert_int_equal(prf(PRF_HMAC_SHA2_512, BYTES(old.sk_d, 64), seed_of, 3, seed), 0);
+	assert_int_equal(
+		prf_plus(PRF_HMAC_SHA2_256, BYTES_OF(seed), parts, 4, stream, sizeof(stream)), 0);
+	assert_int_equal(keymat_rekey(&chosen, &old, &in, &next), 0);
+	check_stream(&next, stream, sizeof(stream));
+}
+
 static void kdf_vectors(void **state)
 {
 	assert_int_equal(vectors_run(VECTORS "ikev2-kdf.txt", kdf_run, NULL), 2);
@@ -364,11 +388,17 @@ static void init(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(init),           cmocka_unit_test(kdf_vectors),
-		cmocka_unit_test(kdf_refuses),    cmocka_unit_test(dh_vectors),
-		cmocka_unit_test(dh_pairs),       cmocka_unit_test(modp_is_padded),
-		cmocka_unit_test(dh_refuses),     cmocka_unit_test(modp_refuses_p_minus_1),
-		cmocka_unit_test(unknown_groups), cmocka_unit_test(keylog_lines),
+		cmocka_unit_test(init),
+		cmocka_unit_test(kdf_vectors),
+		cmocka_unit_test(rekey_to_another_prf),
+		cmocka_unit_test(kdf_refuses),
+		cmocka_unit_test(dh_vectors),
+		cmocka_unit_test(dh_pairs),
+		cmocka_unit_test(modp_is_padded),
+		cmocka_unit_test(dh_refuses),
+		cmocka_unit_test(modp_refuses_p_minus_1),
+		cmocka_unit_test(unknown_groups),
+		cmocka_unit_test(keylog_lines),
 		cmocka_unit_test(keylog_of_esp),
 	};
 

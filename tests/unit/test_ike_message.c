@@ -73,6 +73,17 @@ static void header_is_liberal(void **state)
 	assert_int_equal(msg.h.flags, IKE_FLAG_VERSION);
 	assert_int_equal(msg.h.minor, 15);
 	assert_int_equal(msg.n_payloads, 0);
+	{ /* what is reserved in a payload's head and in ID is not looked at */
+		__u8 with_id[28 + 12] = {
+			[16] = IKE_PL_IDI, [17] = 0x20,        [18] = 37,  [27] = 40,  [29] = 0x7f,
+			[31] = 12,         [32] = IKE_ID_FQDN, [33] = 'x', [34] = 'y', [35] = 'z',
+			[36] = 'm',        [37] = 'o',         [38] = 'o', [39] = 'n'};
+
+		assert_int_equal(ike_msg_parse(BYTES_OF(with_id), &msg, &fault), 0);
+		assert_int_equal(msg.id_i.data.len, 4);
+		assert_memory_equal(msg.id_i.data.data, "moon", 4);
+		assert_int_equal(msg.id_i.body.len, 8); /* AUTH is over all of it */
+	}
 	data[17] = 0x10; /* IKEv1: the header is read, the message is not */
 	assert_int_equal(ike_header_parse(BYTES_OF(data), &h), 0);
 	assert_int_equal(h.major, 1);
