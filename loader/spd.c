@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "loader/hits.h"
 #include "loader/spd_change.h"
+#include "loader/spd_names.h"
 #include "loader/standin_change.h"
 
 /* ------------------------------------------------------------------ compiling */
@@ -284,22 +285,33 @@ static int pin_map(int fd, const char *gen_dir, const char *name)
 	return 0;
 }
 
-int spd_pin(const struct spd_memory *memory, const char *gen_dir)
+void spd_pin(const struct spd_memory *memory, const char *gen_dir)
 {
 	int err = pin_map(memory->head, gen_dir, "spd_head");
 
 	if (!err)
 		err = pin_map(memory->buckets, gen_dir, "spd_buckets");
-	return err ? err : pin_map(memory->rules, gen_dir, "spd_rules");
+	if (!err)
+		err = pin_map(memory->rules, gen_dir, "spd_rules");
+	if (err)
+		log_warn("policies: the maps in %s are not those in force, for bpftool: %s",
+			 gen_dir, strerror(-err));
 }
 
 int spd_replace(const struct datapath *dp, struct spd_memory *memory, const char *gen_dir,
 		__u32 *generation)
 {
-	__u32 counted;
-	int err = switch_maps(dp, memory, generation, &counted);
+	struct xipsec_globals before = {0};
+	__u32 counted, zero = 0;
+	int err;
 
-	return err || !gen_dir ? err : spd_pin(memory, gen_dir);
+	bpf_map_lookup_elem(dp->globals, &zero, &before);
+	err = switch_maps(dp, memory, generation, &counted);
+	if (err || !gen_dir)
+		return err;
+	spd_pin(memory, gen_dir);
+	spd_names_carry(gen_dir, before.spd_generation, *generation);
+	return 0;
 }
 
 int spd_install(const struct datapath *dp, const char *gen_dir, const struct btf *btf,
@@ -312,7 +324,9 @@ int spd_install(const struct datapath *dp, const char *gen_dir, const struct btf
 		err = spd_ready_call(ready);
 	if (!err)
 		err = spd_switch(dp, &memory, generation);
-	return err ? err : spd_pin(&memory, gen_dir);
+	if (!err)
+		spd_pin(&memory, gen_dir);
+	return err;
 }
 
 static int child_id_of(void *arg, const char *name)

@@ -90,8 +90,9 @@ int spd_replace(const struct datapath *dp, struct spd_memory *memory, const char
  */
 int spd_switch(const struct datapath *dp, struct spd_memory *memory, __u32 *generation);
 
-/* Pins the maps below `gen_dir`, in place of those that are. 0 or -errno. */
-int spd_pin(const struct spd_memory *memory, const char *gen_dir);
+/* Pins the maps below `gen_dir`, in place of those that are: for people, so where it fails that is
+ * logged, and no more. */
+void spd_pin(const struct spd_memory *memory, const char *gen_dir);
 
 /* All steps on an open generation, with the type information of the maps in force. Where few rules
  * differ from those in force, only these are changed (loader/spd_change.h). `ready` may be NULL. */

@@ -191,10 +191,10 @@ int spd_change(const struct datapath *dp, const char *gen_dir, __u32 max_rules,
 	if (err)
 		return err == -ENOENT ? -EAGAIN : err;
 	err = change_in(editor, source, ready, generation);
-	if (!err)
-		err = spd_editor_pin(editor);
-	if (!err)
+	if (!err) {
+		spd_editor_pin(editor);
 		tell_people(editor, source);
+	}
 	spd_editor_close(editor);
 	return err;
 }

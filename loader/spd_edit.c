@@ -98,9 +98,10 @@ __u32 *spd_editor_order(const struct spd_editor *e, __u32 *n)
 	return list;
 }
 
-int spd_editor_pin(const struct spd_editor *e)
+void spd_editor_pin(const struct spd_editor *e)
 {
-	return e->gen_dir ? spd_pin(&e->memory, e->gen_dir) : 0;
+	if (e->gen_dir)
+		spd_pin(&e->memory, e->gen_dir);
 }
 
 const struct classifier *spd_editor_classifier(const struct spd_editor *e)
@@ -117,12 +118,17 @@ static __u32 head_in_force(const struct spd_editor *e)
 	return bpf_map_lookup_elem(e->dp->spd, &zero, &id) ? 0 : id;
 }
 
-/* Another SPD was loaded, or somebody else has edited this one. */
+/* Another SPD was loaded, or somebody else has edited this one, or died while he did: what he took
+ * back still has its place and its priority. */
 static bool is_stale(const struct spd_editor *e)
 {
-	return head_in_force(e) != e->head_id || e->memory.c.head->generation != e->generation;
+	const struct xipsec_spd *head = e->memory.c.head;
+
+	return head_in_force(e) != e->head_id || head->generation != e->generation ||
+	       head->n_edits != e->n_edits;
 }
 
+/* By who has the lock: what a dead one has left is taken back. */
 static int editor_read(struct spd_editor *e)
 {
 	int err;
@@ -133,7 +139,20 @@ static int editor_read(struct spd_editor *e)
 	if (err)
 		return err;
 	e->generation = e->memory.c.head->generation;
+	e->n_edits = e->memory.c.head->n_edits;
 	return order_read(e);
+}
+
+static int editor_lock(const struct spd_editor *e)
+{
+	return e->run_dir ? datapath_lock(e->run_dir) : -1;
+}
+
+static int editor_read_locked(struct spd_editor *e)
+{
+	_cleanup_close_ int lock = editor_lock(e);
+
+	return e->run_dir && lock < 0 ? lock : editor_read(e);
 }
 
 int spd_editor_open(const struct datapath *dp, const char *run_dir, const char *gen_dir,
@@ -154,7 +173,7 @@ int spd_editor_open(const struct datapath *dp, const char *run_dir, const char *
 	if (!err)
 		err = hits_open(dp->spd_hits, &e->hits);
 	if (!err)
-		err = editor_read(e);
+		err = editor_read_locked(e);
 	if (err) {
 		spd_editor_close(e);
 		return err;
@@ -214,11 +233,6 @@ int spd_tidy(struct spd_editor *e)
 	}
 	e->n_pending = 0;
 	return 0;
-}
-
-static int editor_lock(const struct spd_editor *e)
-{
-	return e->run_dir ? datapath_lock(e->run_dir) : -1;
 }
 
 int spd_editor_renew(struct spd_editor *e)
@@ -297,8 +311,13 @@ static int rebuild(struct spd_editor *e, const struct spd_edit *change, __u32 *g
 	btf__free(btf);
 	if (err)
 		return err;
-	for (unsigned int k = 0; k < change->n_add; k++)
-		change->add[k].number = source.number[change->add[k].number];
+	for (unsigned int k = 0; k < change->n_add; k++) {
+		__u32 number = source.number[change->add[k].number];
+
+		change->add[k].number = number;
+		/* It was another rule's in the SPD before, which counts no more. */
+		hits_clear(&e->hits, number, number + 1);
+	}
 	return editor_read(e);
 }
 
@@ -444,6 +463,8 @@ int spd_edit(struct spd_editor *e, struct spd_add *add, unsigned int n_add, cons
 		return err ? err : -ESTALE;
 	}
 	err = change_check(e, &change);
+	if (!err)
+		e->n_edits = ++e->memory.c.head->n_edits;
 	if (!err)
 		err = edit_in_place(e, &change, generation);
 	return err == -EAGAIN ? rebuild(e, &change, generation) : err;

@@ -56,8 +56,8 @@ int spd_editor_renew(struct spd_editor *editor);
 /* The rules in order, first wins: their numbers, the caller frees. NULL: no memory. */
 __u32 *spd_editor_order(const struct spd_editor *editor, __u32 *n);
 
-/* Pins the maps anew, where pins are wanted: somebody may have removed them. 0 or -errno. */
-int spd_editor_pin(const struct spd_editor *editor);
+/* Pins the maps anew, where pins are wanted: somebody may have removed them. */
+void spd_editor_pin(const struct spd_editor *editor);
 
 /* The memory that is edited, to read; valid until the next spd_edit(). */
 const struct classifier *spd_editor_classifier(const struct spd_editor *editor);

@@ -24,7 +24,8 @@ struct spd_editor {
 	const struct spd_ready *ready;
 	__u32 max_rules;
 	__u32 head_id;    /* of the map that is edited */
-	__u32 generation; /* that `order` is of */
+	__u32 generation; /* that `order` is of, */
+	__u32 n_edits;    /* and after how many changes, published or not */
 	struct spd_memory memory;
 	struct hits hits;
 	struct order *order; /* by number */

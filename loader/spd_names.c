@@ -55,22 +55,52 @@ int spd_names_write(const char *gen_dir, const struct config *config, __u32 spd_
 	return pin_names(fd, gen_dir);
 }
 
-struct xipsec_spd_name *spd_names_read(const char *gen_dir, __u32 *n)
+static int open_names(const char *gen_dir, __u32 *n)
 {
 	struct bpf_map_info info = {0};
 	__u32 len = sizeof(info);
-	struct xipsec_spd_name *names;
 	_cleanup_close_ int fd = -1;
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/spd_names", gen_dir);
 	fd = bpf_obj_get(path);
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) || info.value_size != sizeof(*names))
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) ||
+	    info.value_size != sizeof(struct xipsec_spd_name))
+		return -1;
+	*n = info.max_entries;
+	return take_fd(&fd);
+}
+
+void spd_names_carry(const char *gen_dir, __u32 from, __u32 to)
+{
+	size_t size = 0, stride = 0;
+	__u32 n = 0;
+	_cleanup_close_ int fd = open_names(gen_dir, &n);
+	char *memory = fd < 0 ? NULL : datapath_mmap(fd, &size, &stride);
+
+	if (!memory)
+		return;
+	for (__u32 i = 0; i < n; i++) {
+		struct xipsec_spd_name *name = (void *)(memory + i * stride);
+
+		if (name->spd_generation == from)
+			name->spd_generation = to;
+	}
+	munmap(memory, size);
+}
+
+struct xipsec_spd_name *spd_names_read(const char *gen_dir, __u32 *n)
+{
+	struct xipsec_spd_name *names;
+	__u32 room = 0;
+	_cleanup_close_ int fd = open_names(gen_dir, &room);
+
+	if (fd < 0)
 		return NULL;
-	names = calloc(info.max_entries, sizeof(*names));
-	for (__u32 i = 0; names && i < info.max_entries; i++)
+	names = calloc(room, sizeof(*names));
+	for (__u32 i = 0; names && i < room; i++)
 		if (bpf_map_lookup_elem(fd, &i, &names[i]))
 			names[i].spd_generation = 0;
-	*n = names ? info.max_entries : 0;
+	*n = names ? room : 0;
 	return names;
 }

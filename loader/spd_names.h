@@ -15,6 +15,9 @@
  */
 int spd_names_write(const char *gen_dir, const struct config *config, __u32 spd_generation);
 
+/* The SPD that began with generation `from` was built anew, with the same policies, as `to`. */
+void spd_names_carry(const char *gen_dir, __u32 from, __u32 to);
+
 /* Names of the policies by their number, *n of them; the caller frees. NULL: none are known. */
 struct xipsec_spd_name *spd_names_read(const char *gen_dir, __u32 *n);
 

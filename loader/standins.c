@@ -259,8 +259,14 @@ static int work(struct daemon *d, const struct slot *slot)
 static void work_or_later(struct daemon *d, const struct slot *slot)
 {
 	struct standins *s = d->standins;
-	int err = follow_loader_is_busy(d) ? -EAGAIN : work(d, slot);
+	int err;
 
+	/* Perhaps by ourselves: SAs go in the middle of a change, which `editor` makes. */
+	if (follow_loader_is_busy(d)) {
+		s->due = true;
+		return;
+	}
+	err = work(d, slot);
 	/* Whoever changed the policies meanwhile has also ended the editor's view of them. */
 	if (err == -ESTALE)
 		err = work(d, slot);

@@ -185,6 +185,7 @@ struct xipsec_spd {
 	__u32 hint_at;     /* first bucket of the hints by addresses, local ones first */
 	__u32 hint_mask;   /* words of each of the two axes, less one; a power of 2 */
 	/* the writer's own */
+	__u32 n_edits;      /* changes begun, those that were taken back or died as well */
 	__u32 n_buckets;    /* entries of spd_buckets */
 	__u32 buckets_used; /* of those; behind bucket_mask stand the chained ones */
 	__u32 max_rules;    /* entries of spd_rules */

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Several editors of one SPD, as xipsecd and a reload are, and what is told of rules when one of
+ * them has it built anew: counts and names.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include "loader/spd_edit_inside.h"
+#include "loader/spd_names.h"
+#include "tests/lib/spd_generate.h"
+#include "tests/prog/classify.h"
+
+enum { RULES = 300, FLOWS = 8, BUILDS_ANEW = PENDING_MAX };
+
+static struct classify c;
+
+static int setup(void **state)
+{
+	static struct xipsec_spd_rule rule[RULES];
+	__u64 seed = 4711;
+
+	classify_load(&c, FLOWS, CLASSIFY_CACHED);
+	spd_generate(SHAPE_ACL, &seed, rule, RULES);
+	classify_spd(&c, rule, RULES);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	classify_end(&c);
+	return 0;
+}
+
+static struct spd_editor *open_editor(const char *gen_dir)
+{
+	struct spd_editor *editor;
+
+	assert_int_equal(spd_editor_open(&c.dp, NULL, gen_dir, 100000, &editor), 0);
+	return editor;
+}
+
+static __u32 first_of(const struct spd_editor *editor)
+{
+	__u32 n, *order = spd_editor_order(editor, &n), first;
+
+	assert_non_null(order);
+	first = order[0];
+	free(order);
+	return first;
+}
+
+/* All of IPv4 that goes out. */
+static struct spd_add in_front(const struct spd_editor *editor, __u8 action, __u32 child)
+{
+	struct spd_add add = {.before = first_of(editor)};
+	struct xipsec_spd_rule *rule = &add.rule;
+
+	rule->sel.family = XIPSEC_FAMILY_IP4;
+	memset(&rule->sel.local_hi, 0xff, 4);
+	memset(&rule->sel.remote_hi, 0xff, 4);
+	rule->sel.any_proto = 1;
+	rule->sel.local_port_hi = rule->sel.remote_port_hi = rule->sel.icmp_hi = 0xffff;
+	rule->dirs = XIPSEC_DIR_OUT;
+	rule->action = action;
+	rule->child = child;
+	return add;
+}
+
+static int refuse(void *ctx)
+{
+	return -EPERM;
+}
+
+/* What it took back is still in the memory, at the priority that the next would choose as well. */
+static void test_one_takes_back(void **state)
+{
+	struct spd_editor *first = open_editor(NULL), *second = open_editor(NULL);
+	const struct spd_ready no = {refuse, NULL};
+	struct spd_add add = in_front(second, XIPSEC_ACTION_DISCARD, 0);
+	__u32 generation;
+	int err;
+
+	spd_editor_ready(second, &no);
+	assert_int_equal(spd_edit(second, &add, 1, NULL, 0, &generation), -EPERM);
+	add = in_front(first, XIPSEC_ACTION_PROTECT, 77);
+	err = spd_edit(first, &add, 1, NULL, 0, &generation);
+	if (err == -ESTALE) {
+		add = in_front(first, XIPSEC_ACTION_PROTECT, 77);
+		err = spd_edit(first, &add, 1, NULL, 0, &generation);
+	}
+	assert_int_equal(err, 0);
+	for (unsigned int i = 0; i < FLOWS; i++)
+		c.flow[i] = (struct xipsec_flow){.family = XIPSEC_FAMILY_IP4,
+						 .l4_proto = IPPROTO_UDP,
+						 .remote_port = (__u16)(1000 + i),
+						 .dir = XIPSEC_DIR_OUT};
+	classify_run(&c, FLOWS);
+	for (unsigned int i = 0; i < FLOWS; i++) {
+		assert_int_equal(c.answer[i].rule, add.number);
+		assert_int_equal(c.answer[i].child, 77);
+	}
+	assert_int_equal(spd_edit(first, NULL, 0, &add.number, 1, &generation), 0);
+	spd_editor_close(first);
+	spd_editor_close(second);
+}
+
+/* Reading takes back what nobody has published: not while somebody is about to. */
+static void test_opened_under_the_lock(void **state)
+{
+	char dir[] = "/tmp/xipsec-editors-XXXXXX", path[64];
+	struct spd_editor *editor;
+	int lock, status;
+	pid_t pid;
+
+	assert_non_null(mkdtemp(dir));
+	lock = datapath_lock(dir);
+	assert_true(lock >= 0);
+	pid = fork();
+	if (!pid) {
+		close(lock);
+		_exit(spd_editor_open(&c.dp, dir, NULL, 100000, &editor) ? 1 : 0);
+	}
+	usleep(200000);
+	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+	close(lock);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	snprintf(path, sizeof(path), "%s/loader.lock", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* So many in front of all that the SPD is built anew. */
+static void build_anew(struct spd_editor *editor, struct spd_add *add)
+{
+	const __u32 head = editor->head_id;
+	__u32 generation;
+
+	for (unsigned int i = 0; i < BUILDS_ANEW; i++) {
+		add[i] = in_front(editor, XIPSEC_ACTION_PROTECT, i);
+		add[i].rule.sel.local_lo.byte[3] = (__u8)i;
+	}
+	assert_int_equal(spd_edit(editor, add, BUILDS_ANEW, NULL, 0, &generation), 0);
+	assert_int_not_equal(editor->head_id, head);
+}
+
+static void test_new_ones_count_from_zero(void **state)
+{
+	struct spd_editor *editor = open_editor(NULL);
+	static struct spd_add add[BUILDS_ANEW];
+	struct hits hits = HITS_NONE;
+	__u32 old = first_of(editor);
+
+	assert_int_equal(hits_open(c.dp.spd_hits, &hits), 0);
+	for (size_t i = 0; i < (size_t)hits.cpus * hits.rules; i++)
+		hits.at[i].packets = 7;
+	build_anew(editor, add);
+	for (unsigned int i = 0; i < BUILDS_ANEW; i++)
+		assert_int_equal(hits_sum(&hits, add[i].number).packets, 0);
+	assert_int_equal(hits_sum(&hits, old).packets, 7 * hits.cpus);
+	hits_close(&hits);
+	spd_editor_close(editor);
+}
+
+static __u32 began_with(void)
+{
+	struct xipsec_globals globals = {0};
+	__u32 zero = 0;
+
+	assert_int_equal(bpf_map_lookup_elem(c.dp.globals, &zero, &globals), 0);
+	return globals.spd_generation;
+}
+
+static void test_names_stay(void **state)
+{
+	static const char *const pins[] = {"spd_names", "spd_head", "spd_buckets", "spd_rules"};
+	static struct config_policy policy[2] = {{.name = "one"}, {.name = "two"}};
+	struct config config = {.policies = policy, .n_policies = 2};
+	static struct spd_add add[BUILDS_ANEW];
+	struct spd_editor *editor;
+	struct xipsec_spd_name *names;
+	__u32 n = 0, before = began_with();
+	char dir[64], path[128];
+
+	snprintf(dir, sizeof(dir), "/sys/fs/bpf/xipsec-editors-%d", getpid());
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(spd_names_write(dir, &config, before), 0);
+	editor = open_editor(dir);
+	build_anew(editor, add);
+	spd_editor_close(editor);
+	names = spd_names_read(dir, &n);
+	for (unsigned int i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, pins[i]);
+		assert_int_equal(unlink(path), 0);
+	}
+	assert_int_equal(rmdir(dir), 0);
+	assert_non_null(names);
+	assert_int_equal(n, 2);
+	assert_int_not_equal(began_with(), before);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(names[i].spd_generation, began_with());
+		assert_string_equal(names[i].policy, policy[i].name);
+	}
+	free(names);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_takes_back),
+		cmocka_unit_test(test_opened_under_the_lock),
+		cmocka_unit_test(test_new_ones_count_from_zero),
+		cmocka_unit_test(test_names_stay),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
