@@ -61,7 +61,7 @@ static __always_inline int look_up(const struct xipsec_flow *flow, struct spd_fo
 	}
 	if (flow_classify(head, flow, &found) > SPD_OPAQUE)
 		return -1;
-	/* As spd_lookup() does: a hit is a line of memory more. */
+	/* As frag_judge() does: a hit is a line of memory more. */
 	hit_count(found.rule, 100);
 	*answer = found;
 	return 1;

@@ -22,7 +22,8 @@ struct flow_words {
 	__u64 word[6];
 };
 
-_Static_assert(XIPSEC_CHILDREN_MAX <= 1 << 21, "a child has its place in `said`");
+_Static_assert(XIPSEC_CHILDREN_MAX <= 1 << 20 && XIPSEC_CACHED_MET < 1 << 4,
+	       "they have their bits");
 
 _Static_assert(sizeof(struct flow_words) == sizeof(struct xipsec_flow), "compared as words");
 
@@ -50,9 +51,10 @@ static __always_inline int flow_same(const struct xipsec_flow *a, const struct x
 	       x->word[1] == y->word[1] && x->word[3] == y->word[3] && x->word[5] == y->word[5];
 }
 
-static __always_inline __u32 cached_check(__u64 hash, __u32 generation, __u32 said, __u32 rule)
+static __always_inline __u32 cached_check(__u64 hash, const struct spd_found *found)
 {
-	return (__u32)hash ^ generation * 0x9e3779b1U ^ said * 0x85ebca6bU ^ rule * 0xc2b2ae35U;
+	return (__u32)hash ^ found->generation * 0x9e3779b1U ^
+	       (found->verdict | found->child << 3) * 0x85ebca6bU ^ found->rule * 0xc2b2ae35U;
 }
 
 /* ------------------------------------------------------------------ what changed since */
@@ -103,7 +105,8 @@ static __always_inline __u32 head_word_after(const __u32 *word, __u32 before)
 /*
  * Is what was looked up at `since` right at `now`, too? If no rule that could match the flow came
  * or went in between, the rules that match are the same ones. log_base is read last: who overwrites
- * a change, or gives a rule's place to another, raises it before.
+ * a change, or gives a rule's place to another, raises it before. No test falls without that last
+ * read: the log would have to be overwritten in the nanoseconds between it and the first.
  */
 static __always_inline int flow_holds(const struct xipsec_spd *head, const struct xipsec_flow *flow,
 				      __u32 since, __u32 now)
@@ -135,14 +138,13 @@ static __always_inline int flow_holds(const struct xipsec_spd *head, const struc
 static __always_inline void cached_write(struct xipsec_cached *to, const struct xipsec_flow *flow,
 					 __u64 hash, const struct spd_found *found)
 {
-	__u32 said = found->verdict | found->child << 3;
-
 	to->check = 0;
 	to->flow = *flow;
 	to->generation = found->generation;
-	to->said = said;
+	to->verdict = found->verdict;
+	to->child = found->child;
 	to->rule = found->rule;
-	to->check = cached_check(hash, found->generation, said, found->rule);
+	to->check = cached_check(hash, found);
 }
 
 /* From an entry of this flow. 0: it says nothing that is right now. */
@@ -151,26 +153,23 @@ static __always_inline int cached_read(const struct xipsec_spd *head, struct xip
 				       struct spd_found *found)
 {
 	__u32 now = *(volatile const __u32 *)&head->generation;
-	__u32 since, said, rule, check;
+	__u32 since = cached->generation, check = cached->check;
 
-	since = cached->generation;
-	said = cached->said;
-	rule = cached->rule;
-	check = cached->check;
-	if (!since || check != cached_check(hash, since, said, rule))
-		return 0;
-	if (since != now && !flow_holds(head, flow, since, now))
-		return 0;
-	found->generation = now;
-	found->verdict = said & 7;
-	found->child = said >> 3;
-	found->rule = rule;
+	found->generation = since;
+	found->verdict = cached->verdict;
+	found->child = cached->child;
+	found->rule = cached->rule;
 	found->tables = 0;
 	found->list = XIPSEC_LISTS;
-	if (since != now) {
-		cached->generation = now;
-		cached->check = cached_check(hash, now, said, rule);
-	}
+	if (!since || check != cached_check(hash, found))
+		return 0;
+	if (since == now)
+		return 1;
+	if (!flow_holds(head, flow, since, now))
+		return 0;
+	found->generation = now;
+	cached->generation = now;
+	cached->check = cached_check(hash, found);
 	return 1;
 }
 
@@ -300,7 +299,7 @@ static __always_inline struct xipsec_cached *cached_new(const struct xipsec_spd 
 	if (to)
 		return to;
 	to = &set->newcomer;
-	if (!cached_counts(head, to) || !verdict_passes(to->said & 7))
+	if (!cached_counts(head, to) || !verdict_passes(to->verdict))
 		return to;
 	if (bpf_get_prandom_u32() & 7)
 		return NULL;
@@ -377,20 +376,6 @@ static __always_inline void hit_count(__u32 rule, __u32 bytes)
 
 	if (rule < hits_rules)
 		counter_add(bpf_map_lookup_elem(&spd_hits, &at), bytes);
-}
-
-/* The verdict on a packet, and the hit is counted. */
-static __always_inline enum spd_verdict spd_lookup(const struct xipsec_spd *head,
-						   const struct pkt *pkt, __u32 dir,
-						   struct spd_found *found)
-{
-	struct xipsec_flow flow;
-	enum spd_verdict verdict;
-
-	spd_flow(pkt, dir, &flow);
-	verdict = flow_classify(head, &flow, found);
-	hit_count(found->rule, pkt->len);
-	return verdict;
 }
 
 /* What the SPD said, for the twin. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What was decided about a first fragment, for those that come after it and hide their ports (RFC
- * 4301 7.4). Kept for FRAGS_AGE and while the SPD is the same; a later fragment that comes before
- * its first is judged by what it shows. Direction of failure: closed, an entry that is lost (the
- * map is an LRU) leaves the later fragments to that judgement too.
+ * What a first fragment showed that passed, for those that come after it and hide their ports (RFC
+ * 4301 7.4). Kept for FRAGS_AGE: each of them gets what the SPD in force says of the first one. So
+ * a change of the SPD costs no datagram a piece, and no piece gets a verdict of before. A later
+ * fragment that comes before its first is judged by what it shows. Direction of failure: closed, an
+ * entry that is lost (the map is an LRU) leaves the later fragments to that judgement too.
  *
  * A sender may put what it likes behind a first fragment that passes: it is the receiver who puts
  * them together, by the first one's header. So nothing passes by an entry that the first fragment's
@@ -58,22 +59,38 @@ static __always_inline int frag_is_first(const struct pkt *pkt)
 
 /* Over IPv6 a later fragment may show another protocol than the first; the ID alone counts there
  * (RFC 8200 4.5). */
+static __always_inline void frag_key_of(const struct xipsec_flow *flow, __be32 id, __u32 ifindex,
+					struct xipsec_frag_key *key)
+{
+	int out = flow->dir == XIPSEC_DIR_OUT;
+
+	__builtin_memset(key, 0, sizeof(*key));
+	key->src = out ? flow->local : flow->remote;
+	key->dst = out ? flow->remote : flow->local;
+	key->id = id;
+	key->ifindex = ifindex;
+	key->family = flow->family;
+	key->l4_proto = flow->family == XIPSEC_FAMILY_IP4 ? flow->l4_proto : 0;
+	key->dir = flow->dir;
+}
+
 static __always_inline void frag_key(const struct pkt *pkt, __u32 ifindex, __u32 dir,
 				     struct xipsec_frag_key *key)
 {
-	__builtin_memset(key, 0, sizeof(*key));
-	key->src = pkt->src;
-	key->dst = pkt->dst;
-	key->id = pkt->frag_id;
-	key->ifindex = ifindex;
-	key->family = pkt->family;
-	key->l4_proto = pkt->family == XIPSEC_FAMILY_IP4 ? pkt->l4_proto : 0;
-	key->dir = dir;
+	struct xipsec_flow flow;
+
+	spd_flow(pkt, dir, &flow);
+	frag_key_of(&flow, pkt->frag_id, ifindex, key);
 }
 
-/* What the first fragment of this later one was told; NULL: not known, or not any more. */
-static __always_inline const struct xipsec_frag *frag_find(const struct xipsec_spd *rules,
-							   const struct pkt *pkt, __u32 ifindex,
+/* Of a flow and its datagram: an entry that is half another's fails it. */
+static __always_inline __u32 frag_check(const struct xipsec_flow *flow, __be32 id)
+{
+	return (__u32)flow_hash(flow) ^ id * 0x9e3779b1U;
+}
+
+/* What the first fragment of this later one came to; NULL: not known, or not any more. */
+static __always_inline const struct xipsec_frag *frag_find(const struct pkt *pkt, __u32 ifindex,
 							   __u32 dir)
 {
 	const struct xipsec_frag *frag;
@@ -83,14 +100,20 @@ static __always_inline const struct xipsec_frag *frag_find(const struct xipsec_s
 		return NULL;
 	frag_key(pkt, ifindex, dir, &key);
 	frag = bpf_map_lookup_elem(&frags, &key);
-	if (!frag || frag->spd_generation != rules->generation ||
-	    bpf_ktime_get_ns() - frag->seen > FRAGS_AGE)
+	if (!frag || bpf_ktime_get_ns() - frag->seen > FRAGS_AGE)
 		return NULL;
 	return frag;
 }
 
+static __always_inline void frag_put(const struct xipsec_frag_key *key, struct xipsec_frag *frag)
+{
+	frag->seen = bpf_ktime_get_ns();
+	bpf_map_update_elem(&frags, key, frag, BPF_ANY);
+}
+
+/* A verdict that no rule is asked about. */
 static __always_inline void frag_keep(const struct pkt *pkt, __u32 ifindex, __u32 dir,
-				      const struct spd_found *told)
+				      enum xipsec_frag_verdict verdict, __u32 n)
 {
 	struct xipsec_frag_key key;
 	struct xipsec_frag frag;
@@ -99,51 +122,82 @@ static __always_inline void frag_keep(const struct pkt *pkt, __u32 ifindex, __u3
 		return;
 	frag_key(pkt, ifindex, dir, &key);
 	__builtin_memset(&frag, 0, sizeof(frag));
-	frag.seen = bpf_ktime_get_ns();
-	frag.spd_generation = told->generation;
-	frag.verdict = told->verdict;
-	frag.child = told->child;
-	bpf_map_update_elem(&frags, &key, &frag, BPF_ANY);
+	frag.verdict = verdict;
+	frag.n = n;
+	frag_put(&key, &frag);
 }
 
-/* Of a first fragment that passed. */
-static __always_inline enum spd_verdict frag_told(const struct pkt *pkt, __u32 dir,
-						  const struct xipsec_frag *frag,
-						  struct spd_found *found)
+/* ------------------------------------------------------------------ by the SPD */
+
+/* A first fragment that passes (`frag`: PKT_FRAG_*): later ones will be asked about as this one.
+ * Global, as spd_classify() is, and with a stack of its own. */
+__noinline int frag_passes(const struct xipsec_flow *flow, __be32 id, __u32 ifindex, __u32 frag,
+			   const struct spd_found *found)
 {
-	__builtin_memset(found, 0, sizeof(*found));
-	found->generation = frag->spd_generation;
-	found->verdict = frag->verdict;
-	found->child = frag->verdict == SPD_PROTECT ? frag->child : 0;
-	found->rule = SPD_NO_RULE;
-	way_flag(pkt, XIPSEC_WAY_FOLLOWED);
-	way_set(pkt, maybe, 0);
-	way_found(pkt, dir, found);
-	return found->verdict;
+	struct xipsec_frag_key key;
+	struct xipsec_frag first;
+
+	if (explain || !flow || !found ||
+	    (frag & (PKT_FRAG_PART | PKT_FRAG_LATER)) != PKT_FRAG_PART)
+		return 0;
+	if (found->verdict != SPD_BYPASS &&
+	    (found->verdict != SPD_PROTECT || flow->dir != XIPSEC_DIR_OUT))
+		return 0;
+	frag_key_of(flow, id, ifindex, &key);
+	__builtin_memset(&first, 0, sizeof(first));
+	first.verdict = XIPSEC_FRAG_ASK;
+	first.flow = *flow;
+	first.check = frag_check(flow, id);
+	frag_put(&key, &first);
+	return 0;
 }
 
-/* spd_lookup(), and for a later fragment what its first one was told. Where rules ask for what
- * hides its ports, these come before that, in their order. */
+/* 1: this is a later fragment, its first one passed when it came, and the flow of that one stands
+ * in the place of its own. The entry may become another datagram's while it is read: what is half
+ * of one is none. Global, as above. */
+__noinline int frag_follow(struct xipsec_flow *flow, __be32 id, __u32 ifindex, __u32 frag)
+{
+	const struct xipsec_frag *first;
+	struct xipsec_frag_key key;
+	struct xipsec_flow its;
+
+	if (!flow || !(frag & PKT_FRAG_LATER))
+		return 0;
+	frag_key_of(flow, id, ifindex, &key);
+	first = bpf_map_lookup_elem(&frags, &key);
+	if (!first || first->verdict != XIPSEC_FRAG_ASK ||
+	    bpf_ktime_get_ns() - first->seen > FRAGS_AGE)
+		return 0;
+	its = first->flow;
+	if (first->check != frag_check(&its, id))
+		return 0;
+	*flow = its;
+	if (explain)
+		way_note.flags |= XIPSEC_WAY_FOLLOWED;
+	return 1;
+}
+
+/* What the SPD says of a packet, and of a later fragment what it says of its first one. Where rules
+ * ask for what hides its ports, these come before that, in their order. The hit is counted. */
 static __always_inline enum spd_verdict frag_lookup(const struct xipsec_spd *rules,
 						    const struct pkt *pkt, __u32 ifindex, __u32 dir,
 						    struct spd_found *found)
 {
-	const struct xipsec_frag *frag = frag_find(rules, pkt, ifindex, dir);
-	enum spd_verdict verdict;
+	struct xipsec_flow flow;
 
-	if (frag && frag->verdict != SPD_BYPASS && frag->verdict != SPD_PROTECT)
-		frag = NULL;
-	if (frag && !rules->opaque)
-		return frag_told(pkt, dir, frag, found);
-	verdict = spd_lookup(rules, pkt, dir, found);
-	if (frag && verdict == SPD_OPAQUE)
-		return frag_told(pkt, dir, frag, found);
+	spd_flow(pkt, dir, &flow);
+	if (!rules->opaque)
+		frag_follow(&flow, pkt->frag_id, ifindex, pkt->frag);
+	flow_classify(rules, &flow, found);
+	if (found->verdict == SPD_OPAQUE && rules->opaque &&
+	    frag_follow(&flow, pkt->frag_id, ifindex, pkt->frag)) {
+		way_set(pkt, maybe, 0);
+		flow_classify(rules, &flow, found);
+	}
+	frag_passes(&flow, pkt->frag_id, ifindex, pkt->frag, found);
+	hit_count(found->rule, pkt->len);
 	way_found(pkt, dir, found);
-	if (!frag_is_first(pkt))
-		return verdict;
-	if (verdict == SPD_BYPASS || (verdict == SPD_PROTECT && dir == XIPSEC_DIR_OUT))
-		frag_keep(pkt, ifindex, dir, found);
-	return verdict;
+	return found->verdict;
 }
 
 /* ------------------------------------------------------------------ fragments of IPsec to us */
@@ -243,7 +297,7 @@ static __always_inline struct xipsec_frag *frag_early(const struct pkt *pkt)
 static __always_inline __u32 frag_early_count(const struct pkt *pkt)
 {
 	const struct xipsec_frag *early = frag_early(pkt);
-	__u32 n = early ? early->child : 0;
+	__u32 n = early ? early->n : 0;
 
 	return n ^ blind_zero(pkt->len);
 }
@@ -258,13 +312,12 @@ static __always_inline void frag_early_done(__u32 n)
 static __always_inline void frag_early_keep(const struct pkt *pkt)
 {
 	const __u32 units = frag_units(pkt);
-	const struct spd_found told = {.verdict = XIPSEC_FRAG_EARLY, .child = units};
 	struct xipsec_frag *early = frag_early(pkt);
 
 	if (early && !explain)
-		__sync_fetch_and_add(&early->child, units);
+		__sync_fetch_and_add(&early->n, units);
 	if (!early)
-		frag_keep(pkt, pkt->ifindex, XIPSEC_DIR_IN, &told);
+		frag_keep(pkt, pkt->ifindex, XIPSEC_DIR_IN, XIPSEC_FRAG_EARLY, units);
 }
 
 /*
@@ -277,6 +330,11 @@ static __always_inline void frag_early_keep(const struct pkt *pkt)
 static __always_inline enum xipsec_reason frag_ipsec_early(const struct pkt *pkt,
 							   const struct xipsec_iface *iface)
 {
+	const struct xipsec_frag *frag = frag_find(pkt, pkt->ifindex, XIPSEC_DIR_IN);
+
+	/* Its first one has passed, by a rule that has changed since. */
+	if (frag && frag->verdict == XIPSEC_FRAG_ASK)
+		return XIPSEC_REASON_REASSEMBLY_CLOSED;
 	if (!frag_has_sa(pkt, pkt->l4_proto))
 		return XIPSEC_REASON_REASSEMBLY_CLOSED;
 	if (!frag_is_awaited(pkt, iface))
@@ -290,12 +348,10 @@ static __always_inline enum xipsec_reason frag_ipsec_early(const struct pkt *pkt
 /* A first one. IKE does not give back what waited for it: anybody could say that it has come. */
 static __always_inline enum xipsec_reason frag_ipsec_first(const struct pkt *pkt,
 							   const struct xipsec_iface *iface,
-							   const struct xipsec_spd *rules,
 							   const struct esp_seen *seen)
 {
-	struct spd_found told = {.generation = rules->generation,
-				 .verdict = XIPSEC_FRAG_REASSEMBLE};
-	__u32 early = frag_early_count(pkt);
+	enum xipsec_frag_verdict told = XIPSEC_FRAG_REASSEMBLE;
+	__u32 budget = 0, early = frag_early_count(pkt);
 	enum xipsec_reason reason = frag_ipsec_seen(pkt, seen);
 
 	if (reason == GO_ON && early)
@@ -305,14 +361,14 @@ static __always_inline enum xipsec_reason frag_ipsec_first(const struct pkt *pkt
 	if (!frag_is_awaited(pkt, iface))
 		return XIPSEC_REASON_NO_WORKER;
 	if (seen->form == ESP_FORM_IKE) {
-		told.verdict = XIPSEC_FRAG_IKE;
-		told.child = frag_ike_budget(pkt);
-		if (!frag_may_wait(pkt, told.child & FRAGS_IKE_PEERS, FRAGS_IKE_MAX))
+		told = XIPSEC_FRAG_IKE;
+		budget = frag_ike_budget(pkt);
+		if (!frag_may_wait(pkt, budget & FRAGS_IKE_PEERS, FRAGS_IKE_MAX))
 			return XIPSEC_REASON_REASSEMBLY_CLOSED;
 	} else {
 		frag_early_done(early);
 	}
-	frag_keep(pkt, pkt->ifindex, XIPSEC_DIR_IN, &told);
+	frag_keep(pkt, pkt->ifindex, XIPSEC_DIR_IN, told, budget);
 	return reason;
 }
 
@@ -325,7 +381,7 @@ static __always_inline enum xipsec_reason frag_ipsec_later(const struct pkt *pkt
 	if (!frag_is_awaited(pkt, iface))
 		return XIPSEC_REASON_NO_WORKER;
 	if (frag->verdict == XIPSEC_FRAG_IKE &&
-	    !frag_may_wait(pkt, frag->child & FRAGS_IKE_PEERS, FRAGS_IKE_MAX))
+	    !frag_may_wait(pkt, frag->n & FRAGS_IKE_PEERS, FRAGS_IKE_MAX))
 		return XIPSEC_REASON_REASSEMBLY_CLOSED;
 	return XIPSEC_REASON_REASSEMBLE;
 }
@@ -335,7 +391,6 @@ static __always_inline enum xipsec_reason frag_ipsec_later(const struct pkt *pkt
  * as it shows. */
 static __always_inline enum xipsec_reason frag_ipsec(const struct pkt *pkt,
 						     const struct xipsec_iface *iface,
-						     const struct xipsec_spd *rules,
 						     const struct esp_seen *seen)
 {
 	const struct xipsec_frag *frag;
@@ -343,8 +398,8 @@ static __always_inline enum xipsec_reason frag_ipsec(const struct pkt *pkt,
 	if (!(pkt->frag & PKT_FRAG_PART))
 		return GO_ON;
 	if (frag_is_first(pkt))
-		return frag_ipsec_first(pkt, iface, rules, seen);
-	frag = frag_find(rules, pkt, pkt->ifindex, XIPSEC_DIR_IN);
+		return frag_ipsec_first(pkt, iface, seen);
+	frag = frag_find(pkt, pkt->ifindex, XIPSEC_DIR_IN);
 	if (frag && (frag->verdict == XIPSEC_FRAG_REASSEMBLE || frag->verdict == XIPSEC_FRAG_IKE))
 		return frag_ipsec_later(pkt, iface, frag);
 	/* Of a datagram whose first one passed by a rule: as that one. */

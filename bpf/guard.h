@@ -63,21 +63,15 @@ static __always_inline enum xipsec_reason guard_esp(const struct pkt *pkt, __u32
 static __always_inline enum xipsec_reason guard_part(const struct pkt *pkt, __u32 ifindex,
 						     __u32 mark, enum xipsec_reason reason)
 {
-	struct spd_found told = {.verdict = XIPSEC_FRAG_OWN};
-	const struct xipsec_spd *rules;
 	const struct xipsec_frag *frag;
 
 	if (!(pkt->frag & PKT_FRAG_PART) || (mark & XIPSEC_MARK_MASK) != XIPSEC_MARK_XFRM)
 		return reason;
-	rules = spd_current();
-	if (!rules)
-		return reason;
-	told.generation = rules->generation;
 	if (reason == XIPSEC_REASON_ESP_OWN && frag_is_first(pkt))
-		frag_keep(pkt, ifindex, XIPSEC_DIR_OUT, &told);
+		frag_keep(pkt, ifindex, XIPSEC_DIR_OUT, XIPSEC_FRAG_OWN, 0);
 	if (reason)
 		return reason;
-	frag = frag_find(rules, pkt, ifindex, XIPSEC_DIR_OUT);
+	frag = frag_find(pkt, ifindex, XIPSEC_DIR_OUT);
 	return frag && frag->verdict == XIPSEC_FRAG_OWN ? XIPSEC_REASON_ESP_OWN : GO_ON;
 }
 

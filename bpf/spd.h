@@ -16,14 +16,6 @@
 #include "bpf/count.h"
 #include "bpf/parse.h"
 
-enum spd_verdict {
-	SPD_NONE = 0, /* no rule: discard */
-	SPD_DISCARD,
-	SPD_BYPASS,
-	SPD_PROTECT,
-	SPD_OPAQUE,
-};
-
 #define SPD_NO_RULE (~0U)
 
 /* The answer, and how it was found. */

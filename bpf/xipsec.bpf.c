@@ -312,7 +312,7 @@ static __always_inline enum xipsec_reason black_ipsec(void *ctx, enum hook hook,
 					      : GO_ON;
 	if (reason)
 		return reason;
-	reason = *local ? frag_ipsec(pkt, iface, rules, &seen) : GO_ON;
+	reason = *local ? frag_ipsec(pkt, iface, &seen) : GO_ON;
 	if (reason)
 		return reason;
 	return *local ? black_local(pkt, &seen) : GO_ON;

@@ -204,12 +204,24 @@ _Static_assert(sizeof(struct xipsec_spd_table) == 64, "ABI: one cache line");
 _Static_assert(sizeof(struct xipsec_spd_list) == 8 + 8 * XIPSEC_LIST_WORDS + 12 * XIPSEC_TABLES_MAX,
 	       "ABI");
 
+/* What the SPD says of a packet. */
+enum __attribute__((packed)) spd_verdict {
+	SPD_NONE = 0, /* no rule: discard */
+	SPD_DISCARD,
+	SPD_BYPASS,
+	SPD_PROTECT,
+	SPD_OPAQUE, /* it hides what would decide: discard */
+};
+
+_Static_assert(sizeof(enum spd_verdict) == 1, "ABI");
+
 /* A flow that a CPU has looked up. `check` is made from all the rest but `met`. */
 struct xipsec_cached {
 	struct xipsec_flow flow;
 	__u32 generation; /* that the answer is right for; 0: none */
-	__u32 said : 24;  /* the programs' enum spd_verdict | child << 3 */
-	__u32 met : 8;    /* times that it was met again, up to XIPSEC_CACHED_MET */
+	enum spd_verdict verdict;
+	__u32 child : 20; /* with SPD_PROTECT */
+	__u32 met : 4;    /* times that it was met again, up to XIPSEC_CACHED_MET */
 	__u32 rule;
 	__u32 check;
 };

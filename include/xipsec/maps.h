@@ -223,15 +223,15 @@ struct xipsec_sa_state {
 /* ------------------------------------------------------------------ fragments */
 
 #define XIPSEC_FRAGS_MAX 4096
-#define XIPSEC_FRAG_REASSEMBLE \
-	100                 /* a verdict beside the SPD's: up to the stack, see bpf/frags.h */
-#define XIPSEC_FRAG_OWN 101 /* another: ESP that kernel XFRM made, to black */
-#define XIPSEC_FRAG_EARLY                                                   \
-	102 /* another: no first one was seen, pieces of it (`child`: their \
-	       units) are up already */
-#define XIPSEC_FRAG_IKE                                                \
-	103 /* as REASSEMBLE, of IKE; `child`: which budget, 1 that of \
-	       peers, 0 that of strangers */
+
+/* What later fragments of a datagram meet: see bpf/frags.h. */
+enum xipsec_frag_verdict {
+	XIPSEC_FRAG_ASK = 1,    /* the SPD, about `flow`, that of the first one: it passed */
+	XIPSEC_FRAG_REASSEMBLE, /* up to the stack: ESP or AH of an SA */
+	XIPSEC_FRAG_IKE,        /* the same; `n`: which budget, 1 of peers, 0 of strangers */
+	XIPSEC_FRAG_OWN,        /* they pass: ESP that kernel XFRM made, to black */
+	XIPSEC_FRAG_EARLY,      /* no first one was seen; `n`: units that are up already */
+};
 
 /* A datagram that comes in fragments, as one interface sees it. */
 struct xipsec_frag_key {
@@ -245,13 +245,14 @@ struct xipsec_frag_key {
 	__u8 pad[5];
 };
 
-/* What its first fragment was told. */
+/* What its first fragment came to. */
 struct xipsec_frag {
 	__u64 seen; /* CLOCK_MONOTONIC, ns */
-	__u32 spd_generation;
-	__u32 verdict; /* the programs' enum spd_verdict, or XIPSEC_FRAG_* */
-	__u32 child;   /* with PROTECT; with XIPSEC_FRAG_EARLY and _IKE: see there */
+	enum xipsec_frag_verdict verdict;
+	__u32 n;     /* with XIPSEC_FRAG_EARLY and _IKE: see there */
+	__u32 check; /* with XIPSEC_FRAG_ASK: made from the flow and the datagram's ID */
 	__u32 pad;
+	struct xipsec_flow flow; /* with XIPSEC_FRAG_ASK */
 };
 
 /* ------------------------------------------------------------------ workers */
@@ -331,7 +332,7 @@ _Static_assert(sizeof(struct xipsec_sad_entry) == 16, "ABI");
 _Static_assert(sizeof(struct xipsec_peer_key) == 36, "ABI");
 _Static_assert(sizeof(struct xipsec_child) == 16, "ABI");
 _Static_assert(sizeof(struct xipsec_frag_key) == 48, "ABI");
-_Static_assert(sizeof(struct xipsec_frag) == 24, "ABI");
+_Static_assert(sizeof(struct xipsec_frag) == 72, "ABI");
 _Static_assert(sizeof(struct xipsec_sample) == 96 + XIPSEC_SAMPLE_BYTES, "ABI");
 _Static_assert(sizeof(struct xipsec_globals) == 16, "ABI");
 _Static_assert(sizeof(struct xipsec_sa_state) == 96 + 8 * (XIPSEC_REASON_MAX + XIPSEC_REPLAY_WORDS),

@@ -26,7 +26,7 @@ named() { bpftool map dump pinned "/sys/fs/bpf/$TOPO-a/current/$1" | grep -q "\"
 for what in 'ifaces role XIPSEC_ROLE_PROTECTED' 'spd_rules action XIPSEC_ACTION_PROTECT' 'spd_rules dirs XIPSEC_DIR_BOTH' \
 	'spd_rules family XIPSEC_FAMILY_IP6' 'sad family XIPSEC_FAMILY_IP4' 'sad dir XIPSEC_DIR_OUT' 'sad dir XIPSEC_DIR_IN' \
 	'flow_cache dir XIPSEC_DIR_OUT' 'flow_cache family XIPSEC_FAMILY_IP4' 'peers family XIPSEC_FAMILY_IP4' \
-	'frags dir XIPSEC_DIR_OUT' 'children engine XIPSEC_ENGINE_' 'sad engine XIPSEC_ENGINE_' 'sa_state status XIPSEC_SA_LIVE'; do
+	'frags dir XIPSEC_DIR_OUT' 'frags verdict XIPSEC_FRAG_ASK' 'flow_cache verdict SPD_PROTECT' 'children engine XIPSEC_ENGINE_' 'sad engine XIPSEC_ENGINE_' 'sa_state status XIPSEC_SA_LIVE'; do
 	read -r map field name <<<"$what"
 	check "$map: $field by name" named "$map" "$field" "${name%_}"
 done

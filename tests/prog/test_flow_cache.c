@@ -467,7 +467,7 @@ static void test_torn_entry(void **state)
 			if (cached->flow.remote.word[0] != htonl(A) ||
 			    cached->generation != c.memory.c.head->generation)
 				continue;
-			cached->said = REFERENCE_DISCARD;
+			cached->verdict = SPD_DISCARD;
 			torn++;
 			assert_int_equal(bpf_map_update_elem(fd, &at, sets, BPF_ANY), 0);
 		}

@@ -3,6 +3,7 @@
  * Fragments one after the other: what the first was told holds for those behind it, and for nobody
  * else; by interface, direction, addresses, ID, age and SPD.
  */
+#include <time.h>
 #include "tests/prog/harness.h"
 
 #define R(name) XIPSEC_REASON_##name
@@ -23,6 +24,10 @@ static const struct rule_spec rules[] = {
 	{.action = XIPSEC_ACTION_PROTECT, .child = CHILD, .remote = "fd03::/16", .icmp_type = -1},
 	{.action = XIPSEC_ACTION_BYPASS,
 	 .remote = "192.0.2.0/24",
+	 .proto = IPPROTO_UDP,
+	 .local_port = 53},
+	{.action = XIPSEC_ACTION_BYPASS,
+	 .remote = "2001:db8::/32",
 	 .proto = IPPROTO_UDP,
 	 .local_port = 53},
 };
@@ -64,10 +69,24 @@ static void sa_set(const char *dst, __u32 spi, const struct xipsec_sad_entry *en
 	map_set(harness.skel->maps.sad, &key, entry);
 }
 
+/* bpf/frags.h counts anew with each window of 2^35 ns: none ends while a test counts. */
+static void window_with_room(void)
+{
+	const __u64 window = 1ULL << 35, room = 4000000000ULL;
+	struct timespec now;
+	__u64 left;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	left = window - ((__u64)now.tv_sec * 1000000000 + (__u64)now.tv_nsec) % window;
+	if (left < room)
+		usleep((__u32)(left / 1000) + 1000);
+}
+
 static int fresh(void **state)
 {
+	window_with_room();
 	frags_clear();
-	spd_set(rules, sizeof(rules) / sizeof(rules[0]), generation);
+	spd_set(rules, sizeof(rules) / sizeof(rules[0]), ++generation);
 	return 0;
 }
 
@@ -215,6 +234,14 @@ static void nobody_else_follows(void **state)
 	assert_int_equal(send_one(PROG_RED, RED4(LAST), 3), R(FRAG_OPAQUE));
 }
 
+/* What came in is not what goes out by the same interface, between the same addresses. */
+static void directions_are_kept_apart(void **state)
+{
+	assert_int_equal(send_one(PROG_BLACK, IN4(UDP, FIRST(53)), 1), R(BYPASS_IN));
+	assert_int_equal(send_one(PROG_GUARD, IN4(UDP, LATER), 1), R(FRAG_OPAQUE));
+	assert_int_equal(send_one(PROG_BLACK, IN4(UDP, LATER), 1), R(BYPASS_IN));
+}
+
 static void the_guard_follows_too(void **state)
 {
 	assert_int_equal(send_one(PROG_GUARD, OWN4(LAST), 1), R(FRAG_OPAQUE));
@@ -224,13 +251,104 @@ static void the_guard_follows_too(void **state)
 	assert_int_equal(send_one(PROG_GUARD, OWN4(LAST), 2), R(HOST_OUT));
 }
 
-static void a_new_policy_forgets(void **state)
+/* Later pieces get what their first one would get by now, by another SPD too. */
+static void a_new_policy_is_asked(void **state)
 {
+	static const struct rule_spec other[] = {
+		{.action = XIPSEC_ACTION_PROTECT, .child = CHILD, .remote = "10.3.0.0/16"},
+		{.action = XIPSEC_ACTION_DISCARD, .remote = "10.3.0.0/16"},
+	};
+
 	assert_int_equal(send_one(PROG_RED, RED4(FIRST(53)), 1), R(BYPASS_OUT));
 	spd_set(rules, sizeof(rules) / sizeof(rules[0]), ++generation);
-	assert_int_equal(send_one(PROG_RED, RED4(LAST), 1), R(FRAG_OPAQUE));
+	assert_int_equal(send_one(PROG_RED, RED4(LATER), 1), R(BYPASS_OUT));
+	spd_set(&other[0], 1, ++generation);
+	assert_int_equal(send_one(PROG_RED, RED4(LATER), 1), R(STEER_OUT));
+	spd_set(&other[1], 1, ++generation);
+	assert_int_equal(send_one(PROG_RED, RED4(LATER), 1), R(DISCARD));
+	spd_set(NULL, 0, ++generation);
+	assert_int_equal(send_one(PROG_RED, RED4(LAST), 1), R(NO_POLICY));
+}
+
+/* One rule comes that is not theirs; then one that is. Of what an SA brings no rule is asked. */
+static void a_changed_rule_is_asked(void **state)
+{
+	const struct rule_spec others = {.action = XIPSEC_ACTION_DISCARD, .remote = "10.9.0.0/16"};
+	const struct rule_spec theirs = {.action = XIPSEC_ACTION_DISCARD,
+					 .remote = "10.3.0.0/16",
+					 .proto = IPPROTO_UDP,
+					 .remote_port = 53};
+	const struct rule_spec of_red = {.action = XIPSEC_ACTION_DISCARD, .remote = "0.0.0.0/0"};
+	const struct packet_spec esp = IN4(ESP, .spi = 0x1001, .more = true);
+	static const struct packet_spec ike = IKE(PEER);
+	struct rule_spec all[1 + sizeof(rules) / sizeof(rules[0])];
+
 	assert_int_equal(send_one(PROG_RED, RED4(FIRST(53)), 1), R(BYPASS_OUT));
-	assert_int_equal(send_one(PROG_RED, RED4(LAST), 1), R(BYPASS_OUT));
+	assert_int_equal(send_one(PROG_RED, RED4(FIRST(54)), 2), R(STEER_OUT));
+	assert_int_equal(send_one(PROG_GUARD, OWN4(FIRST(53)), 3), R(BYPASS_OUT));
+	assert_int_equal(send_one(PROG_BLACK, IN4(UDP, FIRST(53)), 4), R(BYPASS_IN));
+	assert_int_equal(send_one(PROG_BLACK, esp, 5), R(REASSEMBLE));
+	assert_int_equal(send_one(PROG_BLACK, ike, 6), R(REASSEMBLE));
+	memcpy(&all[1], rules, sizeof(rules));
+	all[0] = others;
+	spd_set(all, sizeof(all) / sizeof(all[0]), ++generation);
+	assert_int_equal(send_one(PROG_RED, RED4(LATER), 1), R(BYPASS_OUT));
+	assert_int_equal(send_one(PROG_RED, RED4(LATER), 2), R(STEER_OUT));
+	assert_int_equal(send_one(PROG_GUARD, OWN4(LATER), 3), R(BYPASS_OUT));
+	assert_int_equal(send_one(PROG_BLACK, IN4(UDP, LATER), 4), R(BYPASS_IN));
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, LATER), 5), R(REASSEMBLE));
+	assert_int_equal(send_one(PROG_BLACK, IN4(UDP, LATER), 6), R(REASSEMBLE));
+	all[0] = theirs;
+	spd_set(all, sizeof(all) / sizeof(all[0]), ++generation);
+	assert_int_equal(send_one(PROG_RED, RED4(LATER), 1), R(DISCARD));
+	assert_int_equal(send_one(PROG_RED, RED4(LATER), 2), R(STEER_OUT));
+	assert_int_equal(send_one(PROG_GUARD, OWN4(LATER), 3), R(DISCARD));
+	all[0] = of_red;
+	spd_set(all, sizeof(all) / sizeof(all[0]), ++generation);
+	assert_int_equal(send_one(PROG_BLACK, IN4(UDP, LAST), 4), R(REASSEMBLY_CLOSED));
+	assert_int_equal(send_one(PROG_BLACK, IN4(ESP, LAST), 5), R(REASSEMBLE));
+	assert_int_equal(send_one(PROG_BLACK, IN4(UDP, LAST), 6), R(REASSEMBLE));
+}
+
+/* As above, over IPv6. */
+static void a_changed_rule_is_asked_ip6(void **state)
+{
+	struct rule_spec all[1 + sizeof(rules) / sizeof(rules[0])];
+
+	assert_int_equal(send_one(PROG_RED, RED6(FIRST(53)), 1), R(BYPASS_OUT));
+	assert_int_equal(send_one(PROG_RED, RED6(FIRST(54)), 2), R(STEER_OUT));
+	assert_int_equal(send_one(PROG_BLACK, IN6(UDP, FIRST(53)), 3), R(BYPASS_IN));
+	assert_int_equal(send_one(PROG_BLACK, IN6(ESP, .spi = 0x1001, .more = true), 4),
+			 R(REASSEMBLE));
+	memcpy(&all[1], rules, sizeof(rules));
+	all[0] = (struct rule_spec){.action = XIPSEC_ACTION_DISCARD, .remote = "fd09::/16"};
+	spd_set(all, sizeof(all) / sizeof(all[0]), ++generation);
+	assert_int_equal(send_one(PROG_RED, RED6(LATER), 1), R(BYPASS_OUT));
+	assert_int_equal(send_one(PROG_RED, RED6(LATER), 2), R(STEER_OUT));
+	assert_int_equal(send_one(PROG_BLACK, IN6(UDP, LATER), 3), R(BYPASS_IN));
+	assert_int_equal(send_one(PROG_BLACK, IN6(ESP, LATER), 4), R(REASSEMBLE));
+	all[0].remote = "::/0";
+	spd_set(all, sizeof(all) / sizeof(all[0]), ++generation);
+	assert_int_equal(send_one(PROG_RED, RED6(LAST), 1), R(DISCARD));
+	assert_int_equal(send_one(PROG_RED, RED6(LAST), 2), R(DISCARD));
+	assert_int_equal(send_one(PROG_BLACK, IN6(UDP, LAST), 3), R(REASSEMBLY_CLOSED));
+	assert_int_equal(send_one(PROG_BLACK, IN6(ESP, LAST), 4), R(REASSEMBLE));
+}
+
+/* An entry that became another datagram's while it was read is none. */
+static void half_an_entry_is_none(void **state)
+{
+	int fd = bpf_map__fd(harness.skel->maps.frags);
+	struct xipsec_frag_key key;
+	struct xipsec_frag frag;
+
+	assert_int_equal(send_one(PROG_RED, RED4(FIRST(54)), 1), R(STEER_OUT));
+	assert_int_equal(send_one(PROG_RED, RED4(LATER), 1), R(STEER_OUT));
+	assert_int_equal(bpf_map_get_next_key(fd, NULL, &key), 0);
+	assert_int_equal(bpf_map_lookup_elem(fd, &key, &frag), 0);
+	frag.flow.remote_port = 53;
+	assert_int_equal(bpf_map_update_elem(fd, &key, &frag, BPF_EXIST), 0);
+	assert_int_equal(send_one(PROG_RED, RED4(LAST), 1), R(FRAG_OPAQUE));
 }
 
 static void age_forgets(void **state)
@@ -372,6 +490,17 @@ static void any_order_from_a_peer(void **state)
 		assert_int_equal(send_one(PROG_BLACK, piece[i][1], 200 + i), R(REASSEMBLE));
 		assert_int_equal(waiting(), left);
 	}
+}
+
+/* A datagram of a peer of which the first piece has passed by a rule that is gone: an SA does not
+ * stand for the others. */
+static void a_rule_that_went_is_no_sa(void **state)
+{
+	assert_int_equal(send_one(PROG_BLACK, IN4(UDP, FIRST(53)), 1), R(BYPASS_IN));
+	spd_set(rules, 2, ++generation);
+	assert_int_equal(send_one(PROG_BLACK, IN4(UDP, LAST), 1), R(REASSEMBLY_CLOSED));
+	assert_int_equal(waiting(), 0);
+	assert_int_equal(send_one(PROG_BLACK, IN4(UDP, LAST), 2), R(REASSEMBLE));
 }
 
 static void no_stranger_is_a_peer(void **state)
@@ -650,8 +779,12 @@ int main(void)
 		TEST(opaque_rules_go_first),
 		TEST(later_carry_the_child),
 		TEST(nobody_else_follows),
+		TEST(directions_are_kept_apart),
 		TEST(the_guard_follows_too),
-		TEST(a_new_policy_forgets),
+		TEST(a_new_policy_is_asked),
+		TEST(a_changed_rule_is_asked),
+		TEST(a_changed_rule_is_asked_ip6),
+		TEST(half_an_entry_is_none),
 		TEST(age_forgets),
 		TEST(inbound_bypass),
 		TEST(ipsec_goes_up),
@@ -660,6 +793,7 @@ int main(void)
 		TEST(pieces_of_the_kernels_esp),
 		TEST(pieces_of_this_hosts),
 		TEST_PEERS(any_order_from_a_peer),
+		TEST_PEERS(a_rule_that_went_is_no_sa),
 		TEST_PEERS(no_stranger_is_a_peer),
 		TEST_PEERS(nothing_else_is_led_by_pieces),
 		TEST_PEERS(few_wait),
