@@ -294,14 +294,19 @@ static bool dev_attached(const struct datapath *dp, __u16 dev)
 	return false;
 }
 
-__u32 describe_waiting(const struct datapath *dp, const struct classifier *c)
+void describe_special(const struct datapath *dp, const struct classifier *c,
+		      struct loader_special *out)
 {
-	__u32 n = 0;
+	memset(out, 0, sizeof(*out));
+	for (__u32 i = 0; i < c->head->rules_end; i++) {
+		const struct xipsec_spd_rule *rule = &c->rule[i];
 
-	for (__u32 i = 0; i < c->head->rules_end; i++)
-		n += c->rule[i].dev && classifier_lives(&c->rule[i], c->head->generation) &&
-		     !dev_attached(dp, c->rule[i].dev);
-	return n;
+		if (!classifier_lives(rule, c->head->generation))
+			continue;
+		out->waiting += rule->dev && !dev_attached(dp, rule->dev);
+		out->of_sas += !!(rule->origin & XIPSEC_RULE_OF_SA);
+		out->standin += rule->origin && !(rule->origin & XIPSEC_RULE_OF_SA);
+	}
 }
 
 /* Entries of a hash map. One that goes meanwhile begins the walk anew: it has an end all the same.
@@ -351,7 +356,7 @@ static int read_generation(const struct generation *gen, struct loader_status *s
 		status->spd_generation = memory.c.head->generation;
 		status->n_rules = memory.c.head->n_rules;
 		status->n_tables = memory.c.head->n_tables;
-		status->n_waiting = describe_waiting(&gen->dp, &memory.c);
+		describe_special(&gen->dp, &memory.c, &status->special);
 		status->spd_bytes = spd_memory_bytes(&memory);
 	}
 	status->max_rules = hits_rules(gen->dp.spd_hits);

@@ -14,8 +14,9 @@ void describe_sum_reasons(int map, struct xipsec_counter *out);
 /* The same of the flow cache's counters. */
 void describe_sum_flows(int map, struct xipsec_flow_stats *out);
 
-/* Rules in force that ask for an interface which is not attached, and so match nothing. */
-__u32 describe_waiting(const struct datapath *dp, const struct classifier *c);
+/* How many of the rules in force are not what the config says. */
+void describe_special(const struct datapath *dp, const struct classifier *c,
+		      struct loader_special *out);
 
 /* Fills in what has a limit, but rules: `sas` to `links`. */
 void describe_room(const struct datapath *dp, struct loader_status *status);

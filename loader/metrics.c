@@ -32,7 +32,7 @@ static int read_maps(struct metrics_view *view, const struct datapath *dp)
 	view->n_workers = status.n_workers;
 	if (!spd_memory_open(dp, &memory)) {
 		view->n_tables = memory.c.head->n_tables;
-		view->n_waiting = describe_waiting(dp, &memory.c);
+		describe_special(dp, &memory.c, &view->special);
 		view->spd_bytes = spd_memory_bytes(&memory);
 	}
 	view->max_rules = hits_rules(dp->spd_hits);
@@ -170,7 +170,17 @@ static void write_reasons(struct metrics_view *view, const struct family *family
 	}
 }
 
-enum { SPD_GENERATION, SPD_RULES, SPD_MAX, SPD_WAITING, SPD_TABLES, SPD_TABLES_MAX, SPD_MEMORY };
+enum {
+	SPD_GENERATION,
+	SPD_RULES,
+	SPD_MAX,
+	SPD_WAITING,
+	SPD_STANDIN,
+	SPD_OF_SAS,
+	SPD_TABLES,
+	SPD_TABLES_MAX,
+	SPD_MEMORY
+};
 
 static void write_spd(struct metrics_view *view, const struct family *family, FILE *out)
 {
@@ -180,7 +190,9 @@ static void write_spd(struct metrics_view *view, const struct family *family, FI
 	case SPD_GENERATION: plain(out, family->name, view->policy->generation); break;
 	case SPD_RULES: plain(out, family->name, view->policy->n_rules); break;
 	case SPD_MAX: plain(out, family->name, view->max_rules); break;
-	case SPD_WAITING: plain(out, family->name, view->n_waiting); break;
+	case SPD_WAITING: plain(out, family->name, view->special.waiting); break;
+	case SPD_STANDIN: plain(out, family->name, view->special.standin); break;
+	case SPD_OF_SAS: plain(out, family->name, view->special.of_sas); break;
 	case SPD_TABLES: plain(out, family->name, view->n_tables); break;
 	case SPD_TABLES_MAX: plain(out, family->name, XIPSEC_TABLES_MAX); break;
 	default: plain(out, family->name, view->spd_bytes);
@@ -364,6 +376,10 @@ static const struct family families[] = {
 	{"xipsec_spd_rules_max", "gauge", "Rules that there is room for.", write_spd, SPD_MAX},
 	{"xipsec_spd_rules_waiting", "gauge",
 	 "Rules that ask for an interface which is not attached.", write_spd, SPD_WAITING},
+	{"xipsec_spd_rules_standin", "gauge",
+	 "Rules that discard until an SA makes an address known.", write_spd, SPD_STANDIN},
+	{"xipsec_spd_rules_of_sas", "gauge", "Rules that came with SAs that make an address known.",
+	 write_spd, SPD_OF_SAS},
 	{"xipsec_spd_tables", "gauge", "Tables of the classifier.", write_spd, SPD_TABLES},
 	{"xipsec_spd_tables_max", "gauge", "Tables that there is room for.", write_spd,
 	 SPD_TABLES_MAX},
@@ -373,8 +389,8 @@ static const struct family families[] = {
 	 FLOW_HITS},
 	{"xipsec_flow_cache_misses", "counter", "Look-ups that went through the tables.",
 	 write_flows, FLOW_MISSES},
-	{"xipsec_policy_packets", "counter",
-	 "Packets that a policy decided, since the last reload.", write_rules, PACKETS},
+	{"xipsec_policy_packets", "counter", "Packets that a policy decided, since its rules came.",
+	 write_rules, PACKETS},
 	{"xipsec_policy_bytes", "counter", "Bytes of these packets.", write_rules, BYTES},
 	{"xipsec_sas", "gauge", "SAs that are installed.", write_sa_count, 0},
 	{"xipsec_sas_max", "gauge", "SAs that there is room for.", write_room, ROOM_SAS_MAX},

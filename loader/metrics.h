@@ -18,7 +18,8 @@ struct metrics_view {
 	struct xipsec_worker_stats *worker;
 	unsigned int n_workers;
 	struct loader_policy *policy; /* NULL: none is in force */
-	__u32 max_rules, n_tables, n_waiting;
+	__u32 max_rules, n_tables;
+	struct loader_special special;
 	__u64 spd_bytes;
 	struct loader_room sas, children, slots;
 	struct xipsec_flow_stats flows;

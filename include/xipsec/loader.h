@@ -92,6 +92,13 @@ struct loader_room {
 	__u32 used, max;
 };
 
+/* Of the rules in force. */
+struct loader_special {
+	__u32 waiting; /* ask for an interface which is not attached, and so match nothing */
+	__u32 standin; /* discard until an SA makes an address known */
+	__u32 of_sas;  /* came with such SAs */
+};
+
 struct loader_status {
 	__u32 attached; /* 0: there is no generation of our ABI, the fields up to workers are empty
 			 */
@@ -100,9 +107,9 @@ struct loader_status {
 	char generation[32];
 	__u32 spd_generation;
 	__u32 n_rules;
-	__u32 max_rules;                /* that the generation has room for */
-	__u32 n_tables;                 /* of the classifier */
-	__u32 n_waiting;                /* rules that ask for an interface which is not attached */
+	__u32 max_rules; /* that the generation has room for */
+	__u32 n_tables;  /* of the classifier */
+	struct loader_special special;
 	__u64 spd_bytes;                /* of the SPD's maps */
 	struct loader_room sas;         /* that lead somewhere: entries of the map sad */
 	struct loader_room children;    /* names with a number: those of this generation's life */
@@ -162,7 +169,7 @@ int loader_nic(const char *ifname, struct loader_nic *out);
 struct loader_rule {
 	struct xipsec_spd_rule rule;
 	__u32 number;                 /* its place in spd_rules and spd_hits */
-	struct xipsec_counter hits;   /* since the last reload */
+	struct xipsec_counter hits;   /* since the rule came */
 	char policy[XIPSEC_NAME_LEN]; /* that it came from, "" unknown */
 	char dev[XIPSEC_IFNAME_LEN];  /* interface that it asks for, "": any */
 	__u32 dev_attached;           /* 0: there is none of that name, and the rule cannot match */

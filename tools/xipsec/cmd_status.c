@@ -173,7 +173,9 @@ static void print_json(const struct config *config, const struct loader_status *
 	put_u64(top, "rules", status->n_rules);
 	put_u64(top, "max_rules", status->max_rules);
 	put_u64(top, "tables", status->n_tables);
-	put_u64(top, "rules_waiting", status->n_waiting);
+	put_u64(top, "rules_waiting", status->special.waiting);
+	put_u64(top, "rules_standin", status->special.standin);
+	put_u64(top, "rules_of_sas", status->special.of_sas);
 	put_u64(top, "spd_bytes", status->spd_bytes);
 	put_u64(top, "cache_hits", status->flows.hits);
 	put_u64(top, "cache_misses", status->flows.misses);
@@ -243,6 +245,19 @@ static void print_limits(const struct loader_status *status)
 	putchar('\n');
 }
 
+/* Rules that are not, or not only, what the config says. */
+static void print_special(const struct loader_special *special)
+{
+	if (special->waiting)
+		printf("policies: %u rules ask for an interface that is not attached and match "
+		       "nothing (`xipsec policy`)\n",
+		       special->waiting);
+	if (special->standin)
+		printf("policies: rules that discard until an SA makes an address known: %u, that "
+		       "came with such SAs: %u (`xipsec policy`)\n",
+		       special->standin, special->of_sas);
+}
+
 /* Of look-ups in the policies, how many needed no table. */
 static void print_cache(const struct loader_status *status)
 {
@@ -267,10 +282,7 @@ static void print_head(const struct config *config, const struct loader_status *
 		printf("data path: nothing is pinned below %s\n", config->pin_dir);
 	if (status->attached)
 		print_limits(status);
-	if (status->n_waiting)
-		printf("policies: %u rules ask for an interface that is not attached and match "
-		       "nothing (`xipsec policy`)\n",
-		       status->n_waiting);
+	print_special(&status->special);
 	print_cache(status);
 	printf("xipsecd: %s\n", daemon_answers(config) ? "answers" : "does not run");
 	if (status->confirm == LOADER_CONFIRM_WAITS)
