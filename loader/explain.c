@@ -13,6 +13,7 @@
 #include "lib/cleanup.h"
 #include "lib/config.h"
 #include "lib/log.h"
+#include "loader/hook_xdp.h"
 #include "loader/session.h"
 #include "loader/twin.h"
 #include "xipsec/loader.h"
@@ -295,6 +296,16 @@ static int name_all(struct loader_explainer *ex, struct loader_explanation *to)
 	return 0;
 }
 
+/* Programs in a dispatcher spread nothing (bpf/xipsec.bpf.c); their twin is no extension. */
+static void unspread(const struct place *place, struct xipsec_explain *answer)
+{
+	struct xdp_state xdp;
+
+	if (answer->reason == XIPSEC_REASON_XFRM_SPREAD && !xdp_query(place->ifindex, &xdp) &&
+	    xdp.dispatcher)
+		answer->reason = XIPSEC_REASON_XFRM_IN;
+}
+
 int loader_explain(struct loader_explainer *ex, const struct loader_frame *frame,
 		   struct loader_explanation *out)
 {
@@ -314,8 +325,10 @@ int loader_explain(struct loader_explainer *ex, const struct loader_frame *frame
 		err = run_twin(ex, &place, frame, &one);
 		if (!err)
 			err = name_all(ex, &one);
-		if (!err)
+		if (!err) {
+			unspread(&place, &one.answer);
 			*out = one;
+		}
 		if (err != -EAGAIN)
 			return err;
 	}

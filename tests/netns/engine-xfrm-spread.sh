@@ -91,7 +91,9 @@ check "by the map, whose entries are back" test "$SPREAD0" -ge "$RECEIVED"
 
 # In a dispatcher, where this kernel and libxdp have one: no CPUMAP (docs/engines.md), and that is noted.
 spread_note() { gw a status --json | jq -r '.interfaces[] | select(.name == "blk0").note // ""'; }
+explained() { gw a explain --dir in --dev blk0 --src 192.0.2.2 --dst 192.0.2.1 --spi 0x1002 --json | jq -r .reason; }
 check_eq "nothing is noted" "$(spread_note)" ""
+check_eq "explain tells so" "$(explained)" xfrm_spread
 if [ "$(xdp_kind b blk0)" = dispatcher ]; then
 	check "detach" gw a detach blk0
 	check "in a dispatcher, as asked for" gw a attach blk0 --role unprotected --dispatcher
@@ -101,6 +103,7 @@ if [ "$(xdp_kind b blk0)" = dispatcher ]; then
 	sent 10.1.0.2
 	check "they arrive" arrived
 	check_eq "nothing was handed over" "$((SPREAD0 + SPREAD1))" 0
+	check_eq "explain tells so" "$(explained)" xfrm_in
 	check "an upgrade leaves it there" gw a attach --all --upgrade
 	check_eq "it was asked for" "$(xdp_kind a blk0)" dispatcher
 else

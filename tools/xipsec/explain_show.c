@@ -223,8 +223,8 @@ static void print_policy(const struct explain_shown *shown)
 	printf("  policy     %s, generation %u: ", way->dir == XIPSEC_DIR_OUT ? "out" : "in",
 	       way->spd_generation);
 	if (way->flags & XIPSEC_WAY_FOLLOWED)
-		printf("as the first fragment of this packet");
-	else if (what->rule_known)
+		printf("as the first fragment of this packet: ");
+	if (what->rule_known)
 		print_rule(shown, &what->rule);
 	else if (!what->maybe_known)
 		printf("no rule matches");
