@@ -220,6 +220,8 @@ int spd_tidy(struct spd_editor *e)
 	for (unsigned int i = 0; i < e->n_pending; i++)
 		if (c->rule[e->pending[i]].dies)
 			classifier_log_forget(c, c->rule[e->pending[i]].dies);
+	/* A run takes microseconds, and would have to be in the middle of a bucket while its entry
+	 * is cleared and given to another rule: no test falls without this. */
 	err = wait_for_programs(e);
 	if (err)
 		return err;

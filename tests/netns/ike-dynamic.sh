@@ -71,6 +71,8 @@ capture_start "$WORK/dynamic.pcap" 0 || exit 1
 check "gateways and daemons come up" ike_up || exit 1
 
 check_eq "until somebody comes, it is discarded" "$(rules)" discard
+special() { gw a status --json | jq -r '"\(.rules_standin) \(.rules_of_sas)"'; }
+check_eq "status counts it" "$(special)" "1 0"
 before=$(gw_reason a discard)
 check "nothing goes to a peer that is not there" no_way 2
 check_gt "and is counted as discarded by policy" "$(gw_reason a discard)" "$before"
@@ -87,6 +89,9 @@ check_eq "explain: the one has his SA, the other waits" "$(standin 2), $(standin
 check "the second one comes" up 3
 check_eq "with a rule and a child of its own" "$(rules)" \
 	"protect peer/net 192.0.2.2, protect peer/net/1 192.0.2.3, discard"
+check_eq "status counts them" "$(special)" "1 2"
+check "and says so" eval 'gw a status | grep -q "until an SA makes an address known: 1, that came with such SAs: 2 "'
+check_eq "metrics too" "$(gw a metrics | awk '$1 ~ /^xipsec_spd_rules_(standin|of_sas)$/ {print $2}' | paste -sd' ')" "1 2"
 check "the first one is still there" to 2 3
 check "both send" eval 'from 2 && from 3'
 

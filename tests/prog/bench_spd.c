@@ -375,7 +375,31 @@ static void reload_row(void)
 	free(rule);
 }
 
-int main(void)
+static void adds_rows(void)
+{
+	add_rows(1000, "1k");
+	add_rows(MANY, "100k");
+}
+
+static const struct part {
+	const char *name;
+	void (*run)(void);
+} parts[] = {
+	{"cached", cached_rows},    {"mesh", mesh_rows},    {"classbench", classbench_rows},
+	{"add", adds_rows},         {"reload", reload_row}, {"added", added_rows},
+	{"stand-in", stand_in_row},
+};
+
+static bool is_named(const char *name, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], name))
+			return true;
+	return argc == 1;
+}
+
+/* All parts, or those that are named. */
+int main(int argc, char **argv)
 {
 	classify_load(&tables, CLASSIFY_FLOWS, CLASSIFY_TABLES);
 	classify_load(&cached, CLASSIFY_FLOWS, CLASSIFY_CACHED);
@@ -384,13 +408,8 @@ int main(void)
 	classify_load(&timed, CLASSIFY_FLOWS, CLASSIFY_TIMED);
 	classify_load(&nothing_timed, CLASSIFY_FLOWS, CLASSIFY_CLOCK);
 	classify_load(&nothing, CLASSIFY_FLOWS, CLASSIFY_NOTHING);
-	cached_rows();
-	mesh_rows();
-	classbench_rows();
-	add_rows(1000, "1k");
-	add_rows(MANY, "100k");
-	reload_row();
-	added_rows();
-	stand_in_row();
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (is_named(parts[i].name, argc, argv))
+			parts[i].run();
 	return 0;
 }

@@ -8,7 +8,9 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 #include "loader/classifier_inside.h"
 #include "loader/spd_edit_inside.h"
 #include "tests/lib/spd_generate.h"
@@ -204,6 +206,52 @@ static void test_stand_in_stays(void **state)
 	compare();
 }
 
+static unsigned int halves;
+
+static int half_is_taken_back(void *ctx)
+{
+	halves += editor->n_moves > 1;
+	editor->n_moves /= 2;
+	return -EPERM;
+}
+
+/* A change for which rules have made room is refused, and who takes that back dies when half of
+ * them are back in their places. Whoever edits next finds the list of before. */
+static void test_dies_while_taking_back(void **state)
+{
+	const struct spd_ready ready = {half_is_taken_back, NULL};
+	int status, died = 0;
+
+	start(SHAPE_CHAIN, LIVE);
+	for (unsigned int i = 0; i < 60; i++) {
+		__u32 n, m, generation, *before = spd_editor_order(editor, &n), *after;
+		struct spd_add add = {.rule = spd_editor_classifier(editor)->rule[before[i]],
+				      .before = before[LIVE / 2]};
+		pid_t child = fork();
+
+		if (!child) {
+			spd_editor_ready(editor, &ready);
+			spd_edit(editor, &add, 1, NULL, 0, &generation);
+			_exit(halves > 0);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFEXITED(status));
+		died += WEXITSTATUS(status);
+		spd_editor_close(editor);
+		assert_int_equal(spd_editor_open(&c.dp, NULL, NULL, 2 * LIVE, &editor), 0);
+		after = spd_editor_order(editor, &m);
+		assert_int_equal(m, n);
+		assert_memory_equal(after, before, n * sizeof(*before));
+		compare();
+		assert_int_equal(spd_edit(editor, &add, 1, NULL, 0, &generation), 0);
+		compare();
+		free(before);
+		free(after);
+	}
+	print_message("  %d died\n", died);
+	assert_true(died > 2);
+}
+
 /* Tables that the flows were looked up in, of all of them. */
 static __u64 tables_looked_at(void)
 {
@@ -247,6 +295,7 @@ int main(void)
 		cmocka_unit_test(test_stand_ins_have_the_dscp),
 		cmocka_unit_test(test_chain_has_an_end),
 		cmocka_unit_test(test_stand_in_stays),
+		cmocka_unit_test(test_dies_while_taking_back),
 		cmocka_unit_test(test_front_rules_stop_no_search_late),
 	};
 
