@@ -110,6 +110,9 @@ bool config_names_xfrm(const struct config *config)
 				return true;
 		}
 	}
+	for (unsigned int i = 0; i < config->n_tunnels; i++)
+		if (config->tunnels[i].engine == XIPSEC_ENGINE_XFRM)
+			return true;
 	return config->sas_xfrm;
 }
 

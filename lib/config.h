@@ -25,6 +25,7 @@ struct config_tunnel {
 	char name[16];
 	__u32 if_id;      /* unique, never 0 */
 	unsigned int mtu; /* 0: xipsecd chooses */
+	__u8 engine;      /* enum xipsec_engine of its SAs, never NONE */
 };
 
 struct config_policy {
@@ -108,7 +109,7 @@ void config_free(struct config *config);
  * without a need for them. */
 void config_forget_sas(struct config *config);
 
-/* Has an SA or a child engine = xfrm? Also when SAs are forgotten. */
+/* Has an SA, a child or a tunnel engine = xfrm? Also when SAs are forgotten. */
 bool config_names_xfrm(const struct config *config);
 
 /* Frees the policies, for who lives on without a need for them: connections that change later bring
@@ -126,6 +127,9 @@ bool config_conn_child_known(const struct config *config, const char *sadb_name)
 
 /* The tunnel of an if_id; NULL: there is none. */
 const struct config_tunnel *config_tunnel_find(const struct config *config, __u32 if_id);
+
+/* May an SA with that engine (enum xipsec_engine, NONE: left to xipsecd) be one of it? */
+bool config_tunnel_takes(const struct config_tunnel *tunnel, __u8 engine);
 
 /* For commands that must work beside a broken file (detach, status): takes only pin_dir, run_dir,
  * state_dir, vici_socket from `path` as far as they can be read, the defaults for the rest. Never

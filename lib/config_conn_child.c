@@ -308,11 +308,6 @@ static void engine_fits(struct config_diag *diag, const struct config_node *node
 {
 	if (child->engine != XIPSEC_ENGINE_XFRM)
 		return;
-	if (child->if_id)
-		config_error(diag, &node->place,
-			     "%s: engine = xfrm has no part in tunnels {}: expected no if_id, or "
-			     "engine = afxdp",
-			     node->name);
 	if (child->replay_window > SA_KERNEL_WINDOW_MAX)
 		config_error(diag, &node->place,
 			     "%s: engine = xfrm has no window above %u: expected a smaller "

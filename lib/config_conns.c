@@ -129,7 +129,12 @@ static void child_tunnel(struct config_diag *diag, const struct config_place *pl
 {
 	const struct config_tunnel *tunnel = config_tunnel_find(config, child->if_id);
 
-	if (tunnel)
+	if (tunnel && !config_tunnel_takes(tunnel, child->engine))
+		config_error(diag, place,
+			     "%s: the tunnel %s has another engine: expected the same in both, or "
+			     "no engine here",
+			     child->sadb_name, tunnel->name);
+	else if (tunnel)
 		strcpy(child->sadb_name, tunnel->name);
 	else
 		config_error(diag, place,

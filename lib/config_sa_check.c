@@ -57,6 +57,13 @@ static bool tunnel_find(struct config_diag *diag, const struct config *config,
 			     tunnel->name);
 		return false;
 	}
+	if (!config_tunnel_takes(tunnel, sa->engine)) {
+		config_error(diag, &draft->if_id_place,
+			     "%s: the tunnel %s has another engine: expected the same in both, or "
+			     "no engine here",
+			     sa->name, tunnel->name);
+		return false;
+	}
 	strcpy(sa->child, tunnel->name);
 	return true;
 }

@@ -20,6 +20,11 @@ const struct config_tunnel *config_tunnel_find(const struct config *config, __u3
 	return NULL;
 }
 
+bool config_tunnel_takes(const struct config_tunnel *tunnel, __u8 engine)
+{
+	return engine == XIPSEC_ENGINE_NONE || engine == tunnel->engine;
+}
+
 static bool key_if_id(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	struct config_tunnel *tunnel = into;
@@ -34,17 +39,32 @@ static bool key_mtu(struct config_diag *diag, const struct config_node *node, vo
 	return parse_number(diag, node, MTU_MIN, MTU_MAX, &tunnel->mtu);
 }
 
+/* Not auto: it says what kind of interface there is before an SA is. */
+static bool key_engine(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	static const struct config_word engines[] = {
+		{"afxdp", XIPSEC_ENGINE_AFXDP}, {"xfrm", XIPSEC_ENGINE_XFRM}, {NULL, 0}};
+	struct config_tunnel *tunnel = into;
+	unsigned int engine;
+
+	if (!parse_word(diag, node, engines, &engine))
+		return false;
+	tunnel->engine = (__u8)engine;
+	return true;
+}
+
 static bool section_tunnel(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	static const struct config_key keys[] = {
 		{"if_id", key_if_id, false, true},
 		{"mtu", key_mtu, false, false},
+		{"engine", key_engine, false, false},
 		{0},
 	};
 	struct config_draft *draft = into;
 	struct config *config = draft->config;
 	const struct config_tunnel *before;
-	struct config_tunnel tunnel = {0};
+	struct config_tunnel tunnel = {.engine = XIPSEC_ENGINE_AFXDP};
 
 	if (!config_walk(diag, node, node->first, keys, &tunnel))
 		return false;

@@ -165,7 +165,9 @@ static void kernel_check(struct faults *to, const struct xipsec_sa *sa)
 	    "kernel XFRM copies the dscp or writes 0", "copy or 0, or engine = afxdp");
 	add(to, sa->ttl, "ttl", "kernel XFRM takes the ttl of the route", other);
 	add(to, sa->dummies, "dummies", "kernel XFRM sends no dummy packets", other);
-	add(to, sa->if_id, "if_id", "kernel XFRM has no part in tunnels {}", other);
+	add(to, sa->if_id && sa->mode != XIPSEC_MODE_TUNNEL, "mode",
+	    "kernel XFRM gives what it opens in transport mode to no interface of tunnels {}",
+	    "tunnel, or engine = afxdp");
 	add(to,
 	    sa->flags & XIPSEC_SA_UDP && sa->dir == XIPSEC_DIR_OUT &&
 		    ntohs(sa->src_port) != NATT_PORT,

@@ -182,6 +182,8 @@ static int start(struct daemon *d)
 		log_error("kernel XFRM: %s", strerror(-err));
 		return err;
 	}
+	if (d->xfrm)
+		taps_sweep(d->taps, d->config);
 	ike_ports_open(d->base, &d->ike);
 	slow_sockets_open(&d->slow);
 	err = sadb_server_new(d->base, d->config->run_dir, &requests_hooks, d, &d->server);

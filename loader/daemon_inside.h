@@ -89,6 +89,9 @@ int wiring_lend_memory(void *ctx, unsigned int i, int *umem, int *table, struct 
 /* Reads which interfaces there are and makes sockets and workers fit. */
 void follow_ports(struct daemon *d);
 
+/* The interfaces of what is about to be the config: an SA of theirs is refused without. */
+void follow_tunnels(struct daemon *d, const struct config *config);
+
 /* Makes xipsec0 and the tunnels be what the config asks for, and tells programs and workers. */
 void follow_taps(struct daemon *d);
 

@@ -27,12 +27,20 @@ enum xipsec_engine_why engine_forbids(const struct engine_facts *facts)
 	return XIPSEC_ENGINE_WHY_NONE;
 }
 
+bool engine_misses_tunnel(const struct xipsec_sa *sa, const struct engine_facts *facts)
+{
+	return facts->tunnel != XIPSEC_ENGINE_NONE && sa->engine != facts->tunnel;
+}
+
 enum xipsec_engine engine_choose(const struct xipsec_sa *sa, const struct engine_facts *facts,
 				 enum xipsec_engine_why *why)
 {
 	*why = XIPSEC_ENGINE_WHY_ASKED;
 	if (sa->engine != XIPSEC_ENGINE_NONE)
 		return sa->engine;
+	*why = XIPSEC_ENGINE_WHY_TUNNEL;
+	if (facts->tunnel != XIPSEC_ENGINE_NONE)
+		return facts->tunnel;
 	*why = XIPSEC_ENGINE_WHY_NO_ESP;
 	if (!facts->esp)
 		return XIPSEC_ENGINE_AFXDP;

@@ -18,11 +18,15 @@ struct engine_facts {
 	bool offload; /* a NIC of ours has ESP offload switched on */
 	bool narrow;  /* it is inbound, and its selectors are not its child's policies */
 	bool child;   /* an SA of its child is kernel XFRM's already */
+	__u8 tunnel;  /* enum xipsec_engine of the tunnel of its if_id; NONE: it has none */
 };
 
 /* The engine of `sa`, and why. One that `sa` names is taken, whatever the facts are. */
 enum xipsec_engine engine_choose(const struct xipsec_sa *sa, const struct engine_facts *facts,
 				 enum xipsec_engine_why *why);
+
+/* Has it another engine than the interface of its if_id? Routes lead to one of both. */
+bool engine_misses_tunnel(const struct xipsec_sa *sa, const struct engine_facts *facts);
 
 /* What forbids kernel XFRM whoever wants it: GENERIC, OFFLOAD or NONE. */
 enum xipsec_engine_why engine_forbids(const struct engine_facts *facts);

@@ -266,7 +266,7 @@ static const struct {
 	{"xfrm_udp_encap6", "engine xfrm: ESP in UDP over IPv6", feature_udp_encap6},
 	{"xfrm_ipcomp", "not used yet: IPComp inside ESP", feature_ipcomp},
 	{"xfrm_percpu_sa", "not used yet: an SA for each CPU (RFC 9611)", feature_percpu_sa},
-	{"xfrm_interface", "not used yet: xfrm interfaces", try_xfrm_interface},
+	{"xfrm_interface", "engine xfrm: tunnels {}", try_xfrm_interface},
 	{"xfrm_collect_md", "not used yet: one that takes its if_id from each packet",
 	 try_collect_md},
 	{"bpf_skb_set_xfrm_info", "not used yet: TC says which if_id", try_kfunc_set_info},

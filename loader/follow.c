@@ -27,6 +27,12 @@ static void publish_tap(struct daemon *d)
 			  strerror(-err));
 }
 
+void follow_tunnels(struct daemon *d, const struct config *config)
+{
+	if (d->open)
+		taps_sync(d->taps, config);
+}
+
 void follow_taps(struct daemon *d)
 {
 	if (!d->open || !d->plan.n)
@@ -159,6 +165,7 @@ static int move_in(struct daemon *d)
 	if (!attach_ifaces(d->config, &list, &n))
 		judge_ifaces(d, list, n);
 	if (!d->loaded && settings_read(d->options->config_path, &config, NULL) == 0) {
+		follow_tunnels(d, config);
 		manual_apply(d->sas, config, text);
 		settings_forget_keys(config);
 		config_free(d->config);

@@ -45,8 +45,11 @@ static bool list_holds(const struct config *config, const struct sa *sa)
 /* True if it must go, or be made anew. */
 static bool outdated(struct sas *sas, const struct config *config, const struct sa *sa)
 {
+	const struct config_tunnel *tunnel = config_tunnel_find(config, sa->sa.if_id);
 	const struct xipsec_sa *want = wanted(config, sa->sa.name);
 
+	if (tunnel && tunnel->engine != sa->sa.engine)
+		want = NULL; /* its interface is another one now */
 	if (sa->sa.flags & XIPSEC_SA_MANUAL)
 		return !want || !sas_same(sas, sa, want);
 	if (list_holds(config, sa))

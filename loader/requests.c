@@ -82,6 +82,7 @@ static int apply(struct daemon *d, struct config *config, char *text)
 		ports_close(d->ports, &d->home.dp);
 		d->plan.n = 0;
 	}
+	follow_tunnels(d, config);
 	err = d->open ? manual_apply(d->sas, config, text) : 0;
 	standins_withdraw(d, config);
 	if (d->config == config)

@@ -30,12 +30,36 @@ static bool child_in_kernel(struct sas *sas, __u32 child)
 	return false;
 }
 
+/* What is given to the kernel for its tunnel's sake is refused as what the config gives it. */
+static int tunnel_refuses(const struct sa *sa, const struct engine_facts *facts, char *text)
+{
+	struct sa_fault fault;
+	struct xipsec_sa as;
+	char said[200];
+	bool is;
+
+	if (engine_misses_tunnel(&sa->sa, facts))
+		return sas_refuse(text, -EINVAL, sa->sa.name,
+				  "the tunnel of its if_id has another engine: expected the same");
+	if (facts->tunnel != XIPSEC_ENGINE_XFRM)
+		return 0;
+	memcpy(&as, &sa->sa, XIPSEC_SA_SIZE(0));
+	as.n_selectors = 0;
+	is = sa_faults(&as, &fault, 1);
+	OPENSSL_cleanse(as.key, sizeof(as.key));
+	if (!is)
+		return 0;
+	snprintf(said, sizeof(said), "%s: %s: expected %s", fault.key, fault.what, fault.expected);
+	return sas_refuse(text, -EOPNOTSUPP, sa->sa.name, said);
+}
+
 int sa_kernel_choose(struct sas *sas, struct sa *sa, char *text)
 {
 	const struct sas_kernel *kernel = sas->ops->kernel;
 	struct engine_facts facts = {0};
 	enum xipsec_engine_why why, forbids;
 	char said[160];
+	int err;
 
 	sa_wish_apply(sas, sa);
 	if (kernel && kernel->facts)
@@ -44,6 +68,9 @@ int sa_kernel_choose(struct sas *sas, struct sa *sa, char *text)
 		facts.child = child_in_kernel(sas, sa->child);
 	sa->sa.engine = engine_choose(&sa->sa, &facts, &why);
 	sa->engine_why = (__u8)why;
+	err = tunnel_refuses(sa, &facts, text);
+	if (err)
+		return err;
 	forbids = engine_forbids(&facts);
 	if (!sa_is_kernel(sa) || forbids == XIPSEC_ENGINE_WHY_NONE)
 		return 0;
@@ -63,8 +90,14 @@ static const char *why_not(int err)
 		return "its selectors are narrower than its child's policies, and the kernel "
 		       "is told of those alone: expected engine = afxdp";
 	case -EDOM:
-		return "kernel policies cannot say its selectors, which transport mode needs "
-		       "(xipsecd's log says which): expected engine = afxdp";
+		return "kernel policies cannot say its selectors, which transport mode needs, and "
+		       "tunnels {} (xipsecd's log says which): expected engine = afxdp";
+	case -EADDRINUSE:
+		return "an inbound SA of its if_id has other selectors, and the kernel compares "
+		       "one list: expected the same local_ts and remote_ts";
+	case -ENODEV:
+		return "the interface of its if_id is not there (xipsecd's log says why): expected "
+		       "a kernel with xfrm interfaces, or engine = afxdp";
 	case -ENOTCONN: return "ESP in UDP comes by UDP 4500, which somebody else has";
 	case -EEXIST: return "somebody else has given the kernel an SA of that destination and SPI";
 	default: return strerror(-err);

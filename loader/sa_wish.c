@@ -130,6 +130,10 @@ int sas_wish(struct sas *sas, const char *name, __u8 engine, char *text)
 		return sas_refuse(text, -EPERM, sa->sa.name,
 				  "a key never changes its engine, and nobody makes another one "
 				  "for sas {}: give it a new key and the other engine there");
+	if (sa->sa.if_id)
+		return sas_refuse(text, -EPERM, sa->sa.name,
+				  "its engine is that of its interface: expected another engine in "
+				  "tunnels {}, and a reload");
 	if (sa->sa.engine == engine)
 		return sas_refuse(text, -EALREADY, sa->sa.name, "it is with that engine already");
 	fault = engine == XIPSEC_ENGINE_XFRM ? kernel_fault(sas, sa, why, sizeof(why)) : NULL;

@@ -29,7 +29,8 @@ struct xfrm_news;
 struct sas_kernel {
 	/* `sa` with its key; `seq`: the last number used or received. -EXDEV: its selectors are
 	 * not what the policies of its child say. -EDOM: they are nothing that the kernel can
-	 * compare, and in transport mode it must. */
+	 * compare, and in transport mode or out of a tunnel it must. -EADDRINUSE: its tunnel has
+	 * an SA with others. -ENODEV: its tunnel is not there. */
 	int (*add)(void *ctx, const struct xipsec_sa *sa, __u32 index, __u32 child, __u64 seq);
 	int (*gone)(void *ctx, const struct xipsec_sa *sa);
 	/* What `child` sends goes to that SA; what its SAs opened goes on. NULL: neither. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "loader/xfrm_dev.h"
 
 /* Since Linux 6.2; older headers do not know it. */
 #define OFFLOAD_USO 0x60
@@ -128,6 +129,8 @@ static int set_up(struct netlink *nl, const struct tap_dev *dev)
 	mnl_attr_put_u32(req, IFLA_MTU, dev->mtu);
 	if (!dev->tun)
 		mnl_attr_put(req, IFLA_ADDRESS, sizeof(mac), mac);
+	else
+		mnl_attr_put_strz(req, IFLA_IFALIAS, TUNNEL_ALIAS);
 	put_conf(req, dev);
 	err = netlink_call(nl, req, NULL, NULL);
 	if (err)

@@ -11,14 +11,16 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "loader/tap_dev.h"
+#include "loader/xfrm_dev.h"
 
 /* Fits what ESP adds into 1500 bytes, whatever the algorithm, over IPv6 and UDP too. */
 #define TUNNEL_MTU 1400
 
 struct tap {
 	__u32 if_id;
-	struct tap_dev dev;
-	__u64 acquired; /* CLOCK_BOOTTIME, ns: an SA was asked for; 0: never */
+	bool kernel;        /* an xfrm interface: no queues, no worker knows it */
+	struct tap_dev dev; /* of that, its name and index alone */
+	__u64 acquired;     /* CLOCK_BOOTTIME, ns: an SA was asked for; 0: never */
 };
 
 struct taps {
@@ -47,12 +49,24 @@ struct taps *taps_new(const struct ports_hooks *hooks, void *ctx)
 	return taps;
 }
 
+static void close_tap(struct taps *taps, struct tap *tap, bool remove)
+{
+	int err = 0;
+
+	if (!tap->kernel)
+		tap_dev_close(&tap->dev, remove);
+	else if (remove)
+		err = xfrm_dev_remove(&taps->nl, tap->dev.name, true);
+	if (err)
+		log_error("the interface %s stays: %s", tap->dev.name, strerror(-err));
+}
+
 void taps_free(struct taps *taps)
 {
 	if (!taps)
 		return;
 	for (unsigned int i = 0; i < taps->n; i++)
-		tap_dev_close(&taps->tap[i].dev, !taps->tap[i].if_id);
+		close_tap(taps, &taps->tap[i], !taps->tap[i].if_id);
 	netlink_close(&taps->nl);
 	free(taps->tap);
 	free(taps);
@@ -161,12 +175,23 @@ static void say_failed(struct taps *taps, const char *name, int err)
 		  strerror(-err),
 		  err == -ENOENT || err == -ENODEV  ? " (no /dev/net/tun: modprobe tun)"
 		  : err == -EINVAL || err == -EBUSY ? " (another interface has that name)"
-						    : "");
+		  : err == -EEXIST     ? " (another interface has that name, or that if_id)"
+		  : err == -EOPNOTSUPP ? " (this kernel has no xfrm interfaces: engine = afxdp)"
+				       : "");
 }
 
 bool taps_has(const struct taps *taps, __u32 if_id)
 {
-	return if_id && tap_find(taps, if_id);
+	const struct tap *tap = if_id ? tap_find(taps, if_id) : NULL;
+
+	return tap && !tap->kernel;
+}
+
+bool taps_has_kernel(const struct taps *taps, __u32 if_id)
+{
+	const struct tap *tap = if_id ? tap_find(taps, if_id) : NULL;
+
+	return tap && tap->kernel;
 }
 
 /* Half the gap: a worker that keeps to it is not refused for some milliseconds. */
@@ -191,16 +216,32 @@ static bool is_wanted(const struct tap *tap, const char *name)
 	return strcmp(tap->dev.name, name) == 0 && tap_dev_lives(&tap->dev);
 }
 
+/* One that a former run has left and that is of the other kind goes. */
+static int open_dev(struct taps *taps, struct tap *tap, const char *name, unsigned int mtu)
+{
+	int err;
+
+	if (tap->kernel) {
+		tap->dev = (struct tap_dev){.tun = true, .mtu = mtu};
+		strncpy(tap->dev.name, name, sizeof(tap->dev.name) - 1);
+		return xfrm_dev_open(&taps->nl, name, tap->if_id, mtu, &tap->dev.ifindex);
+	}
+	err = tap->if_id ? xfrm_dev_remove(&taps->nl, name, true) : 0;
+	return err ? err
+		   : tap_dev_open(&taps->nl, &tap->dev, name, tap->if_id != 0, mtu,
+				  taps->n_workers);
+}
+
 /* The tap of that if_id is there, under that name; -errno. */
-static int want(struct taps *taps, __u32 if_id, const char *name, unsigned int mtu)
+static int want(struct taps *taps, __u32 if_id, bool kernel, const char *name, unsigned int mtu)
 {
 	struct tap *tap = tap_find(taps, if_id), *grown;
-	struct tap_dev dev;
+	struct tap made = {.if_id = if_id, .kernel = kernel};
 	int err;
 
 	if (tap && is_wanted(tap, name))
 		return 0;
-	err = tap_dev_open(&taps->nl, &dev, name, if_id != 0, mtu, taps->n_workers);
+	err = open_dev(taps, &made, name, mtu);
 	if (err) {
 		say_failed(taps, name, err);
 		return err;
@@ -208,57 +249,103 @@ static int want(struct taps *taps, __u32 if_id, const char *name, unsigned int m
 	if (!tap) {
 		grown = realloc(taps->tap, (taps->n + 1) * sizeof(*grown));
 		if (!grown) {
-			tap_dev_close(&dev, !if_id);
+			close_tap(taps, &made, !if_id);
 			return -ENOMEM;
 		}
 		taps->tap = grown;
 		tap = &grown[taps->n++];
-	} else {
-		tap_dev_close(&tap->dev, true);
+	} else if (!kernel) { /* the kernel's has gone; by its name it would be the new one */
+		close_tap(taps, tap, true);
 	}
-	*tap = (struct tap){.if_id = if_id, .dev = dev};
+	*tap = made;
 	for (unsigned int i = 0; i < taps->n_workers; i++)
 		tell(taps, tap, i);
-	log_info("%s is there%s", name, if_id ? ", for what routes lead into it" : "");
+	log_info("%s is there%s%s", name, if_id ? ", for what routes lead into it" : "",
+		 kernel ? ", by kernel XFRM" : "");
 	return 0;
+}
+
+static bool is_kernel(const struct config_tunnel *tunnel)
+{
+	return tunnel->engine == XIPSEC_ENGINE_XFRM;
+}
+
+/* The kernel has one interface of an if_id: the former goes before one of another name comes. */
+static bool stays(const struct tap *tap, const struct config_tunnel *tunnel)
+{
+	return tap->kernel == is_kernel(tunnel) &&
+	       (!tap->kernel || strcmp(tap->dev.name, tunnel->name) == 0);
 }
 
 static void drop_unwanted(struct taps *taps, const struct config *config)
 {
 	for (unsigned int i = 0; i < taps->n;) {
 		struct tap *tap = &taps->tap[i];
+		const struct config_tunnel *tunnel = config_tunnel_find(config, tap->if_id);
 
-		if (!tap->if_id || config_tunnel_find(config, tap->if_id)) {
+		if (!tap->if_id || (tunnel && stays(tap, tunnel))) {
 			i++;
 			continue;
 		}
-		log_info("%s goes: the config names it no more", tap->dev.name);
-		tell_gone(taps, tap->if_id);
-		tap_dev_close(&tap->dev, true);
+		log_info("%s goes: the config names it no more%s", tap->dev.name,
+			 tunnel ? " with that engine" : "");
+		if (!tap->kernel)
+			tell_gone(taps, tap->if_id);
+		close_tap(taps, tap, true);
 		*tap = taps->tap[--taps->n];
 	}
 }
 
-void taps_sync(struct taps *taps, const struct config *config)
+static void want_tunnels(struct taps *taps, const struct config *config, bool kernel)
 {
-	if (!taps->n_workers)
-		return;
-	drop_unwanted(taps, config);
-	if (!want(taps, 0, TAP_NAME, TAP_MTU))
-		look_at_filter(taps);
 	for (unsigned int i = 0; i < config->n_tunnels; i++) {
 		const struct config_tunnel *tunnel = &config->tunnels[i];
 
-		want(taps, tunnel->if_id, tunnel->name, tunnel->mtu ? tunnel->mtu : TUNNEL_MTU);
+		if (is_kernel(tunnel) == kernel)
+			want(taps, tunnel->if_id, kernel, tunnel->name,
+			     tunnel->mtu ? tunnel->mtu : TUNNEL_MTU);
 	}
+}
+
+/* The kernel's need no worker. */
+void taps_sync(struct taps *taps, const struct config *config)
+{
+	drop_unwanted(taps, config);
+	want_tunnels(taps, config, true);
+	if (!taps->n_workers)
+		return;
+	if (!want(taps, 0, false, TAP_NAME, TAP_MTU))
+		look_at_filter(taps);
+	want_tunnels(taps, config, false);
+}
+
+static bool keeps(void *ctx, const char *name)
+{
+	const struct config *config = ctx;
+
+	for (unsigned int i = 0; i < config->n_tunnels; i++)
+		if (strcmp(config->tunnels[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+void taps_sweep(struct taps *taps, struct config *config)
+{
+	int err = xfrm_dev_sweep(&taps->nl, keeps, config);
+
+	if (err)
+		log_warn("xfrm interfaces of a dead xipsecd stay: %s", strerror(-err));
 }
 
 void taps_open(struct taps *taps, const struct config *config, unsigned int n)
 {
-	if (n != taps->n_workers) {
-		for (unsigned int i = 0; i < taps->n; i++)
-			tap_dev_close(&taps->tap[i].dev, false);
-		taps->n = 0;
+	for (unsigned int i = 0; n != taps->n_workers && i < taps->n;) {
+		if (taps->tap[i].kernel) {
+			i++;
+			continue;
+		}
+		close_tap(taps, &taps->tap[i], false);
+		taps->tap[i] = taps->tap[--taps->n];
 	}
 	taps->n_workers = n;
 	taps_sync(taps, config);

@@ -130,12 +130,15 @@ static unsigned int op_workers(void *ctx)
 	return d->plan.n;
 }
 
-/* The programs compare what the kernel has opened with the policies of the SA's child. */
+/* The programs compare what the kernel has opened with the policies of the SA's child. A tunnel has
+ * none. */
 static bool is_whole_child(const struct config *config, const struct xipsec_sa *sa)
 {
 	struct xipsec_sa all;
 	bool same;
 
+	if (sa->if_id)
+		return true;
 	memcpy(&all, sa, XIPSEC_SA_SIZE(0));
 	OPENSSL_cleanse(all.key, sizeof(all.key));
 	all.n_selectors = 0;
@@ -146,8 +149,9 @@ static bool is_whole_child(const struct config *config, const struct xipsec_sa *
 	return same;
 }
 
-/* Do packets of that SA meet policies with selectors? What this host sends does, and what it gets
- * in transport mode; all else a program has compared. NULL with *fault NULL: no. */
+/* Do packets of that SA meet policies with selectors? What this host sends does, what it gets in
+ * transport mode, and what comes out of a tunnel; all else a program has compared. NULL with *fault
+ * NULL: no. */
 static const struct xfrm_sels *compared(const struct config *config, const struct xipsec_sa *sa,
 					struct xfrm_sels *into, const char **fault)
 {
@@ -155,11 +159,13 @@ static const struct xfrm_sels *compared(const struct config *config, const struc
 
 	*fault = NULL;
 	if (sa->dir == XIPSEC_DIR_IN) {
-		if (sa->mode != XIPSEC_MODE_TRANSPORT)
+		if (sa->mode != XIPSEC_MODE_TRANSPORT && !sa->if_id)
 			return NULL;
 		*fault = xfrm_sels_make(sa, into);
 		return *fault ? NULL : into;
 	}
+	if (sa->if_id)
+		return NULL;
 	*fault = sa_selectors_leaving(config, sa, &leaving);
 	if (!*fault)
 		*fault = xfrm_sels_make(&leaving, into);
@@ -192,19 +198,25 @@ static int kernel_add(void *ctx, const struct xipsec_sa *sa, __u32 index, __u32 
 
 	if (!d->xfrm)
 		return -EPROTONOSUPPORT;
+	if (sa->if_id && !taps_has_kernel(d->taps, sa->if_id))
+		return -ENODEV;
 	if (sa->dir == XIPSEC_DIR_IN && !is_whole_child(d->config, sa))
 		return -EXDEV;
 	sels = compared(d->config, sa, &room, &fault);
-	if (fault && sa->mode == XIPSEC_MODE_TRANSPORT) {
-		log_error("SA %s: transport mode by the kernel: %s", sa->name, fault);
+	if (fault && (sa->mode == XIPSEC_MODE_TRANSPORT || sa->if_id)) {
+		log_error("SA %s: its selectors for the kernel: %s", sa->name, fault);
 		return -EDOM;
 	}
+	if (sels && sa->if_id && !xfrm_tunnel_takes(d->xfrm, child, sels))
+		return -EADDRINUSE;
 	if (fault)
 		log_info("SA %s: this host's own packets do not go by it: %s", sa->name, fault);
 	err = kernel_socket(d, sa, true);
 	if (err)
 		return err;
-	err = xfrm_add(d->xfrm, sa, sa->dir == XIPSEC_DIR_IN ? sels : NULL, index, child, seq);
+	if (sa->dir == XIPSEC_DIR_OUT || sa->if_id)
+		sels = NULL;
+	err = xfrm_add(d->xfrm, sa, sels, index, child, seq);
 	if (err)
 		kernel_socket(d, sa, false);
 	return err;
@@ -255,12 +267,17 @@ static bool kernel_has_esp(struct daemon *d, __u8 family)
 static void kernel_facts(void *ctx, const struct xipsec_sa *sa, struct engine_facts *out)
 {
 	struct daemon *d = ctx;
+	const struct config_tunnel *tunnel = config_tunnel_find(d->config, sa->if_id);
 
 	*out = (struct engine_facts){
 		.generic = d->generic,
 		.offload = d->offload,
 		.esp = kernel_has_esp(d, sa->outer_family),
 		.narrow = sa->dir == XIPSEC_DIR_IN && !is_whole_child(d->config, sa),
+		.tunnel = taps_has_kernel(d->taps, sa->if_id) ? XIPSEC_ENGINE_XFRM
+			  : taps_has(d->taps, sa->if_id)      ? XIPSEC_ENGINE_AFXDP
+			  : tunnel                            ? tunnel->engine
+							      : XIPSEC_ENGINE_NONE,
 	};
 }
 

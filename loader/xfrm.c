@@ -14,13 +14,6 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
-static bool is_ours(__u32 word)
-{
-	const __u32 kind = word & XIPSEC_MARK_MASK;
-
-	return kind == XIPSEC_MARK_XFRM || kind == XIPSEC_MARK_OPENED;
-}
-
 /* ------------------------------------------------------------------ news */
 
 static int on_event(const struct nlmsghdr *nlh, void *ctx)
@@ -33,7 +26,7 @@ static int on_event(const struct nlmsghdr *nlh, void *ctx)
 	gone = news.kind == XFRM_NEWS_POLICIES_GONE || news.kind == XFRM_NEWS_SAS_GONE;
 	if (news.kind == XFRM_NEWS_POLICIES_GONE)
 		xfrm->link_passes = false;
-	if (news.kind != XFRM_NEWS_NONE && (is_ours(news.reqid) || (gone && !news.reqid)))
+	if (news.kind != XFRM_NEWS_NONE && (xfrm_is_ours(news.reqid) || (gone && !news.reqid)))
 		xfrm->news(xfrm->ctx, &news);
 	return MNL_CB_OK;
 }
@@ -224,7 +217,7 @@ static int on_sa(const struct nlmsghdr *nlh, void *ctx)
 	struct left *left = ctx;
 	void *grown;
 
-	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*info) || !is_ours(info->reqid))
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*info) || !xfrm_is_ours(info->reqid))
 		return MNL_CB_OK;
 	grown = one_more(left->sas, left->n_sas, sizeof(*left->sas));
 	if (!grown) {
@@ -241,21 +234,11 @@ static int on_sa(const struct nlmsghdr *nlh, void *ctx)
 
 static int on_policy(const struct nlmsghdr *nlh, void *ctx)
 {
-	const struct xfrm_userpolicy_info *info = mnl_nlmsg_get_payload(nlh);
-	const struct xfrm_mark *mark = NULL;
 	struct left *left = ctx;
-	const struct nlattr *attr;
+	struct xfrm_way way;
 	void *grown;
 
-	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
-		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*info))
-	{
-		if (mnl_attr_get_type(attr) == XFRMA_MARK &&
-		    mnl_attr_get_payload_len(attr) >= sizeof(*mark))
-			mark = mnl_attr_get_payload(attr);
-	}
-	if (!mark || (!is_ours(mark->v) && !xfrm_mark_is_host(mark)))
+	if (!xfrm_read_way(nlh, &way))
 		return MNL_CB_OK;
 	grown = one_more(left->ways, left->n_ways, sizeof(*left->ways));
 	if (!grown) {
@@ -263,12 +246,7 @@ static int on_policy(const struct nlmsghdr *nlh, void *ctx)
 		return MNL_CB_OK;
 	}
 	left->ways = grown;
-	left->ways[left->n_ways] = (struct xfrm_way){.dir = info->dir,
-						     .host = xfrm_mark_is_host(mark),
-						     .family = info->sel.family,
-						     .sel = info->sel,
-						     .child = mark->v & ~XIPSEC_MARK_MASK};
-	left->ways[left->n_ways++].sel.family = 0;
+	left->ways[left->n_ways++] = way;
 	return MNL_CB_OK;
 }
 

@@ -37,14 +37,19 @@ int xfrm_delete(struct xfrm *xfrm, const struct xipsec_sa *sa);
 int xfrm_ask(struct xfrm *xfrm, const struct xipsec_sa *sa, struct xfrm_count *out);
 
 /* What carries the child's mark is sealed by this outbound SA from now on, by no other; and what
- * this host sends that is among `sels`. NULL: nothing that it sends. */
+ * this host sends that is among `sels`. NULL: nothing that it sends. With an if_id: what routes
+ * lead into its tunnel. */
 int xfrm_lead_out(struct xfrm *xfrm, const struct xipsec_sa *sa, const struct xfrm_sels *sels,
 		  __u32 index, __u32 child);
 
 /* What inbound SAs of the child have opened goes on: forwarded or to this host, or in transport
- * mode what is among `sels`. */
+ * mode and out of a tunnel what is among `sels`. */
 int xfrm_lead_in(struct xfrm *xfrm, const struct xipsec_sa *sa, const struct xfrm_sels *sels,
 		 __u32 child);
+
+/* Are `sels` those by which what comes out of this tunnel's SAs is compared, or is nothing yet? The
+ * kernel has one list of them. */
+bool xfrm_tunnel_takes(const struct xfrm *xfrm, __u32 child, const struct xfrm_sels *sels);
 
 /* Takes either away (XIPSEC_DIR_*); one that is not there is no error. */
 int xfrm_lead_nowhere(struct xfrm *xfrm, __u8 dir, __u32 child);

@@ -8,7 +8,8 @@
 /* What compares selectors for a child, to be found again when it is taken away. */
 struct led {
 	__u32 child;
-	__u8 dir; /* XIPSEC_DIR_* */
+	__u8 dir;    /* XIPSEC_DIR_* */
+	__u32 if_id; /* 0: policies lead into the child */
 	struct xfrm_sels sels;
 };
 

@@ -212,6 +212,8 @@ struct nlmsghdr *xfrm_msg_sa(void *buf, const struct xipsec_sa *sa, __u32 index,
 			 (sa->dir == XIPSEC_DIR_IN ? XIPSEC_MARK_OPENED : XIPSEC_MARK_XFRM) |
 				 child);
 	mnl_attr_put_u32(nlh, XFRMA_SET_MARK_MASK, ANY_MARK);
+	if (sa->if_id)
+		mnl_attr_put_u32(nlh, XFRMA_IF_ID, sa->if_id);
 	return nlh;
 }
 
@@ -264,12 +266,17 @@ struct nlmsghdr *xfrm_msg_sa_ask(void *buf, const struct xipsec_sa *sa)
 
 /* ------------------------------------------------------------------ policies */
 
-static void put_mark(struct nlmsghdr *nlh, const struct xfrm_way *way)
+/* Which packets meet it, beside its selector. */
+static void put_meets(struct nlmsghdr *nlh, const struct xfrm_way *way)
 {
 	struct xfrm_mark mark = {.m = way->host ? XFRM_HOST_BIT : ANY_MARK};
 
 	_Static_assert(XIPSEC_MARK_OWN & XIPSEC_MARK_XFRM & XIPSEC_MARK_OPENED & XFRM_HOST_BIT,
 		       "in all of them");
+	if (way->if_id)
+		mnl_attr_put_u32(nlh, XFRMA_IF_ID, way->if_id);
+	if (way->if_id && way->dir == XFRM_POLICY_OUT)
+		return;
 	if (!way->host)
 		mark.v = (way->dir == XFRM_POLICY_OUT ? XIPSEC_MARK_XFRM : XIPSEC_MARK_OPENED) |
 			 way->child;
@@ -306,7 +313,7 @@ struct nlmsghdr *xfrm_msg_way(void *buf, const struct xfrm_way *way)
 	addr_put(&tmpl.id.daddr, &way->dst);
 	if (way->kind == XFRM_WAY_SA)
 		mnl_attr_put(nlh, XFRMA_TMPL, sizeof(tmpl), &tmpl);
-	put_mark(nlh, way);
+	put_meets(nlh, way);
 	return nlh;
 }
 
@@ -320,7 +327,7 @@ struct nlmsghdr *xfrm_msg_way_gone(void *buf, const struct xfrm_way *way)
 	id->sel = way->sel;
 	id->sel.family = way->family;
 	id->dir = way->dir;
-	put_mark(nlh, way);
+	put_meets(nlh, way);
 	return nlh;
 }
 
@@ -361,6 +368,36 @@ int xfrm_read_count(const struct nlmsghdr *nlh, __u8 dir, struct xfrm_count *out
 	out->seq = dir == XIPSEC_DIR_OUT ? (__u64)replay.oseq_hi << 32 | replay.oseq
 					 : (__u64)replay.seq_hi << 32 | replay.seq;
 	return 0;
+}
+
+bool xfrm_is_ours(__u32 word)
+{
+	const __u32 kind = word & XIPSEC_MARK_MASK;
+
+	return kind == XIPSEC_MARK_XFRM || kind == XIPSEC_MARK_OPENED;
+}
+
+bool xfrm_read_way(const struct nlmsghdr *nlh, struct xfrm_way *out)
+{
+	const struct xfrm_userpolicy_info *info = mnl_nlmsg_get_payload(nlh);
+	struct xfrm_user_tmpl tmpl = {0};
+	struct xfrm_mark mark = {0};
+	__u32 if_id = 0;
+
+	copy_attr(nlh, sizeof(*info), XFRMA_MARK, &mark, sizeof(mark));
+	copy_attr(nlh, sizeof(*info), XFRMA_TMPL, &tmpl, sizeof(tmpl));
+	copy_attr(nlh, sizeof(*info), XFRMA_IF_ID, &if_id, sizeof(if_id));
+	if (!xfrm_is_ours(mark.v) && !xfrm_mark_is_host(&mark) &&
+	    !(if_id && xfrm_is_ours(tmpl.reqid)))
+		return false;
+	*out = (struct xfrm_way){.dir = info->dir,
+				 .host = xfrm_mark_is_host(&mark),
+				 .family = info->sel.family,
+				 .sel = info->sel,
+				 .child = mark.v & ~XIPSEC_MARK_MASK,
+				 .if_id = if_id};
+	out->sel.family = 0;
+	return true;
 }
 
 static void read_acquire(const struct nlmsghdr *nlh, struct xfrm_news *out)
@@ -414,12 +451,15 @@ bool xfrm_mark_is_host(const struct xfrm_mark *mark)
 
 static void read_policy_gone(const struct nlmsghdr *nlh, struct xfrm_news *out)
 {
+	const size_t offset = sizeof(struct xfrm_userpolicy_id);
+	struct xfrm_user_tmpl tmpl;
 	struct xfrm_mark mark;
 
-	if (!copy_attr(nlh, sizeof(struct xfrm_userpolicy_id), XFRMA_MARK, &mark, sizeof(mark)))
-		return;
+	if (copy_attr(nlh, offset, XFRMA_MARK, &mark, sizeof(mark)))
+		out->reqid = xfrm_mark_is_host(&mark) ? XIPSEC_MARK_XFRM : mark.v;
+	else if (copy_attr(nlh, offset, XFRMA_TMPL, &tmpl, sizeof(tmpl)))
+		out->reqid = tmpl.reqid; /* of a tunnel */
 	out->kind = XFRM_NEWS_POLICIES_GONE;
-	out->reqid = xfrm_mark_is_host(&mark) ? XIPSEC_MARK_XFRM : mark.v;
 	if (!out->reqid)
 		out->kind = XFRM_NEWS_NONE;
 }

@@ -9,6 +9,8 @@
  *	out       mark XIPSEC_MARK_XFRM | child    -> the SA whose reqid the policy names
  *	fwd, in   mark XIPSEC_MARK_OPENED | child  <- an SA of that child came before
  *	out       no mark of ours, a selector      -> the same SA, for this host's own packets
+ *	out       an if_id, whatever the mark      -> the SA of that tunnel (xfrm_dev.h)
+ *	fwd, in   that if_id and the second mark, selectors
  *
  * The kernel puts the second one on what an inbound SA has opened (XFRMA_SET_MARK), the first one
  * on what an outbound SA has sealed. A reqid names the child of an inbound SA, and the place of an
@@ -47,6 +49,7 @@ struct xfrm_way {
 	struct xfrm_selector sel;    /* without its family; all zero: every packet */
 	__u32 priority;              /* the lowest wins */
 	__u32 child;                 /* id; of the mark */
+	__u32 if_id;                 /* of a tunnel: nothing else meets it; 0: policies lead */
 	__u32 reqid;                 /* of the SA that it asks for */
 	__u8 mode;                   /* enum xipsec_mode */
 	__u8 l4_proto;               /* IPPROTO_ESP or IPPROTO_AH */
@@ -104,6 +107,13 @@ struct nlmsghdr *xfrm_msg_sa_ask(void *buf, const struct xipsec_sa *sa);
 /* Adds a policy, or puts it in place of the one of the same dir, family and child. */
 struct nlmsghdr *xfrm_msg_way(void *buf, const struct xfrm_way *way);
 struct nlmsghdr *xfrm_msg_way_gone(void *buf, const struct xfrm_way *way);
+
+/* A reqid or a mark that we gave? */
+bool xfrm_is_ours(__u32 word);
+
+/* A policy that is listed, as far as it must be known to take it away. false: it is not ours, with
+ * *out untouched. */
+bool xfrm_read_way(const struct nlmsghdr *nlh, struct xfrm_way *out);
 
 /* That of a policy for this host's own packets? */
 bool xfrm_mark_is_host(const struct xfrm_mark *mark);

@@ -30,6 +30,7 @@ static struct xfrm_way way_of(const struct xipsec_sa *sa, __u32 index, __u32 chi
 {
 	return (struct xfrm_way){.child = child,
 				 .reqid = xfrm_reqid(sa, index, child),
+				 .if_id = sa->if_id,
 				 .mode = sa->mode,
 				 .l4_proto = sa->l4_proto,
 				 .sa_family = sa->outer_family};
@@ -71,7 +72,7 @@ static void led_drop(struct xfrm *xfrm, const struct led *led)
 	}
 }
 
-static struct led *led_add(struct xfrm *xfrm, __u8 dir, __u32 child)
+static struct led *led_add(struct xfrm *xfrm, __u8 dir, __u32 child, __u32 if_id)
 {
 	struct led **more = reallocarray(xfrm->led, xfrm->n_led + 1, sizeof(struct led *));
 	struct led *led = calloc(1, sizeof(*led));
@@ -83,32 +84,59 @@ static struct led *led_add(struct xfrm *xfrm, __u8 dir, __u32 child)
 	}
 	led->dir = dir;
 	led->child = child;
+	led->if_id = if_id;
 	xfrm->led[xfrm->n_led++] = led;
 	return led;
 }
 
-/* Neighbour discovery is in the clear, as the guard has it: without it no ESP finds its way. Types
- * 133, 134 and 135, 136. */
-static int each_link_pass(struct xfrm *xfrm, int (*fn)(struct xfrm *, const struct xfrm_way *))
+typedef int (*way_fn)(struct xfrm *xfrm, const struct xfrm_way *way);
+
+/* Types of ICMP under a mask, which a policy compares as a port. */
+struct types {
+	__u16 family;
+	__u8 type, mask;
+};
+
+static int each_type(struct xfrm *xfrm, struct xfrm_way way, const struct types *types,
+		     unsigned int n, way_fn fn)
 {
-	static const __u8 types[][2] = {{133, 0xff}, {134, 0xfe}, {136, 0xff}};
 	int err, first = 0;
 
-	for (unsigned int i = 0; i < 3; i++) {
-		const struct xfrm_way way = {
-			.dir = XFRM_POLICY_OUT,
-			.kind = XFRM_WAY_PLAIN,
-			.host = true,
-			.family = AF_INET6,
-			.sel = {.proto = IPPROTO_ICMPV6,
-				.sport = htons(types[i][0]),
-				.sport_mask = htons(0xff00 | types[i][1])},
-		};
-
+	for (unsigned int i = 0; i < n; i++) {
+		way.family = types[i].family;
+		way.sel = (struct xfrm_selector){
+			.proto = types[i].family == AF_INET6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+			.sport = htons(types[i].type),
+			.sport_mask = htons(0xff00 | types[i].mask)};
 		err = fn(xfrm, &way);
 		first = first ? first : err;
 	}
 	return first;
+}
+
+/* Neighbour discovery is in the clear, as the guard has it: without it no ESP finds its way. Types
+ * 133, 134 and 135, 136. */
+static int each_link_pass(struct xfrm *xfrm, way_fn fn)
+{
+	static const struct types types[] = {
+		{AF_INET6, 133, 0xff}, {AF_INET6, 134, 0xfe}, {AF_INET6, 136, 0xff}};
+	const struct xfrm_way way = {.dir = XFRM_POLICY_OUT, .kind = XFRM_WAY_PLAIN, .host = true};
+
+	return each_type(xfrm, way, types, 3, fn);
+}
+
+/* Nor is any of it, or a redirect, believed that comes out of a tunnel: hop limit 255 is the peer's
+ * to write there. Types 133, 134 and 135, 136 and 137; 5. */
+static int each_link_refusal(struct xfrm *xfrm, struct xfrm_way way, way_fn fn)
+{
+	static const struct types types[] = {{AF_INET6, 133, 0xff},
+					     {AF_INET6, 134, 0xfe},
+					     {AF_INET6, 136, 0xfe},
+					     {AF_INET, 5, 0xff}};
+
+	way.dir = XFRM_POLICY_IN;
+	way.kind = XFRM_WAY_BLOCK;
+	return each_type(xfrm, way, types, 4, fn);
 }
 
 static int put_link_passes(struct xfrm *xfrm)
@@ -123,7 +151,7 @@ static int put_link_passes(struct xfrm *xfrm)
 static int take_link_passes(struct xfrm *xfrm)
 {
 	for (unsigned int i = 0; i < xfrm->n_led; i++)
-		if (xfrm->led[i]->dir == XIPSEC_DIR_OUT)
+		if (xfrm->led[i]->dir == XIPSEC_DIR_OUT && !xfrm->led[i]->if_id)
 			return 0;
 	xfrm->link_passes = false;
 	return each_link_pass(xfrm, xfrm_take);
@@ -150,14 +178,27 @@ static bool has_sel(const struct xfrm_sels *sels, const struct xfrm_selector *se
 	return false;
 }
 
+/* What comes out of a tunnel is compared whether it is for this host or goes on. */
+static int at_its_ends(struct xfrm *xfrm, struct xfrm_way way, way_fn fn)
+{
+	int err = fn(xfrm, &way), second = 0;
+
+	if (way.if_id && way.dir == XFRM_POLICY_IN) {
+		way.dir = XFRM_POLICY_FWD;
+		second = fn(xfrm, &way);
+	}
+	return err ? err : second;
+}
+
 /* What was compared for the child and is not in `sels` is compared no longer. */
 static int take_sels(struct xfrm *xfrm, __u8 dir, __u32 child, const struct xfrm_sels *sels)
 {
+	struct led *led = led_find(xfrm, dir, child);
 	const struct xfrm_way way = {.dir = dir == XIPSEC_DIR_OUT ? XFRM_POLICY_OUT
 								  : XFRM_POLICY_IN,
-				     .host = dir == XIPSEC_DIR_OUT,
-				     .child = child};
-	struct led *led = led_find(xfrm, dir, child);
+				     .host = dir == XIPSEC_DIR_OUT && !(led && led->if_id),
+				     .child = child,
+				     .if_id = led ? led->if_id : 0};
 	int err, first = 0;
 
 	for (unsigned int i = 0; led && i < led->sels.n; i++) {
@@ -165,13 +206,13 @@ static int take_sels(struct xfrm *xfrm, __u8 dir, __u32 child, const struct xfrm
 
 		if (has_sel(sels, &led->sels.sel[i]))
 			continue;
-		err = xfrm_take(xfrm, &one);
+		err = at_its_ends(xfrm, one, xfrm_take);
 		first = first ? first : err;
 	}
 	if (sels || !led)
 		return first;
 	led_drop(xfrm, led);
-	err = dir == XIPSEC_DIR_OUT ? take_link_passes(xfrm) : 0;
+	err = way.host ? take_link_passes(xfrm) : 0;
 	return first ? first : err;
 }
 
@@ -183,7 +224,7 @@ static int put_sels(struct xfrm *xfrm, const struct xfrm_way *way, __u8 dir,
 	int err = led ? take_sels(xfrm, dir, way->child, sels) : 0;
 
 	if (!led)
-		led = led_add(xfrm, dir, way->child);
+		led = led_add(xfrm, dir, way->child, way->if_id);
 	if (!led)
 		return -ENOMEM;
 	led->sels = *sels;
@@ -191,10 +232,10 @@ static int put_sels(struct xfrm *xfrm, const struct xfrm_way *way, __u8 dir,
 		struct xfrm_way one = way_with(*way, &sels->sel[i]);
 
 		if (dir == XIPSEC_DIR_IN)
-			one.priority = i;
+			one.priority = i + (way->if_id ? HOST_PRIORITY : 0);
 		if (sels->refuse[i])
 			one.kind = XFRM_WAY_BLOCK;
-		err = put(xfrm, &one);
+		err = at_its_ends(xfrm, one, put);
 	}
 	return err;
 }
@@ -211,6 +252,54 @@ static int lead_host(struct xfrm *xfrm, struct xfrm_way way, const struct xfrm_s
 	return err ? err : put_sels(xfrm, &way, XIPSEC_DIR_OUT, sels);
 }
 
+/* ------------------------------------------------------------------ tunnels */
+
+/* Routes decide what goes in, so there is nothing to compare; noted all the same, for the if_id is
+ * asked for when it is taken away. */
+static int tunnel_out(struct xfrm *xfrm, const struct xfrm_way *way)
+{
+	if (!led_find(xfrm, XIPSEC_DIR_OUT, way->child) &&
+	    !led_add(xfrm, XIPSEC_DIR_OUT, way->child, way->if_id))
+		return -ENOMEM;
+	return put_families(xfrm, *way);
+}
+
+static int tunnel_in(struct xfrm *xfrm, const struct xfrm_way *way, const struct xfrm_sels *sels)
+{
+	int err = each_link_refusal(xfrm, *way, put);
+
+	return err ? err : put_sels(xfrm, way, XIPSEC_DIR_IN, sels);
+}
+
+static int tunnel_nowhere(struct xfrm *xfrm, __u8 dir, struct xfrm_way way)
+{
+	static const __u16 families[] = {AF_INET, AF_INET6};
+	int err, first = take_sels(xfrm, dir, way.child, NULL);
+
+	if (dir == XIPSEC_DIR_IN) {
+		err = each_link_refusal(xfrm, way, xfrm_take);
+		return first ? first : err;
+	}
+	way.dir = XFRM_POLICY_OUT;
+	for (unsigned int i = 0; i < 2; i++) {
+		way.family = families[i];
+		err = xfrm_take(xfrm, &way);
+		first = first ? first : err;
+	}
+	return first;
+}
+
+bool xfrm_tunnel_takes(const struct xfrm *xfrm, __u32 child, const struct xfrm_sels *sels)
+{
+	const struct led *led = led_find(xfrm, XIPSEC_DIR_IN, child);
+	bool same = !led || led->sels.n == sels->n;
+
+	for (unsigned int i = 0; led && same && i < sels->n; i++)
+		same = led->sels.refuse[i] == sels->refuse[i] &&
+		       !memcmp(&led->sels.sel[i], &sels->sel[i], sizeof(sels->sel[i]));
+	return same;
+}
+
 /* ------------------------------------------------------------------ who leads where */
 
 int xfrm_lead_out(struct xfrm *xfrm, const struct xipsec_sa *sa, const struct xfrm_sels *sels,
@@ -224,6 +313,8 @@ int xfrm_lead_out(struct xfrm *xfrm, const struct xipsec_sa *sa, const struct xf
 		way.src = sa->src;
 		way.dst = sa->dst;
 	}
+	if (sa->if_id)
+		return tunnel_out(xfrm, &way);
 	err = put_families(xfrm, way);
 	return err ? err : lead_host(xfrm, way, sels);
 }
@@ -247,6 +338,8 @@ int xfrm_lead_in(struct xfrm *xfrm, const struct xipsec_sa *sa, const struct xfr
 	int err;
 
 	way.dir = XFRM_POLICY_IN;
+	if (sa->if_id)
+		return sels ? tunnel_in(xfrm, &way, sels) : -EINVAL;
 	if (sa->mode == XIPSEC_MODE_TRANSPORT)
 		return sels ? lead_in_transport(xfrm, way, sels) : -EINVAL;
 	err = put_families(xfrm, way);
@@ -260,8 +353,13 @@ int xfrm_lead_nowhere(struct xfrm *xfrm, __u8 dir, __u32 child)
 	static const __u8 in[] = {XFRM_POLICY_IN, XFRM_POLICY_FWD}, out[] = {XFRM_POLICY_OUT};
 	const __u8 *dirs = dir == XIPSEC_DIR_OUT ? out : in;
 	const unsigned int n = dir == XIPSEC_DIR_OUT ? 1 : 2;
-	int err, first = take_sels(xfrm, dir, child, NULL);
+	const struct led *led = led_find(xfrm, dir, child);
+	int err, first;
 
+	if (led && led->if_id)
+		return tunnel_nowhere(xfrm, dir,
+				      (struct xfrm_way){.child = child, .if_id = led->if_id});
+	first = take_sels(xfrm, dir, child, NULL);
 	for (unsigned int i = 0; i < n * 2; i++) {
 		struct xfrm_way way = {
 			.dir = dirs[i / 2], .family = families[i % 2], .child = child};

@@ -10,6 +10,7 @@
 #define XIPSEC_ENGINE_WHYS(X)                                                                     \
 	X(NONE, none, "nobody has chosen yet")                                                    \
 	X(ASKED, asked, "the config says so")                                                     \
+	X(TUNNEL, tunnel, "as the interface of its if_id")                                        \
 	X(NO_ESP, no_esp, "this kernel has no ESP")                                               \
 	X(GENERIC, generic_xdp, "an interface runs generic XDP, which sees what XFRM has opened") \
 	X(OFFLOAD, nic_offload, "a NIC offers ESP offload: the guard would see plaintext")        \

@@ -21,6 +21,7 @@
 
 #include "lib/alg.h"
 #include "loader/xfrm.h"
+#include "loader/xfrm_dev.h"
 #include "tests/lib/sa_make.h"
 #include "tests/lib/skip.h"
 
@@ -131,6 +132,113 @@ static void policies_are_there_and_go(void **state)
 	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_IN, CHILD), 0);
 	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_IN, CHILD), 0);
 	assert_string_equal(output_of("ip xfrm policy"), "");
+}
+
+/* A tunnel's, by its if_id; another list of selectors is told from the one that is there. */
+static void policies_of_a_tunnel(void **state)
+{
+	struct xipsec_sa out = sa_make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
+	struct xipsec_sa in = sa_make(XIPSEC_DIR_IN, XIPSEC_ALG_AES128GCM16, 0x1002);
+	struct xfrm_sels sels = {.n = 2, .sel[0].family = AF_INET, .sel[1].family = AF_INET6};
+	const char *text;
+
+	NEEDS_XFRM();
+	out.if_id = in.if_id = 7;
+	assert_true(xfrm_tunnel_takes(xfrm, CHILD, &sels));
+	assert_int_equal(xfrm_lead_out(xfrm, &out, NULL, INDEX, CHILD), 0);
+	text = output_of("ip xfrm policy list dir out");
+	says(text, "src ::/0 dst ::/0");
+	says(text, "reqid 1241514785 mode tunnel");
+	says(text, "if_id 0x7");
+	assert_null(strstr(text, "mark"));
+	assert_int_equal(xfrm_lead_in(xfrm, &in, NULL, CHILD), -EINVAL);
+	assert_int_equal(xfrm_lead_in(xfrm, &in, &sels, CHILD), 0);
+	for (int i = 0; i < 2; i++) {
+		text = output_of(i ? "ip xfrm policy list dir fwd" : "ip xfrm policy list dir in");
+		says(text, "src 0.0.0.0/0 dst 0.0.0.0/0   dir");
+		says(text, "mark 0x4b000017/0xffffffff");
+		says(text, "reqid 1258291223 mode tunnel");
+		says(text, "if_id 0x7");
+	}
+	text = output_of("ip xfrm policy list dir in");
+	says(text, "proto ipv6-icmp type 134   dir in action block priority 0");
+	says(text, "proto icmp type 5   dir in action block priority 0");
+	assert_true(xfrm_tunnel_takes(xfrm, CHILD, &sels));
+	sels.sel[0].prefixlen_d = 8;
+	assert_false(xfrm_tunnel_takes(xfrm, CHILD, &sels));
+	assert_true(xfrm_tunnel_takes(xfrm, CHILD + 1, &sels));
+	assert_int_equal(xfrm_lead_in(xfrm, &in, &sels, CHILD), 0);
+	text = output_of("ip xfrm policy list dir fwd");
+	says(text, "dst 0.0.0.0/8");
+	assert_null(strstr(text, "dst 0.0.0.0/0"));
+	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_OUT, CHILD), 0);
+	assert_string_equal(output_of("ip xfrm policy list dir out"), "");
+	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_IN, CHILD), 0);
+	assert_string_equal(output_of("ip xfrm policy"), "");
+
+	/* a dead xipsecd's, beside a stranger's of the same if_id */
+	output_of("ip xfrm policy add src 10.0.0.0/8 dst 10.1.0.0/16 dir out if_id 7 "
+		  "tmpl proto esp reqid 9 mode transport");
+	assert_int_equal(xfrm_lead_out(xfrm, &out, NULL, INDEX, CHILD), 0);
+	assert_int_equal(xfrm_lead_in(xfrm, &in, &sels, CHILD), 0);
+	assert_int_equal(xfrm_clear(xfrm), 0);
+	text = output_of("ip xfrm policy");
+	says(text, "src 10.0.0.0/8");
+	assert_null(strstr(text, "0.0.0.0/0"));
+	assert_null(strstr(text, "icmp"));
+	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_OUT, CHILD), 0);
+	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_IN, CHILD), 0);
+	output_of("ip xfrm policy flush");
+}
+
+static bool keeps_t2(void *ctx, const char *name)
+{
+	return strcmp(name, "t2") == 0;
+}
+
+/* Made, taken over, made anew with another if_id, taken away; a stranger's is left alone. */
+static void interfaces_of_tunnels(void **state)
+{
+	unsigned int first = 0, index = 0;
+	struct netlink nl;
+	const char *text;
+	int err;
+
+	assert_int_equal(netlink_open(NETLINK_ROUTE, &nl), 0);
+	err = xfrm_dev_open(&nl, "t0", 7, 1400, &first);
+	if (err == -EOPNOTSUPP) {
+		netlink_close(&nl);
+		skip_because("no xfrm interfaces in this kernel: make test-vm ONLY=test_xfrm");
+	}
+	assert_int_equal(err, 0);
+	text = output_of("ip -d link show t0");
+	says(text, "xfrm if_id 0x7");
+	says(text, "alias xipsec tunnel");
+	says(text, "UP");
+	says(text, "mtu 1400");
+	says(text, "addrgenmode none");
+	assert_int_equal(xfrm_dev_open(&nl, "t0", 7, 1400, &index), 0);
+	assert_int_equal(index, first);
+	assert_int_equal(xfrm_dev_open(&nl, "t0", 8, 1400, &index), 0);
+	assert_int_not_equal(index, first);
+	says(output_of("ip -d link show t0"), "xfrm if_id 0x8");
+
+	output_of("ip link add t1 type xfrm if_id 9");
+	assert_int_equal(xfrm_dev_open(&nl, "t1", 10, 1400, &index), -EEXIST);
+	assert_int_equal(xfrm_dev_open(&nl, "t3", 9, 1400, &index), -EEXIST);
+	assert_int_equal(xfrm_dev_open(&nl, "t1", 9, 1400, &index), 0);
+	assert_int_equal(xfrm_dev_remove(&nl, "t1", true), 0);
+	assert_int_equal(xfrm_dev_remove(&nl, "t4", true), 0);
+	assert_int_equal(xfrm_dev_open(&nl, "t2", 11, 1400, &index), 0);
+	assert_int_equal(xfrm_dev_sweep(&nl, keeps_t2, NULL), 0);
+	text = output_of("ip -o link show");
+	says(text, "t1@");
+	says(text, "t2@");
+	assert_null(strstr(text, "t0@"));
+	assert_int_equal(xfrm_dev_remove(&nl, "t2", true), 0);
+	assert_null(strstr(output_of("ip -o link show"), "t2@"));
+	output_of("ip link del t1");
+	netlink_close(&nl);
 }
 
 static void hear(void)
@@ -443,6 +551,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(policies_are_there_and_go, clean),
+		cmocka_unit_test_teardown(policies_of_a_tunnel, clean),
+		cmocka_unit_test_teardown(interfaces_of_tunnels, clean),
 		cmocka_unit_test_teardown(policies_with_selectors, clean),
 		cmocka_unit_test_teardown(who_takes_policies_is_heard, clean),
 		cmocka_unit_test_teardown(clear_spares_strangers, clean),

@@ -307,6 +307,10 @@ static const struct {
 	{"if_id = 7\n" OUT,
 	 "15:9: s: if_id = 7 leads it to the tunnel ipsec7, no policy to its child net: "
 	 "expected no child, or child = ipsec7\n"},
+	{"if_id = 7\nengine = xfrm\ndirection = out\n" HOSTS "algorithm = null-sha256\nkey = " HEX32
+	 "\n",
+	 "15:9: s: the tunnel ipsec7 has another engine: expected the same in both, or no engine "
+	 "here\n"},
 	{"if_id = 7\nlocal_ts = 10.0.0.0/8\nremote_ts = 2001:db8::/32\n" TUN,
 	 "13:2: s: no pair of local_ts and remote_ts is of one family: expected IPv4 with "
 	 "IPv4 or IPv6 with IPv6\n"},
@@ -391,17 +395,23 @@ static void test_tunnels(void **state)
 	_cleanup_config_ struct config *config = NULL;
 
 	load_good("datapath { tunnels {\nipsec7 { if_id = 7\nmtu = 1400 }\nvti0 { if_id = "
-		  "0xffffffff }\n} }",
+		  "0xffffffff\nengine = xfrm }\n} }",
 		  &config);
 	assert_int_equal(config->n_tunnels, 2);
 	assert_string_equal(config->tunnels[0].name, "ipsec7");
 	assert_int_equal(config->tunnels[0].mtu, 1400);
 	assert_int_equal(config->tunnels[1].mtu, 0);
+	assert_int_equal(config->tunnels[0].engine, XIPSEC_ENGINE_AFXDP);
+	assert_int_equal(config->tunnels[1].engine, XIPSEC_ENGINE_XFRM);
+	assert_true(config_names_xfrm(config));
+	assert_true(config_tunnel_takes(&config->tunnels[1], XIPSEC_ENGINE_NONE));
+	assert_true(config_tunnel_takes(&config->tunnels[1], XIPSEC_ENGINE_XFRM));
+	assert_false(config_tunnel_takes(&config->tunnels[1], XIPSEC_ENGINE_AFXDP));
 	assert_ptr_equal(config_tunnel_find(config, 0xffffffff), &config->tunnels[1]);
 	assert_null(config_tunnel_find(config, 8));
 	load_bad("datapath {\ntunnels {\na { if_id = 0 }\nb { mtu = 1400 }\nc { if_id = 3\n"
 		 "mtu = 575 }\nd { if_id = 4 }\ne { if_id = 4 }\nxipsec0 { if_id = 6 }\n"
-		 "sixteen-letters- { if_id = 9 }\n} }",
+		 "sixteen-letters- { if_id = 9 }\nf { if_id = 5\nengine = auto }\n} }",
 		 "xipsec.conf:3:13: 0 is not a good if_id: expected a number from 1 to 4294967295\n"
 		 "xipsec.conf:4:1: b has no if_id: expected `if_id = ...`\n"
 		 "xipsec.conf:6:7: 575 is not a good mtu: expected a number from 576 to 65535\n"
@@ -409,7 +419,8 @@ static void test_tunnels(void **state)
 		 "xipsec.conf:9:1: xipsec0 is the interface of xipsecd itself: expected another "
 		 "name\n"
 		 "xipsec.conf:10:1: bad name sixteen-letters-: expected 1 to 15 letters, digits or "
-		 "signs without space, slash and quote\n");
+		 "signs without space, slash and quote\n"
+		 "xipsec.conf:12:10: engine = auto is not known: expected afxdp | xfrm\n");
 	load_bad(
 		"datapath {\ninterfaces { t { role = protected } }\ntunnels {\nt { if_id = 1 }\n}"
 		"\n}\npolicies {\np { action = protect\nchild = t }\n}",

@@ -744,9 +744,8 @@ static void test_what_is_not_there(void **state)
 		 "ipcomp\n");
 	load_bad("datapath { tunnels { t { if_id = 3 } } }\nconnections { c { " ENDS
 		 "children { a { engine = xfrm\n if_id_in = 3\n if_id_out = 3 } } } }\n",
-		 "xipsec.conf:4:12: a: engine = xfrm has no part in tunnels {}: expected no if_id, "
-		 "or "
-		 "engine = afxdp\n");
+		 "xipsec.conf:2:15: c/a: the tunnel t has another engine: expected the same in "
+		 "both, or no engine here\n");
 }
 
 /* Where they do not fit, of `child` with `addrs` in the connection: behind the key's place. */

@@ -28,17 +28,17 @@ static struct xipsec_sa left_to_us(void)
 static void each_rule_wins_over_those_behind_it(void **state)
 {
 	static const struct {
-		struct engine_facts facts; /* esp, generic, offload, narrow, child */
+		struct engine_facts facts; /* esp, generic, offload, narrow, child, tunnel */
 		enum xipsec_engine engine;
 		enum xipsec_engine_why why;
 	} rows[] = {
-		{{0, 1, 1, 1, 1}, XIPSEC_ENGINE_AFXDP, WHY(NO_ESP)},
-		{{1, 1, 1, 1, 1}, XIPSEC_ENGINE_AFXDP, WHY(GENERIC)},
-		{{1, 0, 1, 1, 1}, XIPSEC_ENGINE_AFXDP, WHY(OFFLOAD)},
-		{{1, 0, 0, 1, 1}, XIPSEC_ENGINE_AFXDP, WHY(NARROW)},
-		{{1, 0, 0, 0, 1}, XIPSEC_ENGINE_XFRM, WHY(CHILD)},
-		{{1, 0, 0, 0, 0}, XIPSEC_ENGINE_AFXDP, WHY(WORKERS)},
-		{{0, 0, 0, 0, 0}, XIPSEC_ENGINE_AFXDP, WHY(NO_ESP)},
+		{{0, 1, 1, 1, 1, 0}, XIPSEC_ENGINE_AFXDP, WHY(NO_ESP)},
+		{{1, 1, 1, 1, 1, 0}, XIPSEC_ENGINE_AFXDP, WHY(GENERIC)},
+		{{1, 0, 1, 1, 1, 0}, XIPSEC_ENGINE_AFXDP, WHY(OFFLOAD)},
+		{{1, 0, 0, 1, 1, 0}, XIPSEC_ENGINE_AFXDP, WHY(NARROW)},
+		{{1, 0, 0, 0, 1, 0}, XIPSEC_ENGINE_XFRM, WHY(CHILD)},
+		{{1, 0, 0, 0, 0, 0}, XIPSEC_ENGINE_AFXDP, WHY(WORKERS)},
+		{{0, 0, 0, 0, 0, 0}, XIPSEC_ENGINE_AFXDP, WHY(NO_ESP)},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -48,6 +48,28 @@ static void each_rule_wins_over_those_behind_it(void **state)
 		assert_int_equal(engine_choose(&sa, &rows[i].facts, &why), rows[i].engine);
 		assert_int_equal(why, rows[i].why);
 	}
+}
+
+/* Routes lead to what the interface is, whatever speaks for the other engine. */
+static void an_sa_has_the_engine_of_its_tunnel(void **state)
+{
+	struct engine_facts facts = {.generic = true, .tunnel = XIPSEC_ENGINE_XFRM};
+	struct xipsec_sa sa = left_to_us();
+	enum xipsec_engine_why why;
+
+	assert_int_equal(engine_choose(&sa, &facts, &why), XIPSEC_ENGINE_XFRM);
+	assert_int_equal(why, WHY(TUNNEL));
+	facts = (struct engine_facts){.esp = true, .child = true, .tunnel = XIPSEC_ENGINE_AFXDP};
+	assert_int_equal(engine_choose(&sa, &facts, &why), XIPSEC_ENGINE_AFXDP);
+	assert_int_equal(why, WHY(TUNNEL));
+	sa.engine = XIPSEC_ENGINE_XFRM;
+	assert_int_equal(engine_choose(&sa, &facts, &why), XIPSEC_ENGINE_XFRM);
+	assert_int_equal(why, WHY(ASKED));
+	assert_true(engine_misses_tunnel(&sa, &facts));
+	sa.engine = XIPSEC_ENGINE_AFXDP;
+	assert_false(engine_misses_tunnel(&sa, &facts));
+	facts.tunnel = XIPSEC_ENGINE_NONE;
+	assert_false(engine_misses_tunnel(&sa, &facts));
 }
 
 /* With everything else in favour of the kernel. */
@@ -75,6 +97,7 @@ static void what_the_kernel_lacks_is_for_workers(void **state)
 	assert_lacks(&sa);
 	sa = left_to_us();
 	sa.if_id = 7;
+	sa.mode = XIPSEC_MODE_TRANSPORT;
 	assert_lacks(&sa);
 }
 
@@ -93,7 +116,7 @@ static void manual_keys_with_a_hash_are_not_lacking(void **state)
 
 static void what_is_asked_for_is_taken(void **state)
 {
-	const struct engine_facts facts[] = {{0}, {.esp = true}, {1, 1, 1, 1, 1}};
+	const struct engine_facts facts[] = {{0}, {.esp = true}, {1, 1, 1, 1, 1, 0}};
 
 	for (int engine = XIPSEC_ENGINE_AFXDP; engine <= XIPSEC_ENGINE_XFRM; engine++) {
 		for (int i = 0; i < 3; i++) {
@@ -133,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_rule_wins_over_those_behind_it),
+		cmocka_unit_test(an_sa_has_the_engine_of_its_tunnel),
 		cmocka_unit_test(what_the_kernel_lacks_is_for_workers),
 		cmocka_unit_test(manual_keys_with_a_hash_are_not_lacking),
 		cmocka_unit_test(what_is_asked_for_is_taken),

@@ -98,7 +98,7 @@ static void what_the_kernel_has_not(void **state)
 	FAULT("dscp", sa.flags = XIPSEC_SA_DSCP; sa.dscp = 46);
 	FAULT("ttl", sa.ttl = 9);
 	FAULT("dummies", sa.dummies = 1);
-	FAULT("if_id", sa.if_id = 7);
+	FAULT("mode", sa.if_id = 7; sa.mode = XIPSEC_MODE_TRANSPORT);
 	FAULT("src_port", sa.flags = XIPSEC_SA_UDP; sa.src_port = sa.dst_port = htons(4501));
 #undef FAULT
 	sa = good;

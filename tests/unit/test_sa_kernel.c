@@ -232,10 +232,12 @@ static void refusals(void **state)
 		     {-ENOSYS, "algorithm"},
 		     {-EXDEV, "narrower"},
 		     {-EEXIST, "somebody else"},
+		     {-EADDRINUSE, "other selectors"},
+		     {-ENODEV, "interface of its if_id"},
 		     {-ENOMEM, "memory"}};
 	struct xipsec_sa want = make("out", XIPSEC_DIR_OUT, 0x1001);
 
-	for (unsigned int i = 0; i < 5; i++) {
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		fails = cases[i].err;
 		assert_int_equal(sas_add(sas, &want, text), fails);
 		assert_non_null(strstr(text, cases[i].word));
@@ -259,6 +261,35 @@ static void forbidden(void **state)
 	assert_non_null(strstr(text, "ESP offload"));
 	happened("");
 	assert_int_equal(sas_count(sas), 0);
+}
+
+/* An SA of a tunnel has its engine, what that engine has not is refused, and it does not move. */
+static void of_a_tunnel(void **state)
+{
+	struct xipsec_sa want = make("out", XIPSEC_DIR_OUT, 0x1001);
+
+	want.if_id = 7;
+	facts.tunnel = XIPSEC_ENGINE_AFXDP;
+	assert_int_equal(sas_add(sas, &want, text), -EINVAL);
+	assert_non_null(strstr(text, "the tunnel of its if_id has another engine"));
+	facts.tunnel = XIPSEC_ENGINE_XFRM;
+	want.engine = XIPSEC_ENGINE_AFXDP;
+	want.window = 1024;
+	assert_int_equal(sas_add(sas, &want, text), -EINVAL);
+	want.engine = XIPSEC_ENGINE_NONE;
+	want.ttl = 9;
+	assert_int_equal(sas_add(sas, &want, text), -EOPNOTSUPP);
+	assert_non_null(strstr(text, "SA out: ttl: kernel XFRM"));
+	want.ttl = 0;
+	facts.generic = true;
+	assert_int_equal(sas_add(sas, &want, text), -EOPNOTSUPP);
+	facts.generic = false;
+	happened("");
+	assert_int_equal(sas_add(sas, &want, text), 0);
+	assert_int_equal(sas_by_name(sas, "out")->sa.engine, XIPSEC_ENGINE_XFRM);
+	assert_int_equal(sas_by_name(sas, "out")->engine_why, XIPSEC_ENGINE_WHY_TUNNEL);
+	assert_int_equal(sas_wish(sas, "out", XIPSEC_ENGINE_AFXDP, text), -EPERM);
+	assert_non_null(strstr(text, "its engine is that of its interface"));
 }
 
 /* engine = auto: as its child's other SAs are, while there are such. */
@@ -505,6 +536,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_move_that_cannot_be, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(forbidden, setup, teardown),
+		cmocka_unit_test_setup_teardown(of_a_tunnel, setup, teardown),
 		cmocka_unit_test_setup_teardown(left_to_us, setup, teardown),
 		cmocka_unit_test_setup_teardown(counters_are_the_kernels, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_hard_limit_stops, setup, teardown),

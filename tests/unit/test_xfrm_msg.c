@@ -380,6 +380,62 @@ static void policies_of_this_host(void **state)
 	assert_null(attr_of(nlh, size, XFRMA_TMPL));
 }
 
+static __u32 if_id_of(const struct nlmsghdr *nlh, size_t size)
+{
+	const struct nlattr *attr = attr_of(nlh, size, XFRMA_IF_ID);
+
+	return attr ? mnl_attr_get_u32(attr) : 0;
+}
+
+/* A tunnel's: its if_id says which packets, on the way out whatever mark they carry. What is listed
+ * is known again by its template, or by the mark of what was opened. */
+static void policies_of_a_tunnel(void **state)
+{
+	struct xfrm_way way = {.dir = XFRM_POLICY_OUT,
+			       .family = AF_INET,
+			       .child = CHILD,
+			       .if_id = 7,
+			       .reqid = XIPSEC_MARK_XFRM | INDEX,
+			       .mode = XIPSEC_MODE_TUNNEL,
+			       .l4_proto = IPPROTO_ESP,
+			       .sa_family = XIPSEC_FAMILY_IP4};
+	const size_t size = sizeof(struct xfrm_userpolicy_info);
+	struct xipsec_sa sa = make(XIPSEC_DIR_IN, XIPSEC_ALG_AES128GCM16);
+	const struct xfrm_mark *mark;
+	struct nlmsghdr *nlh = xfrm_msg_way(buf, &way);
+	struct xfrm_way read;
+
+	assert_int_equal(if_id_of(nlh, size), 7);
+	assert_null(attr_of(nlh, size, XFRMA_MARK));
+	assert_true(xfrm_read_way(nlh, &read));
+	assert_int_equal(read.if_id, 7);
+	assert_int_equal(read.dir, XFRM_POLICY_OUT);
+	assert_int_equal(read.family, AF_INET);
+	nlh = xfrm_msg_way_gone(buf, &way);
+	assert_int_equal(if_id_of(nlh, sizeof(struct xfrm_userpolicy_id)), 7);
+	way.reqid = 9; /* somebody else's tunnel */
+	assert_false(xfrm_read_way(xfrm_msg_way(buf, &way), &read));
+	way.reqid = XIPSEC_MARK_XFRM | INDEX;
+	way.if_id = 0;
+	way.dir = XFRM_POLICY_FWD;
+	assert_int_equal(if_id_of(xfrm_msg_way(buf, &way), size), 0);
+
+	way.if_id = 7;
+	way.kind = XFRM_WAY_BLOCK;
+	nlh = xfrm_msg_way(buf, &way);
+	assert_int_equal(if_id_of(nlh, size), 7);
+	mark = mnl_attr_get_payload(attr_of(nlh, size, XFRMA_MARK));
+	assert_int_equal(mark->v, XIPSEC_MARK_OPENED | CHILD);
+	assert_int_equal(mark->m, 0xffffffff);
+	assert_true(xfrm_read_way(nlh, &read));
+	assert_int_equal(read.child, CHILD);
+	assert_int_equal(read.if_id, 7);
+
+	assert_null(sa_attr(xfrm_msg_sa(buf, &sa, INDEX, CHILD, 0), XFRMA_IF_ID, 4));
+	sa.if_id = 7;
+	assert_int_equal(sa_word(xfrm_msg_sa(buf, &sa, INDEX, CHILD, 0), XFRMA_IF_ID), 7);
+}
+
 /* ------------------------------------------------------------------ answers and events */
 
 static void *message(__u16 type, size_t size)
@@ -481,6 +537,12 @@ static void news_of_others(void **state)
 	assert_int_equal(news.kind, XFRM_NEWS_POLICIES_GONE);
 	assert_int_equal(news.reqid, XIPSEC_MARK_OPENED | CHILD);
 
+	message(XFRM_MSG_DELPOLICY, sizeof(struct xfrm_userpolicy_id)); /* a tunnel's */
+	mnl_attr_put((void *)buf, XFRMA_TMPL, sizeof(tmpl), &tmpl);
+	xfrm_read_news((void *)buf, &news);
+	assert_int_equal(news.kind, XFRM_NEWS_POLICIES_GONE);
+	assert_int_equal(news.reqid, XIPSEC_MARK_XFRM | INDEX);
+
 	message(XFRM_MSG_FLUSHSA, sizeof(struct xfrm_usersa_flush));
 	xfrm_read_news((void *)buf, &news);
 	assert_int_equal(news.kind, XFRM_NEWS_SAS_GONE);
@@ -513,6 +575,7 @@ int main(void)
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(policies),
 		cmocka_unit_test(policies_of_this_host),
+		cmocka_unit_test(policies_of_a_tunnel),
 		cmocka_unit_test(counters),
 		cmocka_unit_test(news_of_expiry),
 		cmocka_unit_test(news_of_others),
