@@ -154,6 +154,37 @@ check "a config that names the first one" reload_known
 check_eq "has his rule alone" "$(rules)" "protect peer/net 192.0.2.2"
 check "and no way to the other" no_way 3
 
+# The same, loaded by a client, who changes it and takes it away while a peer is there. SAs go in the
+# middle of such a change, and their rules with them.
+sw_load()
+{
+	in_ns gw-a swanctl --load-conns --file "$WORK/client.conf" --uri "unix://$WORK/run-a/charon.vici"
+}
+load_by_client()
+{
+	gw b down --quiet peer2
+	sed '/^connections {/,/^}$/d' -i "$WORK/gw-a.conf"
+	gw a reload || return
+	LOCAL_TS=$1 ike_connections 1 >"$WORK/client.conf"
+	sw_load
+}
+is_the_same() { kill -0 "$1" && gw a status --json >/dev/null; }
+check "the connection is loaded by a client" load_by_client 10.1.0.0/16
+check "who comes has his rule" up 2
+pid=${GW_PID[a]}
+LOCAL_TS=10.1.0.0/24 ike_connections 1 >"$WORK/client.conf"
+check "the client loads it otherwise" sw_load
+check "xipsecd lives" is_the_same "$pid"
+check "the SA goes, and its rule" until_true 5 rules_are discard
+check "its traffic is discarded" no_way 2
+check "who comes again" up 2
+check "has a rule again" eval 'rules | grep -qx "protect peer/net[/0-9]* 192.0.2.2, discard"'
+echo 'connections {}' >"$WORK/client.conf"
+check "the client takes it away" sw_load
+check "xipsecd still lives" is_the_same "$pid"
+check "no rule of it is left" until_true 5 rules_are ""
+check "nothing goes" no_way 2
+
 check "capture: lost nothing" capture_stop
 capture_verdict -i
 check_eq "0 packets in the clear (of $VERDICT)" "$((CLEAR + MARKED))" 0
