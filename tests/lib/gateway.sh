@@ -237,6 +237,18 @@ tally_is()
 	read -r received _ <"$1" && [ "$received" = "$2" ]
 }
 
+# tally_settles FILE NUMBER: waits until it has had so many, or no more come. One that shares its processor
+# with four others is far behind, and some may be lost.
+tally_settles()
+{
+	local before='' now=0
+	while [ "$now" != "$2" ] && [ "$now" != "$before" ]; do
+		before=$now
+		until_true 1 tally_is "$1" "$2"
+		read -r now _ <"$1"
+	done
+}
+
 # load_start [PPS [SIZE]]: numbered, marked datagrams red-a -> red-b and back, until load_stop. Fewer
 # where the machine is slow: what is done under load would never come to its end.
 load_start()

@@ -123,7 +123,7 @@ udp_carries()
 	pid=$PID
 	until_true 2 test -s "$WORK/udp" || return
 	sent=$(in_ns gw-a "$UDPLOAD" send "$1" 7001 "$rate" "$2" 2)
-	until_true 10 tally_is "$WORK/udp" "$sent"
+	tally_settles "$WORK/udp" "$sent"
 	end_pid "$pid" 2
 	read -r received duplicates corrupt _ <"$WORK/udp"
 	echo "# $received of $sent datagrams of $2 bytes, $duplicates twice, $corrupt corrupt"

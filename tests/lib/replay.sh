@@ -40,7 +40,7 @@ converse()
 	capture_start "$WORK/replay.pcap" 0 esp
 	kill -STOP "${GW_PID[b]}"
 	SPOKEN=$(send)
-	until_true 10 tally_is "$WORK/load-ab" "$SPOKEN"
+	tally_settles "$WORK/load-ab" "$SPOKEN"
 	capture_stop || not_ok "$1: the capture lost packets"
 	check_gt "$1: the conversation is one" "$SPOKEN" 100
 	check_gt "$1: it arrived" "$(received)" $((SPOKEN * 3 / 4))
