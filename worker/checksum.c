@@ -17,7 +17,7 @@ static int here_always(void)
 #define LANES2 32u /* bytes of a register */
 #define LANES5 64u
 
-/* Compilers would fetch a lane once for each of its uses: a fifth of the time. */
+/* Compilers would fetch a lane once for each of its uses. */
 #define FETCHED(lane) asm("" : "+v"(lane))
 
 #define TARGET_AVX2   __attribute__((target("avx2")))
