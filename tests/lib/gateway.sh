@@ -200,6 +200,9 @@ look_around()
 		echo "gw-$x:"
 		gw $x status --json | jq -r '[.. | objects | select(.packets? > 0)
 			| "\(.reason // .name) \(.packets)"] | join(", ")'
+		# shellcheck disable=SC2016 # awk
+		in_ns "gw-$x" awk '$1 ~ /^Udp6?(Lite)?[A-Z].*(Err|NoPorts)/ && $2 { print }
+			/^Udp: [0-9]/ { print "Udp:", $3, "without port,", $4, "errors" }' /proc/net/snmp /proc/net/snmp6
 		ip -n "$TOPO-gw-$x" neigh show
 		in_ns "gw-$x" ip -s -o xfrm state | sed 's/0x[0-9a-f]\{20,\}/KEY/g' | cut -c1-600
 		in_ns "gw-$x" grep -v '[[:space:]]0$' /proc/net/xfrm_stat

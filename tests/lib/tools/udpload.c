@@ -84,6 +84,8 @@ static int run_send(char **arg)
 	static unsigned char buf[SIZE_MAX_UDP];
 	struct load *load = (struct load *)buf;
 	int fd = open_socket(arg[0], arg[1], 0);
+	uint64_t failed = 0;
+	int why = 0;
 
 	if (fd < 0 || pps <= 0 || size < sizeof(*load) || size > sizeof(buf))
 		return 1;
@@ -102,9 +104,16 @@ static int run_send(char **arg)
 		for (size_t i = sizeof(*load); i < size; i++)
 			buf[i] = filler(sent, i);
 		/* An ICMP error that came back, or a full queue, must not end the load. */
-		if (send(fd, buf, size, 0) < 0 && errno == EBADF)
-			return 1;
+		if (send(fd, buf, size, 0) < 0) {
+			why = errno;
+			if (why == EBADF)
+				return 1;
+			failed++;
+		}
 	}
+	if (failed)
+		fprintf(stderr, "udpload: %llu of %llu were not sent: %s\n",
+			(unsigned long long)failed, (unsigned long long)sent, strerror(why));
 	printf("%llu\n", (unsigned long long)sent);
 	return 0;
 }
