@@ -127,20 +127,11 @@ unsigned int config_conn_n_policies(const struct conn *conn)
 static void child_tunnel(struct config_diag *diag, const struct config_place *place,
 			 const struct config *config, struct conn_child *child)
 {
-	const struct config_tunnel *tunnel = config_tunnel_find(config, child->if_id);
+	const struct config_tunnel *tunnel = config_tunnel_asked(
+		diag, place, config, child->sadb_name, child->if_id, child->engine);
 
-	if (tunnel && !config_tunnel_takes(tunnel, child->engine))
-		config_error(diag, place,
-			     "%s: the tunnel %s has another engine: expected the same in both, or "
-			     "no engine here",
-			     child->sadb_name, tunnel->name);
-	else if (tunnel)
+	if (tunnel)
 		strcpy(child->sadb_name, tunnel->name);
-	else
-		config_error(diag, place,
-			     "%s: no tunnel has if_id = %u: expected one in datapath { tunnels { "
-			     "NAME { if_id = %u } } }",
-			     child->sadb_name, child->if_id, child->if_id);
 }
 
 static void child_place(struct config_diag *diag, const struct config_place *place,

@@ -40,28 +40,17 @@ static bool tunnel_find(struct config_diag *diag, const struct config *config,
 			struct config_sa_draft *draft)
 {
 	struct xipsec_sa *sa = draft->sa;
-	const struct config_tunnel *tunnel = config_tunnel_find(config, sa->if_id);
+	const struct config_tunnel *tunnel = config_tunnel_asked(diag, &draft->if_id_place, config,
+								 sa->name, sa->if_id, sa->engine);
 
-	if (!tunnel) {
-		config_error(diag, &draft->if_id_place,
-			     "%s: no tunnel has if_id = %u: expected one in datapath { tunnels "
-			     "{ NAME { if_id = %u } } }",
-			     sa->name, sa->if_id, sa->if_id);
+	if (!tunnel)
 		return false;
-	}
 	if (sa->child[0] && strcmp(sa->child, tunnel->name) != 0) {
 		config_error(diag, &draft->if_id_place,
 			     "%s: if_id = %u leads it to the tunnel %s, no policy to its child %s: "
 			     "expected no child, or child = %s",
 			     sa->name, sa->if_id, tunnel->name, config_shown(sa->child),
 			     tunnel->name);
-		return false;
-	}
-	if (!config_tunnel_takes(tunnel, sa->engine)) {
-		config_error(diag, &draft->if_id_place,
-			     "%s: the tunnel %s has another engine: expected the same in both, or "
-			     "no engine here",
-			     sa->name, tunnel->name);
 		return false;
 	}
 	strcpy(sa->child, tunnel->name);

@@ -34,6 +34,13 @@ bool config_iked(struct config_diag *diag, const struct config_node *node, void 
 /* Inside datapath {}. */
 bool config_tunnels(struct config_diag *diag, const struct config_node *node, void *into);
 
+/* The tunnel of what `name` calls itself at `place`, which has that if_id and asks for that engine
+ * (enum xipsec_engine, NONE: for none). NULL: told. */
+const struct config_tunnel *config_tunnel_asked(struct config_diag *diag,
+						const struct config_place *place,
+						const struct config *config, const char *name,
+						__u32 if_id, __u8 engine);
+
 /* One of connections {}; `into` as above. */
 bool config_conns_one(struct config_diag *diag, const struct config_node *node, void *into);
 

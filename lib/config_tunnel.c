@@ -25,6 +25,30 @@ bool config_tunnel_takes(const struct config_tunnel *tunnel, __u8 engine)
 	return engine == XIPSEC_ENGINE_NONE || engine == tunnel->engine;
 }
 
+const struct config_tunnel *config_tunnel_asked(struct config_diag *diag,
+						const struct config_place *place,
+						const struct config *config, const char *name,
+						__u32 if_id, __u8 engine)
+{
+	const struct config_tunnel *tunnel = config_tunnel_find(config, if_id);
+
+	if (!tunnel) {
+		config_error(diag, place,
+			     "%s: no tunnel has if_id = %u: expected one in datapath { tunnels { "
+			     "NAME { if_id = %u } } }",
+			     name, if_id, if_id);
+		return NULL;
+	}
+	if (!config_tunnel_takes(tunnel, engine)) {
+		config_error(diag, place,
+			     "%s: the tunnel %s has another engine: expected the same in both, or "
+			     "no engine here",
+			     name, tunnel->name);
+		return NULL;
+	}
+	return tunnel;
+}
+
 static bool key_if_id(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	struct config_tunnel *tunnel = into;

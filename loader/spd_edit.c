@@ -465,9 +465,9 @@ int spd_edit(struct spd_editor *e, struct spd_add *add, unsigned int n_add, cons
 		return err ? err : -ESTALE;
 	}
 	err = change_check(e, &change);
-	if (!err)
-		e->n_edits = ++e->memory.c.head->n_edits;
-	if (!err)
-		err = edit_in_place(e, &change, generation);
+	if (err)
+		return err;
+	e->n_edits = ++e->memory.c.head->n_edits;
+	err = edit_in_place(e, &change, generation);
 	return err == -EAGAIN ? rebuild(e, &change, generation) : err;
 }

@@ -33,7 +33,7 @@ sent()
 	receiver=$PID
 	until_true 5 test -s "$WORK/spread"
 	SENT=$(in_ns red-b taskset -c 0 "$UDPLOAD" send "$1" 7001 $((1000 / ${XIPSEC_SLOW:-1})) 200 8)
-	until_true 3 tally_is "$WORK/spread" "$SENT"
+	tally_settles "$WORK/spread" "$SENT"
 	end_pid "$receiver" 2
 	read -r RECEIVED _ _ _ LATE <"$WORK/spread"
 	read -ra after <<<"$(counts_now)"

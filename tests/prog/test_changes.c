@@ -606,7 +606,7 @@ static void test_same_comes_and_goes(void **state)
 						 .opaque = XIPSEC_OPAQUE_PORTS,
 						 .dir = XIPSEC_DIR_OUT};
 	judge_flows();
-	assert_int_not_equal(c.answer[0].verdict, XIPSEC_ACTION_BYPASS);
+	assert_int_not_equal(c.answer[0].verdict, SPD_BYPASS);
 	spd_editor_close(editor);
 	forget_all();
 }

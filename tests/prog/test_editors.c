@@ -102,6 +102,7 @@ static void test_one_takes_back(void **state)
 						 .dir = XIPSEC_DIR_OUT};
 	classify_run(&c, FLOWS);
 	for (unsigned int i = 0; i < FLOWS; i++) {
+		assert_int_equal(c.answer[i].verdict, SPD_PROTECT);
 		assert_int_equal(c.answer[i].rule, add.number);
 		assert_int_equal(c.answer[i].child, 77);
 	}
