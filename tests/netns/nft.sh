@@ -23,7 +23,7 @@ holds()
 }
 no_table() { ns nft list tables >"$WORK/out" && [ ! -s "$WORK/out" ]; }
 dropped() { xipsec status --json; jq .nft.packets "$WORK/out"; }
-comes() { for _ in $(seq 50); do "$@" && return; sleep 0.1; done; return 1; }
+comes() { for _ in $(seq 100); do "$@" && return; sleep 0.1; done; return 1; }
 start_daemon()
 {
 	# Not by ns(): the pid is to be xipsecd's.
@@ -88,7 +88,7 @@ check "leaves no table" no_table
 rmdir "$WORK/run/ifaces.new"
 check "attach red alone" expect 0 "attached as protected" attach red0 --role protected
 check "makes none: the host's own traffic towards red is free" no_table
-check "attach --confirm, of black" expect 0 "taken back in 1 s" attach black0 --role unprotected --confirm 1
+check "attach --confirm, of black" expect 0 "taken back in 5 s" attach black0 --role unprotected --confirm 5
 check "closes its name, not its index" holds black0 black0
 check "unconfirmed: the table is gone" comes no_table
 check "attach black" expect 0 "attached as unprotected" attach black0 --role unprotected
