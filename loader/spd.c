@@ -69,6 +69,7 @@ int spd_compile(const struct config *config, const struct spd_ids *ids, struct s
 	made.rule = calloc(n + 1, sizeof(made.rule[0]));
 	if (!made.rule)
 		return -ENOMEM;
+	made.counted = config->max_rules;
 	memcpy(made.ethertype, config->ethertypes, config->n_ethertypes * sizeof(__u16));
 	for (unsigned int i = 0; i < config->n_policies; i++) {
 		int err = compile_policy(&config->policies[i], ids, i, &made);
@@ -124,7 +125,8 @@ int spd_build(const struct btf *btf, const struct spd_source *source, struct spd
 		for (__u32 i = 0; source->number && i < source->n_rules; i++)
 			if (source->number[i] != SPD_NEW && source->number[i] >= size.rules)
 				size.rules = source->number[i] + 1;
-
+		if (source->counted && size.rules > source->counted)
+			size.rules = source->counted;
 		err = spd_memory_make(btf, &size, &memory);
 		if (err) {
 			log_error("policies: the kernel refuses maps for %u rules: %s",
@@ -362,11 +364,12 @@ struct btf *spd_btf(const struct datapath *dp)
 	return btf;
 }
 
-/* Each rule of a config has a counter, and those were made with the generation. */
-static int refuse_uncounted(const struct datapath *dp, const struct spd_source *source)
+/* Each rule has a counter, and those were made with the generation. */
+static int refuse_uncounted(const struct datapath *dp, struct spd_source *source)
 {
 	__u32 room = hits_rules(dp->spd_hits);
 
+	source->counted = room;
 	if (!room || source->n_rules <= room)
 		return 0;
 	log_error("policies {}: %u rules, but this data path was made with max_rules = %u: `xipsec "

@@ -22,6 +22,7 @@ struct spd_source {
 	__u32 n_rules;
 	struct xipsec_spd_rule *rule; /* first wins; priority is given out by spd_fill() */
 	__u32 *number; /* that rules have, or SPD_NEW, which is filled in; NULL: all are new */
+	__u32 counted; /* numbers below it have a counter, and no rule gets another; 0: any may */
 };
 
 #define SPD_NEW (~0U)

@@ -13,33 +13,42 @@
 
 /* ------------------------------------------------------------------ order */
 
+static bool is_dynamic(const struct spd_editor *e, __u32 number)
+{
+	return e->memory.c.rule[number].origin != 0;
+}
+
 static void order_insert(struct spd_editor *e, __u32 number, __u32 before)
 {
-	__u32 after = before == NONE ? e->last : e->order[before].before;
-
-	e->order[number] = (struct order){.before = after, .after = before};
-	if (after == NONE)
-		e->first = number;
-	else
-		e->order[after].after = number;
-	if (before == NONE)
-		e->last = number;
-	else
-		e->order[before].before = number;
+	rule_list_insert(&e->order, number, before);
+	if (!is_dynamic(e, number))
+		return;
+	/* Where they come with SAs it is the next one. */
+	while (before != NONE && !is_dynamic(e, before))
+		before = e->order.at[before].after;
+	rule_list_insert(&e->dynamic, number, before);
 }
 
 static void order_remove(struct spd_editor *e, __u32 number)
 {
-	struct order *at = &e->order[number];
+	rule_list_remove(&e->order, number);
+	if (is_dynamic(e, number))
+		rule_list_remove(&e->dynamic, number);
+}
 
-	if (at->before == NONE)
-		e->first = at->after;
-	else
-		e->order[at->before].after = at->after;
-	if (at->after == NONE)
-		e->last = at->before;
-	else
-		e->order[at->after].before = at->before;
+void order_replace(struct spd_editor *e, __u32 from, __u32 to)
+{
+	rule_list_replace(&e->order, from, to);
+	if (is_dynamic(e, to))
+		rule_list_replace(&e->dynamic, from, to);
+}
+
+static int list_make(struct rule_list *list, __u32 most)
+{
+	free(list->at);
+	list->at = calloc(most, sizeof(list->at[0]));
+	list->first = list->last = NONE;
+	return list->at ? 0 : -ENOMEM;
 }
 
 struct numbered {
@@ -61,11 +70,10 @@ static int order_read(struct spd_editor *e)
 	_cleanup_free_ struct numbered *list = calloc(head->rules_end + 1, sizeof(*list));
 	__u32 n = 0;
 
-	free(e->order);
-	e->order = calloc(head->max_rules, sizeof(e->order[0]));
-	if (!list || !e->order)
+	if (!list || list_make(&e->order, head->max_rules) ||
+	    list_make(&e->dynamic, head->max_rules))
 		return -ENOMEM;
-	e->first = e->last = e->newest = NONE;
+	e->newest = NONE;
 	e->n_pending = 0;
 	for (__u32 i = 0; i < head->rules_end; i++) {
 		struct xipsec_spd_rule *rule = &e->memory.c.rule[i];
@@ -93,8 +101,22 @@ __u32 *spd_editor_order(const struct spd_editor *e, __u32 *n)
 	__u32 *list = calloc(e->memory.c.head->n_rules + 1, sizeof(*list));
 
 	*n = 0;
-	for (__u32 at = e->first; list && at != NONE; at = e->order[at].after)
+	for (__u32 at = e->order.first; list && at != NONE; at = e->order.at[at].after)
 		list[(*n)++] = at;
+	return list;
+}
+
+struct spd_dynamic *spd_editor_dynamic(const struct spd_editor *e, __u32 *n)
+{
+	struct spd_dynamic *list;
+
+	*n = 0;
+	for (__u32 at = e->dynamic.first; at != NONE; at = e->dynamic.at[at].after)
+		++*n;
+	list = calloc(*n + 1, sizeof(*list));
+	for (__u32 at = e->dynamic.first, i = 0; list && at != NONE;
+	     at = e->dynamic.at[at].after, i++)
+		list[i] = (struct spd_dynamic){at, e->order.at[at].after};
 	return list;
 }
 
@@ -172,6 +194,8 @@ int spd_editor_open(const struct datapath *dp, const char *run_dir, const char *
 		err = -ENOMEM;
 	if (!err)
 		err = hits_open(dp->spd_hits, &e->hits);
+	if (!err && e->max_rules > e->hits.rules)
+		e->max_rules = e->hits.rules;
 	if (!err)
 		err = editor_read_locked(e);
 	if (err) {
@@ -188,7 +212,8 @@ void spd_editor_close(struct spd_editor *e)
 		return;
 	spd_memory_close(&e->memory);
 	hits_close(&e->hits);
-	free(e->order);
+	free(e->order.at);
+	free(e->dynamic.at);
 	free(e->run_dir);
 	free(e->gen_dir);
 	free(e);
@@ -287,7 +312,7 @@ static int source_make(const struct spd_editor *e, const struct spd_edit *change
 		return -ENOMEM;
 	}
 	memcpy(to.ethertype, head->ethertype, sizeof(to.ethertype));
-	for (__u32 at = e->first; at != NONE; at = e->order[at].after) {
+	for (__u32 at = e->order.first; at != NONE; at = e->order.at[at].after) {
 		source_add_before(&to, change, at);
 		if (!spd_edit_removes(change, at))
 			source_add(&to, &e->memory.c.rule[at], at);
@@ -304,6 +329,7 @@ static int rebuild(struct spd_editor *e, const struct spd_edit *change, __u32 *g
 	struct btf *btf = spd_btf(e->dp);
 	int err = source_make(e, change, &source);
 
+	source.counted = e->hits.rules;
 	if (!err)
 		err = spd_build(btf, &source, &memory);
 	if (!err)
@@ -391,7 +417,10 @@ static int edit_in_place(struct spd_editor *e, const struct spd_edit *change, __
 	e->n_moves = 0;
 	if (n > PENDING_MAX / 2)
 		return -EAGAIN;
-	if (e->n_pending + n > PENDING_MAX && spd_tidy(e))
+	/* Those that went keep their numbers until then. */
+	if ((e->n_pending + n > PENDING_MAX ||
+	     c->head->n_rules + e->n_pending + n > c->head->max_rules) &&
+	    spd_tidy(e))
 		return -EAGAIN;
 	for (unsigned int i = 0; i < change->n_add; i++) {
 		if (add_one(e, change, &change->add[i], next)) {

@@ -56,6 +56,16 @@ int spd_editor_renew(struct spd_editor *editor);
 /* The rules in order, first wins: their numbers, the caller frees. NULL: no memory. */
 __u32 *spd_editor_order(const struct spd_editor *editor, __u32 *n);
 
+/* A rule that stands for others until an SA comes, or that came with one; and the rule behind it,
+ * SPD_AT_END: none. */
+struct spd_dynamic {
+	__u32 number, behind;
+};
+
+/* These alone, in order, the caller frees; what it costs grows with them, not with the others.
+ * NULL: no memory. */
+struct spd_dynamic *spd_editor_dynamic(const struct spd_editor *editor, __u32 *n);
+
 /* Pins the maps anew, where pins are wanted: somebody may have removed them. */
 void spd_editor_pin(const struct spd_editor *editor);
 

@@ -4,19 +4,14 @@
 #define LOADER_SPD_EDIT_INSIDE_H
 
 #include "loader/hits.h"
+#include "loader/rule_list.h"
 #include "loader/spd_edit.h"
-
-#define NONE (~0U)
 
 /* Gone, or born, since the last spd_tidy(). */
 #define PENDING_MAX 512
 
 /* Rules that one change moves, at most. Each is a rule that goes and one that comes. */
 #define MOVES_MAX (PENDING_MAX / 4)
-
-struct order {
-	__u32 before, after; /* neighbours' numbers, NONE */
-};
 
 struct spd_editor {
 	const struct datapath *dp;
@@ -28,9 +23,9 @@ struct spd_editor {
 	__u32 n_edits;    /* and after how many changes, published or not */
 	struct spd_memory memory;
 	struct hits hits;
-	struct order *order; /* by number */
-	__u32 first, last;
-	__u32 newest; /* the rule that came last, NONE */
+	struct rule_list order;
+	struct rule_list dynamic; /* of these, those with an origin */
+	__u32 newest;             /* the rule that came last, NONE */
 	__u32 pending[PENDING_MAX];
 	unsigned int n_pending;
 	struct {
@@ -46,6 +41,9 @@ struct spd_edit {
 	const __u32 *remove;
 	unsigned int n_remove;
 };
+
+/* A rule moves in the lists. */
+void order_replace(struct spd_editor *e, __u32 from, __u32 to);
 
 /* Does the rule of this number go? */
 bool spd_edit_removes(const struct spd_edit *change, __u32 number);

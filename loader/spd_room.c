@@ -28,7 +28,7 @@ static bool priority_taken(const struct spd_editor *e, __u32 priority)
  * before this one, as it came before the newest. */
 __u32 room_between(const struct spd_editor *e, __u32 before)
 {
-	__u32 after = before == NONE ? e->last : e->order[before].before;
+	__u32 after = before == NONE ? e->order.last : e->order.at[before].before;
 	__u32 low = after == NONE ? 0 : priority_of(e, after);
 	__u32 high = before == NONE ? PRIORITY_END : priority_of(e, before);
 	__u32 room = high - low, priority, step;
@@ -71,12 +71,12 @@ static bool stands_fast(const struct spd_editor *e, const struct spd_edit *chang
 static void window_take(const struct spd_editor *e, const struct spd_edit *change, __u32 before,
 			__u32 next, unsigned int half, struct window *w)
 {
-	__u32 left = before == NONE ? e->last : e->order[before].before, right = before;
+	__u32 left = before == NONE ? e->order.last : e->order.at[before].before, right = before;
 
 	w->n = 0;
 	while (left != NONE && w->n < half && !stands_fast(e, change, left, next)) {
 		w->number[w->n++] = left;
-		left = e->order[left].before;
+		left = e->order.at[left].before;
 	}
 	w->n_left = w->n;
 	for (unsigned int i = 0; i < w->n / 2; i++) {
@@ -87,7 +87,7 @@ static void window_take(const struct spd_editor *e, const struct spd_edit *chang
 	}
 	while (right != NONE && w->n - w->n_left < half && !stands_fast(e, change, right, next)) {
 		w->number[w->n++] = right;
-		right = e->order[right].after;
+		right = e->order.at[right].after;
 	}
 	w->low = left == NONE ? 0 : priority_of(e, left);
 	w->high = right == NONE ? PRIORITY_END : priority_of(e, right);
@@ -112,21 +112,6 @@ static int window_find(const struct spd_editor *e, const struct spd_edit *change
 }
 
 /* ------------------------------------------------------------------ moving */
-
-static void order_replace(struct spd_editor *e, __u32 from, __u32 to)
-{
-	const struct order at = e->order[from];
-
-	e->order[to] = at;
-	if (at.before == NONE)
-		e->first = to;
-	else
-		e->order[at.before].after = to;
-	if (at.after == NONE)
-		e->last = to;
-	else
-		e->order[at.after].before = to;
-}
 
 static int move_one(struct spd_editor *e, unsigned int i, __u32 priority, __u32 next)
 {

@@ -45,29 +45,31 @@ static int by_child(const void *a, const void *b)
 	return x->place < y->place ? -1 : x->place > y->place;
 }
 
-static int force_read(const struct classifier *c, const __u32 *order, __u32 n, struct force *force)
+/* The rules of SAs of one child, or (NULL) of all. */
+static int force_read(const struct classifier *c, const struct spd_dynamic *list, __u32 n,
+		      const __u32 *child, struct force *force)
 {
 	__u32 before = SPD_AT_END;
+	bool of_sa = false;
 
 	force->there = calloc(n + 1, sizeof(force->there[0]));
 	force->standin = calloc(n + 1, sizeof(force->standin[0]));
 	if (!force->there || !force->standin)
 		return -ENOMEM;
 	for (__u32 i = n; i-- > 0;) {
-		const struct xipsec_spd_rule *rule = &c->rule[order[i]];
+		const struct xipsec_spd_rule *rule = &c->rule[list[i].number];
 
-		if (rule->origin & XIPSEC_RULE_OF_SA)
+		/* Several of SAs stand before the same one. */
+		if (!of_sa || list[i].behind != list[i + 1].number)
+			before = list[i].behind;
+		of_sa = rule->origin & XIPSEC_RULE_OF_SA;
+		if (of_sa && (!child || rule->child == *child))
 			force->there[force->n_there++] =
-				(struct there){rule->child, i, order[i], before, false};
-		else
-			before = order[i];
+				(struct there){rule->child, i, list[i].number, before, false};
 	}
-	for (__u32 i = 0; i < n; i++) {
-		__u32 origin = c->rule[order[i]].origin;
-
-		if (origin && !(origin & XIPSEC_RULE_OF_SA))
-			force->standin[force->n_standins++] = order[i];
-	}
+	for (__u32 i = 0; i < n; i++)
+		if (!(c->rule[list[i].number].origin & XIPSEC_RULE_OF_SA))
+			force->standin[force->n_standins++] = list[i].number;
 	qsort(force->there, force->n_there, sizeof(force->there[0]), by_child);
 	return 0;
 }
@@ -119,12 +121,12 @@ static struct there *there_find(const struct classifier *c, const struct force *
 	return NULL;
 }
 
-int standin_change_find(const struct classifier *c, const __u32 *order, __u32 n,
+int standin_change_find(const struct classifier *c, const struct spd_dynamic *list, __u32 n,
 			const struct standin_want *want, unsigned int n_want, const __u32 *child,
 			struct standin_change *out)
 {
 	_cleanup_force_ struct force force = {0};
-	int err = force_read(c, order, n, &force);
+	int err = force_read(c, list, n, child, &force);
 
 	out->add = calloc(n_want + 1, sizeof(out->add[0]));
 	out->keep = calloc(n_want + 1, sizeof(out->keep[0]));
@@ -148,7 +150,7 @@ int standin_change_find(const struct classifier *c, const __u32 *order, __u32 n,
 		}
 	}
 	for (__u32 i = 0; i < force.n_there; i++)
-		if (!force.there[i].kept && (!child || force.there[i].child == *child))
+		if (!force.there[i].kept)
 			out->remove[out->n_remove++] = force.there[i].number;
 	return 0;
 }
@@ -232,6 +234,7 @@ int standin_carry(const struct datapath *dp, __u32 max_rules, struct spd_source 
 {
 	_cleanup_free_ struct there *list = NULL;
 	struct spd_editor *editor;
+	__u32 most = source->counted && source->counted < max_rules ? source->counted : max_rules;
 	__u32 n_list = 0;
 	int err = spd_editor_open(dp, NULL, NULL, max_rules, &editor);
 
@@ -239,7 +242,7 @@ int standin_carry(const struct datapath *dp, __u32 max_rules, struct spd_source 
 		return err == -ENOENT ? 0 : err;
 	list = calloc(spd_editor_classifier(editor)->head->n_rules + 1, sizeof(*list));
 	err = list ? carry_places(editor, source, list, &n_list) : -ENOMEM;
-	if (!err && n_list && source->n_rules + n_list <= max_rules) {
+	if (!err && n_list && source->n_rules + n_list <= most) {
 		qsort(list, n_list, sizeof(*list), by_before);
 		err = carry_make(spd_editor_classifier(editor), list, n_list, source);
 	}

@@ -24,10 +24,10 @@ struct standin_change {
 	unsigned int n_add, n_remove, n_keep;
 };
 
-/* What makes the rules of SAs in `order` (n numbers) those of `want`; of one child, or (NULL) of
- * all. 0; -EAGAIN: a stand-in is not in force, the policies are not yet those of the config;
- * -ENOMEM. The caller ends *out with standin_change_free() in any case. */
-int standin_change_find(const struct classifier *c, const __u32 *order, __u32 n,
+/* What makes the rules of SAs in `list` (n, as spd_editor_dynamic() tells them) those of `want`; of
+ * one child, or (NULL) of all. 0; -EAGAIN: a stand-in is not in force, the policies are not yet
+ * those of the config; -ENOMEM. The caller ends *out with standin_change_free() in any case. */
+int standin_change_find(const struct classifier *c, const struct spd_dynamic *list, __u32 n,
 			const struct standin_want *want, unsigned int n_want, const __u32 *child,
 			struct standin_change *out);
 void standin_change_free(struct standin_change *change);

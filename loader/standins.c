@@ -224,12 +224,12 @@ static int change_make(struct standins *s, const struct slot *slot, const struct
 	const struct classifier *c = spd_editor_classifier(s->editor);
 	_cleanup_standin_change_ struct standin_change change = {0};
 	__u32 n, generation;
-	_cleanup_free_ __u32 *order = spd_editor_order(s->editor, &n);
+	_cleanup_free_ struct spd_dynamic *list = spd_editor_dynamic(s->editor, &n);
 	int err;
 
-	if (!order)
+	if (!list)
 		return -ENOMEM;
-	err = standin_change_find(c, order, n, wants->want, wants->n, slot ? &slot->id : NULL,
+	err = standin_change_find(c, list, n, wants->want, wants->n, slot ? &slot->id : NULL,
 				  &change);
 	if (err)
 		return err;

@@ -145,10 +145,14 @@ static bool table_same(const struct xipsec_spd_table *a, const struct xipsec_spd
 	       !memcmp(a->mask, b->mask, sizeof(a->mask));
 }
 
-/* Of each family for all views, and for hidden ones by three sets of views. */
-#define TAKE_ALL 8
+/* Places are kept for tables that take all rules of a kind, which is what no other table takes. Of
+ * each family there is one such table for packets that show all, and those that serve packets which
+ * hide something are of three kinds: HIDDEN, BLIND, and both in one. */
+#define TAKE_ALL_SHOWN  1U
+#define TAKE_ALL_HIDDEN 3U
+#define TAKE_ALL        (2 * (TAKE_ALL_SHOWN + TAKE_ALL_HIDDEN))
 
-/* How many of its kind there can be; the last ones are for what no other takes. */
+/* How many there can be that share places with it. */
 static __u32 places_max(const struct xipsec_spd_table *table)
 {
 	return table->views & SHOWN ? XIPSEC_PLACES_SHOWN : XIPSEC_TABLES_MAX - XIPSEC_PLACES_SHOWN;
@@ -168,7 +172,8 @@ static int table_make(struct classifier *c, const struct xipsec_spd_table *like)
 	__u32 n = c->head->n_tables, *places = &c->head->places[ip6][hidden];
 	struct xipsec_spd_table want = *like;
 
-	if (*places + 1 >= places_max(like) || n + TAKE_ALL >= XIPSEC_TABLES_MAX)
+	if (*places + (hidden ? TAKE_ALL_HIDDEN : TAKE_ALL_SHOWN) >= places_max(like) ||
+	    n + TAKE_ALL >= XIPSEC_TABLES_MAX)
 		table_take_all(&want);
 	for (__u32 i = 0; i < n; i++)
 		if (table_same(&c->head->table[i], &want))

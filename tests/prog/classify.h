@@ -50,7 +50,9 @@ enum classify_how {
 	CLASSIFY_CLOCK, /* nothing, and its time */
 };
 
-static inline void classify_load(struct classify *c, __u32 flows, enum classify_how how)
+/* With counters for so many rules. */
+static inline void classify_load_counted(struct classify *c, __u32 flows, enum classify_how how,
+					 __u32 rules)
 {
 	size_t size, stride;
 
@@ -61,8 +63,8 @@ static inline void classify_load(struct classify *c, __u32 flows, enum classify_
 	c->skel->rodata->opt_flows = flows;
 	c->skel->rodata->opt_empty = how == CLASSIFY_NOTHING || how == CLASSIFY_CLOCK;
 	c->skel->rodata->opt_no_cache = how != CLASSIFY_CACHED;
-	c->skel->rodata->hits_rules = XIPSEC_RULES_DEFAULT;
-	if (hits_make_room(c->skel->maps.spd_hits, XIPSEC_RULES_DEFAULT))
+	c->skel->rodata->hits_rules = rules;
+	if (hits_make_room(c->skel->maps.spd_hits, rules))
 		classify_fail("spd_hits");
 	c->skel->rodata->opt_timed = how == CLASSIFY_TIMED || how == CLASSIFY_CLOCK;
 	if (classify_bpf__load(c->skel))
@@ -79,10 +81,16 @@ static inline void classify_load(struct classify *c, __u32 flows, enum classify_
 		classify_fail("mmap");
 }
 
+static inline void classify_load(struct classify *c, __u32 flows, enum classify_how how)
+{
+	classify_load_counted(c, flows, how, XIPSEC_RULES_DEFAULT);
+}
+
 /* Builds, switches, keeps the memory open. */
 static inline void classify_spd(struct classify *c, struct xipsec_spd_rule *rule, __u32 n)
 {
-	struct spd_source source = {.rule = rule, .n_rules = n};
+	struct spd_source source = {
+		.rule = rule, .n_rules = n, .counted = c->skel->rodata->hits_rules};
 	struct spd_memory memory;
 	__u32 generation;
 

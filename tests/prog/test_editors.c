@@ -211,6 +211,127 @@ static void test_names_stay(void **state)
 	free(names);
 }
 
+/* All flows by the rule in front, which has nobody counted for yet. */
+static void assert_counts(struct classify *few, const struct spd_add *front)
+{
+	struct hits hits = HITS_NONE;
+
+	classify_run(few, FLOWS);
+	for (unsigned int i = 0; i < FLOWS; i++)
+		assert_int_equal(few->answer[i].rule, front->number);
+	assert_int_equal(hits_open(few->dp.spd_hits, &hits), 0);
+	assert_int_equal(hits_sum(&hits, front->number).packets, FLOWS);
+	hits_close(&hits);
+}
+
+/* Few counters, and the SPD never has more rules: those that come and go get numbers with one. */
+static void test_all_numbers_are_counted(void **state)
+{
+	enum { LEFT = 4 };
+	static struct xipsec_spd_rule rule[RULES];
+	struct spd_editor *editor;
+	struct spd_add add;
+	struct classify few;
+	__u32 generation, last;
+	__u64 seed = 4711;
+
+	classify_load_counted(&few, FLOWS, CLASSIFY_CACHED, RULES + LEFT);
+	spd_generate(SHAPE_ACL, &seed, rule, RULES);
+	classify_spd(&few, rule, RULES);
+	for (unsigned int i = 0; i < FLOWS; i++)
+		few.flow[i] = (struct xipsec_flow){.family = XIPSEC_FAMILY_IP4,
+						   .l4_proto = IPPROTO_UDP,
+						   .dir = XIPSEC_DIR_OUT};
+	/* as xipsecd has it after a reload with more rules */
+	assert_int_equal(spd_editor_open(&few.dp, NULL, NULL, 2 * RULES, &editor), 0);
+	for (unsigned int i = 0; i < 3 * PENDING_MAX; i++) {
+		add = in_front(editor, XIPSEC_ACTION_PROTECT, i);
+		assert_int_equal(spd_edit(editor, &add, 1, &last, i > 0, &generation), 0);
+		assert_counts(&few, &add);
+		last = add.number;
+	}
+	for (unsigned int i = 1; i < LEFT; i++) {
+		add = in_front(editor, XIPSEC_ACTION_PROTECT, i);
+		assert_int_equal(spd_edit(editor, &add, 1, NULL, 0, &generation), 0);
+		assert_counts(&few, &add);
+	}
+	last = add.number;
+	add = in_front(editor, XIPSEC_ACTION_DISCARD, 0);
+	assert_int_equal(spd_edit(editor, &add, 1, NULL, 0, &generation), -E2BIG);
+	/* full: one goes for another */
+	for (unsigned int i = 0; i < 3; i++) {
+		add = in_front(editor, XIPSEC_ACTION_PROTECT, i);
+		assert_int_equal(spd_edit(editor, &add, 1, &last, 1, &generation), 0);
+		assert_counts(&few, &add);
+		last = add.number;
+	}
+	spd_editor_close(editor);
+	classify_end(&few);
+}
+
+/* The dynamic ones of all rules, and what stands behind each. */
+static unsigned int assert_dynamic(const struct spd_editor *editor)
+{
+	const struct classifier *memory = spd_editor_classifier(editor);
+	__u32 n, m, k = 0, *order = spd_editor_order(editor, &n);
+	struct spd_dynamic *list = spd_editor_dynamic(editor, &m);
+
+	assert_true(order && list);
+	for (__u32 i = 0; i < n; i++) {
+		if (!memory->rule[order[i]].origin)
+			continue;
+		assert_true(k < m);
+		assert_int_equal(list[k].number, order[i]);
+		assert_int_equal(list[k++].behind, i + 1 < n ? order[i + 1] : SPD_AT_END);
+	}
+	assert_int_equal(k, m);
+	free(order);
+	free(list);
+	return m;
+}
+
+/* Rules of SAs before a stand-in, until others move to make room, and changes that are refused. */
+static void test_dynamic_ones_are_known(void **state)
+{
+	enum { ROUNDS = 200 };
+	const struct spd_ready no = {refuse, NULL};
+	struct spd_editor *editor = open_editor(NULL);
+	struct spd_add standin = in_front(editor, XIPSEC_ACTION_DISCARD, 0), add;
+	__u32 generation, number[ROUNDS], n = 0;
+
+	standin.before = editor->order.at[standin.before].after;
+	standin.rule.origin = XIPSEC_RULE_REMOTE_LATER;
+	assert_int_equal(spd_edit(editor, &standin, 1, NULL, 0, &generation), 0);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		struct spd_dynamic *list;
+		__u32 m;
+
+		list = spd_editor_dynamic(editor, &m);
+		assert_non_null(list);
+		/* numbers are good until the next change; the stand-in is the last */
+		for (__u32 k = n = 0; k < m; k++)
+			if (editor->memory.c.rule[list[k].number].origin & XIPSEC_RULE_OF_SA)
+				number[n++] = list[k].number;
+		add = in_front(editor, XIPSEC_ACTION_PROTECT, i);
+		add.rule.origin = XIPSEC_RULE_OF_SA;
+		add.before = n && i % 2 ? number[n / 2] : list[m - 1].number;
+		free(list);
+		spd_editor_ready(editor, i % 5 == 4 ? &no : NULL);
+		assert_int_equal(
+			spd_edit(editor, &add, 1, &number[n / 3], n && i % 3 == 2, &generation),
+			i % 5 == 4 ? -EPERM : 0);
+		assert_dynamic(editor);
+	}
+	print_message("  %u dynamic rules\n", assert_dynamic(editor));
+	assert_true(assert_dynamic(editor) > ROUNDS / 4);
+	spd_editor_ready(editor, NULL);
+	spd_editor_close(editor);
+	/* and who opens it anew knows the same */
+	editor = open_editor(NULL);
+	assert_true(assert_dynamic(editor) > ROUNDS / 4);
+	spd_editor_close(editor);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +339,8 @@ int main(void)
 		cmocka_unit_test(test_opened_under_the_lock),
 		cmocka_unit_test(test_new_ones_count_from_zero),
 		cmocka_unit_test(test_names_stay),
+		cmocka_unit_test(test_all_numbers_are_counted),
+		cmocka_unit_test(test_dynamic_ones_are_known),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <netinet/in.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -288,6 +289,51 @@ static void test_front_rules_stop_no_search_late(void **state)
 	assert_true(after < before + before / 2);
 }
 
+/* Nested prefixes, each pair of lengths with ports of its own, until there are no more tables; then
+ * rules of each kind that only the tables for all can take. */
+static void test_tables_for_all_are_kept(void **state)
+{
+	enum { SIDE = 29, N = SIDE * SIDE, WIDE = 4 };
+	struct xipsec_spd_rule *rule = calloc(N + WIDE, sizeof(*rule));
+
+	assert_non_null(rule);
+	for (__u32 i = 0; i < N + WIDE; i++) {
+		struct xipsec_selector *sel = &rule[i].sel;
+		__u32 local = 32 - i / SIDE, remote = 32 - i % SIDE;
+		__u32 local_host = i < N ? local < 32 ? ~0U >> local : 0 : ~0U;
+		__u32 remote_host = i < N ? remote < 32 ? ~0U >> remote : 0 : ~0U;
+
+		rule[i].action = i % 2 ? XIPSEC_ACTION_BYPASS : XIPSEC_ACTION_DISCARD;
+		rule[i].dirs = XIPSEC_DIR_BOTH;
+		sel->family = XIPSEC_FAMILY_IP4;
+		sel->local_lo.word[0] = htonl(0x0a010101 & ~local_host);
+		sel->local_hi.word[0] = htonl(0x0a010101 | local_host);
+		sel->remote_lo.word[0] = htonl(0x0a020202 & ~remote_host);
+		sel->remote_hi.word[0] = htonl(0x0a020202 | remote_host);
+		sel->l4_proto = IPPROTO_TCP;
+		sel->local_port_lo = sel->local_port_hi = (__u16)(1000 + i);
+		sel->remote_port_hi = sel->icmp_hi = 65535;
+	}
+	/* whole packets of a protocol; what hides its ports; what hides its protocol; all there is
+	 */
+	rule[N].sel.local_port_lo = rule[N + 1].sel.local_port_lo = 0;
+	rule[N].sel.local_port_hi = rule[N + 1].sel.local_port_hi = 65535;
+	rule[N + 1].sel.opaque = XIPSEC_OPAQUE_PORTS;
+	for (__u32 i = N + 2; i < N + WIDE; i++) {
+		rule[i].sel.any_proto = 1;
+		rule[i].sel.local_port_lo = 0;
+		rule[i].sel.local_port_hi = 65535;
+	}
+	rule[N + 2].sel.opaque = XIPSEC_OPAQUE_PROTO;
+	spd_editor_close(editor);
+	editor = NULL;
+	classify_spd(&c, rule, N + WIDE);
+	print_message("  %u tables\n", c.memory.c.head->n_tables);
+	assert_int_equal(spd_editor_open(&c.dp, NULL, NULL, 2 * N, &editor), 0);
+	compare();
+	free(rule);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +343,7 @@ int main(void)
 		cmocka_unit_test(test_stand_in_stays),
 		cmocka_unit_test(test_dies_while_taking_back),
 		cmocka_unit_test(test_front_rules_stop_no_search_late),
+		cmocka_unit_test(test_tables_for_all_are_kept),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -177,7 +177,8 @@ static void test_refusals(void **state)
 
 /* bypass; of SA 7; of SA 8; stand-in; of SA 7; another stand-in: rules by number, not in order. */
 static struct xipsec_spd_rule in_force[6];
-static const __u32 in_order[6] = {4, 2, 0, 5, 1, 3};
+static const struct spd_dynamic in_order[] = {{2, 0}, {0, 5}, {5, 1}, {1, 3}, {3, SPD_AT_END}};
+#define N_DYNAMIC 5
 
 static void fill_force(void)
 {
@@ -204,7 +205,8 @@ static void find(const struct standin_want *want, unsigned int n, const __u32 *c
 		 struct standin_change *change)
 {
 	*change = (struct standin_change){0};
-	assert_int_equal(standin_change_find(&force, in_order, 6, want, n, child, change), 0);
+	assert_int_equal(standin_change_find(&force, in_order, N_DYNAMIC, want, n, child, change),
+			 0);
 }
 
 /* What is as it should be stays, whatever the lines of the config are now. */
@@ -216,9 +218,11 @@ static void test_only_what_differs(void **state)
 	struct xipsec_spd_rule gone = wide;
 	struct standin_want want[3];
 	struct standin_change change;
+	struct spd_dynamic list[N_DYNAMIC];
 	__u32 child = 7;
 
 	fill_force();
+	memcpy(list, in_order, sizeof(list));
 	want[0] = (struct standin_want){in_force[2], &wide};
 	want[1] = (struct standin_want){in_force[1], &in_force[3]};
 	want[2] = (struct standin_want){in_force[0], &wide};
@@ -251,11 +255,21 @@ static void test_only_what_differs(void **state)
 	assert_int_equal(change.n_remove, 1);
 	assert_int_equal(change.remove[0], 1);
 	standin_change_free(&change);
+	/* a rule of another kind has come between */
+	list[0].behind = 4;
+	want[0] = (struct standin_want){in_force[2], &wide};
+	change = (struct standin_change){0};
+	assert_int_equal(standin_change_find(&force, list, N_DYNAMIC, want, 1, &child, &change), 0);
+	assert_int_equal(change.n_add, 1);
+	assert_int_equal(change.add[0].before, 5);
+	assert_int_equal(change.n_remove, 2);
+	standin_change_free(&change);
 	/* a stand-in that is not in force */
 	gone.sel.local_lo = addr4("10.1.3.0");
 	want[0].standin = &gone;
 	change = (struct standin_change){0};
-	assert_int_equal(standin_change_find(&force, in_order, 6, want, 1, NULL, &change), -EAGAIN);
+	assert_int_equal(standin_change_find(&force, in_order, N_DYNAMIC, want, 1, NULL, &change),
+			 -EAGAIN);
 	standin_change_free(&change);
 }
 
