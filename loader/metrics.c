@@ -211,33 +211,95 @@ static void write_flows(struct metrics_view *view, const struct family *family, 
 		(unsigned long long)(family->what == FLOW_HITS ? flows->hits : flows->misses));
 }
 
-/* The rules of a policy stand together: one line for them all. */
-static void write_rules(struct metrics_view *view, const struct family *family, FILE *out)
+static unsigned long long hits_of(const struct loader_rule *rule, const struct family *family)
+{
+	return family->what == PACKETS ? rule->hits.packets : rule->hits.bytes;
+}
+
+/* child: NULL, of rules of the config. */
+static void put_policy(const struct family *family, const struct loader_rule *like,
+		       const char *child, unsigned long long sum, FILE *out)
 {
 	static const char *const actions[] = {"discard", "bypass", "protect", "unknown"};
 	static const char *const dirs[] = {"none", "out", "in", "both"};
-	const struct loader_policy *policy = view->policy;
-	__u32 next;
 
-	for (__u32 i = 0; policy && i < policy->n_rules; i = next) {
-		const struct loader_rule *first = &policy->rule[i];
+	fprintf(out, "%s_total", family->name);
+	label(out, "{", "policy", like->policy);
+	label(out, ",", "action", actions[like->rule.action & 3]);
+	label(out, ",", "direction", dirs[like->rule.dirs & 3]);
+	if (child)
+		label(out, ",", "child", child);
+	end(out, sum);
+}
+
+/* Those of the config stand together, by policies: a line for each action and direction of one. */
+static __u32 put_policy_sums(const struct loader_policy *policy, __u32 at,
+			     const struct family *family, FILE *out)
+{
+	const struct loader_rule *first = &policy->rule[at], *like[4][4] = {0};
+	unsigned long long sum[4][4] = {0};
+
+	for (; at < policy->n_rules && !strcmp(policy->rule[at].policy, first->policy); at++) {
+		const struct loader_rule *rule = &policy->rule[at];
+		__u32 action = rule->rule.action & 3, dirs = rule->rule.dirs & 3;
+
+		if (rule->rule.origin & XIPSEC_RULE_OF_SA)
+			continue;
+		like[action][dirs] = rule;
+		sum[action][dirs] += hits_of(rule, family);
+	}
+	for (unsigned int i = 0; i < 16; i++)
+		if (like[i / 4][i % 4])
+			put_policy(family, like[i / 4][i % 4], NULL, sum[i / 4][i % 4], out);
+	return at;
+}
+
+static int by_child(const void *a, const void *b)
+{
+	const struct loader_rule *x = *(struct loader_rule *const *)a,
+				 *y = *(struct loader_rule *const *)b;
+	int policy = strcmp(x->policy, y->policy);
+	__u32 left[] = {x->rule.child, x->rule.action, x->rule.dirs},
+	      right[] = {y->rule.child, y->rule.action, y->rule.dirs};
+
+	for (unsigned int i = 0; !policy && i < 3; i++)
+		if (left[i] != right[i])
+			return left[i] < right[i] ? -1 : 1;
+	return policy;
+}
+
+/* Those of SAs have lines of their own, that end with the SA: what a policy counted does not sink.
+ */
+static void put_policies_of_sas(const struct loader_policy *policy, const struct family *family,
+				FILE *out)
+{
+	const struct loader_rule **list = calloc(policy->n_rules + 1, sizeof(const void *));
+	__u32 n = 0, next;
+
+	for (__u32 i = 0; list && i < policy->n_rules; i++)
+		if (policy->rule[i].rule.origin & XIPSEC_RULE_OF_SA)
+			list[n++] = &policy->rule[i];
+	if (n)
+		qsort(list, n, sizeof(const void *), by_child);
+	for (__u32 i = 0; i < n; i = next) {
 		unsigned long long sum = 0;
 
-		for (next = i; next < policy->n_rules; next++) {
-			const struct loader_rule *rule = &policy->rule[next];
-
-			if (strcmp(rule->policy, first->policy) != 0 ||
-			    rule->rule.action != first->rule.action ||
-			    rule->rule.dirs != first->rule.dirs)
-				break;
-			sum += family->what == PACKETS ? rule->hits.packets : rule->hits.bytes;
-		}
-		fprintf(out, "%s_total{rule=\"%u\"", family->name, i);
-		label(out, ",", "policy", first->policy);
-		label(out, ",", "action", actions[first->rule.action & 3]);
-		label(out, ",", "direction", dirs[first->rule.dirs & 3]);
-		end(out, sum);
+		for (next = i; next < n && !by_child(&list[next], &list[i]); next++)
+			sum += hits_of(list[next], family);
+		put_policy(family, list[i],
+			   policy->child[list[i]->rule.child % XIPSEC_CHILDREN_MAX], sum, out);
 	}
+	free(list);
+}
+
+static void write_rules(struct metrics_view *view, const struct family *family, FILE *out)
+{
+	const struct loader_policy *policy = view->policy;
+
+	for (__u32 at = 0; policy && at < policy->n_rules;)
+		at = put_policy_sums(policy, at, family, out);
+	if (policy)
+		put_policies_of_sas(policy, family, out);
 }
 
 enum {
@@ -389,7 +451,9 @@ static const struct family families[] = {
 	 FLOW_HITS},
 	{"xipsec_flow_cache_misses", "counter", "Look-ups that went through the tables.",
 	 write_flows, FLOW_MISSES},
-	{"xipsec_policy_packets", "counter", "Packets that a policy decided, since its rules came.",
+	{"xipsec_policy_packets", "counter",
+	 "Packets that a policy decided, since its rules came; with a child: that came with its "
+	 "SA.",
 	 write_rules, PACKETS},
 	{"xipsec_policy_bytes", "counter", "Bytes of these packets.", write_rules, BYTES},
 	{"xipsec_sas", "gauge", "SAs that are installed.", write_sa_count, 0},
