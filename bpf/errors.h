@@ -40,6 +40,7 @@ static __always_inline void error_flow_l4(const struct pkt *pkt, const struct qu
 		break;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6: flow->icmp = bpf_ntohs(word[0]); break;
+	case IPPROTO_MH: flow->icmp = bpf_ntohs(word[1]) & 0xff00; break;
 	}
 }
 

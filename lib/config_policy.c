@@ -358,10 +358,13 @@ static struct xipsec_selector policy_selector(const struct policy_draft *policy)
 
 	sel.any_proto = policy->any_proto;
 	sel.dscp = policy->dscp;
-	if (policy->opaque_proto)
+	if (policy->opaque_proto) {
+		/* an IPv4 header hides no protocol */
+		sel.family = XIPSEC_FAMILY_IP6;
 		sel.opaque = XIPSEC_OPAQUE_PROTO | XIPSEC_OPAQUE_PORTS;
-	else if (policy->local_port.opaque || policy->remote_port.opaque)
+	} else if (policy->local_port.opaque || policy->remote_port.opaque) {
 		sel.opaque = XIPSEC_OPAQUE_PORTS;
+	}
 	if (policy->any_proto)
 		return sel;
 	sel.l4_proto = policy->l4_proto;
@@ -456,10 +459,12 @@ static bool policy_rules(struct config_diag *diag, const struct config_node *nod
 	template.rule.line = node->place.line;
 	policy_make(draft, &template.rule.sel, rule_count, &n);
 	if (!n) {
-		config_error(diag, &node->place,
-			     "%s: no pair of its local and remote prefixes and its protocol is of "
-			     "one family: expected IPv4 with IPv4 or IPv6 with IPv6",
-			     node->name);
+		config_error(
+			diag, &node->place,
+			"%s: no pair of its local and remote prefixes and its protocol is of "
+			"one family: expected IPv4 with IPv4 or IPv6 with IPv6 (of IPv4: icmp; "
+			"of IPv6: ipv6-icmp, mobility-header, opaque)",
+			node->name);
 		return false;
 	}
 	policy->rules = calloc(n, sizeof(policy->rules[0]));

@@ -7,7 +7,7 @@
 
 #define R(name) XIPSEC_REASON_##name
 
-enum { DNS = 3, ASKED = 4, SA = 7, SA_GEN = 9, TAP = 4242, BYPASSED = 2001 };
+enum { MH_BU = 5, DNS = 3, ASKED = 4, SA = 7, SA_GEN = 9, TAP = 4242, BYPASSED = 2001 };
 
 /* 10.1/16 answers DNS in a tunnel; the child ASKED has no SA. */
 static const struct rule_spec rules[] = {
@@ -23,6 +23,12 @@ static const struct rule_spec rules[] = {
 	 .local = "fd01::/16",
 	 .remote = "fd03::/16",
 	 .proto = IPPROTO_TCP},
+	{.action = XIPSEC_ACTION_PROTECT,
+	 .child = DNS,
+	 .local = "fd01::/16",
+	 .remote = "fd03::/16",
+	 .proto = IPPROTO_MH,
+	 .icmp_type = MH_BU},
 	{.action = XIPSEC_ACTION_PROTECT,
 	 .child = ASKED,
 	 .local = "10.1.0.0/16",
@@ -83,6 +89,8 @@ static __u32 error_of(enum prog prog, const char *src, const char *dst, __u8 typ
 #define DNS4              DNS_FROM("10.3.0.5")
 #define WEB6(...)         ASK("fd03::5", "fd01::9", IPPROTO_TCP, 4000, 80, ##__VA_ARGS__)
 
+#define MOBILE6(type) ASK("fd03::5", "fd01::9", IPPROTO_MH, 0, 0, .icmp_type = (type))
+
 #define FROM4 PROG_RED, "10.1.0.254", "10.3.0.5"
 #define FROM6 PROG_RED, "fd01::fe", "fd03::5"
 
@@ -104,6 +112,8 @@ static void by_the_sa_of_the_answer(void **state)
 	/* whatever address the router has: what counts is whom the packet was for */
 	assert_int_equal(error_of(PROG_RED, "10.200.0.1", "10.3.0.5", 3, DNS4, 28), R(STEER_OUT));
 	assert_int_equal(error_of(PROG_RED, "fd99::1", "fd03::5", 1, WEB6(), 60), R(STEER_OUT));
+	/* the type of a Mobility Header */
+	assert_int_equal(error_of(FROM6, 1, MOBILE6(MH_BU), 60), R(STEER_OUT));
 	/* this host's own */
 	assert_int_equal(error_of(PROG_GUARD, "10.1.0.1", "10.3.0.5", 3, DNS4, 28), R(HOST_OUT));
 }
@@ -127,6 +137,7 @@ static void what_does_not_fit(void **state)
 				  28),
 			 R(NO_POLICY));
 	assert_int_equal(error_of(FROM4, 3, WEB6(), 60), R(NO_POLICY));
+	assert_int_equal(error_of(FROM6, 1, MOBILE6(MH_BU + 1), 60), R(NO_POLICY));
 	/* headers that are not walked */
 	assert_int_equal(error_of(FROM6, 1, WEB6(.ext = "H"), 68), R(NO_POLICY));
 	/* for somebody else than who answers in the tunnel */

@@ -169,6 +169,26 @@ static void test_selectors(void **state)
 	assert_int_equal(config->policies[4].rules[1].sel.icmp_hi, 10 << 8 | 255);
 }
 
+/* An IPv4 header shows its protocol. */
+static void test_opaque_is_of_ip6(void **state)
+{
+	_cleanup_config_ struct config *config = NULL;
+
+	load_good("policies { a {\n action = bypass\n proto = opaque\n "
+		  "remote = 10.0.0.0/8, fd00::/16\n} b {\n action = bypass\n proto = opaque\n} }\n",
+		  &config);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(config->policies[i].n_rules, 1);
+		assert_int_equal(config->policies[i].rules[0].sel.family, XIPSEC_FAMILY_IP6);
+	}
+	load_bad(
+		"policies {\n\ta {\n\taction = bypass\n\tproto = opaque\n\tremote = "
+		"10.0.0.0/8\n\t}\n}\n",
+		"xipsec.conf:2:2: a: no pair of its local and remote prefixes and its protocol is "
+		"of one family: expected IPv4 with IPv4 or IPv6 with IPv6 (of IPv4: icmp; of IPv6: "
+		"ipv6-icmp, mobility-header, opaque)\n");
+}
+
 /* A packet comes in by one interface on its way out, and by another on its way back. */
 static void test_dev_has_a_direction(void **state)
 {
@@ -622,6 +642,7 @@ int main(void)
 		cmocka_unit_test(test_pmtu_age),
 		cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_selectors),
+		cmocka_unit_test(test_opaque_is_of_ip6),
 		cmocka_unit_test(test_dev_has_a_direction),
 		cmocka_unit_test(test_syntax),
 		cmocka_unit_test(test_includes),

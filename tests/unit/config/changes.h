@@ -59,8 +59,8 @@ static const struct change {
 	 "xipsec.conf:25:12: remote: 192.0.2.0/33 has a bad prefix length: expected 0 to 32\n"},
 	{"local = 192.0.2.1", "local = 2001:db8::1",
 	 "xipsec.conf:21:2: mgmt: no pair of its local and remote prefixes and its protocol is of "
-	 "one "
-	 "family: expected IPv4 with IPv4 or IPv6 with IPv6\n"},
+	 "one family: expected IPv4 with IPv4 or IPv6 with IPv6 (of IPv4: icmp; of IPv6: "
+	 "ipv6-icmp, mobility-header, opaque)\n"},
 	{"proto = tcp", "proto = gre",
 	 "xipsec.conf:21:2: mgmt has ports, but its protocol has none: expected proto = tcp, udp, "
 	 "sctp, dccp or udplite\n"},
