@@ -323,7 +323,7 @@ static void print_first(const struct explain_shown *shown)
 		       "it %s\n",
 		       shown->first.number, reason_name(answer->reason));
 	else if ((answer->frag & XIPSEC_FRAG_LATER) && answer->way.dir &&
-		 !(answer->way.flags & XIPSEC_WAY_FOLLOWED))
+		 !shown->what->rule_known && !(answer->way.flags & XIPSEC_WAY_FOLLOWED))
 		printf("  first      none of this packet was seen in the last 2 s: behind its "
 		       "first "
 		       "fragment it is decided as that one\n");
