@@ -12,7 +12,7 @@ BUILD=$(realpath -m "${BUILD:-build}")
 export BUILD
 LOGS=${LOGS:-$BUILD/tests/log}
 LIMIT=${LIMIT:-$((300 * ${XIPSEC_SLOW:-1}))} # seconds a file
-VM_LIMIT=${VM_LIMIT:-2400} # seconds a kernel, all its tests, on processors that others use too
+VM_LIMIT=${VM_LIMIT:-3000} # seconds a kernel, all its tests, on processors that others use too
 JOBS=${JOBS:-2}
 passed=0 failed=0 skipped=0 failures=
 mkdir -p "$LOGS"

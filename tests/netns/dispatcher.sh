@@ -86,6 +86,13 @@ closed_without_xdp()
 	check "$1: bypassed traffic passes, plaintext does not" enforces
 	check "$1: what was dropped has its reason" [ "$(reason no_policy)" -gt "$before" ]
 }
+# explains REASON POLICY OPTION...: of a packet that comes in
+explains()
+{
+	xipsec explain --dir in --dev black0 --src 192.0.2.2 --dst 192.0.2.1 "${@:3}" --json &&
+		jq -e --arg reason "$1" --arg policy "$2" \
+			'.reason == $reason and "\(.policy.rule.policy)" == $policy' "$WORK/out" >/dev/null
+}
 reason() { xipsec status --json; jq ".reasons[] | select(.name == \"$1\").packets" "$WORK/out"; }
 clear_pins()
 {
@@ -201,6 +208,8 @@ check "the policies were not emptied by that" \
 	[ "$(xipsec policy --json; jq '.rules | length' "$WORK/out")" = 1 ]
 check "ours enforces" enforces
 check "xdp-filter filters what ours passes" filters
+check "explain: what passes, by its rule" explains bypass_in ping --proto icmp
+check "explain: what does not" explains no_policy null --proto udp --dport 9999
 check "attaching twice" expect 4 "attached already" attach black0 --role unprotected
 
 # ---------------------------------------------------------------- upgrade

@@ -114,6 +114,11 @@ check_eq "forwarded plaintext at the guard" \
 	"$(explain --dir out --dev blk0 --from red0 --src 10.1.0.2 --dst 10.2.0.2 --json | jq -r .reason)" plaintext_out
 check_eq "a later fragment by options" \
 	"$(explain --dir out --dev red0 --src 10.1.0.2 --dst 10.2.0.2 --proto udp --frag later --json | jq -r '"\(.reason) \(.policy.maybe.policy)"')" "frag_opaque clear"
+explain --dir out --dev red0 --src 10.1.0.2 --dst 10.2.0.2 --proto udp --frag later >"$WORK/text"
+check "its first fragment would tell" grep -q 'none of this packet was seen' "$WORK/text"
+explain --dir out --dev red0 --src 10.1.0.2 --dst 10.2.0.2 --proto gre --frag later >"$WORK/text"
+check_eq "the rule of another is certain, and no first fragment is asked for" \
+	"$(grep -c 'steer_out' "$WORK/text") $(grep -c 'none of this packet' "$WORK/text")" "1 0"
 rule_of() { explain --dir out --dev red0 "$@" --json | jq -r '"\(.reason) \(.policy.rule.policy) \(.parsed.dscp)"'; }
 check_eq "DHCP, from no address yet: explained, not a usage error" \
 	"$(explain --dir out --dev red0 --src 0.0.0.0 --dst 255.255.255.255 --proto udp --sport 68 --dport 67 --json |

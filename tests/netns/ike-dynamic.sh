@@ -71,6 +71,9 @@ capture_start "$WORK/dynamic.pcap" 0 || exit 1
 check "gateways and daemons come up" ike_up || exit 1
 
 check_eq "until somebody comes, it is discarded" "$(rules)" discard
+# What policies counted: the labels of all lines; the packets of the line that ends so.
+lines() { gw a metrics | sed -n 's/^xipsec_policy_packets_total{\(.*\)} .*/\1/p' | sort | paste -sd' '; }
+counted_by() { gw a metrics | sed -n "s/^xipsec_policy_packets_total{.*$1} //p"; }
 special() { gw a status --json | jq -r '"\(.rules_standin) \(.rules_of_sas)"'; }
 check_eq "status counts it" "$(special)" "1 0"
 before=$(gw_reason a discard)
@@ -92,6 +95,8 @@ check_eq "with a rule and a child of its own" "$(rules)" \
 check_eq "status counts them" "$(special)" "1 2"
 check "and says so" eval 'gw a status | grep -q "until an SA makes an address known: 1, that came with such SAs: 2 "'
 check_eq "metrics too" "$(gw a metrics | awk '$1 ~ /^xipsec_spd_rules_(standin|of_sas)$/ {print $2}' | paste -sd' ')" "1 2"
+check_eq "a line for the policy, and one for each that came" "$(lines)" \
+	'policy="peer/net",action="discard",direction="both" policy="peer/net",action="protect",direction="both",child="peer/net" policy="peer/net",action="protect",direction="both",child="peer/net/1"'
 check "the first one is still there" to 2 3
 check "both send" eval 'from 2 && from 3'
 
@@ -127,6 +132,8 @@ check "and their traffic" eval 'until_true 5 to 2 && until_true 5 to 3'
 check "one leaves" down 2
 gone() { rules_are "protect peer/net/1 192.0.2.3, discard"; }
 check "its rule goes with its SA" until_true 5 gone
+check_eq "and its line, whose count is in no other" "$(lines) $(counted_by 'child="peer/net"')" \
+	"policy=\"peer/net\",action=\"discard\",direction=\"both\" policy=\"peer/net\",action=\"protect\",direction=\"both\",child=\"peer/net/1\" "
 check "what was protected is discarded again" no_way 2
 check "the other one is not touched" to 3
 check "who comes back" up 2
