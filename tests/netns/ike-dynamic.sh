@@ -71,8 +71,8 @@ capture_start "$WORK/dynamic.pcap" 0 || exit 1
 check "gateways and daemons come up" ike_up || exit 1
 
 check_eq "until somebody comes, it is discarded" "$(rules)" discard
-# What policies counted: the labels of all lines; the packets of the line that ends so.
-lines() { gw a metrics | sed -n 's/^xipsec_policy_packets_total{\(.*\)} .*/\1/p' | sort | paste -sd' '; }
+# What the policy counted: the labels of its lines; the packets of the line that ends so.
+lines() { gw a metrics | sed -n 's/^xipsec_policy_packets_total{\(policy="peer\/net".*\)} .*/\1/p' | sort | paste -sd' '; }
 counted_by() { gw a metrics | sed -n "s/^xipsec_policy_packets_total{.*$1} //p"; }
 special() { gw a status --json | jq -r '"\(.rules_standin) \(.rules_of_sas)"'; }
 check_eq "status counts it" "$(special)" "1 0"
