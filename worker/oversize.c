@@ -107,12 +107,13 @@ static bool no_sender_cuts(const struct inner *inner)
 }
 
 /* May it be sealed whole and cut then? What carries the packet must not forbid it: in transport
- * mode the packet's own header, in tunnel mode that of the SA. */
+ * mode the packet's own header, in tunnel mode that of the SA, but for what may be cut and would
+ * not be known in pieces. */
 static bool cut_outside(const struct sa *sa, const struct inner *inner)
 {
 	if (no_sender_cuts(inner))
 		return true;
-	if (sa->transport && !(inner->flags & INNER_DF))
+	if (sa->whole && !(inner->flags & INNER_DF))
 		return true;
 	return sa->df_clear && (!sa->transport || inner->family == XIPSEC_FAMILY_IP6);
 }
@@ -135,6 +136,19 @@ static void allow_cut(const struct sa *sa, __u8 *ip)
 	memcpy(ip + 10, &check, 2);
 }
 
+/* Whatever its length: what is too long then may be cut. */
+static void seal_whole(struct worker *w, struct sa_place *place, struct packet *p, __u32 mtu)
+{
+	const struct sa *sa = place->sa;
+
+	pipeline_seal(w, place, &p, 1, p->len > oversize_from(sa, mtu) ? SA_ANY_MTU : mtu);
+	/* No room in the frame: what fits as it is does. */
+	if (p->reason == XIPSEC_REASON_TOO_BIG)
+		p->icmp_mtu = oversize_from(sa, mtu);
+	if (p->reason == XIPSEC_REASON_SEALED && p->len > mtu && !sa->transport)
+		allow_cut(sa, p->data);
+}
+
 bool oversize_out(struct worker *w, struct sa_place *place, struct work *work,
 		  const struct nexthop *nh, __u32 mtu)
 {
@@ -149,18 +163,13 @@ bool oversize_out(struct worker *w, struct sa_place *place, struct work *work,
 		return false;
 	if (!sa->transport && inner.len <= sa_inner_max(sa, mtu))
 		return false;
-	if (!sa->transport && !(inner.flags & INNER_DF)) {
+	if (!sa->whole && !(inner.flags & INNER_DF)) {
 		cut_before(w, place, work, &inner, nh, mtu);
 		return true;
 	}
 	if (!cut_outside(sa, &inner))
 		return false;
-	pipeline_seal(w, place, &p, 1, SA_ANY_MTU);
-	/* No room in the frame: what fits as it is does. */
-	if (p->reason == XIPSEC_REASON_TOO_BIG)
-		p->icmp_mtu = oversize_from(sa, mtu);
-	if (p->reason == XIPSEC_REASON_SEALED && !sa->transport)
-		allow_cut(sa, p->data);
+	seal_whole(w, place, p, mtu);
 	pipeline_finish_out(w, work, nh, mtu);
 	return true;
 }
@@ -182,12 +191,10 @@ static void send_whole(struct worker *w, struct sa_place *place, struct work *wo
 	p->data = data;
 	p->len = len;
 	p->headroom = REASSEMBLY_ROOM - PACKET_L2_MAX;
-	p->tailroom = REASSEMBLY_ROOM;
+	p->tailroom = REASSEMBLY_TAIL(len);
 	p->l4_off = 0;
 	p->flags |= PACKET_OUTSIDE;
-	pipeline_seal(w, place, &p, 1, SA_ANY_MTU);
-	if (p->reason == XIPSEC_REASON_TOO_BIG)
-		p->icmp_mtu = oversize_from(place->sa, mtu);
+	seal_whole(w, place, p, mtu);
 	if (p->reason == XIPSEC_REASON_SEALED && p->len <= mtu)
 		slow_settle(w, p);
 	pipeline_finish_out(w, work, nh, mtu);

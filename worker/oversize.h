@@ -4,11 +4,12 @@
  * or answered with ICMP.
  *
  *	inner packet, tunnel mode, may be cut	fragments, each sealed for itself
+ *	the same, and the SA asks for ports	sealed whole, and the ESP packet cut (RFC 4301 7.3)
  *	must not be cut, the SA's DF is clear	sealed whole, and the ESP packet cut
  *	IPv6 of no more than 1280 bytes		the same, whatever the SA's DF (RFC 2473 7.1)
  *	transport mode, may be cut		the same (RFC 4303 3.3.4: whole datagrams alone)
  *	must not be cut				ICMP to its sender
- *	the host's own fragment, transport mode	put together, sealed whole, and cut again
+ *	the host's own fragment of those two	put together, sealed whole, and cut again
  *	decrypted, may be cut			fragments to red
  *	decrypted, must not be cut		ICMP back into the tunnel
  *
@@ -40,8 +41,8 @@ static inline __u32 oversize_from(const struct sa *sa, __u32 mtu)
 bool oversize_out(struct worker *w, struct sa_place *place, struct work *work,
 		  const struct nexthop *nh, __u32 mtu);
 
-/* Takes a fragment of this host's own for a transport mode SA: with the last of them the datagram
- * is sealed and goes. False: it is no fragment. */
+/* Takes a fragment of this host's own for an SA that takes datagrams whole: with the last of them
+ * the datagram is sealed and goes. False: it is no fragment. */
 bool oversize_fragment(struct worker *w, struct sa_place *place, struct work *work,
 		       const struct nexthop *nh, __u32 mtu);
 

@@ -140,7 +140,7 @@ static unsigned int cut_oversize(struct worker *w, struct sa_place *place, struc
 				 unsigned int n, const struct nexthop *nh, __u32 mtu)
 {
 	__u32 from = oversize_from(place->sa, mtu);
-	const bool own_whole = place->sa->transport;
+	const bool own_whole = place->sa->whole;
 	__u32 hidden = place->sa->tfc_size < from ? place->sa->tfc_size : from;
 	unsigned int left = 0;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Putting a datagram together whose fragments came one by one: this host's own, for transport mode
- * protects whole datagrams alone (RFC 4303 3.3.4). Bytes in, bytes out, in a bounded store:
+ * Putting a datagram together whose fragments came one by one: this host's own, for an SA that
+ * takes whole datagrams alone. Bytes in, bytes out, in a bounded store:
  * REASSEMBLY_SLOTS datagrams, REASSEMBLY_MS each; the oldest gives way.
  *
  * Fragments that overlap end their datagram, with all that is still to come of it (RFC 5722); one
@@ -15,7 +15,10 @@
 
 #define REASSEMBLY_SLOTS 8
 #define REASSEMBLY_MS    2000
-#define REASSEMBLY_ROOM  256 /* writable bytes before the datagram, and behind it */
+#define REASSEMBLY_ROOM  256 /* writable bytes before the datagram, and behind the longest */
+
+/* Writable bytes behind one of `len`. */
+#define REASSEMBLY_TAIL(len) (REASSEMBLY_ROOM + 65535 - (len))
 
 struct reassembly;
 

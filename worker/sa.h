@@ -67,6 +67,8 @@ struct sa {
 	__u8 transport; /* the mode; else tunnel */
 	__u8 udp;       /* ESP in UDP */
 	__u8 df_clear;  /* outbound: what carries its packets may be cut */
+	__u8 whole;     /* datagrams are sealed whole alone: transport mode, or a selector asks for
+			   what later fragments hide */
 	__u8 ah;        /* the protocol; else ESP */
 	__u8 usual_iv;  /* its salt is of 4 bytes and its IV of SA_USUAL_IV, as most are */
 	__u8 way;       /* enum sa_way */
