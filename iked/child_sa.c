@@ -267,6 +267,8 @@ static __u16 flags_of(const struct child_sa *child, bool in)
 		flags |= XIPSEC_SA_ESN;
 	if (child->udp)
 		flags |= XIPSEC_SA_UDP;
+	if (in && child->udp && !ike_follows(child->ike))
+		flags |= XIPSEC_SA_STAY;
 	/* The rest is done where packets are sealed, to a header that is put in front. */
 	if (in || child->mode == XIPSEC_MODE_TRANSPORT)
 		return flags;

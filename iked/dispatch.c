@@ -81,15 +81,14 @@ static void count_in(struct engine *engine, struct ike_conn *conn, const struct 
 
 /* ------------------------------------------------------------------ authenticated messages */
 
-/* 2.23: who is behind a NAT may come from elsewhere tomorrow; who is not, follows no one. Before
- * the IKE SA is up it is the float to 4500. */
+/* Before the IKE SA is up it is the float to 4500. */
 static void follow(struct ike_sa *ike, const struct ike_path *path)
 {
 	bool floats = ike->state == IKE_AUTHING && !ike->initiator;
 
 	if (!memcmp(&ike->path, path, sizeof(*path)))
 		return;
-	if (floats || (ike->nat_remote && !ike->nat_local))
+	if (floats || ike_follows(ike))
 		ike->path = *path;
 }
 

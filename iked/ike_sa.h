@@ -135,6 +135,14 @@ struct ike_sa *ike_rival(const struct ike_sa *old);
 void ike_redundant(struct ike_sa *ike);
 /* Does it have a child that is up? */
 bool ike_is_used(const struct ike_sa *ike);
+/* 2.23: who is behind a NAT may come from elsewhere tomorrow, and is followed by who is behind
+ * none.
+ */
+static inline bool ike_follows(const struct ike_sa *ike)
+{
+	return ike->nat_remote && !ike->nat_local;
+}
+
 /* The next message id one way is `next`: it may be time for an IKE SA that begins at 0. */
 void ike_id_used(struct ike_sa *ike, __u32 next);
 /* Life and alive are set anew. */

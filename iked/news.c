@@ -100,7 +100,7 @@ void engine_sa_mapping(struct engine *engine, const char *sa, const struct xipse
 	struct child_sa *child = child_by_sa_name(engine, sa);
 	struct ike_sa *ike = child ? child->ike : NULL;
 
-	if (!ike || !ike->nat_remote || ike->nat_local)
+	if (!ike || !ike_follows(ike))
 		return;
 	ike->path.remote = *remote;
 	ike->path.remote_port = remote_port;

@@ -109,6 +109,20 @@ static bool key_flag(struct config_diag *diag, const struct config_node *node, v
 	return true;
 }
 
+/* The flag says that it is off. */
+static bool key_flag_off(struct config_diag *diag, const struct config_node *node, void *into,
+			 __u16 flag)
+{
+	struct config_sa_draft *draft = into;
+	bool on;
+
+	if (!parse_bool(diag, node, &on))
+		return false;
+	if (!on)
+		draft->sa->flags |= flag;
+	return true;
+}
+
 static bool key_esn(struct config_diag *diag, const struct config_node *node, void *into)
 {
 	return key_flag(diag, node, into, XIPSEC_SA_ESN);
@@ -183,6 +197,11 @@ static bool key_encap(struct config_diag *diag, const struct config_node *node, 
 	return key_flag(diag, node, into, XIPSEC_SA_UDP);
 }
 
+static bool key_follow(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	return key_flag_off(diag, node, into, XIPSEC_SA_STAY);
+}
+
 static bool key_port(struct config_diag *diag, const struct config_node *node, __be16 *out)
 {
 	unsigned int port;
@@ -234,14 +253,7 @@ static bool key_dscp(struct config_diag *diag, const struct config_node *node, v
 
 static bool key_ecn(struct config_diag *diag, const struct config_node *node, void *into)
 {
-	struct config_sa_draft *draft = into;
-	bool on;
-
-	if (!parse_bool(diag, node, &on))
-		return false;
-	if (!on)
-		draft->sa->flags |= XIPSEC_SA_NO_ECN;
-	return true;
+	return key_flag_off(diag, node, into, XIPSEC_SA_NO_ECN);
 }
 
 static bool key_flow_label(struct config_diag *diag, const struct config_node *node, void *into)
@@ -348,6 +360,7 @@ const struct config_key config_sa_keys[] = {
 	{"encap", key_encap, false, false},
 	{"src_port", key_src_port, false, false},
 	{"dst_port", key_dst_port, false, false},
+	{"follow", key_follow, false, false},
 	{"df", key_df, false, false},
 	{"dscp", key_dscp, false, false},
 	{"ecn", key_ecn, false, false},

@@ -12,7 +12,7 @@
 
 #define FLAGS_KNOWN                                                               \
 	(XIPSEC_SA_ESN | XIPSEC_SA_UDP | XIPSEC_SA_FRESH_KEY | XIPSEC_SA_MANUAL | \
-	 XIPSEC_SA_NO_ECN | XIPSEC_SA_DSCP | XIPSEC_SA_FLOW_COPY)
+	 XIPSEC_SA_NO_ECN | XIPSEC_SA_DSCP | XIPSEC_SA_FLOW_COPY | XIPSEC_SA_STAY)
 
 struct faults {
 	struct sa_fault *out;
@@ -71,6 +71,9 @@ static void udp_check(struct faults *to, const struct xipsec_sa *sa)
 	    "a number from 1 to 65535");
 	add(to, udp && sa->dir == XIPSEC_DIR_IN && sa->dst_port && ntohs(sa->dst_port) != NATT_PORT,
 	    "dst_port", "ESP in UDP is received at port 4500 alone", "4500");
+	add(to, sa->flags & XIPSEC_SA_STAY && (!udp || sa->dir != XIPSEC_DIR_IN), "follow",
+	    "whom to follow shows in what comes in by ESP in UDP",
+	    "it on the inbound SA, with encap = yes");
 	add(to, !udp && sa->src_port, "src_port", "only ESP in UDP has ports", "encap = yes");
 	add(to, !udp && sa->dst_port, "dst_port", "only ESP in UDP has ports", "encap = yes");
 }

@@ -7,6 +7,9 @@
  * again goes on counting. A child whose SAs are in UDP leads to one peer; an outbound SA that leads
  * elsewhere than where the inbound one came from is left alone.
  *
+ * An SA may say that nobody is followed (XIPSEC_SA_STAY): so RFC 7296 2.23 has it for who is behind
+ * a NAT himself, whom anybody on the path could cut off with one packet that he sends on.
+ *
  * In transport mode the address is that of the packets inside, which selectors, policies and the
  * hosts' connections name: there the port alone is followed.
  */
@@ -110,7 +113,8 @@ void sas_peer(struct sas *sas, const struct ctl_peer *peer)
 	char from[64], to[64];
 
 	if (!sa || sa->generation != peer->generation || sa->sa.dir != XIPSEC_DIR_IN ||
-	    !(sa->sa.flags & XIPSEC_SA_UDP) || !possible(sa, &peer->addr, peer->port))
+	    (sa->sa.flags & (XIPSEC_SA_UDP | XIPSEC_SA_STAY)) != XIPSEC_SA_UDP ||
+	    !possible(sa, &peer->addr, peer->port))
 		return;
 	if (addr_is(&sa->sa.src, &peer->addr) ? sa->sa.src_port == peer->port
 					      : sa->sa.mode == XIPSEC_MODE_TRANSPORT)

@@ -122,9 +122,10 @@ static inline __attribute__((always_inline)) void inbound_finish(struct sa *sa,
 								 inbound_deliver_fn *deliver,
 								 inbound_refuse_fn *refuse)
 {
-	/* Numbers are never 0: without UDP none is the newest, nor need it be known. */
-	const bool udp = sa->udp;
-	const __u64 top = udp ? __atomic_load_n(&sa->state->replay_top, __ATOMIC_RELAXED) : 0;
+	/* Numbers are never 0: where nobody is followed none is the newest, nor need it be known.
+	 */
+	const bool follows = sa->follows;
+	const __u64 top = follows ? __atomic_load_n(&sa->state->replay_top, __ATOMIC_RELAXED) : 0;
 	const unsigned int n = burst->n;
 	unsigned int opened = 0;
 	__u64 bytes = 0;
@@ -132,7 +133,7 @@ static inline __attribute__((always_inline)) void inbound_finish(struct sa *sa,
 	for (unsigned int i = 0; i < n; i++) {
 		struct packet *p = burst->pkt[i];
 		enum xipsec_reason reason = burst->op[i].ok ? burst->refused[i] : XIPSEC_REASON_ICV;
-		const bool newest = udp && burst->seq[i] == top && inbound_in_udp(p);
+		const bool newest = follows && burst->seq[i] == top && inbound_in_udp(p);
 
 		if (reason)
 			refuse(sa, p, &burst->op[i]);

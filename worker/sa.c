@@ -122,6 +122,7 @@ static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_back
 	to->dst = from->dst;
 	to->spi = from->spi;
 	to->dir = from->dir;
+	to->follows = to->udp && from->dir == XIPSEC_DIR_IN && !(from->flags & XIPSEC_SA_STAY);
 	to->outer_family = from->outer_family;
 	to->esn = !!(from->flags & XIPSEC_SA_ESN);
 	to->aad_len = to->esn ? 12 : 8;

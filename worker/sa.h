@@ -66,6 +66,7 @@ struct sa {
 	__u8 esn;
 	__u8 transport; /* the mode; else tunnel */
 	__u8 udp;       /* ESP in UDP */
+	__u8 follows;   /* inbound, in UDP: where its newest packet came from is told */
 	__u8 df_clear;  /* outbound: what carries its packets may be cut */
 	__u8 whole;     /* datagrams are sealed whole alone: transport mode, or a selector asks for
 			   what later fragments hide */

@@ -85,13 +85,14 @@ struct xipsec_limits {
 	__u32 pad;
 };
 
-#define XIPSEC_SA_ESN       1  /* flags */
-#define XIPSEC_SA_UDP       2  /* ESP in UDP (RFC 3948) */
-#define XIPSEC_SA_FRESH_KEY 4  /* the caller swears that the key was never used (manual keys) */
-#define XIPSEC_SA_MANUAL    8  /* from sas {}: numbers are reserved on disk */
-#define XIPSEC_SA_NO_ECN    16 /* RFC 6040 compatibility mode: the outer header is Not-ECT */
-#define XIPSEC_SA_DSCP      64 /* the outer DSCP is `dscp`; else it is copied */
-#define XIPSEC_SA_FLOW_COPY 32 /* IPv6 in IPv6: copy the flow label; else it is 0 */
+#define XIPSEC_SA_ESN       1   /* flags */
+#define XIPSEC_SA_UDP       2   /* ESP in UDP (RFC 3948) */
+#define XIPSEC_SA_FRESH_KEY 4   /* the caller swears that the key was never used (manual keys) */
+#define XIPSEC_SA_MANUAL    8   /* from sas {}: numbers are reserved on disk */
+#define XIPSEC_SA_NO_ECN    16  /* RFC 6040 compatibility mode: the outer header is Not-ECT */
+#define XIPSEC_SA_DSCP      64  /* the outer DSCP is `dscp`; else it is copied */
+#define XIPSEC_SA_FLOW_COPY 32  /* IPv6 in IPv6: copy the flow label; else it is 0 */
+#define XIPSEC_SA_STAY      128 /* ESP in UDP: a peer that comes from elsewhere is not followed */
 
 struct xipsec_sa {
 	char name[XIPSEC_NAME_LEN];  /* of the SA, for people */

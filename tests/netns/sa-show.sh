@@ -46,6 +46,18 @@ cat >"$WORK/more.conf" <<END
 		key = $(random_hex 32)
 		fresh_key = yes
 	}
+	nat {
+		child = net4
+		direction = in
+		src = 192.0.2.8
+		dst = 192.0.2.1
+		spi = 0x2004
+		algorithm = null-sha256
+		key = $(random_hex 32)
+		fresh_key = yes
+		encap = yes
+		follow = no
+	}
 	routed {
 		if_id = 7
 		direction = out
@@ -63,18 +75,21 @@ chmod 0600 "$WORK/more.conf"
 sed -i -e "/^sas {/a include $WORK/more.conf" \
 	-e '0,/interfaces {/s//tunnels { ipsec7 { if_id = 7 } }\n&/' "$config"
 
-all_there() { [ "$(gw_sa_count a)" = 7 ]; }
+all_there() { [ "$(gw_sa_count a)" = 8 ]; }
 # shown NAME FILTER: the SA as JSON has what the filter says.
 shown() { jq -e ".[] | select(.name == \"$1\") | $2" "$WORK/sa.json" >"$WORK/jq.txt"; }
 
 check "the config is good" gw a config check
 check "attach" gw_attach a
 gw_spawn a
-if ! check "xipsecd takes all 7 SAs" until_true 10 all_there; then exit 1; fi
+if ! check "xipsecd takes all 8 SAs" until_true 10 all_there; then exit 1; fi
 gw a sa list --json >"$WORK/sa.json"
 gw a sa list >"$WORK/sa.txt"
 
 check "UDP with its ports" shown full '.protocol == "esp" and .encap and .src_port == 4501 and .dst_port == 4500'
+check "who is followed" shown nat '.encap and .follow == false'
+check "and that AH follows nobody" shown signed '.follow == false'
+check "nor does what is sealed" shown full 'has("follow") | not'
 check "what is sealed how" shown full \
 	'.df == "copy" and .dscp == 46 and .ecn == false and .flow_label == "zero" and .ttl == 17 and .tfc_padding == "mtu" and .dummies == 5'
 check "limits, 64 bits of them" shown full \
@@ -87,6 +102,8 @@ check "flow label, padding to a size" shown routed '.flow_label == "copy" and .t
 check "defaults as such" shown ab4 \
 	'.protocol == "esp" and (.encap | not) and .df == "set" and .ecn and .ttl == 64 and .tfc_padding == 0 and .if_id == 0 and .limits.life_time == 0'
 check "text: UDP" grep -q '^    in UDP, port 4501 -> 4500$' "$WORK/sa.txt"
+check "text: who is followed" grep -q \
+	'^    in UDP, port 4500 -> 4500, a peer that moves is not followed$' "$WORK/sa.txt"
 check "text: sealing" grep -q \
 	'^    sealed with df copy, dscp 46, no ecn, ttl 17, padding to the mtu, 5 dummies a second$' "$WORK/sa.txt"
 check "text: limits" grep -q '^    limits: rekey at 3600 s, end at 7200 s, rekey at 1073741824 bytes, end at 18446744073709551615 bytes, end at 4294967296 packets, inactivity 300 s$' "$WORK/sa.txt"

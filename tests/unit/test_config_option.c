@@ -70,7 +70,7 @@ static void test_header_options(void **state)
 	assert_int_equal(sa.flags, XIPSEC_SA_MANUAL | XIPSEC_SA_FLOW_COPY);
 	/* defaults may stand anywhere */
 	sa = sa_of("df = set\ndscp = copy\necn = yes\nflow_label = zero\ntfc_padding = 0\n"
-		   "dummies = 0\nencap = no\nif_id = 0\n" IN);
+		   "dummies = 0\nencap = no\nfollow = yes\nif_id = 0\n" IN);
 	assert_int_equal(sa.flags, XIPSEC_SA_MANUAL);
 	assert_int_equal(sa.df + sa.dscp + sa.ttl + sa.tfc_size + sa.dummies + sa.if_id, 0);
 	assert_int_equal(sa.src_port + sa.dst_port, 0);
@@ -83,6 +83,10 @@ static void test_encap(void **state)
 	assert_int_equal(sa.flags, XIPSEC_SA_MANUAL | XIPSEC_SA_UDP);
 	assert_int_equal(ntohs(sa.src_port), 4501);
 	assert_int_equal(ntohs(sa.dst_port), 4500);
+	sa = sa_of("encap = yes\nfollow = yes\n" IN);
+	assert_int_equal(sa.flags, XIPSEC_SA_MANUAL | XIPSEC_SA_UDP);
+	sa = sa_of("encap = yes\nfollow = no\n" IN);
+	assert_int_equal(sa.flags, XIPSEC_SA_MANUAL | XIPSEC_SA_UDP | XIPSEC_SA_STAY);
 }
 
 static void test_limits(void **state)
@@ -268,6 +272,12 @@ static const struct {
 	 "15:12: dst_port = 4500: only ESP in UDP has ports: expected encap = yes\n"},
 	{"encap = yes\ndst_port = 5500\n" IN,
 	 "16:12: dst_port = 5500: ESP in UDP is received at port 4500 alone: expected 4500\n"},
+	{"follow = no\n" IN,
+	 "15:10: follow = no: whom to follow shows in what comes in by ESP in UDP: expected it on "
+	 "the inbound SA, with encap = yes\n"},
+	{"encap = yes\nfollow = no\n" OUT,
+	 "16:10: follow = no: whom to follow shows in what comes in by ESP in UDP: expected it on "
+	 "the inbound SA, with encap = yes\n"},
 	{"encap = yes\n" AH,
 	 "15:9: encap = yes: AH cannot pass NAT, its ICV covers the addresses (RFC 3715 "
 	 "2.1): expected encap = no, or protocol = esp\n"},

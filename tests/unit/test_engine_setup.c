@@ -455,6 +455,14 @@ static void test_nat(void **state)
 	assert_int_equal(sim->side[1].sa[0].flags & XIPSEC_SA_UDP, XIPSEC_SA_UDP);
 	assert_int_equal(be16toh(sim->side[1].sa[0].src_port), 14500);
 	assert_int_equal(be16toh(sim->side[0].sa[1].dst_port), 4500);
+	/* who is behind it follows nobody, nor is anybody to be followed out of an SA */
+	for (int side = 0; side < 2; side++)
+		for (int i = 0; i < 2; i++) {
+			const struct xipsec_sa *sa = &sim->side[side].sa[i];
+			bool stays = side == 0 && sa->dir == XIPSEC_DIR_IN;
+
+			assert_int_equal(sa->flags & XIPSEC_SA_STAY, stays ? XIPSEC_SA_STAY : 0);
+		}
 	/* the NAT has another port for it now: IKE follows, by what xipsecd says */
 	engine_sa_mapping(sim->side[1].engine, "net-2-i", &ike->path.remote, htobe16(14501));
 	assert_int_equal(be16toh(ike->path.remote_port), 14501);
@@ -523,8 +531,11 @@ static void test_encap(void **state)
 	struct sim *sim = begin(conn, fast);
 
 	assert_true(sim_up(sim, 2000));
-	assert_true(sim->side[0].sa[0].flags & XIPSEC_SA_UDP);
-	assert_true(sim->side[1].sa[0].flags & XIPSEC_SA_UDP);
+	/* who asks for it says that he is behind one: he is followed, and follows nobody */
+	for (int side = 0; side < 2; side++)
+		assert_int_equal(sim->side[side].sa[0].dir, XIPSEC_DIR_IN);
+	assert_int_equal(sim->side[0].sa[0].flags, XIPSEC_SA_UDP | XIPSEC_SA_STAY);
+	assert_int_equal(sim->side[1].sa[0].flags, XIPSEC_SA_UDP);
 	sim_end(sim, 1, 1);
 
 	sim = sim_new(2, fast, fast);

@@ -103,7 +103,7 @@ static void test_other_form(void **unused)
 		pair_open(&pair);
 		assert_int_equal(seal(&pair, inner, len, PATH_MTU), XIPSEC_REASON_SEALED);
 		memcpy(frame.p.data + (family == 4 ? 12 : 8), elsewhere, family == 4 ? 4 : 16);
-		pair.in->udp = !udp;
+		pair.in->udp = pair.in->follows = !udp;
 		assert_int_equal(open_it(&pair), XIPSEC_REASON_OPENED);
 		assert_int_equal(frame.p.len, len);
 		assert_memory_equal(frame.p.data, inner, len);

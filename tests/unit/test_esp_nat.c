@@ -453,6 +453,31 @@ static void test_peer_transport_dummies(void **unused)
 	}
 }
 
+/* Where the SA says so nobody is followed, neither to an address nor to a port. */
+static void test_peer_stays(void **unused)
+{
+	for (int i = 0; i < 6; i++) {
+		const bool transport = i >= 4, dummy = transport || i & 2;
+		struct pair pair = {.config =
+					    sa_config(XIPSEC_ALG_AES128GCM16, i & 1 ? 6 : 4, 0, 0)};
+		struct letter letter;
+
+		pair.config.flags = XIPSEC_SA_UDP | XIPSEC_SA_STAY;
+		pair.config.src_port = pair.config.dst_port = htons(4500);
+		pair_open(&pair);
+		pair.in->transport = transport;
+		for (int moved = 0; moved < 2; moved++) {
+			letter = letter_seal(&pair, dummy);
+			letter_from(&letter, moved ? places[0] : pair.config.src.byte, 31000);
+			assert_int_equal(letter_open(&pair, &letter),
+					 dummy ? XIPSEC_REASON_DUMMY : XIPSEC_REASON_OPENED);
+			assert_int_equal(pair.in->peer_changed, 0);
+			assert_int_equal(pair.in->peer_port, htons(4500));
+		}
+		pair_close(&pair);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -465,6 +490,7 @@ int main(void)
 		cmocka_unit_test(test_peer_burst),
 		cmocka_unit_test(test_peer_overtaken),
 		cmocka_unit_test(test_peer_transport_dummies),
+		cmocka_unit_test(test_peer_stays),
 		cmocka_unit_test(test_peer_selectors),
 		cmocka_unit_test(test_peer_transport),
 	};

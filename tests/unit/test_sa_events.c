@@ -453,7 +453,10 @@ static void peers_that_lie(void **state)
 	in->sa.mode = XIPSEC_MODE_TRANSPORT; /* the address is the packets' own */
 	IGNORED("198.51.100.9", 31000, );
 	in->sa.mode = XIPSEC_MODE_TUNNEL;
-	in->sa.flags &= ~XIPSEC_SA_UDP;
+	in->sa.flags |= XIPSEC_SA_STAY;
+	IGNORED("198.51.100.9", 31000, );
+	IGNORED("198.51.100.7", 31000, );
+	in->sa.flags &= ~(XIPSEC_SA_UDP | XIPSEC_SA_STAY);
 	IGNORED("198.51.100.9", 31000, );
 #undef IGNORED
 }

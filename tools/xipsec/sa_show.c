@@ -173,7 +173,8 @@ void sa_show_text(const struct sadb_sa_info *info)
 	       mode_name(sa->mode), alg_name(sa->alg, sa->l4_proto), engine_name(sa->engine),
 	       engine_why_name(info->engine_why), backend_name(info));
 	if (sa->flags & XIPSEC_SA_UDP)
-		printf("    in UDP, port %u -> %u\n", ntohs(sa->src_port), ntohs(sa->dst_port));
+		printf("    in UDP, port %u -> %u%s\n", ntohs(sa->src_port), ntohs(sa->dst_port),
+		       sa->flags & XIPSEC_SA_STAY ? ", a peer that moves is not followed" : "");
 	print_sealing(sa);
 	print_limits(&sa->limits);
 	if (out)
@@ -208,6 +209,11 @@ static void add_bool(struct json_object *object, const char *name, bool value)
 static void add_null(struct json_object *object, const char *name)
 {
 	json_object_object_add(object, name, NULL);
+}
+
+static bool follows(const struct xipsec_sa *sa)
+{
+	return (sa->flags & (XIPSEC_SA_UDP | XIPSEC_SA_STAY)) == XIPSEC_SA_UDP;
 }
 
 static void add_encap(struct json_object *object, const struct xipsec_sa *sa)
@@ -282,6 +288,8 @@ struct json_object *sa_show_json(const struct sadb_sa_info *info)
 	add_bool(object, "manual", sa->flags & XIPSEC_SA_MANUAL);
 	add_number(object, "if_id", sa->if_id);
 	add_encap(object, sa);
+	if (!out)
+		add_bool(object, "follow", follows(sa));
 	if (out)
 		add_sealing(object, sa);
 	json_object_object_add(object, "limits", json_limits(&sa->limits));
