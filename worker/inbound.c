@@ -103,7 +103,8 @@ static bool tunnel_plain6(const struct sa *sa, struct packet *p, __u8 *text, __u
 	return true;
 }
 
-/* Any other. TFC padding behind the inner packet (RFC 4303 2.7) goes. */
+/* Any other. TFC padding behind the inner packet (RFC 4303 2.7) goes. What the selectors refuse, or
+ * ECN, is told as it is inside: the packet is that already. */
 static __attribute__((noinline)) enum xipsec_reason tunnel_any(struct sa *sa, struct packet *p,
 							       __u8 *text, __u32 text_len,
 							       __u8 next, __u8 tos)
@@ -114,14 +115,15 @@ static __attribute__((noinline)) enum xipsec_reason tunnel_any(struct sa *sa, st
 	if (!text_len || !version_right(next, text))
 		return XIPSEC_REASON_NEXT_HEADER;
 	reason = inner_parse(text, text_len, &inner);
-	if (!reason)
-		reason = selectors_check(sa, text, &inner);
+	if (reason)
+		return reason;
+	in_shrink(p, text, inner.len);
+	in_describe(p, &inner);
+	reason = selectors_check(sa, text, &inner);
 	if (reason)
 		return reason;
 	if (text_len > inner.len)
 		__atomic_fetch_add(&sa->state->tfc_bytes, text_len - inner.len, __ATOMIC_RELAXED);
-	in_shrink(p, text, inner.len);
-	in_describe(p, &inner);
 	reason = inner_in(p->data, &inner, tos);
 	if (reason != XIPSEC_REASON_OPENED_ECN)
 		return reason;
@@ -214,7 +216,8 @@ static inline bool transport_plain6(const struct sa *sa, struct packet *p, __u8 
 	return true;
 }
 
-/* Any other: the headers in front move up to what ESP carried. */
+/* Any other: the headers in front move up to what ESP carried, and do not stand any more where they
+ * stood: from then on the packet is the inner one, refused or not. */
 static __attribute__((noinline)) enum xipsec_reason transport_any(struct sa *sa, struct packet *p,
 								  __u8 *text, __u32 text_len,
 								  __u8 next)
@@ -231,13 +234,14 @@ static __attribute__((noinline)) enum xipsec_reason transport_any(struct sa *sa,
 		return reason;
 	memmove(data, p->data, front);
 	transport_set(data, &place, next, front + text_len);
-	reason = inner_parse(data, front + text_len, &inner);
-	if (!reason)
-		reason = selectors_check(sa, data, &inner);
+	in_shrink(p, data, front + text_len);
+	reason = inner_parse(data, p->len, &inner);
 	if (reason)
 		return reason;
-	in_shrink(p, data, inner.len);
 	in_describe(p, &inner);
+	reason = selectors_check(sa, data, &inner);
+	if (reason)
+		return reason;
 	if (udp || sa->udp)
 		inner_checksum(p->data, &inner);
 	return XIPSEC_REASON_UNSPEC;

@@ -62,38 +62,30 @@ static void describe_ends(struct xipsec_sample *sample, const struct sa *sa)
 	sample->inner = 0;
 }
 
-/* What the selectors of a tunnel refused is told as it is inside: it has been opened in place. */
+/* Refused when it was the inner packet already (inbound.c)? */
+static bool refused_inside(__u16 reason)
+{
+	return reason == XIPSEC_REASON_SELECTOR || reason == XIPSEC_REASON_ICMP_QUOTE ||
+	       reason == XIPSEC_REASON_ECN;
+}
+
 static void describe_sa(struct xipsec_sample *sample, const struct sa *sa, const struct work *work)
 {
 	const struct packet *p = &work->p;
-	__u32 skip = p->l4_off + sa->head_len;
+	const bool out = work->dir == XIPSEC_DIR_OUT;
 
 	sample->spi = sa->spi;
 	sample->seq = (__u32)p->seq;
 	sample->sa_index = work->sa_index;
 	sample->sa_generation = work->sa_generation;
-	sample->inner = work->opened || work->dir == XIPSEC_DIR_OUT;
-	if (work->dir == XIPSEC_DIR_OUT || work->opened) {
-		describe(sample, p->data, p->len);
-		if (sample->reason != XIPSEC_REASON_SEQ_END)
-			return;
+	sample->inner = out || work->opened || refused_inside(sample->reason);
+	describe(sample, p->data, p->len);
+	if (out && sample->reason == XIPSEC_REASON_SEQ_END) {
 		/* RFC 4303 3.3.3: the SA's end, whatever packet met it. */
 		sample->seq = (__u32)__atomic_load_n(&sa->state->seq, __ATOMIC_RELAXED);
 		describe_ends(sample, sa);
-		return;
 	}
-	if ((sample->reason == XIPSEC_REASON_SELECTOR ||
-	     sample->reason == XIPSEC_REASON_ICMP_QUOTE) &&
-	    !sa->transport && skip < p->len) {
-		describe(sample, p->data + skip, p->len - skip);
-		sample->inner = 1;
-	} else if (!sa->transport) {
-		/* ECN: its marks were the last that was looked at, the tunnel's headers are gone.
-		 */
-		sample->inner = sample->reason == XIPSEC_REASON_ECN;
-		describe(sample, p->data, p->len);
-	}
-	if (!sample->family)
+	if (!sample->family && !out && !work->opened)
 		describe_ends(sample, sa);
 }
 
