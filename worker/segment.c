@@ -91,7 +91,32 @@ static int wanted(const struct virtio_net_hdr *hdr, const struct inner *inner)
 
 static bool can_cut(const struct inner *inner)
 {
-	return !inner->opaque && !(inner->flags & (INNER_FRAG | INNER_ROUTED));
+	return !inner->opaque && !(inner->flags & INNER_FRAG);
+}
+
+static __u32 check_off(__u8 l4_proto)
+{
+	return l4_proto == IPPROTO_TCP ? TCP_CHECK : UDP_CHECK;
+}
+
+/* Its own pseudo-header's sum, as it stands in the field of a checksum that is open, without the
+ * length. */
+static __u64 stated_sum(const __u8 *data, const struct inner *inner)
+{
+	__u16 field;
+
+	memcpy(&field, data + inner->l4_off + check_off(inner->l4_proto), sizeof(field));
+	return (__u64)field + (__u16)~htons((__u16)(inner->len - inner->l4_off));
+}
+
+/* Of addresses and protocol. Behind a routing header the last destination counts, which is not the
+ * one that stands in front (RFC 8200 8.1): there the sender's word is taken. */
+static __u64 pseudo_sum(const __u8 *data, const struct inner *inner)
+{
+	if (inner->flags & INNER_ROUTED)
+		return stated_sum(data, inner);
+	return inner->family == XIPSEC_FAMILY_IP4 ? csum_add(htons(inner->l4_proto), data + 12, 8)
+						  : csum_add(htons(inner->l4_proto), data + 8, 32);
 }
 
 static void describe(struct segments *s, const __u8 *data, const struct inner *inner, __u32 size)
@@ -104,6 +129,7 @@ static void describe(struct segments *s, const __u8 *data, const struct inner *i
 		.head = inner->l4_off + l4_len,
 		.payload = inner->len - inner->l4_off - l4_len,
 		.size = size,
+		.pseudo = pseudo_sum(data, inner),
 		.l4_off = inner->l4_off,
 		.family = inner->family,
 		.l4_proto = inner->l4_proto,
@@ -138,14 +164,6 @@ __u32 segments_longest(const struct segments *s)
 }
 
 /* ------------------------------------------------------------------ one segment */
-
-static __u64 pseudo_sum(const struct segments *s, const __u8 *ip, __u32 l4_len)
-{
-	__u64 sum = (__u64)htons((__u16)l4_len) + htons(s->l4_proto);
-
-	return s->family == XIPSEC_FAMILY_IP4 ? csum_add(sum, ip + 12, 8)
-					      : csum_add(sum, ip + 8, 32);
-}
 
 static void finish_ip(const struct segments *s, __u8 *ip, __u32 len)
 {
@@ -187,15 +205,13 @@ __u32 segments_next(struct segments *s, __u8 *to)
 	memcpy(to, s->data, s->head);
 	memcpy(to + s->head, s->data + s->head + s->done, take);
 	finish_ip(s, to, len);
-	if (s->l4_proto == IPPROTO_TCP) {
+	if (s->l4_proto == IPPROTO_TCP)
 		finish_tcp(s, l4, take == left);
-		check = TCP_CHECK;
-	} else {
+	else
 		put_be16(l4 + UDP_TOTAL, l4_len);
-		check = UDP_CHECK;
-	}
+	check = check_off(s->l4_proto);
 	memset(l4 + check, 0, 2);
-	put_check(l4 + check, csum_add(pseudo_sum(s, to, l4_len), l4, l4_len));
+	put_check(l4 + check, csum_add(s->pseudo + htons((__u16)l4_len), l4, l4_len));
 	s->done += take;
 	s->n++;
 	return len;

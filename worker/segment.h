@@ -18,6 +18,7 @@ struct segments {
 	__u32 size;       /* payload of each segment but the last */
 	__u32 done;       /* payload that went into segments */
 	__u32 n;          /* segments so far */
+	__u64 pseudo;     /* sum of what all their pseudo-headers have in common */
 	__u16 l4_off;
 	__u8 family;
 	__u8 l4_proto;

@@ -41,28 +41,33 @@ static __u32 be16_of(const __u8 *at)
 	return (__u32)at[0] << 8 | at[1];
 }
 
+/* RFC 8200 8.1: under way the last address of a routing header is the destination. */
 static __u32 pseudo16(const __u8 *ip, __u32 l4_len, __u8 proto)
 {
 	__u32 sum = ip[0] >> 4 == 4 ? sum16(0, ip + 12, 8) : sum16(0, ip + 8, 32);
 
+	if (ip[0] >> 4 == 6 && ip[6] == IPPROTO_ROUTING && ip[43])
+		sum = sum16(sum16(0, ip + 8, 16), ip + 48, 16);
 	return sum16(sum + l4_len + proto, NULL, 0);
 }
 
 struct shape {
 	bool ip6;
 	__u8 proto;
+	bool routed; /* by a routing header, under way or at its end */
+	__u8 left;
 };
 
 static const struct shape shapes[] = {
-	{false, IPPROTO_TCP},
-	{true, IPPROTO_TCP},
-	{false, IPPROTO_UDP},
-	{true, IPPROTO_UDP},
+	{false, IPPROTO_TCP, false, 0}, {true, IPPROTO_TCP, false, 0},
+	{false, IPPROTO_UDP, false, 0}, {true, IPPROTO_UDP, false, 0},
+	{true, IPPROTO_TCP, true, 1},   {true, IPPROTO_UDP, true, 1},
+	{true, IPPROTO_TCP, true, 0},
 };
 
 static __u32 ip_len(const struct shape *shape)
 {
-	return shape->ip6 ? 40 : 24; /* with a word of options */
+	return shape->routed ? 64 : shape->ip6 ? 40 : 24; /* IPv4 with a word of options */
 }
 
 static __u32 head_len(const struct shape *shape)
@@ -78,10 +83,17 @@ static __u32 make_whole(const struct shape *shape, __u32 payload)
 
 	memset(whole, 0, head_len(shape));
 	if (shape->ip6) {
-		const __u8 head[8] = {0x60, 0, 0, 0, l4_len >> 8, l4_len, shape->proto, 64};
+		const __u32 rest = len - 40;
+		const __u8 head[8] = {0x60, 0, 0, 0, rest >> 8, rest, shape->proto, 64};
+		const __u8 routing[4] = {shape->proto, 2, 0, shape->left};
 
 		memcpy(whole, head, sizeof(head));
 		memset(whole + 8, 0x20, 32);
+		if (shape->routed) {
+			whole[6] = IPPROTO_ROUTING;
+			memcpy(whole + 40, routing, sizeof(routing));
+			memset(whole + 48, 0x31, 16);
+		}
 	} else {
 		const __u8 head[20] = {0x46, 0,  len >> 8,     len, ID >> 8, ID & 0xff, 0x40,
 				       0,    64, shape->proto, 0,   0,       10,        1,
@@ -154,7 +166,7 @@ static void look_at_ip(const struct shape *shape, __u32 len, unsigned int n)
 {
 	if (shape->ip6) {
 		assert_int_equal(be16_of(out + 4), len - 40);
-		assert_memory_equal(out + 6, whole + 6, 34);
+		assert_memory_equal(out + 6, whole + 6, ip_len(shape) - 6);
 		return;
 	}
 	assert_int_equal(be16_of(out + 2), len);
