@@ -140,7 +140,8 @@ void sa_stop(struct sa *sa);
 
 /* Have the hard limits been reached? They count what the key was used for: beside packets and their
  * bytes also dummies and all padding that hides lengths (RFC 4301 4.4.2.1 a). At one the SA stops;
- * the workers together may overshoot by a burst each. */
+ * each worker may have one burst in hand then: together they overshoot by BURST_MAX packets for
+ * each, less one, and by what as many packets hold. */
 static inline void sa_look_limits(struct sa *sa, __u64 packets, __u64 bytes)
 {
 	packets += __atomic_load_n(&sa->state->dummies, __ATOMIC_RELAXED);

@@ -204,6 +204,39 @@ static void test_limits(void **unused)
 	}
 }
 
+/* What xipsec.conf(5) says of hard limits: the burst that reaches one is the last, and what goes
+ * beyond is at most that burst, less one. */
+static void test_limits_burst(void **unused)
+{
+	static struct frame frames[BURST_MAX + 10];
+	struct packet *pkts[BURST_MAX + 10];
+	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
+	__u8 inner[256];
+	__u32 len = udp_write(inner, 4, 72);
+
+	pair.config.limits.hard_packets = 10;
+	pair_open(&pair);
+	for (int i = 0; i < 9; i++)
+		assert_int_equal(seal(&pair, inner, len, 1400), XIPSEC_REASON_SEALED);
+	assert_int_equal(out_state.status, XIPSEC_SA_LIVE);
+	for (int i = 0; i < BURST_MAX + 10; i++) {
+		pkts[i] = frame_load(&frames[i], inner, len);
+		pkts[i]->flags = PACKET_LOCAL;
+	}
+	esp_out_burst(pair.out, pkts, BURST_MAX + 10, 1400, 1);
+	for (int i = 0; i < BURST_MAX + 10; i++)
+		assert_int_equal(pkts[i]->reason,
+				 i < BURST_MAX ? XIPSEC_REASON_SEALED : XIPSEC_REASON_LIMIT);
+	assert_int_equal(out_state.packets, 10 + 64 - 1);
+	for (int i = 0; i < BURST_MAX; i++)
+		pkts[i]->reason = 0;
+	in_state.packets = 9;
+	esp_in_burst(pair.in, pkts, BURST_MAX, 1);
+	assert_int_equal(in_state.packets, 10 + 64 - 1);
+	assert_int_equal(in_state.status, XIPSEC_SA_STOPPED);
+	pair_close(&pair);
+}
+
 static void test_pmtu(void **unused)
 {
 	struct pair pair = {.config = sa_config(XIPSEC_ALG_AES128GCM16, 4, 0, 0)};
@@ -223,13 +256,10 @@ static void test_pmtu(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_transport),
-		cmocka_unit_test(test_other_form),
-		cmocka_unit_test(test_transport_fragment),
-		cmocka_unit_test(test_transport_mtu),
-		cmocka_unit_test(test_transport_lies),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_pmtu),
+		cmocka_unit_test(test_transport),          cmocka_unit_test(test_other_form),
+		cmocka_unit_test(test_transport_fragment), cmocka_unit_test(test_transport_mtu),
+		cmocka_unit_test(test_transport_lies),     cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_limits_burst),       cmocka_unit_test(test_pmtu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
