@@ -399,6 +399,16 @@ static void life_begin(struct child_sa *child)
 	}
 }
 
+/* … within its life. */
+static void rekey_later(struct child_sa *child)
+{
+	struct engine *engine = child->ike->engine;
+	__u64 again = engine_now(engine) + REKEY_RETRY_MS + engine_jitter(engine, REKEY_RETRY_MS);
+
+	if (!child->life_end || again < child->life_end)
+		timer_set(&engine->timers, &child->life, again);
+}
+
 /* The end of its life: nobody replaced it in time. */
 static void expired(struct child_sa *child)
 {
@@ -423,6 +433,8 @@ static void life_due(struct timer *timer)
 	if (child->state == CHILD_UP) {
 		ike_task_child(child->ike, TASK_CHILD_REKEY, child);
 		ike_work(child->ike);
+	} else if (child->state == CHILD_REPLACED) {
+		rekey_later(child); /* it may be back by then */
 	}
 }
 
@@ -469,12 +481,27 @@ void child_replaced(struct child_sa *child, const struct child_sa *by)
 	timer_set(&engine->timers, &child->later, engine_now(engine) + REPLACED_MS);
 }
 
+void child_back(struct ike_sa *ike, __u32 successor)
+{
+	struct timers *timers = &ike->engine->timers;
+	struct child_sa *child = ike->children;
+
+	while (child && (child->state != CHILD_REPLACED || child->successor != successor))
+		child = child->next;
+	if (!child)
+		return;
+	child->state = CHILD_UP;
+	child->successor = 0;
+	timer_stop(timers, &child->later);
+	if (child->key_out)
+		timer_set(timers, &child->later, ike_now(ike) + SWITCH_MS);
+	ike_log(ike, LOG_LEVEL_WARN, "child %s-%u: stays, for the peer has deleted its successor",
+		child->cfg->name, child->id);
+}
+
 void child_rekey_failed(struct child_sa *child)
 {
-	struct engine *engine = child->ike->engine;
-	__u64 again = engine_now(engine) + REKEY_RETRY_MS + engine_jitter(engine, REKEY_RETRY_MS);
-
 	child->rekey_failed = true;
-	if (child->state == CHILD_UP && (!child->life_end || again < child->life_end))
-		timer_set(&engine->timers, &child->life, again);
+	if (child->state == CHILD_UP)
+		rekey_later(child);
 }

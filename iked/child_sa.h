@@ -77,6 +77,9 @@ void child_up(struct child_sa *child);
 /* Another one has taken its place, or it is one too many: REPLACED, until somebody deletes it.
  * `child` may be NULL. */
 void child_replaced(struct child_sa *child, const struct child_sa *by);
+/* The peer made that one in place of another, and deletes it while the other is there: it could not
+ * use it. UP again, with its own life. */
+void child_back(struct ike_sa *ike, __u32 successor);
 
 /* Rekeying it did not work: again in a while, up to its end. */
 void child_rekey_failed(struct child_sa *child);

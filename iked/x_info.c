@@ -95,6 +95,7 @@ struct closed {
 static void close_child(struct child_sa *child, struct closed *closed)
 {
 	struct ike_sa *ike = child->ike;
+	__u32 id = child->id;
 
 	if (child->state == CHILD_UP) {
 		ike_log(ike, LOG_LEVEL_INFO, "child %s-%u: deleted by the peer", child->cfg->name,
@@ -105,6 +106,7 @@ static void close_child(struct child_sa *child, struct closed *closed)
 		}
 	}
 	child_free(child, false);
+	child_back(ike, id);
 }
 
 /* The answer that tells us of it has not come yet: remember it, or it would live on here alone. */

@@ -184,6 +184,7 @@ static void env_send(void *ctx, const struct ike_path *path, __u8 dscp, const __
 
 	sim->sent[msg_exchange(data) & 63][msg_response(data)]++;
 	side->dscps |= 1ULL << dscp;
+	side->sent_by = *path;
 	if (sim->talk)
 		fprintf(stderr, "%6llu %d > %02x%02x %s %s %u\n", (unsigned long long)sim->now,
 			side->n, data[0], data[8], ike_exchange_name(msg_exchange(data)),
@@ -214,7 +215,7 @@ void sim_inject(struct sim *sim, int to, const __u8 *data, size_t len)
 
 /* ------------------------------------------------------------------ xipsecd */
 
-static struct xipsec_sa *newest_out(struct side *side, const char *child)
+struct xipsec_sa *sim_newest_out(struct side *side, const char *child)
 {
 	for (unsigned int i = side->n_sas; i--;)
 		if (side->sa[i].dir == XIPSEC_DIR_OUT && !strcmp(side->sa[i].child, child))
@@ -235,7 +236,7 @@ static int find_in(const struct side *side, __be32 spi)
 static void watch(struct sim *sim, struct side *side)
 {
 	for (unsigned int i = 0; i < side->n_watched && !sim->may_close; i++) {
-		const struct xipsec_sa *out = newest_out(side, side->watched[i]);
+		const struct xipsec_sa *out = sim_newest_out(side, side->watched[i]);
 
 		if (!out)
 			sim_fail(sim, "side %d: child %s has no outbound SA", side->n,
@@ -360,7 +361,7 @@ static void probe(struct sim *sim)
 	for (int s = 0; s < 2 && sim->traffic; s++)
 		for (unsigned int i = 0; i < sim->side[s].n_watched; i++) {
 			struct side *side = &sim->side[s];
-			const struct xipsec_sa *out = newest_out(side, side->watched[i]);
+			const struct xipsec_sa *out = sim_newest_out(side, side->watched[i]);
 			struct sim_event event = {.kind = EV_ESP, .to = !s, .len = sizeof(*out)};
 
 			if (!out)
@@ -544,6 +545,15 @@ int sim_done(const struct side *side, __u64 ref)
 		if (side->done[i].ref == ref)
 			return side->done[i].err;
 	return 1;
+}
+
+unsigned int sim_lines(const struct side *side, const char *text)
+{
+	unsigned int n = 0;
+
+	for (const char *at = side->log; (at = strstr(at, text)); at++)
+		n++;
+	return n;
 }
 
 bool sim_said(const struct side *side, const char *text)

@@ -68,9 +68,10 @@ struct side {
 	} done[SIM_DONE_MAX];
 	unsigned int n_done;
 	unsigned int keepalives;
-	bool lost_paths;       /* where the peer is, nobody ever says */
-	__u64 dscps;           /* 1 << each that it sent by */
-	char log[SIM_LOG_MAX]; /* lines, behind each other */
+	struct ike_path sent_by; /* its last message */
+	bool lost_paths;         /* where the peer is, nobody ever says */
+	__u64 dscps;             /* 1 << each that it sent by */
+	char log[SIM_LOG_MAX];   /* lines, behind each other */
 	size_t log_len;
 	EVP_PKEY *key; /* signs */
 };
@@ -134,6 +135,8 @@ unsigned int sim_ikes(const struct side *side, int state);
 struct ike_sa *sim_ike(const struct side *side); /* the only one that is up, else NULL */
 struct child_sa *sim_child(const struct side *side, const char *name); /* the only one, UP */
 unsigned int sim_children(const struct side *side, int state);
+/* What xipsecd sends by: the newest outbound SA of "c/net"; NULL: none. */
+struct xipsec_sa *sim_newest_out(struct side *side, const char *child);
 
 /* Both ends have `n_ikes` IKE SAs, up, pairwise the same, each with `n_children`, and xipsecd has
  * what they say and nothing else, with the same keys crosswise. Fails the sim else. */
@@ -151,6 +154,8 @@ void sim_same(struct sim *sim, unsigned int n_ikes, unsigned int n_children);
 
 /* Was that said? */
 bool sim_said(const struct side *side, const char *text);
+/* How often? */
+unsigned int sim_lines(const struct side *side, const char *text);
 /* 1: no such command has ended; else its err. */
 int sim_done(const struct side *side, __u64 ref);
 
