@@ -209,8 +209,7 @@ static int check_answer(struct xchg *x, const struct ike_msg *msg, struct work *
 		return -EBADMSG;
 	*what = "its KE payload is of another group";
 	if (!x->initial && proposal_id(&w->chosen, TRANSFORM_KE) &&
-	    (!x->dh || msg->ke.group != x->group ||
-	     proposal_id(&w->chosen, TRANSFORM_KE) != x->group))
+	    (msg->ke.group != x->group || proposal_id(&w->chosen, TRANSFORM_KE) != x->group))
 		return -EBADMSG;
 	ike_child_ts(cfg, &x->ike->path, &w->local, &w->remote);
 	through_nat(x->ike, transport ? XIPSEC_MODE_TRANSPORT : XIPSEC_MODE_TUNNEL, &w->ts_local,
@@ -364,7 +363,9 @@ static int refuse_proposals(const struct xchg *x, const struct conn_child *cfg, 
 static int refuse_internal(const struct xchg *x, int err, struct refusal *why)
 {
 	ike_log(x->ike, LOG_LEVEL_ERROR, "we refuse the child that the peer asks for: %s",
-		err == -E2BIG ? "it has too many" : strerror(-err));
+		err == -E2BIG     ? "it has too many"
+		: err == -EBADMSG ? "SA, nonce or selectors are missing or cannot be read"
+				  : strerror(-err));
 	why->notify = err == -EBADMSG ? IKE_N_INVALID_SYNTAX : IKE_N_NO_ADDITIONAL_SAS;
 	return -EACCES;
 }

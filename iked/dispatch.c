@@ -79,6 +79,12 @@ static void count_in(struct engine *engine, struct ike_conn *conn, const struct 
 	}
 }
 
+/* It can be read, and nobody waits for it: late, early, double, out of its order or made up. */
+static void unexpected(struct ike_sa *ike)
+{
+	engine_count(ike->engine, ike->conn, ENGINE_IN_UNEXPECTED);
+}
+
 /* ------------------------------------------------------------------ authenticated messages */
 
 /* Before the IKE SA is up it is the float to 4500. */
@@ -109,8 +115,10 @@ static void request(struct ike_sa *ike, const struct ike_path *path, const struc
 {
 	struct xchg *x;
 
-	if ((msg->h.exchange == IKE_AUTH) != (ike->state == IKE_AUTHING))
+	if ((msg->h.exchange == IKE_AUTH) != (ike->state == IKE_AUTHING)) {
+		unexpected(ike);
 		return;
+	}
 	x = xchg_new(ike, false, msg->h.exchange);
 	if (!x)
 		return;
@@ -130,8 +138,10 @@ static void response(struct ike_sa *ike, const struct ike_msg *msg)
 {
 	struct xchg *x = ike->ours;
 
-	if (!x || x->exchange != msg->h.exchange)
+	if (!x || x->exchange != msg->h.exchange) {
+		unexpected(ike);
 		return;
+	}
 	timer_stop(&ike->engine->timers, &ike->w.again);
 	free(ike->w.request);
 	ike->w.request = NULL;
@@ -204,8 +214,21 @@ static void fragment(struct ike_sa *ike, const struct ike_path *path, struct ike
 		whole(ike, path, msg, writer_view(&all), first);
 }
 
+/* Is what we have kept an answer to that? Who sends IKE_AUTH with the number of IKE_SA_INIT has had
+ * none. */
+static bool answers(const struct ike_packets *kept, const struct ike_msg *msg)
+{
+	struct ike_header h;
+
+	return !ike_header_parse(ike_packet(kept, 0), &h) && h.exchange == msg->h.exchange;
+}
+
 static void resend(struct ike_sa *ike, const struct ike_path *path, const struct ike_msg *msg)
 {
+	if (ike->w.response && !answers(ike->w.response, msg)) {
+		unexpected(ike);
+		return;
+	}
 	engine_count(ike->engine, ike->conn, ENGINE_RETRANSMIT_IN);
 	/* of a fragmented request the first fragment alone calls for it (RFC 7383 2.6.1) */
 	if (!ike->w.response || (msg->sk.fragment && msg->sk.number != 1))
@@ -240,13 +263,17 @@ static void protected_message(struct ike_sa *ike, const struct ike_path *path, s
 		if (forgotten(ike, msg)) {
 			ike_log(ike, LOG_LEVEL_INFO, "closed: the peer does not know it any more");
 			ike_gone(ike, false);
+		} else {
+			unexpected(ike);
 		}
 		return;
 	}
 	if (verdict == WINDOW_DROP || !ike->keys->len || too_early(ike, msg) ||
 	    (verdict == WINDOW_NEW && !ike_is_response(&msg->h) && ike->peers) ||
-	    (msg->sk.fragment && verdict == WINDOW_NEW && !gather_wanted(ike, msg)))
+	    (msg->sk.fragment && verdict == WINDOW_NEW && !gather_wanted(ike, msg))) {
+		unexpected(ike);
 		return;
+	}
 	if (sk_open(key, msg, &text)) {
 		engine_count(ike->engine, ike->conn, ENGINE_IN_INVALID);
 		return;
@@ -268,14 +295,15 @@ static void init_message(struct engine *engine, const struct ike_path *path,
 
 	if (!ike_is_response(&msg->h)) {
 		count_in(engine, NULL, &msg->h);
-		if (!msg->h.spi_r)
-			x_init_request(engine, path, msg);
+		x_init_request(engine, path, msg);
 		return;
 	}
 	ike = ike_by_spi(engine, msg->h.spi_i);
 	count_in(engine, ike ? ike->conn : NULL, &msg->h);
 	if (ike)
 		x_init_response(ike, path, msg);
+	else
+		engine_count(engine, NULL, ENGINE_IN_UNEXPECTED);
 }
 
 /* By the SPI that we chose (2.6). */
@@ -286,12 +314,11 @@ static struct ike_sa *find(const struct engine *engine, const struct ike_header 
 	return ike_by_spi(engine, by_initiator ? h->spi_r : h->spi_i);
 }
 
-/* The rest must fit as well. A new one that rekeys another has no SPI of the peer until we have its
- * answer: what comes for it before that is early, and will come again. */
+/* The other SPI must fit as well. A new one that rekeys another has none of the peer until we have
+ * its answer: what comes for it before that is early, and will come again. */
 static bool fits(const struct ike_sa *ike, const struct ike_header *h)
 {
-	return ike->initiator == !(h->flags & IKE_FLAG_INITIATOR) && ike->spi_i == h->spi_i &&
-	       ike->spi_r == h->spi_r;
+	return ike->spi_i == h->spi_i && ike->spi_r == h->spi_r;
 }
 
 static void receive(struct engine *engine, const struct ike_path *path, struct bytes data)
@@ -314,8 +341,10 @@ static void receive(struct engine *engine, const struct ike_path *path, struct b
 		unknown_spi(engine, path, &h);
 		return;
 	}
-	if (ike && !fits(ike, &h))
+	if (ike && !fits(ike, &h)) {
+		unexpected(ike);
 		return;
+	}
 	msg = malloc(sizeof(*msg));
 	if (!msg)
 		return;

@@ -181,6 +181,7 @@ void engine_each_match(const struct engine *engine, const struct engine_match *m
 	X(OUT_INFO_REQ, "info-out-req")           \
 	X(OUT_INFO_RSP, "info-out-resp")          \
 	X(IN_IKEV1, "in-ikev1")                   \
+	X(IN_UNEXPECTED, "in-unexpected")         \
 	X(COOKIE_SENT, "cookie-sent")             \
 	X(COOKIE_WRONG, "cookie-wrong")           \
 	X(HALFOPEN_REFUSED, "halfopen-refused")   \

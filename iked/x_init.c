@@ -286,7 +286,9 @@ static void answered(struct ike_sa *ike, const struct ike_path *path, const stru
 	if (err) {
 		/* unprotected as well: the real one may still come */
 		ike->spi_r = 0;
-		ike_log(ike, LOG_LEVEL_WARN, "its IKE_SA_INIT response is ignored: %s", what);
+		if (engine_error_allowed(ike->engine))
+			ike_log(ike, LOG_LEVEL_WARN, "its IKE_SA_INIT response is ignored: %s",
+				what);
 		return;
 	}
 	read_extensions(ike, path, msg);
@@ -305,8 +307,10 @@ void x_init_response(struct ike_sa *ike, const struct ike_path *path, const stru
 {
 	const struct ike_notify *error = ike_msg_error(msg);
 
-	if (ike->state != IKE_INIT || !ike->initiator || !ike->w.request || msg->h.id != 0)
+	if (ike->state != IKE_INIT || !ike->initiator || !ike->w.request || msg->h.id != 0) {
+		engine_count(ike->engine, ike->conn, ENGINE_IN_UNEXPECTED);
 		return;
+	}
 	if (msg->sa.data && msg->ke.data.data && msg->nonce.data && msg->h.spi_r)
 		answered(ike, path, msg);
 	else if ((ike_msg_notify(msg, IKE_N_COOKIE) ||
@@ -334,6 +338,16 @@ static void reply(struct engine *engine, const struct ike_path *path, const stru
 		return;
 	engine_count(engine, NULL, ENGINE_OUT_INIT_RSP);
 	engine_send(engine, path, packets);
+}
+
+/* false: it was too many of them, and a log line would be, too. */
+static bool malformed(struct engine *engine, const struct ike_path *path, const struct ike_msg *msg)
+{
+	engine_count(engine, NULL, ENGINE_IN_INVALID);
+	if (!engine_error_allowed(engine))
+		return false;
+	reply(engine, path, msg, IKE_N_INVALID_SYNTAX, BYTES_NONE);
+	return true;
 }
 
 /* 0: go on; else the request has had its answer, or gets none. */
@@ -434,8 +448,7 @@ static struct ike_conn *choose(struct engine *engine, const struct ike_path *pat
 	if (!list)
 		return NULL;
 	if (payload_sa_parse(msg->sa, &list[1], &fault)) {
-		if (engine_error_allowed(engine))
-			reply(engine, path, msg, IKE_N_INVALID_SYNTAX, BYTES_NONE);
+		malformed(engine, path, msg);
 		return NULL;
 	}
 	conn = best_of(engine, path, msg, list, chosen);
@@ -512,10 +525,9 @@ static void begin(struct engine *engine, struct ike_conn *conn, const struct ike
 		return;
 	err = open_half(ike, path, msg, chosen);
 	if (err) {
-		if (err == -EBADMSG && engine_error_allowed(engine))
-			reply(engine, path, msg, IKE_N_INVALID_SYNTAX, BYTES_NONE);
-		ike_log(ike, LOG_LEVEL_WARN, "its IKE_SA_INIT is refused: %s",
-			err == -EBADMSG ? "its key exchange is not valid" : strerror(-err));
+		if (err == -EBADMSG ? malformed(engine, path, msg) : engine_error_allowed(engine))
+			ike_log(ike, LOG_LEVEL_WARN, "its IKE_SA_INIT is refused: %s",
+				err == -EBADMSG ? "its key exchange is not valid" : strerror(-err));
 		ike_gone(ike, true);
 		return;
 	}
@@ -547,17 +559,24 @@ static bool again(struct engine *engine, const struct ike_path *path, const stru
 	return false;
 }
 
+/* The first message that there can be between two (2.2, 3.1). */
+static bool is_first(const struct ike_header *h)
+{
+	return h->spi_i && !h->spi_r && !h->id && h->flags & IKE_FLAG_INITIATOR;
+}
+
 void x_init_request(struct engine *engine, const struct ike_path *path, const struct ike_msg *msg)
 {
 	struct proposal chosen;
 	struct ike_conn *conn;
 	__be16 group;
 
-	if (msg->h.id != 0 || !msg->h.spi_i || !(msg->h.flags & IKE_FLAG_INITIATOR))
+	if (!is_first(&msg->h)) {
+		engine_count(engine, NULL, ENGINE_IN_UNEXPECTED);
 		return;
+	}
 	if (!msg->sa.data || !msg->ke.data.data || !msg->nonce.data) {
-		if (engine_error_allowed(engine))
-			reply(engine, path, msg, IKE_N_INVALID_SYNTAX, BYTES_NONE);
+		malformed(engine, path, msg);
 		return;
 	}
 	if (again(engine, path, msg) || admit(engine, path, msg))
