@@ -10,10 +10,9 @@
 #include <errno.h>
 
 #include "iked/message.h"
-#include "iked/out.h"
 #include "iked/xchg.h"
 #include "tests/unit/cert_fixture.h"
-#include "tests/unit/ike_sim.h"
+#include "tests/unit/ike_tamper.h"
 
 static const char fast[] = SIM_CONN(SIM_FAST, "", SIM_NET);
 
@@ -239,21 +238,6 @@ static void test_declined(void **state)
 
 /* ------------------------------------------------------------------ notifies */
 
-/* What stands in a protected message from that side. */
-static const struct ike_msg *opened(struct sim *sim, int from, const __u8 *data, size_t len,
-				    struct writer *text)
-{
-	const struct ike_sa *ike = sim->side[!from].engine->first;
-	struct sk_key key = ike->initiator ? ike->keys->r : ike->keys->i;
-	struct ike_fault fault;
-	static struct ike_msg msg;
-
-	assert_int_equal(ike_msg_parse(BYTES(data, len), &msg, &fault), 0);
-	assert_int_equal(sk_open(&key, &msg, text), 0);
-	sk_key_wipe(&key);
-	return &msg;
-}
-
 static unsigned int declined;
 
 /* The initiator's IKE_AUTH asks for fragments to be taken; the answer says nothing of it. */
@@ -261,35 +245,22 @@ static bool ask_for_fragments(struct sim *sim, int from, const __u8 *data, size_
 {
 	_cleanup_writer_ struct writer text = {0};
 	_cleanup_out_ struct ike_out out = {0};
-	struct ike_packets *packets = NULL;
-	const struct ike_msg *msg;
-	struct ike_fault fault;
-	struct sk_key key;
+	static struct ike_msg msg;
 
 	if (msg_exchange(data) != IKE_AUTH)
 		return false;
-	msg = opened(sim, from, data, len, &text);
 	if (msg_response(data)) {
-		static struct ike_msg whole;
-
-		whole = *msg;
-		assert_int_equal(
-			ike_msg_parse_inner(&whole, writer_view(&text), msg->sk.first, &fault), 0);
-		assert_non_null(whole.sa.data);
-		assert_null(ike_msg_notify(&whole, IKE_N_NON_FIRST_FRAGMENTS_ALSO));
+		tamper_read(sim, from, BYTES(data, len), &msg, &text);
+		assert_non_null(msg.sa.data);
+		assert_null(ike_msg_notify(&msg, IKE_N_NON_FIRST_FRAGMENTS_ALSO));
 		declined++;
 		return false;
 	}
-	key = sim->side[!from].engine->first->keys->i;
-	ike_out_open(&out, &msg->h);
+	tamper_open(sim, from, BYTES(data, len), &msg, &text);
+	ike_out_open(&out, &msg.h);
 	ike_out_status(&out, IKE_N_NON_FIRST_FRAGMENTS_ALSO);
-	out.text.data[out.last] = msg->sk.first;
-	writer_bytes(&out.text, writer_view(&text));
-	key.iv += 1ULL << 32; /* none of the engine's own */
-	assert_int_equal(ike_out_sealed(&out, &key, 0, &packets), 0);
-	sim_inject(sim, !from, ike_packet(packets, 0).data, ike_packet(packets, 0).len);
-	free(packets);
-	sk_key_wipe(&key);
+	tamper_add(&out, msg.sk.first, writer_view(&text));
+	tamper_send(sim, from, &out);
 	return true;
 }
 

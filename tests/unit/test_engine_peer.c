@@ -6,8 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "iked/out.h"
-#include "tests/unit/ike_sim.h"
+#include "tests/unit/ike_tamper.h"
 
 static const char padded[] = SIM_CONN(SIM_FAST, "",
 				      SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8",
@@ -22,27 +21,16 @@ static const char nets[] =
 static void send_with(struct sim *sim, int from, const __u8 *data, size_t len,
 		      enum ike_notify_type type, bool alone)
 {
-	const struct ike_sa *ike = sim->side[!from].engine->first;
-	struct sk_key key = ike->initiator ? ike->keys->r : ike->keys->i;
 	_cleanup_writer_ struct writer text = {0};
 	_cleanup_out_ struct ike_out out = {0};
-	struct ike_packets *packets = NULL;
-	struct ike_fault fault;
 	static struct ike_msg msg;
 
-	assert_int_equal(ike_msg_parse(BYTES(data, len), &msg, &fault), 0);
-	assert_int_equal(sk_open(&key, &msg, &text), 0);
+	tamper_open(sim, from, BYTES(data, len), &msg, &text);
 	ike_out_open(&out, &msg.h);
 	ike_out_status(&out, type);
-	if (!alone) {
-		out.text.data[out.last] = msg.sk.first;
-		writer_bytes(&out.text, writer_view(&text));
-	}
-	key.iv += 1ULL << 32; /* none of the engine's own */
-	assert_int_equal(ike_out_sealed(&out, &key, 0, &packets), 0);
-	sim_inject(sim, !from, ike_packet(packets, 0).data, ike_packet(packets, 0).len);
-	free(packets);
-	sk_key_wipe(&key);
+	if (!alone)
+		tamper_add(&out, msg.sk.first, writer_view(&text));
+	tamper_send(sim, from, &out);
 }
 
 static bool is(const __u8 *data, __u8 exchange, bool response)
