@@ -142,7 +142,8 @@ static __always_inline const struct xipsec_sad_entry *quoted_sa(const struct pkt
 	if (quote->l4_proto == IPPROTO_UDP) {
 		__be16 *port = pkt_l4_at(pkt, quote->l4_off, 4);
 
-		if (!port || (port[0] != bpf_htons(PMTU_NATT) && port[1] != bpf_htons(PMTU_NATT)))
+		/* Ours is sent from there, to wherever the peer's NAT has it. */
+		if (!port || port[0] != bpf_htons(PMTU_NATT))
 			return NULL;
 		quote->l4_off += 8;
 	} else if (quote->l4_proto == IPPROTO_AH) {

@@ -96,6 +96,8 @@ struct error {
 	int type, code;  /* 0: too big */
 	__u16 frag_off;  /* of a fragment that is not the first */
 	const char *ext; /* NULL: those of the SA's packets */
+	__u16 sport;     /* of UDP; 0: 4500 */
+	__u16 dport;
 };
 
 static __u32 error_run(int i, const struct error *e)
@@ -109,8 +111,8 @@ static __u32 error_run(int i, const struct error *e)
 				    .proto = sas[i].proto,
 				    .ext = e->ext ? e->ext : sas[i].ext,
 				    .more = strchr(sas[i].ext, 'F') != NULL,
-				    .sport = 4500,
-				    .dport = 4500,
+				    .sport = e->sport ? e->sport : 4500,
+				    .dport = e->dport ? e->dport : 4500,
 				    .spi = sas[i].spi,
 				    .frag_off = e->frag_off};
 	struct packet_spec spec = {.src = is_ip6(i) ? "2001:db8::9" : "192.0.2.9",
@@ -208,6 +210,29 @@ static void test_later_fragment(void **unused)
 		e.frag_off = 1;
 		assert_int_equal(error_run(i, &e), XIPSEC_REASON_NO_POLICY);
 		assert_int_equal(state_get(i).pmtu, 0);
+	}
+}
+
+/* ESP in UDP is sent from port 4500; to whichever the peer's NAT has for it. */
+static void test_ports(void **unused)
+{
+	static const __u16 others[] = {4501, 500, 1, 65535};
+
+	for (int i = 1; i < SAS; i++) {
+		struct error e = GOOD;
+
+		if (sas[i].proto != IPPROTO_UDP)
+			continue;
+		for (int k = 0; k < 4; k++) {
+			state_set(i, 0, 0);
+			e.sport = others[k];
+			e.dport = 4500;
+			assert_int_equal(error_run(i, &e), XIPSEC_REASON_NO_POLICY);
+			assert_int_equal(state_get(i).pmtu, 0);
+			e.sport = 4500;
+			e.dport = others[k];
+			assert_learns(i, 1400, &e);
+		}
 	}
 }
 
@@ -423,6 +448,7 @@ int main(void)
 		cmocka_unit_test(test_short_ah),
 		cmocka_unit_test(test_later_fragment),
 		cmocka_unit_test(test_chains),
+		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_other_protocol), /* last: it takes SAs away */
 	};
 
