@@ -26,8 +26,16 @@ receiver()
 	until_true 2 test -s "$WORK/load-ab"
 }
 
-# Prints how many it sent, 500 where the machine has the time.
-send() { in_ns red-a "$UDPLOAD" send 10.2.0.2 7001 500 200 1; }
+# Prints how many it sent: 500 where the machine has the time, else more than 100, for longer.
+send()
+{
+	local n=0
+	for _ in $(seq 20); do
+		n=$((n + $(in_ns red-a "$UDPLOAD" send 10.2.0.2 7001 500 200 1)))
+		[ "$n" -le 100 ] || break
+	done
+	echo "$n"
+}
 
 # converse WHAT: the parent of the workers stands still, so nothing of it comes on record. It is judged
 # by what was sent, in $SPOKEN: a slow machine sends less.
