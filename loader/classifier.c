@@ -61,6 +61,8 @@ void classifier_init(struct classifier *c, const struct classifier_size *size)
 static int entries_put(struct classifier *c, __u32 table, const struct shape *shape,
 		       const struct xipsec_spd_rule *rule, __u32 number)
 {
+	/* Whoever let it in before may have come half the way. */
+	bool again = c->rule[number].used & XIPSEC_USED_LEFT_OUT;
 	struct keys keys;
 	int err = 0;
 
@@ -69,7 +71,8 @@ static int entries_put(struct classifier *c, __u32 table, const struct shape *sh
 		hints_set(c, table, shape);
 	lists_cover(c, table, rule);
 	for (unsigned int k = 0; k < keys.n && !err; k++)
-		err = slot_put(c, keys.hash[k], rule->priority, number);
+		if (!again || !slot_has(c, keys.hash[k], rule->priority, number))
+			err = slot_put(c, keys.hash[k], rule->priority, number);
 	c->head->table[table].n_entries += keys.n;
 	return err;
 }
@@ -138,18 +141,21 @@ static int rule_enter(struct classifier *c, const struct xipsec_spd_rule *rule, 
 	return err || all ? err : rule_hide(c, &shape, rule, number);
 }
 
-/* Does a table that serves these packets have it? */
+/* Does a table that serves these packets have it, under all its keys? */
 static bool rule_is_in(const struct classifier *c, const struct shape *shape,
 		       const struct xipsec_spd_rule *rule, __u32 number, __u8 view)
 {
 	for (__u32 i = 0; i < c->head->n_tables; i++) {
 		const struct xipsec_spd_table *table = &c->head->table[i];
 		struct keys keys;
+		unsigned int k = 0;
 
 		if (!(table->views & view) || !shape_fits(table, shape))
 			continue;
 		shape_keys(table, shape, &keys);
-		if (slot_has(c, keys.hash[0], rule->priority, number))
+		while (k < keys.n && slot_has(c, keys.hash[k], rule->priority, number))
+			k++;
+		if (k == keys.n)
 			return true;
 	}
 	return false;
@@ -237,12 +243,11 @@ int classifier_put(struct classifier *c, const struct xipsec_spd_rule *rule, __u
 		err = rule_enter(c, &c->rule[at], at, XIPSEC_FAMILY_IP4);
 	if (!err && rule->sel.family != XIPSEC_FAMILY_IP4)
 		err = rule_enter(c, &c->rule[at], at, XIPSEC_FAMILY_IP6);
-	if (err) {
+	if (err)
 		classifier_undo(c, at);
-		return err;
-	}
-	*number = at;
-	return 0;
+	if (!err || c->rule[at].used)
+		*number = at;
+	return err;
 }
 
 static void rule_leave(struct classifier *c, const struct xipsec_spd_rule *rule, __u32 number,

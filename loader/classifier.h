@@ -41,7 +41,8 @@ void classifier_init(struct classifier *c, const struct classifier_size *size);
 /* Puts a rule into the tables; its priority, born and dies are the caller's. *number: its place; a
  * free one if it is CLASSIFIER_ANY, else this one, which nothing else has.
  * 0; -ENOSPC: the arrays are full, a larger SPD must be built; -E2BIG: too many rules that only
- * differ where no table can tell them apart. On failure nothing of it can be found. */
+ * differ where no table can tell them apart. On failure nothing of it can be found;
+ * what is born later than now keeps its place, *number, until classifier_forget(). */
 int classifier_put(struct classifier *c, const struct xipsec_spd_rule *rule, __u32 *number);
 
 /* Takes back what was put in and not published: it will never live. With `born` its place stays

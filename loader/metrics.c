@@ -236,15 +236,18 @@ static void put_policy(const struct family *family, const struct loader_rule *li
 static __u32 put_policy_sums(const struct loader_policy *policy, __u32 at,
 			     const struct family *family, FILE *out)
 {
-	const struct loader_rule *first = &policy->rule[at], *like[4][4] = {0};
+	const struct loader_rule *first = NULL, *like[4][4] = {0};
 	unsigned long long sum[4][4] = {0};
 
-	for (; at < policy->n_rules && !strcmp(policy->rule[at].policy, first->policy); at++) {
+	for (; at < policy->n_rules; at++) {
 		const struct loader_rule *rule = &policy->rule[at];
 		__u32 action = rule->rule.action & 3, dirs = rule->rule.dirs & 3;
 
 		if (rule->rule.origin & XIPSEC_RULE_OF_SA)
 			continue;
+		if (first && strcmp(rule->policy, first->policy) != 0)
+			break;
+		first = rule;
 		like[action][dirs] = rule;
 		sum[action][dirs] += hits_of(rule, family);
 	}

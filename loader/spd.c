@@ -122,9 +122,12 @@ int spd_build(const struct btf *btf, const struct spd_source *source, struct spd
 		struct classifier_size size =
 			classifier_size(source->rule, source->n_rules, attempt);
 
-		for (__u32 i = 0; source->number && i < source->n_rules; i++)
+		for (__u32 i = 0; source->number && i < source->n_rules; i++) {
+			if (source->counted && source->number[i] >= source->counted)
+				source->number[i] = SPD_NEW;
 			if (source->number[i] != SPD_NEW && source->number[i] >= size.rules)
 				size.rules = source->number[i] + 1;
+		}
 		if (source->counted && size.rules > source->counted)
 			size.rules = source->counted;
 		err = spd_memory_make(btf, &size, &memory);

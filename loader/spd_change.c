@@ -105,50 +105,101 @@ static bool passes_same(const struct xipsec_spd *head, const struct spd_source *
 		       source->n_ethertypes * sizeof(source->ethertype[0]));
 }
 
-/* The numbers of the rules in order that a config says; those of SAs come and go beside them. */
-static __u32 *config_order(const struct spd_editor *editor, __u32 *n)
+/* A rule that a config says, and the first of those that stand before it because of SAs, or it. */
+struct ours {
+	__u32 number, front;
+};
+
+/* In order. */
+static struct ours *config_order(const struct spd_editor *editor, __u32 *n)
 {
 	const struct classifier *c = spd_editor_classifier(editor);
-	__u32 all, *number = spd_editor_order(editor, &all);
+	__u32 all, front = SPD_AT_END;
+	_cleanup_free_ __u32 *number = spd_editor_order(editor, &all);
+	struct ours *list = number ? calloc(all + 1, sizeof(*list)) : NULL;
 
 	*n = 0;
-	for (__u32 i = 0; number && i < all; i++)
-		if (!(c->rule[number[i]].origin & XIPSEC_RULE_OF_SA))
-			number[(*n)++] = number[i];
-	return number;
+	for (__u32 i = 0; list && i < all; i++) {
+		if (front == SPD_AT_END)
+			front = number[i];
+		if (c->rule[number[i]].origin & XIPSEC_RULE_OF_SA)
+			continue;
+		list[(*n)++] = (struct ours){number[i], front};
+		front = SPD_AT_END;
+	}
+	return list;
 }
 
 /* What is only for people, of all rules that are in force now. */
 static int tell_people(struct spd_editor *editor, const struct spd_source *source)
 {
 	const struct classifier *c = spd_editor_classifier(editor);
-	__u32 n;
-	_cleanup_free_ __u32 *number = config_order(editor, &n);
+	__u32 n, k = 0;
+	_cleanup_free_ __u32 *number = spd_editor_order(editor, &n);
 
 	if (!number)
 		return -ENOMEM;
-	for (__u32 i = 0; i < n && i < source->n_rules; i++) {
-		c->rule[number[i]].line = source->rule[i].line;
-		c->rule[number[i]].policy = source->rule[i].policy;
+	for (__u32 i = 0; i < n && k < source->n_rules; i++) {
+		c->rule[number[i]].line = source->rule[k].line;
+		c->rule[number[i]].policy = source->rule[k].policy;
+		k += !(c->rule[number[i]].origin & XIPSEC_RULE_OF_SA);
 	}
 	return 0;
 }
 
-static int edit(struct spd_editor *editor, const struct spd_source *source, const __u32 *number,
+/* Rules of SAs go with the one that they stand before. Where that only moves, all is made anew, and
+ * they move with it: -EAGAIN; so where they are too many. */
+static int remove_front(const struct spd_editor *editor, const struct spd_source *source,
+			const struct spd_change *change, const struct ours *goes, __u32 *remove,
+			unsigned int *n)
+{
+	const struct classifier *c = spd_editor_classifier(editor);
+	__u32 n_dynamic;
+	_cleanup_free_ struct spd_dynamic *list = spd_editor_dynamic(editor, &n_dynamic);
+	bool within = false;
+
+	if (!list)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < change->n_add; i++)
+		if (spd_rule_same(&source->rule[change->add[i]], &c->rule[goes->number]))
+			return -EAGAIN;
+	for (__u32 i = 0; i < n_dynamic && list[i].number != goes->number; i++) {
+		within = within || list[i].number == goes->front;
+		if (!within)
+			continue;
+		if (*n == SPD_CHANGE_MAX)
+			return -EAGAIN;
+		remove[(*n)++] = list[i].number;
+	}
+	return 0;
+}
+
+static int edit(struct spd_editor *editor, const struct spd_source *source, const struct ours *ours,
 		__u32 n, const struct spd_change *change, __u32 *generation)
 {
 	__u32 remove[SPD_CHANGE_MAX];
+	unsigned int n_remove = 0;
 	_cleanup_free_ struct spd_add *add = calloc(SPD_CHANGE_MAX, sizeof(*add));
 
 	if (!add)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < change->n_remove; i++)
-		remove[i] = number[change->remove[i]];
+		remove[n_remove++] = ours[change->remove[i]].number;
+	for (unsigned int i = 0; i < change->n_remove; i++) {
+		const struct ours *goes = &ours[change->remove[i]];
+		int err = goes->front == goes->number
+				  ? 0
+				  : remove_front(editor, source, change, goes, remove, &n_remove);
+
+		if (err)
+			return err;
+	}
 	for (unsigned int i = 0; i < change->n_add; i++)
-		add[i] = (struct spd_add){
-			.rule = source->rule[change->add[i]],
-			.before = change->before[i] < n ? number[change->before[i]] : SPD_AT_END};
-	return spd_edit(editor, add, change->n_add, remove, change->n_remove, generation);
+		add[i] = (struct spd_add){.rule = source->rule[change->add[i]],
+					  .before = change->before[i] < n
+							    ? ours[change->before[i]].front
+							    : SPD_AT_END};
+	return spd_edit(editor, add, change->n_add, remove, n_remove, generation);
 }
 
 static int change_in(struct spd_editor *editor, const struct spd_source *source,
@@ -158,23 +209,23 @@ static int change_in(struct spd_editor *editor, const struct spd_source *source,
 	_cleanup_free_ const struct xipsec_spd_rule **from = NULL;
 	_cleanup_free_ struct spd_change *change = calloc(1, sizeof(*change));
 	__u32 n;
-	_cleanup_free_ __u32 *number = config_order(editor, &n);
+	_cleanup_free_ struct ours *ours = config_order(editor, &n);
 	int err;
 
 	from = calloc(n + 1, sizeof(from[0]));
-	if (!number || !from || !change)
+	if (!ours || !from || !change)
 		return -ENOMEM;
 	if (!passes_same(c->head, source))
 		return -EAGAIN;
 	for (__u32 i = 0; i < n; i++)
-		from[i] = &c->rule[number[i]];
+		from[i] = &c->rule[ours[i].number];
 	if (spd_change_find(from, n, source->rule, source->n_rules, change))
 		return -EAGAIN;
 	*generation = c->head->generation;
 	if (!change->n_add && !change->n_remove)
 		return spd_ready_call(ready);
 	spd_editor_ready(editor, ready);
-	err = edit(editor, source, number, n, change, generation);
+	err = edit(editor, source, ours, n, change, generation);
 	if (err == -E2BIG)
 		log_error("policies {}: %u rules, and %u that came with SAs: raise max_rules in "
 			  "datapath {} and attach anew",

@@ -93,12 +93,14 @@ static int order_read(struct spd_editor *e)
 	qsort(list, n, sizeof(list[0]), by_priority);
 	for (__u32 i = 0; i < n; i++)
 		order_insert(e, list[i].number, NONE);
+	e->memory.c.head->n_rules = n; /* which the dead one had not come to */
 	return 0;
 }
 
 __u32 *spd_editor_order(const struct spd_editor *e, __u32 *n)
 {
-	__u32 *list = calloc(e->memory.c.head->n_rules + 1, sizeof(*list));
+	__u32 *list = e->memory.c.head ? calloc(e->memory.c.head->n_rules + 1, sizeof(*list))
+				       : NULL;
 
 	*n = 0;
 	for (__u32 at = e->order.first; list && at != NONE; at = e->order.at[at].after)
@@ -146,7 +148,7 @@ static bool is_stale(const struct spd_editor *e)
 {
 	const struct xipsec_spd *head = e->memory.c.head;
 
-	return head_in_force(e) != e->head_id || head->generation != e->generation ||
+	return !head || head_in_force(e) != e->head_id || head->generation != e->generation ||
 	       head->n_edits != e->n_edits;
 }
 
@@ -158,11 +160,18 @@ static int editor_read(struct spd_editor *e)
 	spd_memory_close(&e->memory);
 	e->head_id = head_in_force(e);
 	err = spd_memory_open(e->dp, &e->memory);
-	if (err)
-		return err;
-	e->generation = e->memory.c.head->generation;
-	e->n_edits = e->memory.c.head->n_edits;
-	return order_read(e);
+	if (!err) {
+		e->generation = e->memory.c.head->generation;
+		e->n_edits = e->memory.c.head->n_edits;
+		err = order_read(e);
+	}
+	if (err) {
+		/* To be read anew before anything else: there are no rules until then. */
+		spd_memory_close(&e->memory);
+		e->order.first = e->dynamic.first = NONE;
+		e->n_pending = 0;
+	}
+	return err;
 }
 
 static int editor_lock(const struct spd_editor *e)
@@ -384,6 +393,8 @@ static int add_one(struct spd_editor *e, const struct spd_edit *change, struct s
 	if (!rule.priority)
 		return -EAGAIN;
 	err = classifier_put(&e->memory.c, &rule, &add->number);
+	if (err && add->number != CLASSIFIER_ANY)
+		e->pending[e->n_pending++] = add->number;
 	if (err)
 		return -EAGAIN;
 	/* The place was another rule's: whoever could count for that one has ended (tidy()). */
@@ -407,6 +418,19 @@ static int remove_all(struct spd_editor *e, const struct spd_edit *change, __u32
 	return 0;
 }
 
+/* Are there too few numbers for so many more, and never will be? Those that went keep theirs. */
+static bool wants_numbers(const struct spd_editor *e, unsigned int n)
+{
+	const struct xipsec_spd *head = e->memory.c.head;
+	__u32 taken = head->n_rules + n;
+
+	if (head->max_rules < e->hits.rules || taken + e->n_pending <= head->max_rules)
+		return false;
+	for (unsigned int i = 0; i < e->n_pending; i++)
+		taken += e->memory.c.rule[e->pending[i]].dies != 0;
+	return taken > head->max_rules;
+}
+
 static int edit_in_place(struct spd_editor *e, const struct spd_edit *change, __u32 *generation)
 {
 	struct classifier *c = &e->memory.c;
@@ -417,10 +441,7 @@ static int edit_in_place(struct spd_editor *e, const struct spd_edit *change, __
 	e->n_moves = 0;
 	if (n > PENDING_MAX / 2)
 		return -EAGAIN;
-	/* Those that went keep their numbers until then. */
-	if ((e->n_pending + n > PENDING_MAX ||
-	     c->head->n_rules + e->n_pending + n > c->head->max_rules) &&
-	    spd_tidy(e))
+	if ((e->n_pending + n > PENDING_MAX || wants_numbers(e, change->n_add)) && spd_tidy(e))
 		return -EAGAIN;
 	for (unsigned int i = 0; i < change->n_add; i++) {
 		if (add_one(e, change, &change->add[i], next)) {

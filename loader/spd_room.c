@@ -122,8 +122,11 @@ static int move_one(struct spd_editor *e, unsigned int i, __u32 priority, __u32 
 	rule.priority = priority;
 	rule.born = next;
 	rule.dies = 0;
-	if (classifier_put(c, &rule, &to))
+	if (classifier_put(c, &rule, &to)) {
+		if (to != CLASSIFIER_ANY)
+			e->pending[e->n_pending++] = to;
 		return -EAGAIN;
+	}
 	/* What was left out because of it may stay so: it stands before the same rules. */
 	c->rule[to].stands_for += c->rule[from].stands_for;
 	e->move[i].to = to;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include "loader/spd_change.h"
 #include "loader/spd_edit_inside.h"
 #include "loader/spd_names.h"
 #include "tests/lib/spd_generate.h"
@@ -332,6 +333,77 @@ static void test_dynamic_ones_are_known(void **state)
 	spd_editor_close(editor);
 }
 
+/* The children of what is in force, in order; 0: it has none. */
+static void assert_children(const struct classify *few, const __u32 *want, __u32 n_want)
+{
+	struct spd_editor *editor;
+	__u32 n, *order;
+
+	assert_int_equal(spd_editor_open(&few->dp, NULL, NULL, 1000, &editor), 0);
+	order = spd_editor_order(editor, &n);
+	assert_non_null(order);
+	assert_int_equal(n, n_want);
+	for (__u32 i = 0; i < n; i++)
+		assert_int_equal(editor->memory.c.rule[order[i]].child, want[i]);
+	assert_dynamic(editor);
+	free(order);
+	spd_editor_close(editor);
+}
+
+/* A reload puts rules before those of SAs that stand before the same one, takes these away with
+ * it, and does not move it in place. */
+static void test_reload_around_rules_of_sas(void **state)
+{
+	enum { FIRST = 1, SECOND, STANDIN, NEW, OF_SA };
+	struct xipsec_spd_rule list[4] = {0}, was[3];
+	struct spd_source source = {.rule = list, .n_rules = 4};
+	struct spd_editor *editor;
+	struct spd_add of_sa;
+	struct classify few;
+	__u32 generation;
+
+	for (__u32 i = 0; i < 4; i++) {
+		struct spd_editor *any = open_editor(NULL);
+
+		list[i] = in_front(any, XIPSEC_ACTION_PROTECT, 0).rule;
+		list[i].sel.local_lo.byte[0] = (__u8)(i + 1);
+		spd_editor_close(any);
+	}
+	list[0].child = FIRST;
+	list[1].child = STANDIN;
+	list[1].origin = XIPSEC_RULE_REMOTE_LATER;
+	list[2].child = SECOND;
+	memcpy(was, list, sizeof(was));
+	classify_load(&few, FLOWS, CLASSIFY_TABLES);
+	classify_spd(&few, list, 3);
+	assert_int_equal(spd_editor_open(&few.dp, NULL, NULL, 1000, &editor), 0);
+	of_sa = (struct spd_add){.rule = list[1],
+				 .before = editor->order.at[first_of(editor)].after};
+	of_sa.rule.child = OF_SA;
+	of_sa.rule.origin = XIPSEC_RULE_OF_SA;
+	assert_int_equal(spd_edit(editor, &of_sa, 1, NULL, 0, &generation), 0);
+	spd_editor_close(editor);
+	/* one more before the stand-in */
+	list[3] = was[2];
+	list[2] = was[1];
+	list[1] = was[0];
+	list[1].child = NEW;
+	list[1].sel.local_lo.byte[0] = 9;
+	assert_int_equal(spd_change(&few.dp, NULL, 1000, &source, NULL, &generation), 0);
+	assert_children(&few, (const __u32[]){FIRST, NEW, OF_SA, STANDIN, SECOND}, 5);
+	/* it comes to stand behind another: not in place */
+	list[2] = was[2];
+	list[3] = was[1];
+	source.n_rules = 4;
+	assert_int_equal(spd_change(&few.dp, NULL, 1000, &source, NULL, &generation), -EAGAIN);
+	assert_children(&few, (const __u32[]){FIRST, NEW, OF_SA, STANDIN, SECOND}, 5);
+	/* it goes */
+	source.n_rules = 3;
+	assert_int_equal(spd_change(&few.dp, NULL, 1000, &source, NULL, &generation), 0);
+	assert_children(&few, (const __u32[]){FIRST, NEW, SECOND}, 3);
+	classify_end(&few);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,6 +413,7 @@ int main(void)
 		cmocka_unit_test(test_names_stay),
 		cmocka_unit_test(test_all_numbers_are_counted),
 		cmocka_unit_test(test_dynamic_ones_are_known),
+		cmocka_unit_test(test_reload_around_rules_of_sas),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
