@@ -297,13 +297,19 @@ static bool dev_attached(const struct datapath *dp, __u16 dev)
 void describe_special(const struct datapath *dp, const struct classifier *c,
 		      struct loader_special *out)
 {
+	enum { UNKNOWN, THERE, MISSING };
+	__u8 devs[1U << 16] = {0}; /* each is asked for once */
+
 	memset(out, 0, sizeof(*out));
 	for (__u32 i = 0; i < c->head->rules_end; i++) {
 		const struct xipsec_spd_rule *rule = &c->rule[i];
+		__u8 *dev = &devs[rule->dev];
 
 		if (!classifier_lives(rule, c->head->generation))
 			continue;
-		out->waiting += rule->dev && !dev_attached(dp, rule->dev);
+		if (rule->dev && *dev == UNKNOWN)
+			*dev = dev_attached(dp, rule->dev) ? THERE : MISSING;
+		out->waiting += *dev == MISSING;
 		out->of_sas += !!(rule->origin & XIPSEC_RULE_OF_SA);
 		out->standin += rule->origin && !(rule->origin & XIPSEC_RULE_OF_SA);
 	}
