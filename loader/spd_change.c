@@ -167,6 +167,8 @@ static int remove_front(const struct spd_editor *editor, const struct spd_source
 		within = within || list[i].number == goes->front;
 		if (!within)
 			continue;
+		if (!(c->rule[list[i].number].origin & XIPSEC_RULE_OF_SA))
+			break;
 		if (*n == SPD_CHANGE_MAX)
 			return -EAGAIN;
 		remove[(*n)++] = list[i].number;

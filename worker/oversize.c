@@ -217,6 +217,8 @@ bool oversize_fragment(struct worker *w, struct sa_place *place, struct work *wo
 	if (!w->own_frags)
 		return false;
 	ret = reassembly_take(w->own_frags, p->data, inner.len, tag, w->now_ms, &data, &len);
+	for (__u32 lost = reassembly_lost(w->own_frags); lost > 0; lost--)
+		worker_count(w, XIPSEC_REASON_FRAG_LOST, 0);
 	pipeline_drop(w, work, ret < 0 ? XIPSEC_REASON_FRAG_LOST : XIPSEC_REASON_REASSEMBLED);
 	if (ret > 0)
 		send_whole(w, place, work, nh, mtu, data, len);

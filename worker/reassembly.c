@@ -56,6 +56,7 @@ struct slot {
 
 struct reassembly {
 	struct slot slot[REASSEMBLY_SLOTS];
+	__u32 lost;
 };
 
 struct reassembly *reassembly_new(void)
@@ -165,6 +166,13 @@ static void slot_start(struct slot *slot, const struct key *key, __u64 now)
 	memset(slot->have, 0, sizeof(slot->have));
 }
 
+/* Its datagram does not become whole any more. One that was given up was told of then. */
+static void slot_lose(struct reassembly *r, struct slot *slot)
+{
+	r->lost += slot->until && slot->got && !slot->given_up;
+	slot->until = 0;
+}
+
 /* The datagram's slot: a new one takes a free place, or that of the oldest. */
 static struct slot *slot_for(struct reassembly *r, const struct key *key, __u64 now)
 {
@@ -174,12 +182,13 @@ static struct slot *slot_for(struct reassembly *r, const struct key *key, __u64 
 		struct slot *slot = &r->slot[i];
 
 		if (slot->until <= now)
-			slot->until = 0;
+			slot_lose(r, slot);
 		else if (!memcmp(&slot->key, key, sizeof(*key)))
 			return slot;
 		if (slot->until < oldest->until)
 			oldest = slot;
 	}
+	slot_lose(r, oldest);
 	slot_start(oldest, key, now);
 	return oldest;
 }
@@ -295,4 +304,12 @@ int reassembly_take(struct reassembly *r, const __u8 *data, __u32 len, __u64 tag
 	}
 	*out_len = slot_finish(slot, out);
 	return 1;
+}
+
+__u32 reassembly_lost(struct reassembly *r)
+{
+	__u32 lost = r->lost;
+
+	r->lost = 0;
+	return lost;
 }

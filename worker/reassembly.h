@@ -36,4 +36,8 @@ void reassembly_free(struct reassembly *r);
 int reassembly_take(struct reassembly *r, const __u8 *data, __u32 len, __u64 tag, __u64 now,
 		    __u8 **out, __u32 *out_len);
 
+/* Datagrams that were kept and did not become whole, in time or because others came, since this was
+ * asked last. Who is late is seen when the next fragment comes. */
+__u32 reassembly_lost(struct reassembly *r);
+
 #endif

@@ -102,7 +102,7 @@
 	X(AH_FRONT, "AH with such headers in front of it is not opened: use ESP")                  \
 	X(IKE_CLOSED, "start xipsec-iked, or use manual keys on both sides")                       \
 	X(NO_XDP, "the XDP program was taken off: `xipsec status`, then `xipsec attach --all`")    \
-	X(FRAG_LOST, "nothing: the sender's fragments overlap")                                    \
+	X(FRAG_LOST, "nothing: the sender's fragments overlap, or one of them was dropped before") \
 	X(UNSPEC, "a bug: report it with the packet")
 
 #endif

@@ -118,7 +118,9 @@
 	  "IKE on port 4500, read by a worker: xipsec-iked has no socket for it")                \
 	X(REASSEMBLED, reassembled, DONE,                                                        \
 	  "fragment of this host's own: put together with the others")                           \
-	X(FRAG_LOST, frag_lost, DROP, "fragment of this host's own that contradicts the others") \
+	X(FRAG_LOST, frag_lost, DROP,                                                            \
+	  "this host's own fragment that contradicts the others, or datagram whose others did "  \
+	  "not come")                                                                            \
 	/* drops, in the programs behind XDP */                                                  \
 	X(NO_XDP, no_xdp, DROP, "for a worker, and the XDP program that hands over is gone")     \
 	X(ICMP_QUOTE, icmp_quote, DROP,                                                          \

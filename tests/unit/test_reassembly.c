@@ -56,6 +56,34 @@ static void assert_whole(const __u8 *out, __u32 len)
 	assert_memory_equal(out, packet, len);
 }
 
+/* What was kept and did not become whole is told once: late, or where another took its place. */
+static void test_lost(void **unused)
+{
+	__u32 len;
+	__u8 *out;
+
+	reassembly_lost(r);
+	cut(4, 3000, 1500, 900);
+	assert_int_equal(take(0, 100, &out, &len), 0);
+	assert_int_equal(take(0, 100 + REASSEMBLY_MS, &out, &len), 0);
+	assert_int_equal(reassembly_lost(r), 1);
+	assert_int_equal(reassembly_lost(r), 0);
+	for (__u32 i = 1; i < n_pieces; i++)
+		assert_int_equal(take(i, 100 + REASSEMBLY_MS, &out, &len), i == n_pieces - 1);
+	for (__u16 id = 0; id < REASSEMBLY_SLOTS + 2; id++) {
+		cut(4, 3000, 1500, (__u16)(901 + id));
+		assert_int_equal(take(0, 9000 + id, &out, &len), 0);
+	}
+	assert_int_equal(reassembly_lost(r), 2);
+	/* who contradicts himself was told of at once */
+	cut(4, 3000, 1500, 901 + REASSEMBLY_SLOTS);
+	piece[0][40]++;
+	assert_int_equal(take(0, 9020, &out, &len), -EEXIST);
+	cut(4, 3000, 1500, 999);
+	assert_int_equal(take(0, 90000, &out, &len), 0);
+	assert_int_equal(reassembly_lost(r), REASSEMBLY_SLOTS - 1);
+}
+
 /* Straight, backwards, and from the middle: whole with the last one that was missing. */
 static void test_orders(void **unused)
 {
@@ -249,9 +277,9 @@ static void test_bounded(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_orders),   TEST(test_duplicates), TEST(test_congestion),
-		TEST(test_overlaps), TEST(test_ends),       TEST(test_malformed),
-		TEST(test_apart),    TEST(test_bounded),
+		TEST(test_lost),       TEST(test_orders),   TEST(test_duplicates),
+		TEST(test_congestion), TEST(test_overlaps), TEST(test_ends),
+		TEST(test_malformed),  TEST(test_apart),    TEST(test_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
