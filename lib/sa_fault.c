@@ -10,9 +10,10 @@
 #define NATT_PORT 4500 /* RFC 3948 */
 #define SPI_MIN   256  /* RFC 4303 2.1: 1 to 255 are reserved, 0 is for local use */
 
-#define FLAGS_KNOWN                                                               \
-	(XIPSEC_SA_ESN | XIPSEC_SA_UDP | XIPSEC_SA_FRESH_KEY | XIPSEC_SA_MANUAL | \
-	 XIPSEC_SA_NO_ECN | XIPSEC_SA_DSCP | XIPSEC_SA_FLOW_COPY | XIPSEC_SA_STAY)
+#define FLAGS_KNOWN                                                                 \
+	(XIPSEC_SA_ESN | XIPSEC_SA_UDP | XIPSEC_SA_FRESH_KEY | XIPSEC_SA_MANUAL |   \
+	 XIPSEC_SA_NO_ECN | XIPSEC_SA_DSCP | XIPSEC_SA_FLOW_COPY | XIPSEC_SA_STAY | \
+	 XIPSEC_SA_WHOLE)
 
 struct faults {
 	struct sa_fault *out;

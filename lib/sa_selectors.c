@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "lib/sa_selectors.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/crypto.h>
@@ -28,6 +29,7 @@ struct selectors {
 	unsigned int n_known;
 	unsigned int n_serving;
 	bool too_wide, too_many;
+	bool by_ports;         /* its rules or earlier ones ask for what later fragments hide */
 	bool leaving;          /* what is asked for is the order on the way out */
 	struct entries accept; /* what rules of the child leave to the SA */
 	struct entries all;    /* that, and the earlier rules that take something from it */
@@ -188,12 +190,31 @@ static bool rule_counts(const struct selectors *to)
 	return (to->sa->dir & to->rule->dirs & XIPSEC_DIR_IN) && !to->rule->dev;
 }
 
+/* The peer knows what comes out by the same rules, turned round: does this one keep it from knowing
+ * later fragments (RFC 4301 7.3)? They show their protocol, so a rule for TCP or ICMP is in the way
+ * of no UDP: of the protocols that are cut at all, these few datagrams are not worth to cut ESP for
+ * all. */
+static bool hides_from(const struct selectors *to, bool serves, struct merge *merge)
+{
+	const struct xipsec_selector *sel = &to->rule->sel;
+
+	if (to->leaving || to->sa->dir != XIPSEC_DIR_OUT || !(to->rule->dirs & XIPSEC_DIR_OUT) ||
+	    xipsec_selector_any_port(sel))
+		return false;
+	if (!sel->any_proto && (sel->l4_proto == IPPROTO_TCP || sel->l4_proto == IPPROTO_ICMP ||
+				sel->l4_proto == IPPROTO_ICMPV6 || sel->l4_proto == IPPROTO_MH))
+		return false;
+	return !serves && merge->copied < to->accept.n && rule_takes(to, &merge->next);
+}
+
 /* Second pass: that, and what earlier rules take from it. */
 static void entry_of_rule(struct selectors *to, bool serves, void *ctx)
 {
 	struct merge *merge = ctx;
 
 	accepts_before(to, to->rule_number, &merge->copied);
+	if (hides_from(to, serves, merge))
+		to->by_ports = true;
 	if (rule_counts(to) && merge->copied < to->accept.n && !serves &&
 	    rule_takes(to, &merge->next))
 		to->too_many |=
@@ -247,6 +268,11 @@ static struct sa_selectors fill(struct selectors *with, const struct config *con
 	else
 		entries_make(&to, config, each, ctx);
 	entries_put(&to.all, sa);
+	for (unsigned int i = 0; i < to.accept.n; i++)
+		to.by_ports |= !xipsec_selector_any_port(&to.accept.entry[i].sel);
+	sa->flags &= (__u16)~XIPSEC_SA_WHOLE;
+	if (to.by_ports && sa->dir == XIPSEC_DIR_OUT)
+		sa->flags |= XIPSEC_SA_WHOLE;
 	made = (struct sa_selectors){.n_serving = to.n_serving,
 				     .n_accept = to.accept.n,
 				     .n = to.all.n,
@@ -362,6 +388,7 @@ static const char *narrow(struct selectors *with, const struct config *config, s
 	if (to.too_many || to.n > XIPSEC_SELECTORS_MAX)
 		return "too many selectors with the earlier rules that take something from them";
 	sa->n_selectors = made.n_selectors;
+	sa->flags = made.flags;
 	memcpy(sa->refuse, made.refuse, sizeof(sa->refuse));
 	memcpy(sa->selector, made.selector, made.n_selectors * sizeof(sa->selector[0]));
 	return NULL;

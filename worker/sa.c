@@ -137,7 +137,7 @@ static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_back
 	to->n_selectors = from->n_selectors;
 	memcpy(to->refuse, from->refuse, from->n_selectors);
 	memcpy(to->selector, from->selector, from->n_selectors * sizeof(from->selector[0]));
-	to->whole = to->transport || selectors_ask_ports(from);
+	to->whole = to->transport || from->flags & XIPSEC_SA_WHOLE;
 	return selectors_init(to);
 }
 

@@ -111,14 +111,6 @@ int selectors_init(struct sa *sa)
 	return 0;
 }
 
-bool selectors_ask_ports(const struct xipsec_sa *sa)
-{
-	for (__u32 i = 0; i < sa->n_selectors; i++)
-		if (!sa->refuse[i] && !xipsec_selector_any_port(&sa->selector[i]))
-			return true;
-	return false;
-}
-
 static struct xipsec_addr addr_at(const __u8 *at, __u32 len)
 {
 	struct xipsec_addr addr = {0};

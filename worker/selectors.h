@@ -13,10 +13,6 @@
  */
 int selectors_init(struct sa *sa);
 
-/* Outbound: does one of them ask for what later fragments of a datagram hide? A receiver that
- * checks its selectors takes none of those (RFC 4301 7.3): it must see the datagram whole. */
-bool selectors_ask_ports(const struct xipsec_sa *sa);
-
 /* UNSPEC, SELECTOR, or ICMP_QUOTE (an error about a packet that this SA would not answer, RFC 4301
  * 6.2): closed. `data` is a whole packet that inner_parse() took. */
 enum xipsec_reason selectors_check(const struct sa *sa, const __u8 *data,

@@ -151,6 +151,44 @@ static void test_sa_order(void **state)
 	}
 }
 
+/* What goes out is sealed whole where the peer's list, this one turned round, asks for ports or
+ * types of what comes out: by the child's own rules, or by earlier ones. */
+static void test_sa_whole(void **state)
+{
+	static const struct {
+		const char *before, *after;
+		bool whole;
+	} cases[] = {
+		{"", "", false},
+		{NOGO, "", true},
+		{"", NOGO, false},
+		{"", NOGO NET2, true},
+		{NET2, NOGO, false},
+		{"x { action = protect\n child = net\n proto = udp\n remote_port = 7 }\n", "",
+		 true},
+		{"x { action = bypass\n proto = icmp\n icmp_type = 8 }\n", "", false},
+		{"x { action = bypass\n proto = icmp }\n", "", false},
+		{"x { action = protect\n proto = tcp\n local_port = 80 }\n", "", false},
+		{"x { action = protect\n child = net\n proto = tcp\n local_port = 80 }\n", "",
+		 true},
+		{"x { action = discard\n proto = udp\n local_port = 7\n local = 10.9.0.0/16 }\n",
+		 "", false},
+		{"x { action = discard\n proto = udp\n local_port = 7\n direction = in }\n", "",
+		 false},
+		{"x { action = discard\n proto = udp\n local_port = 7\n direction = out }\n", "",
+		 true},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_cleanup_config_ struct config *config = NULL;
+		_cleanup_free_ char *text = order_file(cases[i].before, cases[i].after);
+
+		load_good(text, &config);
+		assert_int_equal(!!(config->sas[0].sa.flags & XIPSEC_SA_WHOLE), cases[i].whole);
+		assert_int_equal(config->sas[1].sa.flags & XIPSEC_SA_WHOLE, 0);
+	}
+}
+
 /* Its own selectors cut the rules; the rules before them stay. */
 /* RFC 4301 4.1: which DSCP goes by which SA is the sender's; what comes by any is taken. */
 static void test_sa_dscp(void **state)
@@ -258,6 +296,7 @@ int main(void)
 		cmocka_unit_test(test_sas),
 		cmocka_unit_test(test_sa_selectors),
 		cmocka_unit_test(test_sa_order),
+		cmocka_unit_test(test_sa_whole),
 		cmocka_unit_test(test_sa_dscp),
 		cmocka_unit_test(test_sa_order_ts),
 		cmocka_unit_test(test_too_many_selectors),

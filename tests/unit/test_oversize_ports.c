@@ -62,6 +62,8 @@ static void remake(__u8 dir, const struct carrier *by, const struct asks *a, __u
 	sa->outer_family = by->family;
 	sa->l4_proto = by->proto;
 	sa->flags = by->flags;
+	if (dir == XIPSEC_DIR_OUT && a->ports)
+		sa->flags |= XIPSEC_SA_WHOLE;
 	sa->df = df;
 	sa->tfc_size = dir == XIPSEC_DIR_OUT ? tfc : 0;
 	if (by->flags & XIPSEC_SA_UDP)
@@ -220,23 +222,43 @@ static void pieces_where_none_is_asked_for(void **state)
 	}
 }
 
-/* One selector of several is enough: which of them a packet came by is not known here. */
-static void one_of_several(void **state)
+/* The peer refuses a port first, and takes the nets afterwards: of pieces that are sealed each for
+ * itself it would take the first alone. */
+static void by_an_earlier_rule(void **state)
 {
-	struct ctl_in in = sa_message(SA_OUT, XIPSEC_DIR_OUT);
+	static const struct asks earlier = {false, true, 0, 65535, 5060, 5060, 0}, *nets = &asks[3];
+	struct ctl_in in = sa_message(SA_IN, XIPSEC_DIR_IN);
 	struct xipsec_sa *sa = &in.msg.sa.sa;
+	struct asks whole_nets = *nets;
 	__u32 len = big(BIG, false);
 
 	tell_hops();
 	sa->n_selectors = 2;
 	sa->selector[1] = sa->selector[0];
-	ask(&sa->selector[1], &asks[0], XIPSEC_DIR_OUT);
+	ask(&sa->selector[0], &earlier, XIPSEC_DIR_IN);
+	sa->refuse[0] = 1;
+	remake(XIPSEC_DIR_OUT, &carriers[0], nets, XIPSEC_DF_SET, 0);
 	assert_int_equal(worker_message(t.w, &in), 0);
 	rx_big(len);
 	collect(&t.black);
-	assert_int_equal(t.sas[SA_OUT].seq, 1);
 	assert_int_equal(out.n, 2);
-	assert_int_equal(at16(out.frame[0] + 20), 0x2000);
+	for (unsigned int n = 0; n < 2; n++)
+		rx_carried(&carriers[0], out.frame[n], out.len[n]);
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 1);
+	assert_int_equal(count(XIPSEC_REASON_SELECTOR), 1);
+	collect(&t.red);
+	/* xipsecd says so */
+	whole_nets.ports = true;
+	remake(XIPSEC_DIR_OUT, &carriers[0], &whole_nets, XIPSEC_DF_SET, 0);
+	rx_big(len);
+	collect(&t.black);
+	assert_int_equal(out.n, 2);
+	rx_assembled(&carriers[0]);
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 2);
+	assert_int_equal(count(XIPSEC_REASON_SELECTOR), 1);
+	collect(&t.red);
+	assert_int_equal(assemble(1500), len - 14);
+	assert_is_packet(len, 2);
 }
 
 /* DF is its sender's word, whatever the selectors ask for. */
@@ -344,12 +366,9 @@ static void own_whole_hides_its_length(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(whole_where_ports_count),
-		TEST(pieces_where_none_is_asked_for),
-		TEST(one_of_several),
-		TEST(df_is_told),
-		TEST(own_datagrams_go_whole),
-		TEST(own_pieces_go_by_nets),
+		TEST(whole_where_ports_count),    TEST(pieces_where_none_is_asked_for),
+		TEST(by_an_earlier_rule),         TEST(df_is_told),
+		TEST(own_datagrams_go_whole),     TEST(own_pieces_go_by_nets),
 		TEST(own_whole_hides_its_length),
 	};
 
