@@ -338,8 +338,10 @@ static void test_key_pool(void **state)
 	}
 	for (int i = 0; i < 1000; i++)
 		assert_true(slot[i][0] == (__u8)i && slot[i][KEY_SLOT - 1] == (__u8)i);
+#ifndef __SANITIZE_ADDRESS__ /* whose mlock() does nothing */
 	assert_true(mapping_has(slot[0], " lo"));
 	assert_true(mapping_has(slot[999], " lo"));
+#endif
 	assert_true(mapping_has(slot[999], " dd"));
 	assert_false(mapping_has(slot, " lo"));
 	key_pool_give(&pool, slot[7]);
