@@ -258,15 +258,18 @@ static bool forget_half(__u32 *number, __u32 *table)
 /* Who lets in a rule that was left out dies between two of its keys: the next one puts the rest. */
 static void test_half_let_in(void **state)
 {
-	static const enum spd_shape shapes[] = {SHAPE_FW, SHAPE_CHAIN, SHAPE_PORTS, SHAPE_RANGES};
+	static const __u64 seeds[] = {7147, 7119,
+				      7035}; /* SPDs where one is let in that has several */
 	const struct spd_ready ready = {refuse, NULL};
+	const __u64 before = seed;
 	unsigned int times = 0;
 
-	for (unsigned int s = 0; s < 300 && times < 2; s++) {
+	for (unsigned int s = 0; s < sizeof(seeds) / sizeof(seeds[0]); s++) {
 		__u32 generation, n, *order, number, table;
 		__u64 second;
 
-		start(shapes[s % 4], LIVE);
+		seed = seeds[s];
+		start(SHAPE_RANGES, LIVE);
 		order = spd_editor_order(editor, &n);
 		for (__u32 i = 0; i < n; i++) {
 			if (!spd_editor_classifier(editor)->rule[order[i]].stands_for)
@@ -286,8 +289,8 @@ static void test_half_let_in(void **state)
 		}
 		free(order);
 	}
-	print_message("  %u times half\n", times);
 	assert_true(times > 0);
+	seed = before;
 }
 
 /* A rule of which only some keys fit is taken back whole: its place and priority are known. */
