@@ -10,7 +10,7 @@ QUEUES=2
 
 carries()
 {
-	local what=$1 x
+	local what=$1 x sent
 
 	for x in a b; do
 		[ -z "${GW_PID[$x]:-}" ] || gw_stop $x
@@ -33,8 +33,12 @@ carries()
 	check_eq "$what: in the clear, nonces used twice" "$((CLEAR + MARKED)),$REPEATED" 0,0
 	check_eq "$what: delivered twice or corrupt" \
 		"$(load_field ab duplicates)$(load_field ba duplicates)$(load_field ab corrupt)$(load_field ba corrupt)" 0000
-	check_gt "$what: load arrives a to b" "$(load_field ab received)" 3000
-	check_gt "$what: load arrives b to a" "$(load_field ba received)" 3000
+	# A busy machine sends less, and its rings run over.
+	for x in ab ba; do
+		sent=$(tail -n 1 "$WORK/send-${x%?}.log")
+		check_gt "$what: $x is sent" "$sent" 500
+		check_gt "$what: $x arrives" "$(load_field $x received)" $((sent / 2))
+	done
 }
 
 GW_WORKERS=1 GW_ESN=yes GW_WINDOW=64 carries "ESN, window 64, one worker"
