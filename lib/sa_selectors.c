@@ -190,33 +190,33 @@ static bool rule_counts(const struct selectors *to)
 	return (to->sa->dir & to->rule->dirs & XIPSEC_DIR_IN) && !to->rule->dev;
 }
 
-/* The peer knows what comes out by the same rules, turned round: does this one keep it from knowing
+/* The peer knows what comes out by the same rules, turned round: can this one keep it from knowing
  * later fragments (RFC 4301 7.3)? They show their protocol, so a rule for TCP or ICMP is in the way
  * of no UDP: of the protocols that are cut at all, these few datagrams are not worth to cut ESP for
  * all. */
-static bool hides_from(const struct selectors *to, bool serves, struct merge *merge)
+static bool rule_hides(const struct selectors *to)
 {
 	const struct xipsec_selector *sel = &to->rule->sel;
 
 	if (to->leaving || to->sa->dir != XIPSEC_DIR_OUT || !(to->rule->dirs & XIPSEC_DIR_OUT) ||
 	    xipsec_selector_any_port(sel))
 		return false;
-	if (!sel->any_proto && (sel->l4_proto == IPPROTO_TCP || sel->l4_proto == IPPROTO_ICMP ||
-				sel->l4_proto == IPPROTO_ICMPV6 || sel->l4_proto == IPPROTO_MH))
-		return false;
-	return !serves && merge->copied < to->accept.n && rule_takes(to, &merge->next);
+	return sel->any_proto || (sel->l4_proto != IPPROTO_TCP && sel->l4_proto != IPPROTO_ICMP &&
+				  sel->l4_proto != IPPROTO_ICMPV6 && sel->l4_proto != IPPROTO_MH);
 }
 
 /* Second pass: that, and what earlier rules take from it. */
 static void entry_of_rule(struct selectors *to, bool serves, void *ctx)
 {
+	const bool counts = rule_counts(to), hides = rule_hides(to);
 	struct merge *merge = ctx;
 
 	accepts_before(to, to->rule_number, &merge->copied);
-	if (hides_from(to, serves, merge))
-		to->by_ports = true;
-	if (rule_counts(to) && merge->copied < to->accept.n && !serves &&
-	    rule_takes(to, &merge->next))
+	if (serves || (!counts && !hides) || merge->copied == to->accept.n ||
+	    !rule_takes(to, &merge->next))
+		return;
+	to->by_ports |= hides;
+	if (counts)
 		to->too_many |=
 			!entry_add(&to->all, &(struct entry){to->rule->sel, true, to->rule_number});
 }

@@ -105,29 +105,39 @@ static bool passes_same(const struct xipsec_spd *head, const struct spd_source *
 		       source->n_ethertypes * sizeof(source->ethertype[0]));
 }
 
-/* A rule that a config says, and the first of those that stand before it because of SAs, or it. */
-struct ours {
-	__u32 number, front;
+/* The rules in force, and where among them stand those that a config says: at `at`, and from
+ * `front` on up to it those that belong to it and came with SAs. */
+struct in_order {
+	__u32 *number;
+	struct ours {
+		__u32 front, at;
+	} * ours;
+	__u32 n_ours;
 };
 
-/* In order. */
-static struct ours *config_order(const struct spd_editor *editor, __u32 *n)
+static void in_order_free(struct in_order *order)
+{
+	free(order->number);
+	free(order->ours);
+}
+#define _cleanup_in_order_ __attribute__((cleanup(in_order_free)))
+
+static int in_order_read(const struct spd_editor *editor, struct in_order *out)
 {
 	const struct classifier *c = spd_editor_classifier(editor);
-	__u32 all, front = SPD_AT_END;
-	_cleanup_free_ __u32 *number = spd_editor_order(editor, &all);
-	struct ours *list = number ? calloc(all + 1, sizeof(*list)) : NULL;
+	__u32 n, front = 0;
 
-	*n = 0;
-	for (__u32 i = 0; list && i < all; i++) {
-		if (front == SPD_AT_END)
-			front = number[i];
-		if (c->rule[number[i]].origin & XIPSEC_RULE_OF_SA)
+	out->number = spd_editor_order(editor, &n);
+	out->ours = calloc(n + 1, sizeof(out->ours[0]));
+	if (!out->number || !out->ours)
+		return -ENOMEM;
+	for (__u32 i = 0; i < n; i++) {
+		if (c->rule[out->number[i]].origin & XIPSEC_RULE_OF_SA)
 			continue;
-		list[(*n)++] = (struct ours){number[i], front};
-		front = SPD_AT_END;
+		out->ours[out->n_ours++] = (struct ours){front, i};
+		front = i + 1;
 	}
-	return list;
+	return 0;
 }
 
 /* What is only for people, of all rules that are in force now. */
@@ -149,58 +159,48 @@ static int tell_people(struct spd_editor *editor, const struct spd_source *sourc
 
 /* Rules of SAs go with the one that they stand before. Where that only moves, all is made anew, and
  * they move with it: -EAGAIN; so where they are too many. */
-static int remove_front(const struct spd_editor *editor, const struct spd_source *source,
-			const struct spd_change *change, const struct ours *goes, __u32 *remove,
-			unsigned int *n)
+static int remove_with_sas(const struct classifier *c, const struct spd_source *source,
+			   const struct in_order *order, const struct spd_change *change,
+			   __u32 *remove, unsigned int *n)
 {
-	const struct classifier *c = spd_editor_classifier(editor);
-	__u32 n_dynamic;
-	_cleanup_free_ struct spd_dynamic *list = spd_editor_dynamic(editor, &n_dynamic);
-	bool within = false;
+	*n = 0;
+	for (unsigned int i = 0; i < change->n_remove; i++) {
+		const struct ours *goes = &order->ours[change->remove[i]];
+		const struct xipsec_spd_rule *rule = &c->rule[order->number[goes->at]];
 
-	if (!list)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < change->n_add; i++)
-		if (spd_rule_same(&source->rule[change->add[i]], &c->rule[goes->number]))
-			return -EAGAIN;
-	for (__u32 i = 0; i < n_dynamic && list[i].number != goes->number; i++) {
-		within = within || list[i].number == goes->front;
-		if (!within)
-			continue;
-		if (!(c->rule[list[i].number].origin & XIPSEC_RULE_OF_SA))
-			break;
-		if (*n == SPD_CHANGE_MAX)
-			return -EAGAIN;
-		remove[(*n)++] = list[i].number;
+		for (unsigned int k = 0; goes->front < goes->at && k < change->n_add; k++)
+			if (spd_rule_same(&source->rule[change->add[k]], rule))
+				return -EAGAIN;
+		for (__u32 k = goes->front; k <= goes->at; k++) {
+			if (*n == SPD_CHANGE_MAX)
+				return -EAGAIN;
+			remove[(*n)++] = order->number[k];
+		}
 	}
 	return 0;
 }
 
-static int edit(struct spd_editor *editor, const struct spd_source *source, const struct ours *ours,
-		__u32 n, const struct spd_change *change, __u32 *generation)
+static int edit(struct spd_editor *editor, const struct spd_source *source,
+		const struct in_order *order, const struct spd_change *change, __u32 *generation)
 {
 	__u32 remove[SPD_CHANGE_MAX];
-	unsigned int n_remove = 0;
+	unsigned int n_remove;
 	_cleanup_free_ struct spd_add *add = calloc(SPD_CHANGE_MAX, sizeof(*add));
+	int err = remove_with_sas(spd_editor_classifier(editor), source, order, change, remove,
+				  &n_remove);
 
 	if (!add)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < change->n_remove; i++)
-		remove[n_remove++] = ours[change->remove[i]].number;
-	for (unsigned int i = 0; i < change->n_remove; i++) {
-		const struct ours *goes = &ours[change->remove[i]];
-		int err = goes->front == goes->number
-				  ? 0
-				  : remove_front(editor, source, change, goes, remove, &n_remove);
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < change->n_add; i++) {
+		__u32 before = change->before[i];
 
-		if (err)
-			return err;
+		add[i] = (struct spd_add){
+			.rule = source->rule[change->add[i]],
+			.before = before < order->n_ours ? order->number[order->ours[before].front]
+							 : SPD_AT_END};
 	}
-	for (unsigned int i = 0; i < change->n_add; i++)
-		add[i] = (struct spd_add){.rule = source->rule[change->add[i]],
-					  .before = change->before[i] < n
-							    ? ours[change->before[i]].front
-							    : SPD_AT_END};
 	return spd_edit(editor, add, change->n_add, remove, n_remove, generation);
 }
 
@@ -210,28 +210,27 @@ static int change_in(struct spd_editor *editor, const struct spd_source *source,
 	const struct classifier *c = spd_editor_classifier(editor);
 	_cleanup_free_ const struct xipsec_spd_rule **from = NULL;
 	_cleanup_free_ struct spd_change *change = calloc(1, sizeof(*change));
-	__u32 n;
-	_cleanup_free_ struct ours *ours = config_order(editor, &n);
-	int err;
+	_cleanup_in_order_ struct in_order order = {0};
+	int err = in_order_read(editor, &order);
 
-	from = calloc(n + 1, sizeof(from[0]));
-	if (!ours || !from || !change)
+	from = calloc(order.n_ours + 1, sizeof(from[0]));
+	if (err || !from || !change)
 		return -ENOMEM;
 	if (!passes_same(c->head, source))
 		return -EAGAIN;
-	for (__u32 i = 0; i < n; i++)
-		from[i] = &c->rule[ours[i].number];
-	if (spd_change_find(from, n, source->rule, source->n_rules, change))
+	for (__u32 i = 0; i < order.n_ours; i++)
+		from[i] = &c->rule[order.number[order.ours[i].at]];
+	if (spd_change_find(from, order.n_ours, source->rule, source->n_rules, change))
 		return -EAGAIN;
 	*generation = c->head->generation;
 	if (!change->n_add && !change->n_remove)
 		return spd_ready_call(ready);
 	spd_editor_ready(editor, ready);
-	err = edit(editor, source, ours, n, change, generation);
+	err = edit(editor, source, &order, change, generation);
 	if (err == -E2BIG)
 		log_error("policies {}: %u rules, and %u that came with SAs: raise max_rules in "
 			  "datapath {} and attach anew",
-			  source->n_rules, c->head->n_rules - n);
+			  source->n_rules, c->head->n_rules - order.n_ours);
 	return err;
 }
 

@@ -92,8 +92,8 @@ struct xipsec_limits {
 #define XIPSEC_SA_NO_ECN    16  /* RFC 6040 compatibility mode: the outer header is Not-ECT */
 #define XIPSEC_SA_DSCP      64  /* the outer DSCP is `dscp`; else it is copied */
 #define XIPSEC_SA_FLOW_COPY 32  /* IPv6 in IPv6: copy the flow label; else it is 0 */
-#define XIPSEC_SA_WHOLE     256 /* what comes out is known whole alone; outbound, xipsecd says so */
 #define XIPSEC_SA_STAY      128 /* ESP in UDP: a peer that comes from elsewhere is not followed */
+#define XIPSEC_SA_WHOLE     256 /* what comes out is known whole alone; outbound, xipsecd says so */
 
 struct xipsec_sa {
 	char name[XIPSEC_NAME_LEN];  /* of the SA, for people */
