@@ -5,27 +5,13 @@
 #
 #	red-a --- gw-a ===[capture, MTU 1500]=== gw-b --- red-b (later: MTU 1300)
 . "$(dirname "$0")/../lib/scenario.sh"
+. "$LIB/echo.sh"
 
 # pings SIZE FROM DST: three pings of SIZE bytes of payload that may be cut, all answered.
 pings() { in_ns "red-$2" ping -n -c 3 -i 0.2 -W 1 -M dont -s "$1" "$3" | grep -q ' 3 received'; }
 
 # mtu_told PING-COMMAND...: the MTU that was told, and by whom, from ping's words.
 mtu_told() { "$@" 2>&1 | sed -n 's/^From \([^ ]*\).*mtu *= *\([0-9]*\).*/\1 \2/p' | head -n 1; }
-
-# udp_echo BYTES DST: a datagram of random bytes goes there and back, nothing changed.
-udp_echo()
-{
-	in_ns red-a timeout 5 /usr/bin/python3 -c '
-import os, socket, sys
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER: DONT
-s.settimeout(2)
-d = os.urandom(int(sys.argv[1]))
-for _ in range(3):
-    s.sendto(d, (sys.argv[2], 7200))
-    if s.recv(65536) != d:
-        sys.exit(1)' "$1" "$2"
-}
 
 if ! check "gateways come up" gateways_up || ! check "tunnel works" tunnel_works; then exit 1; fi
 
@@ -37,16 +23,7 @@ for size in 1411 1472 2000 4000 20000; do
 	check "ping of $size bytes without DF" pings $size a 10.2.0.2
 done
 check "ping of 4000 bytes the other way" pings 4000 b 10.1.0.2
-spawn red-b "$WORK/echo.log" /usr/bin/python3 -c '
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.setsockopt(socket.IPPROTO_IP, 10, 0)
-s.bind(("10.2.0.2", 7200))
-while True:
-    d, who = s.recvfrom(65536)
-    s.sendto(d, who)'
-echo_listens() { in_ns red-b ss -Hlun 'sport = 7200' | grep -q .; }
-until_true 5 echo_listens
+echo_start
 for size in 1450 1472 9000 60000; do
 	check "UDP of $size bytes there and back, no byte changed" udp_echo $size 10.2.0.2
 done

@@ -23,6 +23,7 @@
 
 #include "lib/if_xdp.h"
 #include "worker/crypto.h"
+#include "worker/fragment.h"
 #include "worker/loop.h"
 #include "xipsec/meta.h"
 
@@ -275,6 +276,39 @@ static inline void tell_hop(const char *dst, __u32 status, __u32 slot)
 					    .lifetime = 60}};
 
 	assert_int_equal(worker_message(t.w, &in), 0);
+}
+
+static inline void tell_hop6(const char *dst, __u32 status, __u32 slot)
+{
+	struct ctl_in in = {.msg.nexthop = {.hdr.type = XIPSEC_CTL_NEXTHOP,
+					    .family = XIPSEC_FAMILY_IP6,
+					    .status = status,
+					    .slot = slot,
+					    .mtu = fixture_mtu,
+					    .lifetime = 60}};
+
+	assert_int_equal(inet_pton(AF_INET6, dst, in.msg.nexthop.dst.byte), 1);
+	assert_int_equal(worker_message(t.w, &in), 0);
+}
+
+/* The next piece of a datagram of this host's own, as the stack cuts it, goes to the SA. */
+static inline void take_own_piece(struct fragment_cut *cut, __u32 index, __u32 generation)
+{
+	struct work work = {.p.flags = PACKET_LOCAL,
+			    .p.family = XIPSEC_FAMILY_IP4,
+			    .p.frame = frame_take(&t.w->frames),
+			    .p.headroom = 200,
+			    .bytes = 100,
+			    .dir = XIPSEC_DIR_OUT,
+			    .sa_index = index,
+			    .sa_generation = generation,
+			    .spd_generation = SPD};
+	struct work *works = &work;
+
+	work.p.data = frame_at(&t.w->frames, work.p.frame) + 256;
+	work.p.len = fragment_next(cut, work.p.data);
+	work.p.tailroom = SIZE - 256 - work.p.len;
+	pipeline_take(t.w, &works, 1);
 }
 
 static inline int setup(void **state)

@@ -111,19 +111,6 @@ static __u32 mss_of(const struct way *way, int family, int outer, __u32 mtu)
 	return room / way->step * way->step - way->trailer - 20;
 }
 
-static void tell_hop6(const char *dst, __u32 status, __u32 slot)
-{
-	struct ctl_in in = {.msg.nexthop = {.hdr.type = XIPSEC_CTL_NEXTHOP,
-					    .family = XIPSEC_FAMILY_IP6,
-					    .status = status,
-					    .slot = slot,
-					    .mtu = fixture_mtu,
-					    .lifetime = 60}};
-
-	assert_int_equal(inet_pton(AF_INET6, dst, in.msg.nexthop.dst.byte), 1);
-	assert_int_equal(worker_message(t.w, &in), 0);
-}
-
 /* Both ends of an SA of that kind, in place of those that are there. */
 static void tell_way(const struct way *way, int outer, __u32 if_id)
 {

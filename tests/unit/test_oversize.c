@@ -389,8 +389,6 @@ static void own_fragments_go_whole(void **state)
 {
 	__u32 len = big(1480, false), esp_len;
 	struct fragment_cut cut;
-	struct work work;
-	struct work *works = &work;
 
 	remake_sa(SA_OUT, XIPSEC_DIR_OUT, XIPSEC_MODE_TRANSPORT, 0, "");
 	remake_sa(SA_IN, XIPSEC_DIR_IN, XIPSEC_MODE_TRANSPORT, 0, "");
@@ -398,19 +396,7 @@ static void own_fragments_go_whole(void **state)
 	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
 	assert_int_equal(fragment_ip4(&cut, packet + 14, len - 14, 1300), 0);
 	for (int i = 0; i < 2; i++) {
-		work = (struct work){.p.flags = PACKET_LOCAL,
-				     .p.family = XIPSEC_FAMILY_IP4,
-				     .p.frame = frame_take(&t.w->frames),
-				     .p.headroom = 200,
-				     .bytes = 100,
-				     .dir = XIPSEC_DIR_OUT,
-				     .sa_index = SA_OUT,
-				     .sa_generation = GEN,
-				     .spd_generation = SPD};
-		work.p.data = frame_at(&t.w->frames, work.p.frame) + 256;
-		work.p.len = fragment_next(&cut, work.p.data);
-		work.p.tailroom = SIZE - 256 - work.p.len;
-		pipeline_take(t.w, &works, 1);
+		take_own_piece(&cut, SA_OUT, GEN);
 		assert_int_equal(count(XIPSEC_REASON_REASSEMBLED), i + 1);
 		assert_int_equal(t.sas[SA_OUT].seq, i);
 	}

@@ -87,15 +87,7 @@ static void pair(const struct carrier *by, const struct asks *a, __u8 df)
 
 static void tell_hops(void)
 {
-	struct ctl_in in = {.msg.nexthop = {.hdr.type = XIPSEC_CTL_NEXTHOP,
-					    .dst = ends6[1],
-					    .family = XIPSEC_FAMILY_IP6,
-					    .status = XIPSEC_NEXTHOP_OK,
-					    .slot = BLACK,
-					    .mtu = 1500,
-					    .lifetime = 60}};
-
-	assert_int_equal(worker_message(t.w, &in), 0);
+	tell_hop6("2001:db8::2", XIPSEC_NEXTHOP_OK, BLACK);
 	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
 	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
 }
@@ -283,25 +275,10 @@ static void df_is_told(void **state)
 static void own_pieces(__u32 len, __u32 max)
 {
 	struct fragment_cut cut;
-	struct work work;
-	struct work *works = &work;
 
 	assert_int_equal(fragment_ip4(&cut, packet + 14, len - 14, max), 0);
-	for (int i = 0; i < 2; i++) {
-		work = (struct work){.p.flags = PACKET_LOCAL,
-				     .p.family = XIPSEC_FAMILY_IP4,
-				     .p.frame = frame_take(&t.w->frames),
-				     .p.headroom = 200,
-				     .bytes = 100,
-				     .dir = XIPSEC_DIR_OUT,
-				     .sa_index = SA_OUT,
-				     .sa_generation = GEN,
-				     .spd_generation = SPD};
-		work.p.data = frame_at(&t.w->frames, work.p.frame) + 256;
-		work.p.len = fragment_next(&cut, work.p.data);
-		work.p.tailroom = SIZE - 256 - work.p.len;
-		pipeline_take(t.w, &works, 1);
-	}
+	for (int i = 0; i < 2; i++)
+		take_own_piece(&cut, SA_OUT, GEN);
 	go_round();
 	collect(&t.black);
 }

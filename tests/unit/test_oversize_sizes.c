@@ -72,15 +72,7 @@ static void tell_links(__u32 mtu)
 
 static void tell_hops(void)
 {
-	struct ctl_in in = {.msg.nexthop = {.hdr.type = XIPSEC_CTL_NEXTHOP,
-					    .dst = ends[1],
-					    .family = XIPSEC_FAMILY_IP6,
-					    .status = XIPSEC_NEXTHOP_OK,
-					    .slot = BLACK,
-					    .mtu = 1500,
-					    .lifetime = 60}};
-
-	assert_int_equal(worker_message(t.w, &in), 0);
+	tell_hop6("2001:db8::2", XIPSEC_NEXTHOP_OK, BLACK);
 	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
 }
 
