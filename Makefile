@@ -127,7 +127,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TESTLIB_OBJS) $(BUILD)/libworke
 		     $(BUILD)/libiked.a $(BUILD)/libxipsec.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS_TEST) -o $@
 # The engine's tests are two engines and a network.
-$(filter $(BUILD)/tests/unit/test_engine%,$(UNIT)): $(BUILD)/tests/unit/ike_sim.o
+$(filter $(BUILD)/tests/unit/test_engine%,$(UNIT)): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/ike_sim*.c))
 $(BUILD)/tests/prog/%: $(BUILD)/tests/prog/%.o $(TESTLIB_OBJS) $(BUILD)/libloader.a $(BUILD)/libxipsec.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LIBS_TEST) -o $@
 $(addsuffix .o,$(PROG) $(BUILD)/tests/prog/bench_spd): | $(SKELS)

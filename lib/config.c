@@ -87,7 +87,7 @@ static void draft_free(struct config_draft *draft)
 	config_free(draft->config);
 	free(draft->policy_place);
 	free(draft->tunnel_place);
-	free(draft->conn_place);
+	free(draft->conn_node);
 	free(draft->sa);
 }
 
@@ -142,6 +142,7 @@ static int config_check(struct config_diag *diag, const struct config_tree *tree
 		config_policies_check(diag, draft);
 		config_tunnels_check(diag, draft);
 		config_sas_check(diag, draft);
+		config_children_check(diag, draft);
 	}
 	draft->config->sas_xfrm = sas_name_xfrm(draft->config);
 	if (diag->nomem)

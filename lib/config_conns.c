@@ -48,21 +48,21 @@ bool config_conn_child_known(const struct config *config, const char *sadb_name)
 	return false;
 }
 
-/* Room for one more connection and its place. */
+/* Room for one more connection and its section. */
 static bool conns_grow(struct config_diag *diag, struct config_draft *draft)
 {
 	size_t n = draft->config->n_conns + 1;
 	struct conn *conns = realloc(draft->config->conns, n * sizeof(*conns));
-	struct config_place *places;
+	const struct config_node **nodes;
 
 	if (conns)
 		draft->config->conns = conns;
-	places = conns ? realloc(draft->conn_place, n * sizeof(*places)) : NULL;
-	if (!places) {
+	nodes = conns ? realloc(draft->conn_node, n * sizeof(*nodes)) : NULL;
+	if (!nodes) {
 		diag->nomem = true;
 		return false;
 	}
-	draft->conn_place = places;
+	draft->conn_node = nodes;
 	memset(&conns[n - 1], 0, sizeof(*conns));
 	return true;
 }
@@ -80,7 +80,7 @@ bool config_conns_one(struct config_diag *diag, const struct config_node *node, 
 		diag->nomem = true;
 		return false;
 	}
-	draft->conn_place[draft->config->n_conns++] = node->place;
+	draft->conn_node[draft->config->n_conns++] = node;
 	return true;
 }
 
@@ -209,7 +209,7 @@ void config_conns_place(struct config_diag *diag, struct config_draft *draft)
 		return;
 	}
 	for (unsigned int i = 0; i < config->n_conns; i++) {
-		const struct config_place *place = &draft->conn_place[i];
+		const struct config_place *place = &draft->conn_node[i]->place;
 
 		n = config_conn_policies(diag, place, config, &config->conns[i],
 					 &config->policies[at]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* SAs against the policies they serve, against the workers, and against each other. */
+#include <stdio.h>
 #include <string.h>
 #include <openssl/crypto.h>
 #include "lib/alg.h"
@@ -57,12 +58,29 @@ static bool tunnel_find(struct config_diag *diag, const struct config *config,
 	return true;
 }
 
+/* Does the list fit into an SA? */
+static void room_check(struct config_diag *diag, const struct config_place *place, const char *name,
+		       const struct sa_selectors *to, const char *remedy)
+{
+	if (to->too_many)
+		config_error(diag, place, "%s has too many selectors: expected at most %u", name,
+			     XIPSEC_SELECTORS_MAX);
+	else if (to->n > XIPSEC_SELECTORS_MAX)
+		config_error(diag, place,
+			     "%s has too many selectors: %s%u with the %u earlier rules that take "
+			     "something from them: expected at most %u; %s, or use fewer and wider "
+			     "prefixes",
+			     name, to->more ? "at least " : "", to->n, to->n - to->n_accept,
+			     XIPSEC_SELECTORS_MAX, remedy);
+}
+
 static void selectors_fill(struct config_diag *diag, const struct config *config,
 			   struct config_sa_draft *draft)
 {
 	struct xipsec_sa *sa = draft->sa;
 	struct inside in = {config, sa, false};
 	struct sa_selectors to = sa_selectors_fill(config, sa, each_pair, draft);
+	char remedy[XIPSEC_NAME_LEN + 64];
 
 	if (!to.n_serving) {
 		config_error(diag, &draft->place,
@@ -85,16 +103,9 @@ static void selectors_fill(struct config_diag *diag, const struct config *config
 			     "%s: no pair of local_ts and remote_ts is of one family: expected "
 			     "IPv4 with IPv4 or IPv6 with IPv6",
 			     sa->name);
-	if (to.too_many)
-		config_error(diag, &draft->place, "%s has too many selectors: expected at most %u",
-			     sa->name, XIPSEC_SELECTORS_MAX);
-	else if (to.n > XIPSEC_SELECTORS_MAX)
-		config_error(diag, &draft->place,
-			     "%s has too many selectors: %u with the %u earlier rules that take "
-			     "something from them: expected at most %u; put the policies of "
-			     "child %s earlier, or use fewer and wider prefixes",
-			     sa->name, to.n, to.n - to.n_accept, XIPSEC_SELECTORS_MAX,
-			     config_shown(sa->child));
+	snprintf(remedy, sizeof(remedy), "put the policies of child %s earlier",
+		 config_shown(sa->child));
+	room_check(diag, &draft->place, sa->name, &to, remedy);
 	if (in.outside)
 		config_error(diag, &draft->place,
 			     "%s: local_ts and remote_ts are wider than the policies of child %s: "
@@ -172,4 +183,67 @@ void config_sas_check(struct config_diag *diag, struct config_draft *draft)
 		config_error(diag, &draft->sa[config->max_sas].place,
 			     "more SAs than max_sas = %u: expected a larger max_sas",
 			     config->max_sas);
+}
+
+/* ------------------------------------------------------------------ children of connections {} */
+
+/* Children times rules that are looked at, which takes half a second: of more than that it is told
+ * when an SA of such a child is refused. */
+#define CHILD_RULES_MAX (1u << 24)
+
+static unsigned int each_all(void *ctx, void (*make)(const struct xipsec_selector *ts, void *into),
+			     void *into)
+{
+	make(&selector_any, into);
+	return 0;
+}
+
+/* The section of a child in that of its connection, or, where it has it from another one by
+ * reference, that of the connection. */
+static const struct config_place *child_place(const struct config_node *conn, const char *name)
+{
+	for (const struct config_node *node = conn->first; node; node = node->next) {
+		if (node->kind != CONFIG_SECTION || strcmp(node->name, "children") != 0)
+			continue;
+		for (const struct config_node *child = node->first; child; child = child->next)
+			if (child->kind == CONFIG_SECTION && strcmp(child->name, name) == 0)
+				return &child->place;
+	}
+	return &conn->place;
+}
+
+/* What may come out of its SA, if the peer takes all that is offered. What a dynamic child will be
+ * is not known yet. */
+static void child_room_check(struct config_diag *diag, const struct config_draft *draft,
+			     unsigned int i, const struct conn_child *child)
+{
+	struct xipsec_sa sa = {.dir = XIPSEC_DIR_IN, .mode = XIPSEC_MODE_TUNNEL};
+	struct sa_selectors to;
+	char name[XIPSEC_NAME_LEN + 16];
+
+	strcpy(sa.child, child->sadb_name);
+	to = sa_selectors_fill(draft->config, &sa, each_all, NULL);
+	snprintf(name, sizeof(name), "child %s", child->sadb_name);
+	room_check(diag, child_place(draft->conn_node[i], child->name), name, &to,
+		   "put connections {} before them (action = connections)");
+}
+
+void config_children_check(struct config_diag *diag, const struct config_draft *draft)
+{
+	const struct config *config = draft->config;
+	unsigned int n_rules = 0, n = config->n_conns_policies;
+
+	for (unsigned int i = 0; i < config->n_policies; i++)
+		n_rules += config->policies[i].n_rules;
+	if (n_rules <= XIPSEC_SELECTORS_MAX || !draft->policies_ok ||
+	    (__u64)n * n_rules > CHILD_RULES_MAX)
+		return;
+	for (unsigned int i = 0; i < config->n_conns; i++) {
+		const struct conn *conn = &config->conns[i];
+
+		/* Of a client's it would be an error of the file. */
+		for (unsigned int k = 0; !conn->client && k < conn->n_children; k++)
+			if (!conn->children[k].if_id)
+				child_room_check(diag, draft, i, &conn->children[k]);
+	}
 }

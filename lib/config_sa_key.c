@@ -190,6 +190,11 @@ static bool key_if_id(struct config_diag *diag, const struct config_node *node, 
 	return parse_number(diag, node, 0, 0xffffffff, &draft->sa->if_id);
 }
 
+static bool key_later(struct config_diag *diag, const struct config_node *node, void *into)
+{
+	return key_flag(diag, node, into, XIPSEC_SA_LATER);
+}
+
 /* ------------------------------------------------------------------ ESP in UDP */
 
 static bool key_encap(struct config_diag *diag, const struct config_node *node, void *into)
@@ -357,6 +362,7 @@ const struct config_key config_sa_keys[] = {
 	{"local_ts", key_local_ts, false, false},
 	{"remote_ts", key_remote_ts, false, false},
 	{"if_id", key_if_id, false, false},
+	{"later_fragments", key_later, false, false},
 	{"encap", key_encap, false, false},
 	{"src_port", key_src_port, false, false},
 	{"dst_port", key_dst_port, false, false},

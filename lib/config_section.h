@@ -17,10 +17,10 @@ struct config_draft {
 	struct config_place *tunnel_place; /* of each tunnel, as config->tunnels */
 	bool tunnels_ok;                   /* datapath {} had no error */
 	bool policies_ok;                  /* policies {} had no error: conclusions from it hold */
-	struct config_place *conn_place;   /* of each connection, as config->conns */
-	__u32 client;                      /* number of the client's connection that is read */
-	bool conns_placed;                 /* a policy gives connections {} their place, */
-	unsigned int conns_at;             /* with so many policies before it */
+	const struct config_node **conn_node; /* of each connection, as config->conns */
+	__u32 client;                         /* number of the client's connection that is read */
+	bool conns_placed;                    /* a policy gives connections {} their place, */
+	unsigned int conns_at;                /* with so many policies before it */
 };
 
 /* Each has the shape of config_parse_fn; `into` is a struct config_draft. */
@@ -65,6 +65,9 @@ void config_policies_check(struct config_diag *diag, const struct config_draft *
 
 /* After all sections: SAs against policies, workers and each other. */
 void config_sas_check(struct config_diag *diag, struct config_draft *draft);
+
+/* After all sections: the children of connections {} against the policies before theirs. */
+void config_children_check(struct config_diag *diag, const struct config_draft *draft);
 
 /* After all sections, before the SAs: names and policies against tunnels, and who uses them. */
 void config_tunnels_check(struct config_diag *diag, const struct config_draft *draft);

@@ -10,10 +10,13 @@
 #define NATT_PORT 4500 /* RFC 3948 */
 #define SPI_MIN   256  /* RFC 4303 2.1: 1 to 255 are reserved, 0 is for local use */
 
+#define DIGITS(number) #number
+#define NUMBER(macro)  DIGITS(macro)
+
 #define FLAGS_KNOWN                                                                 \
 	(XIPSEC_SA_ESN | XIPSEC_SA_UDP | XIPSEC_SA_FRESH_KEY | XIPSEC_SA_MANUAL |   \
 	 XIPSEC_SA_NO_ECN | XIPSEC_SA_DSCP | XIPSEC_SA_FLOW_COPY | XIPSEC_SA_STAY | \
-	 XIPSEC_SA_WHOLE)
+	 XIPSEC_SA_WHOLE | XIPSEC_SA_LATER | XIPSEC_SA_APART)
 
 struct faults {
 	struct sa_fault *out;
@@ -40,6 +43,11 @@ static void kind_check(struct faults *to, const struct xipsec_sa *sa)
 	    "unknown mode", "tunnel or transport");
 	add(to, sa->engine > XIPSEC_ENGINE_XFRM, "engine", "unknown engine", "auto, afxdp or xfrm");
 	add(to, sa->flags & ~FLAGS_KNOWN, "flags", "unknown flags", "those of XIPSEC_SA_*");
+	add(to,
+	    sa->flags & XIPSEC_SA_LATER &&
+		    (sa->dir != XIPSEC_DIR_IN || sa->mode != XIPSEC_MODE_TUNNEL),
+	    "later_fragments", "fragments follow out of inbound tunnels alone",
+	    "it on the inbound SA, with mode = tunnel");
 	add(to, sa->window < XIPSEC_WINDOW_MIN || sa->window > XIPSEC_WINDOW_MAX, "replay_window",
 	    "replay window is not within 64 to 8192", "a number from 64 to 8192");
 }
@@ -167,6 +175,8 @@ static void kernel_check(struct faults *to, const struct xipsec_sa *sa)
 	    "kernel XFRM has no replay window above 4096", "a number from 64 to 4096");
 	add(to, (sa->flags & XIPSEC_SA_DSCP) && sa->dscp, "dscp",
 	    "kernel XFRM copies the dscp or writes 0", "copy or 0, or engine = afxdp");
+	add(to, sa->flags & XIPSEC_SA_LATER, "later_fragments",
+	    "what kernel XFRM opens is asked about packet by packet", other);
 	add(to, sa->ttl, "ttl", "kernel XFRM takes the ttl of the route", other);
 	add(to, sa->dummies, "dummies", "kernel XFRM sends no dummy packets", other);
 	add(to, sa->if_id && sa->mode != XIPSEC_MODE_TUNNEL, "mode",
@@ -191,6 +201,6 @@ unsigned int sa_faults(const struct xipsec_sa *sa, struct sa_fault *out, unsigne
 	limits_check(&to, &sa->limits);
 	kernel_check(&to, sa);
 	add(&to, sa->n_selectors > XIPSEC_SELECTORS_MAX, "local_ts", "too many selectors",
-	    "at most 64");
+	    "at most " NUMBER(XIPSEC_SELECTORS_MAX));
 	return to.n;
 }

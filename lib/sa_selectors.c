@@ -28,8 +28,9 @@ struct selectors {
 	struct standin_rule *known;         /* rules that are there by this SA */
 	unsigned int n_known;
 	unsigned int n_serving;
-	bool too_wide, too_many;
+	bool too_wide, too_many, more;
 	bool by_ports;         /* its rules or earlier ones ask for what later fragments hide */
+	bool apart;            /* an earlier one asks for later fragments themselves */
 	bool leaving;          /* what is asked for is the order on the way out */
 	struct entries accept; /* what rules of the child leave to the SA */
 	struct entries all;    /* that, and the earlier rules that take something from it */
@@ -199,11 +200,15 @@ static bool rule_hides(const struct selectors *to)
 	const struct xipsec_selector *sel = &to->rule->sel;
 
 	if (to->leaving || to->sa->dir != XIPSEC_DIR_OUT || !(to->rule->dirs & XIPSEC_DIR_OUT) ||
-	    xipsec_selector_any_port(sel))
+	    (xipsec_selector_any_port(sel) && !sel->opaque))
 		return false;
-	return sel->any_proto || (sel->l4_proto != IPPROTO_TCP && sel->l4_proto != IPPROTO_ICMP &&
-				  sel->l4_proto != IPPROTO_ICMPV6 && sel->l4_proto != IPPROTO_MH);
+	return sel->opaque || sel->any_proto ||
+	       (sel->l4_proto != IPPROTO_TCP && sel->l4_proto != IPPROTO_ICMP &&
+		sel->l4_proto != IPPROTO_ICMPV6 && sel->l4_proto != IPPROTO_MH);
 }
+
+/* Each entry is compared with those before: of so many too many no more are. */
+#define COUNTED_MAX (4 * XIPSEC_SELECTORS_MAX)
 
 /* Second pass: that, and what earlier rules take from it. */
 static void entry_of_rule(struct selectors *to, bool serves, void *ctx)
@@ -216,7 +221,9 @@ static void entry_of_rule(struct selectors *to, bool serves, void *ctx)
 	    !rule_takes(to, &merge->next))
 		return;
 	to->by_ports |= hides;
-	if (counts)
+	to->apart |= hides && to->rule->sel.opaque;
+	to->more |= counts && to->all.n >= COUNTED_MAX;
+	if (counts && !to->more)
 		to->too_many |=
 			!entry_add(&to->all, &(struct entry){to->rule->sel, true, to->rule_number});
 }
@@ -270,12 +277,14 @@ static struct sa_selectors fill(struct selectors *with, const struct config *con
 	entries_put(&to.all, sa);
 	for (unsigned int i = 0; i < to.accept.n; i++)
 		to.by_ports |= !xipsec_selector_any_port(&to.accept.entry[i].sel);
-	sa->flags &= (__u16)~XIPSEC_SA_WHOLE;
-	if (to.by_ports && sa->dir == XIPSEC_DIR_OUT)
-		sa->flags |= XIPSEC_SA_WHOLE;
+	sa->flags &= (__u16) ~(XIPSEC_SA_WHOLE | XIPSEC_SA_APART);
+	if (sa->dir == XIPSEC_DIR_OUT)
+		sa->flags |= (__u16)((to.by_ports ? XIPSEC_SA_WHOLE : 0) |
+				     (to.apart ? XIPSEC_SA_APART : 0));
 	made = (struct sa_selectors){.n_serving = to.n_serving,
 				     .n_accept = to.accept.n,
 				     .n = to.all.n,
+				     .more = to.more,
 				     .too_wide = to.too_wide,
 				     .too_many = to.too_many || to.accept.n > XIPSEC_SELECTORS_MAX};
 	free(to.accept.entry);

@@ -26,6 +26,7 @@ struct sa_selectors {
 	unsigned int n_serving; /* rules that lead into the child; 0: at fault */
 	unsigned int n_accept;
 	unsigned int n; /* with refusals; at fault above XIPSEC_SELECTORS_MAX */
+	bool more;      /* ... and they were not counted further */
 	bool too_wide;  /* transport mode: a rule reaches beyond its two addresses */
 	bool too_many;  /* more than XIPSEC_SELECTORS_MAX without refusals */
 };

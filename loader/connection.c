@@ -199,6 +199,8 @@ static int change_one(struct daemon *d, __u32 number, char *text)
 	if (err)
 		return err;
 	err = switch_to(d, &change, text);
+	if (!err && change.old.name[0])
+		err = manual_switched_of(d->sas, d->config, &change.old, text);
 	if (err)
 		return err;
 	standins_sync(d);

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <openssl/crypto.h>
 
 #include "lib/log.h"
+#include "lib/sa_list.h"
 #include "lib/sa_selectors.h"
 
 int manual_add(struct sas *sas, struct xipsec_sa *sa, __u32 flags, char *text)
@@ -31,32 +33,90 @@ static const struct xipsec_sa *wanted(const struct config *config, const char *n
 	return NULL;
 }
 
-/* A client's SA has the list of selectors that the policies gave it; what they give it now may be
- * another one. */
-static bool list_holds(const struct config *config, const struct sa *sa)
-{
-	struct xipsec_sa now;
+/* What becomes of an SA by a config. */
+enum fate { FATE_STAYS, FATE_LIST, FATE_GOES };
 
-	xipsec_sa_copy(&now, &sa->sa);
-	return !sa_selectors_narrow(config, &now) && now.n_selectors == sa->sa.n_selectors &&
-	       memcmp(&now, &sa->sa, XIPSEC_SA_SIZE(now.n_selectors)) == 0;
+static enum fate fate_of(enum sa_list list)
+{
+	return list == SA_LIST_SAME ? FATE_STAYS : list == SA_LIST_REFUSALS ? FATE_LIST : FATE_GOES;
 }
 
-/* True if it must go, or be made anew. */
-static bool outdated(struct sas *sas, const struct config *config, const struct sa *sa)
+/* A client's SA has the list of selectors that the policies gave it; what they give it now may be
+ * another one: *now. */
+static enum fate clients_fate(const struct config *config, const struct sa *sa,
+			      struct xipsec_sa *now)
+{
+	xipsec_sa_copy(now, &sa->sa);
+	return sa_selectors_narrow(config, now) ? FATE_GOES
+						: fate_of(sa_list_compare(&sa->sa, now));
+}
+
+static enum fate manuals_fate(struct sas *sas, const struct config *config, const struct sa *sa,
+			      struct xipsec_sa *now)
 {
 	const struct config_tunnel *tunnel = config_tunnel_find(config, sa->sa.if_id);
 	const struct xipsec_sa *want = wanted(config, sa->sa.name);
 
-	if (tunnel && tunnel->engine != sa->sa.engine)
-		want = NULL; /* its interface is another one now */
-	if (sa->sa.flags & XIPSEC_SA_MANUAL)
-		return !want || !sas_same(sas, sa, want);
-	if (list_holds(config, sa))
+	if (!want || (tunnel && tunnel->engine != sa->sa.engine))
+		return FATE_GOES; /* its interface is another one now */
+	xipsec_sa_copy(now, want);
+	OPENSSL_cleanse(now->key, sizeof(now->key));
+	return fate_of(sas_compare(sas, sa, want));
+}
+
+/*
+ * An SA from which other rules take something now stays as it is, but for its list. That list is
+ * all that judges what its peer sends by it, and it cannot change in the same instant as the SPD:
+ *
+ * Before the switch the SA refuses what either list refuses, and only behind it no more than the
+ * new one says. So what the new policies refuse ends no later than they come into force (every
+ * worker has said that it goes by it), and what the old ones refuse not a packet before they go.
+ * The other way round, or with the new list in one step, one of the two would come out of the
+ * tunnel until the other side of the switch. Should there be no switch after all, the SA still
+ * refuses what the policies in force refuse.
+ */
+enum when { BEFORE_SWITCH, SWITCHED };
+
+/* False: it cannot be done in place. */
+static bool relist(struct sas *sas, struct sa **sa, struct xipsec_sa *now, enum when when)
+{
+	struct xipsec_sa joined;
+	struct sa *with;
+
+	if (when == BEFORE_SWITCH) {
+		xipsec_sa_copy(&joined, &(*sa)->sa);
+		if (!sa_list_join(&joined, now))
+			return false;
+		if (sa_list_compare(&(*sa)->sa, &joined) == SA_LIST_SAME)
+			return true;
+		now = &joined;
+	}
+	with = sas_relist(sas, *sa, now);
+	if (!with)
 		return false;
+	*sa = with;
+	if (when == SWITCHED)
+		log_info("SA %s goes on with %u selectors, for earlier rules than its own have "
+			 "changed",
+			 with->sa.name, with->sa.n_selectors);
+	return true;
+}
+
+/* True if it must go, or be made anew; else *sa is where it stands now. */
+static bool outdated(struct sas *sas, const struct config *config, struct sa **sa, enum when when)
+{
+	const bool manual = (*sa)->sa.flags & XIPSEC_SA_MANUAL;
+	struct xipsec_sa now;
+	enum fate fate = manual ? manuals_fate(sas, config, *sa, &now)
+				: clients_fate(config, *sa, &now);
+
+	if (fate == FATE_STAYS || (fate == FATE_LIST && relist(sas, sa, &now, when)))
+		return false;
+	if (manual)
+		return true;
 	log_info("SA %s: the policies of its child have changed, its client has to make it anew",
-		 sa->sa.name);
-	sas_expire(sas, sa);
+		 (*sa)->sa.name);
+	sas_expire(sas, *sa);
 	return true;
 }
 
@@ -70,7 +130,7 @@ static bool is_of(const struct conn *conn, const struct sa *sa)
 
 /* `conn` NULL: of all. */
 static int withdraw(struct sas *sas, const struct config *config, const struct conn *conn,
-		    char *text)
+		    enum when when, char *text)
 {
 	struct sa **gone = calloc(sas_count(sas) + 1, sizeof(*gone));
 	unsigned int n = 0;
@@ -79,8 +139,9 @@ static int withdraw(struct sas *sas, const struct config *config, const struct c
 	if (!gone)
 		return -ENOMEM;
 	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa))
-		if ((!conn || is_of(conn, sa)) && outdated(sas, config, sa))
+		if ((!conn || is_of(conn, sa)) && outdated(sas, config, &sa, when))
 			gone[n++] = sa;
+	sas_settle(sas);
 	err = sas_delete(sas, gone, n);
 	free(gone);
 	if (err)
@@ -93,18 +154,24 @@ static int withdraw(struct sas *sas, const struct config *config, const struct c
 
 int manual_withdraw(struct sas *sas, const struct config *config, char *text)
 {
-	return withdraw(sas, config, NULL, text);
+	return withdraw(sas, config, NULL, BEFORE_SWITCH, text);
 }
 
 int manual_withdraw_of(struct sas *sas, const struct config *config, const struct conn *conn,
 		       char *text)
 {
-	return withdraw(sas, config, conn, text);
+	return withdraw(sas, config, conn, BEFORE_SWITCH, text);
+}
+
+int manual_switched_of(struct sas *sas, const struct config *config, const struct conn *conn,
+		       char *text)
+{
+	return withdraw(sas, config, conn, SWITCHED, text);
 }
 
 int manual_apply(struct sas *sas, struct config *config, char *text)
 {
-	int err, first = manual_withdraw(sas, config, text);
+	int err, first = withdraw(sas, config, NULL, SWITCHED, text);
 	char why[XIPSEC_SADB_ERR_TEXT];
 
 	for (unsigned int i = 0; i < config->n_sas; i++) {

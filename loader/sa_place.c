@@ -76,6 +76,8 @@ void sa_place_prepare(struct sas *sas, const struct sa *sa, bool adopted)
 	bool out = sa->sa.dir == XIPSEC_DIR_OUT;
 
 	__atomic_store_n(&state->status, XIPSEC_SA_FREE, __ATOMIC_SEQ_CST);
+	/* before any number is there: seq_reserve() */
+	__atomic_store_n(&state->generation, sa->generation, __ATOMIC_SEQ_CST);
 	if (!adopted) {
 		memset((char *)state + sizeof(state->generation), 0,
 		       sizeof(*state) - sizeof(state->generation));
@@ -93,7 +95,6 @@ void sa_place_prepare(struct sas *sas, const struct sa *sa, bool adopted)
 	if (out)
 		state->seq_limit = sa->sa.flags & XIPSEC_SA_MANUAL ? sa->record.reserved
 								   : reserve_end(state->esn);
-	__atomic_store_n(&state->generation, sa->generation, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&state->status, XIPSEC_SA_LIVE, __ATOMIC_SEQ_CST);
 }
 

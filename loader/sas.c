@@ -106,13 +106,12 @@ bool sas_same_key(const struct sas *sas, const struct sa *have, const struct xip
 	       CRYPTO_memcmp(sas_key(sas, have->index), want->key, want->key_len) == 0;
 }
 
-bool sas_same(const struct sas *sas, const struct sa *have, const struct xipsec_sa *want)
+enum sa_list sas_compare(const struct sas *sas, const struct sa *have, const struct xipsec_sa *want)
 {
 	struct xipsec_sa a, b;
-	bool same = sas_same_key(sas, have, want);
 
-	if (have->sa.n_selectors != want->n_selectors)
-		return false;
+	if (!sas_same_key(sas, have, want))
+		return SA_LIST_OTHER;
 	xipsec_sa_copy(&a, &have->sa);
 	xipsec_sa_copy(&b, want);
 	OPENSSL_cleanse(b.key, sizeof(b.key));
@@ -128,7 +127,7 @@ bool sas_same(const struct sas *sas, const struct sa *have, const struct xipsec_
 	if (b.engine == XIPSEC_ENGINE_NONE)
 		b.engine = a.engine;
 	b.flags |= a.flags & XIPSEC_SA_MANUAL;
-	return same && memcmp(&a, &b, XIPSEC_SA_SIZE(a.n_selectors)) == 0;
+	return sa_list_compare(&a, &b);
 }
 
 /* ------------------------------------------------------------------ what others are told */

@@ -13,6 +13,7 @@
 #ifndef LOADER_SAS_H
 #define LOADER_SAS_H
 
+#include "lib/sa_list.h"
 #include "loader/engine.h"
 #include "loader/reserve.h"
 #include "xipsec/ctl.h"
@@ -59,6 +60,8 @@ struct sas_ops {
 	/* One inbound SA more or less from there: its pieces may come in any order. NULL: who asks
 	 * has no use for it. */
 	int (*peer)(void *ctx, const struct xipsec_peer_key *key, bool more);
+	/* Returns when every worker has read all that it was sent, or is dead. */
+	void (*settle)(void *ctx);
 };
 
 /* By what an SA is found. */
@@ -165,8 +168,18 @@ struct sa *sas_next(struct sas *sas, const struct sa *after);
 struct sa *sas_from(struct sas *sas, __u32 index);
 unsigned int sas_count(const struct sas *sas);
 
-/* True if it is the same SA with the same key: nothing to change. */
-bool sas_same(const struct sas *sas, const struct sa *have, const struct xipsec_sa *want);
+/* Is it the same SA with the same key, and has it the same list? */
+enum sa_list sas_compare(const struct sas *sas, const struct sa *have,
+			 const struct xipsec_sa *want);
+
+/* Gives it the selectors of `with`, which differ by refusals alone; key, numbers and window stay.
+ * Workers read it when they come to it: sas_settle(). The SA as it stands now, in other memory:
+ * `sa` is none any more. Or NULL, and nothing has changed: no memory, or the kernel compares them,
+ * policy by policy. */
+struct sa *sas_relist(struct sas *sas, struct sa *sa, const struct xipsec_sa *with);
+
+/* Returns when every worker goes by the lists that SAs were given, or is dead. */
+void sas_settle(struct sas *sas);
 
 /* A worker says which backend runs an SA, or that it cannot run it. It may say anything. */
 void sas_runs(struct sas *sas, unsigned int worker, const struct ctl_sa_runs *runs);

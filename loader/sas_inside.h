@@ -2,9 +2,9 @@
 /*
  * The inside of the SADB, for the files that make it up: sas.c (the table), sas_find.c (who is
  * found how), sa_check.c (what is refused), sa_place.c (where a state stands), sa_record.c (what is
- * on disk), sa_limits.c (their ends), sa_peer.c (where their peers are), sa_kernel.c
- * (those of kernel XFRM), sa_wish.c (which change engines), sa_install.c and sa_move.c. Everybody
- * else includes sas.h.
+ * on disk), sa_relist.c (another list), sa_limits.c (their ends), sa_peer.c (where their peers
+ * are), sa_kernel.c (those of kernel XFRM), sa_wish.c (which change engines), sa_install.c and
+ * sa_move.c. Everybody else includes sas.h.
  */
 #ifndef LOADER_SAS_INSIDE_H
 #define LOADER_SAS_INSIDE_H
@@ -35,8 +35,9 @@ struct sas {
 	__u64 serial; /* of the SA that was added last */
 	struct sa_wish *wishes;
 	unsigned int n_wishes;
-	__u32 turn;    /* of the next inbound one of kernel XFRM */
-	__u64 tops_at; /* when replay tops were last written, seconds */
+	__u32 turn;     /* of the next inbound one of kernel XFRM */
+	__u64 tops_at;  /* when replay tops were last written, seconds */
+	bool unsettled; /* a list is on its way to the workers */
 };
 
 /* ------------------------------------------------------------------ sas.c */

@@ -41,15 +41,15 @@ static int tell(int fd, int level, const int *options, size_t n)
 
 int slow_sockets_prepare(int fd, int family)
 {
-	static const int ip4[] = {IP_PKTINFO, IP_RECVTOS};
-	static const int ip6[] = {IPV6_RECVPKTINFO, IPV6_RECVTCLASS};
+	static const int ip4[] = {IP_PKTINFO, IP_RECVTOS, IP_RECVTTL};
+	static const int ip6[] = {IPV6_RECVPKTINFO, IPV6_RECVTCLASS, IPV6_RECVHOPLIMIT};
 	const int held = HELD_MAX;
 
 	/* Beyond what the system allows everybody, where that is less. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &held, sizeof(held)) < 0 &&
 	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &held, sizeof(held)) < 0)
 		return -errno;
-	return family == AF_INET ? tell(fd, IPPROTO_IP, ip4, 2) : tell(fd, IPPROTO_IPV6, ip6, 2);
+	return family == AF_INET ? tell(fd, IPPROTO_IP, ip4, 3) : tell(fd, IPPROTO_IPV6, ip6, 3);
 }
 
 int slow_sockets_tell_front(int fd, int family)

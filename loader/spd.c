@@ -111,13 +111,21 @@ int spd_fill(struct classifier *c, const struct spd_source *source)
 	return 0;
 }
 
-#define BUILD_ATTEMPTS 4
+void spd_tell_unfit(__u32 n_rules, int err)
+{
+	log_error("policies: %u rules cannot be put into tables: %s", n_rules,
+		  err == -E2BIG    ? "hundreds of them differ only in ranges, of addresses or of "
+				     "ports, that overlap; join those"
+		  : err == -ENOSPC ? "they need more buckets than were made for them, also the "
+				     "fourth time; join rules"
+				   : strerror(-err));
+}
 
 int spd_build(const struct btf *btf, const struct spd_source *source, struct spd_memory *out)
 {
 	int err = -ENOSPC;
 
-	for (unsigned int attempt = 0; err == -ENOSPC && attempt < BUILD_ATTEMPTS; attempt++) {
+	for (unsigned int attempt = 0; err == -ENOSPC && attempt < SPD_BUILD_ATTEMPTS; attempt++) {
 		_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
 		struct classifier_size size =
 			classifier_size(source->rule, source->n_rules, attempt);
@@ -143,12 +151,7 @@ int spd_build(const struct btf *btf, const struct spd_source *source, struct spd
 		memory = (struct spd_memory)SPD_MEMORY_NONE;
 	}
 	if (err)
-		log_error("policies: %u rules cannot be put into tables: %s", source->n_rules,
-			  err == -E2BIG    ? "hundreds of them differ only in ranges, of "
-					     "addresses or of ports, that overlap; join those"
-			  : err == -ENOSPC ? "they need more buckets than were made for them, also "
-					     "the fourth time; join rules"
-					   : strerror(-err));
+		spd_tell_unfit(source->n_rules, err);
 	return err;
 }
 

@@ -73,6 +73,11 @@ int spd_compile(const struct config *config, const struct spd_ids *ids, struct s
  * -E2BIG as classifier_put(). Pure. */
 int spd_fill(struct classifier *c, const struct spd_source *source);
 
+#define SPD_BUILD_ATTEMPTS 4 /* each larger, where buckets do not suffice */
+
+/* Says why spd_fill() failed in the end, and what to do. */
+void spd_tell_unfit(__u32 n_rules, int err);
+
 /* New maps, filled, of whatever size it takes; not in force yet. 0 or -errno, after a message. */
 int spd_build(const struct btf *btf, const struct spd_source *source, struct spd_memory *out);
 

@@ -204,13 +204,27 @@ static int tell_cover(const struct telling *t, const struct classifier *c, __u32
 	return err;
 }
 
-static int scratch_make(struct scratch *s)
+/* The policies in tables, as attach and reload make them. 0, or -errno after a message. */
+static int scratch_make(struct scratch *s, const struct config *config)
 {
-	int err = -ENOSPC;
+	const struct spd_ids ids = {no_child_id, dev_by_policy, (void *)config};
+	int err = spd_compile(config, &ids, &s->source);
 
-	for (unsigned int attempt = 0; err == -ENOSPC && attempt < 4; attempt++)
+	if (err)
+		return err;
+	err = -ENOSPC;
+	for (unsigned int attempt = 0; err == -ENOSPC && attempt < SPD_BUILD_ATTEMPTS; attempt++)
 		err = scratch_fill(s, attempt);
+	if (err)
+		spd_tell_unfit(s->source.n_rules, err);
 	return err;
+}
+
+int loader_policy_fits(const struct config *config)
+{
+	_cleanup_scratch_ struct scratch s = {0};
+
+	return scratch_make(&s, config);
 }
 
 /* Look-ups for unions, of all rules together: some seconds. */
@@ -219,15 +233,12 @@ static int scratch_make(struct scratch *s)
 int loader_policy_check(const struct config *config, loader_overlap_fn fn, void *arg)
 {
 	_cleanup_scratch_ struct scratch s = {0};
-	const struct spd_ids ids = {no_child_id, dev_by_policy, (void *)config};
 	const struct telling t = {config, &s.source, fn, arg};
 	_cleanup_free_ bool *dead = NULL;
-	int undecided = 0, err = spd_compile(config, &ids, &s.source);
+	int undecided = 0, err = scratch_make(&s, config);
 	__u32 steps = STEPS_MAX;
 	bool pairs;
 
-	if (!err)
-		err = scratch_make(&s);
 	if (err)
 		return err;
 	dead = calloc(s.source.n_rules + 1, sizeof(*dead));

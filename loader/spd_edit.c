@@ -215,14 +215,20 @@ int spd_editor_open(const struct datapath *dp, const char *run_dir, const char *
 	return 0;
 }
 
+/* The memory that it edits, and the lists of that. */
+static void memory_let_go(struct spd_editor *e)
+{
+	spd_memory_close(&e->memory);
+	free(e->order.at);
+	free(e->dynamic.at);
+}
+
 void spd_editor_close(struct spd_editor *e)
 {
 	if (!e)
 		return;
-	spd_memory_close(&e->memory);
+	memory_let_go(e);
 	hits_close(&e->hits);
-	free(e->order.at);
-	free(e->dynamic.at);
 	free(e->run_dir);
 	free(e->gen_dir);
 	free(e);
@@ -331,23 +337,41 @@ static int source_make(const struct spd_editor *e, const struct spd_edit *change
 	return 0;
 }
 
+/* It edits `memory` from now on, whose lists have been read. */
+static void editor_take(struct spd_editor *e, struct spd_editor *fresh)
+{
+	memory_let_go(e);
+	fresh->head_id = head_in_force(e);
+	fresh->generation = fresh->memory.c.head->generation;
+	fresh->n_edits = fresh->memory.c.head->n_edits;
+	*e = *fresh;
+}
+
+/* All that can fail comes before the switch: an error means that the old one rules. */
 static int rebuild(struct spd_editor *e, const struct spd_edit *change, __u32 *generation)
 {
 	_cleanup_spd_source_ struct spd_source source = {0};
-	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
+	struct spd_editor fresh = *e;
 	struct btf *btf = spd_btf(e->dp);
 	int err = source_make(e, change, &source);
 
+	fresh.memory = (struct spd_memory)SPD_MEMORY_NONE;
+	fresh.order.at = fresh.dynamic.at = NULL;
 	source.counted = e->hits.rules;
 	if (!err)
-		err = spd_build(btf, &source, &memory);
+		err = spd_build(btf, &source, &fresh.memory);
+	if (!err)
+		err = order_read(&fresh);
 	if (!err)
 		err = spd_ready_call(e->ready);
 	if (!err)
-		err = spd_replace(e->dp, &memory, e->gen_dir, generation);
+		err = spd_replace(e->dp, &fresh.memory, e->gen_dir, generation);
 	btf__free(btf);
-	if (err)
+	if (err) {
+		memory_let_go(&fresh);
 		return err;
+	}
+	editor_take(e, &fresh);
 	for (unsigned int k = 0; k < change->n_add; k++) {
 		__u32 number = source.number[change->add[k].number];
 
@@ -355,7 +379,7 @@ static int rebuild(struct spd_editor *e, const struct spd_edit *change, __u32 *g
 		/* It was another rule's in the SPD before, which counts no more. */
 		hits_clear(&e->hits, number, number + 1);
 	}
-	return editor_read(e);
+	return 0;
 }
 
 /* ------------------------------------------------------------------ in place */

@@ -2,8 +2,10 @@
 #include "loader/spd_names.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,13 +13,46 @@
 #include "lib/cleanup.h"
 #include "loader/datapath.h"
 
+/* Types of xipsec_spd_name, which no program has, for bpftool alone. The caller frees; NULL: names
+ * are written without. */
+static struct btf *make_types(int *key, int *value)
+{
+	struct btf *btf = btf__new_empty();
+	int letter, letters;
+
+	if (!btf)
+		return NULL;
+	*key = btf__add_int(btf, "__u32", sizeof(__u32), 0);
+	letter = btf__add_int(btf, "char", 1, BTF_INT_SIGNED);
+	letters = btf__add_array(btf, *key, letter, XIPSEC_NAME_LEN);
+	*value = btf__add_struct(btf, "xipsec_spd_name", sizeof(struct xipsec_spd_name));
+	if (*key > 0 && letter > 0 && letters > 0 && *value > 0 &&
+	    !btf__add_field(btf, "spd_generation", *key,
+			    8 * offsetof(struct xipsec_spd_name, spd_generation), 0) &&
+	    !btf__add_field(btf, "policy", letters, 8 * offsetof(struct xipsec_spd_name, policy),
+			    0) &&
+	    !btf__load_into_kernel(btf))
+		return btf;
+	btf__free(btf);
+	return NULL;
+}
+
 static int make_names(unsigned int n)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "spd_names", sizeof(__u32),
-				sizeof(struct xipsec_spd_name), n ? n : 1, &opts);
+	int key = 0, value = 0, fd;
+	struct btf *btf = make_types(&key, &value);
 
-	return fd < 0 ? -errno : fd;
+	if (btf) {
+		opts.btf_fd = (__u32)btf__fd(btf);
+		opts.btf_key_type_id = (__u32)key;
+		opts.btf_value_type_id = (__u32)value;
+	}
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "spd_names", sizeof(__u32),
+			    sizeof(struct xipsec_spd_name), n ? n : 1, &opts);
+	fd = fd < 0 ? -errno : fd;
+	btf__free(btf);
+	return fd;
 }
 
 static int pin_names(int fd, const char *gen_dir)

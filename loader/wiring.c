@@ -115,6 +115,13 @@ static void op_forget(void *ctx, const struct ctl_sa_ref *refs, unsigned int n)
 	tell_tunnels(d, refs, n);
 }
 
+static void op_settle(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	workers_settle(d->workers);
+}
+
 static void op_event(void *ctx, struct sadb_event *event)
 {
 	struct daemon *d = ctx;
@@ -297,8 +304,9 @@ void wiring_xfrm(void *ctx, const struct xfrm_news *news)
 
 static const struct sas_kernel kernel = {kernel_add, kernel_gone,  kernel_lead,
 					 kernel_ask, kernel_facts, kernel_cpu};
-const struct sas_ops wiring_sas = {op_sad_set, op_sad_delete, op_child_id, op_child_set, op_install,
-				   op_forget,  op_event,      op_workers,  &kernel,      op_peer};
+const struct sas_ops wiring_sas = {op_sad_set, op_sad_delete, op_child_id, op_child_set,
+				   op_install, op_forget,     op_event,    op_workers,
+				   &kernel,    op_peer,       op_settle};
 
 static void on_nexthop(void *ctx, const struct ctl_nexthop *msg)
 {

@@ -203,3 +203,12 @@ void workers_forget(struct workers *workers, const struct ctl_sa_ref *refs, unsi
 	workers->forgetting = NULL;
 	workers->n_forgetting = 0;
 }
+
+/* A place with no SA has generation 0, and none is lost with it: who says that it is gone has read
+ * all that came before. */
+void workers_settle(struct workers *workers)
+{
+	const struct ctl_sa_ref none = {.hdr = {XIPSEC_CTL_SA_GONE, XIPSEC_ABI, sizeof(none)}};
+
+	workers_forget(workers, &none, 1);
+}

@@ -77,6 +77,9 @@ void workers_broadcast(struct workers *workers, const void *msg, size_t len);
 /* Sends SA_GONE and returns when every worker has said SA_GONE_OK to all of them or is dead. */
 void workers_forget(struct workers *workers, const struct ctl_sa_ref *refs, unsigned int n);
 
+/* Returns when every worker has read and done all that it was sent, or is dead. */
+void workers_settle(struct workers *workers);
+
 unsigned int workers_count(const struct workers *workers);
 __u32 workers_pid(const struct workers *workers, unsigned int i); /* 0: down */
 __u32 workers_starts(const struct workers *workers, unsigned int i);

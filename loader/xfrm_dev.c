@@ -82,22 +82,28 @@ static int on_link(const struct nlmsghdr *nlh, void *ctx)
 	return MNL_CB_OK;
 }
 
+/* A TUN goes by itself meanwhile, when the last worker lets go of it. */
+static int gone(int err)
+{
+	return err == -ENODEV ? 0 : err;
+}
+
 static int find(struct netlink *nl, const char *name, struct found *found)
 {
 	const unsigned int ifindex = if_nametoindex(name);
 	char buf[NETLINK_REQUEST_MAX];
 
 	*found = (struct found){0};
-	if (!ifindex)
-		return 0;
-	return netlink_call(nl, link_request(buf, RTM_GETLINK, 0, ifindex, 0), on_link, found);
+	return ifindex ? gone(netlink_call(nl, link_request(buf, RTM_GETLINK, 0, ifindex, 0),
+					   on_link, found))
+		       : 0;
 }
 
 static int delete (struct netlink *nl, unsigned int ifindex)
 {
 	char buf[NETLINK_REQUEST_MAX];
 
-	return netlink_call(nl, link_request(buf, RTM_DELLINK, 0, ifindex, 0), NULL, NULL);
+	return gone(netlink_call(nl, link_request(buf, RTM_DELLINK, 0, ifindex, 0), NULL, NULL));
 }
 
 /* They cannot be deleted while they are listed. */

@@ -54,16 +54,30 @@ tell_tap()
 	done < <(grep -aE '^(ok|not ok|skip|# skip:) ' "$log")
 }
 
-# run NAME LOG COMMAND...: with a time limit; what it says is counted.
-run()
+# begin JOBS KIND/NAME COMMAND...: with a time limit, when fewer than JOBS run; all_judged: they have ended,
+# and what they said is counted.
+begin()
 {
-	local name=$1 log=$2 status=0
+	local jobs=$1 title=$2
 	shift 2
-	CMOCKA_MESSAGE_OUTPUT=tap timeout -k 20 "$LIMIT" "$@" >"$log" 2>&1 </dev/null &
-	children=($!)
-	wait $! || status=$?
-	children=()
-	judge "$name" "$log" $status
+	while [ ${#children[@]} -ge "$jobs" ]; do judge_next; done
+	CMOCKA_MESSAGE_OUTPUT=tap timeout -k 20 "$LIMIT" "$@" >"$LOGS/${title/\//-}.log" 2>&1 </dev/null &
+	children[$!]=$!
+	titles[$!]=$title
+}
+
+all_judged()
+{
+	while [ ${#children[@]} -gt 0 ]; do judge_next; done
+}
+
+# Waits for one of `children` and judges it; its place in that list is its pid.
+judge_next()
+{
+	local status=0 pid=
+	wait -n -p pid "${children[@]}" || status=$?
+	unset "children[$pid]"
+	judge "${titles[$pid]}" "$LOGS/${titles[$pid]/\//-}.log" $status
 }
 
 # judge NAME LOG STATUS: counts. A file that dies or says nothing is a failure of its own.
@@ -85,9 +99,11 @@ judge()
 	fi
 }
 
+# Those of programs one after the other; the rest two at a time (JOBS), for each has its own memory and files.
 binaries()
 {
-	local kind=$1 dir=$2 source name
+	local kind=$1 dir=$2 source name jobs=$JOBS
+	[ "$kind" != prog ] || jobs=1
 	for source in tests/"${kind%-asan}"/test_*.c; do
 		[ -e "$source" ] || {
 			tell skip "$kind: there are no tests in tests/${kind%-asan}"
@@ -96,11 +112,12 @@ binaries()
 		name=$(basename "$source" .c)
 		[[ $name == *${ONLY:-}* ]] || continue
 		if [ -x "$dir/$name" ]; then
-			run "$kind/$name" "$LOGS/$kind-$name.log" "$dir/$name"
+			begin "$jobs" "$kind/$name" "$dir/$name"
 		else
 			tell 'not ok' "$kind/$name: is not built"
 		fi
 	done
+	all_judged
 }
 
 # mine NUMBER: does SHARE leave the scenario of that number to this machine?
@@ -123,25 +140,14 @@ scripts()
 		n=$((n + 1))
 		mine $((n - 1)) || continue
 		if grep -q '^# Alone: ' "$script"; then
-			while [ ${#children[@]} -gt 0 ]; do judge_next; done
-			run "$kind/$name" "$LOGS/$kind-$name.log" bash "$script"
-			continue
+			all_judged
+			begin 1 "$kind/$name" bash "$script"
+			all_judged
+		else
+			begin "$JOBS" "$kind/$name" bash "$script"
 		fi
-		while [ ${#children[@]} -ge "$JOBS" ]; do judge_next; done
-		timeout -k 20 "$LIMIT" bash "$script" >"$LOGS/$kind-$name.log" 2>&1 </dev/null &
-		children[$!]=$!
-		titles[$!]=$kind/$name
 	done
-	while [ ${#children[@]} -gt 0 ]; do judge_next; done
-}
-
-# Waits for one of `children` and judges it; its place in that list is its pid.
-judge_next()
-{
-	local status=0 pid=
-	wait -n -p pid "${children[@]}" || status=$?
-	unset "children[$pid]"
-	judge "${titles[$pid]}" "$LOGS/${titles[$pid]/\//-}.log" $status
+	all_judged
 }
 
 # Both kernels at once: most of it is the verifier, which has one processor busy.

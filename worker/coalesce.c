@@ -64,7 +64,8 @@ static __u16 plain_tcp(const struct packet *p)
 			return 0;
 	}
 	l4_len = p->len - at;
-	if (csum_fold(csum_add(pseudo_sum(ip, l4_len), ip + at, l4_len)) != 0xffff)
+	if (!(p->flags & PACKET_SUM) &&
+	    csum_fold(csum_add(pseudo_sum(ip, l4_len), ip + at, l4_len)) != 0xffff)
 		return 0;
 	return (__u16)at;
 }

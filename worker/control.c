@@ -357,14 +357,24 @@ static int on_dev_gone(struct worker *w, __u32 slot)
 
 /* ------------------------------------------------------------------ SAs */
 
-static void sa_forget(struct worker *w, struct sa_place *place)
+static void sa_forget(struct worker *w, struct sa_place *place, bool waiting)
 {
 	if (!place->sa)
 		return;
-	pipeline_drop_sa(w, place - w->sas);
+	if (waiting)
+		pipeline_drop_sa(w, place - w->sas);
 	slow_sa_gone(w, place);
 	sa_free(place->sa);
 	*place = (struct sa_place){.listed = place->listed};
+}
+
+/* The SA that is there, with another list of selectors: what waits to be sealed by it still goes
+ * there. Not so what it has opened, which the old list let out. */
+static bool same_but_list(const struct sa_place *place, const struct ctl_sa *msg)
+{
+	return place->sa && place->generation == msg->generation && place->dir == XIPSEC_DIR_OUT &&
+	       msg->sa.dir == XIPSEC_DIR_OUT && place->outer_family == msg->sa.outer_family &&
+	       !memcmp(&place->dst, &msg->sa.dst, sizeof(place->dst));
 }
 
 static int on_sa(struct worker *w, const struct ctl_sa *msg)
@@ -381,8 +391,10 @@ static int on_sa(struct worker *w, const struct ctl_sa *msg)
 	}
 	place = &w->sas[msg->index];
 	state = (struct xipsec_sa_state *)(w->sa_state + msg->index * w->sa_state_stride);
-	sa_forget(w, place);
 	sa = sa_new(&msg->sa, msg->index, msg->generation, state, w->backend, &err);
+	if (sa && place->sa && place->generation == msg->generation)
+		sa_succeed(sa, place->sa);
+	sa_forget(w, place, !sa || !same_but_list(place, msg));
 	if (!sa) {
 		/* The data path stays closed for this SA (stale_meta), the others go on. */
 		log_error("SA %u (SPI 0x%x) cannot be used: %s", msg->index,
@@ -414,7 +426,7 @@ static int on_sa_gone(struct worker *w, const struct ctl_sa_ref *msg)
 	}
 	/* A reference to another generation is about one that has been replaced already. */
 	if (w->sas[msg->index].generation == msg->generation)
-		sa_forget(w, &w->sas[msg->index]);
+		sa_forget(w, &w->sas[msg->index], true);
 	worker_owe(w, XIPSEC_CTL_SA_GONE_OK, msg->index, msg->generation);
 	return worker_pay(w);
 }

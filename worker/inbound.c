@@ -154,18 +154,46 @@ bool inbound_in_udp(const struct packet *p)
 	return next == IPPROTO_UDP;
 }
 
-/* The usual packet's `len` bytes at `l4`, whose addresses are the `addrs_len` bytes at `addrs`: as
- * inner_checksum(), for these are of no other packet yet. */
-static inline void plain_checksum(__u8 *l4, __u32 len, __u8 proto, __u32 check_off,
-				  const __u8 *addrs, const __u32 addrs_len)
+/* Its `len` bytes of TCP or UDP at `l4` have a checksum, of other addresses. */
+static inline void note_sum(struct packet *p, const __u8 *l4, __u32 len, __u8 proto, bool ip4)
 {
 	const __u32 stated = (__u32)(l4[4] << 8 | l4[5]);
-	const bool none = !(l4[6] | l4[7]) && addrs_len == 8;
+	const bool none = !(l4[6] | l4[7]) && ip4;
 
-	if (proto == IPPROTO_UDP && (stated != len || none))
+	if (proto != IPPROTO_UDP || (stated == len && !none))
+		p->flags |= PACKET_SUM;
+}
+
+/* The field's offset from l4_off, and the sum of the pseudo-header. */
+static __u16 sum_field(const struct packet *p, __u64 *pseudo)
+{
+	const bool ip4 = p->family == XIPSEC_FAMILY_IP4;
+	const __u32 at = ip4 ? 12 : 8;
+	const __u8 proto = p->data[ip4 ? TRANSPORT_IP4_NEXT : TRANSPORT_IP6_NEXT];
+
+	*pseudo = csum_add(htonl(p->len - p->l4_off + proto), p->data + at, p->l4_off - at);
+	return proto == IPPROTO_UDP ? 6 : 16;
+}
+
+void inbound_sum(struct packet *p)
+{
+	__u64 pseudo;
+	__u16 field;
+
+	if (!(p->flags & PACKET_SUM))
 		return;
-	csum_renew(l4, len, check_off, csum_add(htonl(len + proto), addrs, addrs_len),
-		   proto == IPPROTO_UDP);
+	p->flags &= (__u8)~PACKET_SUM;
+	field = sum_field(p, &pseudo);
+	csum_renew(p->data + p->l4_off, p->len - p->l4_off, field, pseudo, field == 6);
+}
+
+__u16 inbound_sum_open(struct packet *p)
+{
+	__u64 pseudo;
+	const __u16 field = sum_field(p, &pseudo), check = csum_fold(pseudo);
+
+	memcpy(p->data + p->l4_off + field, &check, sizeof(check));
+	return field;
 }
 
 /* The usual packet in transport mode, behind an IPv4 header without options. False, and nothing has
@@ -185,7 +213,7 @@ static inline bool transport_plain(const struct sa *sa, struct packet *p, __u8 *
 	if (!selectors_accept_plain(sa, front + 12))
 		return false;
 	if (udp || sa->udp)
-		plain_checksum(text, text_len, next, check_off, front + 12, 8);
+		note_sum(p, text, text_len, next, true);
 	in_shrink(p, text - PLAIN_L4, len);
 	transport_move_ip4(p->data, front, next, len);
 	p->family = XIPSEC_FAMILY_IP4;
@@ -208,7 +236,7 @@ static inline bool transport_plain6(const struct sa *sa, struct packet *p, __u8 
 	if (!selectors_accept_plain6(sa, front + 8))
 		return false;
 	if (udp || sa->udp)
-		plain_checksum(text, text_len, next, check_off, front + 8, 32);
+		note_sum(p, text, text_len, next, false);
 	in_shrink(p, text - PLAIN6_L4, len);
 	transport_move_ip6(p->data, front, next, len);
 	p->family = XIPSEC_FAMILY_IP6;
@@ -251,7 +279,7 @@ enum xipsec_reason inbound_transport(struct sa *sa, struct packet *p, __u8 *text
 				     __u8 next)
 {
 	/* Behind a NAT the addresses are not those that the transport checksum was made with: it is
-	 * made anew (RFC 3948 3.1.2). */
+	 * made anew (RFC 3948 3.1.2), of the usual packet by who sends it on. */
 	if (__builtin_expect(transport_plain(sa, p, text, text_len, next), 1))
 		return XIPSEC_REASON_UNSPEC;
 	if (transport_plain6(sa, p, text, text_len, next))

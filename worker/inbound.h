@@ -49,6 +49,14 @@ typedef void inbound_refuse_fn(struct sa *sa, struct packet *p, const struct cry
 /* Ends the packet, counted in the SA. */
 void inbound_drop(struct sa *sa, struct packet *p, enum xipsec_reason reason);
 
+/* The transport checksum of a packet with PACKET_SUM, whose TCP or UDP is at l4_off behind a plain
+ * IP header: made; another packet stays as it is. Before it goes anywhere but to the stack. */
+void inbound_sum(struct packet *p);
+
+/* That of a packet with PACKET_SUM, which it keeps: the sum of the pseudo-header alone, for
+ * VIRTIO_NET_HDR_F_NEEDS_CSUM: ESP has proven the rest. Returns the field's offset from l4_off. */
+__u16 inbound_sum_open(struct packet *p);
+
 /* May this SA be used at all now? UNSPEC, STALE_META or LIMIT. */
 enum xipsec_reason inbound_state(const struct sa *sa);
 
@@ -165,6 +173,7 @@ static inline __attribute__((always_inline)) void inbound_run(struct sa *sa, str
 {
 	struct inbound burst;
 
+	sa->now_s = now_s;
 	for (unsigned int done = 0; done < n; done += BURST_MAX) {
 		unsigned int part = n - done < BURST_MAX ? n - done : BURST_MAX;
 

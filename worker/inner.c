@@ -81,10 +81,12 @@ static int ip6_is_ext(__u8 next)
 	       next == IPPROTO_FRAGMENT;
 }
 
-static void parse_ip6_frag(const __u8 *ext, struct inner *inner)
+static void parse_ip6_frag(const __u8 *data, __u32 off, struct inner *inner)
 {
+	const __u8 *ext = data + off;
 	__u32 frag = be16_at(ext + 2);
 
+	inner->frag_off = (__u16)off;
 	if (frag & 0xfff9)
 		inner->flags |= INNER_FRAG;
 	if (!(frag & 0xfff8))
@@ -113,7 +115,7 @@ static enum xipsec_reason parse_ip6_chain(const __u8 *data, struct inner *inner)
 		if (next == IPPROTO_FRAGMENT) {
 			if (frags++)
 				return XIPSEC_REASON_INNER_MALFORMED;
-			parse_ip6_frag(ext, inner);
+			parse_ip6_frag(data, off, inner);
 		}
 		next = ext[0];
 		off += ext_len;
@@ -189,6 +191,12 @@ enum xipsec_reason inner_parse(const __u8 *data, __u32 len, struct inner *inner)
 	else if (data[0] >> 4 == 6)
 		reason = parse_ip6(data, len, inner);
 	return reason ? reason : parse_l4(data, inner);
+}
+
+bool inner_writes_over(const __u8 *data, const struct inner *inner)
+{
+	return inner->family == XIPSEC_FAMILY_IP4 && inner->opaque &&
+	       (be16_at(data + 6) & 0x1fff) * 8u < l4_min_ip4[inner->l4_proto];
 }
 
 /* ---------------------------------------------------------------- selectors */

@@ -6,6 +6,7 @@
 #ifndef WORKER_INNER_H
 #define WORKER_INNER_H
 
+#include <stdbool.h>
 #include <linux/types.h>
 #include "xipsec/reason.h"
 #include "xipsec/selector.h"
@@ -25,12 +26,17 @@ struct inner {
 	__u8 opaque; /* XIPSEC_OPAQUE_* */
 	__u8 flags;
 	__u8 l4_min; /* bytes of transport header that can be read; 0: hidden, or none is known */
-	__u32 flow;  /* IPv6: the flow label, else 0 */
+	__u16 frag_off; /* IPv6: of the fragment header, with INNER_FRAG */
+	__u32 flow;     /* IPv6: the flow label, else 0 */
 };
 
 /* UNSPEC, or INNER_MALFORMED and *inner undefined. `len` bytes may be read; more than the header
  * says (Ethernet padding, TFC padding) is allowed. By the same rules as the programs' parser. */
 enum xipsec_reason inner_parse(const __u8 *data, __u32 len, struct inner *inner);
+
+/* A later fragment of IPv4 that begins within the transport header, which the first one brought
+ * whole (inner_parse()): it can only be there to write over it. After inner_parse(). */
+bool inner_writes_over(const __u8 *data, const struct inner *inner);
 
 /* The packet as selectors see it; `dir` tells which address is `local`. After inner_parse(). */
 void inner_flow(const __u8 *data, const struct inner *inner, __u8 dir, struct xipsec_flow *flow);

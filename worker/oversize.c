@@ -98,6 +98,16 @@ static void cut_before(struct worker *w, struct sa_place *place, struct work *wo
 	cut_done(w, work);
 }
 
+/* What may be cut and is known in pieces, or is one already: a peer that would not take the pieces
+ * of a fragment does not take the fragments behind it either, and one that does is spared the slow
+ * way, in which others overtake the first. Unless those behind it go another way. */
+static bool cut_inside(const struct sa *sa, const struct inner *inner)
+{
+	if (inner->flags & INNER_DF)
+		return false;
+	return !sa->whole || (inner->flags & INNER_FRAG && !sa->transport && !sa->apart);
+}
+
 /* IPv6 of 1280 bytes must get through anywhere, and no sender takes a smaller size from us: where
  * the path has less room than that the outer packet is cut, whatever the SA says of DF (RFC 2473
  * 7.1 (b)). */
@@ -163,7 +173,7 @@ bool oversize_out(struct worker *w, struct sa_place *place, struct work *work,
 		return false;
 	if (!sa->transport && inner.len <= sa_inner_max(sa, mtu))
 		return false;
-	if (!sa->whole && !(inner.flags & INNER_DF)) {
+	if (cut_inside(sa, &inner)) {
 		cut_before(w, place, work, &inner, nh, mtu);
 		return true;
 	}
@@ -344,11 +354,11 @@ void oversize_answer(struct worker *w, struct work *work, const struct nexthop *
 	const struct xipsec_addr *src =
 		device_source(&w->dev[nh->slot], work->p.family, nh->vlan, nh->n_vlans);
 	struct packet *p = &work->p;
-	__u16 reason = p->reason;
 
+	pipeline_refuse(w, work, p->reason);
 	if (!out || !src || !pipeline_icmp_allowed(w) || icmp_error_build(p, src) ||
 	    !reverse_allows(in->sa, p) || ((p->flags & PACKET_OUTSIDE) && !slow_settle(w, p))) {
-		pipeline_drop(w, work, reason);
+		frame_free(&w->frames, p->frame);
 		return;
 	}
 	worker_count(w, XIPSEC_REASON_ICMP_SENT, work->bytes);

@@ -5,6 +5,8 @@
  *
  *	inner packet, tunnel mode, may be cut	fragments, each sealed for itself
  *	the same, and the SA asks for ports	sealed whole, and the ESP packet cut (RFC 4301 7.3)
+ *	the same, a fragment that hosts made	cut further, each piece sealed, unless later ones go
+ *						by another SA: sealed whole
  *	must not be cut, the SA's DF is clear	sealed whole, and the ESP packet cut
  *	IPv6 of no more than 1280 bytes		the same, whatever the SA's DF (RFC 2473 7.1)
  *	transport mode, may be cut		the same (RFC 4303 3.3.4: whole datagrams alone)

@@ -15,6 +15,7 @@
 #define PACKET_LOCAL   1 /* flags: this host's own, not forwarded */
 #define PACKET_OUTSIDE 2 /* lies in no frame yet: cannot wait, cannot be sent (slow.c) */
 #define PACKET_ECN     4 /* opened, with congestion marks that no tunnel makes (RFC 6040 4.2) */
+#define PACKET_SUM     8 /* opened, its TCP or UDP checksum is of other addresses (inbound_sum()) */
 
 struct sa;
 

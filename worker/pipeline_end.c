@@ -13,10 +13,15 @@
 
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-void pipeline_drop(struct worker *w, struct work *work, __u16 reason)
+void pipeline_refuse(struct worker *w, const struct work *work, __u16 reason)
 {
 	worker_count(w, reason, work->bytes);
 	sample_drop(w, work, reason);
+}
+
+void pipeline_drop(struct worker *w, struct work *work, __u16 reason)
+{
+	pipeline_refuse(w, work, reason);
 	frame_free(&w->frames, work->p.frame);
 }
 

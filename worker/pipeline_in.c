@@ -13,6 +13,7 @@
 
 #include "worker/ah.h"
 #include "worker/esp_in.h"
+#include "worker/inbound.h"
 #include "worker/inner.h"
 #include "worker/mss.h"
 #include "worker/oversize.h"
@@ -53,6 +54,8 @@ void pipeline_send_opened(struct worker *w, struct work *work)
 		tap_deliver(w, 0, work);
 		return;
 	}
+	if (unlikely(work->p.flags & PACKET_SUM))
+		inbound_sum(&work->p);
 	if (unlikely(pipeline_waits(w, nh, work)))
 		return;
 	dev = &w->dev[nh->slot];

@@ -9,7 +9,10 @@
 
 #include "worker/loop.h"
 
-/* Counts the packet and takes its frame back. */
+/* Counts the packet as what ended it, and tells of it; its frame stays the caller's. */
+void pipeline_refuse(struct worker *w, const struct work *work, __u16 reason);
+
+/* The same, and takes its frame back. */
 void pipeline_drop(struct worker *w, struct work *work, __u16 reason);
 
 /* Counts it and hands its frame to the socket; data stands at the Ethernet header. Drops it where

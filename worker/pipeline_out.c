@@ -38,14 +38,15 @@ bool pipeline_icmp_allowed(struct worker *w)
 }
 
 /* Tells the sender what was wrong, back on the way it came: its own Ethernet header, VLAN tags
- * included, with the addresses swapped. The packet is intact up to its Ethernet header. */
+ * included, with the addresses swapped. The packet is intact up to its Ethernet header. It counts
+ * as what ended it, told or not; the error that goes counts as one more. */
 static void answer_icmp(struct worker *w, struct work *work)
 {
 	const struct device *dev = &w->dev[work->p.slot];
 	const struct xipsec_addr *src;
-	__u16 reason = work->p.reason;
 	__u8 l2[L2_MAX];
 
+	pipeline_refuse(w, work, work->p.reason);
 	if (work->p.flags & PACKET_LOCAL) {
 		tap_answer(w, work, pipeline_icmp_allowed(w));
 		return;
@@ -53,7 +54,7 @@ static void answer_icmp(struct worker *w, struct work *work)
 	memcpy(l2, work->p.data - work->p.l2_len, work->p.l2_len);
 	src = device_source_of(dev, work->p.family, l2, work->p.l2_len);
 	if (!src || (l2[0] & 1) || !pipeline_icmp_allowed(w) || icmp_error_build(&work->p, src)) {
-		pipeline_drop(w, work, reason);
+		frame_free(&w->frames, work->p.frame);
 		return;
 	}
 	work->p.data -= work->p.l2_len;

@@ -137,6 +137,8 @@ static int sa_fill(struct sa *to, const struct xipsec_sa *from, enum xipsec_back
 	to->n_selectors = from->n_selectors;
 	memcpy(to->refuse, from->refuse, from->n_selectors);
 	memcpy(to->selector, from->selector, from->n_selectors * sizeof(from->selector[0]));
+	to->later = !!(from->flags & XIPSEC_SA_LATER);
+	to->apart = !!(from->flags & XIPSEC_SA_APART);
 	to->whole = to->transport || from->flags & XIPSEC_SA_WHOLE;
 	return selectors_init(to);
 }
@@ -164,12 +166,23 @@ struct sa *sa_new(const struct xipsec_sa *sa, __u32 index, __u32 generation,
 	return made;
 }
 
+void sa_succeed(struct sa *sa, struct sa *old)
+{
+	struct firsts *firsts = sa->firsts;
+
+	if (!firsts || !old->firsts)
+		return;
+	sa->firsts = old->firsts;
+	old->firsts = firsts;
+}
+
 void sa_free(struct sa *sa)
 {
 	if (!sa)
 		return;
 	crypto_key_free(sa->key);
 	free(sa->seen);
+	free(sa->firsts);
 	OPENSSL_cleanse(sa, sizeof(*sa));
 	free(sa);
 }

@@ -68,6 +68,8 @@ struct sa {
 	__u8 udp;       /* ESP in UDP */
 	__u8 follows;   /* inbound, in UDP: where its newest packet came from is told */
 	__u8 df_clear;  /* outbound: what carries its packets may be cut */
+	__u8 later;     /* inbound: later fragments follow their first one */
+	__u8 apart;     /* outbound: an earlier rule sends later fragments elsewhere */
 	__u8 whole;     /* datagrams are sealed whole alone: transport mode, or a selector asks for
 			   what later fragments hide */
 	__u8 ah;        /* the protocol; else ESP */
@@ -106,6 +108,9 @@ struct sa {
 	struct sa_net4 net4[SA_NETS4];
 	struct sa_net6 net6[SA_NETS4];
 	struct seen *seen; /* what was answered before, where there are many; NULL: there are few */
+	struct firsts *firsts; /* of its datagrams, where later fragments may follow and hide what
+				  selectors ask for; else NULL */
+	__u64 now_s;           /* of the burst in hand */
 	__u8 refuse[XIPSEC_SELECTORS_MAX];
 	struct xipsec_selector selector[];
 };
@@ -115,6 +120,10 @@ struct sa {
  * -ENOMEM. Has one line logged. */
 struct sa *sa_new(const struct xipsec_sa *sa, __u32 index, __u32 generation,
 		  struct xipsec_sa_state *state, enum xipsec_backend backend, int *err);
+
+/* `sa` takes the place of `old`, which is the same with another list or another peer: datagrams
+ * whose first fragment came by that one go on, as the new list judges them. */
+void sa_succeed(struct sa *sa, struct sa *old);
 
 /* Wipes the key. NULL is fine. */
 void sa_free(struct sa *sa);

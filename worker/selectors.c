@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/firsts.h"
 #include "worker/quote.h"
 
 /* With more selectors than this it is quicker to remember what packets of a kind were answered. */
@@ -92,6 +93,16 @@ static void nets6_fill(struct sa *sa)
 	sa->n_nets6 = n;
 }
 
+/* RFC 4301 7.1: such an SA carries later fragments without having agreed to it, whatever earlier
+ * rules ask for. */
+static bool accepts_any_port(const struct sa *sa)
+{
+	for (__u32 i = 0; i < sa->n_selectors; i++)
+		if (!sa->refuse[i] && !xipsec_selector_any_port(&sa->selector[i]))
+			return false;
+	return true;
+}
+
 int selectors_init(struct sa *sa)
 {
 	if (sa->n_selectors > FEW) {
@@ -108,7 +119,11 @@ int selectors_init(struct sa *sa)
 		nets4_fill(sa);
 		nets6_fill(sa);
 	}
-	return 0;
+	if (sa->nets_alone || sa->dir != XIPSEC_DIR_IN || sa->transport ||
+	    (!sa->later && !accepts_any_port(sa)))
+		return 0;
+	sa->firsts = firsts_new();
+	return sa->firsts ? 0 : -ENOMEM;
 }
 
 static struct xipsec_addr addr_at(const __u8 *at, __u32 len)
@@ -244,7 +259,8 @@ static __u32 seen_place(const struct xipsec_flow *flow)
 	return hash & (SEEN - 1);
 }
 
-/* The list of an SA never changes, so an answer is right for as long as there is the SA. */
+/* With another list comes another struct sa, so an answer is right for as long as there is this
+ * one. */
 static enum xipsec_reason check_seen(const struct sa *sa, const struct xipsec_flow *flow)
 {
 	struct seen *seen = &sa->seen[seen_place(flow)];
@@ -252,6 +268,41 @@ static enum xipsec_reason check_seen(const struct sa *sa, const struct xipsec_fl
 	if (!seen->used || memcmp(&seen->flow, flow, sizeof(*flow)))
 		*seen = (struct seen){*flow, check_flow(sa, flow), true};
 	return seen->reason;
+}
+
+static enum xipsec_reason check_any(const struct sa *sa, const struct xipsec_flow *flow)
+{
+	return sa->seen ? check_seen(sa, flow) : check_flow(sa, flow);
+}
+
+/* Does the first selector that may match do so by what the packet shows? */
+static bool certain(const struct sa *sa, const struct xipsec_flow *flow)
+{
+	enum xipsec_match match = XIPSEC_MATCH_NO;
+
+	for (__u32 i = 0; i < sa->n_selectors && match == XIPSEC_MATCH_NO; i++)
+		match = xipsec_selector_match(&sa->selector[i], flow);
+	return match == XIPSEC_MATCH_YES;
+}
+
+/* RFC 4301 7.3: where what it shows does not decide, a later fragment is asked about as its first
+ * one was, if that was accepted. So selectors that ask for what is hidden keep their place among
+ * the others, as in the SPD. None may write over what selectors ask for (7.2). */
+static __attribute__((noinline)) enum xipsec_reason check_part(const struct sa *sa,
+							       const __u8 *data,
+							       const struct inner *inner,
+							       struct xipsec_flow *flow)
+{
+	enum xipsec_reason reason;
+
+	if (inner_writes_over(data, inner))
+		return XIPSEC_REASON_SELECTOR;
+	if (sa->firsts && inner->opaque && !certain(sa, flow))
+		firsts_show(sa->firsts, data, inner, flow, sa->now_s);
+	reason = check_any(sa, flow);
+	if (!reason && sa->firsts && !inner->opaque)
+		firsts_keep(sa->firsts, data, inner, flow, sa->now_s);
+	return reason;
 }
 
 enum xipsec_reason selectors_check(const struct sa *sa, const __u8 *data, const struct inner *inner)
@@ -263,5 +314,7 @@ enum xipsec_reason selectors_check(const struct sa *sa, const __u8 *data, const 
 	if (sa->nets_alone && !sa->seen)
 		return check_nets(sa, data, inner->family);
 	inner_flow(data, inner, XIPSEC_DIR_IN, &flow);
-	return sa->seen ? check_seen(sa, &flow) : check_flow(sa, &flow);
+	if (__builtin_expect(inner->flags & INNER_FRAG && !sa->nets_alone, 0))
+		return check_part(sa, data, inner, &flow);
+	return check_any(sa, &flow);
 }

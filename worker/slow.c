@@ -47,6 +47,7 @@ struct datagram {
 	__u32 ifindex; /* that it came in by; 0: not known */
 	__be16 sport;
 	__u8 tos;
+	__u8 ttl; /* or hop limit, of its first fragment */
 	/* IPv6: the extension headers that stood between the IPv6 header and what was delivered,
 	 * the fragment header apart. */
 	bool ext_broken;
@@ -140,6 +141,15 @@ static void read_ext(const struct cmsghdr *c, __u8 kind, struct datagram *d)
 	d->ext_len += (__u32)len;
 }
 
+/* The kernel tells numbers of a byte as an int. */
+static __u8 read_int(const struct cmsghdr *c)
+{
+	int value;
+
+	memcpy(&value, CMSG_DATA(c), sizeof(value));
+	return (__u8)value;
+}
+
 static void read_cmsg6(const struct cmsghdr *c, struct datagram *d)
 {
 	struct in6_pktinfo info;
@@ -151,6 +161,7 @@ static void read_cmsg6(const struct cmsghdr *c, struct datagram *d)
 		d->ifindex = info.ipi6_ifindex;
 		break;
 	case IPV6_TCLASS: d->tos = *CMSG_DATA(c); break;
+	case IPV6_HOPLIMIT: d->ttl = read_int(c); break;
 	case IPV6_HOPOPTS: read_ext(c, IPPROTO_HOPOPTS, d); break;
 	case IPV6_RTHDR: read_ext(c, IPPROTO_ROUTING, d); break;
 	case IPV6_DSTOPTS: read_ext(c, IPPROTO_DSTOPTS, d); break;
@@ -171,6 +182,8 @@ static void read_cmsg(const struct cmsghdr *c, struct datagram *d)
 	}
 	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
 		d->tos = *CMSG_DATA(c);
+	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL)
+		d->ttl = read_int(c);
 }
 
 static void read_name(const struct sockaddr_storage *name, struct datagram *d)
@@ -239,7 +252,7 @@ static void push_ip4(struct datagram *d, __u8 proto)
 	ip[0] = 0x45;
 	ip[1] = d->tos;
 	put16(ip + 2, d->len);
-	ip[8] = 64;
+	ip[8] = d->ttl;
 	ip[9] = proto;
 	memcpy(ip + 12, d->src.byte, 4);
 	memcpy(ip + 16, d->dst.byte, 4);
@@ -256,7 +269,7 @@ static void push_ip6(struct datagram *d, __u8 proto)
 	ip[1] = (__u8)(d->tos << 4);
 	put16(ip + 4, d->ext_len + d->len);
 	ip[6] = d->ext_len ? d->ext_first : proto;
-	ip[7] = 64;
+	ip[7] = d->ttl;
 	memcpy(ip + 8, d->src.byte, 16);
 	memcpy(ip + 24, d->dst.byte, 16);
 	memcpy(ip + IP6_LEN, d->ext, d->ext_len);

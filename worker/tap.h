@@ -48,8 +48,8 @@ void tap_deliver(struct worker *w, __u32 if_id, struct work *work);
 /* Writes what tap_deliver() has gathered. */
 void taps_flush(struct worker *w);
 
-/* Answers a packet that came by a TAP (PACKET_LOCAL) with the ICMP error its reason asks for, back
- * into that TAP; drops it with its reason where none may be sent. */
+/* Answers a packet that came by a TAP (PACKET_LOCAL) and has been refused with the ICMP error its
+ * reason asks for, back into that TAP, where one may be sent; its frame comes back. */
 void tap_answer(struct worker *w, struct work *work, bool allowed);
 
 #endif

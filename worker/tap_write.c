@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 
 #include "worker/icmp.h"
+#include "worker/inbound.h"
 #include "worker/inner.h"
 #include "worker/pipeline_inside.h"
 #include "worker/sa.h"
@@ -110,16 +111,26 @@ static __u16 reason_of(const struct tap *tap, const struct work *work, int err)
 	return tap->if_id ? XIPSEC_REASON_NO_TUNNEL : XIPSEC_REASON_INNER_LOCAL;
 }
 
+/* For the stack there is nothing left to prove. */
+static void sum_left_open(struct packet *p, __u16 l3_off, struct virtio_net_hdr *hdr)
+{
+	hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	hdr->csum_start = (__u16)(l3_off + p->l4_off);
+	hdr->csum_offset = inbound_sum_open(p);
+}
+
 void taps_flush(struct worker *w)
 {
 	struct tap_gather *g = &w->gather;
 	struct iovec iov[BURST_MAX + 1];
 	struct virtio_net_hdr hdr = {0};
 	const struct packet *first;
+	__u16 l3_off;
 	int err;
 
 	if (!g->n)
 		return;
+	l3_off = g->tap->if_id ? 0 : ETH_HLEN;
 	first = &g->work[0]->p;
 	iov[1] = (struct iovec){first->data, first->len};
 	for (unsigned int i = 1; i < g->n; i++) {
@@ -128,8 +139,9 @@ void taps_flush(struct worker *w)
 		iov[i + 1] = (struct iovec){p->data + g->flow.head, p->len - g->flow.head};
 	}
 	if (g->n > 1)
-		coalesce_finish(&g->flow, &g->work[g->n - 1]->p, g->tap->if_id ? 0 : ETH_HLEN,
-				&hdr);
+		coalesce_finish(&g->flow, &g->work[g->n - 1]->p, l3_off, &hdr);
+	else if (first->flags & PACKET_SUM)
+		sum_left_open(&g->work[0]->p, l3_off, &hdr);
 	err = write_pieces(w, g->tap, &hdr, first->family, iov, (int)g->n + 1);
 	if (!err)
 		worker_add(&w->stats->tx_packets, g->n);
@@ -182,16 +194,10 @@ static bool answer_source(const struct packet *p, struct xipsec_addr *src)
 void tap_answer(struct worker *w, struct work *work, bool allowed)
 {
 	struct tap *tap = tap_find(w, work->if_id);
-	const struct packet dropped = work->p;
 	struct xipsec_addr src;
 
 	if (allowed && tap && tap->fd >= 0 && answer_source(&work->p, &src) &&
-	    !icmp_error_build(&work->p, &src)) {
-		if (!write_packet(w, tap, &work->p)) {
-			end(w, work, XIPSEC_REASON_ICMP_SENT);
-			return;
-		}
-		work->p = dropped; /* which is told, not the error; that stands before it */
-	}
-	end(w, work, dropped.reason);
+	    !icmp_error_build(&work->p, &src) && !write_packet(w, tap, &work->p))
+		worker_count(w, XIPSEC_REASON_ICMP_SENT, work->bytes);
+	frame_free(&w->frames, work->p.frame);
 }

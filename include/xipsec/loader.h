@@ -206,6 +206,10 @@ struct loader_overlap {
 /* More rules are not compared pair by pair: only those that never match are found then. */
 #define LOADER_OVERLAPS_MAX 4096
 
+/* Do the policies fit into tables, as attach and reload put them there? 0, or -errno after a
+ * message. Reads no kernel. */
+int loader_policy_fits(const struct config *config);
+
 typedef void (*loader_overlap_fn)(void *arg, const struct loader_overlap *overlap);
 
 /* Calls `fn` for each rule of the config that can never match because of one earlier rule or of

@@ -79,9 +79,10 @@ enum xipsec_df {
 /* 0: no such limit. Soft ones give an event, hard ones stop the SA. */
 struct xipsec_limits {
 	__u64 soft_packets, hard_packets;
-	__u64 soft_bytes, hard_bytes; /* of inner packets */
-	__u32 soft_time, hard_time;   /* seconds since it was installed */
-	__u32 idle;                   /* seconds without a packet: an event */
+	__u64 soft_bytes,
+		hard_bytes;         /* of inner packets, with padding and dummies (RFC 4303 2.7) */
+	__u32 soft_time, hard_time; /* seconds since it was installed */
+	__u32 idle;                 /* seconds without a packet: an event */
 	__u32 pad;
 };
 
@@ -94,6 +95,8 @@ struct xipsec_limits {
 #define XIPSEC_SA_FLOW_COPY 32  /* IPv6 in IPv6: copy the flow label; else it is 0 */
 #define XIPSEC_SA_STAY      128 /* ESP in UDP: a peer that comes from elsewhere is not followed */
 #define XIPSEC_SA_WHOLE     256 /* what comes out is known whole alone; outbound, xipsecd says so */
+#define XIPSEC_SA_LATER     512 /* inbound tunnels: later fragments follow their first one */
+#define XIPSEC_SA_APART     1024 /* an earlier rule has later fragments; outbound, xipsecd says so */
 
 struct xipsec_sa {
 	char name[XIPSEC_NAME_LEN];  /* of the SA, for people */

@@ -12,7 +12,7 @@
  * Whoever adds an SA: its selectors may narrow the policies of its child, none means all of them,
  * and xipsecd puts in the earlier rules that take something from them; the refusals that came with
  * it do not count. When a reload changes what the policies give an SA, it is deleted, after
- * XIPSEC_EVENT_EXPIRE_HARD.
+ * XIPSEC_EVENT_EXPIRE_HARD; where only those refusals change, it goes on by the new ones.
  */
 #ifndef XIPSEC_SADB_H
 #define XIPSEC_SADB_H
@@ -32,7 +32,8 @@ enum xipsec_sadb_type {
 	XIPSEC_SADB_SA_LIST,      /* -> sadb_sa_info... */
 	XIPSEC_SADB_RELOAD,       /* sadb_path: read the config again -> reply. With WITHDRAW, to be
 				   * asked before the policies are switched: only takes away the SAs
-				   * that are another or none by that config */
+				   * that are another or none by that config, and has the others
+				   * refuse what its earlier rules take from them */
 	XIPSEC_SADB_STATUS,       /* -> sadb_status */
 	XIPSEC_SADB_SUBSCRIBE,    /* sadb_subscribe, or a header: all but samples -> reply, then
 				   * sadb_event as they come. Samples not where restricted */

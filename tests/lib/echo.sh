@@ -8,7 +8,8 @@ udp_echo()
 {
 	in_ns red-a timeout 5 /usr/bin/python3 -c '
 import os, socket, sys
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+ip6 = ":" in sys.argv[2]
+s = socket.socket(socket.AF_INET6 if ip6 else socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER: DONT
 s.bind(("", 7200))
 s.settimeout(2)
@@ -19,18 +20,21 @@ for _ in range(3):
         sys.exit(1)' "$1" "$2"
 }
 
-echo_listens() { in_ns red-b ss -Hlun 'sport = 7200' | grep -q .; }
+echo_listens() { in_ns red-b ss -Hlun "src $1 and sport = 7200" | grep -q .; }
 
-# echo_start: red-b sends back what it gets.
+# echo_start [ADDRESS]: red-b sends back what it gets at that one.
 echo_start()
 {
+	local address=${1:-10.2.0.2}
+
 	spawn red-b "$WORK/echo.log" /usr/bin/python3 -c '
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+import socket, sys
+ip6 = ":" in sys.argv[1]
+s = socket.socket(socket.AF_INET6 if ip6 else socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.IPPROTO_IP, 10, 0)
-s.bind(("10.2.0.2", 7200))
+s.bind((sys.argv[1], 7200))
 while True:
     d, who = s.recvfrom(65536)
-    s.sendto(d, who)'
-	until_true 5 echo_listens
+    s.sendto(d, who)' "$address"
+	until_true 5 echo_listens "$address"
 }

@@ -8,6 +8,7 @@
 #	GW_SELECTORS  lines added to the tunnel's policies (proto = ..., remote_port = ...)
 #	GW_NO_SA      1: no sas {} at all
 #	GW_SA_LINES   lines added to every SA (encap = yes, ...)
+#	GW_IN_LINES   lines added to every inbound SA (later_fragments = yes)
 #	GW_OPTIONS    more options of xipsecd
 #
 # XIPSEC_ENGINE=xfrm in the environment: both gateways, where the scenario does not say another engine.
@@ -54,6 +55,7 @@ gw_sa()
 			replay_window = ${GW_WINDOW:-1024}
 			fresh_key = ${GW_FRESH:-yes}
 			${GW_SA_LINES:-}
+			$([ "$direction" = out ] || echo "${GW_IN_LINES:-}")
 		}
 	END
 }
@@ -189,6 +191,20 @@ gw_reason()
 
 # gw_beyond a|b REASON NUMBER: more packets than that ended with it.
 gw_beyond() { [ "$(gw_reason "$1" "$2")" -gt "$3" ]; }
+
+# pings_lost FILE: of what ping wrote, how many before the last answered one have no answer. Those after
+# it may have been under way when it was ended.
+pings_lost()
+{
+	awk -F'icmp_seq=' '/ bytes from .*icmp_seq=/ {
+		seq = $2 + 0
+		if (!(seq in seen))
+			n++
+		seen[seq]
+		if (seq > last)
+			last = seq
+	} END { print last ? last - n : "all" }' "$1"
+}
 
 # What a failure is looked at with: tap.sh.
 look_around()

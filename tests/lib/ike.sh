@@ -161,6 +161,9 @@ ike_log() { cat "$WORK/iked-$1.log" "$WORK/iked-$1.log.new" 2>/dev/null; }
 # ike_said X PATTERN: a line of its log, since the beginning.
 ike_said() { ike_log "$1" | grep -Eq "$2"; }
 
+# How often it had to delete an IKE SA of a peer that said it begins anew, since the beginning.
+ike_forgot() { ike_log "$1" | grep -Ec 'deleted: its peer begins anew .INITIAL_CONTACT'; }
+
 ike_up()
 {
 	gateways_up && ike_start a && ike_start b

@@ -120,6 +120,20 @@ explain --dir out --dev red0 --src 10.1.0.2 --dst 10.2.0.2 --proto gre --frag la
 check_eq "the rule of another is certain, and no first fragment is asked for" \
 	"$(grep -c 'steer_out' "$WORK/text") $(grep -c 'none of this packet' "$WORK/text")" "1 0"
 rule_of() { explain --dir out --dev red0 "$@" --json | jq -r '"\(.reason) \(.policy.rule.policy) \(.parsed.dscp)"'; }
+own() { explain --dir out --dev blk0 --src 192.0.2.1 --dst 192.0.2.2 --proto udp "$@"; }
+check_eq "IKE of this host: it passes by its socket" "$(own --sport 500 --dport 500 --json | jq -r '"\(.reason) \(.passes_as_ike)"')" "no_policy true"
+check_eq "4500, too" "$(own --sport 4500 --dport 4500 --json | jq .passes_as_ike)" true
+check_eq "other ports do not" "$(own --sport 501 --dport 500 --json | jq .passes_as_ike)" false
+check_eq "nor forwarded ones" "$(own --from red0 --sport 500 --dport 500 --json | jq .passes_as_ike)" false
+own --sport 500 --dport 500 >"$WORK/text"
+check_eq "in words: how it passes, and what to do" "$(grep -c 'xipsecd opened.*ike_out' "$WORK/text") $(grep -c "to do .*nothing, if it is IKE's" "$WORK/text")" "1 1"
+check_eq "TTL 0 is TTL 0" "$(explain --dir out --dev red0 --src 10.1.0.2 --dst 10.2.0.2 --ttl 0 --json | jq .parsed.hop_limit)" 0
+check_eq "of IPv6, too" "$(explain --dir out --dev red0 --src fd01::2 --dst fd02::2 --ttl 0 --json | jq .parsed.hop_limit)" 0
+check_eq "not said, it is 64" "$(jq .parsed.hop_limit "$WORK/one.json")" 64
+explain --dir out --dev red0 --src 10.1.0.2 --dst 10.2.0.2 >"$WORK/text"
+check_eq "what a worker decides is not asked, and said so" "$(grep -c 'not asked: .*MTU.*TTL' "$WORK/text")" 1
+explain --dir in --dev blk0 --src 192.0.2.2 --dst 192.0.2.1 --spi 0x1002 >"$WORK/text"
+check_eq "in: nor selectors" "$(grep -c 'not asked: .*selectors' "$WORK/text")" 1
 check_eq "DHCP, from no address yet: explained, not a usage error" \
 	"$(explain --dir out --dev red0 --src 0.0.0.0 --dst 255.255.255.255 --proto udp --sport 68 --dport 67 --json |
 		jq -r .reason)" not_outbound

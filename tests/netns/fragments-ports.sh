@@ -12,6 +12,8 @@
 GW_SELECTORS='proto = udp
 			local_port = 7200
 			remote_port = 7200'
+# shellcheck disable=SC2034
+GW_IN_LINES="later_fragments = yes"
 
 if ! check "gateways come up" gateways_up; then exit 1; fi
 spawn link "$WORK/tcpdump.log" tcpdump -i br0 -n -U -w "$WORK/link.pcap"
@@ -26,6 +28,17 @@ check_eq "nothing was outside the selectors" "$(($(gw_reason a selector) + $(gw_
 of_workers check_gt "gw-a cut ESP" "$(gw_reason a fragmented)" 5
 of_workers check_gt "and so did gw-b" "$(gw_reason b fragmented)" 5
 
+# What hosts cut themselves: later fragments follow the first one of their datagram out of the SA.
+echo_start fd02::2
+for size in 1600 4000 20000; do
+	check "UDP of $size bytes, whose fragments do not fit" udp_echo $size 10.2.0.2
+done
+for x in a b; do ip -n "$TOPO-red-$x" link set "r${x}0" mtu 1300; done
+until_true 10 udp_echo 100 fd02::2
+for size in 1300 4000 20000; do
+	check "UDP of $size bytes, in fragments that fit" udp_echo $size 10.2.0.2
+	check "and over IPv6" udp_echo $size fd02::2
+done
 sleep 0.5
 end_pid "$capture"
 check_gt "ESP went in fragments" \

@@ -22,13 +22,30 @@ for _ in range(5):
         sys.exit(1)' "$1" "$2"
 }
 
-# echo_start: b sends back what it gets.
+# hops_echo ADDR: what comes back in fragments has the TTL or hop limit that b gave it, as protocols
+# want that trust only neighbours (RFC 5082).
+hops_echo()
+{
+	in_ns gw-a timeout 10 /usr/bin/python3 -c '
+import socket, struct, sys
+ip6 = ":" in sys.argv[1]
+s = socket.socket(socket.AF_INET6 if ip6 else socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(*((socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT) if ip6 else (0, 12)), 1) # IP_RECVTTL
+s.settimeout(2)
+s.sendto(bytes(3000), (sys.argv[1], 7200))
+_, told, _, _ = s.recvmsg(65536, 512)
+print(*(struct.unpack("i", data)[0] for _, _, data in told))' "$1"
+}
+
+# echo_start: b sends back what it gets, with the largest TTL.
 echo_start()
 {
 	spawn gw-b "$WORK/echo.log" /usr/bin/python3 -c '
 import socket
 s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
 s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 255)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 255)
 s.bind(("::", 7200))
 while True:
     d, who = s.recvfrom(65536)
@@ -69,6 +86,7 @@ all_sizes()
 		for size in 1400 1480 3000 20000 60000; do
 			check "$1, $addr: UDP of $size bytes there and back, no byte changed" udp_echo $size $addr
 		done
+		check_eq "$1, $addr: as many hops as were given" "$(hops_echo $addr)" 255
 		check "$1, $addr: ping of 5000 bytes" in_ns gw-a ping -n -c 3 -i 0.2 -W 1 -s 5000 $addr
 	done
 }

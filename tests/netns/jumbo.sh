@@ -126,7 +126,10 @@ END
 check_eq "explain: small, wide, and as wide as any link" \
 	"$(gw a explain --dir out --dev red0 --pcap "$WORK/wide.pcap" --json | jq -r '"\(.parsed.length) \(.reason)"' | paste -sd,)" \
 	"1514 steer_out,3512 steer_out,3513 steer_out,8962 steer_out,15886 steer_out"
-for reason in too_big tx_full rx_full engine_closed icv; do
+for g in a b; do
+	check_eq "gw-$g: what was too big was answered" "$(gw_reason $g too_big)" "$(gw_reason $g icmp_sent)"
+done
+for reason in tx_full rx_full engine_closed icv; do
 	check_eq "no packet ended as $reason" "$(gw_reason a $reason) $(gw_reason b $reason)" "0 0"
 done
 

@@ -21,6 +21,9 @@ cat "$WORK/maps"
 check_eq "every pinned map was looked at" "$(wc -l <"$WORK/maps")" \
 	"$(find -L "/sys/fs/bpf/$TOPO-a/current" -maxdepth 1 -type f | wc -l)"
 check "and every one is as the page says" test -z "$(grep '^not ok' "$WORK/maps")"
+check "an SA that is in use is shown" grep -q '"status": "XIPSEC_SA_LIVE"' "$LIB/../../docs/maps.md"
+policies() { bpftool -j map dump pinned "/sys/fs/bpf/$TOPO-a/current/spd_names" | jq -r '.[].formatted.value.policy'; }
+check_eq "a policy's name is printed as text" "$(policies | grep -cx net4)" 1
 # What has few values is printed by name.
 named() { bpftool map dump pinned "/sys/fs/bpf/$TOPO-a/current/$1" | grep -q "\"$2\": \"$3"; }
 for what in 'ifaces role XIPSEC_ROLE_PROTECTED' 'spd_rules action XIPSEC_ACTION_PROTECT' 'spd_rules dirs XIPSEC_DIR_BOTH' \

@@ -88,6 +88,20 @@ check_eq "at most 256 bytes, and the true length" \
 check_eq "the time is now" "$(($(date +%s) - $(comments -c 1 -T fields -e frame.time_epoch | cut -d. -f1) < 60))" 1
 check_eq "others cannot read it" "$(stat -c %a "$WORK/told.pcapng")" 600
 
+# A worker tells IP packets: what it refuses stands in the same file, which has one link type.
+in_ns link /usr/bin/python3 -c '
+from scapy.all import *
+sendp(Ether(dst="'"$(ip -n "$TOPO-gw-a" -j link show blk0 | jq -r '.[0].address')"'", src="02:00:00:00:00:01") /
+	IP(src="192.0.2.2", dst="192.0.2.1", proto=50) / Raw(bytes.fromhex("0000100200ffff07") + b"FORGED" * 20), iface="br0", verbose=0)'
+check "a worker's drop is told" until_true 3 has all '.by == "worker" and .reason == "icv"'
+check "and stands in the capture" until_true 3 seen 'eth.src == 00:00:00:00:00:00 && ip.src == 192.0.2.2 && esp.spi == 0x1002 && frame.comment contains "icv: "'
+check_eq "with its true length, and the made header's" \
+	"$(comments -Y 'frame.comment contains "icv: "' -T fields -e frame.len -e ip.len | head -n 1)" "$(printf '162\t148')"
+explain_told() { gw a explain --dir in --dev blk0 --pcap "$WORK/told.pcapng" --json >"$WORK/explained" 2>"$WORK/err"; }
+check "explain reads the capture" explain_told
+check_eq "every packet of it" "$(wc -l <"$WORK/explained")" "$(comments | wc -l)"
+check_eq "a worker's, too: as sent to this interface" "$(jq -r 'select(.parsed.spi == "0x00001002") | .reason' "$WORK/explained" | sort -u)" steer_in
+
 for pid in $LISTENERS; do end_pid "$pid" 2; done
 check "they have gone: nothing is asked any more" until_true 3 asked 0
 gw a monitor --pcap-out - --count 1 >"$WORK/stdout.pcapng" &
@@ -101,4 +115,19 @@ check_eq "a file that cannot be made: told" "$? $(grep -c 'No such file' "$WORK/
 for reason in arp nat_keepalive dummy; do
 	gw a monitor --reason $reason 2>"$WORK/err"
 	check_eq "$reason is not told: usage, and said so" "$? $(grep -c "$reason: .* counted, not told" "$WORK/err")" "2 1"
+done
+gw a monitor --peer later --count 1 >"$WORK/later" 2>"$WORK/err" &
+waits=$!
+warned() { grep -q -- '--peer later: neither .*xipsec policy.*waiting' "$WORK/err"; }
+check "a child that nothing names yet: told, and what to look at" until_true 3 warned
+sed -i 's/^policies {/&\nlater { action = protect\nremote = 10.2.9.0\/24\nchild = later }/' "$WORK/gw-a.conf"
+check "it comes by a reload" gw a reload
+later() { udp 10.2.9.1 7010; has later '.child == "later"'; }
+check "and is told of" until_true 5 later
+has_ended() { ! kill -0 $waits 2>/dev/null; }
+check "--count 1: then it ends" until_true 3 has_ended
+for pair in 'discard --passes' 'bypass_out --drops' 'discard --events'; do
+	# shellcheck disable=SC2086 # two words
+	gw a monitor --reason $pair 2>"$WORK/err"
+	check_eq "--reason $pair: nothing would come: usage" "$? $(grep -c -- "--reason ${pair% *} is told with .*leave ${pair#* } away" "$WORK/err")" "2 1"
 done

@@ -37,8 +37,12 @@ fits6=$(largest 6)
 in_ns red-a ip -6 route flush cache
 told6=$(mtu_told in_ns red-a ping -6 -n -c 2 -W 1 -M 'do' -s 1452 fd02::2)
 check_eq "IPv6: packet too big tells the MTU that really fits" "$told6" "$fits6"
-check_gt "the ICMP errors are counted: too_big or icmp_sent" \
-	"$(($(gw_reason a too_big) + $(gw_reason a icmp_sent)))" 1
+check_gt "what was too big is counted as that" "$(gw_reason a too_big)" 1
+check_gt "and the ICMP errors" "$(gw_reason a icmp_sent)" 1
+before=$(gw_reason a ttl)
+in_ns red-a ping -n -c 2 -i 0.2 -W 1 -t 1 10.2.0.2 >"$WORK/ttl.txt" 2>&1
+check_eq "a TTL that ends here: its sender is told" "$(grep -ic 'time to live exceeded' "$WORK/ttl.txt")" 2
+check_eq "and it is counted as ttl" "$(($(gw_reason a ttl) - before))" 2
 # 1500 - outer IPv4 20 - SPI and number 8 - IV 8 - ICV 16, down to a multiple of 4, less the 2 of padding.
 check_eq "the MTU leaves no byte unused (IPv4)" "$fits4" $(((1500 - 20 - 8 - 8 - 16) / 4 * 4 - 2))
 check_eq "the MTU leaves no byte unused (IPv6)" "$fits6" $(((1500 - 40 - 8 - 8 - 16) / 4 * 4 - 2))

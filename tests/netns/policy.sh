@@ -99,13 +99,16 @@ GW_POLICIES='
 		local_port = 7001
 	}'
 gw_config b
+# With the generations of their states, which an SA that is made anew does not keep.
+states_of_sas() { gw b sa list --json | jq -c '[.[] | [.name, .spi, .generation]]'; }
+states=$(states_of_sas)
 spd_generation() { gw b status --json | jq .spd_generation; }
 before=$(spd_generation)
 kill -STOP "${GW_PID[b]}"
 gw b reload >"$WORK/reload.log" 2>&1 &
 reload=$!
 sleep 1
-check_eq "a reload first has the SAs with the old list taken away" "$(spd_generation)" "$before"
+check_eq "a reload first has the lists of the SAs changed" "$(spd_generation)" "$before"
 kill -CONT "${GW_PID[b]}"
 check "reload with a rule before the tunnel: done" wait $reload
 check_eq "then the policies change" "$(spd_generation)" $((before + 1))
@@ -135,6 +138,7 @@ cp "$WORK/gw-b.before" "$WORK/gw-b.conf"
 check "reload without that rule: done" gw b reload
 udp_through 7001
 check_gt "then it comes out of the SA" "$DELIVERED" $((SENT * 95 / 100))
+check_eq "no SA was made anew for that" "$(states_of_sas)" "$states"
 
 # What cannot be built takes no SA with it, though the SAs would be other ones: its rule before the
 # tunnel's changes their lists.
@@ -279,3 +283,17 @@ check_eq "policy check --json: a dev that is neither in the config nor here" \
 "$XIPSEC" policy check "$WORK/check.conf" >"$WORK/check.txt"
 check_eq "policy check: the same as a warning" "$(grep -c '^warning: policy typo, line 19: dev eht0 ' "$WORK/check.txt")" 1
 check_eq "policy check: the only one" "$(grep -c '^warning' "$WORK/check.txt")" 1
+sed '0,/action = bypass/s//action = bypas/' "$WORK/check.conf" >"$WORK/bad.conf"
+status=0
+"$XIPSEC" policy check "$WORK/bad.conf" >"$WORK/check.txt" 2>&1 || status=$?
+check_eq "policy check of a bad config: where, and what to do" \
+	"$status $(grep -c "bad.conf:[0-9]*:[0-9]*: .*bypas" "$WORK/check.txt") $(tail -n 1 "$WORK/check.txt" | grep -c 'bad.conf: not a good config, see above: mend it first')" "3 1 1"
+status=0
+"$XIPSEC" policy check "$WORK/nothing.conf" >"$WORK/check.txt" 2>&1 || status=$?
+check_eq "policy check of no file: cannot read it" "$status $(tail -n 1 "$WORK/check.txt" | grep -c 'cannot read .*nothing.conf')" "3 1"
+for words in --bogus '--json --bogus' 'x.conf y.conf'; do
+	status=0
+	# shellcheck disable=SC2086 # words
+	"$XIPSEC" policy check $words >"$WORK/check.txt" 2>&1 || status=$?
+	check_eq "policy check $words: usage" "$status $(grep -c "unexpected: ${words##* }; expected .--json. .FILE." "$WORK/check.txt")" "2 1"
+done

@@ -69,6 +69,11 @@ check "xipsec-iked" both ike_start
 check "the first packets start the tunnel, they are answered" until_true 5 ping4 a 1
 check "and back" ping4 b 3
 check "it went as ESP" sealed
+# shown FILE COMMAND: what the page shows below a command that begins so; told: what it prints here.
+shown() { grep -A 1 "^# $2" "$1" | tail -n 1; }
+told() { grep "^# $2" "$1" | head -n 1 | sed "s|^# ||; s|/sys/fs/bpf/xipsec/|/sys/fs/bpf/$TOPO-a/|" | bash; }
+RULES='bpftool -j map dump pinned /sys/fs/bpf/xipsec/spd_rules'
+check_eq "a rule in its map is as the page shows it" "$(told "$ROOT/README.md" "$RULES")" "$(shown "$ROOT/README.md" "$RULES")"
 check "gateways may ping each other, as the policy says" in_ns gw-a ping -n -c 1 -W 2 198.51.100.1
 check "IKE ends" both ike_stop
 check "detach" both down

@@ -50,6 +50,23 @@ check "nothing but drops" lacks '^steer_out'
 check_eq "24 lines, no more than 80 columns" "$(screen | wc -l) $(screen | awk 'length > 80' | wc -l)" "24 0"
 keys d
 check "d: all reasons" until_true 3 shows '^steer_out +[0-9]'
+counted() { gw a status --json | jq '[.reasons[] | select(.program_packets + .worker_packets > 0)] | length'; }
+reason_rows() { screen | sed -n '/^REASON/,$p' | grep -Ec '^[a-z][a-z0-9_]+ +[0-9]'; }
+fills() { [ "$(reason_rows)" = "$1" ]; }
+check_gt "more are counted than six" "$(counted)" 6
+is_full() { local n; n=$(counted) && fills $((n < 18 ? n : 18)); }
+check "all of them are shown, or as many as the page holds" until_true 5 is_full
+check "and no SA" lacks '^SA '
+$MUX resize-window -x 80 -y 10
+check "a small terminal: as many as it holds, and which of how many" until_true 5 shows '^REASON.* 1 to [0-9]+ of [0-9]+'
+check "filled to the last row" until_true 3 fills 4
+keys Down Down
+check "arrows scroll reasons" until_true 3 shows '^REASON.* 3 to 6 of [0-9]+'
+at_end() { shows '^REASON.* to ([0-9]+) of \1 *$' && fills 4; }
+keys NPage NPage NPage NPage NPage NPage NPage NPage
+check "to the last one and no further" until_true 3 at_end
+$MUX resize-window -x 80 -y 24
+keys PPage PPage PPage PPage PPage PPage PPage PPage
 keys d
 check "d again: drops" until_true 3 lacks '^steer_out'
 keys s s s

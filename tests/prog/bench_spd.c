@@ -258,6 +258,33 @@ static void classbench_rows(void)
 	row("spd-memory-classbench", "bytes a rule", bytes);
 }
 
+/* What the classifier has no key for: between the same addresses, wide ranges of ports on both
+ * sides, each a little beside the one before. A packet within them on one side alone is looked for
+ * in all. */
+static void overlap_rows(void)
+{
+	static const struct {
+		__u32 n;
+		const char *name;
+	} sizes[] = {{100, "spd-overlap-100"}, {1000, "spd-overlap-1k"}, {3000, "spd-overlap-3k"}};
+
+	for (unsigned int i = 0; i < 3; i++) {
+		struct xipsec_spd_rule *rule = rules_make(SHAPE_PORTS, sizes[i].n);
+
+		for (__u32 k = 0; k < sizes[i].n; k++) {
+			struct xipsec_selector *sel = &rule[k].sel;
+
+			sel->l4_proto = IPPROTO_TCP;
+			sel->local_port_lo = (__u16)(1024 + k);
+			sel->local_port_hi = (__u16)(31024 + k);
+			sel->remote_port_lo = (__u16)(41024 - k);
+			sel->remote_port_hi = (__u16)(61024 - k);
+		}
+		packet_rows(sizes[i].name, packets_of(rule, sizes[i].n));
+		free(rule);
+	}
+}
+
 /* Fifty of a firewall's rules a second time, before all others, one a change, as children come:
  * what packets cost afterwards that these are not for, and before. */
 static void added_rows(void)
@@ -385,9 +412,9 @@ static const struct part {
 	const char *name;
 	void (*run)(void);
 } parts[] = {
-	{"cached", cached_rows},    {"mesh", mesh_rows},    {"classbench", classbench_rows},
-	{"add", adds_rows},         {"reload", reload_row}, {"added", added_rows},
-	{"stand-in", stand_in_row},
+	{"cached", cached_rows},    {"mesh", mesh_rows},       {"classbench", classbench_rows},
+	{"add", adds_rows},         {"reload", reload_row},    {"added", added_rows},
+	{"stand-in", stand_in_row}, {"overlap", overlap_rows},
 };
 
 static bool is_named(const char *name, int argc, char **argv)

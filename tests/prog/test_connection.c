@@ -27,7 +27,7 @@ static struct spd_editor *editor;
 static struct daemon d;
 
 /* What was called, in what order matters: */
-static unsigned int withdrawn, at_withdrawal, anew, events;
+static unsigned int withdrawn, switched, at_withdrawal, anew, events;
 static char event_of[XIPSEC_NAME_LEN];
 static int refuse_withdrawal, refuse_anew;
 
@@ -46,6 +46,14 @@ int manual_withdraw_of(struct sas *sas, const struct config *config, const struc
 	withdrawn++;
 	at_withdrawal = in_force();
 	return refuse_withdrawal;
+}
+
+int manual_switched_of(struct sas *sas, const struct config *config, const struct conn *conn,
+		       char *text)
+{
+	switched++;
+	assert_int_not_equal(in_force(), at_withdrawal);
+	return 0;
 }
 
 int standins_editor(struct daemon *daemon, struct spd_editor **out)
@@ -189,7 +197,7 @@ static void begin(void)
 	free(source.rule);
 	spd_editor_close(editor);
 	assert_int_equal(spd_editor_open(&c.dp, NULL, NULL, d.config->max_rules, &editor), 0);
-	withdrawn = anew = events = 0;
+	withdrawn = switched = anew = events = 0;
 	event_of[0] = 0;
 	refuse_withdrawal = refuse_anew = 0;
 	d.open = true;
@@ -246,6 +254,7 @@ static void test_comes_changes_goes(void **state)
 	assert_verdict(5, 0, NULL);
 	assert_int_equal(in_force(), before + 5); /* one generation each */
 	assert_int_equal(withdrawn, 3);           /* of the old text, where there was one */
+	assert_int_equal(switched, 3);
 	assert_int_equal(anew, 0);
 }
 

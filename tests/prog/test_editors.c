@@ -170,6 +170,59 @@ static void test_new_ones_count_from_zero(void **state)
 	spd_editor_close(editor);
 }
 
+/* Which calloc() from now on finds no memory; 0: none. */
+static unsigned int no_memory_at;
+
+void *__libc_calloc(size_t n, size_t size);
+
+void *calloc(size_t n, size_t size)
+{
+	if (no_memory_at && !--no_memory_at) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return __libc_calloc(n, size);
+}
+
+/* Wherever memory ends, an error means that the SPD before rules, and 0 that the new one does and
+ * the editor goes on with it. */
+static void test_built_anew_or_not(void **state)
+{
+	enum { MOST = 1000 };
+	static struct spd_add add[BUILDS_ANEW];
+	struct spd_editor *editor = open_editor(NULL);
+	unsigned int failed = 0, at, reached;
+
+	for (at = reached = 1; reached && at < MOST; at++) {
+		const __u32 head = editor->head_id, n_rules = editor->memory.c.head->n_rules;
+		__u32 generation, n, *order;
+		struct spd_add one;
+		int err;
+
+		for (unsigned int i = 0; i < BUILDS_ANEW; i++)
+			add[i] = in_front(editor, XIPSEC_ACTION_PROTECT, i);
+		no_memory_at = at;
+		err = spd_edit(editor, add, BUILDS_ANEW, NULL, 0, &generation);
+		reached = !no_memory_at;
+		no_memory_at = 0;
+		failed += err != 0;
+		order = spd_editor_order(editor, &n);
+		assert_non_null(order);
+		assert_int_equal(n, n_rules + (err ? 0 : BUILDS_ANEW));
+		assert_true(err || order[0] == add[0].number);
+		free(order);
+		/* the next change is in the SPD in force */
+		one = in_front(editor, XIPSEC_ACTION_DISCARD, 0);
+		assert_int_equal(spd_edit(editor, &one, 1, NULL, 0, &generation), 0);
+		assert_int_equal(spd_edit(editor, NULL, 0, &one.number, 1, &generation), 0);
+		assert_int_equal(editor->head_id == head, err != 0);
+	}
+	print_message("  %u of %u callocs end the change\n", failed, at - 2);
+	assert_false(reached);
+	assert_true(failed >= 4);
+	spd_editor_close(editor);
+}
+
 static __u32 began_with(void)
 {
 	struct xipsec_globals globals = {0};
@@ -410,6 +463,7 @@ int main(void)
 		cmocka_unit_test(test_one_takes_back),
 		cmocka_unit_test(test_opened_under_the_lock),
 		cmocka_unit_test(test_new_ones_count_from_zero),
+		cmocka_unit_test(test_built_anew_or_not),
 		cmocka_unit_test(test_names_stay),
 		cmocka_unit_test(test_all_numbers_are_counted),
 		cmocka_unit_test(test_dynamic_ones_are_known),

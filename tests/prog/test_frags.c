@@ -8,7 +8,7 @@
 
 #define R(name) XIPSEC_REASON_##name
 
-enum { CHILD = 3, SA = 7, SA_GEN = 9, TAP = 4242 };
+enum { CHILD = 3, CHILD_B, SA = 7, SA_B, SA_GEN = 9, TAP = 4242 };
 
 /* Port 53 goes in the clear, DNS over red too; all else that belongs together is protected. */
 static const struct rule_spec rules[] = {
@@ -39,6 +39,7 @@ static int setup(void **state)
 	const struct xipsec_sad_entry in = {SA, SA_GEN, XIPSEC_DIR_IN, XIPSEC_ENGINE_AFXDP, 0,
 					    0,  0};
 	const struct xipsec_child child = {SA, SA_GEN, XIPSEC_ENGINE_AFXDP, {0}};
+	const struct xipsec_child other = {SA_B, SA_GEN, XIPSEC_ENGINE_AFXDP, {0}};
 	const struct xipsec_globals globals = {.tap_ifindex = TAP};
 	struct xipsec_sad_key key = {.spi = htonl(0x1001), .l4_proto = IPPROTO_ESP};
 	struct xipsec_sad_entry udp = in;
@@ -56,6 +57,8 @@ static int setup(void **state)
 	inet_pton(AF_INET6, "2001:db8::1", &key.dst);
 	map_set(harness.skel->maps.sad, &key, &in);
 	map_set(harness.skel->maps.children, &id, &child);
+	id = CHILD_B;
+	map_set(harness.skel->maps.children, &id, &other);
 	map_set(harness.skel->maps.globals, &zero, &globals);
 	return 0;
 }
@@ -172,6 +175,22 @@ static void later_follow_the_first(void **state)
 	}
 }
 
+/* Its verdict, and the SA that the worker is told. */
+static void assert_to(enum prog prog, const struct packet_spec *spec, __u16 id,
+		      enum xipsec_reason reason, __u32 sa)
+{
+	const struct xipsec_tap_meta *tap;
+	const struct xipsec_meta *meta;
+	static struct run run;
+
+	memset(&run, 0, sizeof(run));
+	assert_int_equal(send_id(prog, spec, id, &run), reason);
+	meta = (const struct xipsec_meta *)run.out;
+	tap = (const struct xipsec_tap_meta *)run.out;
+	assert_int_equal(reason == R(HOST_OUT) ? tap->sa_index & ~XIPSEC_TAP_MARK : meta->sa_index,
+			 sa);
+}
+
 /* A rule for fragments comes in its order: before what the first was told where it is certain. */
 static void opaque_rules_go_first(void **state)
 {
@@ -195,6 +214,49 @@ static void opaque_rules_go_first(void **state)
 	assert_int_equal(send_one(PROG_RED, RED4(LATER), 501), R(FRAG_OPAQUE));
 	assert_int_equal(send_one(PROG_RED, RED4(FIRST(53)), 501), R(BYPASS_OUT));
 	assert_int_equal(send_one(PROG_RED, RED4(LATER), 501), R(BYPASS_OUT));
+}
+
+/* The child in front takes what hides its ports, the one behind it what shows them (RFC 4301 7.2):
+ * pieces of one datagram go to two SAs, forwarded or this host's own. Behind the other one it takes
+ * only pieces whose first one was somebody else's. */
+static void pieces_to_a_child_of_their_own(void **state)
+{
+	static const struct rule_spec first[] = {
+		{.action = XIPSEC_ACTION_PROTECT,
+		 .child = CHILD_B,
+		 .remote = "10.3.0.0/16",
+		 .opaque = XIPSEC_OPAQUE_PORTS},
+		{.action = XIPSEC_ACTION_PROTECT,
+		 .child = CHILD,
+		 .remote = "10.3.0.0/16",
+		 .proto = IPPROTO_UDP,
+		 .remote_port = 53},
+	};
+	const struct rule_spec behind[] = {first[1], first[0]};
+	static const struct {
+		enum prog prog;
+		enum xipsec_reason reason;
+		struct packet_spec first, later, last;
+	} ways[] = {
+		{PROG_RED, R(STEER_OUT), RED4(FIRST(53)), RED4(LATER), RED4(LAST)},
+		{PROG_GUARD, R(HOST_OUT), OWN4(FIRST(53)), OWN4(LATER), OWN4(LAST)},
+	};
+
+	for (unsigned int i = 0; i < 2; i++) {
+		__u16 id = (__u16)(600 + 10 * i);
+
+		spd_set(first, 2, ++generation);
+		frags_clear();
+		/* whether their first one was seen or not */
+		assert_to(ways[i].prog, &ways[i].later, id, ways[i].reason, SA_B);
+		assert_to(ways[i].prog, &ways[i].first, id, ways[i].reason, SA);
+		assert_to(ways[i].prog, &ways[i].later, id, ways[i].reason, SA_B);
+		assert_to(ways[i].prog, &ways[i].last, id, ways[i].reason, SA_B);
+		spd_set(behind, 2, ++generation);
+		assert_to(ways[i].prog, &ways[i].first, id + 1, ways[i].reason, SA);
+		assert_to(ways[i].prog, &ways[i].later, id + 1, ways[i].reason, SA);
+		assert_to(ways[i].prog, &ways[i].last, id + 1, ways[i].reason, SA);
+	}
 }
 
 /* The verdict that a worker gets names the child's SA, as the first one's did. */
@@ -777,6 +839,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(later_follow_the_first),
 		TEST(opaque_rules_go_first),
+		TEST(pieces_to_a_child_of_their_own),
 		TEST(later_carry_the_child),
 		TEST(nobody_else_follows),
 		TEST(directions_are_kept_apart),

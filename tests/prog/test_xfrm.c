@@ -11,15 +11,18 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/alg.h"
+#include "loader/tap_dev.h"
 #include "loader/xfrm.h"
 #include "loader/xfrm_dev.h"
 #include "tests/lib/sa_make.h"
@@ -238,6 +241,39 @@ static void interfaces_of_tunnels(void **state)
 	assert_int_equal(xfrm_dev_remove(&nl, "t2", true), 0);
 	assert_null(strstr(output_of("ip -o link show"), "t2@"));
 	output_of("ip link del t1");
+	netlink_close(&nl);
+}
+
+/* The last to hold it, as a worker that is told to let go of it does a little later. */
+static pid_t holder(unsigned int us)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		usleep(us);
+		_exit(0);
+	}
+	return pid;
+}
+
+/* A TUN that goes at some moment between being looked for and being deleted is gone. */
+static void a_tun_goes_meanwhile(void **state)
+{
+	struct tap_dev dev;
+	struct netlink nl;
+
+	assert_int_equal(netlink_open(NETLINK_ROUTE, &nl), 0);
+	for (unsigned int i = 0; i < 100; i++) {
+		pid_t pid;
+
+		assert_int_equal(tap_dev_open(&nl, &dev, "t0", true, 1400, 1), 0);
+		pid = holder(i * 7 % 500);
+		assert_true(pid > 0);
+		tap_dev_close(&dev, true);
+		assert_int_equal(xfrm_dev_remove(&nl, "t0", false), 0);
+		assert_int_equal(if_nametoindex("t0"), 0);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+	}
 	netlink_close(&nl);
 }
 
@@ -553,6 +589,7 @@ int main(void)
 		cmocka_unit_test_teardown(policies_are_there_and_go, clean),
 		cmocka_unit_test_teardown(policies_of_a_tunnel, clean),
 		cmocka_unit_test_teardown(interfaces_of_tunnels, clean),
+		cmocka_unit_test_teardown(a_tun_goes_meanwhile, clean),
 		cmocka_unit_test_teardown(policies_with_selectors, clean),
 		cmocka_unit_test_teardown(who_takes_policies_is_heard, clean),
 		cmocka_unit_test_teardown(clear_spares_strangers, clean),

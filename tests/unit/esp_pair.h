@@ -38,13 +38,18 @@ static enum xipsec_reason seal(struct pair *pair, const __u8 *inner, __u32 len, 
 	return p->reason;
 }
 
-static enum xipsec_reason open_it(struct pair *pair)
+static enum xipsec_reason open_at(struct pair *pair, __u64 now_s)
 {
 	struct packet *p = &frame.p;
 
 	p->reason = 0;
-	esp_in_burst(pair->in, &p, 1, 1);
+	esp_in_burst(pair->in, &p, 1, now_s);
 	return p->reason;
+}
+
+static inline enum xipsec_reason open_it(struct pair *pair)
+{
+	return open_at(pair, 1);
 }
 
 #endif

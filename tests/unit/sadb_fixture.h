@@ -33,6 +33,7 @@ static char said[2048]; /* what was done, in order */
 static struct xipsec_child child_now;
 static struct xipsec_sad_key sad_key; /* what the map was given last */
 static struct xipsec_sad_entry sad_entry;
+static struct xipsec_sa given; /* to the workers, last */
 static unsigned int n_workers;
 static int sad_fails;
 static __u32 limit_told; /* enum xipsec_limit of the last hard expire */
@@ -87,6 +88,7 @@ static inline void install(void *ctx, const struct ctl_sa *msg)
 {
 	assert_int_equal(status_of(msg->index), XIPSEC_SA_LIVE);
 	assert_true(msg->sa.key[0] != 0);
+	xipsec_sa_copy(&given, &msg->sa);
 	say("key", msg->index);
 }
 
@@ -97,6 +99,11 @@ static inline void forget(void *ctx, const struct ctl_sa_ref *refs, unsigned int
 		assert_int_equal(states[refs[i].index].generation, refs[i].generation);
 		say("forget", refs[i].index);
 	}
+}
+
+static inline void settle(void *ctx)
+{
+	say("settled", 0);
 }
 
 static inline void event(void *ctx, struct sadb_event *event)
@@ -122,8 +129,8 @@ static inline int peer(void *ctx, const struct xipsec_peer_key *key, bool more)
 	return 0;
 }
 
-static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install,
-				   forget,  event,      workers,  NULL,      peer};
+static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install, forget,
+				   event,   workers,    NULL,     peer,      settle};
 
 static inline void start(const char *where)
 {

@@ -176,6 +176,35 @@ static void test_flips(void **unused)
 	}
 }
 
+/* RFC 4302 appendix A1: which options of IPv4 count, and which may be written to on the way. */
+static void test_options4(void **unused)
+{
+	static const struct {
+		__u8 kind;
+		bool stays;
+	} options[] = {{130, true}, {133, true}, {134, true}, {148, true},  {149, true},
+		       {7, false},  {68, false}, {82, false}, {136, false}, {142, false}};
+	struct pair pair =
+		pair_open(XIPSEC_ALG_NULL_SHA256, 4, 0, XIPSEC_MODE_TRANSPORT, XIPSEC_BACKEND_AUTO);
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		const __u8 opt[] = {options[i].kind, 4, 1, 2};
+		__u8 inner[256], sealed[256];
+		__u32 len = udp_with_ext(inner, 4, 10, opt, sizeof(opt), 0);
+
+		assert_int_equal(seal(&pair, inner, len), XIPSEC_REASON_SEALED);
+		memcpy(sealed, frame.p.data, frame.p.len);
+		assert_int_equal(sealed[20], options[i].kind);
+		sealed[23] ^= 1;
+		len = frame.p.len;
+		state_reset(&in_state);
+		frame_load(&frame, sealed, len)->l4_off = 24;
+		assert_int_equal(open_it(&pair),
+				 options[i].stays ? XIPSEC_REASON_ICV : XIPSEC_REASON_OPENED);
+	}
+	pair_close(&pair);
+}
+
 static void test_replay(void **unused)
 {
 	struct pair pair =
@@ -522,13 +551,21 @@ static void test_atomic(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all),         cmocka_unit_test(test_flips),
-		cmocka_unit_test(test_replay),      cmocka_unit_test(test_padded),
-		cmocka_unit_test(test_front),       cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_gmac_iv),     cmocka_unit_test(test_window_first),
-		cmocka_unit_test(test_reserved),    cmocka_unit_test(test_esn),
-		cmocka_unit_test(test_fragments),   cmocka_unit_test(test_mtu),
-		cmocka_unit_test(test_atomic),      cmocka_unit_test(test_front_restored),
+		cmocka_unit_test(test_all),
+		cmocka_unit_test(test_flips),
+		cmocka_unit_test(test_options4),
+		cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_padded),
+		cmocka_unit_test(test_front),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_gmac_iv),
+		cmocka_unit_test(test_window_first),
+		cmocka_unit_test(test_reserved),
+		cmocka_unit_test(test_esn),
+		cmocka_unit_test(test_fragments),
+		cmocka_unit_test(test_mtu),
+		cmocka_unit_test(test_atomic),
+		cmocka_unit_test(test_front_restored),
 		cmocka_unit_test(test_front_bound),
 	};
 

@@ -70,10 +70,17 @@ static void test_header_options(void **state)
 	assert_int_equal(sa.flags, XIPSEC_SA_MANUAL | XIPSEC_SA_FLOW_COPY);
 	/* defaults may stand anywhere */
 	sa = sa_of("df = set\ndscp = copy\necn = yes\nflow_label = zero\ntfc_padding = 0\n"
-		   "dummies = 0\nencap = no\nfollow = yes\nif_id = 0\n" IN);
+		   "dummies = 0\nencap = no\nfollow = yes\nlater_fragments = no\nif_id = 0\n" IN);
 	assert_int_equal(sa.flags, XIPSEC_SA_MANUAL);
 	assert_int_equal(sa.df + sa.dscp + sa.ttl + sa.tfc_size + sa.dummies + sa.if_id, 0);
 	assert_int_equal(sa.src_port + sa.dst_port, 0);
+}
+
+static void test_later_fragments(void **state)
+{
+	struct xipsec_sa sa = sa_of("later_fragments = yes\n" IN);
+
+	assert_int_equal(sa.flags, XIPSEC_SA_MANUAL | XIPSEC_SA_LATER);
 }
 
 static void test_encap(void **state)
@@ -275,6 +282,9 @@ static const struct {
 	{"follow = no\n" IN,
 	 "15:10: follow = no: whom to follow shows in what comes in by ESP in UDP: expected it on "
 	 "the inbound SA, with encap = yes\n"},
+	{"later_fragments = yes\n" OUT, "15:19: later_fragments = yes: fragments follow out of "
+					"inbound tunnels alone: expected it on "
+					"the inbound SA, with mode = tunnel\n"},
 	{"encap = yes\nfollow = no\n" OUT,
 	 "16:10: follow = no: whom to follow shows in what comes in by ESP in UDP: expected it on "
 	 "the inbound SA, with encap = yes\n"},
@@ -502,11 +512,17 @@ static void test_client(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_header_options), cmocka_unit_test(test_encap),
-		cmocka_unit_test(test_limits),         cmocka_unit_test(test_algorithms),
-		cmocka_unit_test(test_transport),      cmocka_unit_test(test_if_id),
-		cmocka_unit_test(test_options_bad),    cmocka_unit_test(test_algorithms_refused),
-		cmocka_unit_test(test_tunnels),        cmocka_unit_test(test_tunnel_unused),
+		cmocka_unit_test(test_header_options),
+		cmocka_unit_test(test_later_fragments),
+		cmocka_unit_test(test_encap),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_algorithms),
+		cmocka_unit_test(test_transport),
+		cmocka_unit_test(test_if_id),
+		cmocka_unit_test(test_options_bad),
+		cmocka_unit_test(test_algorithms_refused),
+		cmocka_unit_test(test_tunnels),
+		cmocka_unit_test(test_tunnel_unused),
 		cmocka_unit_test(test_client),
 	};
 

@@ -157,26 +157,30 @@ static void test_sa_whole(void **state)
 {
 	static const struct {
 		const char *before, *after;
-		bool whole;
+		bool whole, apart;
 	} cases[] = {
-		{"", "", false},
-		{NOGO, "", true},
-		{"", NOGO, false},
-		{"", NOGO NET2, true},
-		{NET2, NOGO, false},
-		{"x { action = protect\n child = net\n proto = udp\n remote_port = 7 }\n", "",
-		 true},
-		{"x { action = bypass\n proto = icmp\n icmp_type = 8 }\n", "", false},
-		{"x { action = bypass\n proto = icmp }\n", "", false},
-		{"x { action = protect\n proto = tcp\n local_port = 80 }\n", "", false},
-		{"x { action = protect\n child = net\n proto = tcp\n local_port = 80 }\n", "",
-		 true},
-		{"x { action = discard\n proto = udp\n local_port = 7\n local = 10.9.0.0/16 }\n",
-		 "", false},
-		{"x { action = discard\n proto = udp\n local_port = 7\n direction = in }\n", "",
+		{"x { action = discard\n local_port = opaque }\n", "", true, true},
+		{"x { action = discard\n local_port = opaque\n local = 10.9.0.0/16 }\n", "", false,
 		 false},
+		{"", "x { action = discard\n local_port = opaque }\n", false, false},
+		{"", "", false, false},
+		{NOGO, "", true, false},
+		{"", NOGO, false, false},
+		{"", NOGO NET2, true, false},
+		{NET2, NOGO, false, false},
+		{"x { action = protect\n child = net\n proto = udp\n remote_port = 7 }\n", "", true,
+		 false},
+		{"x { action = bypass\n proto = icmp\n icmp_type = 8 }\n", "", false, false},
+		{"x { action = bypass\n proto = icmp }\n", "", false, false},
+		{"x { action = protect\n proto = tcp\n local_port = 80 }\n", "", false, false},
+		{"x { action = protect\n child = net\n proto = tcp\n local_port = 80 }\n", "", true,
+		 false},
+		{"x { action = discard\n proto = udp\n local_port = 7\n local = 10.9.0.0/16 }\n",
+		 "", false, false},
+		{"x { action = discard\n proto = udp\n local_port = 7\n direction = in }\n", "",
+		 false, false},
 		{"x { action = discard\n proto = udp\n local_port = 7\n direction = out }\n", "",
-		 true},
+		 true, false},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -185,7 +189,8 @@ static void test_sa_whole(void **state)
 
 		load_good(text, &config);
 		assert_int_equal(!!(config->sas[0].sa.flags & XIPSEC_SA_WHOLE), cases[i].whole);
-		assert_int_equal(config->sas[1].sa.flags & XIPSEC_SA_WHOLE, 0);
+		assert_int_equal(!!(config->sas[0].sa.flags & XIPSEC_SA_APART), cases[i].apart);
+		assert_int_equal(config->sas[1].sa.flags & (XIPSEC_SA_WHOLE | XIPSEC_SA_APART), 0);
 	}
 }
 
@@ -290,6 +295,71 @@ static void test_too_many_before(void **state)
 	}
 }
 
+#define CHILDREN                                                                     \
+	"connections { p { local_addrs = 192.0.2.1\nremote_addrs = 192.0.2.2\n"      \
+	"local { auth = psk }\nremote { auth = psk }\nchildren {\n"                  \
+	"  some { local_ts = 10.1.0.0/17\n remote_ts = 10.2.0.0/16 }\n"              \
+	"  all { local_ts = 10.1.0.0/16\n remote_ts = 10.2.0.0/16 }\n"               \
+	"  later { remote_ts = dynamic }\n"                                          \
+	"  not { local_ts = 10.1.0.0/16\n remote_ts = 10.2.0.0/16\n mode = pass }\n" \
+	"} } }\n"
+
+/* A file with these rules before connections {}. The caller frees. */
+static char *children_file(const char *more)
+{
+	static const char others[] =
+		"out { action = discard\n direction = out\n remote = 10.2.0.0/16 }\n"
+		"far { action = discard\n remote = 10.3.0.0/16 }\n";
+	char five[16384], *text;
+
+	put_five(five, sizeof(five));
+	assert_true(asprintf(&text, "policies {\n%s%s%s}\n%s", more, five, others, CHILDREN) > 0);
+	return text;
+}
+
+/* The same for a child that IKE speaks of: 510 rules and `some` take something from `all`, others
+ * nothing. */
+static void test_too_many_before_a_child(void **state)
+{
+	_cleanup_free_ char *fits = children_file("");
+	_cleanup_free_ char *not =
+		children_file("y { action = bypass\n remote = 10.2.255.0/25 }\n");
+	_cleanup_free_ char *first = children_file("here { action = connections }\n");
+	_cleanup_config_ struct config *one = NULL;
+	_cleanup_config_ struct config *two = NULL;
+
+	load_good(fits, &one);
+	load_bad(not,
+		 "xipsec.conf:27:3: child p/all has too many selectors: 513 with the 512 earlier "
+		 "rules that take something from them: expected at most 512; put connections {} "
+		 "before them (action = connections), or use fewer and wider prefixes\n");
+	load_good(first, &two);
+}
+
+/* Of thousands that are in the way no more are counted than it takes to say so. */
+static void test_thousands_before_a_child(void **state)
+{
+	_cleanup_free_ char *text = NULL, *errors = NULL;
+	struct config *out = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	fprintf(file, "policies {\n");
+	for (unsigned int i = 0; i < 20000; i++)
+		fprintf(file, "x%u { action = discard\n remote = 10.2.%u.%u/32 }\n", i, i >> 8,
+			i & 255);
+	fprintf(file, "}\n%s", CHILDREN);
+	fclose(file);
+	put_text("xipsec.conf", text);
+	assert_int_equal(load(&out, &errors), -EINVAL);
+	assert_non_null(strstr(
+		errors, "child p/some has too many selectors: at least 2049 with the 2048 "));
+	assert_non_null(
+		strstr(errors, "child p/all has too many selectors: at least 2049 with the 2048 "));
+	assert_null(strstr(errors, "p/later"));
+	assert_null(strstr(errors, "p/not"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +371,8 @@ int main(void)
 		cmocka_unit_test(test_sa_order_ts),
 		cmocka_unit_test(test_too_many_selectors),
 		cmocka_unit_test(test_too_many_before),
+		cmocka_unit_test(test_too_many_before_a_child),
+		cmocka_unit_test(test_thousands_before_a_child),
 	};
 
 	return cmocka_run_group_tests_name("config_sa", tests, config_setup, config_teardown);

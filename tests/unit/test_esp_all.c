@@ -136,6 +136,41 @@ static void test_sizes(void **unused)
 	print_message("%u packets\n", n);
 }
 
+#define IVS 600
+
+static bool cbc_ivs(enum xipsec_alg alg, int b)
+{
+	struct pair pair[2] = {pair_open(alg, 0, 0, b), pair_open(alg, 0, 0, b)};
+	bool cbc = pair[0].out->head_len == ESP_HEADER_LEN + 16;
+	static __u8 inner[68], iv[IVS][16];
+
+	for (unsigned int n = 0; cbc && n < IVS; n++) {
+		struct packet p = load(inner, udp_write(inner, 4, 40));
+
+		seal(&pair[n % 2], &p);
+		assert_int_equal(p.reason, XIPSEC_REASON_SEALED);
+		memcpy(iv[n], p.data + 20 + ESP_HEADER_LEN, sizeof(iv[0]));
+		for (unsigned int k = 0; k < n; k++)
+			assert_memory_not_equal(iv[k], iv[n], sizeof(iv[0]));
+	}
+	pair_close(&pair[0]);
+	pair_close(&pair[1]);
+	return cbc;
+}
+
+/* RFC 3602 3: an IV of CBC is nobody's guess. What can be seen from here: none comes twice, neither
+ * out of one SA nor out of two, over more than two fillings of the pool that they are taken from.
+ */
+static void test_cbc_ivs(void **unused)
+{
+	unsigned int algs = 0;
+
+	for (enum xipsec_alg alg = 1; alg < XIPSEC_ALG_COUNT; alg++)
+		for (int b = 0; b < 2; b++)
+			algs += cbc_ivs(alg, b);
+	assert_int_equal(algs, 2 * 6);
+}
+
 /* ------------------------------------------------------------------ forgeries */
 
 /* Where the fields of a sealed packet lie, behind its outer header of 20 bytes. */
@@ -229,6 +264,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_cbc_ivs),
 		cmocka_unit_test(test_flips),
 	};
 

@@ -100,6 +100,12 @@ static void test_parse_malformed(void **unused)
 		if (inner_parse(ip, len, &inner) != XIPSEC_REASON_INNER_MALFORMED)
 			fail_msg("%s: taken", cases[i].name);
 	}
+	/* a fragment up to byte 65,534 of its datagram, and one beyond the last */
+	udp_write(ip, 4, 10);
+	put16(ip + 6, 65496 / 8);
+	assert_int_equal(inner_parse(ip, 38, &inner), XIPSEC_REASON_UNSPEC);
+	put16(ip + 6, 65504 / 8);
+	assert_int_equal(inner_parse(ip, 38, &inner), XIPSEC_REASON_INNER_MALFORMED);
 	/* a jumbogram */
 	udp_write(ip, 6, 10);
 	put16(ip + 4, 0);

@@ -85,6 +85,7 @@ static void ttl_is_told_once(void **state)
 	assert_memory_equal(out.frame[0] + 34, "\x0b\x00", 2);
 	assert_int_equal(count(XIPSEC_REASON_FRAGMENTED), 0);
 	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 1);
+	assert_int_equal(count(XIPSEC_REASON_TTL), 1);
 }
 
 /* All pieces get a frame, or none is sent. */
@@ -320,7 +321,7 @@ static void the_least_of_ip6_goes_anywhere(void **state)
 	rx_ip6(1281);
 	collect(&t.black);
 	assert_int_equal(out.n, 0);
-	assert_int_equal(count(XIPSEC_REASON_TOO_BIG) + count(XIPSEC_REASON_ICMP_SENT), 1);
+	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 1);
 }
 
 /* Sealed under DF their IDs were their sequence numbers, which two SAs share: cut all the same,
@@ -631,6 +632,26 @@ static void answered_from_a_vlan(void **state)
 	assert_memory_equal(out.frame[0] + 14 + 12, &from, 4);
 }
 
+/* Into the tunnel as to red: a thousand a second (RFC 4443 2.4 f). */
+static void answers_are_limited(void **state)
+{
+	__u32 len = big(1300, true);
+
+	narrow_red(600);
+	for (unsigned int i = 0; i < 2; i++) {
+		rx_big(len);
+		collect(&t.black);
+		assert_int_equal(out.n, 1);
+		t.w->icmp_filled = t.w->now_ms;
+		t.w->icmp_tokens = i * 1000;
+		rx_all(); /* its first round comes before the clock goes on */
+		collect(&t.black);
+		assert_int_equal(out.n, i);
+		assert_int_equal(count(XIPSEC_REASON_TOO_BIG), i + 1);
+		assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), i);
+	}
+}
+
 /* No other child's SA takes the answer, and no selector is stretched for it. */
 static void answers_keep_to_their_child(void **state)
 {
@@ -652,11 +673,19 @@ static void answers_keep_to_their_child(void **state)
 	assert_int_equal(out.n, 0);
 	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 2);
 	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 0);
-	/* the control: with the right selector it goes */
+	/* what an earlier rule takes is not the child's */
 	sa->selector[0].any_proto = 1;
 	sa->selector[0].l4_proto = 0;
+	sa->refuse[0] = 1;
+	answered(len);
+	assert_int_equal(out.n, 0);
+	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 3);
+	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 0);
+	/* the control: with the right selector it goes */
+	sa->refuse[0] = 0;
 	answered(len);
 	assert_int_equal(out.n, 1);
+	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 4);
 	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 1);
 	/* a stopped SA seals nothing */
 	t.sas[SA_OUT].status = XIPSEC_SA_STOPPED;
@@ -685,6 +714,7 @@ int main(void)
 		TEST(decrypted_pieces_keep_congestion),
 		TEST(decrypted_is_answered),
 		TEST(answered_from_a_vlan),
+		TEST(answers_are_limited),
 		TEST(answers_keep_to_their_child),
 	};
 

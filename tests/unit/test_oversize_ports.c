@@ -53,6 +53,8 @@ static void ask(struct xipsec_selector *sel, const struct asks *a, __u8 dir)
 	sel->dscp = out_way ? a->dscp : 0;
 }
 
+static bool later_follow, later_apart;
+
 static void remake(__u8 dir, const struct carrier *by, const struct asks *a, __u8 df, __u32 tfc)
 {
 	struct ctl_in in = sa_message(dir == XIPSEC_DIR_OUT ? SA_OUT : SA_IN, dir);
@@ -64,6 +66,10 @@ static void remake(__u8 dir, const struct carrier *by, const struct asks *a, __u
 	sa->flags = by->flags;
 	if (dir == XIPSEC_DIR_OUT && a->ports)
 		sa->flags |= XIPSEC_SA_WHOLE;
+	if (dir == XIPSEC_DIR_OUT && later_apart)
+		sa->flags |= XIPSEC_SA_APART;
+	if (dir == XIPSEC_DIR_IN && later_follow)
+		sa->flags |= XIPSEC_SA_LATER;
 	sa->df = df;
 	sa->tfc_size = dir == XIPSEC_DIR_OUT ? tfc : 0;
 	if (by->flags & XIPSEC_SA_UDP)
@@ -140,7 +146,8 @@ static void rx_assembled(const struct carrier *by)
 	rx_carried(by, out.frame[0], len + 14);
 }
 
-/* In pieces that are sealed each for itself the later ones would be nobody's (RFC 4301 7.3). */
+/* In pieces that are sealed each for itself the later ones would be nobody's (RFC 4301 7.3), for a
+ * peer that does not remember the first one. */
 static void sealed_whole(const struct carrier *by, const struct asks *a, __u8 df)
 {
 	__u64 seq = t.sas[SA_OUT].seq, sealed = count(XIPSEC_REASON_SEALED);
@@ -234,7 +241,7 @@ static void by_an_earlier_rule(void **state)
 	rx_big(len);
 	collect(&t.black);
 	assert_int_equal(out.n, 2);
-	for (unsigned int n = 0; n < 2; n++)
+	for (unsigned int n = 2; n-- > 0;) /* the later one before the first */
 		rx_carried(&carriers[0], out.frame[n], out.len[n]);
 	assert_int_equal(count(XIPSEC_REASON_OPENED), 1);
 	assert_int_equal(count(XIPSEC_REASON_SELECTOR), 1);
@@ -251,6 +258,77 @@ static void by_an_earlier_rule(void **state)
 	collect(&t.red);
 	assert_int_equal(assemble(1500), len - 14);
 	assert_is_packet(len, 2);
+}
+
+/* Fragments that came from behind us are cut further, and the peer has them all; it would be no
+ * better off with the first ones whole. */
+static void fragments_go_in_pieces(void **state)
+{
+	static struct {
+		__u8 frame[2][2048];
+		__u32 len[2];
+	} part;
+	struct fragment_cut cut;
+	__u32 len = big(1900, false);
+
+	later_follow = true;
+	tell_hops();
+	for (size_t c = 0; c < COUNT(carriers); c++) {
+		const struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
+		__u64 seq = t.sas[SA_OUT].seq, opened = count(XIPSEC_REASON_OPENED);
+
+		/* another datagram each, for the SA's first fragments outlive its other forms */
+		packet[14 + 5] = (__u8)(100 + c);
+		assert_int_equal(fragment_ip4(&cut, packet + 14, len - 14, 1500), 0);
+		for (int i = 0; i < 2; i++) {
+			memcpy(part.frame[i], packet, 14);
+			part.len[i] = 14 + fragment_next(&cut, part.frame[i] + 14);
+		}
+		pair(&carriers[c], &asks[0], XIPSEC_DF_SET);
+		for (int i = 0; i < 2; i++)
+			rx(&t.red, part.frame[i], part.len[i], &meta);
+		go_round();
+		collect(&t.black);
+		assert_int_equal(out.n, 3);
+		assert_int_equal(t.sas[SA_OUT].seq - seq, 3);
+		for (unsigned int n = 0; n < 3; n++)
+			rx_carried(&carriers[c], out.frame[n], out.len[n]);
+		assert_int_equal(count(XIPSEC_REASON_SELECTOR), 0);
+		assert_int_equal(count(XIPSEC_REASON_OPENED) - opened, 3);
+		collect(&t.red);
+		assert_int_equal(assemble(1500), len - 14);
+		assert_is_packet(len, 2);
+	}
+	later_follow = false;
+}
+
+/* Those behind the first one go by another SA, whose rule stands in front of this one's; by this
+ * one the peer takes none. */
+static void first_goes_whole(void **state)
+{
+	const struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
+	struct fragment_cut cut;
+	__u8 frame[2048];
+	__u32 len = big(1900, false);
+
+	later_apart = true;
+	tell_hops();
+	assert_int_equal(fragment_ip4(&cut, packet + 14, len - 14, 1500), 0);
+	memcpy(frame, packet, 14);
+	len = 14 + fragment_next(&cut, frame + 14);
+	pair(&carriers[0], &asks[0], XIPSEC_DF_SET);
+	rx(&t.red, frame, len, &meta);
+	go_round();
+	collect(&t.black);
+	assert_int_equal(out.n, 2);
+	assert_int_equal(t.sas[SA_OUT].seq, 1);
+	rx_assembled(&carriers[0]);
+	assert_int_equal(count(XIPSEC_REASON_OPENED), 1);
+	collect(&t.red);
+	assert_int_equal(out.n, 1);
+	assert_int_equal(out.len[0], len);
+	assert_memory_equal(out.frame[0] + 14 + 20, frame + 14 + 20, len - 14 - 20);
+	later_apart = false;
 }
 
 /* DF is its sender's word, whatever the selectors ask for. */
@@ -346,7 +424,8 @@ int main(void)
 		TEST(whole_where_ports_count),    TEST(pieces_where_none_is_asked_for),
 		TEST(by_an_earlier_rule),         TEST(df_is_told),
 		TEST(own_datagrams_go_whole),     TEST(own_pieces_go_by_nets),
-		TEST(own_whole_hides_its_length),
+		TEST(own_whole_hides_its_length), TEST(fragments_go_in_pieces),
+		TEST(first_goes_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,8 @@
  */
 #include "tests/unit/pipeline_fixture.h"
 
+#include "worker/sa.h"
+
 /* ------------------------------------------------------------------ cases */
 
 static void seals_and_addresses(void **state)
@@ -316,6 +318,90 @@ static void waits_for_the_next_hop(void **state)
 	assert_true(tx(&t.black) > 0);
 }
 
+/* The same SA again, with another list of selectors: what waits still goes by it. Not so if its
+ * peer is elsewhere now, or if it is another SA. */
+static void another_list_leaves_what_waits(void **state)
+{
+	const struct ctl_in was = sa_message(SA_OUT, XIPSEC_DIR_OUT);
+	struct ctl_in in;
+
+	for (int i = 0; i < 2; i++) {
+		in = was;
+		rx_inner();
+		go_round();
+		assert_int_equal(nexthops_held(t.w->nhs), 1);
+		if (i)
+			in.msg.sa.generation++;
+		else
+			in.msg.sa.sa.dst.word[0] ^= htonl(1);
+		assert_int_equal(worker_message(t.w, &in), 0);
+		assert_int_equal(nexthops_held(t.w->nhs), 0);
+		assert_int_equal(count(XIPSEC_REASON_STALE_META), i + 1);
+		in = was;
+		in.msg.sa.sa.flags |= i ? XIPSEC_SA_WHOLE : 0;
+		assert_int_equal(worker_message(t.w, &in), 0);
+	}
+	rx_inner();
+	go_round();
+	assert_int_equal(t.w->sas[SA_OUT].sa->whole, 1);
+	in = was;
+	assert_int_equal(worker_message(t.w, &in), 0);
+	assert_int_equal(t.w->sas[SA_OUT].sa->whole, 0);
+	assert_int_equal(nexthops_held(t.w->nhs), 1);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	go_round();
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 1);
+	assert_int_equal(count(XIPSEC_REASON_STALE_META), 2);
+	assert_true(tx(&t.black) > 0);
+}
+
+/* What it has opened and holds was let out by the old list. */
+static void another_list_takes_what_came_out(void **state)
+{
+	const struct ctl_in sa = sa_message(SA_IN, XIPSEC_DIR_IN);
+	struct ctl_in in = sa;
+	__u32 len = seal_one();
+
+	rx_sealed(len);
+	assert_int_equal(nexthops_held(t.w->nhs), 1);
+	assert_int_equal(worker_message(t.w, &in), 0);
+	assert_int_equal(nexthops_held(t.w->nhs), 0);
+	assert_int_equal(count(XIPSEC_REASON_STALE_META), 1);
+	tell_hop("10.2.0.1", XIPSEC_NEXTHOP_OK, RED);
+	go_round();
+	assert_int_equal(tx(&t.red), 0);
+}
+
+/* What an older policy let through does not go on because it had to wait. */
+static void changed_policy_takes_what_waited(void **state)
+{
+	rx_inner();
+	go_round();
+	assert_int_equal(nexthops_held(t.w->nhs), 1);
+	t.globals->spd_generation = SPD + 1;
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	go_round();
+	assert_int_equal(nexthops_held(t.w->nhs), 0);
+	assert_int_equal(count(XIPSEC_REASON_STALE_META), 1);
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 0);
+	assert_int_equal(tx(&t.black), 0);
+}
+
+/* A late message about what stood there before takes nothing from who stands there now. */
+static void late_message_leaves_the_successor(void **state)
+{
+	struct ctl_in gone = {.msg.sa_ref = {.hdr.type = XIPSEC_CTL_SA_GONE,
+					     .index = SA_OUT,
+					     .generation = GEN - 1}};
+
+	assert_int_equal(worker_message(t.w, &gone), 0);
+	tell_hop("192.0.2.2", XIPSEC_NEXTHOP_OK, BLACK);
+	rx_inner();
+	go_round();
+	assert_int_equal(count(XIPSEC_REASON_SEALED), 1);
+	assert_true(tx(&t.black) > 0);
+}
+
 static void gone_sa_takes_its_packets(void **state)
 {
 	struct ctl_in gone = {
@@ -374,6 +460,9 @@ static void too_big_is_answered(void **state)
 	assert_int_equal(tx(&t.black), 0);
 	assert_true(tx(&t.red) > 14 + 28);
 	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 1);
+	/* what was refused counts by its own name, and is told */
+	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 1);
+	assert_true(t.w->gates[XIPSEC_REASON_TOO_BIG].next > 0);
 	/* back to where it came from */
 	assert_memory_equal(t.sent, "\x02\x00\x00\x00\x00\x22\x02\x00\x00\x00\x00\x11\x08\x00", 14);
 	assert_memory_equal(t.sent + 26, &addr, 4);
@@ -467,7 +556,7 @@ static void errors_are_limited(void **state)
 		tx(&t.red);
 	}
 	assert_int_equal(count(XIPSEC_REASON_ICMP_SENT), 1000);
-	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 500);
+	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 1500);
 	t.w->now_ms += 7;
 	for (int i = 0; i < 20; i++) {
 		rx(&t.red, frame, len, &meta);
@@ -575,6 +664,10 @@ int main(void)
 		TEST(esp_goes_to_black_alone),
 		TEST(inner_needs_a_role),
 		TEST(waits_for_the_next_hop),
+		TEST(another_list_leaves_what_waits),
+		TEST(another_list_takes_what_came_out),
+		TEST(changed_policy_takes_what_waited),
+		TEST(late_message_leaves_the_successor),
 		TEST(gone_sa_takes_its_packets),
 		TEST(stop_is_told_once),
 		TEST(too_big_is_answered),

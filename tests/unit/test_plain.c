@@ -8,6 +8,7 @@
 
 #include "worker/esp_in.h"
 #include "worker/esp_out.h"
+#include "worker/inbound.h"
 #include "worker/inner.h"
 #include "worker/plain.h"
 
@@ -542,6 +543,7 @@ static const struct packet *open_copy(struct sa *in, struct frame *frame, const 
 	p->l4_off = (__u16)l4_off;
 	state_reset(&state);
 	esp_in_burst(in, &p, 1, 1);
+	inbound_sum(p);
 	return p;
 }
 

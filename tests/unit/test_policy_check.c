@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -412,6 +413,35 @@ static void test_standins(void **state)
 	assert_true(told[2].rule == 3 && told[2].by == 1 && told[2].never && told[2].by_standin);
 }
 
+/* Ranges that lie above one another go so far and no further: told by what reads the config. */
+static void test_fits(void **unused)
+{
+	enum { N = 6000 };
+	struct xipsec_spd_rule *rule = calloc(N, sizeof(*rule));
+	struct config_policy policy = {.name = "one", .child = "x", .rules = rule};
+	struct config config = {.policies = &policy, .n_policies = 1, .max_rules = N};
+
+	assert_non_null(rule);
+	for (unsigned int i = 0; i < N; i++) {
+		rule[i] = (struct xipsec_spd_rule){.sel = selector_any,
+						   .dirs = XIPSEC_DIR_BOTH,
+						   .action = XIPSEC_ACTION_DISCARD};
+		rule[i].sel.family = XIPSEC_FAMILY_IP4;
+		rule[i].sel.local_lo.word[0] = htonl(0x0a000000 + i);
+		rule[i].sel.local_hi.word[0] = htonl(0x0ac80000 + i);
+		rule[i].sel.remote_lo.word[0] = htonl(0xac100000);
+		rule[i].sel.remote_hi.word[0] = htonl(0xac1fffff);
+	}
+	policy.n_rules = 1000;
+	assert_int_equal(loader_policy_fits(&config), 0);
+	policy.n_rules = N;
+	assert_int_equal(loader_policy_fits(&config), -E2BIG);
+	config.max_rules = 10;
+	policy.n_rules = 11;
+	assert_int_equal(loader_policy_fits(&config), -E2BIG);
+	free(rule);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_union_against_packets),
 		cmocka_unit_test(test_what_costs_too_much),
 		cmocka_unit_test(test_standins),
+		cmocka_unit_test(test_fits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

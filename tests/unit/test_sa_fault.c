@@ -61,7 +61,7 @@ static void fields(void **state)
 	FAULT(sa.limits.soft_time = 2; sa.limits.hard_time = 1, "life_time");
 	FAULT(sa.limits.soft_bytes = 2; sa.limits.hard_bytes = 1, "life_bytes");
 	FAULT(sa.limits.soft_packets = 2; sa.limits.hard_packets = 1, "life_packets");
-	FAULT(sa.n_selectors = XIPSEC_SELECTORS_MAX + 1, "too many");
+	FAULT(sa.n_selectors = XIPSEC_SELECTORS_MAX + 1, "at most 512");
 	FAULT(sa.dir = XIPSEC_DIR_IN; sa.n_selectors = 1; sa.ttl = 1, "outbound");
 	FAULT(sa.spi = htonl(255), "reserved");
 	FAULT(sa.window = 63, "window");

@@ -133,8 +133,8 @@ static void kernel_facts(void *ctx, const struct xipsec_sa *sa, struct engine_fa
 
 static const struct sas_kernel kernel = {kernel_add, kernel_gone,  kernel_lead,
 					 kernel_ask, kernel_facts, kernel_cpu};
-static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install,
-				   forget,  event,      workers,  &kernel,   NULL};
+static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install, forget,
+				   event,   workers,    &kernel,  NULL,      NULL};
 
 static int setup(void **state)
 {
@@ -526,6 +526,37 @@ static void stop(void **state)
 	happened("unchild unsad gone unchild unsad unlead gone ");
 }
 
+/* ------------------------------------------------------------------ another list */
+
+/* A program compares what the kernel opens in tunnel mode; what it compares itself it cannot change
+ * in one step. */
+static void list_of_a_kernels_sa(void **state)
+{
+	struct sa *sa = add("in", XIPSEC_DIR_IN, 0x1001);
+	struct xipsec_sa with = make("in", XIPSEC_DIR_IN, 0x1001);
+
+	with.refuse[0] = 1;
+	with.n_selectors = 2;
+	said[0] = 0;
+	sa = sas_relist(sas, sa, &with);
+	assert_non_null(sa);
+	assert_ptr_equal(sas_by_name(sas, "in"), sa);
+	assert_int_equal(sa->sa.n_selectors, 2);
+	assert_true(sa->in_kernel);
+	sas_settle(sas);
+	assert_string_equal(said, "");
+	sa->sa.mode = XIPSEC_MODE_TRANSPORT;
+	assert_null(sas_relist(sas, sa, &with));
+	sa->sa.dir = XIPSEC_DIR_OUT; /* of those it is told when the policies are switched */
+	sa = sas_relist(sas, sa, &with);
+	assert_non_null(sa);
+	sa->sa.dir = XIPSEC_DIR_IN;
+	sa->sa.mode = XIPSEC_MODE_TUNNEL;
+	sa->sa.if_id = 1;
+	assert_null(sas_relist(sas, sa, &with));
+	sa->sa.if_id = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -546,6 +577,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(policies_come_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_sa_that_was_taken_stops, setup, teardown),
 		cmocka_unit_test_setup_teardown(stop, setup, teardown),
+		cmocka_unit_test_setup_teardown(list_of_a_kernels_sa, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

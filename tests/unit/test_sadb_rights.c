@@ -70,8 +70,8 @@ static unsigned int workers(void *ctx)
 	return 1;
 }
 
-static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install,
-				   forget,  on_event,   workers,  NULL,      NULL};
+static const struct sas_ops ops = {sad_set,  sad_delete, child_id, child_set, install, forget,
+				   on_event, workers,    NULL,     NULL,      NULL};
 
 static struct sas *hook_sas(void *ctx)
 {

@@ -397,7 +397,7 @@ static void new_policies_end_clients_sas(void **state)
 	assert_int_equal(sas_count(sas), 1);
 	assert_string_equal(said, "");
 	config_free(next);
-	next = policies(DISCARD_9 DISCARD_8 POLICY_A);
+	next = policies(DISCARD_9 "a { action = protect\n remote = 10.2.8.0/25 }\n");
 	assert_int_equal(manual_withdraw(sas, next, text), 0);
 	assert_int_equal(sas_count(sas), 0);
 	assert_non_null(strstr(said, "stopped0 "));
@@ -405,6 +405,145 @@ static void new_policies_end_clients_sas(void **state)
 	assert_non_null(strstr(said, "forget0 "));
 	config_free(next);
 	config_free(config);
+}
+
+/* ------------------------------------------------------------------ another list for an SA */
+
+/* The third bytes of what `sa` refuses, in order, and what it accepts: "9 8 a". */
+static const char *list_of(const struct xipsec_sa *sa)
+{
+	static char out[64];
+
+	out[0] = 0;
+	for (__u32 i = 0; i < sa->n_selectors; i++)
+		snprintf(out + strlen(out), sizeof(out) - strlen(out),
+			 sa->refuse[i] ? "%u " : "a%.0u ", sa->selector[i].remote_lo.byte[2]);
+	return out;
+}
+
+/* The SADB has that list, and so have the workers. */
+static void assert_list(const char *name, const char *what)
+{
+	const struct sa *sa = sas_by_name(sas, name);
+	struct xipsec_sad_key key;
+
+	assert_non_null(sa);
+	assert_ptr_equal(sas_by_index(sas, sa->index), sa);
+	key = (struct xipsec_sad_key){.dst = sa->sa.dst};
+	assert_ptr_equal(sas_by_spi(sas, &key.dst, sa->sa.outer_family, sa->sa.spi, IPPROTO_ESP),
+			 sa);
+	assert_string_equal(list_of(&sa->sa), what);
+	assert_string_equal(list_of(&given), what);
+}
+
+/* What earlier rules take becomes more before the switch, less behind it, and the SA stays. */
+static void new_refusals_leave_clients_sas(void **state)
+{
+	struct xipsec_sa want = make("in", XIPSEC_DIR_IN, 0x2001);
+	struct config *next = policies(DISCARD_8 POLICY_A);
+	struct xipsec_sa_state was;
+
+	config = policies(DISCARD_9 POLICY_A);
+	want.n_selectors = 0;
+	want.flags = 0;
+	assert_int_equal(ask_add(&want), 0);
+	states[0].replay_top = 77;
+	was = states[0];
+	said[0] = 0;
+	for (int i = 0; i < 2; i++) { /* the second time there is nothing to do */
+		assert_int_equal(manual_withdraw(sas, next, text), 0);
+		assert_list("in", "9 8 a ");
+		assert_string_equal(said, "key0 settled0 ");
+	}
+	said[0] = 0;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(manual_apply(sas, next, text), 0);
+		assert_list("in", "8 a ");
+		assert_string_equal(said, "key0 settled0 ");
+	}
+	assert_memory_equal(&states[0], &was, sizeof(was));
+	assert_memory_equal(given.key, want.key, want.key_len);
+	config_free(next);
+
+	/* Less alone waits for the switch. */
+	next = policies(POLICY_A);
+	said[0] = 0;
+	assert_int_equal(manual_withdraw(sas, next, text), 0);
+	assert_string_equal(said, "");
+	assert_int_equal(manual_apply(sas, next, text), 0);
+	assert_list("in", "a ");
+	/* Another generation of maps has it so, too. */
+	config_free(next);
+	next = policies(DISCARD_9 POLICY_A);
+	assert_int_equal(manual_apply(sas, next, text), 0);
+	memset(&given, 0, sizeof(given));
+	states = homes[1];
+	assert_int_equal(sas_bind(sas, states, sizeof(states[0]), MAX, "boot:2"), 0);
+	assert_list("in", "9 a ");
+	assert_true(states[0].replay_top == 77);
+	config_free(next);
+	config_free(config);
+}
+
+/* Of sas {}: the number that it has sent is no matter of its list. */
+static void new_refusals_leave_manual_sas(void **state)
+{
+	static struct config_sa with;
+	struct config next = {.n_sas = 1, .sas = &with};
+	struct xipsec_selector *sel = with.sa.selector;
+	struct sa *sa;
+
+	with.sa = make("in", XIPSEC_DIR_IN, 0x2001);
+	sel[0] = pair("10.1.0.0", "10.2.0.0", 16);
+	assert_int_equal(manual_apply(sas, &next, text), 0);
+	sa = sas_by_name(sas, "in");
+	states[sa->index].replay_top = 5;
+	sel[1] = sel[0];
+	sel[0] = pair("10.1.0.0", "10.2.9.0", 24);
+	with.sa.refuse[0] = 1;
+	with.sa.n_selectors = 2;
+	said[0] = 0;
+	assert_int_equal(manual_withdraw(sas, &next, text), 0);
+	assert_list("in", "9 a ");
+	assert_int_equal(manual_apply(sas, &next, text), 0);
+	assert_string_equal(said, "key0 settled0 ");
+	assert_true(states[sas_by_name(sas, "in")->index].replay_top == 5);
+	/* What it accepts was agreed with the peer. */
+	said[0] = 0;
+	sel[1] = pair("10.1.0.0", "10.2.0.0", 17);
+	assert_int_equal(manual_apply(sas, &next, text), 0);
+	assert_non_null(strstr(said, "forget0 "));
+	assert_list("in", "9 a ");
+	/* Another key is another SA, whatever its list is. */
+	said[0] = 0;
+	with.sa.refuse[0] = 0;
+	with.sa.key[7] ^= 1;
+	assert_int_equal(manual_withdraw(sas, &next, text), 0);
+	assert_int_equal(sas_count(sas), 0);
+}
+
+/* Two lists that do not fit into one: the SA is made anew. */
+static void lists_too_long_for_one(void **state)
+{
+	static struct config_sa with;
+	struct config next = {.n_sas = 1, .sas = &with};
+
+	with.sa = make("in", XIPSEC_DIR_IN, 0x2001);
+	with.sa.n_selectors = 300;
+	with.sa.selector[299] = pair("10.1.0.0", "10.2.0.0", 16);
+	for (unsigned int round = 0; round < 2; round++) {
+		for (unsigned int i = 0; i < 299; i++) {
+			with.sa.refuse[i] = 1;
+			with.sa.selector[i] = pair("10.1.0.0", "10.2.9.0", 32);
+			with.sa.selector[i].remote_port_lo = (__u16)(round * 1000 + i);
+		}
+		said[0] = 0;
+		assert_int_equal(manual_withdraw(sas, &next, text), 0);
+		assert_int_equal(sas_count(sas), 0);
+		assert_int_equal(manual_apply(sas, &next, text), 0);
+		assert_int_equal(sas_by_name(sas, "in")->sa.selector[0].remote_port_lo,
+				 round * 1000);
+	}
 }
 
 int main(void)
@@ -420,6 +559,9 @@ int main(void)
 		TEST(clients_cannot_widen),
 		TEST(hundreds_of_selectors),
 		TEST(new_policies_end_clients_sas),
+		TEST(new_refusals_leave_clients_sas),
+		TEST(new_refusals_leave_manual_sas),
+		TEST(lists_too_long_for_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

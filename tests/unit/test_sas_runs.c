@@ -57,8 +57,9 @@ static unsigned int workers(void *ctx)
 
 static int setup(void **state)
 {
-	static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set, install,
-					   forget,  event,      workers,  NULL,      NULL};
+	static const struct sas_ops ops = {sad_set, sad_delete, child_id, child_set,
+					   install, forget,     event,    workers,
+					   NULL,    NULL,       NULL};
 	struct xipsec_sa want = {.name = "in",
 				 .child = "c",
 				 .outer_family = XIPSEC_FAMILY_IP4,

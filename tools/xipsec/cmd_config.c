@@ -4,6 +4,7 @@
 #include <string.h>
 #include "lib/config.h"
 #include "tools/xipsec/command.h"
+#include "xipsec/loader.h"
 
 static unsigned int rules_of(const struct config *config)
 {
@@ -42,6 +43,10 @@ static int check(const char *path)
 		fprintf(stderr, "xipsec: cannot read %s: %s\n", path, strerror(-err));
 		return EXIT_CONFIG;
 	}
+	if (loader_policy_fits(config)) {
+		fprintf(stderr, "xipsec: %s is not a good config\n", path);
+		return EXIT_CONFIG;
+	}
 	warn_empty(path, config);
 	printf("%s: good: %u interfaces with a role, %u policies (%u rules), %u SAs, %u "
 	       "connections\n",
@@ -67,6 +72,7 @@ const struct command cmd_config = {
 		"Reads FILE (else the file of -c, else /etc/xipsec/xipsec.conf) and what it\n"
 		"includes, and changes nothing. Every error is one line on stderr:\n"
 		"  file:line:column: what is wrong: what was expected\n"
+		"The policies are put into tables too, as attach does it.\n"
 		"Warnings (no interfaces, no policies, an include that matches no file) are told\n"
 		"there too and leave the file good.\n\n"
 		"Exit codes: 0, the file is good; 2, usage; 3, it has errors or cannot be\n"

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -96,7 +97,7 @@ static int parse_word(int option, const char *text, struct packet_words *words)
 		return err;
 	case OPT_TTL:
 		err = packet_parse_number("--ttl", text, 255, &number);
-		words->ttl = (__u8)number;
+		words->ttl = (int)number;
 		return err;
 	default: return -EINVAL;
 	}
@@ -170,8 +171,12 @@ static int parse(int argc, char **argv, struct ask *out)
 		{"ttl", required_argument, NULL, OPT_TTL},
 		{0},
 	};
-	struct ask ask = {
-		.words = {.proto = -1, .sport = -1, .dport = -1, .icmp = -1, .mh_type = -1}};
+	struct ask ask = {.words = {.proto = -1,
+				    .sport = -1,
+				    .dport = -1,
+				    .icmp = -1,
+				    .mh_type = -1,
+				    .ttl = -1}};
 	int option, err = 0;
 
 	while (!err && (option = getopt_long(argc, argv, "", options, NULL)) >= 0)
@@ -201,6 +206,20 @@ static void read_mac(const char *ifname, __u8 mac[6])
 		memcpy(mac, request.ifr_hwaddr.sa_data, 6);
 }
 
+/* This host's own in UDP: which socket sent it is not in the packet, and IKE passes by that alone.
+ */
+static bool passes_as_ike(struct asked *asked, struct loader_frame frame,
+			  const struct loader_explanation *what)
+{
+	struct loader_explanation marked;
+
+	if (!(what->answer.way.flags & XIPSEC_WAY_OWN) || what->answer.l4_proto != IPPROTO_UDP)
+		return false;
+	frame.mark = XIPSEC_MARK_OWN;
+	return !loader_explain(asked->explainer, &frame, &marked) &&
+	       marked.answer.reason == XIPSEC_REASON_IKE_OUT;
+}
+
 static int explain_one(void *ctx, unsigned long number, __u64 time, const __u8 *data,
 		       unsigned int len, unsigned int missing)
 {
@@ -227,6 +246,7 @@ static int explain_one(void *ctx, unsigned long number, __u64 time, const __u8 *
 	if (err)
 		return err;
 	asked->cut += explain_headers_cut(&shown);
+	shown.ike = passes_as_ike(asked, frame, &what);
 	shown.first = explain_firsts_pass(asked->firsts, number, time, &what);
 	if (asked->ask->json)
 		explain_print_json(&shown);
@@ -287,7 +307,9 @@ const struct command cmd_explain = {
 	.details =
 		"Asks a copy of the programs in force, on their live maps; nothing is sent, "
 		"counted\n"
-		"or changed.\n"
+		"or changed. What a worker decides of a packet that it gets is not asked: MTU, "
+		"TTL,\n"
+		"replay, integrity, the selectors of what was inside.\n"
 		"\n"
 		"  --dir out     what IF receives (IF protected) or is to send (IF unprotected)\n"
 		"  --dir in      what IF (unprotected) receives\n"

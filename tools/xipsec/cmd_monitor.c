@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "lib/cleanup.h"
+#include "lib/config.h"
 #include "lib/log.h"
 #include "lib/reason.h"
 #include "lib/sadb_client.h"
@@ -13,6 +14,7 @@
 #include "tools/xipsec/daemon.h"
 #include "tools/xipsec/monitor_show.h"
 #include "tools/xipsec/pcapng.h"
+#include "xipsec/loader.h"
 
 /* ------------------------------------------------------------------ what is wanted */
 
@@ -70,17 +72,30 @@ static bool is_wanted(const struct wanted *wanted, const struct sadb_event *even
 
 /* ------------------------------------------------------------------ telling */
 
+/* Bytes of what is in `data`. A worker's sample has the length of the frame that came in, and may
+ * hold what was in it: where that goes on, its IP header knows how far. */
+static __u32 true_length(const struct xipsec_sample *s, __u32 captured)
+{
+	const __u8 *ip = s->data;
+
+	if (!s->raw)
+		return s->len;
+	if (captured < sizeof(s->data))
+		return captured;
+	return ip[0] >> 4 == 6 ? 40 + ((__u32)ip[4] << 8 | ip[5]) : (__u32)ip[2] << 8 | ip[3];
+}
+
 static int tell_pcap(struct pcapng *pcapng, const struct sadb_event *event)
 {
 	const struct xipsec_sample *s = &event->sample;
+	__u32 captured = s->captured < sizeof(s->data) ? s->captured : sizeof(s->data);
 	char comment[256];
 	struct pcapng_packet packet = {.time = monitor_time(event->time),
 				       .iface = event->iface[0] ? event->iface : "xipsec",
 				       .raw = s->raw != 0,
 				       .data = s->data,
-				       .captured = s->captured < sizeof(s->data) ? s->captured
-										 : sizeof(s->data),
-				       .len = s->len,
+				       .captured = captured,
+				       .len = true_length(s, captured),
 				       .comment = comment};
 
 	monitor_comment(event, comment, sizeof(comment));
@@ -158,6 +173,43 @@ static int parse_reason(const char *text, int *out)
 	return -EINVAL;
 }
 
+/* Who mistyped a name would wait for what never comes; but a child may come later, by VICI or a
+ * reload. Where the maps cannot be read, it is not known. */
+static void check_child(const struct global_options *opts, const char *name)
+{
+	_cleanup_config_ struct config *config =
+		config_paths(opts->config_path ? opts->config_path : CONFIG_DEFAULT_PATH);
+	struct loader_policy *policy = NULL;
+	bool known = false;
+
+	if (!config || loader_policy(config, &policy))
+		return;
+	for (unsigned int i = 0; i < XIPSEC_CHILDREN_MAX && !known; i++)
+		known = policy->child[i][0] &&
+			!strncmp(policy->child[i], name, sizeof(policy->child[i]));
+	loader_policy_free(policy);
+	if (!known)
+		log_warn("monitor: --peer %s: neither an address nor a child that a policy or an "
+			 "SA names by now (`xipsec policy` and `xipsec sa` list them); waiting",
+			 name);
+}
+
+/* A reason is told by one kind of lines: is that asked for? */
+static int check_reason(const struct wanted *wanted)
+{
+	const char *name = wanted->reason < 0 ? NULL : reason_name((unsigned int)wanted->reason);
+	bool drop = name && reason_kind((unsigned int)wanted->reason) == XIPSEC_KIND_DROP;
+	__u32 bit = drop ? XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE)
+			 : XIPSEC_EVENT_BIT(XIPSEC_EVENT_PASS);
+
+	if (!name || !wanted->events || wanted->events & bit)
+		return 0;
+	log_error("monitor: --reason %s is told with %s: leave %s away, which leaves nothing of it",
+		  name, drop ? "--drops" : "--passes",
+		  wanted->events & PACKETS ? drop ? "--passes" : "--drops" : "--events");
+	return -EINVAL;
+}
+
 /* What is no address is a child's name. */
 static void parse_peer(const char *text, struct wanted *wanted)
 {
@@ -216,6 +268,8 @@ static int parse(int argc, char **argv, struct wanted *out)
 		log_error("monitor: unexpected: %s", argv[optind]);
 		err = -EINVAL;
 	}
+	if (!err)
+		err = check_reason(&wanted);
 	wanted.events = events_of(&wanted);
 	*out = wanted;
 	return err;
@@ -233,6 +287,8 @@ static int run(const struct global_options *opts, int argc, char **argv)
 	err = daemon_connect(opts, &fd);
 	if (err)
 		return err;
+	if (wanted.peer && wanted.peer_family == XIPSEC_FAMILY_ANY)
+		check_child(opts, wanted.peer);
 	err = wanted.pcap ? pcapng_open(wanted.pcap, &pcapng) : 0;
 	if (err) {
 		log_error("monitor: --pcap-out %s: %s", wanted.pcap, strerror(-err));

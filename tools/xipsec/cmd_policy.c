@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <arpa/inet.h>
+#include <errno.h>
 #include <json-c/json.h>
 #include <net/if.h>
 #include <netdb.h>
@@ -458,10 +459,17 @@ static int check(const char *path, bool json)
 	unsigned int never = 0;
 	int err = config_load(path, &config, stderr);
 
-	if (!err)
-		err = json ? check_json(config, path, &never) : check_text(config, path, &never);
 	if (err) {
-		log_error("policy check: %s: %s", path, strerror(-err));
+		log_error("policy check: %s%s: %s", err == -EINVAL ? "" : "cannot read ", path,
+			  err == -EINVAL ? "not a good config, see above: mend it first"
+					 : strerror(-err));
+		return EXIT_CONFIG;
+	}
+	err = json ? check_json(config, path, &never) : check_text(config, path, &never);
+	if (err) {
+		log_error("policy check: %s: %s", path,
+			  err == -E2BIG || err == -ENOSPC ? "not a good config, see above"
+							  : strerror(-err));
 		return EXIT_CONFIG;
 	}
 	return never ? EXIT_FAILED : EXIT_OK;
@@ -476,10 +484,14 @@ static int usage(const char *word)
 /* `check [--json] [FILE]`, from the word behind it. */
 static int run_check(const char *path, int argc, char **argv)
 {
-	bool json = argc > 0 && !strcmp(argv[0], "--json");
+	int json = argc > 0 && !strcmp(argv[0], "--json");
+	bool option = argc > json && argv[json][0] == '-';
 
-	if (argc - json > 1)
-		return usage(argv[json + 1]);
+	if (option || argc - json > 1) {
+		log_error("policy check: unexpected: %s; expected [--json] [FILE]",
+			  argv[option ? json : json + 1]);
+		return EXIT_USAGE;
+	}
 	return check(argc - json == 1 ? argv[json] : path, json);
 }
 

@@ -25,7 +25,7 @@ struct packet_words {
 	int mh_type; /* of a Mobility Header; -1: not said */
 	enum packet_frag frag;
 	__u32 spi; /* 0: not said */
-	__u8 ttl;  /* 0: 64 */
+	int ttl;   /* -1: not said: 64 */
 	__u8 dscp;
 };
 
@@ -54,7 +54,8 @@ typedef int (*capture_fn)(void *ctx, unsigned long number, __u64 time, const __u
 			  unsigned int len, unsigned int missing);
 
 /* Each packet of a pcap or pcapng file of Ethernet frames or IP packets (these get a header to
- * `mac`); numbers from 1. 0, what `packet` returned, or -errno after a log line. */
+ * `mac`, as does a frame without any MAC); numbers from 1. 0, what `packet` returned, or -errno
+ * after a log line. */
 int capture_each(const char *path, const __u8 mac[6], capture_fn packet, void *ctx);
 
 /* ------------------------------------------------------------------ explain_firsts.c */
@@ -100,6 +101,7 @@ struct explain_shown {
 	unsigned long number;       /* in a capture; 0: it comes from options */
 	unsigned int missing;       /* bytes that the capture does not have */
 	struct explain_first first; /* whose reason this later piece has */
+	bool ike;                   /* of a socket that xipsecd opened it would pass, as IKE_OUT */
 };
 
 /* What the frame's IP header says of the packet's length in bytes, itself included; 0: the capture

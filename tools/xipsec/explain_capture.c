@@ -29,6 +29,14 @@ static void put_header(__u8 *frame, const __u8 mac[6], const __u8 *packet)
 	frame[13] = (__u8)type;
 }
 
+/* `xipsec monitor --pcap-out` writes what a worker told so: it had no MAC any more. */
+static bool has_no_macs(const __u8 *frame)
+{
+	static const __u8 none[2 * ETH_ALEN];
+
+	return memcmp(frame, none, sizeof(none)) == 0;
+}
+
 static int one_packet(const struct pcap_pkthdr *header, const __u8 *data, unsigned int front,
 		      unsigned long number, const __u8 mac[6], capture_fn packet, void *ctx)
 {
@@ -47,6 +55,8 @@ static int one_packet(const struct pcap_pkthdr *header, const __u8 *data, unsign
 	if (front)
 		put_header(frame, mac, data);
 	memcpy(frame + front, data, header->caplen);
+	if (has_no_macs(frame))
+		memcpy(frame, mac, ETH_ALEN);
 	return packet(ctx, number, time, frame, len, len - have);
 }
 

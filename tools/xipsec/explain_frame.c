@@ -173,7 +173,7 @@ int packet_complete(struct packet_words *words)
 								 : ICMP_ECHO << 8;
 	words->sport = words->sport < 0 ? 0 : words->sport;
 	words->dport = words->dport < 0 ? 0 : words->dport;
-	words->ttl = words->ttl ? words->ttl : 64;
+	words->ttl = words->ttl < 0 ? 64 : words->ttl;
 	return 0;
 }
 
@@ -253,7 +253,7 @@ static unsigned int put_ip4(const struct packet_words *words, __u8 *at)
 		put16(at + 6, IP_MF);
 	if (words->frag == PACKET_LATER)
 		put16(at + 6, LATER_OFFSET);
-	at[8] = words->ttl;
+	at[8] = (__u8)words->ttl;
 	at[9] = (__u8)words->proto;
 	memcpy(at + 12, words->src.byte, 4);
 	memcpy(at + 16, words->dst.byte, 4);
@@ -267,7 +267,7 @@ static unsigned int put_ip6(const struct packet_words *words, __u8 *at)
 
 	put16(at, 0x6000 | (unsigned int)words->dscp << 6);
 	at[6] = (__u8)words->proto;
-	at[7] = words->ttl;
+	at[7] = (__u8)words->ttl;
 	memcpy(at + 8, words->src.byte, 16);
 	memcpy(at + 24, words->dst.byte, 16);
 	if (words->frag != PACKET_WHOLE) {

@@ -286,6 +286,10 @@ static void print_worker(const struct explain_shown *shown)
 		printf("%d (queue %u), %s\n", worker, shown->what->answer.queue,
 		       way->flags & XIPSEC_WAY_SOCKET ? "has a socket there"
 						      : "has no socket there");
+	printf("             not asked: what it decides then (%s)\n",
+	       shown->frame->dir == XIPSEC_DIR_OUT
+		       ? "does it fit the MTU, is its TTL used up"
+		       : "replay, integrity, selectors of what is inside, TTL, MTU");
 }
 
 /* What the packet ends with: a later piece of a capture as its first one, where that is there. */
@@ -306,6 +310,9 @@ static bool by_standin(const struct explain_shown *shown)
 
 static const char *advice_of(const struct explain_shown *shown)
 {
+	if (shown->ike)
+		return "nothing, if it is IKE's: that passes by its socket. Any other program's "
+		       "needs a policy";
 	return by_standin(shown)
 		       ? "this rule discards until an SA of its child makes the address known, and "
 			 "none has made this one: `xipsec conn`, is the peer there, and has it "
@@ -351,6 +358,11 @@ void explain_print_text(const struct explain_shown *shown)
 	print_sa(shown);
 	print_worker(shown);
 	print_first(shown);
+	if (shown->ike)
+		printf("  IKE        sent from a socket that xipsecd opened, as xipsec-iked does, "
+		       "it "
+		       "passes: %s. Else:\n",
+		       reason_name(XIPSEC_REASON_IKE_OUT));
 	printf("  reason     %s (%s): %s\n", reason_name(reason), reason_kind_name(reason),
 	       reason_text(reason));
 	if (advice[0])
@@ -534,6 +546,7 @@ void explain_print_json(const struct explain_shown *shown)
 	put_text(top, "kind", reason_kind_name(reason));
 	put_text(top, "text", reason_text(reason));
 	put_bool(top, "standin", by_standin(shown));
+	put_bool(top, "passes_as_ike", shown->ike);
 	put_text(top, "advice", advice_of(shown));
 	puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PLAIN |
 							 JSON_C_TO_STRING_NOSLASHESCAPE));

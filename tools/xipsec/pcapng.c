@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,8 @@
 #define BLOCK_PACKET    6
 #define BYTE_ORDER_MARK 0x1a2b3c4d
 
+/* The only one: libpcap reads no file that has two. */
 #define LINK_ETHERNET 1
-#define LINK_RAW      101
 
 #define OPT_END        0
 #define OPT_COMMENT    1
@@ -28,7 +29,6 @@
 
 struct iface {
 	char name[IFACE_NAME_MAX + 1];
-	bool raw;
 };
 
 struct pcapng {
@@ -111,7 +111,7 @@ static int write_iface(struct pcapng *pcapng, const struct iface *iface)
 	struct block block;
 
 	begin(&block, BLOCK_IFACE);
-	put16(&block, iface->raw ? LINK_RAW : LINK_ETHERNET);
+	put16(&block, LINK_ETHERNET);
 	put16(&block, 0);
 	put32(&block, 0); /* no limit of its own */
 	option(&block, OPT_IF_NAME, iface->name, (__u32)strlen(iface->name));
@@ -120,41 +120,53 @@ static int write_iface(struct pcapng *pcapng, const struct iface *iface)
 }
 
 /* Number of the interface's block, which is written when there is none; or -errno. */
-static int iface_of(struct pcapng *pcapng, const char *name, bool raw)
+static int iface_of(struct pcapng *pcapng, const char *name)
 {
 	struct iface *iface;
 	int err;
 
 	for (unsigned int i = 0; i < pcapng->n_ifaces; i++) {
 		iface = &pcapng->iface[i];
-		if (iface->raw == raw && !strncmp(iface->name, name, IFACE_NAME_MAX))
+		if (!strncmp(iface->name, name, IFACE_NAME_MAX))
 			return (int)i;
 	}
 	if (pcapng->n_ifaces == IFACES_MAX)
 		return -E2BIG;
 	iface = &pcapng->iface[pcapng->n_ifaces];
 	snprintf(iface->name, sizeof(iface->name), "%.31s", name);
-	iface->raw = raw;
 	err = write_iface(pcapng, iface);
 	return err ? err : (int)pcapng->n_ifaces++;
 }
 
+/* Of what came without one: both MACs are zero, which no frame on a wire has. */
+static void put_ethernet(struct block *block, const __u8 *packet)
+{
+	__u16 type = packet[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP;
+	__u8 header[ETH_HLEN] = {[12] = (__u8)(type >> 8), [13] = (__u8)type};
+
+	put(block, header, sizeof(header));
+}
+
 int pcapng_write(struct pcapng *pcapng, const struct pcapng_packet *packet)
 {
-	int iface = iface_of(pcapng, packet->iface, packet->raw);
+	int iface = iface_of(pcapng, packet->iface);
+	__u32 front = packet->raw ? ETH_HLEN : 0;
+	__u32 len = packet->len > packet->captured ? packet->len : packet->captured;
 	size_t comment = strlen(packet->comment);
 	struct block block;
 
 	if (iface < 0)
 		return iface;
-	if (packet->captured + comment + 64 > sizeof(block.data))
+	if (front + packet->captured + comment + 64 > sizeof(block.data))
 		return -EMSGSIZE;
 	begin(&block, BLOCK_PACKET);
 	put32(&block, (__u32)iface);
 	put32(&block, (__u32)(packet->time >> 32));
 	put32(&block, (__u32)packet->time);
-	put32(&block, packet->captured);
-	put32(&block, packet->len > packet->captured ? packet->len : packet->captured);
+	put32(&block, front + packet->captured);
+	put32(&block, front + len);
+	if (front)
+		put_ethernet(&block, packet->data);
 	put(&block, packet->data, packet->captured);
 	pad(&block);
 	option(&block, OPT_COMMENT, packet->comment, (__u32)comment);

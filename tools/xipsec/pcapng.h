@@ -10,11 +10,11 @@ struct pcapng;
 
 struct pcapng_packet {
 	__u64 time;        /* ns since 1970 */
-	const char *iface; /* name; one interface block is written for each, and raw or not */
-	bool raw;          /* `data` begins with an IP header, not with an Ethernet header */
+	const char *iface; /* name; one interface block is written for each */
+	bool raw; /* `data` begins with an IP header: one of Ethernet with no MACs is put before */
 	const void *data;
 	__u32 captured; /* bytes of data */
-	__u32 len;      /* of the packet */
+	__u32 len;      /* of all that `data` is the beginning of */
 	const char *comment;
 };
 

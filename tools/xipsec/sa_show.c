@@ -211,6 +211,11 @@ static void add_null(struct json_object *object, const char *name)
 	json_object_object_add(object, name, NULL);
 }
 
+static bool takes_later(const struct xipsec_sa *sa)
+{
+	return sa->flags & XIPSEC_SA_LATER;
+}
+
 static bool follows(const struct xipsec_sa *sa)
 {
 	return (sa->flags & (XIPSEC_SA_UDP | XIPSEC_SA_STAY)) == XIPSEC_SA_UDP;
@@ -288,8 +293,10 @@ struct json_object *sa_show_json(const struct sadb_sa_info *info)
 	add_bool(object, "manual", sa->flags & XIPSEC_SA_MANUAL);
 	add_number(object, "if_id", sa->if_id);
 	add_encap(object, sa);
-	if (!out)
+	if (!out) {
+		add_bool(object, "later_fragments", takes_later(sa));
 		add_bool(object, "follow", follows(sa));
+	}
 	if (out)
 		add_sealing(object, sa);
 	json_object_object_add(object, "limits", json_limits(&sa->limits));

@@ -64,11 +64,11 @@ enum top_sort { TOP_BY_RATE, TOP_BY_BYTES, TOP_BY_DROPS, TOP_BY_NAME, TOP_SORTS 
 struct top_view {
 	enum top_sort sort;
 	bool reverse;
-	bool all_reasons; /* passes and hand-overs too, not drops alone */
+	bool all_reasons; /* a page of them, passes and hand-overs too, instead of drops and SAs */
 	bool paused;
 	bool typing; /* the filter is being typed */
 	char filter[32];
-	unsigned int first; /* SA at the top of the list */
+	unsigned int first; /* SA, or reason, at the top of the list */
 };
 
 /* Sorts data->sa as the view says. */

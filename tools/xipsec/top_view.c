@@ -162,28 +162,43 @@ static int draw_workers(int y, const struct top_data *data)
 	return y;
 }
 
-static int draw_reasons(int y, const struct top_view *view, const struct top_data *data)
+static bool is_shown(const struct top_view *view, const struct top_reason *reason)
+{
+	return reason->packets &&
+	       (view->all_reasons || reason_kind(reason->reason) == XIPSEC_KIND_DROP);
+}
+
+/* The drops that grow most; or all that is counted, to the end of the page and scrolled. */
+static int draw_reasons(int y, struct top_view *view, const struct top_data *data)
 {
 	struct top_reason order[XIPSEC_REASON_COUNT];
-	unsigned int shown = 0;
-	char rate[16];
+	int room = view->all_reasons ? LINES - 2 - y : REASONS_SHOWN;
+	unsigned int n = 0, first = 0, shown = 0;
+	char rate[16], head[128], place[64] = "";
 
-	memcpy(order, data->reason, sizeof(order));
-	qsort(order, XIPSEC_REASON_COUNT, sizeof(order[0]), reason_compare);
-	title(y++, view->all_reasons
-			   ? "REASON              PACKETS/s       TOTAL  all that is counted"
-			   : "DROP                PACKETS/s       TOTAL");
-	for (unsigned int i = 0; i < XIPSEC_REASON_COUNT && shown < REASONS_SHOWN; i++) {
-		const struct top_reason *reason = &order[i];
-
-		if (!reason->packets ||
-		    (!view->all_reasons && reason_kind(reason->reason) != XIPSEC_KIND_DROP))
-			continue;
-		line(y++, "%-18s %10s %11llu  %s", reason_name(reason->reason),
-		     short_text(rate, reason->rate), (unsigned long long)reason->packets,
-		     reason_text(reason->reason));
-		shown++;
+	for (unsigned int i = 0; i < XIPSEC_REASON_COUNT; i++) {
+		if (is_shown(view, &data->reason[i]))
+			order[n++] = data->reason[i];
 	}
+	qsort(order, n, sizeof(order[0]), reason_compare);
+	if (room < 1)
+		room = 1;
+	if (view->all_reasons) {
+		if (view->first + (unsigned int)room > n)
+			view->first = n > (unsigned int)room ? n - (unsigned int)room : 0;
+		first = view->first;
+	}
+	shown = n - first < (unsigned int)room ? n - first : (unsigned int)room;
+	if (n > shown)
+		snprintf(place, sizeof(place), "%u to %u of %u", first + 1, first + shown, n);
+	snprintf(head, sizeof(head), "%-18s  PACKETS/s       TOTAL  %s%s",
+		 view->all_reasons ? "REASON" : "DROP",
+		 view->all_reasons ? "all that is counted  " : "", place);
+	title(y++, head);
+	for (unsigned int i = first; i < first + shown; i++)
+		line(y++, "%-18s %10s %11llu  %s", reason_name(order[i].reason),
+		     short_text(rate, order[i].rate), (unsigned long long)order[i].packets,
+		     reason_text(order[i].reason));
 	if (!shown)
 		mvprintw(y++, 0, "nothing");
 	return y;
@@ -233,7 +248,7 @@ static void draw_foot(const struct top_view *view)
 	else
 		line(LINES - 1, "q quit  s sort: %s%s  r reverse  d %s  space pause  f filter: %s",
 		     sort_text(view->sort), view->reverse ? " (rev)" : "",
-		     view->all_reasons ? "drops" : "reasons", view->filter[0] ? view->filter : "-");
+		     view->all_reasons ? "SAs" : "reasons", view->filter[0] ? view->filter : "-");
 }
 
 void top_view_draw(struct top_view *view, struct top_data *data)
@@ -245,7 +260,8 @@ void top_view_draw(struct top_view *view, struct top_data *data)
 	y = draw_head(view, data);
 	y = draw_workers(y, data);
 	y = draw_reasons(y, view, data);
-	draw_sas(y, view, data);
+	if (!view->all_reasons)
+		draw_sas(y, view, data);
 	draw_foot(view);
 	refresh();
 }
@@ -280,7 +296,10 @@ bool top_view_key(struct top_view *view, int key)
 	case 'q': return false;
 	case 's': view->sort = (view->sort + 1) % TOP_SORTS; break;
 	case 'r': view->reverse = !view->reverse; break;
-	case 'd': view->all_reasons = !view->all_reasons; break;
+	case 'd':
+		view->all_reasons = !view->all_reasons;
+		view->first = 0;
+		break;
 	case ' ': view->paused = !view->paused; break;
 	case 'f':
 	case '/': view->typing = true; break;

@@ -139,7 +139,8 @@ static const struct change {
 	 "xipsec.conf:53:3: unknown key (hidden: looks like a key): expected one of child, "
 	 "direction, "
 	 "src, dst, spi, algorithm, key, protocol, mode, esn, replay_window, engine, fresh_key, "
-	 "local_ts, remote_ts, if_id, encap, src_port, dst_port, follow, df, dscp, ecn, "
+	 "local_ts, remote_ts, if_id, later_fragments, encap, src_port, dst_port, follow, df, "
+	 "dscp, ecn, "
 	 "flow_label, ttl, "
 	 "tfc_padding, dummies, rekey_time, rekey_bytes, rekey_packets, life_time, life_bytes, "
 	 "life_packets, inactivity\nxipsec.conf:46:2: net-out has no key: expected `key = ...`\n"},
