@@ -28,32 +28,55 @@ static bool begins_itself(const struct ike_conn *conn, unsigned int i)
 	       conn->model.children[i].start_action == CONN_ACTION_START;
 }
 
-/* The next one that waits. */
-static void plan(struct ike_conn *conn)
+static __u64 later(__u64 a, __u64 b)
+{
+	return a > b ? a : b;
+}
+
+/* The next one that waits. One that is wanted and neither there nor on its way waits for nothing
+ * but the end of back-offs, its own and that of an IKE SA that could not be had. */
+void backoff_plan(struct ike_conn *conn)
 {
 	struct engine *engine = conn->engine;
 	__u64 now = engine_now(engine), due = TIMER_NEVER;
 
-	for (unsigned int i = 0; i < conn->model.n_children; i++)
-		if (begins_itself(conn, i) && conn->child_try[i].until > now &&
-		    conn->child_try[i].until < due)
-			due = conn->child_try[i].until;
-	if (due == TIMER_NEVER || !conn->loaded)
+	for (unsigned int i = 0; i < conn->model.n_children && conn->loaded; i++) {
+		__u64 at = conn->child_try[i].until;
+
+		if (!begins_itself(conn, i))
+			continue;
+		if (conn->child_try[i].wanted &&
+		    !engine_has_child(engine, conn, &conn->model.children[i]))
+			at = later(at, later(conn->acquire_at, now + 1));
+		if (at > now && at < due)
+			due = at;
+	}
+	if (due == TIMER_NEVER)
 		timer_stop(&engine->timers, &conn->child_retry);
 	else
 		timer_set(&engine->timers, &conn->child_retry, due);
 }
 
-void backoff_begin(struct ike_conn *conn, const struct conn_child *cfg)
+void backoff_want(struct ike_conn *conn, const struct conn_child *cfg)
 {
 	struct child_try *t = try_of(conn, cfg);
 
-	if (backoff_may(conn, cfg)) {
-		engine_begin(conn->engine, conn, cfg, 0);
+	if (!t)
 		return;
-	}
 	t->wanted = true;
-	plan(conn);
+	backoff_plan(conn);
+}
+
+bool backoff_drop(struct ike_conn *conn, const struct conn_child *cfg)
+{
+	struct child_try *t = try_of(conn, cfg);
+	bool waited = t && (t->wanted || !backoff_may(conn, cfg));
+
+	if (!t)
+		return false;
+	*t = (struct child_try){0};
+	backoff_plan(conn);
+	return waited;
 }
 
 __u64 backoff_wait(const struct engine *engine, unsigned int failed)
@@ -67,7 +90,7 @@ __u64 backoff_wait(const struct engine *engine, unsigned int failed)
 	return wait + engine_jitter(engine, wait / 2);
 }
 
-void backoff_failed(const struct ike_sa *ike, struct ike_conn *conn, const struct conn_child *cfg,
+void backoff_failed(struct ike_sa *ike, struct ike_conn *conn, const struct conn_child *cfg,
 		    const char *fmt, ...)
 {
 	struct child_try *t = try_of(conn, cfg);
@@ -92,7 +115,7 @@ void backoff_failed(const struct ike_sa *ike, struct ike_conn *conn, const struc
 	t->until = engine_now(conn->engine) + wait;
 	ike_log(ike, LOG_LEVEL_WARN, "child %s: %s; not tried again of itself for %u s", cfg->name,
 		text, (unsigned int)(wait / 1000));
-	plan(conn);
+	backoff_plan(conn);
 }
 
 void backoff_until(struct ike_conn *conn, const struct conn_child *cfg, __u64 until)
@@ -103,7 +126,7 @@ void backoff_until(struct ike_conn *conn, const struct conn_child *cfg, __u64 un
 		return;
 	t->wanted |= cfg->start_action == CONN_ACTION_START;
 	t->until = until;
-	plan(conn);
+	backoff_plan(conn);
 }
 
 void backoff_withdrawn(struct ike_conn *conn, const struct conn_child *cfg)
@@ -114,7 +137,7 @@ void backoff_withdrawn(struct ike_conn *conn, const struct conn_child *cfg)
 		return;
 	t->wanted = true;
 	t->until = engine_now(conn->engine) + WITHDRAWN_MS;
-	plan(conn);
+	backoff_plan(conn);
 }
 
 void backoff_inherit(struct ike_conn *fresh, const struct ike_conn *old)
@@ -124,11 +147,14 @@ void backoff_inherit(struct ike_conn *fresh, const struct ike_conn *old)
 		const struct conn_child *cfg =
 			conn_child_find(&fresh->model, old->model.children[i].name);
 
-		if (was->wanted && cfg && cfg->start_action != CONN_ACTION_NONE)
+		if (was->wanted && cfg &&
+		    (cfg->start_action != CONN_ACTION_NONE ||
+		     cfg->dpd_action == CONN_ACTION_START ||
+		     cfg->close_action == CONN_ACTION_START))
 			*try_of(fresh, cfg) = (struct child_try){
 				.wanted = true, .until = engine_now(fresh->engine) + 1};
 	}
-	plan(fresh);
+	backoff_plan(fresh);
 }
 
 void backoff_forget(struct ike_conn *conn)
@@ -149,17 +175,33 @@ void backoff_forget(struct ike_conn *conn)
 		t->failed = 0;
 		t->until = now + 1;
 	}
-	plan(conn);
+	backoff_plan(conn);
 }
 
 void backoff_over(struct ike_conn *conn, const struct conn_child *cfg)
 {
 	struct child_try *t = try_of(conn, cfg);
 
-	if (!t || !t->failed)
+	if (!t || (!t->failed && !t->wanted))
 		return;
 	*t = (struct child_try){0};
-	plan(conn);
+	backoff_plan(conn);
+}
+
+/* Whose peer only comes to us is begun on an IKE SA that is there, once, or not at all. */
+static void begin(struct ike_conn *conn, struct child_try *t, const struct conn_child *cfg)
+{
+	struct engine *engine = conn->engine;
+	__u64 now = engine_now(engine);
+
+	if (!ike_conn_callable(&conn->model)) {
+		t->wanted = false;
+		if (!engine_has_ike(engine, conn))
+			return;
+	}
+	engine_begin(engine, conn, cfg, 0);
+	if (!engine_has_child(engine, conn, cfg) && t->until <= now)
+		t->until = now + CHILD_RETRY_MS; /* no memory, or too many tasks */
 }
 
 void backoff_due(struct timer *timer)
@@ -170,14 +212,15 @@ void backoff_due(struct timer *timer)
 	ike_conn_ref(conn);
 	for (unsigned int i = 0; conn->loaded && i < conn->model.n_children; i++) {
 		const struct conn_child *cfg = &conn->model.children[i];
+		struct child_try *t = &conn->child_try[i];
 
-		if ((!conn->child_try[i].failed && !conn->child_try[i].wanted) ||
-		    !begins_itself(conn, i) || !backoff_may(conn, cfg))
+		if ((!t->failed && !t->wanted) || !begins_itself(conn, i) ||
+		    !backoff_may(conn, cfg) ||
+		    (t->wanted && conn->acquire_at > engine_now(conn->engine)))
 			continue;
-		conn->child_try[i].wanted = false;
 		if (!engine_has_child(conn->engine, conn, cfg))
-			engine_begin(conn->engine, conn, cfg, 0);
+			begin(conn, t, cfg);
 	}
-	plan(conn);
+	backoff_plan(conn);
 	ike_conn_unref(conn);
 }

@@ -13,19 +13,27 @@
 struct child_try {
 	__u64 until;  /* ms: not before */
 	__u16 failed; /* in vain, since it was last up */
-	bool wanted;  /* begun when the time has come, though its start_action is not start */
+	bool wanted;  /* it is to be up whatever its start_action: begun until it is */
 };
 
 /* How long after so many refusals in a row, ms. */
 __u64 backoff_wait(const struct engine *engine, unsigned int failed);
 bool backoff_may(const struct ike_conn *conn, const struct conn_child *cfg);
-/* Now, or when it may: close_action and the like. */
-void backoff_begin(struct ike_conn *conn, const struct conn_child *cfg);
+/*
+ * close_action, dpd_action and the like: it is begun as soon as it is neither there nor on its way
+ * and may be, from the clock, and again until it is up, whatever `keyingtries`. If the peer cannot
+ * be called: once, on an IKE SA that is there.
+ */
+void backoff_want(struct ike_conn *conn, const struct conn_child *cfg);
+/* Nobody wants it any more. False: nothing of it waited. */
+bool backoff_drop(struct ike_conn *conn, const struct conn_child *cfg);
+/* Something is not there or not on its way any more: what is wanted of it? */
+void backoff_plan(struct ike_conn *conn);
 
 /* It could not be had on that IKE SA, and is not tried again before that has room (full.h); one
  * line says why and until when. While it waits already (the peer goes on asking), nothing is said
  * and nothing changes. */
-void backoff_failed(const struct ike_sa *ike, struct ike_conn *conn, const struct conn_child *cfg,
+void backoff_failed(struct ike_sa *ike, struct ike_conn *conn, const struct conn_child *cfg,
 		    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Not before, ms; nothing is said. */
 void backoff_until(struct ike_conn *conn, const struct conn_child *cfg, __u64 until);

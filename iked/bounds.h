@@ -32,6 +32,14 @@
 #define FRAGMENT_MIN     500   /* who asks in shorter ones gets these */
 #define FRAGMENT_LEN     1228  /* of an IKE message: 1280 less IPv6, UDP and the non-ESP marker */
 
+/* Lines of the log that one IKE SA may cause at once, and one more each IKE_LINE_MS: a peer can ask
+ * for what is refused as often as it likes. */
+#define IKE_LINES_MAX 500
+#define IKE_LINE_MS   100
+/* The same for all IKE SAs together whose peers have not proven who they are. */
+#define STRANGERS_LINES_MAX 2000
+#define STRANGERS_LINE_MS   10
+
 #define INIT_CONNS_MAX   64 /* connections whose proposals one IKE_SA_INIT makes us read */
 #define INIT_RETRIES_MAX 5  /* answers COOKIE or INVALID_KE_PAYLOAD to one IKE_SA_INIT of ours */
 
@@ -86,7 +94,8 @@
 #define KEEPALIVE_MS      20000 /* RFC 3948 4 */
 #define INIT_RETRY_MS     5000  /* between two tries of a connection, doubled up to the next */
 #define INIT_RETRY_MAX_MS 300000
-#define INVALID_SPI_MS    10000 /* at most one each, and of INVALID_SELECTORS */
+#define INVALID_SPI_MS    10000 /* at most one each on an IKE SA, and of INVALID_SELECTORS */
+#define INVALID_SPI_MAX   8     /* IKE SAs that one packet without an SA has told so */
 #define HEADER_TOLD_MAX   44    /* bytes of a packet that INVALID_SELECTORS shows */
 /* A child that could not be had, doubled up to the second, jittered upwards by half (backoff.h). */
 #define CHILD_RETRY_MS     2000

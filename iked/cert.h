@@ -25,11 +25,14 @@ void cert_store_free(struct cert_store *store);
 /*
  * A CA certificate, or a CRL, DER or PEM (of PEM, every one in it). 0; -EINVAL: `why` says what is
  * wrong with it (no CA: basicConstraints, keyUsage); -E2BIG, -ENOMEM. A CA that is there already is
- * no error. CRLs: a newer one of the same issuer takes the place of the older.
+ * no error. CRLs: a newer one of the same issuer takes the place of the older; of a file that is
+ * cut off those before the cut are taken, and it is -EINVAL.
  */
 int cert_store_add_ca(struct cert_store *store, struct bytes data, char *why, size_t size);
 int cert_store_add_crl(struct cert_store *store, struct bytes data, char *why, size_t size);
 void cert_store_drop_crls(struct cert_store *store);
+/* Those of `old` (it keeps them) whose issuers have no newer one in `store`. 0 or -ENOMEM. */
+int cert_store_keep_crls(struct cert_store *store, const struct cert_store *old);
 unsigned int cert_store_cas(const struct cert_store *store);
 
 /* Hashes of all its CAs, for CERTREQ: CERT_HASH_LEN bytes each. */

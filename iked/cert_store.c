@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* CA certificates and CRLs: what is trusted, and what not any more. */
+#include <ctype.h>
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -7,6 +8,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "iked/cert_x509.h"
 
@@ -166,6 +168,17 @@ static int add_crl(struct cert_store *store, X509_CRL *crl, char *why, size_t si
 	return -ENOMEM;
 }
 
+/* Behind its last CRL there is nothing that may be the beginning of another one. */
+static bool ends_pem(struct bytes data)
+{
+	static const char end[] = "-----END X509 CRL-----";
+	size_t len = data.len;
+
+	while (len && isspace(data.data[len - 1]))
+		len--;
+	return len >= strlen(end) && !memcmp(data.data + len - strlen(end), end, strlen(end));
+}
+
 static int add_pem_crls(struct cert_store *store, struct bytes data, char *why, size_t size)
 {
 	BIO *bio = BIO_new_mem_buf(data.data, (int)data.len);
@@ -180,6 +193,8 @@ static int add_pem_crls(struct cert_store *store, struct bytes data, char *why, 
 	}
 	BIO_free(bio);
 	ERR_clear_error();
+	if (!err && n && !ends_pem(data))
+		return refuse(why, size, -EINVAL, "cannot be read to its end");
 	return err || n ? err : refuse(why, size, -EINVAL, "is no CRL, DER or PEM");
 }
 
@@ -206,6 +221,16 @@ void cert_store_drop_crls(struct cert_store *store)
 {
 	while (sk_X509_CRL_num(store->crls))
 		X509_CRL_free(sk_X509_CRL_pop(store->crls));
+}
+
+int cert_store_keep_crls(struct cert_store *store, const struct cert_store *old)
+{
+	char why[64];
+	int err = 0;
+
+	for (int i = 0; !err && i < sk_X509_CRL_num(old->crls); i++)
+		err = add_crl(store, sk_X509_CRL_value(old->crls, i), why, sizeof(why));
+	return err;
 }
 
 /* ------------------------------------------------------------------ CERTREQ */

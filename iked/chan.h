@@ -35,8 +35,8 @@ enum chan_type {
 	CHAN_CONN_START,  /* parent -> child: chan_name: start_action is due */
 	CHAN_TRUST_BEGIN, /* parent -> child: CAs and CRLs from here on make a new store */
 	CHAN_CA,          /* parent -> child: chan_blob */
-	CHAN_CRL,         /* parent -> child, a file that was opened for reading */
-	CHAN_TRUST_END,   /* parent -> child: the new store counts */
+	CHAN_CRL, /* parent -> child, a file that was opened for reading; without: it cannot be */
+	CHAN_TRUST_END, /* parent -> child: the new store counts */
 	CHAN_KEYLOG, /* parent -> child, a file that was opened for appending; without: no more */
 	CHAN_STOP,   /* parent -> child: chan_stop; then it ends */
 	CHAN_PATHS,  /* child -> parent: chan_paths -> PATHS_ANSWER */
@@ -48,7 +48,8 @@ enum chan_type {
 	CHAN_VICI, /* parent -> child: chan_vici, a client's command -> STREAM..., VICI_ANSWER */
 	CHAN_VICI_STREAM, /* child -> parent: chan_vici, an event by which the answer comes */
 	CHAN_VICI_MORE,   /* child -> parent: chan_vici without data: there is more to stream, when
-			   * the client has read this. -> MORE: go on; with `more`: nobody reads */
+			   * the client has read this. -> MORE: go on; with `more`: nobody reads,
+			   * or waits for the answer to any command */
 	CHAN_VICI_ANSWER, /* child -> parent: chan_vici */
 	CHAN_VICI_EVENT,  /* child -> parent: chan_vici, for all clients that want it */
 	CHAN_VICI_WANTED, /* parent -> child: chan_wanted */

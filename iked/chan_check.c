@@ -126,7 +126,7 @@ static const struct {
 	[CHAN_CONN_START] = {sizeof(struct chan_name), false, 0, 0, check_name},
 	[CHAN_TRUST_BEGIN] = {PLAIN, false, 0, 0, NULL},
 	[CHAN_CA] = {sizeof(struct chan_blob), true, 0, 0, check_blob},
-	[CHAN_CRL] = {PLAIN, false, 1, 1, NULL},
+	[CHAN_CRL] = {PLAIN, false, 0, 1, NULL},
 	[CHAN_TRUST_END] = {PLAIN, false, 0, 0, NULL},
 	[CHAN_KEYLOG] = {PLAIN, false, 0, 1, NULL},
 	[CHAN_STOP] = {sizeof(struct chan_stop), false, 0, 0, NULL},

@@ -22,19 +22,23 @@ struct child {
 	/* xipsecd */
 	struct sadb_link *link; /* NULL: it does not run, or the parent has not lent one yet */
 	__u64 epoch;            /* 0: not known yet */
+	bool greeted;           /* `epoch` is that of the link */
 	struct refusal *refusals;
 	struct late *lates; /* outbound SAs that go in a moment */
 	struct event *refuse;
 	struct orphan *orphans;
 	struct table orphans_by_child;
-	__u64 linger_at; /* ms: when orphans are looked through next; 0: not */
-	bool listed;     /* what was there when we began is known */
+	__u64 linger_at;               /* ms: when orphans are looked through next; 0: not */
+	bool listed;                   /* what was there when we began is known */
+	char (*starts)[CONN_NAME_LEN]; /* connections that begin then */
+	unsigned int n_starts;
 	/* the network */
 	int fd[XIPSEC_IKE_SOCKETS]; /* -1: none */
 	struct event *readable[XIPSEC_IKE_SOCKETS];
 	/* certificates of peers */
 	struct cert_store *trust, *next_trust;
-	int keylog; /* -1: none */
+	bool crl_missing; /* in next_trust: one cannot be read */
+	int keylog;       /* -1: none */
 	/* clients of VICI */
 	__u32 vici_wanted; /* events: 1 << enum vici_event */
 	struct vici_wait *vici_waits;
@@ -68,6 +72,8 @@ int child_sandbox(const struct chan_setup *setup);
 /* Takes the descriptors over (each -1 afterwards), in the order of the bits; what was there goes.
  */
 void child_udp_sockets(struct child *c, __u32 have, int *fds, unsigned int n);
+/* What has come waits there until it is known which SAs there are. */
+void child_udp_listen(struct child *c);
 void child_udp_close(struct child *c);
 void child_udp_send(void *ctx, const struct ike_path *path, __u8 dscp, const __u8 *data,
 		    size_t len);
@@ -77,6 +83,8 @@ void child_udp_keepalive(void *ctx, const struct ike_path *path);
 
 /* -1: it is gone. */
 void child_sadb_link(struct child *c, int fd);
+/* The connection's start_action is due: now, or when it is known what was there before. */
+void child_sadb_start(struct child *c, const char *conn);
 void child_sadb_add(void *ctx, __u64 id, const struct xipsec_sa *sa);
 void child_sadb_delete(void *ctx, const char *name);
 /* Those that were to go in a moment go now. */
@@ -87,9 +95,14 @@ void child_sadb_free(struct child *c);
 
 /* ------------------------------------------------------------------ child_orphans.c */
 
-/* One SA that is there; the list has ended. */
-void child_orphans_see(struct child *c, const struct xipsec_sa *sa);
+/* One SA that is there (`stopped`: a limit is reached, it drops); the list has ended. */
+void child_orphans_see(struct child *c, const struct xipsec_sa *sa, bool stopped);
 void child_orphans_seen(struct child *c);
+/* Does the connection begin with orphans of its children, a little later? */
+bool child_orphans_start(const struct child *c, const char *conn);
+/* That SA has reached a limit or is idle: it goes. `again`: its child begins. Names that are no
+ * orphan's are ignored. */
+void child_orphans_over(struct child *c, const char *sa, const char *sadb_child, bool again);
 /* Its child (as xipsecd calls it) is up with that peer, by SAs of this process. */
 void child_orphans_replaced(struct child *c, const char *sadb_child,
 			    const struct xipsec_addr *peer);
@@ -106,6 +119,8 @@ void child_orphans_restart(evutil_socket_t fd, short what, void *ctx);
 
 /* A client's command, which the parent passed on. */
 void child_vici_command(struct child *c, const struct chan_vici *m);
+/* The client has read what it was sent, or (`more`) is gone: nobody waits for its command. */
+void child_vici_more(struct child *c, const struct chan_vici *m);
 /* The end of one that the engine was given. */
 void child_vici_done(struct child *c, __u64 ref, int err, const char *text);
 /* What the engine tells, to who wants to hear it. */
@@ -118,7 +133,7 @@ void child_vici_free(struct child *c);
 /* ------------------------------------------------------------------ child_list.c */
 
 void child_list_begin(struct child *c, __u64 id, struct bytes message);
-/* The client has read what it was sent, or (`more`) is gone. */
+/* child_vici_more(), of a list. */
 void child_list_more(struct child *c, const struct chan_vici *m);
 void child_list_free(struct child *c);
 

@@ -129,6 +129,23 @@ static int begin_ke(struct xchg *x, const struct proposals *ours)
 	return x->group ? dh_new(x->group, &x->dh) : 0;
 }
 
+/* RFC 4301 7.3: to be agreed on where later fragments hide what selectors ask for. Kernel XFRM does
+ * not remember what first ones showed. */
+static bool hides(const struct ts_list *list)
+{
+	for (unsigned int i = 0; i < list->n; i++)
+		if (list->ts[i].port_lo != 0 || list->ts[i].port_hi != XIPSEC_PORT_MAX)
+			return true;
+	return false;
+}
+
+static bool wants_later(const struct conn_child *cfg, const struct ts_list *local,
+			const struct ts_list *remote)
+{
+	return cfg->mode == CONN_MODE_TUNNEL && cfg->engine != XIPSEC_ENGINE_XFRM &&
+	       (hides(local) || hides(remote));
+}
+
 int child_offer(struct xchg *x, struct ike_conn *conn, const struct conn_child *cfg)
 {
 	_cleanup_free_ struct work *w = calloc(1, sizeof(*w));
@@ -146,14 +163,16 @@ int child_offer(struct xchg *x, struct ike_conn *conn, const struct conn_child *
 			strerror(-err));
 		return err;
 	}
+	ike_child_ts(cfg, &ike->path, &w->local, &w->remote);
 	if (cfg->mode == CONN_MODE_TRANSPORT)
 		ike_out_status(&x->out, IKE_N_USE_TRANSPORT_MODE);
+	if (wants_later(cfg, &w->local, &w->remote))
+		ike_out_status(&x->out, IKE_N_NON_FIRST_FRAGMENTS_ALSO);
 	ike_out_sa(&x->out, &w->ours);
 	if (!x->initial)
 		ike_out_nonce(&x->out, nonce_view(&x->nonce_i));
 	if (x->dh)
 		ike_out_ke(&x->out, x->group, dh_public(x->dh));
-	ike_child_ts(cfg, &ike->path, &w->local, &w->remote);
 	if (x->task && x->task->single)
 		w->local.n = w->remote.n = 1;
 	ike_out_ts(&x->out, IKE_PL_TSI, &w->local);
@@ -251,6 +270,8 @@ int child_take(struct xchg *x, const struct ike_msg *msg)
 	if (!err)
 		err = check_answer(x, msg, w, &what);
 	if (!err) {
+		x->child->pieces = ike_msg_notify(msg, IKE_N_NON_FIRST_FRAGMENTS_ALSO) &&
+				   wants_later(x->child->cfg, &w->local, &w->remote);
 		what = "its key exchange is not valid";
 		err = derive(x, msg->ke.data);
 	}
@@ -403,6 +424,8 @@ static int make_child(struct xchg *x, const struct ike_msg *msg, struct ike_conn
 		err = child_set_ts(x->child, &w->got_local, &w->got_remote);
 	if (err)
 		return err;
+	x->child->pieces = ike_msg_notify(msg, IKE_N_NON_FIRST_FRAGMENTS_ALSO) &&
+			   wants_later(cfg, &w->got_local, &w->got_remote);
 	/* the answer's SA payload has our SPI */
 	memcpy(w->chosen.spi, &x->child->spi_in, sizeof(x->child->spi_in));
 	x->arg = malloc(sizeof(w->chosen));
@@ -475,6 +498,8 @@ void child_answer(struct xchg *x)
 	child_ts(child, &ts[0], &ts[1]);
 	if (child->mode == XIPSEC_MODE_TRANSPORT)
 		ike_out_status(&x->out, IKE_N_USE_TRANSPORT_MODE);
+	if (child->pieces)
+		ike_out_status(&x->out, IKE_N_NON_FIRST_FRAGMENTS_ALSO);
 	ike_out_chosen(&x->out, x->arg);
 	if (!x->initial)
 		ike_out_nonce(&x->out, nonce_view(&x->nonce_r));

@@ -3,7 +3,9 @@
  * What the process before this one left at xipsecd: SAs that carry traffic, of IKE SAs that nobody
  * knows any more. They go on carrying it until their child is up by SAs of ours; the outbound ones
  * end then, the inbound ones some seconds later, for packets are under way. Their connections begin
- * again within JITTER_MS, each at a time of its own, so that a hundred peers are not asked at once.
+ * again within JITTER_MS, each at a time of its own, so that a hundred peers are not asked at once;
+ * and again, ever more rarely, as long as that is in vain. One that reaches a limit before is
+ * deleted: stopped, it would drop what its policies protect, and nobody would ask for another.
  */
 #include "iked/child_inside.h"
 
@@ -13,7 +15,9 @@
 
 #include "lib/log.h"
 
-#define JITTER_MS 3000
+#define JITTER_MS    3000
+#define RETRY_MS     30000 /* in vain: doubled up to the next, jittered upwards by as much again */
+#define RETRY_MAX_MS 300000
 
 /* They are looked through this often at most, however many there are. */
 #define LOOK_MS 100
@@ -25,16 +29,18 @@ struct orphan {
 	char child[XIPSEC_NAME_LEN]; /* CONN/CHILD, or the name of its tunnel */
 	struct xipsec_addr peer;     /* several may have SAs of one child */
 	bool out;
-	__u64 restart; /* ms: its child begins again then; 0: it has */
+	bool gone;     /* it is deleted; its child is to begin all the same */
+	__u64 restart; /* ms: its child begins again then; 0: not any more */
+	__u64 wait;    /* ms: how long after that once more; 0: it has not begun yet */
 	__u64 end;     /* ms: it is deleted then; 0: not yet */
 };
 
-static __u64 jitter(void)
+static __u64 jitter(__u64 max)
 {
-	__u16 r = 0;
+	__u32 r = 0;
 
 	RAND_bytes((unsigned char *)&r, sizeof(r));
-	return child_now() + r % JITTER_MS + 1;
+	return r % max + 1;
 }
 
 /* The number in "net-7-i"; 0: it has none. */
@@ -57,11 +63,12 @@ static __u64 key_of(const char *name)
 	return hash;
 }
 
-void child_orphans_see(struct child *c, const struct xipsec_sa *sa)
+void child_orphans_see(struct child *c, const struct xipsec_sa *sa, bool stopped)
 {
 	struct orphan *o;
 
-	if (!memchr(sa->name, 0, sizeof(sa->name)) || !memchr(sa->child, 0, sizeof(sa->child)))
+	if (!memchr(sa->name, 0, sizeof(sa->name)) || !memchr(sa->child, 0, sizeof(sa->child)) ||
+	    engine_has_sa(c->engine, sa->name))
 		return;
 	o = calloc(1, sizeof(*o));
 	if (!o)
@@ -71,13 +78,17 @@ void child_orphans_see(struct child *c, const struct xipsec_sa *sa)
 	o->out = sa->dir == XIPSEC_DIR_OUT;
 	o->peer = o->out ? sa->dst : sa->src;
 	engine_ids_behind(c->engine, id_of(o->sa)); /* or new ones would have the same names */
-	o->restart = jitter();
+	o->restart = child_now() + jitter(JITTER_MS);
 	if (table_add(&c->orphans_by_child, &o->by_child, key_of(o->child))) {
 		free(o);
 		return;
 	}
 	o->next = c->orphans;
 	c->orphans = o;
+	if (!stopped)
+		return;
+	o->gone = true; /* nobody will tell that it stopped: that was said to who is dead */
+	child_sadb_delete(c, o->sa);
 }
 
 /* ------------------------------------------------------------------ timers */
@@ -116,7 +127,7 @@ static bool has_some(const struct child *c, const char *child)
 	for (; link; link = table_next(link)) {
 		const struct orphan *o = table_entry(link, struct orphan, by_child);
 
-		if (!o->end && strcmp(o->child, child) == 0)
+		if (!o->gone && !o->end && strcmp(o->child, child) == 0)
 			return true;
 	}
 	return false;
@@ -144,8 +155,10 @@ void child_orphans_seen(struct child *c)
 {
 	unsigned int n = 0;
 
-	for (const struct orphan *o = c->orphans; o; o = o->next, n++)
+	for (const struct orphan *o = c->orphans; o; o = o->next) {
 		tell(c, o->child);
+		n += !o->gone;
+	}
 	if (n)
 		log_info("%u SAs of the process before this one carry traffic until others take "
 			 "their place",
@@ -153,18 +166,70 @@ void child_orphans_seen(struct child *c)
 	plan(c);
 }
 
-/* Once for each child, however many SAs of it there are. */
+bool child_orphans_start(const struct child *c, const char *name)
+{
+	const struct conn *conn = engine_conn(c->engine, name);
+
+	for (unsigned int i = 0; conn && i < conn->n_children; i++) {
+		const char *child = conn->children[i].sadb_name;
+		struct table_link *link = table_find(&c->orphans_by_child, key_of(child));
+
+		for (; link; link = table_next(link)) {
+			const struct orphan *o = table_entry(link, struct orphan, by_child);
+
+			if (o->restart && !o->wait && strcmp(o->child, child) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+static void wait_longer(struct orphan *o)
+{
+	o->wait = !o->wait ? RETRY_MS : o->wait < RETRY_MAX_MS / 2 ? o->wait * 2 : RETRY_MAX_MS;
+	o->restart = o->gone || o->end ? 0 : child_now() + o->wait + jitter(o->wait);
+}
+
+/* Once for each child, however many SAs of it there are. The first time the rest of its connection
+ * begins with it. */
 static void begin(struct child *c, const char *child)
 {
+	const struct conn *conn = engine_conn_of_child(c->engine, child);
 	struct table_link *link = table_find(&c->orphans_by_child, key_of(child));
+	bool first = conn && child_orphans_start(c, conn->name);
 
 	for (; link; link = table_next(link)) {
 		struct orphan *o = table_entry(link, struct orphan, by_child);
 
 		if (strcmp(o->child, child) == 0)
-			o->restart = 0;
+			wait_longer(o);
 	}
 	engine_begin_child(c->engine, child);
+	if (first)
+		engine_start(c->engine, conn->name);
+}
+
+static void leave(struct child *c, struct orphan *o)
+{
+	table_remove(&c->orphans_by_child, &o->by_child);
+}
+
+/* What is deleted and has begun its child is nothing any more. */
+static void sweep(struct child *c)
+{
+	struct orphan **link = &c->orphans;
+
+	while (*link) {
+		struct orphan *o = *link;
+
+		if (!o->gone || o->restart) {
+			link = &o->next;
+			continue;
+		}
+		*link = o->next;
+		leave(c, o);
+		free(o);
+	}
 }
 
 void child_orphans_restart(evutil_socket_t fd, short what, void *ctx)
@@ -175,15 +240,31 @@ void child_orphans_restart(evutil_socket_t fd, short what, void *ctx)
 	for (struct orphan *o = c->orphans; o; o = o->next)
 		if (o->restart && o->restart <= now)
 			begin(c, o->child);
+	sweep(c);
 	plan(c);
 	child_plan(c);
 }
 
 /* ------------------------------------------------------------------ the end */
 
-static void leave(struct child *c, struct orphan *o)
+void child_orphans_over(struct child *c, const char *sa, const char *sadb_child, bool again)
 {
-	table_remove(&c->orphans_by_child, &o->by_child);
+	struct table_link *link = table_find(&c->orphans_by_child, key_of(sadb_child));
+
+	for (; link; link = table_next(link)) {
+		struct orphan *o = table_entry(link, struct orphan, by_child);
+
+		if (o->gone || strcmp(o->sa, sa) != 0)
+			continue;
+		log_info("SA %s of the process before this one is over: deleted", sa);
+		child_sadb_delete(c, sa);
+		o->gone = true;
+		o->restart = again && !o->end ? child_now() + jitter(JITTER_MS) : 0;
+		o->end = 0;
+		tell(c, sadb_child);
+		plan(c);
+		return;
+	}
 }
 
 /* `event` is called from inside the engine: nothing may call it back here. */
@@ -198,7 +279,7 @@ void child_orphans_replaced(struct child *c, const char *sadb_child, const struc
 		if (strcmp(o->child, sadb_child) != 0 || memcmp(&o->peer, peer, sizeof(*peer)) != 0)
 			continue;
 		o->restart = 0;
-		if (o->end)
+		if (o->end || o->gone)
 			continue;
 		o->end = o->out ? now : now + OLD_INBOUND_MS;
 		if (!c->linger_at || o->end < c->linger_at) {
@@ -227,6 +308,7 @@ void child_orphans_linger(evutil_socket_t fd, short what, void *ctx)
 		tell(c, o->child);
 		free(o);
 	}
+	sweep(c);
 	plan(c);
 	child_plan(c);
 }
@@ -234,7 +316,8 @@ void child_orphans_linger(evutil_socket_t fd, short what, void *ctx)
 void child_orphans_delete(struct child *c)
 {
 	for (const struct orphan *o = c->orphans; o; o = o->next)
-		child_sadb_delete(c, o->sa);
+		if (!o->gone)
+			child_sadb_delete(c, o->sa);
 	child_orphans_free(c);
 }
 

@@ -49,6 +49,7 @@ static void on_trust_begin(struct child *c)
 {
 	cert_store_free(c->next_trust);
 	c->next_trust = cert_store_new();
+	c->crl_missing = false;
 }
 
 static void on_ca(struct child *c, const struct chan_blob *m)
@@ -60,19 +61,36 @@ static void on_ca(struct child *c, const struct chan_blob *m)
 		log_error("a CA certificate is not used: %s", why);
 }
 
+/* -1: the parent cannot open it, and has said so. */
 static void on_crl(struct child *c, int fd)
 {
 	_cleanup_free_ __u8 *data = NULL;
 	char why[256] = "";
 	size_t len = 0;
-	int err = conn_read_all(fd, CRL_SIZE_MAX, &data, &len);
+	int err = fd < 0 ? 0 : conn_read_all(fd, CRL_SIZE_MAX, &data, &len);
 
-	if (err)
+	if (fd < 0)
+		c->crl_missing = true;
+	else if (err)
 		snprintf(why, sizeof(why), "%s", strerror(-err));
 	else if (c->next_trust)
 		err = cert_store_add_crl(c->next_trust, BYTES(data, len), why, sizeof(why));
+	if (!err)
+		return;
+	log_error("a CRL is not used: %s", why);
+	c->crl_missing = true;
+}
+
+/* Somebody may be writing it at this moment: what it revoked does not become good by that. */
+static void keep_crls(struct child *c)
+{
+	int err = c->trust ? cert_store_keep_crls(c->next_trust, c->trust) : 0;
+
 	if (err)
-		log_error("a CRL is not used: %s", why);
+		log_error("the CRLs of before cannot be kept: %s", strerror(-err));
+	else
+		log_warn("not every CRL can be read: those of before stay in force where no newer "
+			 "one has come");
 }
 
 static void on_trust_end(struct child *c)
@@ -81,6 +99,8 @@ static void on_trust_end(struct child *c)
 
 	if (!c->next_trust)
 		return;
+	if (c->crl_missing)
+		keep_crls(c);
 	c->trust = c->next_trust;
 	c->next_trust = NULL;
 	engine_trust(c->engine, c->trust);
@@ -148,14 +168,14 @@ void child_parent_message(void *ctx, const struct chan_hdr *hdr, int *fds, unsig
 		break;
 	case CHAN_CONN: on_conn(c, fds[0]); break;
 	case CHAN_CONN_GONE: on_conn_gone(c, ((const struct chan_name *)m)->name); break;
-	case CHAN_CONN_START: engine_start(c->engine, ((const struct chan_name *)m)->name); break;
+	case CHAN_CONN_START: child_sadb_start(c, ((const struct chan_name *)m)->name); break;
 	case CHAN_TRUST_BEGIN: on_trust_begin(c); break;
 	case CHAN_CA: on_ca(c, m); break;
-	case CHAN_CRL: on_crl(c, fds[0]); break;
+	case CHAN_CRL: on_crl(c, n ? fds[0] : -1); break;
 	case CHAN_TRUST_END: on_trust_end(c); break;
 	case CHAN_KEYLOG: on_keylog(c, fds, n); break;
 	case CHAN_VICI: child_vici_command(c, m); break;
-	case CHAN_VICI_MORE: child_list_more(c, m); break;
+	case CHAN_VICI_MORE: child_vici_more(c, m); break;
 	case CHAN_VICI_WANTED: c->vici_wanted = ((const struct chan_wanted *)m)->events; break;
 	case CHAN_STOP: on_stop(c, m); return;
 	case CHAN_PATHS_ANSWER: on_paths(c, m); break;

@@ -12,6 +12,7 @@
 #include "iked/engine_state.h"
 #include "iked/full.h"
 #include "iked/renew.h"
+#include "iked/unique.h"
 #include "lib/alg.h"
 #include "lib/cleanup.h"
 
@@ -177,14 +178,31 @@ static void delete_sas(struct child_sa *child, bool at_once)
 		linger(child->ike, name, OLD_INBOUND_MS);
 }
 
-/* The delete of what was rekeyed says that the peer has the new one (RFC 7296 2.8): we send on that
- * before the old one is gone. */
-static void switch_to_successor(const struct child_sa *child)
-{
-	struct child_sa *other = child_by_id(child->ike->engine, child->successor);
+static void switch_to_successor(const struct child_sa *child);
 
-	if (other && other->ike->state != IKE_GONE)
-		child_switch(other);
+void child_cut(struct child_sa *child)
+{
+	delete_sas(child, true);
+	child->in_added = child->out_added = false;
+	child_forget_key(child);
+}
+
+void child_followed(struct child_sa *child, const struct child_sa *by)
+{
+	if (child->ike == by->ike)
+		child->successor = by->id;
+	else
+		child->heir = by->id;
+}
+
+/* By the text of today, which may be another. */
+static void wanted_still(const struct child_sa *child)
+{
+	const struct conn_child *cfg;
+	struct ike_conn *conn = ike_conn_of_child(child->ike->engine, child->cfg->sadb_name, &cfg);
+
+	if (conn)
+		backoff_plan(conn);
 }
 
 void child_free(struct child_sa *child, bool at_once)
@@ -208,6 +226,7 @@ void child_free(struct child_sa *child, bool at_once)
 	timer_stop(&engine->timers, &child->life);
 	timer_stop(&engine->timers, &child->later);
 	engine_timers_give(engine, CHILD_SA_TIMERS);
+	wanted_still(child);
 	child_forget_key(child);
 	free(child->ts);
 	ike_conn_unref(child->conn);
@@ -269,6 +288,8 @@ static __u16 flags_of(const struct child_sa *child, bool in)
 		flags |= XIPSEC_SA_UDP;
 	if (in && child->udp && !ike_follows(child->ike))
 		flags |= XIPSEC_SA_STAY;
+	if (in && child->pieces)
+		flags |= XIPSEC_SA_LATER;
 	/* The rest is done where packets are sealed, to a header that is put in front. */
 	if (in || child->mode == XIPSEC_MODE_TRANSPORT)
 		return flags;
@@ -338,6 +359,11 @@ int child_describe(const struct child_sa *child, __u8 dir, struct xipsec_sa *sa)
 	return err ? err : sa->n_selectors ? 0 : -EINVAL;
 }
 
+bool child_sadb_away(int err)
+{
+	return err == -ENOTCONN || err == -ECONNRESET;
+}
+
 int child_add(struct child_sa *child, __u8 dir, const __u8 *key, __u64 question)
 {
 	struct engine *engine = child->ike->engine;
@@ -361,14 +387,13 @@ int child_add(struct child_sa *child, __u8 dir, const __u8 *key, __u64 question)
 	return err;
 }
 
-void child_switch(struct child_sa *child)
+static void send_on(struct child_sa *child)
 {
 	struct engine *engine = child->ike->engine;
 	int err;
 
-	if (child->out_added || !child->key_out || child->state != CHILD_UP)
+	if (child->out_added || !child->key_out)
 		return;
-	timer_stop(&engine->timers, &child->later);
 	child->question = (__u64)QUESTION_CHILD << 62 | (__u64)child->id << 30 |
 			  (++engine->next_question & 0x3fffffff);
 	err = child_add(child, XIPSEC_DIR_OUT, child->key_out, child->question);
@@ -377,6 +402,63 @@ void child_switch(struct child_sa *child)
 		ike_log(child->ike, LOG_LEVEL_ERROR,
 			"child %s: cannot describe its outbound SA: %s", child->cfg->name,
 			strerror(-err));
+}
+
+void child_switch(struct child_sa *child)
+{
+	/* Of what our Delete is out for the peer may have its half no more. */
+	if (child->out_added || !child->key_out || child->state != CHILD_UP ||
+	    child->ike->state == IKE_CLOSING)
+		return;
+	timer_stop(&child->ike->engine->timers, &child->later);
+	send_on(child);
+}
+
+static struct child_sa *alive(const struct engine *engine, __u32 id)
+{
+	struct child_sa *child = id ? child_by_id(engine, id) : NULL;
+
+	return child && child->ike->state != IKE_GONE ? child : NULL;
+}
+
+/* Another one of that name on its IKE SA, which sends: while it is rekeyed there are two. */
+static struct child_sa *sibling_of(const struct child_sa *child)
+{
+	struct child_sa *other = child->ike->children;
+
+	while (other && (other == child || !other->out_added ||
+			 strcmp(other->cfg->sadb_name, child->cfg->sadb_name) != 0))
+		other = other->next;
+	return other;
+}
+
+/* It may be rekeyed itself by now: the peer has this one, and its successor perhaps not yet. */
+static void switch_to_heir(struct child_sa *heir)
+{
+	const struct child_sa *successor = alive(heir->ike->engine, heir->successor);
+
+	if (heir->state == CHILD_UP)
+		child_switch(heir);
+	else if (heir->state == CHILD_REPLACED && !(successor && successor->out_added))
+		send_on(heir);
+}
+
+/* The delete of what was rekeyed says that the peer has the new one (RFC 7296 2.8): we send on that
+ * before the old one is gone. For one on an IKE SA that is authenticated anew the delete of the
+ * last one here says it. */
+static void switch_to_successor(const struct child_sa *child)
+{
+	const struct engine *engine = child->ike->engine;
+	struct child_sa *successor = alive(engine, child->successor);
+	struct child_sa *heir = alive(engine, child->heir), *sibling;
+
+	if (successor)
+		child_switch(successor);
+	sibling = heir ? sibling_of(child) : NULL;
+	if (heir && !sibling)
+		switch_to_heir(heir);
+	else if (heir && !alive(engine, sibling->heir))
+		sibling->heir = heir->id;
 }
 
 /* ------------------------------------------------------------------ timers */
@@ -409,9 +491,25 @@ static void rekey_later(struct child_sa *child)
 		timer_set(&engine->timers, &child->life, again);
 }
 
+void child_again(const struct child_sa *child)
+{
+	const struct conn_child *cfg;
+	struct ike_conn *conn = ike_conn_of_child(child->ike->engine, child->cfg->sadb_name, &cfg);
+
+	if (conn && child->state == CHILD_UP && !child->unwanted)
+		backoff_want(conn, cfg);
+}
+
+void child_outlived(const struct child_sa *child)
+{
+	if (child->cfg->start_action != CONN_ACTION_NONE)
+		child_again(child);
+}
+
 /* The end of its life: nobody replaced it in time. */
 static void expired(struct child_sa *child)
 {
+	child_outlived(child);
 	ike_log(child->ike, LOG_LEVEL_WARN, "child %s-%u: its life is over%s", child->cfg->name,
 		child->id, child->rekey_failed ? ", it could not be rekeyed" : "");
 	ike_task_child(child->ike, TASK_CHILD_CLOSE, child);
@@ -466,6 +564,7 @@ void child_up(struct child_sa *child)
 		timer_set(&engine->timers, &child->later, engine_now(engine) + SWITCH_MS);
 	ike_event(child->ike, IKE_EVENT_CHILD_UP, NULL, child, NULL);
 	renew_done(child);
+	unique_used(child->ike);
 }
 
 void child_replaced(struct child_sa *child, const struct child_sa *by)
@@ -492,6 +591,7 @@ void child_back(struct ike_sa *ike, __u32 successor)
 		return;
 	child->state = CHILD_UP;
 	child->successor = 0;
+	backoff_over(child->conn, child->cfg);
 	timer_stop(timers, &child->later);
 	if (child->key_out)
 		timer_set(timers, &child->later, ike_now(ike) + SWITCH_MS);

@@ -28,6 +28,7 @@ struct child_sa {
 	__u32 id;        /* unique */
 	__u32 reqid;     /* the same over all rekeys: the id of the first */
 	__u32 successor; /* id of what the peer made in its place; when this one goes, we switch */
+	__u32 heir;      /* the same, on an IKE SA that takes the place of this one's */
 	__be32 spi_in, spi_out;
 	__u8 state;    /* enum child_state */
 	__u8 l4_proto; /* IPPROTO_ESP or IPPROTO_AH */
@@ -35,6 +36,7 @@ struct child_sa {
 	__u8 mode;     /* enum xipsec_mode */
 	__u16 ke;      /* group of its key exchange; 0: none */
 	bool esn, udp;
+	bool pieces;              /* later fragments go by it (NON_FIRST_FRAGMENTS_ALSO) */
 	bool no_tfc;              /* the peer takes no TFC padding (RFC 7296 3.10.1) */
 	bool in_added, out_added; /* xipsecd was asked to install it */
 	bool used;                /* a packet came in */
@@ -66,6 +68,8 @@ int child_describe(const struct child_sa *child, __u8 dir, struct xipsec_sa *sa)
 
 /* Asks xipsecd; the answer has that id. */
 int child_add(struct child_sa *child, __u8 dir, const __u8 *key, __u64 question);
+/* Is that answer of it none, for it has ended? Another one comes, and is told of everything. */
+bool child_sadb_away(int err);
 /* Sends on it from now on, if it does not yet: uses up key_out. */
 void child_switch(struct child_sa *child);
 
@@ -77,9 +81,19 @@ void child_up(struct child_sa *child);
 /* Another one has taken its place, or it is one too many: REPLACED, until somebody deletes it.
  * `child` may be NULL. */
 void child_replaced(struct child_sa *child, const struct child_sa *by);
+/* The peer made that one in its place: we go on sending on this one until it goes, or the other is
+ * used. */
+void child_followed(struct child_sa *child, const struct child_sa *by);
 /* The peer made that one in place of another, and deletes it while the other is there: it could not
  * use it. UP again, with its own life. */
 void child_back(struct ike_sa *ike, __u32 successor);
+
+/* Its SAs at xipsecd go at once; it stays until the peer has heard that. */
+void child_cut(struct child_sa *child);
+/* It ends against our will and is to be again (backoff.h), by what is loaded. */
+void child_again(const struct child_sa *child);
+/* Its life, or that of its IKE SA, is over: the same, unless its start_action is none. */
+void child_outlived(const struct child_sa *child);
 
 /* Rekeying it did not work: again in a while, up to its end. */
 void child_rekey_failed(struct child_sa *child);

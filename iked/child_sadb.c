@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -79,7 +80,8 @@ void child_sadb_add(void *ctx, __u64 id, const struct xipsec_sa *sa)
 
 	req.hdr = (struct sadb_hdr){.type = XIPSEC_SADB_SA_ADD};
 	xipsec_sa_copy(&req.sa, sa);
-	if (c->link)
+	/* Of one that may be new the engine does not know yet what is lost. */
+	if (c->link && (c->greeted || !c->epoch))
 		sadb_link_ask(c->link, &req.hdr, len, on_added, id);
 	else
 		refuse_later(c, id);
@@ -172,13 +174,17 @@ static void on_event(void *ctx, const struct sadb_event *event)
 	switch (event->event) {
 	case XIPSEC_EVENT_ACQUIRE: engine_acquire(c->engine, event->child); break;
 	case XIPSEC_EVENT_EXPIRE_HARD:
+		child_orphans_over(c, event->sa, event->child, true);
 		if (event->limit == XIPSEC_LIMIT_POLICY)
 			engine_sa_withdrawn(c->engine, event->sa);
 		else
 			engine_sa_hard(c->engine, event->sa);
 		break;
 	case XIPSEC_EVENT_EXPIRE_SOFT: engine_sa_soft(c->engine, event->sa); break;
-	case XIPSEC_EVENT_IDLE: engine_sa_idle(c->engine, event->sa); break;
+	case XIPSEC_EVENT_IDLE:
+		child_orphans_over(c, event->sa, event->child, false);
+		engine_sa_idle(c->engine, event->sa);
+		break;
 	case XIPSEC_EVENT_USED: engine_sa_used(c->engine, event->sa); break;
 	case XIPSEC_EVENT_MAPPING:
 		engine_sa_mapping(c->engine, event->sa, &event->src, event->src_port);
@@ -210,6 +216,39 @@ static const struct sadb_link_hooks hooks = {on_event, on_gone};
 
 /* ------------------------------------------------------------------ a new connection */
 
+static void start(struct child *c, const char *conn)
+{
+	if (!child_orphans_start(c, conn))
+		engine_start(c->engine, conn);
+}
+
+/* Direction of failure: without memory it begins at once. */
+void child_sadb_start(struct child *c, const char *conn)
+{
+	char(*names)[CONN_NAME_LEN] =
+		c->listed ? NULL : reallocarray(c->starts, c->n_starts + 1, sizeof(*names));
+
+	if (!names) {
+		start(c, conn);
+		return;
+	}
+	c->starts = names;
+	snprintf(names[c->n_starts++], CONN_NAME_LEN, "%s", conn);
+}
+
+/* What was there before us is known, and its names are not ours. */
+static void listed(struct child *c)
+{
+	c->listed = true;
+	child_orphans_seen(c);
+	for (unsigned int i = 0; i < c->n_starts; i++)
+		start(c, c->starts[i]);
+	free(c->starts);
+	c->starts = NULL;
+	c->n_starts = 0;
+	child_udp_listen(c);
+}
+
 static void on_listed(void *ctx, __u64 arg, const struct sadb_hdr *answer, size_t len, int *fds,
 		      unsigned int n)
 {
@@ -217,13 +256,11 @@ static void on_listed(void *ctx, __u64 arg, const struct sadb_hdr *answer, size_
 	struct child *c = ctx;
 
 	if (!answer)
-		return;
-	if (!(answer->flags & XIPSEC_SADB_MORE)) {
-		c->listed = true;
-		child_orphans_seen(c);
-	} else if (sadb_sa_info_whole(info, len)) {
-		child_orphans_see(c, &info->sa);
-	}
+		return; /* the next connection asks again */
+	if (!(answer->flags & XIPSEC_SADB_MORE))
+		listed(c);
+	else if (sadb_sa_info_whole(info, len))
+		child_orphans_see(c, &info->sa, info->status == XIPSEC_SA_STOPPED);
 	child_plan(c);
 }
 
@@ -231,19 +268,23 @@ static void on_hello(void *ctx, __u64 arg, const struct sadb_hdr *answer, size_t
 		     unsigned int n)
 {
 	const struct sadb_hello *hello = (const void *)answer;
+	bool another;
 	struct child *c = ctx;
 
-	if (!answer || len != sizeof(*hello) || hello->epoch == c->epoch)
+	if (!answer || len != sizeof(*hello))
 		return;
-	if (c->epoch) {
-		log_warn("xipsecd is a new one: every child SA is made anew");
-		child_orphans_free(c);
-		engine_sadb_lost(c->engine);
-		child_plan(c);
-	} else if (!c->listed) {
-		sadb_link_ask_plain(c->link, XIPSEC_SADB_SA_LIST, on_listed, 0);
-	}
+	another = c->epoch && hello->epoch != c->epoch;
 	c->epoch = hello->epoch;
+	c->greeted = true;
+	if (another || !c->listed)
+		child_orphans_free(c);
+	if (another) {
+		log_warn("xipsecd is a new one: every child SA is made anew");
+		engine_sadb_lost(c->engine);
+	}
+	if (!c->listed)
+		sadb_link_ask_plain(c->link, XIPSEC_SADB_SA_LIST, on_listed, 0);
+	child_plan(c);
 }
 
 void child_sadb_link(struct child *c, int fd)
@@ -251,8 +292,9 @@ void child_sadb_link(struct child *c, int fd)
 	struct sadb_subscribe req = {.hdr.type = XIPSEC_SADB_SUBSCRIBE, .events = EVENTS};
 	struct sadb_link *old = c->link;
 
+	c->greeted &= old != NULL; /* the same xipsecd lends others at each reload */
 	c->link = fd < 0 ? NULL : sadb_link_new(c->base, fd, &hooks, c);
-	sadb_link_free(old);
+	sadb_link_end(old);
 	if (!c->link)
 		return;
 	sadb_link_ask(c->link, &req.hdr, sizeof(req), NULL, 0);
@@ -294,4 +336,5 @@ void child_sadb_free(struct child *c)
 	}
 	if (c->refuse)
 		event_free(c->refuse);
+	free(c->starts);
 }

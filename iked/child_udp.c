@@ -236,7 +236,14 @@ void child_udp_sockets(struct child *c, __u32 have, int *fds, unsigned int n)
 		c->fd[i] = fds[at];
 		fds[at++] = -1;
 		c->readable[i] = event_new(c->base, c->fd[i], EV_READ | EV_PERSIST, on_readable, c);
+	}
+	if (c->listed)
+		child_udp_listen(c);
+}
+
+void child_udp_listen(struct child *c)
+{
+	for (int i = 0; i < XIPSEC_IKE_SOCKETS; i++)
 		if (c->readable[i])
 			event_add(c->readable[i], NULL);
-	}
 }

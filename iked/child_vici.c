@@ -135,6 +135,16 @@ void child_vici_done(struct child *c, __u64 ref, int err, const char *text)
 	wait_free(wait);
 }
 
+/* What its command has begun goes on. */
+void child_vici_more(struct child *c, const struct chan_vici *m)
+{
+	struct vici_wait *wait = m->more ? wait_find(c, m->id) : NULL;
+
+	if (wait)
+		wait_free(wait);
+	child_list_more(c, m);
+}
+
 void child_vici_free(struct child *c)
 {
 	while (c->vici_waits)

@@ -51,11 +51,15 @@ static struct ike_sa *find_ike(const struct engine *engine, const struct ike_con
 	struct ike_sa *ike = ike_of_conn(engine, conn->model.name);
 
 	for (; ike; ike = ike_same_conn(ike))
-		if (ike->conn == conn && !ike->reauth_of &&
-		    ((ike->state == IKE_UP && !ike->from) ||
-		     (ike->state < IKE_UP && ike->initiator)))
+		if (ike->conn == conn && !ike->from && (!ike->reauth_of || ike_is_used(ike)) &&
+		    (ike->state < IKE_UP ? ike->initiator : !ike_is_leaving(ike)))
 			return ike;
 	return NULL;
+}
+
+bool engine_has_ike(const struct engine *engine, const struct ike_conn *conn)
+{
+	return find_ike(engine, conn);
 }
 
 void engine_begin(struct engine *engine, struct ike_conn *conn, const struct conn_child *child,
@@ -121,8 +125,12 @@ void engine_begin_child(struct engine *engine, const char *sadb_child)
 	const struct conn_child *child;
 	struct ike_conn *conn = ike_conn_of_child(engine, sadb_child, &child);
 
-	if (conn && !engine_has_child(engine, conn, child))
-		engine_begin(engine, conn, child, 0);
+	if (conn && ike_conn_callable(&conn->model) && !engine_has_child(engine, conn, child)) {
+		if (backoff_may(conn, child))
+			engine_begin(engine, conn, child, 0);
+		else
+			backoff_want(conn, child);
+	}
 	engine_reap(engine);
 }
 
@@ -172,18 +180,54 @@ static void finish(struct todo *todo, const char *nothing)
 	engine_reap(todo->engine);
 }
 
+/* What would be begun again is wanted no more. */
+static void drop_wishes(struct todo *todo, struct ike_conn *conn, const char *child)
+{
+	bool waited = false;
+
+	for (unsigned int i = 0; i < conn->model.n_children; i++)
+		if (!child || !strcmp(conn->model.children[i].name, child))
+			waited |= backoff_drop(conn, &conn->model.children[i]);
+	if (!child && timer_is_set(&conn->retry)) {
+		timer_stop(&conn->engine->timers, &conn->retry);
+		waited = true;
+	}
+	todo->n += waited;
+}
+
+static void drop_task(const struct task *task)
+{
+	if (task && task->kind == TASK_CHILD)
+		backoff_drop(task->conn, task->cfg);
+}
+
+static void drop_named(struct todo *todo, const struct engine_match *m)
+{
+	struct ike_conn *conn = todo->engine->conns;
+
+	if (m->ike_id || m->child_id || (!m->ike && !m->child))
+		return;
+	for (; conn; conn = conn->next)
+		if (!m->ike || !strcmp(conn->model.name, m->ike))
+			drop_wishes(todo, conn, m->child);
+}
+
 static void close_child(struct todo *todo, struct child_sa *child, bool force)
 {
-	struct ike_sa *ike = child->ike;
+	bool up = child->state == CHILD_UP || child->state == CHILD_REPLACED;
+	struct task *task;
 
-	if (child->state != CHILD_UP && child->state != CHILD_REPLACED)
+	if (!up && !(force && child->state == CHILD_CLOSING))
 		return;
 	child->unwanted = true;
-	give_ref(todo, ike_task_child(ike, TASK_CHILD_CLOSE, child));
-	if (force && todo->n) {
-		engine_done(todo->engine, todo->ref, 0, "");
-		todo->ref = 0;
+	backoff_drop(child->conn, child->cfg);
+	task = up ? ike_task_child(child->ike, TASK_CHILD_CLOSE, child) : NULL;
+	if (!force) {
+		give_ref(todo, task);
+		return;
 	}
+	child_cut(child);
+	todo->n++;
 }
 
 static void close_children(struct todo *todo, const struct engine_match *m, bool force)
@@ -225,6 +269,12 @@ static void close_ike(struct todo *todo, struct ike_sa *ike, bool force)
 {
 	struct task *task;
 
+	for (struct child_sa *child = ike->children; child; child = child->next)
+		backoff_drop(child->conn, child->cfg);
+	for (task = ike->tasks; task; task = task->next)
+		drop_task(task);
+	if (ike->ours)
+		drop_task(ike->ours->task);
 	if (ike->state < IKE_UP || force) {
 		todo->n++;
 		ike_log(ike, LOG_LEVEL_INFO, "terminated");
@@ -243,6 +293,7 @@ void engine_terminate(struct engine *engine, const struct engine_match *match, b
 	struct todo todo = {.engine = engine, .ref = ref};
 	struct picked picked;
 
+	drop_named(&todo, match);
 	if (match->child || match->child_id) {
 		close_children(&todo, match, force);
 		finish(&todo, "no matching SAs to terminate found");
@@ -261,6 +312,10 @@ void engine_terminate(struct engine *engine, const struct engine_match *match, b
 
 void engine_terminate_all(struct engine *engine)
 {
+	struct todo todo = {.engine = engine};
+
+	for (struct ike_conn *conn = engine->conns; conn; conn = conn->next)
+		drop_wishes(&todo, conn, NULL);
 	while (engine->first) {
 		say_goodbye(engine->first);
 		ike_gone(engine->first, true);
@@ -308,7 +363,7 @@ void engine_reauth(struct engine *engine, const struct engine_match *match, __u6
 	for (unsigned int i = 0; i < picked.n; i++) {
 		struct ike_sa *ike = ike_by_id(engine, picked.id[i]);
 
-		if (!ike || ike->state != IKE_UP || ike->from)
+		if (!ike || ike_is_leaving(ike) || ike->from || ike->reauth_of)
 			continue;
 		setup_reauth(ike, any ? 0 : ref);
 		any = true;

@@ -174,16 +174,21 @@ void engine_log(const struct engine *engine, const struct ike_path *path, enum l
 }
 
 /* A bucket of ERRORS_BURST that fills by one each ERRORS_MS. */
+bool engine_allows(const struct engine *engine, __u64 *at, unsigned int burst, unsigned int ms)
+{
+	const __u64 now = engine_now(engine);
+
+	if (*at < now)
+		*at = now;
+	if (*at + ms > now + (__u64)burst * ms)
+		return false;
+	*at += ms;
+	return true;
+}
+
 bool engine_error_allowed(struct engine *engine)
 {
-	__u64 now = engine_now(engine), full = (__u64)ERRORS_BURST * ERRORS_MS;
-
-	if (engine->errors_at < now)
-		engine->errors_at = now;
-	if (engine->errors_at + ERRORS_MS > now + full)
-		return false;
-	engine->errors_at += ERRORS_MS;
-	return true;
+	return engine_allows(engine, &engine->errors_at, ERRORS_BURST, ERRORS_MS);
 }
 
 void engine_send(struct engine *engine, const struct ike_path *path,

@@ -33,9 +33,9 @@ void engine_ids_behind(struct engine *engine, __u32 id);
  * it fails or not (it is zero afterwards). Its certificates and CAs are bytes (`data` is there): of
  * local.certs the own one first, then what leads to a CA, all of which is sent. The CAs of
  * remote.cacerts must be in engine_trust()'s store, too.
- * IKE SAs and children that the new text describes in the
- * same way notice nothing; others keep what they were made with until engine_start() has them made
- * anew (renew.h), or until they end.
+ * IKE SAs and children that the new text describes in the same way notice nothing (other bytes of
+ * its certificates count from the next IKE_AUTH on); others keep what they were made with until
+ * engine_start() has them made anew (renew.h), or until they end.
  * Children with start_action = start are not begun by this: engine_start() does that.
  * Returns 0, -ENOMEM, -E2BIG (ENGINE_CONNS_MAX), -EINVAL (a proposal or identity that does not
  * parse; logged).
@@ -47,7 +47,8 @@ int engine_conn_unload(struct engine *engine, const char *name);
  * until the next load or unload. */
 const struct conn *engine_conn(const struct engine *engine, const char *name);
 const struct conn *engine_conn_of_child(const struct engine *engine, const char *sadb_child);
-/* Begins that child whatever its start_action, if it is not there or on its way. */
+/* Begins that child whatever its start_action, if it is not there or on its way, and the peer can
+ * be called; after one in vain not before its time. */
 void engine_begin_child(struct engine *engine, const char *sadb_child);
 /* Begins every child of `name` whose start_action is start and which is not up; what is up by an
  * older text than it has now is made anew. -ENOENT. */
@@ -95,7 +96,8 @@ struct engine_match {
 	__u32 child_id;
 };
 
-/* With `child` or `child_id`: children alone. `force`: does not wait for the peer's answer. */
+/* With `child` or `child_id`: children alone. `force`: does not wait for the peer's answer: what
+ * the SAs are at xipsecd goes at once. */
 void engine_terminate(struct engine *engine, const struct engine_match *match, bool force,
 		      __u64 ref);
 /* Every IKE SA gets its Delete, once and without retransmission, and its SAs at xipsecd go. */
@@ -108,6 +110,8 @@ void engine_reauth(struct engine *engine, const struct engine_match *match, __u6
 
 /* A packet wants an SA of this child. The same while one is on its way: nothing. */
 void engine_acquire(struct engine *engine, const char *sadb_child);
+/* Is that SA at xipsecd, by its name, of a child of this engine? */
+bool engine_has_sa(const struct engine *engine, const char *sa);
 /* By the name of the SA that engine's sa_add() gave it. Unknown names are ignored. */
 void engine_sa_soft(struct engine *engine, const char *sa); /* a soft limit: rekey */
 void engine_sa_hard(struct engine *engine, const char *sa); /* it has stopped */
@@ -120,8 +124,8 @@ void engine_sa_used(struct engine *engine, const char *sa);
 /* The peer sends ESP from elsewhere (RFC 3948): IKE follows, as RFC 7296 2.23 has it. */
 void engine_sa_mapping(struct engine *engine, const char *sa, const struct xipsec_addr *remote,
 		       __be16 remote_port);
-/* ESP came for an SPI that xipsecd does not have: an INVALID_SPI to who has an IKE SA with us
- * (RFC 7296 1.5), at a limited rate. */
+/* ESP came for an SPI that xipsecd does not have: an INVALID_SPI to who has an IKE SA with us from
+ * that address (RFC 7296 1.5), on each at a limited rate. */
 void engine_spi_unknown(struct engine *engine, const struct xipsec_addr *remote, __u8 family,
 			__be32 spi);
 /* What came out of that SA is outside its selectors, and was dropped: an INVALID_SELECTORS to the

@@ -20,6 +20,7 @@ struct engine {
 
 	struct ike_conn *conns; /* the newest first */
 	unsigned int n_conns;
+	unsigned int n_orphans; /* connections that have some */
 	__u64 next_order;
 	struct conn_index index; /* of those */
 
@@ -39,9 +40,8 @@ struct engine {
 	__s64 wall;
 	bool save_keys;
 
-	__u64 errors_at;    /* ms: up to then answers to strangers are used up */
-	__u64 spi_at;       /* ms: the last INVALID_SPI */
-	__u64 selectors_at; /* ms: the last INVALID_SELECTORS */
+	struct ike_words strangers; /* of all peers that have proven nothing */
+	__u64 errors_at;            /* ms: up to then answers to strangers are used up */
 	__u64 counter[ENGINE_COUNTER_MAX];
 };
 
@@ -56,6 +56,8 @@ void engine_count(struct engine *engine, struct ike_conn *conn, enum engine_coun
 /* Log lines outside of an IKE SA; `path` may be NULL. */
 void engine_log(const struct engine *engine, const struct ike_path *path, enum log_level level,
 		const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* `burst` at once, then one each `ms`; *at is 0 at first. */
+bool engine_allows(const struct engine *engine, __u64 *at, unsigned int burst, unsigned int ms);
 
 /* May another answer go to a stranger now (ERRORS_BURST, ERRORS_MS)? */
 bool engine_error_allowed(struct engine *engine);
@@ -85,6 +87,8 @@ void engine_reap(struct engine *engine);
 /* Begins a child, on an IKE SA of the connection or on a new one. */
 void engine_begin(struct engine *engine, struct ike_conn *conn, const struct conn_child *child,
 		  __u64 ref);
+/* Is there an IKE SA that engine_begin() would take? */
+bool engine_has_ike(const struct engine *engine, const struct ike_conn *conn);
 /* Is there an SA of that child, as the connection describes it today, or one on its way? */
 bool ike_has_child(const struct ike_sa *ike, const struct ike_conn *conn,
 		   const struct conn_child *child);

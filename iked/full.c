@@ -40,7 +40,7 @@ void full_rekey(struct ike_sa *ike)
 {
 	/* After one in vain the clock tries again (setup.c). */
 	bool soon = ike->reauth_at && ike->reauth_at < ike_now(ike) + 2 * REKEY_RETRY_MS;
-	bool begins = !full_is(ike) && !ike->reauth_by && !soon;
+	bool begins = !full_is(ike) && !soon;
 
 	fill(ike);
 	if (begins && ike_conn_callable(&ike->conn->model))

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <openssl/evp.h>
 
 #include "iked/backoff.h"
 #include "iked/engine_state.h"
@@ -153,13 +154,40 @@ static void retry_due(struct timer *timer)
 	engine_start(conn->engine, conn->model.name);
 }
 
+static bool hash_blobs(EVP_MD_CTX *hash, const struct conn_blobs *blobs)
+{
+	bool ok = true;
+
+	for (unsigned int i = 0; i < blobs->n; i++) {
+		const struct conn_blob *blob = &blobs->blob[i];
+		__u64 len = blob->data ? blob->len : ~0ULL;
+
+		ok = ok && EVP_DigestUpdate(hash, &len, sizeof(len)) &&
+		     (!blob->data || EVP_DigestUpdate(hash, blob->data, blob->len));
+	}
+	return ok && EVP_DigestUpdate(hash, &blobs->n, sizeof(blobs->n));
+}
+
+/* What its files say: digests of the config know their names alone. */
+static bool hash_certs(const struct conn *model, __u8 out[CONN_DIGEST_LEN])
+{
+	EVP_MD_CTX *hash = EVP_MD_CTX_new();
+	bool ok = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) &&
+		  hash_blobs(hash, &model->local.certs) && hash_blobs(hash, &model->remote.certs) &&
+		  hash_blobs(hash, &model->remote.cacerts) && EVP_DigestFinal_ex(hash, out, NULL);
+
+	EVP_MD_CTX_free(hash);
+	return ok;
+}
+
 static struct ike_conn *make(struct engine *engine, struct conn *model)
 {
 	struct ike_conn *conn = calloc(1, sizeof(*conn));
 
 	if (conn)
 		conn->child_try = calloc(model->n_children + 1, sizeof(*conn->child_try));
-	if (!conn || !conn->child_try || engine_timers_take(engine, CONN_TIMERS)) {
+	if (!conn || !conn->child_try || !hash_certs(model, conn->certs) ||
+	    engine_timers_take(engine, CONN_TIMERS)) {
 		if (conn)
 			free(conn->child_try);
 		free(conn);
@@ -187,6 +215,13 @@ static bool all_same(const struct conn *a, const struct conn *b)
 	return true;
 }
 
+static void mark_orphans(struct ike_conn *conn, bool there_are)
+{
+	conn->engine->n_orphans += there_are;
+	conn->engine->n_orphans -= conn->orphans;
+	conn->orphans = there_are;
+}
+
 /* IKE SAs whose ends are described as before make their next children by the new text. */
 static void take_place(struct engine *engine, struct ike_conn *old, struct ike_conn *fresh)
 {
@@ -194,7 +229,7 @@ static void take_place(struct engine *engine, struct ike_conn *old, struct ike_c
 
 	memcpy(fresh->counter, old->counter, sizeof(fresh->counter));
 	fresh->heir = true;
-	fresh->orphans = old->orphans;
+	mark_orphans(fresh, old->orphans);
 	backoff_inherit(fresh, old);
 	if (!conn_same(&old->model, &fresh->model))
 		return;
@@ -231,6 +266,7 @@ static void leave(struct engine *engine, struct ike_conn *conn)
 	if (conn->next)
 		conn->next->prev = conn->prev;
 	engine->n_conns--;
+	engine->n_orphans -= conn->orphans;
 	conn->loaded = false;
 	timer_stop(&engine->timers, &conn->retry);
 	timer_stop(&engine->timers, &conn->child_retry);
@@ -272,10 +308,43 @@ static int understand(struct engine *engine, struct ike_conn *conn)
 	return err ? err : hash_cas(conn);
 }
 
+#define SWAP(a, b)                          \
+	do {                                \
+		__typeof__(a) swapped_ = a; \
+		a = b;                      \
+		b = swapped_;               \
+	} while (0)
+
+/* What `fresh` knows of certificates counts from now on: what is up notices nothing, the next
+ * IKE_AUTH goes by it. The rest of both is the same. */
+static int take_certs(struct engine *engine, struct ike_conn *conn, struct ike_conn *fresh)
+{
+	int err;
+
+	engine_log(engine, NULL, LOG_LEVEL_INFO,
+		   "%s: its certificates are others; they count from the next IKE_AUTH on",
+		   conn->model.name);
+	conn_index_remove(&engine->index, conn); /* by `cas`, among others */
+	SWAP(conn->model.local.certs, fresh->model.local.certs);
+	SWAP(conn->model.remote.certs, fresh->model.remote.certs);
+	SWAP(conn->model.remote.cacerts, fresh->model.remote.cacerts);
+	SWAP(conn->local_id, fresh->local_id);
+	SWAP(conn->cas, fresh->cas);
+	SWAP(conn->cas_len, fresh->cas_len);
+	memcpy(conn->certs, fresh->certs, sizeof(conn->certs));
+	err = conn_index_add(&engine->index, conn);
+	if (err) {
+		leave(engine, conn);
+		ike_conn_unref(conn);
+	}
+	return err;
+}
+
 int engine_conn_load(struct engine *engine, struct conn *model)
 {
 	struct ike_conn *old = ike_conn_find(engine, model->name);
 	_cleanup_conn_ struct ike_conn *conn = NULL;
+	bool same;
 	int err;
 
 	if (!old && engine->n_conns >= ENGINE_CONNS_MAX) {
@@ -285,13 +354,16 @@ int engine_conn_load(struct engine *engine, struct conn *model)
 	conn = make(engine, model);
 	if (!conn)
 		return -ENOMEM;
-	if (old && all_same(&old->model, &conn->model)) {
+	same = old && all_same(&old->model, &conn->model);
+	if (same)
 		backoff_forget(old);
+	if (same && !memcmp(old->certs, conn->certs, sizeof(old->certs)))
 		return 0;
-	}
 	err = understand(engine, conn);
 	if (err)
 		return err;
+	if (same)
+		return take_certs(engine, old, conn);
 	if (old)
 		leave(engine, old);
 	err = enter(engine, conn, old);
@@ -320,7 +392,7 @@ int engine_conn_orphans(struct engine *engine, const char *name, bool there_are)
 
 	if (!conn)
 		return -ENOENT;
-	conn->orphans = there_are;
+	mark_orphans(conn, there_are);
 	return 0;
 }
 

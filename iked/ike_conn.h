@@ -25,9 +25,10 @@ struct ike_conn {
 	bool heir;   /* it took the place of another text */
 	bool orphans;
 	struct conn model;
-	struct ident *local_id;  /* NULL, or %any: our address */
-	struct ident *remote_id; /* a pattern; NULL: any */
-	__u8 *cas;               /* hashes of remote.cacerts; NULL: any CA */
+	__u8 certs[CONN_DIGEST_LEN]; /* of all that its certificates' files said */
+	struct ident *local_id;      /* NULL, or %any: our address */
+	struct ident *remote_id;     /* a pattern; NULL: any */
+	__u8 *cas;                   /* hashes of remote.cacerts; NULL: any CA */
 	size_t cas_len;
 	struct ident *ca_id; /* remote.ca_id, a pattern; NULL: any CA */
 

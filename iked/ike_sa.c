@@ -122,7 +122,7 @@ static int enter(struct engine *engine, struct ike_sa *ike)
 		ike->spi_i = spi;
 	else
 		ike->spi_r = spi;
-	ike->id = engine_new_id(engine);
+	ike->id = ike->first_id = engine_new_id(engine);
 	if (table_add(&engine->by_spi, &ike->by_spi, spi))
 		return -ENOMEM;
 	if (table_add(&engine->by_id, &ike->by_id, ike->id)) {
@@ -204,7 +204,8 @@ static void life_begin(struct ike_sa *ike, bool inherited)
 	ike->rekey_at = in_future(ike, model->rekey_time, model->rand_time);
 	if (!inherited)
 		ike->reauth_at = in_future(ike, model->reauth_time, model->rand_time);
-	next = sooner(ike->rekey_at, ike->reauth_at);
+	/* Without reauth_time it is but tried again, and nothing ends if that is in vain. */
+	next = sooner(ike->rekey_at, model->reauth_time ? ike->reauth_at : 0);
 	ike->end_at = next ? next + (__u64)model->over_time * 1000 : 0;
 }
 
@@ -274,7 +275,7 @@ static void life_due(struct timer *timer)
 	} else if (ike->end_at && now >= ike->end_at) {
 		ike_log(ike, LOG_LEVEL_WARN, "its life is over, it could not be replaced");
 		ike->end_at = 0;
-		ike_task(ike, TASK_IKE_CLOSE);
+		ike_outlived(ike);
 		ike_work(ike);
 	} else if (ike->state == IKE_UP) {
 		replace_begin(ike, ike->reauth_at && now >= ike->reauth_at);
@@ -335,7 +336,7 @@ static void move_tasks(struct ike_sa *old, struct ike_sa *fresh)
 	struct task *task;
 
 	while ((task = old->tasks)) {
-		bool closes = task->kind == TASK_IKE_CLOSE;
+		bool closes = task->kind == TASK_IKE_CLOSE && !task->followed;
 
 		old->tasks = task->next;
 		old->n_tasks--;
@@ -365,6 +366,7 @@ static void move_reauth(struct ike_sa *old, struct ike_sa *fresh)
 		return;
 	other->reauth_of = fresh->id;
 	fresh->reauth_by = other->id;
+	fresh->reauth_half = old->reauth_half;
 }
 
 void ike_inherit(struct ike_sa *old, struct ike_sa *fresh)
@@ -388,6 +390,7 @@ void ike_inherit(struct ike_sa *old, struct ike_sa *fresh)
 	fresh->up_told = old->up_told;
 	old->up_told = false; /* it goes without a word: the other one took its place */
 	move_reauth(old, fresh);
+	fresh->reauth_at = old->reauth_at;
 	old->reauth_of = old->reauth_by = 0;
 	move_tasks(old, fresh);
 	timer_stop(&old->engine->timers, &old->work);
@@ -464,65 +467,40 @@ void ike_gone(struct ike_sa *ike, bool at_once)
 	ike_keys_wipe(ike->keys);
 	setup_reauth_ended(ike);
 	unlink_ike(ike);
+	if (ike->conn && ike->conn->loaded)
+		backoff_plan(ike->conn); /* what it was to bring */
 	if (rival) /* nobody can choose it any more, and until then it does no work */
 		ike_redundant(rival);
 }
 
-/* What is to be done when children end that should not have: a list that outlives the IKE SA. */
-struct again {
-	unsigned int n;
-	struct ike_conn *conn[IKE_CHILDREN_MAX];
-	const struct conn_child *cfg[IKE_CHILDREN_MAX];
-};
-
-static void again_begin(struct engine *engine, struct again *again)
-{
-	for (unsigned int i = 0; i < again->n; i++) {
-		struct ike_conn *conn = again->conn[i];
-
-		if (conn->loaded && !engine_has_child(engine, conn, again->cfg[i]))
-			backoff_begin(conn, again->cfg[i]);
-		ike_conn_unref(conn);
-	}
-}
-
-static void again_note(struct again *again, const struct child_sa *child, enum conn_action action)
-{
-	if (action != CONN_ACTION_START || child->state != CHILD_UP)
-		return;
-	again->conn[again->n] = ike_conn_ref(child->conn);
-	again->cfg[again->n++] = child->cfg;
-}
-
 void ike_dead(struct ike_sa *ike, const char *why)
 {
-	struct engine *engine = ike->engine;
-	struct again again = {0};
-
-	engine_count(engine, ike->conn, ENGINE_PEER_DEAD);
+	engine_count(ike->engine, ike->conn, ENGINE_PEER_DEAD);
 	ike_log(ike, LOG_LEVEL_WARN, "the peer does not answer: %s", why);
 	for (struct child_sa *child = ike->children; child; child = child->next)
-		if (ike->state == IKE_UP)
-			again_note(&again, child, child->cfg->dpd_action);
+		if (ike->state == IKE_UP && child->cfg->dpd_action == CONN_ACTION_START)
+			child_again(child);
 	ike_gone(ike, true);
-	again_begin(engine, &again);
 }
 
 void ike_closed_by_peer(struct ike_sa *ike)
 {
-	struct engine *engine = ike->engine;
-	struct again again = {0};
-
 	for (struct child_sa *child = ike->children; child; child = child->next)
-		if (ike->state == IKE_UP)
-			again_note(&again, child, child->cfg->close_action);
+		if (ike->state == IKE_UP && child->cfg->close_action == CONN_ACTION_START)
+			child_again(child);
 	ike_gone(ike, false);
-	again_begin(engine, &again);
+}
+
+void ike_outlived(struct ike_sa *ike)
+{
+	for (struct child_sa *child = ike->children; child; child = child->next)
+		child_outlived(child);
+	ike_task(ike, TASK_IKE_CLOSE);
 }
 
 /* ------------------------------------------------------------------ words */
 
-void ike_log(const struct ike_sa *ike, enum log_level level, const char *fmt, ...)
+static void say(struct ike_sa *ike, enum log_level level, const char *fmt, va_list args)
 {
 	const struct engine *engine = ike->engine;
 	char text[1536], peer[INET6_ADDRSTRLEN] = "";
@@ -531,7 +509,6 @@ void ike_log(const struct ike_sa *ike, enum log_level level, const char *fmt, ..
 			       .ike_id = ike->id,
 			       .path = &ike->path,
 			       .text = text};
-	va_list args;
 	int n;
 
 	/* Before a name is resolved there is no peer. */
@@ -540,10 +517,38 @@ void ike_log(const struct ike_sa *ike, enum log_level level, const char *fmt, ..
 			  &ike->path.remote, peer, sizeof(peer));
 	n = snprintf(text, sizeof(text), "%s[%u]%s%s: ", *line.conn ? line.conn : "?", ike->id,
 		     peer[0] ? " " : "", peer);
-	va_start(args, fmt);
 	vsnprintf(text + n, sizeof(text) - n, fmt, args);
-	va_end(args);
 	engine->env.log(engine->env.ctx, &line);
+}
+
+static void say_now(struct ike_sa *ike, enum log_level level, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say(ike, level, fmt, args);
+	va_end(args);
+}
+
+void ike_log(struct ike_sa *ike, enum log_level level, const char *fmt, ...)
+{
+	/* Who has proven nothing may come under any number of IKE SAs. */
+	const bool stranger = !ike->initiator && ike->setup;
+	struct ike_words *words = stranger ? &ike->engine->strangers : &ike->words;
+	const __u32 unsaid = words->unsaid;
+	va_list args;
+
+	if (!engine_allows(ike->engine, &words->at, stranger ? STRANGERS_LINES_MAX : IKE_LINES_MAX,
+			   stranger ? STRANGERS_LINE_MS : IKE_LINE_MS)) {
+		words->unsaid++;
+		return;
+	}
+	words->unsaid = 0;
+	if (unsaid)
+		say_now(ike, LOG_LEVEL_WARN, "%u lines are left out here", unsaid);
+	va_start(args, fmt);
+	say(ike, level, fmt, args);
+	va_end(args);
 }
 
 void ike_event(const struct ike_sa *ike, enum ike_event_kind kind, const struct ike_sa *old,

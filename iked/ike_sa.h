@@ -46,6 +46,7 @@ struct task {
 	__u32 child;
 	__be32 spi;
 	bool single;           /* TASK_CHILD: one pair of selectors alone (RFC 7296 2.9) */
+	bool followed;         /* TASK_IKE_CLOSE: only if reauth_by has all its children by then */
 	__u16 group;           /* that the peer wants (INVALID_KE_PAYLOAD); 0: it said nothing */
 	struct ike_conn *conn; /* TASK_CHILD: a reference that holds cfg */
 	const struct conn_child *cfg;
@@ -53,6 +54,11 @@ struct task {
 	__u64 not_before; /* ms */
 	__u64 first_try;  /* ms: the first TEMPORARY_FAILURE; 0: none yet */
 	__u64 ref;        /* of a command that waits; 0: none */
+};
+
+struct ike_words {
+	__u64 at;     /* of engine_allows() */
+	__u32 unsaid; /* lines */
 };
 
 struct ike_sa {
@@ -64,6 +70,7 @@ struct ike_sa {
 	struct engine *engine;
 	struct ike_conn *conn;      /* a reference; NULL: a responder's that has not chosen yet */
 	__u32 id;                   /* unique */
+	__u32 first_id;             /* of what was authenticated; a rekey has that of the old one */
 	__u8 state;                 /* enum ike_state */
 	bool initiator;             /* the original one of this IKE SA */
 	bool up_told;               /* an event said that it is up */
@@ -71,6 +78,7 @@ struct ike_sa {
 	bool nat_fake;              /* we told the peer that we are, for ESP in UDP is asked for */
 	bool fragments;             /* the peer takes them */
 	bool certs_asked;
+	bool reauth_half;             /* reauth_by is up, and has what it could get so far */
 	bool reauth;                  /* the life timer reauthenticates instead of rekeying */
 	__u8 auth_local, auth_remote; /* enum ike_auth_method */
 	struct ike_suite suite;
@@ -98,11 +106,14 @@ struct ike_sa {
 	__u64 heard;      /* ms: the last fresh message of the peer */
 	__u64 sent;       /* ms: our last datagram */
 	__u64 full_until; /* ms: the peer makes no more SAs on it (full.h); 0: it does */
-	__u16 n_full;     /* how often it said so, since a child came or went */
+	__u64 spi_at;     /* ms: our last INVALID_SPI; 0: none yet */
+	__u64 selectors_at;                /* ms: our last INVALID_SELECTORS; 0: none yet */
+	__u16 n_full;                      /* how often it said so, since a child came or went */
 	__u64 rekey_at, reauth_at, end_at; /* ms; 0: never */
 	struct timer life;                 /* half open: the end; else rekey, reauth, end */
 	struct timer alive;                /* DPD, keepalives */
 	struct timer work;                 /* tasks that wait for their time */
+	struct ike_words words;
 };
 
 #define IKE_SA_TIMERS   5 /* with the window's two */
@@ -126,6 +137,9 @@ void ike_gone(struct ike_sa *ike, bool at_once);
 void ike_dead(struct ike_sa *ike, const char *why);
 /* The peer closed it: gone, and what close_action wants of its children is done. */
 void ike_closed_by_peer(struct ike_sa *ike);
+/* It ends of itself, by the clock or because nothing works on it any more: a task closes it, and
+ * what is up on it is begun anew unless its start_action is none. */
+void ike_outlived(struct ike_sa *ike);
 /* `fresh` takes over children and tasks of `old`, which is REPLACED then. */
 void ike_inherit(struct ike_sa *old, struct ike_sa *fresh);
 /* The one that the peer made of `old` while we rekeyed that, if neither end has chosen yet. */
@@ -165,13 +179,17 @@ struct ike_sa *ike_by_spi(const struct engine *engine, __be64 own_spi);
 struct task *ike_task(struct ike_sa *ike, enum task_kind kind);
 struct task *ike_task_child(struct ike_sa *ike, enum task_kind kind, struct child_sa *child);
 void task_free(struct task *task);
+/* It is not up (any more), or a task will close it. */
+bool ike_is_leaving(const struct ike_sa *ike);
 /* Begins the next one that may, if nothing of ours is outstanding. */
 void ike_work(struct ike_sa *ike);
 
 /* ------------------------------------------------------------------ words */
 
-/* One line: "CONN[7] 192.0.2.1: " in front. */
-void ike_log(const struct ike_sa *ike, enum log_level level, const char *fmt, ...)
+/* One line: "CONN[7] 192.0.2.1: " in front. What is beyond IKE_LINES_MAX, or
+ * STRANGERS_LINES_MAX while a peer that began has not proven who it is, is counted, and told with
+ * the next. */
+void ike_log(struct ike_sa *ike, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void ike_event(const struct ike_sa *ike, enum ike_event_kind kind, const struct ike_sa *old,
 	       const struct child_sa *child, const struct child_sa *old_child);

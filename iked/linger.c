@@ -38,16 +38,25 @@ static void over(struct timer *timer)
 	drop(l);
 }
 
-static bool is_room(const struct ike_sa *ike)
+/* The one that has been there longest: newer ones stand in front. */
+static struct linger *oldest_of(const struct ike_sa *ike)
 {
-	return ike->engine->lingers.n < LINGERS_MAX && ike->n_lingers < IKE_LINGERS_MAX;
+	struct linger *oldest = NULL;
+
+	for (struct linger *l = ike->engine->lingers.first; l; l = l->next)
+		if (l->ike == ike->id)
+			oldest = l;
+	return oldest;
 }
 
 void linger(struct ike_sa *ike, const char *sa, __u32 ms)
 {
 	struct engine *engine = ike->engine;
-	struct linger *l = is_room(ike) ? calloc(1, sizeof(*l)) : NULL;
+	struct linger *l;
 
+	if (ike->n_lingers >= IKE_LINGERS_MAX)
+		over(&oldest_of(ike)->timer);
+	l = engine->lingers.n < LINGERS_MAX ? calloc(1, sizeof(*l)) : NULL;
 	if (!l || engine_timers_take(engine, 1)) {
 		free(l);
 		engine->env.sa_delete(engine->env.ctx, sa);

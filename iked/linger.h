@@ -14,7 +14,7 @@ struct engine;
 struct ike_sa;
 struct linger;
 
-#define LINGERS_MAX 65536 /* of all; beyond that, and IKE_LINGERS_MAX of one, they go at once */
+#define LINGERS_MAX 65536 /* of all; beyond that they go at once */
 
 struct lingers {
 	struct linger *first;
@@ -22,7 +22,8 @@ struct lingers {
 };
 
 /* Deletes the SA of that name, of a child of `ike`, at xipsecd in `ms`; at once if there is no
- * room. */
+ * room. With IKE_LINGERS_MAX of `ike` the oldest of these goes at once instead: it is the one for
+ * which least can be under way. */
 void linger(struct ike_sa *ike, const char *sa, __u32 ms);
 /* All of them now. */
 void lingers_end(struct engine *engine);

@@ -20,6 +20,11 @@ void engine_acquire(struct engine *engine, const char *sadb_child)
 	engine_reap(engine);
 }
 
+bool engine_has_sa(const struct engine *engine, const char *sa)
+{
+	return child_by_sa_name(engine, sa);
+}
+
 void engine_sa_soft(struct engine *engine, const char *sa)
 {
 	struct child_sa *child = child_by_sa_name(engine, sa);
@@ -49,8 +54,10 @@ void engine_sa_hard(struct engine *engine, const char *sa)
 {
 	struct child_sa *child = child_by_sa_name(engine, sa);
 
-	if (is_up(child))
+	if (is_up(child)) {
+		child_outlived(child);
 		stopped(child, sa, "a hard limit");
+	}
 	engine_reap(engine);
 }
 
@@ -107,24 +114,34 @@ void engine_sa_mapping(struct engine *engine, const char *sa, const struct xipse
 	ike_log(ike, LOG_LEVEL_INFO, "the peer's NAT has another address or port for it now");
 }
 
+/* May it be told of what should not have come, now? */
+static bool may_tell(__u64 *at, __u64 now)
+{
+	if (*at && now - *at < INVALID_SPI_MS)
+		return false;
+	*at = now ? now : 1;
+	return true;
+}
+
+/* Behind one address there may be many, and nobody here knows whose SPI it was: all of them are
+ * told, some at a time. */
 void engine_spi_unknown(struct engine *engine, const struct xipsec_addr *remote, __u8 family,
 			__be32 spi)
 {
 	__u64 now = engine_now(engine);
+	unsigned int n = 0;
 	struct task *task;
 
-	if (engine->spi_at && now - engine->spi_at < INVALID_SPI_MS)
-		return;
-	for (struct ike_sa *ike = engine->first; ike; ike = ike->next) {
+	for (struct ike_sa *ike = engine->first; ike && n < INVALID_SPI_MAX; ike = ike->next) {
 		if (ike->state != IKE_UP || ike->path.family != family ||
-		    memcmp(&ike->path.remote, remote, sizeof(*remote)))
+		    memcmp(&ike->path.remote, remote, sizeof(*remote)) ||
+		    !may_tell(&ike->spi_at, now))
 			continue;
-		engine->spi_at = now;
+		n++;
 		task = ike_task(ike, TASK_INVALID_SPI);
 		if (task)
 			task->spi = spi;
 		ike_work(ike);
-		break;
 	}
 	engine_reap(engine);
 }
@@ -148,13 +165,11 @@ static __u8 header_of(const struct xipsec_sample *inner, __u8 *to)
 void engine_sa_selectors(struct engine *engine, const char *sa, const struct xipsec_sample *inner)
 {
 	struct child_sa *child = child_by_sa_name(engine, sa);
-	__u64 now = engine_now(engine);
 	struct task *task;
 
 	if (!child || child->state != CHILD_UP || child->ike->state != IKE_UP || !inner->family ||
-	    (engine->selectors_at && now - engine->selectors_at < INVALID_SPI_MS))
+	    !may_tell(&child->ike->selectors_at, engine_now(engine)))
 		return;
-	engine->selectors_at = now;
 	ike_log(child->ike, LOG_LEVEL_WARN,
 		"child %s-%u: a packet from the peer is outside its selectors", child->cfg->name,
 		child->id);

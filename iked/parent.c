@@ -143,6 +143,7 @@ static void child_died(void *ctx)
 	struct parent *p = ctx;
 
 	p->child_ready = false;
+	parent_paths_free(p);
 	parent_load_lent(p); /* nobody begins anything: it is forgotten */
 	parent_vici_child_died(p);
 }
@@ -177,11 +178,12 @@ static void child_message(void *ctx, const struct chan_hdr *hdr, int *fds, unsig
 
 static void resolver_started(void *ctx, struct chan *chan)
 {
+	parent_paths_go_on(ctx);
 }
 
 static void resolver_died(void *ctx)
 {
-	parent_paths_fail(ctx);
+	parent_paths_wait(ctx);
 }
 
 static void resolver_message(void *ctx, const struct chan_hdr *hdr, int *fds, unsigned int n)
@@ -209,8 +211,8 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 		proc_reap(p->resolver);
 		return;
 	case SIGHUP:
-		if (!parent_reload(p))
-			proc_renew(p->resolver); /* resolv.conf may be another one */
+		proc_renew(p->resolver); /* resolv.conf may be another one */
+		parent_reload(p);
 		return;
 	case SIGUSR2:
 		log_info("ends; its SAs go on carrying traffic until the next one takes over");

@@ -35,6 +35,7 @@ struct parent {
 	/* where peers are */
 	struct search *searches;
 	unsigned int n_searches;
+	__u64 last_search;
 	/* VICI */
 	struct vici_server *vici;
 	struct vici_writer vici_part;  /* a message of the child's that is not whole yet */
@@ -111,8 +112,11 @@ void parent_auth(struct parent *p, const struct chan_auth *ask);
 
 void parent_paths(struct parent *p, const struct chan_paths *ask);
 void parent_paths_resolved(struct parent *p, const struct chan_resolved *answer);
-/* The resolver has died: what it was asked gets no answer. */
-void parent_paths_fail(struct parent *p);
+/* The resolver has ended: what it was asked the next one is asked. parent_paths_go_on(): there
+ * is one. */
+void parent_paths_wait(struct parent *p);
+void parent_paths_go_on(struct parent *p);
+/* Nobody waits for answers any more. */
 void parent_paths_free(struct parent *p);
 
 #endif

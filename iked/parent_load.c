@@ -30,8 +30,7 @@ static void send_trust(const struct parent *p)
 	for (unsigned int i = 0; i < creds_crls(p->creds); i++) {
 		_cleanup_close_ int fd = creds_crl_open(p->creds, i);
 
-		if (fd >= 0)
-			chan_say(child(p), CHAN_CRL, &fd, 1);
+		chan_say(child(p), CHAN_CRL, &fd, fd >= 0 ? 1 : 0);
 	}
 	chan_say(child(p), CHAN_TRUST_END, NULL, 0);
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Where the peer of a connection is, and from which of our addresses the kernel reaches it. Names
- * go to the resolver; all that was found comes as one answer, in the order of the config.
+ * go to the resolver; all that was found comes as one answer, in the order of the config. While no
+ * resolver runs, they wait for the next one: a reload makes it anew in the moment in which new
+ * connections begin.
  */
 #include "iked/parent_inside.h"
 
@@ -16,14 +18,18 @@
 #include "lib/cleanup.h"
 
 #define SEARCHES_MAX 1024
+#define ASKED_MAX    3 /* resolvers that die of a question, perhaps */
 #define NATT_PORT    4500
 
 /* A question of the child. Its parts: the hosts of remote_addrs, each found at once or by name. */
 struct search {
 	struct search *next;
-	__u64 id; /* the child's */
+	__u64 id;     /* the child's */
+	__u64 number; /* ours: another child may have the same ids */
 	char name[CONN_NAME_LEN];
-	unsigned int open; /* names that the resolver still looks for */
+	bool waits;         /* for a resolver */
+	unsigned int asked; /* so many of them */
+	unsigned int open;  /* names that the resolver still looks for */
 	unsigned int n;
 	struct chan_address found[CONN_HOSTS_MAX];
 };
@@ -136,46 +142,14 @@ static void search_end(struct parent *p, struct search *s)
 
 static bool resolve(struct parent *p, struct search *s, const char *host)
 {
-	struct chan_resolve m = {.id = s->id};
+	struct chan_resolve m = {.id = s->number};
 
-	if (!proc_chan(p->resolver) || strlen(host) >= sizeof(m.host))
+	if (strlen(host) >= sizeof(m.host))
 		return false;
 	strcpy(m.host, host);
 	chan_send(proc_chan(p->resolver), CHAN_RESOLVE, &m, sizeof(m), NULL, 0);
 	return true;
 }
-
-void parent_paths_resolved(struct parent *p, const struct chan_resolved *m)
-{
-	struct search *s = p->searches;
-
-	while (s && s->id != m->id)
-		s = s->next;
-	if (!s || !s->open)
-		return;
-	for (__u32 i = 0; i < m->n && s->n < CONN_HOSTS_MAX; i++)
-		s->found[s->n++] = m->address[i];
-	if (--s->open == 0)
-		search_end(p, s);
-}
-
-void parent_paths_fail(struct parent *p)
-{
-	while (p->searches)
-		search_end(p, p->searches);
-}
-
-void parent_paths_free(struct parent *p)
-{
-	while (p->searches) {
-		struct search *s = p->searches;
-
-		p->searches = s->next;
-		free(s);
-	}
-}
-
-/* ------------------------------------------------------------------ questions */
 
 static void search_hosts(struct parent *p, const struct conn *conn, struct search *s)
 {
@@ -190,22 +164,94 @@ static void search_hosts(struct parent *p, const struct conn *conn, struct searc
 	}
 }
 
+static bool has_names(const struct conn *conn)
+{
+	for (unsigned int i = 0; i < conn->remote_addrs.n; i++)
+		if (conn->remote_addrs.host[i].kind == CONN_HOST_NAME)
+			return true;
+	return false;
+}
+
+/* From the beginning. */
+static void search_begin(struct parent *p, struct search *s)
+{
+	const struct conn *conn = parent_conn(p, s->name);
+
+	s->n = s->open = 0;
+	s->waits = conn && has_names(conn) && !proc_chan(p->resolver);
+	if (s->waits)
+		return;
+	s->asked++;
+	if (conn)
+		search_hosts(p, conn, s);
+	if (!s->open)
+		search_end(p, s);
+}
+
+void parent_paths_resolved(struct parent *p, const struct chan_resolved *m)
+{
+	struct search *s = p->searches;
+
+	while (s && s->number != m->id)
+		s = s->next;
+	if (!s || !s->open)
+		return;
+	for (__u32 i = 0; i < m->n && s->n < CONN_HOSTS_MAX; i++)
+		s->found[s->n++] = m->address[i];
+	if (--s->open == 0)
+		search_end(p, s);
+}
+
+void parent_paths_wait(struct parent *p)
+{
+	struct search *s, *next;
+
+	for (s = p->searches; s; s = next) {
+		next = s->next;
+		if (s->asked < ASKED_MAX)
+			s->waits = true;
+		else
+			search_end(p, s);
+	}
+}
+
+void parent_paths_go_on(struct parent *p)
+{
+	struct search *s, *next;
+
+	for (s = p->searches; s; s = next) {
+		next = s->next;
+		search_begin(p, s);
+	}
+}
+
+void parent_paths_free(struct parent *p)
+{
+	while (p->searches) {
+		struct search *s = p->searches;
+
+		p->searches = s->next;
+		free(s);
+	}
+	p->n_searches = 0;
+}
+
+/* ------------------------------------------------------------------ questions */
+
 void parent_paths(struct parent *p, const struct chan_paths *ask)
 {
-	const struct conn *conn = parent_conn(p, ask->name);
 	struct search none = {.id = ask->id}, *s;
 
-	s = conn && p->n_searches < SEARCHES_MAX ? calloc(1, sizeof(*s)) : NULL;
+	s = p->n_searches < SEARCHES_MAX ? calloc(1, sizeof(*s)) : NULL;
 	if (!s) {
 		answer(p, &none);
 		return;
 	}
 	s->id = ask->id;
+	s->number = ++p->last_search;
 	memcpy(s->name, ask->name, sizeof(s->name));
 	s->next = p->searches;
 	p->searches = s;
 	p->n_searches++;
-	search_hosts(p, conn, s);
-	if (!s->open)
-		search_end(p, s);
+	search_begin(p, s);
 }

@@ -14,6 +14,20 @@
 
 /* ------------------------------------------------------------------ to the child */
 
+/* It goes on with what it has for that client, or nobody waits for an answer any more. */
+static void go_on(struct parent *p, __u64 id, bool nobody)
+{
+	struct chan_vici m = {.id = id, .more = nobody};
+
+	if (p->child_ready && proc_chan(p->child))
+		chan_send(proc_chan(p->child), CHAN_VICI_MORE, &m, sizeof(m), NULL, 0);
+}
+
+static void on_drained(void *ctx, struct vici_request *request, bool gone)
+{
+	go_on(ctx, vici_request_id(request), gone);
+}
+
 void vici_to_child(struct parent *p, struct vici_request *request, struct bytes message)
 {
 	struct chan *chan = p->child_ready ? proc_chan(p->child) : NULL;
@@ -23,9 +37,11 @@ void vici_to_child(struct parent *p, struct vici_request *request, struct bytes 
 		vici_answer_error(request, "the process that speaks IKE is starting; try again");
 	else if (message.len > CHAN_VICI_MAX)
 		vici_answer_error(request, "the message is too long");
-	else
+	else {
+		vici_when_gone(request, on_drained);
 		chan_say_vici(chan, CHAN_VICI, vici_request_id(request), 0,
 			      vici_request_command(request), message);
+	}
 }
 
 static void relay(void *ctx, struct vici_request *request)
@@ -237,19 +253,6 @@ void parent_vici_message(struct parent *p, const struct chan_vici *m)
 	else if (request)
 		vici_answer(request, vici_view(&p->vici_part));
 	vici_free(&p->vici_part);
-}
-
-static void go_on(struct parent *p, __u64 id, bool nobody)
-{
-	struct chan_vici m = {.id = id, .more = nobody};
-
-	if (p->child_ready && proc_chan(p->child))
-		chan_send(proc_chan(p->child), CHAN_VICI_MORE, &m, sizeof(m), NULL, 0);
-}
-
-static void on_drained(void *ctx, struct vici_request *request)
-{
-	go_on(ctx, vici_request_id(request), false);
 }
 
 void parent_vici_more(struct parent *p, const struct chan_vici *m)

@@ -124,7 +124,8 @@ struct proc_slot {
 	struct event *again;
 	int again_ms;
 	time_t since;
-	bool ending; /* for good */
+	bool renewing; /* its end is wanted, and is nothing to speak of */
+	bool ending;   /* for good */
 };
 
 static time_t now(void)
@@ -141,6 +142,10 @@ static void start_later(struct proc_slot *slot)
 
 	if (slot->ending)
 		return;
+	if (slot->renewing) {
+		event_active(slot->again, EV_TIMEOUT, 0);
+		return;
+	}
 	event_add(slot->again, &wait);
 	slot->again_ms = slot->again_ms * 2 < AGAIN_MAX ? slot->again_ms * 2 : AGAIN_MAX;
 }
@@ -191,6 +196,7 @@ static int start(struct proc_slot *slot)
 		close(pair[0]);
 		return -errno;
 	}
+	slot->renewing = false;
 	slot->since = now();
 	slot->chan = chan_new(slot->base, pair[0], on_message, on_gone, slot);
 	if (!slot->chan)
@@ -252,7 +258,7 @@ static void say_end(const struct proc_slot *slot, int status)
 {
 	const char *name = procs[slot->id].name;
 
-	if (slot->ending)
+	if (slot->ending || slot->renewing)
 		return;
 	if (WIFSIGNALED(status))
 		log_warn("%s (pid %d) was killed by signal %d (%s)%s", name, slot->pid,
@@ -282,8 +288,10 @@ void proc_reap(struct proc_slot *slot)
 
 void proc_renew(struct proc_slot *slot)
 {
-	if (slot && slot->pid)
-		kill(slot->pid, SIGTERM);
+	if (!slot || !slot->pid)
+		return;
+	slot->renewing = true;
+	kill(slot->pid, SIGTERM);
 }
 
 void proc_stop(struct proc_slot *slot, int patience)

@@ -102,24 +102,28 @@ static void on_writable(evutil_socket_t fd, short what, void *ctx)
 void sadb_link_ask(struct sadb_link *link, struct sadb_hdr *request, size_t len, sadb_answer_fn fn,
 		   __u64 arg)
 {
-	struct question *q = link->broken ? NULL : malloc(sizeof(*q));
+	struct question *q = malloc(sizeof(*q));
 	int err;
 
 	request->abi = XIPSEC_ABI;
 	request->len = (__u32)len;
 	request->err = 0;
 	request->seq = ++link->seq;
-	if (!q || link->n_open >= OPEN_MAX) {
-		free(q);
+	if (!q) {
+		log_error("no memory to ask xipsecd");
 		break_off(link);
-		if (fn)
-			log_error("xipsecd is asked more than it answers");
 		return;
 	}
 	*q = (struct question){.seq = request->seq, .fn = fn, .arg = arg};
 	*link->open_end = q;
 	link->open_end = &q->next;
-	link->n_open++;
+	if (++link->n_open > OPEN_MAX && !link->broken)
+		log_error("xipsecd is asked more than it answers");
+	/* Never from in here: who asks cannot be answered meanwhile. */
+	if (link->broken || link->n_open > OPEN_MAX) {
+		break_off(link);
+		return;
+	}
 	err = link->unsent ? -EAGAIN : fdpass_send(link->fd, request, len, NULL, 0);
 	if (err == -EAGAIN || err == -ENOBUFS)
 		send_later(link, request, len);
@@ -157,14 +161,36 @@ static void question_pop(struct sadb_link *link)
 	free(q);
 }
 
+/* It gets no answer any more. */
+static void tell_none(struct sadb_link *link)
+{
+	struct question q = *link->open;
+
+	question_pop(link);
+	if (q.fn)
+		q.fn(link->ctx, q.arg, NULL, 0, NULL, 0);
+}
+
+/* Was that asked, and not answered yet? */
+static bool is_open(const struct sadb_link *link, __u32 seq)
+{
+	return link->open && (__s32)(seq - link->open->seq) >= 0 && (__s32)(link->seq - seq) >= 0;
+}
+
 /* xipsecd answers in order: what stands before this one gets no answer any more. */
 static void on_answer(struct sadb_link *link, const struct sadb_hdr *hdr, size_t len, int *fds,
 		      unsigned int n)
 {
+	const bool *freed = link->freed;
 	struct question q;
 
-	while (link->open && link->open->seq != hdr->seq)
-		question_pop(link);
+	if (!is_open(link, hdr->seq))
+		return;
+	while (link->open && link->open->seq != hdr->seq) {
+		tell_none(link);
+		if (*freed)
+			return;
+	}
 	if (!link->open)
 		return;
 	q = *link->open;
@@ -201,17 +227,6 @@ static bool receive(struct sadb_link *link)
 	return true;
 }
 
-static void tell_all(struct sadb_link *link)
-{
-	while (link->open) {
-		struct question q = *link->open;
-
-		question_pop(link);
-		if (q.fn)
-			q.fn(link->ctx, q.arg, NULL, 0, NULL, 0);
-	}
-}
-
 static void on_readable(evutil_socket_t fd, short what, void *ctx)
 {
 	struct sadb_link *link = ctx;
@@ -224,7 +239,8 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 	if (!freed && link->broken) {
 		event_del(link->readable);
 		event_del(link->writable);
-		tell_all(link);
+		while (!freed && link->open)
+			tell_none(link);
 		if (!freed)
 			link->hooks->gone(link->ctx);
 	}
@@ -287,4 +303,20 @@ void sadb_link_free(struct sadb_link *link)
 		unsent_pop(link);
 	close(link->fd);
 	free(link);
+}
+
+void sadb_link_end(struct sadb_link *link)
+{
+	struct question *open = link ? link->open : NULL, *q;
+	void *ctx = link ? link->ctx : NULL;
+
+	if (link)
+		link->open = NULL;
+	sadb_link_free(link);
+	while ((q = open)) {
+		open = q->next;
+		if (q->fn)
+			q->fn(ctx, q->arg, NULL, 0, NULL, 0);
+		free(q);
+	}
 }

@@ -14,7 +14,8 @@ struct sadb_link;
 
 /*
  * An answer: items have XIPSEC_SADB_MORE, the last message has not and its hdr.err counts. NULL:
- * the connection has ended before it came. Descriptors left in fds[] are closed afterwards.
+ * it will not come, for the connection has ended or a later one was answered. Descriptors left in
+ * fds[] are closed afterwards.
  */
 typedef void (*sadb_answer_fn)(void *ctx, __u64 arg, const struct sadb_hdr *answer, size_t len,
 			       int *fds, unsigned int n);
@@ -28,14 +29,18 @@ struct sadb_link_hooks {
 /* Owns `fd`. NULL: no memory, fd is closed then too. */
 struct sadb_link *sadb_link_new(struct event_base *base, int fd,
 				const struct sadb_link_hooks *hooks, void *ctx);
-/* Questions that are open get no answer any more. */
+/* Questions that are open are not answered. */
 void sadb_link_free(struct sadb_link *link);
+/* Each of them is told NULL, when it is gone. NULL is allowed. */
+void sadb_link_end(struct sadb_link *link);
 
 /* Connects to run_dir/sadb.sock without waiting: a descriptor, or -errno. */
 int sadb_link_connect(const char *run_dir);
 
 /* hdr.type and what comes behind the header are the caller's. `fn` NULL: nobody wants the answer.
- * What waits is a copy and is wiped. Direction of failure: without memory the connection ends. */
+ * What waits is a copy and is wiped. `fn` is never called from in here, and once, whatever becomes
+ * of the connection. Direction of failure: without memory the connection ends, and this one
+ * question is not answered. */
 void sadb_link_ask(struct sadb_link *link, struct sadb_hdr *request, size_t len, sadb_answer_fn fn,
 		   __u64 arg);
 /* A request that is its header alone. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <openssl/crypto.h>
 
+#include "iked/backoff.h"
 #include "iked/engine_state.h"
 
 int setup_new(struct ike_sa *ike)
@@ -122,6 +123,7 @@ struct ike_sa *setup_begin(struct engine *engine, struct ike_conn *conn,
 static void reauth_again(struct ike_sa *old)
 {
 	old->reauth_by = 0;
+	old->reauth_half = false;
 	if (old->state != IKE_UP || old->reauth_at)
 		return;
 	old->reauth_at = ike_now(old) + REKEY_RETRY_MS + engine_jitter(old->engine, REKEY_RETRY_MS);
@@ -131,37 +133,14 @@ static void reauth_again(struct ike_sa *old)
 void setup_reauth_ended(struct ike_sa *ike)
 {
 	struct ike_sa *old = ike->reauth_of ? ike_by_id(ike->engine, ike->reauth_of) : NULL;
+	struct ike_sa *fresh = ike->reauth_by ? ike_by_id(ike->engine, ike->reauth_by) : NULL;
 
+	if (fresh && fresh->reauth_of == ike->id)
+		fresh->reauth_of = 0;
 	if (!old || old->reauth_by != ike->id)
 		return;
 	ike_log(old, LOG_LEVEL_WARN, "is not authenticated anew: IKE SA %u is gone", ike->id);
 	reauth_again(old);
-}
-
-void setup_reauth(struct ike_sa *old, __u64 ref)
-{
-	struct engine *engine = old->engine;
-	struct ike_sa *ike = NULL;
-
-	for (struct child_sa *child = old->children; child; child = child->next) {
-		if (child->state != CHILD_UP)
-			continue;
-		if (!ike)
-			ike = setup_begin(engine, old->conn, child->cfg, ref);
-		else
-			want_child(ike, child->conn, child->cfg, 0);
-		if (!ike) {
-			reauth_again(old);
-			return;
-		}
-	}
-	if (!ike) {
-		engine_done(engine, ref, -ENOENT, "it has no child");
-		return;
-	}
-	ike->reauth_of = old->id;
-	old->reauth_by = ike->id;
-	ike_log(old, LOG_LEVEL_INFO, "is authenticated anew, by IKE SA %u", ike->id);
 }
 
 static bool is_coming(const struct ike_sa *ike)
@@ -181,46 +160,120 @@ static bool has_child(const struct ike_sa *ike, const struct child_sa *like)
 	return false;
 }
 
-/* What has a successor is closed; true: that is all. */
-static bool close_followed(struct ike_sa *old, const struct ike_sa *fresh)
+/* What is on its way there counts: it would get up only to go. */
+static bool all_followed(const struct ike_sa *old, const struct ike_sa *fresh)
 {
-	bool all = true;
+	for (const struct child_sa *child = old->children; child; child = child->next)
+		if (child->state <= CHILD_UP && !has_child(fresh, child))
+			return false;
+	return !is_coming(old);
+}
 
+bool setup_followed(const struct ike_sa *old)
+{
+	const struct ike_sa *fresh = old->reauth_by ? ike_by_id(old->engine, old->reauth_by) : NULL;
+
+	return fresh && all_followed(old, fresh);
+}
+
+/* What has a successor is closed: the IKE SA, unless the peer has a child made on it until then. */
+static void close_followed(struct ike_sa *old, const struct ike_sa *fresh)
+{
+	struct task *task;
+
+	if (all_followed(old, fresh)) {
+		task = ike_task(old, TASK_IKE_CLOSE);
+		if (task)
+			task->followed = true;
+		return;
+	}
 	for (struct child_sa *child = old->children; child; child = child->next)
-		if (child->state == CHILD_UP && !has_child(fresh, child)) {
+		if (child->state == CHILD_UP && has_child(fresh, child))
+			ike_task_child(old, TASK_CHILD_CLOSE, child);
+		else if (child->state == CHILD_UP)
 			ike_log(old, LOG_LEVEL_WARN,
 				"child %s-%u stays: IKE SA %u does not have it", child->cfg->name,
 				child->id, fresh->id);
-			all = false;
+}
+
+/* It has some of the children of `old`, and may get the others. */
+static bool takes_more(const struct ike_sa *ike)
+{
+	return !ike_is_leaving(ike) && !ike->from && !ike->n_full;
+}
+
+static void take_along(struct ike_sa *old, struct ike_sa *fresh, __u64 ref)
+{
+	old->reauth_half = false;
+	for (struct child_sa *child = old->children; child; child = child->next) {
+		if (child->state != CHILD_UP || ike_has_child(fresh, child->conn, child->cfg) ||
+		    want_child(fresh, child->conn, child->cfg, ref))
+			continue;
+		ref = 0;
+	}
+	engine_done(old->engine, ref, 0, "");
+	ike_work(fresh);
+	setup_complete(fresh);
+}
+
+void setup_reauth(struct ike_sa *old, __u64 ref)
+{
+	struct engine *engine = old->engine;
+	struct ike_sa *ike = old->reauth_by ? ike_by_id(engine, old->reauth_by) : NULL;
+
+	if (ike_is_leaving(old) || (ike && !old->reauth_half)) {
+		engine_done(engine, ref, -EALREADY, "it is being authenticated anew");
+		return;
+	}
+	if (ike && takes_more(ike)) {
+		take_along(old, ike, ref);
+		return;
+	}
+	if (ike)
+		ike->reauth_of = 0;
+	old->reauth_half = false;
+	ike = NULL;
+	for (struct child_sa *child = old->children; child; child = child->next) {
+		if (child->state != CHILD_UP)
+			continue;
+		if (!ike)
+			ike = setup_begin(engine, old->conn, child->cfg, ref);
+		else if (!ike_has_child(ike, child->conn, child->cfg)) /* two while it is rekeyed */
+			want_child(ike, child->conn, child->cfg, 0);
+		if (!ike) {
+			reauth_again(old);
+			return;
 		}
-	if (all)
-		ike_task(old, TASK_IKE_CLOSE);
-	for (struct child_sa *child = old->children; !all && child; child = child->next)
-		if (child->state == CHILD_UP && has_child(fresh, child))
-			ike_task_child(old, TASK_CHILD_CLOSE, child);
-	return all;
+	}
+	if (!ike) {
+		engine_done(engine, ref, -ENOENT, "it has no child");
+		return;
+	}
+	ike->reauth_of = old->id;
+	old->reauth_by = ike->id;
+	ike_log(old, LOG_LEVEL_INFO, "is authenticated anew, by IKE SA %u", ike->id);
 }
 
 void setup_complete(struct ike_sa *ike)
 {
 	struct ike_sa *old = ike->reauth_of ? ike_by_id(ike->engine, ike->reauth_of) : NULL;
 
-	if (!ike->reauth_of)
+	if (is_coming(ike) || (old && old->reauth_half))
 		return;
-	if (is_coming(ike))
-		return;
-	ike->reauth_of = 0;
-	if (!old)
-		return;
-	if (!ike_is_used(ike)) {
+	if (!old) {
+		ike->reauth_of = 0;
+	} else if (!ike_is_used(ike)) {
+		ike->reauth_of = 0;
 		ike_task(ike, TASK_IKE_CLOSE);
 		ike_work(ike);
 		reauth_again(old);
-		return;
-	}
-	if (!close_followed(old, ike))
+	} else {
+		close_followed(old, ike);
 		reauth_again(old);
-	ike_work(old);
+		old->reauth_by = ike->id;
+		old->reauth_half = true;
+		ike_work(old);
+	}
 }
 
 /* ------------------------------------------------------------------ failing */
@@ -235,7 +288,7 @@ static __u64 retry_wait(unsigned int tries)
 }
 
 /* Only what should always be up is tried again: an acquire comes again by itself, and counts again
- * after a while; a command is told. */
+ * after a while, as does what is wanted (backoff.h); a command is told. */
 static void try_again(struct ike_conn *conn)
 {
 	struct engine *engine = conn->engine;
@@ -274,7 +327,9 @@ void setup_failed(struct ike_sa *ike, const char *why)
 	if (ike->ours)
 		xchg_done(ike->ours, -ECONNREFUSED, why);
 	ike_gone(ike, true);
-	if (conn)
+	if (conn) {
 		try_again(conn);
+		backoff_plan(conn);
+	}
 	ike_conn_unref(conn);
 }

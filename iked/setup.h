@@ -42,6 +42,8 @@ struct ike_sa *setup_begin(struct engine *engine, struct ike_conn *conn,
 			   const struct conn_child *child, __u64 ref);
 /* One with all children of `old`, which goes when that is up (RFC 7296 2.8.3). */
 void setup_reauth(struct ike_sa *old, __u64 ref);
+/* Is all that it has on the one that takes its place? */
+bool setup_followed(const struct ike_sa *old);
 /* It ends: if it was to take another one's place and did not, that is tried again. */
 void setup_reauth_ended(struct ike_sa *ike);
 /* It will not get up: the next path is tried, or the connection again later, or nothing. */

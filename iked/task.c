@@ -5,6 +5,7 @@
 
 #include "iked/engine_state.h"
 #include "iked/full.h"
+#include "iked/setup.h"
 #include "iked/xchg.h"
 
 void task_free(struct task *task)
@@ -63,6 +64,16 @@ struct task *ike_task_child(struct ike_sa *ike, enum task_kind kind, struct chil
 	return task;
 }
 
+bool ike_is_leaving(const struct ike_sa *ike)
+{
+	if (ike->state != IKE_UP)
+		return true;
+	for (const struct task *task = ike->tasks; task; task = task->next)
+		if (task->kind == TASK_IKE_CLOSE)
+			return true;
+	return false;
+}
+
 /* Is there still something to do? */
 static bool wanted(struct ike_sa *ike, const struct task *task)
 {
@@ -77,7 +88,7 @@ static bool wanted(struct ike_sa *ike, const struct task *task)
 		return ike->state == IKE_UP && child_by_id(ike->engine, task->child);
 	case TASK_CHILD:
 	case TASK_IKE_REKEY: return ike->state == IKE_UP;
-	case TASK_IKE_CLOSE: return true;
+	case TASK_IKE_CLOSE: return !task->followed || setup_followed(ike);
 	default: return ike->state == IKE_UP;
 	}
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "iked/engine_state.h"
+#include "iked/message.h"
 
 static bool same(const struct ike_sa *ike, const struct ike_sa *other)
 {
@@ -14,46 +15,123 @@ static bool same(const struct ike_sa *ike, const struct ike_sa *other)
 	       ident_equal(ike->remote_id, other->remote_id);
 }
 
-/* The initiator does not know yet who will answer: it goes by the connection, or by its identity.
- */
+static bool same_family(const struct ike_sa *ike, const struct ike_sa *other)
+{
+	return other->path.family == ike->path.family;
+}
+
+static bool same_host(const struct ike_sa *ike, const struct ike_sa *other)
+{
+	return same_family(ike, other) &&
+	       !memcmp(&ike->path.remote, &other->path.remote, sizeof(ike->path.remote));
+}
+
+/* `unique` is about one connection: two that mean the same peer, or one by IPv4 and IPv6, are meant
+ * to be beside each other. */
+static bool rivals(const struct ike_sa *ike, const struct ike_sa *other)
+{
+	return same(ike, other) && same_family(ike, other) &&
+	       !strcmp(ike->conn->model.name, other->conn->model.name);
+}
+
+/* ------------------------------------------------------------------ INITIAL_CONTACT, ours */
+
+static bool is_exact(const struct ident *id)
+{
+	return id && !ident_is_pattern(id);
+}
+
+/* Identities, patterns of them, or NULL, any: can no peer be both? */
+static bool differ(const struct ident *a, const struct ident *b)
+{
+	if (is_exact(a) && b)
+		return !ident_match(b, a);
+	return is_exact(b) && a && !ident_match(a, b);
+}
+
+static bool is_address(const struct ident *id)
+{
+	return id->type == IKE_ID_IPV4 || id->type == IKE_ID_IPV6;
+}
+
+/* Will `other` be between the same two as `ike`, of whose peer nothing is known yet but its address
+ * and what the config says? One of ours that is on its way counts as well, unless it comes behind
+ * this one; of a peer's nothing is known. */
+static bool may_be_same(const struct ike_sa *ike, const struct ike_sa *other)
+{
+	const struct ident *want = ike->conn->remote_id, *is = other->remote_id;
+
+	if (other == ike || other->state == IKE_GONE ||
+	    (other->state < IKE_UP && !other->initiator) ||
+	    (other->state == IKE_INIT && other->id > ike->id) ||
+	    (other->local_id && !ident_equal(other->local_id, ike->local_id)))
+		return false;
+	if (!is && other->conn)
+		is = other->conn->remote_id;
+	if (differ(want, is))
+		return false;
+	/* Who calls itself by its address is nowhere else. */
+	return (is_exact(want) && is_exact(is)) || same_host(ike, other) ||
+	       (other->remote_id && !is_address(other->remote_id));
+}
+
+static bool may_have_orphans(const struct ike_sa *ike, const struct ike_conn *conn)
+{
+	const struct ident *want = ike->conn->remote_id;
+
+	if (!conn->orphans || conn == ike->conn)
+		return conn->orphans;
+	if (differ(want, conn->remote_id) || differ(ike->local_id, conn->local_id))
+		return false;
+	return (is_exact(want) && is_exact(conn->remote_id)) || ike_conn_says(conn, &ike->path);
+}
+
 bool unique_first(const struct ike_sa *ike)
 {
-	const struct ike_conn *conn = ike->conn;
+	const struct engine *engine = ike->engine;
 
-	if (conn->model.unique == CONN_UNIQUE_NEVER || conn->orphans || ike->reauth_of)
+	if (ike->conn->model.unique == CONN_UNIQUE_NEVER || ike->reauth_of)
 		return false;
-	if (conn->remote_id && !ident_is_pattern(conn->remote_id))
-		return !ike_of_peer(ike->engine, conn->remote_id);
-	for (const struct ike_sa *other = ike_of_conn(ike->engine, conn->model.name); other;
-	     other = ike_same_conn(other))
-		if (other != ike)
+	/* Seldom any has some, and there are as many connections as there will be IKE SAs. */
+	for (const struct ike_conn *conn = engine->n_orphans ? engine->conns : NULL; conn;
+	     conn = conn->next)
+		if (may_have_orphans(ike, conn))
+			return false;
+	for (const struct ike_sa *other = engine->first; other; other = other->next)
+		if (may_be_same(ike, other))
 			return false;
 	return true;
 }
 
+/* ------------------------------------------------------------------ how many there may be */
+
+/* Is it alive? Nobody knows, for its peer comes anew. */
+static void probe(struct ike_sa *ike)
+{
+	if (!ike->ours && !ike->tasks)
+		ike_task(ike, TASK_DPD);
+	ike_work(ike);
+}
+
 bool unique_refuses(const struct ike_sa *ike, char *why, size_t size)
 {
-	const struct ike_sa *other = ike_of_peer(ike->engine, ike->remote_id);
+	struct ike_sa *other = ike_of_peer(ike->engine, ike->remote_id), *next;
+	bool refused = false;
 
 	if (ike->conn->model.unique != CONN_UNIQUE_KEEP)
 		return false;
-	for (; other; other = ike_same_peer(other))
-		if (same(ike, other)) {
+	for (; other; other = next) {
+		next = ike_same_peer(other);
+		if (!rivals(ike, other))
+			continue;
+		if (!same_host(ike, other)) {
+			refused = true;
 			snprintf(why, size, "IKE SA %u is with the same peer, `unique = keep`",
 				 other->id);
-			return true;
 		}
-	return false;
-}
-
-static bool is_leaving(const struct ike_sa *ike)
-{
-	if (ike->state != IKE_UP)
-		return true;
-	for (const struct task *task = ike->tasks; task; task = task->next)
-		if (task->kind == TASK_IKE_CLOSE)
-			return true;
-	return false;
+		probe(other);
+	}
+	return refused;
 }
 
 bool unique_room(struct ike_sa *ike, bool rekey, char *why, size_t size)
@@ -64,7 +142,7 @@ bool unique_room(struct ike_sa *ike, bool rekey, char *why, size_t size)
 	for (; other; other = ike_same_peer(other)) {
 		if (other == ike || !ident_equal(other->remote_id, ike->remote_id))
 			continue;
-		if (is_leaving(other)) {
+		if (ike_is_leaving(other)) {
 			oldest = other;
 			leaving++;
 		} else {
@@ -81,17 +159,11 @@ bool unique_room(struct ike_sa *ike, bool rekey, char *why, size_t size)
 	return false;
 }
 
-static void replace(struct ike_sa *ike, struct ike_sa *other, bool initial_contact)
+static void replace(struct ike_sa *ike, struct ike_sa *other)
 {
 	struct task *task;
 
-	if (initial_contact) {
-		ike_log(other, LOG_LEVEL_INFO,
-			"deleted: its peer begins anew (INITIAL_CONTACT on IKE SA %u)", ike->id);
-		ike_gone(other, false);
-		return;
-	}
-	if (is_leaving(other))
+	if (ike_is_leaving(other))
 		return;
 	task = ike_task(other, TASK_IKE_CLOSE);
 	if (task)
@@ -99,7 +171,13 @@ static void replace(struct ike_sa *ike, struct ike_sa *other, bool initial_conta
 	ike_work(other);
 }
 
-void unique_check(struct ike_sa *ike, bool initial_contact)
+/* What we authenticate anew ourselves is taken down by who does that. */
+static bool is_older_rival(const struct ike_sa *ike, const struct ike_sa *other)
+{
+	return rivals(ike, other) && other->first_id < ike->first_id && other->id != ike->reauth_of;
+}
+
+void unique_check(struct ike_sa *ike, __u64 initial_contact)
 {
 	enum conn_unique policy = ike->conn->model.unique;
 	struct ike_sa *other = ike_of_peer(ike->engine, ike->remote_id), *next;
@@ -108,8 +186,28 @@ void unique_check(struct ike_sa *ike, bool initial_contact)
 		return;
 	for (; other; other = next) {
 		next = ike_same_peer(other);
-		if (same(ike, other))
-			replace(ike, other, initial_contact);
+		if (same(ike, other) && same_family(ike, other) && other->since < initial_contact) {
+			ike_log(other, LOG_LEVEL_INFO,
+				"deleted: its peer begins anew (INITIAL_CONTACT on IKE SA %u)",
+				ike->id);
+			ike_gone(other, false);
+		} else if (policy == CONN_UNIQUE_REPLACE && is_older_rival(ike, other) &&
+			   (ike_is_used(ike) || !ike_is_used(other))) {
+			replace(ike, other);
+		}
+	}
+}
+
+void unique_used(struct ike_sa *ike)
+{
+	struct ike_sa *other = ike_of_peer(ike->engine, ike->remote_id), *next;
+
+	if (ike->conn->model.unique != CONN_UNIQUE_REPLACE || ike->state != IKE_UP)
+		return;
+	for (; other; other = next) {
+		next = ike_same_peer(other);
+		if (is_older_rival(ike, other))
+			replace(ike, other);
 	}
 }
 

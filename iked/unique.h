@@ -6,11 +6,16 @@
 
 #include "iked/ike_sa.h"
 
-/* Initiator: may it say INITIAL_CONTACT? Only who has no other IKE SA with the same identities, and
- * no SAs at xipsecd from before a restart: the peer would delete what still carries traffic. */
+/* Initiator, before the peer has said who it is: may it say INITIAL_CONTACT? Not if there may be
+ * another IKE SA with the same identities, of whatever connection, or SAs at xipsecd from before a
+ * restart: the peer would delete what still carries traffic. */
 bool unique_first(const struct ike_sa *ike);
 
-/* Responder: does `unique = keep` refuse it, since there is one? `why` says so. */
+/*
+ * Responder, of a peer that has proven who it is: does `unique = keep` refuse it, since there is
+ * one, from another address? `why` says so. From the same address it may authenticate anew, or be
+ * back after a crash. The old one is asked whether it is alive, in any case.
+ */
 bool unique_refuses(const struct ike_sa *ike, char *why, size_t size);
 
 /*
@@ -28,9 +33,16 @@ bool unique_room(struct ike_sa *ike, bool rekey, char *why, size_t size);
 struct child_sa *unique_twin(const struct ike_sa *ike, const struct conn_child *cfg,
 			     const struct child_sa *but);
 
-/* It is established: others go. With INITIAL_CONTACT at once and in silence, for the peer does not
- * know them any more; by `unique = replace` a little later, so that who authenticates anew can take
- * the old one down itself, without a gap. */
-void unique_check(struct ike_sa *ike, bool initial_contact);
+/*
+ * It is established: others go. With INITIAL_CONTACT at once and in silence, for the peer does not
+ * know them any more: those of the same family that were up before `initial_contact`, the time
+ * (ms) when its first message came (0: it did not say so); later ones the peer has made knowingly.
+ * By `unique = replace` older ones of the same connection and family, a little later, so that who
+ * authenticates anew can take the old one down itself, without a gap; one with a child stays until
+ * this one has a child, too.
+ */
+void unique_check(struct ike_sa *ike, __u64 initial_contact);
+/* It has a child now: what `unique = replace` left for that goes. */
+void unique_used(struct ike_sa *ike);
 
 #endif

@@ -9,6 +9,7 @@
 #include "iked/ident.h"
 #include "iked/ike_sa.h"
 #include "iked/vici_alg.h"
+#include "iked/xchg.h"
 
 #define MS 1000
 
@@ -53,22 +54,56 @@ static void put_until(struct vici_writer *w, const char *key, __u64 at, __u64 no
 		vici_text(w, key, "%" PRIu64, (uint64_t)((at - now) / MS));
 }
 
-/* Our tasks that wait, and the exchange that is under way, in strongSwan's words as far as it has
- * some. */
+/* In strongSwan's words as far as it has some. */
+static const char *task_word(enum task_kind kind)
+{
+	switch (kind) {
+	case TASK_CHILD: return "CHILD_CREATE";
+	case TASK_CHILD_REKEY: return "CHILD_REKEY";
+	case TASK_CHILD_CLOSE: return "CHILD_DELETE";
+	case TASK_IKE_REKEY: return "IKE_REKEY";
+	case TASK_IKE_CLOSE:
+	case TASK_AUTH_FAILED: return "IKE_DELETE";
+	case TASK_DPD: return "IKE_DPD";
+	case TASK_INVALID_SPI: return "IKE_INVALID_SPI";
+	case TASK_INVALID_SELECTORS: return "IKE_INVALID_SELECTORS";
+	case TASK_COUNT: break;
+	}
+	return "OTHER";
+}
+
+static const char *xchg_word(const struct xchg *x)
+{
+	if (x->exchange == IKE_SA_INIT)
+		return "IKE_INIT";
+	if (x->exchange == IKE_AUTH)
+		return "IKE_AUTH";
+	if (x->task)
+		return task_word(x->task->kind);
+	if (x->exchange == CREATE_CHILD_SA)
+		return x->fresh ? "IKE_REKEY" : x->rekeys ? "CHILD_REKEY" : "CHILD_CREATE";
+	return "OTHER";
+}
+
+static void put_task(struct vici_writer *w, const char *key, const struct xchg *x)
+{
+	if (!x)
+		return;
+	vici_list(w, key);
+	vici_item_text(w, xchg_word(x));
+	vici_list_end(w);
+}
+
+/* Our tasks that wait, the one that is under way, and the peer's. */
 static void put_tasks(struct vici_writer *w, const struct ike_sa *ike)
 {
-	static const char *const words[TASK_COUNT] = {
-		[TASK_CHILD] = "CHILD_CREATE",       [TASK_CHILD_REKEY] = "CHILD_REKEY",
-		[TASK_CHILD_CLOSE] = "CHILD_DELETE", [TASK_IKE_REKEY] = "IKE_REKEY",
-		[TASK_IKE_CLOSE] = "IKE_DELETE",     [TASK_DPD] = "IKE_DPD",
-		[TASK_AUTH_FAILED] = "IKE_DELETE",   [TASK_INVALID_SPI] = "IKE_INVALID_SPI",
-	};
-
+	put_task(w, "tasks-active", ike->ours);
+	put_task(w, "tasks-passive", ike->peers);
 	if (!ike->tasks)
 		return;
 	vici_list(w, "tasks-queued");
 	for (const struct task *task = ike->tasks; task; task = task->next)
-		vici_item_text(w, words[task->kind]);
+		vici_item_text(w, task_word(task->kind));
 	vici_list_end(w);
 }
 

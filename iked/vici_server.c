@@ -23,7 +23,8 @@ struct vici_request {
 	char name[VICI_NAME_MAX + 1];
 	__u8 *data; /* the message; wiped when it goes: it may hold a secret */
 	size_t len;
-	void (*drained)(void *ctx, struct vici_request *request); /* NULL: nobody waits for it */
+	vici_drained_fn drained; /* NULL: nobody waits for it */
+	vici_drained_fn gone;    /* NULL: nobody wants to know */
 };
 
 struct vici_client {
@@ -32,6 +33,7 @@ struct vici_client {
 	struct bufferevent *bev;
 	__u32 events;                 /* 1 << enum vici_event */
 	struct vici_request *request; /* NULL: none is under way */
+	bool leaving;                 /* it goes as soon as the loop turns */
 };
 
 struct vici_server {
@@ -105,23 +107,81 @@ static void tell_events(struct vici_server *server)
 	server->on_events(server->ctx, events);
 }
 
+/* The first bytes of what has come, which may hold a secret: libevent frees its pieces as they are.
+ * `to` NULL: to nowhere. */
+static void take_input(struct evbuffer *in, __u8 *to, size_t len)
+{
+	struct evbuffer_iovec piece;
+
+	while (len && evbuffer_peek(in, 1, NULL, &piece, 1) > 0) {
+		size_t n = piece.iov_len < len ? piece.iov_len : len;
+
+		if (to)
+			memcpy(to, piece.iov_base, n);
+		to = to ? to + n : NULL;
+		explicit_bzero(piece.iov_base, n);
+		evbuffer_drain(in, n);
+		len -= n;
+	}
+}
+
 static void client_free(struct vici_client *client)
 {
 	struct vici_server *server = client->server;
+	struct vici_request *request = client->request;
 	struct vici_client **at = &client->server->clients;
+	struct evbuffer *in = bufferevent_get_input(client->bev);
 
+	if (request && request->drained)
+		request->drained(server->ctx, request, true);
+	else if (request && request->gone)
+		request->gone(server->ctx, request, true);
 	while (*at != client)
 		at = &(*at)->next;
 	*at = client->next;
 	client->server->n_clients--;
 	request_free(client->request);
+	take_input(in, NULL, evbuffer_get_length(in));
 	bufferevent_free(client->bev);
 	free(client);
 	tell_events(server);
 }
 
-/* A packet: length, type, name if it has one, message. A client that lets too much wait is
- * disconnected, from the loop: it may be the one that we are in the middle of. */
+static size_t waiting(const struct vici_client *client)
+{
+	return client->leaving ? 0 : evbuffer_get_length(bufferevent_get_output(client->bev));
+}
+
+/* From the loop: it may be the one that we are in the middle of. */
+static void disconnect(struct vici_client *client)
+{
+	log_warn("vici: a client does not read, %zu MiB wait for it: disconnected",
+		 waiting(client) >> 20);
+	client->leaving = true;
+	client->events = 0;
+	bufferevent_trigger_event(client->bev, BEV_EVENT_ERROR, BEV_TRIG_DEFER_CALLBACKS);
+}
+
+/* Makes room for `len` bytes more to that client. False: it has let too much wait itself. */
+static bool make_room(struct vici_client *to, size_t len)
+{
+	struct vici_client *most = to;
+	size_t all = len;
+
+	for (struct vici_client *c = to->server->clients; c; c = c->next) {
+		all += waiting(c);
+		if (waiting(c) > waiting(most))
+			most = c;
+	}
+	if (waiting(to) + len > VICI_WAITING_MAX)
+		most = to;
+	else if (all <= VICI_WAITING_ALL)
+		return true;
+	disconnect(most);
+	return most != to;
+}
+
+/* A packet: length, type, name if it has one, message. */
 static void send_packet(struct vici_client *client, enum vici_packet type, const char *name,
 			struct bytes message)
 {
@@ -130,13 +190,8 @@ static void send_packet(struct vici_client *client, enum vici_packet type, const
 	__u32 len = htonl(1 + (name ? 1 + name_len : 0) + message.len);
 	__u8 byte = type;
 
-	if (evbuffer_get_length(out) + message.len > VICI_WAITING_MAX) {
-		log_warn("vici: a client does not read, %u MiB wait for it: disconnected",
-			 VICI_WAITING_MAX >> 20);
-		client->events = 0;
-		bufferevent_trigger_event(client->bev, BEV_EVENT_ERROR, BEV_TRIG_DEFER_CALLBACKS);
+	if (client->leaving || !make_room(client, message.len))
 		return;
-	}
 	evbuffer_add(out, &len, sizeof(len));
 	evbuffer_add(out, &byte, 1);
 	if (name) {
@@ -233,12 +288,14 @@ static int read_packet(struct vici_client *client)
 		return -1;
 	if (evbuffer_get_length(in) < sizeof(len) + len)
 		return 0;
-	data = evbuffer_pullup(in, sizeof(len) + len);
+	data = malloc(len + 1);
 	if (!data)
 		return -1;
-	good = on_packet(client, BYTES(data + sizeof(len), len));
-	explicit_bzero(data, sizeof(len) + len);
-	evbuffer_drain(in, sizeof(len) + len);
+	evbuffer_drain(in, sizeof(len));
+	take_input(in, data, len);
+	good = on_packet(client, BYTES(data, len));
+	explicit_bzero(data, len);
+	free(data);
 	return good ? 1 : -1;
 }
 
@@ -404,6 +461,9 @@ void vici_server_free(struct vici_server *server)
 	if (!server)
 		return;
 	server->on_events = NULL;
+	for (struct vici_client *client = server->clients; client; client = client->next)
+		if (client->request)
+			client->request->drained = client->request->gone = NULL;
 	while (server->clients)
 		client_free(server->clients);
 	evconnlistener_free(server->listener);
@@ -466,15 +526,19 @@ void vici_stream(struct vici_request *request, enum vici_event event, struct byt
 		send_packet(request->client, VICI_EVENT, event_name(event), message);
 }
 
-void vici_when_drained(struct vici_request *request,
-		       void (*fn)(void *ctx, struct vici_request *request))
+void vici_when_drained(struct vici_request *request, vici_drained_fn fn)
 {
 	struct vici_client *client = request->client;
 	bool full = evbuffer_get_length(bufferevent_get_output(client->bev)) > VICI_AHEAD;
 
 	request->drained = full ? fn : NULL;
 	if (!full)
-		fn(client->server->ctx, request);
+		fn(client->server->ctx, request, false);
+}
+
+void vici_when_gone(struct vici_request *request, vici_drained_fn fn)
+{
+	request->gone = fn;
 }
 
 void vici_answer(struct vici_request *request, struct bytes message)

@@ -13,6 +13,7 @@
 
 #define VICI_CLIENTS_MAX 64
 #define VICI_WAITING_MAX (64u << 20)  /* bytes, of one client */
+#define VICI_WAITING_ALL (128u << 20) /* of all together: then the one that waits for most goes */
 #define VICI_AHEAD       (256u << 10) /* bytes that are written ahead of a client's reading */
 
 struct vici_server;
@@ -83,10 +84,14 @@ struct vici_request *vici_request_find(struct vici_server *server, __u64 id);
 
 /* One of the events by which the answer comes, to this client alone, if it registered. */
 void vici_stream(struct vici_request *request, enum vici_event event, struct bytes message);
-/* Calls `fn`, with the context of the commands, when little of what was sent waits for the client
- * to read it (VICI_AHEAD): perhaps before this returns. Not at all when the client goes. */
-void vici_when_drained(struct vici_request *request,
-		       void (*fn)(void *ctx, struct vici_request *request));
+/* `gone`: the client is, and with it the request when this returns. */
+typedef void (*vici_drained_fn)(void *ctx, struct vici_request *request, bool gone);
+/* Calls `fn` once, with the context of the commands, when little of what was sent waits for the
+ * client to read it (VICI_AHEAD): perhaps before this returns; or when the client goes. Not at all
+ * when the request is answered before, or the server goes. */
+void vici_when_drained(struct vici_request *request, vici_drained_fn fn);
+/* Calls `fn` once, with `gone`, if the client goes before the answer. */
+void vici_when_gone(struct vici_request *request, vici_drained_fn fn);
 /* The answer: ends the request. */
 void vici_answer(struct vici_request *request, struct bytes message);
 /* Answers with success = yes, or no and that text. */

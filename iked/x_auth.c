@@ -158,7 +158,7 @@ static void initiator_up(struct xchg *x, int err, const char *text)
 		xchg_done(x, 0, "");
 	}
 	xchg_free(x);
-	unique_check(ike, false);
+	unique_check(ike, 0);
 	ike_work(ike);
 	setup_complete(ike);
 }
@@ -273,7 +273,7 @@ static void refuse(struct xchg *x, const char *why)
 struct later {
 	struct proposal chosen; /* first: child_answer() reads it */
 	struct refusal refusal;
-	bool initial_contact;
+	__u64 initial_contact; /* unique_check() */
 	__u8 method;
 	size_t auth_len;
 	__u8 auth[IKE_AUTH_MAX];
@@ -285,7 +285,7 @@ static void note_successor(struct child_sa *fresh)
 	struct child_sa *old = unique_twin(fresh->ike, fresh->cfg, fresh);
 
 	if (old && !fresh->out_added)
-		old->successor = fresh->id;
+		child_followed(old, fresh);
 	else
 		child_switch(fresh);
 }
@@ -294,7 +294,7 @@ static void responder_up(struct xchg *x, int err, const char *text)
 {
 	struct ike_sa *ike = x->ike;
 	struct later *l = x->arg;
-	bool initial_contact = l->initial_contact;
+	__u64 initial_contact = l->initial_contact;
 	char why[128];
 
 	/* others of that peer may have got up while xipsecd thought */
@@ -345,11 +345,13 @@ static void own_auth_made(struct xchg *x, const struct answer *answer)
 
 static void initiator_checked(struct xchg *x, const struct answer *answer)
 {
+	const struct later *l = x->arg;
 	char why[128];
 
 	if (answer->err)
 		refuse(x, answer->text && *answer->text ? answer->text : "its AUTH is wrong");
-	else if (!unique_room(x->ike, false, why, sizeof(why)))
+	else if ((!l->initial_contact && unique_refuses(x->ike, why, sizeof(why))) ||
+		 !unique_room(x->ike, false, why, sizeof(why)))
 		refuse(x, why);
 	else
 		ask_auth(x, own_auth_made);
@@ -404,9 +406,10 @@ void x_auth_request(struct xchg *x, const struct ike_msg *msg)
 		refuse(x, l ? "its IKE_AUTH lacks IDi or AUTH (EAP is not supported)" : why);
 		return;
 	}
-	l->initial_contact = ike_msg_notify(msg, IKE_N_INITIAL_CONTACT);
+	/* not established yet: since when it is on its way */
+	l->initial_contact = ike_msg_notify(msg, IKE_N_INITIAL_CONTACT) ? ike->since : 0;
 	ike->setup->certreq |= msg->n_certreq > 0;
-	if (choose_conn(x, msg, why, sizeof(why)) || unique_refuses(ike, why, sizeof(why))) {
+	if (choose_conn(x, msg, why, sizeof(why))) {
 		free(l);
 		refuse(x, why);
 		return;

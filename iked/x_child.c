@@ -87,7 +87,7 @@ bool x_temporary(struct xchg *x)
 	}
 	/* 2.25: after several minutes the two do not agree any more on what there is. */
 	ike_log(ike, LOG_LEVEL_WARN, "TEMPORARY_FAILURE for minutes: the IKE SA is closed");
-	ike_task(ike, TASK_IKE_CLOSE);
+	ike_outlived(ike);
 	return false;
 }
 
@@ -306,7 +306,10 @@ static void peers_installed(struct xchg *x, int err, const char *text)
 	if (err) {
 		backoff_failed(ike, x->child->conn, x->child->cfg,
 			       "xipsecd refused what the peer asks for: %s", text);
-		xchg_refuse(x, IKE_N_NO_ADDITIONAL_SAS, BYTES_NONE);
+		/* While xipsecd is away it is nothing that stays so (2.25). */
+		xchg_refuse(
+			x, child_sadb_away(err) ? IKE_N_TEMPORARY_FAILURE : IKE_N_NO_ADDITIONAL_SAS,
+			BYTES_NONE);
 		ike_work(ike);
 		return;
 	}
@@ -320,7 +323,7 @@ static void peers_installed(struct xchg *x, int err, const char *text)
 	if (!old)
 		old = unique_twin(ike, fresh->cfg, fresh);
 	if (old && !redundant)
-		old->successor = fresh->id;
+		child_followed(old, fresh);
 	if (x->rekeys)
 		engine_count(ike->engine, ike->conn, ENGINE_CHILD_REKEY);
 	if (x->rekeys && !rival)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "iked/backoff.h"
 #include "iked/doing.h"
 #include "iked/engine_state.h"
 #include "iked/setup.h"
@@ -85,26 +84,16 @@ void x_info_response(struct xchg *x, const struct ike_msg *msg)
 
 /* ------------------------------------------------------------------ the peer's: children */
 
-/* What the peer deleted and we would rather have. */
-struct closed {
-	unsigned int n;
-	struct ike_conn *conn[IKE_CHILDREN_MAX];
-	const struct conn_child *cfg[IKE_CHILDREN_MAX];
-};
-
-static void close_child(struct child_sa *child, struct closed *closed)
+static void close_child(struct child_sa *child)
 {
 	struct ike_sa *ike = child->ike;
 	__u32 id = child->id;
 
-	if (child->state == CHILD_UP) {
+	if (child->state == CHILD_UP)
 		ike_log(ike, LOG_LEVEL_INFO, "child %s-%u: deleted by the peer", child->cfg->name,
 			child->id);
-		if (child->cfg->close_action == CONN_ACTION_START && closed->n < IKE_CHILDREN_MAX) {
-			closed->conn[closed->n] = ike_conn_ref(child->conn);
-			closed->cfg[closed->n++] = child->cfg;
-		}
-	}
+	if (child->cfg->close_action == CONN_ACTION_START)
+		child_again(child);
 	child_free(child, false);
 	child_back(ike, id);
 }
@@ -119,7 +108,7 @@ static void note_doomed(struct ike_sa *ike, __be32 spi)
 }
 
 /* One Delete payload of ours answers one of theirs, with the other halves (1.4.1). */
-static void close_children(struct xchg *x, const struct ike_delete *del, struct closed *closed)
+static void close_children(struct xchg *x, const struct ike_delete *del)
 {
 	struct ike_sa *ike = x->ike;
 	__be32 spis[IKE_CHILDREN_MAX];
@@ -137,20 +126,10 @@ static void close_children(struct xchg *x, const struct ike_delete *del, struct 
 		if (answer == ANSWER_EMPTY || protocol_of(child) != del->protocol)
 			continue;
 		spis[n++] = child->spi_in;
-		close_child(child, closed);
+		close_child(child);
 	}
 	if (n)
 		ike_out_delete(&x->out, del->protocol, spis, n);
-}
-
-static void again(struct engine *engine, struct closed *closed)
-{
-	for (unsigned int i = 0; i < closed->n; i++) {
-		if (closed->conn[i]->loaded &&
-		    !engine_has_child(engine, closed->conn[i], closed->cfg[i]))
-			backoff_begin(closed->conn[i], closed->cfg[i]);
-		ike_conn_unref(closed->conn[i]);
-	}
 }
 
 /* ------------------------------------------------------------------ the peer's: the IKE SA */
@@ -228,8 +207,6 @@ static void told(struct ike_sa *ike, const struct ike_notify *n)
 void x_info_request(struct xchg *x, const struct ike_msg *msg)
 {
 	struct ike_sa *ike = x->ike;
-	struct engine *engine = ike->engine;
-	struct closed closed = {0};
 
 	for (unsigned int i = 0; i < msg->n_notify; i++)
 		told(ike, &msg->notify[i]);
@@ -246,8 +223,7 @@ void x_info_request(struct xchg *x, const struct ike_msg *msg)
 	}
 	for (unsigned int i = 0; i < msg->n_del; i++)
 		if (msg->del[i].protocol == PROPOSAL_ESP || msg->del[i].protocol == PROPOSAL_AH)
-			close_children(x, &msg->del[i], &closed);
+			close_children(x, &msg->del[i]);
 	xchg_respond(x);
-	again(engine, &closed);
 	ike_work(ike);
 }

@@ -96,11 +96,15 @@ static void answer_child(struct child_sa *child, const struct answer *answer)
 	child->question = 0;
 	if (!answer->err)
 		return;
-	/* Without its outbound half it is useless; the other end should know. */
+	/* Without its outbound half it is useless; the other end should know, or, when xipsecd is
+	 * there again, have another one. */
 	ike_log(ike, LOG_LEVEL_ERROR, "child %s-%u: xipsecd refused its outbound SA: %s",
 		child->cfg->name, child->id, answer->text);
 	child->out_added = false;
-	ike_task_child(ike, TASK_CHILD_CLOSE, child);
+	if (!child_sadb_away(answer->err))
+		ike_task_child(ike, TASK_CHILD_CLOSE, child);
+	else if (child->state == CHILD_UP)
+		ike_task_child(ike, TASK_CHILD_REKEY, child);
 	ike_work(ike);
 }
 

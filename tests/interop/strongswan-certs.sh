@@ -183,6 +183,15 @@ cp "$PKI/crl.pem" "$WORK/creds-a/x509crl/"
 check "their certificate is revoked" anew
 check "nothing comes up" nothing
 check "our log says so" until_true 3 says 'revoked'
+half_written()
+{
+	head -c 200 "$PKI/crl.pem" >"$WORK/creds-a/x509crl/crl.pem"
+	REVOKED=$(grep -c 'certificate revoked' "$WORK/iked-a.log.new")
+	kill -HUP "${IKED_PID[a]}" && until_true 3 says 'those of before stay in force'
+}
+still_revoked() { ! ping_a 1 && [ "$(grep -c 'certificate revoked' "$WORK/iked-a.log.new")" -gt "$REVOKED" ]; }
+check "a reload while half of the CRL is written" half_written
+check "it is revoked still" until_true 5 still_revoked
 
 check "a CRL revokes ours" revoke ours-ecdsa
 use ours-ecdsa theirs-ecdsa ca-ecdsa

@@ -86,6 +86,18 @@ check "we begin: they say it, our log shows it" until_true 5 ike_said a 'the pee
 check_eq "no SA" "$(ike_sas a)" 0
 SWAN_LOCAL_TS=
 
+# --- ports, of which later fragments show nothing
+port_child()
+{
+	printf '%s\n' port7 '{' "local_ts = 10.$1.0.0/16[udp/7200]" "remote_ts = 10.$2.0.0/16[udp/7200]" \
+		'esp_proposals = aes128gcm16-x25519' '}'
+}
+IKE_CHILDREN=$(port_child 1 2) SWAN_CHILDREN=$(port_child 2 1)
+check "a child for one port" eval 'anew && gw a up peer/port7 >/dev/null && until_true 5 children 1'
+check "we offered them later fragments" swan_said 'NON_FIRST_FRAG'
+check_eq "which they did not take" "$(gw a sa list --json | grep -c '"later_fragments": *true')" 0
+IKE_CHILDREN='' SWAN_CHILDREN=''
+
 # --- a peer that is killed
 IKED=$BUILD/hostile/xipsec-iked
 IKE_LINES="encap = yes

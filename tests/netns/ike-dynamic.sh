@@ -120,7 +120,7 @@ check "it is counted by his rule" until_true 15 many
 before=$(counted)
 check "reloads" reloads
 kill -INT "$pinger" && reap "$pinger"
-check "nobody notices" grep -q ' 0% packet loss' "$WORK/ping.out"
+check_eq "nobody notices" "$(pings_lost "$WORK/ping.out")" 0
 check_gt "by the same rule, not by one like it" "$(counted)" "$before"
 check "rules as before" rules_are "protect peer/net 192.0.2.2, protect peer/net/1 192.0.2.3, discard"
 

@@ -46,7 +46,7 @@ kill_xipsecd_and_start()
 	sleep 0.7 # the gap in which something could leak
 	gw_start "$1"
 }
-no_initial_contact() { ! ike_said "$1" 'INITIAL_CONTACT'; }
+forgot() { [ "$(ike_forgot "$1")" -gt 0 ]; }
 
 ike_tunnel()
 {
@@ -60,6 +60,9 @@ leak_act "kill -9 of gw-b's child" without_a_break b ike_kill_child b
 leak_act "kill -9 of gw-a's xipsec-iked, start" without_a_break a kill_and_start a
 leak_act "kill -9 of gw-b's xipsec-iked, start" without_a_break b kill_and_start b
 leak_act "restart of gw-a's xipsec-iked that leaves its SAs" without_a_break a leave_and_start a
+for x in a b; do
+	check "gw-$x: no INITIAL_CONTACT came, by which it would have deleted what carries traffic" eval "! forgot $x"
+done
 leak_act "kill -9 of gw-a's xipsecd, start: a new epoch" kill_xipsecd_and_start a
 leak_act "kill -9 of gw-b's xipsecd and workers, start" kill_xipsecd_and_start b all
 leak_act "kill -9 of gw-a's workers" gw_kill_workers a
@@ -70,4 +73,5 @@ check "while both are dead nothing is carried" load_stands
 check "gw-a's xipsecd starts" gw_start a
 check "gw-a's xipsec-iked starts" ike_start a
 check "traffic flows again" load_moves 40
+check "gw-a has lost all, and says so: INITIAL_CONTACT" until_true 5 forgot b
 leak_end -i

@@ -72,3 +72,24 @@ gw_config a
 check "without save_keys" ike_start a
 check "no file" test ! -e "$keys_file"
 if grep -q 'KEYS' "$WORK/iked-a.log.new"; then not_ok "nothing is said of keys"; else ok "nothing is said of keys"; fi
+
+# --- a reload makes the one that asks name servers anew (resolv.conf may be another one): names that are
+# looked for in that moment are found all the same
+ike_stop a
+IKE_REMOTE_ADDR=localhost IKE_START=start
+gw_config a
+check "a peer that has a name" ike_start a
+begun() { [ "$(grep -c 'begins, for child' "$WORK/iked-a.log.new")" -ge "$1" ]; }
+reload() { IKE_LINES="dpd_delay = 7$1" && gw_config a && kill -HUP "${IKED_PID[a]}"; }
+resolver_pid() { pgrep -P "${IKED_PID[a]}" -f 'xipsec-iked: resolver'; }
+another() { pid=$(resolver_pid) && [ "$pid" != "$resolver" ]; }
+check "it is begun" until_true 3 begun 1
+for i in 1 2; do
+	resolver=$(resolver_pid)
+	check "reload $i" reload "$i"
+	check "reload $i: it is begun anew" until_true 3 begun $((i + 1))
+	check "reload $i: another resolver" until_true 3 another
+	sleep 0.3 # it has answered
+done
+check_eq "its address was known each time" "$(grep -c 'its address is not known' "$WORK/iked-a.log.new")" 0
+check_eq "and nothing is said of the resolver's end" "$(grep -c 'resolver.*killed' "$WORK/iked-a.log.new")" 0

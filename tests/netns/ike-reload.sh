@@ -87,6 +87,81 @@ check "both are there" eval 'up net4 && up net6'
 one_ike() { [ "$(gw "$1" sa --json | jq '[.. | objects | select(.state? == "ESTABLISHED")] | length')" = 1 ]; }
 check "one IKE SA is left" eval 'until_true 5 one_ike a && until_true 5 one_ike b'
 
+# --- an earlier rule that takes something from a child: its SAs go on, by another list
+#
+# What comes for 10.2.0.9 is in their selectors, and gw-b may have a rule before them.
+ip -n "$TOPO-red-b" addr add 10.2.0.9/16 dev rb0
+# The SAs of net4, with the SPI and the generation of their state.
+whole() { gw "$1" sa list --json | jq -c '[.[] | select(.child == "peer/net4") | [.name, .spi, .generation, .status]]'; }
+untouched() { [ "$(whole a)" = "$was_a" ] && [ "$(whole b)" = "$was_b" ]; }
+# in_the_way [LINES]: what gw-b discards of what comes in, before all children; a reload.
+in_the_way()
+{
+	sed -i '/^nogo {/,/}/d' "$WORK/gw-b.conf"
+	[ -z "${1:-}" ] || sed -i "s/^policies {/&\nnogo { action = discard\ndirection = in\n$1\n}/" "$WORK/gw-b.conf"
+	gw b reload
+}
+# Five pings to it: how many are answered, and how many ended as `selector`.
+asked()
+{
+	local before
+	before=$(gw_reason b selector)
+	in_ns red-a ping -n -c 5 -i 0.02 -W 0.3 10.2.0.9 | sed -n 's/.* \([0-9]*\) received.*/\1/p' | tr '\n' ' '
+	echo $(($(gw_reason b selector) - before))
+}
+refused() { check_eq "$1: it is refused by the SA's selectors" "$(asked)" "0 5"; }
+passes() { check_eq "$1: it passes" "$(asked)" "5 0"; }
+stale() { echo $(($(gw_reason a stale_meta) + $(gw_reason b stale_meta))); }
+
+was_a=$(whole a) was_b=$(whole b)
+passes "before"
+before_stale=$(stale)
+ping_begin
+check "gw-b: a rule before net4" in_the_way 'remote = 10.1.0.0\/16\nlocal = 10.2.0.9'
+refused "a rule before it"
+check "gw-b: another one in its place" in_the_way 'remote = 10.1.0.0\/16\nlocal = 10.2.0.8'
+passes "for another address"
+check "gw-b: for its protocol alone" in_the_way 'local = 10.2.0.9\nproto = icmp'
+refused "for ICMP"
+check "gw-b: for another port" in_the_way 'local = 10.2.0.9\nproto = udp\nlocal_port = 9'
+passes "for UDP"
+check "gw-b: for all of it" in_the_way 'local = 10.2.0.9'
+refused "for all of it"
+check "gw-b: without" in_the_way
+passes "without it"
+check "gw-b: once more" in_the_way 'local = 10.2.0.9'
+kill -INT "$pinger" && reap "$pinger"
+check_eq "of all that went on none was lost but by the switch" "$(pings_lost "$WORK/ping.out")" "$(($(stale) - before_stale))"
+check_eq "not a packet without its SA" "$(homeless)" "$before"
+check "the same SAs on both sides, in the same states" untouched
+check "a new generation of programs and maps" gw b attach --all --upgrade
+refused "after an upgrade"
+check "workers that are killed" gw_kill_workers b
+check "are back" until_true 5 ping4 a 1
+refused "by new workers"
+check "gw-b: without" in_the_way
+passes "at the end"
+# More than an SA has room for, net4's own one included: the config is refused, nothing changes.
+cp "$WORK/gw-b.conf" "$WORK/gw-b.before"
+{
+	echo 'policies {'
+	for i in $(seq 0 511); do
+		echo "in-the-way-$i { action = discard"
+		echo "remote = 10.1.$((i / 256)).$((i % 256)) }"
+	done
+	sed 1,/^policies/d "$WORK/gw-b.before"
+} >"$WORK/rest"
+{ sed '/^policies {/,$d' "$WORK/gw-b.before" && cat "$WORK/rest"; } >"$WORK/gw-b.conf"
+status=0
+gw b reload >"$WORK/many.log" 2>&1 || status=$?
+check_eq "gw-b: 512 rules before net4: refused" "$status" 3
+line=$(grep -n '^ *net4 {' "$WORK/gw-b.conf" | cut -d: -f1)
+check "it says which child, where, and what to do" grep -q \
+	"gw-b.conf:$line:[0-9]*: child peer/net4 has too many selectors: 513 with the 512 earlier rules .*action = connections" "$WORK/many.log"
+cp "$WORK/gw-b.before" "$WORK/gw-b.conf"
+passes "after that"
+check "still the same SAs" untouched
+
 net5='net5 { local_ts = 10.1.0.0\/16\nremote_ts = 10.5.0.0\/16\nesp_proposals = aes256gcm16-x25519\nstart_action = START }\n'
 check "gw-b: one more child" change b "s/children {/&\n$(sed 's/10.1/10.X/;s/10.5/10.1/;s/10.X/10.5/;s/START/none/' <<<"$net5")/"
 check "gw-a: too, to be started" change a "s/children {/&\n${net5/START/start}/"

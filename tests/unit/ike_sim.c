@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "tests/unit/ike_sim.h"
+#include "tests/unit/ike_sim_inside.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,31 +14,6 @@
 
 #include "iked/auth.h"
 #include "lib/alg.h"
-#include "lib/sa_fault.h"
-
-enum kind {
-	EV_MESSAGE,
-	EV_SADB,
-	EV_SA_ANSWER,
-	EV_AUTH,
-	EV_PSK,
-	EV_PATHS,
-	EV_ESP,
-	EV_USED,
-	EV_PROBE
-};
-
-struct sim_event {
-	__u64 due, seq;
-	enum kind kind;
-	int to;
-	struct ike_path path;
-	__u64 id;
-	int err;
-	__u8 method;
-	size_t len;
-	__u8 *data; /* owned */
-};
 
 /* ------------------------------------------------------------------ chance and time */
 
@@ -77,7 +52,7 @@ static bool before(const struct sim_event *a, const struct sim_event *b)
 	return a->due != b->due ? a->due < b->due : a->seq < b->seq;
 }
 
-static void push(struct sim *sim, struct sim_event *event, __u64 due)
+void sim_push(struct sim *sim, struct sim_event *event, __u64 due)
 {
 	unsigned int at = sim->n_events++;
 
@@ -111,7 +86,7 @@ static struct sim_event pop(struct sim *sim)
 	return top;
 }
 
-static __u8 *copy(const void *data, size_t len)
+__u8 *sim_copy(const void *data, size_t len)
 {
 	__u8 *to = malloc(len ? len : 1);
 
@@ -148,7 +123,7 @@ struct ike_path sim_path(const struct sim *sim, int to, __u16 from_port, __u16 t
 	return path;
 }
 
-static __u64 delay(struct sim *sim)
+__u64 sim_delay(struct sim *sim)
 {
 	return sim->net.delay_min + sim_dice(sim, sim->net.delay_max - sim->net.delay_min + 1);
 }
@@ -172,8 +147,8 @@ static void deliver(struct sim *sim, int from, const struct ike_path *path, cons
 	if (sim->float_anyway && msg_exchange(data) != IKE_SA_INIT)
 		from_port = to_port = 4500;
 	event.path = sim_path(sim, !from, from_port, to_port);
-	event.data = copy(data, len);
-	push(sim, &event, sim->now + delay(sim));
+	event.data = sim_copy(data, len);
+	sim_push(sim, &event, sim->now + sim_delay(sim));
 }
 
 static void env_send(void *ctx, const struct ike_path *path, __u8 dscp, const __u8 *data,
@@ -208,193 +183,9 @@ void sim_inject(struct sim *sim, int to, const __u8 *data, size_t len)
 				  .to = to,
 				  .len = len,
 				  .path = sim_path(sim, to, 500, 500),
-				  .data = copy(data, len)};
+				  .data = sim_copy(data, len)};
 
-	push(sim, &event, sim->now);
-}
-
-/* ------------------------------------------------------------------ xipsecd */
-
-struct xipsec_sa *sim_newest_out(struct side *side, const char *child)
-{
-	for (unsigned int i = side->n_sas; i--;)
-		if (side->sa[i].dir == XIPSEC_DIR_OUT && !strcmp(side->sa[i].child, child))
-			return &side->sa[i];
-	return NULL;
-}
-
-static int find_in(const struct side *side, __be32 spi)
-{
-	for (unsigned int i = 0; i < side->n_sas; i++)
-		if (side->sa[i].dir == XIPSEC_DIR_IN && side->sa[i].spi == spi)
-			return i;
-	return -1;
-}
-
-/* Never a moment without: what once went out by an SA always has one, and the other end has its
- * half. */
-static void watch(struct sim *sim, struct side *side)
-{
-	for (unsigned int i = 0; i < side->n_watched && !sim->may_close; i++) {
-		const struct xipsec_sa *out = sim_newest_out(side, side->watched[i]);
-
-		if (!out)
-			sim_fail(sim, "side %d: child %s has no outbound SA", side->n,
-				 side->watched[i]);
-		else if (find_in(&sim->side[!side->n], out->spi) < 0)
-			sim_fail(sim, "side %d: child %s sends by %s, which the other end has not",
-				 side->n, side->watched[i], out->name);
-	}
-}
-
-static void watch_child(struct side *side, const char *child)
-{
-	for (unsigned int i = 0; i < side->n_watched; i++)
-		if (!strcmp(side->watched[i], child))
-			return;
-	if (side->n_watched < SIM_CHILDREN_MAX)
-		strcpy(side->watched[side->n_watched++], child);
-}
-
-/* From the moment that both halves are there. */
-static void watch_whole(struct sim *sim, struct side *side)
-{
-	for (unsigned int i = 0; i < side->n_sas; i++)
-		if (side->sa[i].dir == XIPSEC_DIR_OUT &&
-		    find_in(&sim->side[!side->n], side->sa[i].spi) >= 0)
-			watch_child(side, side->sa[i].child);
-}
-
-static int apply_add(struct sim *sim, struct side *side, const struct xipsec_sa *sa)
-{
-	if (side->skip_adds) {
-		side->skip_adds--;
-	} else if (side->refuse_adds) {
-		side->refuse_adds--;
-		return -EINVAL;
-	}
-	if (side->forgetful)
-		return 0;
-	if (side->n_sas == SIM_SAS_MAX)
-		return -ENOSPC;
-	for (unsigned int i = 0; i < side->n_sas; i++) {
-		if (!strcmp(side->sa[i].name, sa->name))
-			sim_fail(sim, "side %d: %s is installed twice", side->n, sa->name);
-		if (!memcmp(side->sa[i].key, sa->key, sa->key_len))
-			sim_fail(sim, "side %d: %s has the key of %s", side->n, sa->name,
-				 side->sa[i].name);
-	}
-	side->used[side->n_sas] = false;
-	side->sa[side->n_sas++] = *sa;
-	return 0;
-}
-
-static void apply_delete(struct side *side, const char *name)
-{
-	for (unsigned int i = 0; i < side->n_sas; i++)
-		if (!strcmp(side->sa[i].name, name)) {
-			side->n_sas--;
-			memmove(&side->sa[i], &side->sa[i + 1],
-				(side->n_sas - i) * sizeof(side->sa[0]));
-			memmove(&side->used[i], &side->used[i + 1],
-				(side->n_sas - i) * sizeof(side->used[0]));
-			return;
-		}
-}
-
-/* Requests are done in order, each takes a moment. */
-static __u64 sadb_due(struct sim *sim, struct side *side)
-{
-	__u64 due = sim->now + sim_dice(sim, 4);
-
-	if (due < side->sadb_busy)
-		due = side->sadb_busy;
-	side->sadb_busy = due;
-	return due;
-}
-
-static void env_sa_add(void *ctx, __u64 id, const struct xipsec_sa *sa)
-{
-	struct side *side = ctx;
-	struct sim_event event = {.kind = EV_SADB, .to = side->n, .id = id, .len = sizeof(*sa)};
-	struct sa_fault fault;
-
-	/* xipsecd would refuse it. */
-	if (sa_faults(sa, &fault, 1))
-		fail_msg("SA %s: %s: %s", sa->name, fault.key, fault.what);
-	event.data = copy(sa, sizeof(*sa));
-	push(side->sim, &event, sadb_due(side->sim, side));
-}
-
-static void env_sa_delete(void *ctx, const char *name)
-{
-	struct side *side = ctx;
-	struct sim_event event = {.kind = EV_SADB, .to = side->n, .len = XIPSEC_NAME_LEN};
-
-	event.data = copy(name, XIPSEC_NAME_LEN);
-	push(side->sim, &event, sadb_due(side->sim, side));
-}
-
-static void do_sadb(struct sim *sim, struct sim_event *event)
-{
-	struct side *side = &sim->side[event->to];
-	struct sim_event answer = {.kind = EV_SA_ANSWER, .to = event->to, .id = event->id};
-
-	if (event->len == XIPSEC_NAME_LEN) {
-		apply_delete(side, (const char *)event->data);
-	} else {
-		answer.err = apply_add(sim, side, (const struct xipsec_sa *)event->data);
-		push(sim, &answer, sim->now + sim_dice(sim, 3));
-	}
-	for (int i = 0; i < 2; i++) {
-		watch_whole(sim, &sim->side[i]);
-		watch(sim, &sim->side[i]);
-	}
-}
-
-/* ------------------------------------------------------------------ ESP */
-
-static void probe(struct sim *sim)
-{
-	struct sim_event next = {.kind = EV_PROBE};
-
-	for (int s = 0; s < 2 && sim->traffic; s++)
-		for (unsigned int i = 0; i < sim->side[s].n_watched; i++) {
-			struct side *side = &sim->side[s];
-			const struct xipsec_sa *out = sim_newest_out(side, side->watched[i]);
-			struct sim_event event = {.kind = EV_ESP, .to = !s, .len = sizeof(*out)};
-
-			if (!out)
-				continue;
-			sim->esp_sent++;
-			event.data = copy(out, sizeof(*out));
-			push(sim, &event, sim->now + delay(sim));
-		}
-	push(sim, &next, sim->now + 20 + sim_dice(sim, 80));
-}
-
-static void esp(struct sim *sim, const struct sim_event *event)
-{
-	const struct xipsec_sa *out = (const struct xipsec_sa *)event->data;
-	struct side *side = &sim->side[event->to];
-	struct sim_event used = {.kind = EV_USED, .to = event->to, .len = XIPSEC_NAME_LEN};
-	int i = find_in(side, out->spi);
-
-	if (i < 0) {
-		sim->esp_lost++;
-		if (!sim->may_close)
-			sim_fail(sim, "side %d: a packet by %s is lost", !side->n, out->name);
-		return;
-	}
-	if (side->sa[i].key_len != out->key_len || side->sa[i].alg != out->alg ||
-	    memcmp(side->sa[i].key, out->key, out->key_len))
-		sim_fail(sim, "side %d: %s has another key than %s", side->n, side->sa[i].name,
-			 out->name);
-	if (side->used[i])
-		return;
-	side->used[i] = true;
-	used.data = copy(side->sa[i].name, XIPSEC_NAME_LEN);
-	push(sim, &used, sim->now + sim_dice(sim, 3));
+	sim_push(sim, &event, sim->now);
 }
 
 /* ------------------------------------------------------------------ the parent */
@@ -450,8 +241,8 @@ static void env_auth_make(void *ctx, __u64 id, const struct ike_auth_ask *ask)
 		event.err = -ENOENT;
 	}
 	event.len = out.len;
-	event.data = copy(out.data ? out.data : (const __u8 *)"", out.len);
-	push(side->sim, &event, side->sim->now + sim_dice(side->sim, 5));
+	event.data = sim_copy(out.data ? out.data : (const __u8 *)"", out.len);
+	sim_push(side->sim, &event, side->sim->now + sim_dice(side->sim, 5));
 }
 
 static void env_psk_verify(void *ctx, __u64 id, const struct ike_auth_ask *ask)
@@ -462,7 +253,7 @@ static void env_psk_verify(void *ctx, __u64 id, const struct ike_auth_ask *ask)
 
 	if (side->psk)
 		event.err = auth_psk_verify(&in, secret_of(side), BYTES(ask->auth, ask->auth_len));
-	push(side->sim, &event, side->sim->now + sim_dice(side->sim, 5));
+	sim_push(side->sim, &event, side->sim->now + sim_dice(side->sim, 5));
 }
 
 static void env_find_paths(void *ctx, __u64 id, const char *conn)
@@ -477,7 +268,7 @@ static void env_find_paths(void *ctx, __u64 id, const char *conn)
 				       .local_port = htons(500),
 				       .remote_port = htons(500),
 				       .family = XIPSEC_FAMILY_IP4};
-	push(side->sim, &event, side->sim->now + sim_dice(side->sim, 3));
+	sim_push(side->sim, &event, side->sim->now + sim_dice(side->sim, 3));
 }
 
 /* ------------------------------------------------------------------ the rest of the world */
@@ -597,8 +388,8 @@ static void begin(struct sim *sim, int n, const char *conn)
 			      .find_paths = env_find_paths,
 			      .auth_make = env_auth_make,
 			      .psk_verify = env_psk_verify,
-			      .sa_add = env_sa_add,
-			      .sa_delete = env_sa_delete,
+			      .sa_add = sim_sa_add,
+			      .sa_delete = sim_sa_delete,
 			      .event = env_event,
 			      .log = env_log,
 			      .keylog = env_keylog,
@@ -643,7 +434,7 @@ struct sim *sim_new(__u64 seed, const char *conn_0, const char *conn_1)
 	sim->talk = getenv("SIM_TALK");
 	begin(sim, 0, conn_0);
 	begin(sim, 1, conn_1);
-	push(sim, &first, sim->now);
+	sim_push(sim, &first, sim->now);
 	return sim;
 }
 
@@ -673,19 +464,20 @@ static void happen(struct sim *sim, struct sim_event *event)
 		if (!side->deaf)
 			engine_datagram(engine, &event->path, event->data, event->len);
 		break;
-	case EV_SADB: do_sadb(sim, event); break;
+	case EV_SADB: sim_xipsecd(sim, event); break;
 	case EV_SA_ANSWER:
 		engine_answer_sa(engine, event->id, event->err, event->err ? "no" : "");
 		break;
+	case EV_NEW_EPOCH: sim_new_epoch(sim, side); break;
 	case EV_AUTH:
 		engine_answer_auth(engine, event->id, event->err, event->method, event->data,
 				   event->len);
 		break;
 	case EV_PSK: engine_answer_psk(engine, event->id, event->err); break;
 	case EV_PATHS: engine_answer_paths(engine, event->id, 0, &event->path, 1); break;
-	case EV_ESP: esp(sim, event); break;
+	case EV_ESP: sim_esp(sim, event); break;
 	case EV_USED: engine_sa_used(engine, (const char *)event->data); break;
-	case EV_PROBE: probe(sim); break;
+	case EV_PROBE: sim_probe(sim); break;
 	}
 	free(event->data);
 }
@@ -725,119 +517,6 @@ bool sim_up(struct sim *sim, __u64 ms)
 		    sim_ikes(&sim->side[1], IKE_UP))
 			return true;
 	return false;
-}
-
-/* ------------------------------------------------------------------ looking */
-
-unsigned int sim_ikes(const struct side *side, int state)
-{
-	unsigned int n = 0;
-
-	for (const struct ike_sa *ike = side->engine->first; ike; ike = ike->next)
-		n += state < 0 || ike->state == state;
-	return n;
-}
-
-struct ike_sa *sim_ike(const struct side *side)
-{
-	struct ike_sa *found = NULL;
-
-	for (struct ike_sa *ike = side->engine->first; ike; ike = ike->next) {
-		if (ike->state != IKE_UP)
-			continue;
-		if (found)
-			return NULL;
-		found = ike;
-	}
-	return found;
-}
-
-unsigned int sim_children(const struct side *side, int state)
-{
-	unsigned int n = 0;
-
-	for (const struct ike_sa *ike = side->engine->first; ike; ike = ike->next)
-		for (const struct child_sa *child = ike->children; child; child = child->next)
-			n += state < 0 || child->state == state;
-	return n;
-}
-
-struct child_sa *sim_child(const struct side *side, const char *name)
-{
-	struct child_sa *found = NULL;
-
-	for (const struct ike_sa *ike = side->engine->first; ike; ike = ike->next)
-		for (struct child_sa *child = ike->children; child; child = child->next) {
-			if (child->state != CHILD_UP || strcmp(child->cfg->name, name))
-				continue;
-			if (found)
-				return NULL;
-			found = child;
-		}
-	return found;
-}
-
-/* Of an outbound SA alone: how it seals. */
-#define SEALS (XIPSEC_SA_NO_ECN | XIPSEC_SA_DSCP | XIPSEC_SA_FLOW_COPY)
-
-static void same_half(struct sim *sim, const struct xipsec_sa *out, const struct side *other)
-{
-	int i = find_in(other, out->spi);
-	const struct xipsec_sa *in = i < 0 ? NULL : &other->sa[i];
-
-	if (!in) {
-		sim_fail(sim, "%s has no other half", out->name);
-		return;
-	}
-	if (in->alg != out->alg || in->key_len != out->key_len || in->mode != out->mode ||
-	    memcmp(in->key, out->key, out->key_len) ||
-	    (in->flags & ~XIPSEC_SA_STAY) != (out->flags & ~SEALS))
-		sim_fail(sim, "%s and %s are not the same SA", out->name, in->name);
-	if (out->n_selectors != in->n_selectors)
-		sim_fail(sim, "%s and %s have other selectors", out->name, in->name);
-	for (unsigned int k = 0; k < out->n_selectors; k++)
-		if (memcmp(&out->selector[k].local_lo, &in->selector[k].remote_lo,
-			   2 * sizeof(struct xipsec_addr)) ||
-		    memcmp(&out->selector[k].remote_lo, &in->selector[k].local_lo,
-			   2 * sizeof(struct xipsec_addr)))
-			sim_fail(sim, "%s and %s have other selectors", out->name, in->name);
-}
-
-static void same_side(struct sim *sim, struct side *side, unsigned int n_ikes,
-		      unsigned int n_children)
-{
-	struct side *other = &sim->side[!side->n];
-	unsigned int n = sim_ikes(side, -1);
-
-	if (n != n_ikes || sim_ikes(side, IKE_UP) != n_ikes)
-		sim_fail(sim, "side %d: %u IKE SAs, %u of them up; expected %u", side->n, n,
-			 sim_ikes(side, IKE_UP), n_ikes);
-	for (const struct ike_sa *ike = side->engine->first; ike; ike = ike->next) {
-		const struct ike_sa *twin =
-			ike_by_spi(other->engine, ike->initiator ? ike->spi_r : ike->spi_i);
-
-		if (!twin || memcmp(ike->keys->sk_d, twin->keys->sk_d, ike->keys->len) ||
-		    ike->w.out_id != twin->w.in_id)
-			sim_fail(sim, "side %d: IKE SA %u has no twin", side->n, ike->id);
-		if (ike->n_children != n_children ||
-		    sim_children(side, CHILD_UP) != n_ikes * n_children)
-			sim_fail(sim, "side %d: IKE SA %u has %u children, %u in all are up",
-				 side->n, ike->id, ike->n_children, sim_children(side, CHILD_UP));
-		if (ike->ours || ike->peers || ike->tasks || ike->setup || ike->from)
-			sim_fail(sim, "side %d: IKE SA %u is not at rest", side->n, ike->id);
-	}
-	if (side->n_sas != 2 * n_ikes * n_children)
-		sim_fail(sim, "side %d: xipsecd has %u SAs, expected %u", side->n, side->n_sas,
-			 2 * n_ikes * n_children);
-	for (unsigned int i = 0; i < side->n_sas; i++)
-		if (side->sa[i].dir == XIPSEC_DIR_OUT)
-			same_half(sim, &side->sa[i], other);
-}
-
-void sim_same(struct sim *sim, unsigned int n_ikes, unsigned int n_children)
-{
-	same_side(sim, &sim->side[0], n_ikes, n_children);
-	same_side(sim, &sim->side[1], n_ikes, n_children);
 }
 
 struct sim *sim_begun(const char *conn_0, const char *conn_1)

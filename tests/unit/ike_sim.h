@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Two engines and what is between them: a network that delays, drops, doubles and reorders, a NAT,
- *two xipsecds that record what they are told, two parents that know the secrets. Time is a number,
- *and all chance comes from one seed: the same seed does the same.
+ * two xipsecds that record what they are told, two parents that know the secrets. Time is a number,
+ * and all chance comes from one seed: the same seed does the same.
  *
  *	side 0, 192.0.2.1 ─ [NAT 203.0.113.9] ─ network ─ 192.0.2.2, side 1
  *
  * ESP packets are sent all the while over what each xipsecd would use, the newest outbound SA of a
  * child: one that finds no SA with the same key at the other end is a lost packet, and a moment
- *without outbound SA a hole. Both are failures, unless the test says otherwise.
+ * without outbound SA a hole. Both are failures, unless the test says otherwise. A key that xipsecd
+ * is told twice is one whatever the test says.
  */
 #ifndef TESTS_UNIT_IKE_SIM_H
 #define TESTS_UNIT_IKE_SIM_H
@@ -42,6 +43,7 @@
 #define SIM_CHILDREN_MAX 8
 #define SIM_LOG_MAX      (64 * 1024)
 #define SIM_DONE_MAX     64
+#define SIM_PUSHED_MAX   1024
 
 struct sim;
 
@@ -56,6 +58,9 @@ struct side {
 	char watched[SIM_CHILDREN_MAX][XIPSEC_NAME_LEN]; /* children that were up */
 	unsigned int n_watched;
 	__u64 sadb_busy; /* its answers come in order */
+	bool sadb_gone;  /* it has ended, and the engine does not know the next one yet */
+	__u64 pushed[SIM_PUSHED_MAX]; /* the last keys that it was told, their first octets */
+	unsigned int n_pushed;
 	unsigned int skip_adds;
 	unsigned int refuse_adds; /* the next so many fail */
 	const char *psk;          /* of everybody; NULL: there is none */
@@ -111,6 +116,9 @@ void sim_free(struct sim *sim);
 struct sim *sim_begun(const char *conn_0, const char *conn_1);
 /* One side's daemon dies and is started again: it knows nothing, xipsecd keeps what it had. */
 void sim_crash(struct sim *sim, int side, const char *conn);
+/* One side's xipsecd dies with all its SAs, and is there again after so many ms: what was asked and
+ * not answered fails, what is asked meanwhile too, then the engine is told. */
+void sim_lose_sadb(struct sim *sim, int side, __u64 ms);
 
 __u64 sim_random(struct sim *sim);
 /* 0 to n - 1 */

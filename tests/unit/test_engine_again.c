@@ -173,6 +173,169 @@ static void test_ended_by_peer(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------ until it is up */
+
+#define TRAPPED(more)                                \
+	SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8", \
+		  "esp_proposals = aes128gcm16\nstart_action = trap\n" more)
+
+static struct sim *lost(const char *conn)
+{
+	struct sim *sim = sim_begun(conn, fast);
+
+	sim->traffic = false;
+	sim->may_close = true;
+	return sim;
+}
+
+/* dpd_action and close_action want it back, though keyingtries is 1 and no packet asks: for as long
+ * as it takes, at times that are bounded both ways. */
+static void test_until_up(void **state)
+{
+	static const char dpd[] =
+		SIM_CONN(SIM_FAST, "dpd_delay = 5s", TRAPPED("dpd_action = restart"));
+	static const char closed_again[] = SIM_CONN(SIM_FAST, "", TRAPPED("close_action = start"));
+
+	for (int close = 0; close < 2; close++) {
+		struct sim *sim = lost(close ? closed_again : dpd);
+		unsigned int begun;
+
+		if (close) {
+			sim->side[1].psk = "another one";
+			engine_terminate(sim->side[1].engine, &(struct engine_match){.ike = "c"},
+					 false, 0);
+			sim_run(sim, HOUR);
+			assert_int_equal(sim_ikes(&sim->side[1], -1), 0);
+		} else {
+			sim->side[1].deaf = true;
+			sim_run(sim, HOUR);
+			sim->side[1].deaf = false;
+		}
+		assert_null(sim_child(&sim->side[0], "net"));
+		begun = sim_lines(&sim->side[0], "begins, for child net") - 1;
+		/* of 3.5 minutes each, with a wait; or each minute and a quarter at most */
+		assert_in_range(begun, close ? 45 : 10, close ? 65 : 18);
+		sim->side[1].psk = sim->side[0].psk;
+		sim_run(sim, 65000);
+		assert_non_null(sim_child(&sim->side[0], "net"));
+		sim_end(sim, 1, 1);
+	}
+}
+
+/* … or until it is taken down: by its name, by its IKE SA's, while it waits or is tried. */
+static void test_until_down(void **state)
+{
+	static const char dpd[] = SIM_CONN(SIM_FAST, "dpd_delay = 5s\nkeyingtries = 0",
+					   TRAPPED("dpd_action = restart"));
+	static const struct engine_match by[] = {
+		{.ike = "c"}, {.child = "net"}, {.ike = "c", .child = "net"}};
+
+	for (unsigned int i = 0; i < 2 * sizeof(by) / sizeof(by[0]); i++) {
+		struct sim *sim = lost(dpd);
+		bool waits = i % 2;
+		unsigned int sent;
+
+		sim->side[1].deaf = true;
+		for (int ms = 0; ms < 1200000; ms += 100) {
+			bool tried = sim_ikes(&sim->side[0], IKE_INIT);
+
+			if (sim_said(&sim->side[0], "not established") && tried != waits)
+				break;
+			sim_run(sim, 100);
+		}
+		engine_terminate(sim->side[0].engine, &by[i / 2], true, 9);
+		if (waits || by[i / 2].child == NULL)
+			assert_int_equal(sim_done(&sim->side[0], 9), 0);
+		if (!waits && by[i / 2].child) /* what is under way ends */
+			sim_run(sim, 400000);
+		sent = sim->sent[IKE_SA_INIT][0];
+		sim_run(sim, HOUR);
+		if (sim->sent[IKE_SA_INIT][0] - sent > (by[i / 2].child ? 13 : 0) ||
+		    sim_ikes(&sim->side[0], -1))
+			fail_msg("case %u: %u\n%s", i, sim->sent[IKE_SA_INIT][0] - sent,
+				 sim->side[0].log);
+		sim_free(sim);
+	}
+}
+
+/* Who can only be waited for is not called. */
+static void test_not_callable(void **state)
+{
+	static const char any[] = SIM_CONN(SIM_FAST, "dpd_delay = 5s # NAT",
+					   TRAPPED("dpd_action = restart\nclose_action = start"));
+	struct sim *sim = sim_new(3, fast, any);
+	unsigned int began;
+
+	sim->may_close = true;
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	began = sim_lines(&sim->side[1], "begins, for child");
+	sim->side[0].deaf = true;
+	sim_run(sim, HOUR);
+	assert_true(sim_said(&sim->side[1], "the peer does not answer"));
+	assert_int_equal(sim_lines(&sim->side[1], "begins, for child"), began);
+	assert_int_equal(sim_ikes(&sim->side[1], -1), 0);
+	sim_free(sim);
+}
+
+/* Its life ends, or that of its IKE SA, and nobody replaced it in time: it is begun anew, unless
+ * nobody is to negotiate it. */
+static void test_outlived(void **state)
+{
+	static const char *const child[] = {"start", "trap", "none"};
+
+	for (int i = 0; i < 6; i++) {
+		char conn[1024];
+		struct sim *sim;
+
+		snprintf(conn, sizeof(conn),
+			 SIM_CONN(SIM_FAST, "rekey_time = %s\nover_time = 1m\nrand_time = 0",
+				  SIM_CHILD("net", "10.0.0.0/8", "10.0.0.0/8",
+					    "esp_proposals = aes128gcm16\nrekey_time = 0\n"
+					    "life_time = %s\nstart_action = %s")),
+			 "%s", i < 3 ? "0" : "10m", i < 3 ? "10m" : "0", child[i % 3]);
+		sim = lost(conn);
+		if (i >= 3) /* it never comes to a rekey */
+			sim_ike(&sim->side[0])->rekey_at = 0;
+		ike_timers(sim_ike(&sim->side[0]));
+		sim_run(sim, 700000);
+		assert_true(sim_said(&sim->side[0], "its life is over"));
+		if (!sim_child(&sim->side[0], "net") != (i % 3 == 2))
+			fail_msg("case %d\n%s", i, sim->side[0].log);
+		sim_free(sim);
+	}
+}
+
+/* ------------------------------------------------------------------ by force */
+
+/* A child alone: its SAs go at once, though the peer does not answer, or has not yet when it is
+ * asked for; the peer hears of it when it can. */
+static void test_forced_child(void **state)
+{
+	const struct engine_match net = {.child = "net"};
+
+	for (int late = 0; late < 2; late++) {
+		struct sim *sim = lost(fast);
+
+		sim->side[1].deaf = true;
+		if (late)
+			engine_terminate(sim->side[0].engine, &net, false, 8);
+		sim_run(sim, 100);
+		assert_int_equal(sim->side[0].n_sas, 2);
+		assert_int_equal(sim_done(&sim->side[0], 9), 1);
+		engine_terminate(sim->side[0].engine, &net, true, 9);
+		assert_int_equal(sim_done(&sim->side[0], 9), 0);
+		sim_run(sim, 100);
+		assert_int_equal(sim->side[0].n_sas, 0);
+		assert_int_equal(sim->side[1].n_sas, 2);
+		sim->side[1].deaf = false;
+		sim_run(sim, 10000);
+		assert_int_equal(sim->side[0].events[IKE_EVENT_CHILD_DOWN], 1);
+		assert_int_equal(sim_done(&sim->side[0], 8), !late);
+		sim_end(sim, 1, 0);
+	}
+}
+
 /* ------------------------------------------------------------------ a rekey that met another */
 
 /* From the first response on, nothing arrives. */
@@ -258,7 +421,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_reauth_refused), cmocka_unit_test(test_lost_answer),
 		cmocka_unit_test(test_long_auth),      cmocka_unit_test(test_ended_by_peer),
 		cmocka_unit_test(test_rival_goes),     cmocka_unit_test(test_lost_paths),
-		cmocka_unit_test(test_next_address),
+		cmocka_unit_test(test_next_address),   cmocka_unit_test(test_until_up),
+		cmocka_unit_test(test_until_down),     cmocka_unit_test(test_not_callable),
+		cmocka_unit_test(test_outlived),       cmocka_unit_test(test_forced_child),
 	};
 
 	if (argc > 1)

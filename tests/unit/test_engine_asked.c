@@ -264,7 +264,7 @@ static bool ask_for_fragments(struct sim *sim, int from, const __u8 *data, size_
 	return true;
 }
 
-/* RFC 4301 7.3: we take no later fragments by an SA of ports, so that is not agreed on. */
+/* RFC 4301 7.3: where selectors ask for no ports there is nothing to agree on. */
 static void test_no_fragments(void **state)
 {
 	struct sim *sim = begin(3, fast, fast);
@@ -275,6 +275,48 @@ static void test_no_fragments(void **state)
 	assert_int_equal(declined, 1);
 	sim->lose = NULL;
 	sim_end(sim, 1, 1);
+}
+
+static void later_are(struct sim *sim, bool agreed)
+{
+	for (int s = 0; s < 2; s++) {
+		const struct side *side = &sim->side[s];
+
+		assert_int_equal(side->n_sas, 2);
+		for (unsigned int i = 0; i < side->n_sas; i++)
+			assert_int_equal(!!(side->sa[i].flags & XIPSEC_SA_LATER),
+					 agreed && side->sa[i].dir == XIPSEC_DIR_IN);
+	}
+}
+
+/* Where they do it is: by who asks for ports and who answers, and anew with each rekey. Who did not
+ * ask is told nothing. */
+static void test_later_fragments(void **state)
+{
+#define ASKS_MORE(ts, more) SIM_CONN(SIM_FAST, "", SIM_CHILD("net", ts, ts, more))
+#define ASKS(ts)            ASKS_MORE(ts, "")
+	static const char *const ends[][2] = {
+		{ASKS("10.0.0.0/8[udp/5000]"), ASKS("10.0.0.0/8[udp/5000]")},
+		{ASKS("10.0.0.0/8[udp/5000]"), fast},
+		{fast, ASKS("10.0.0.0/8[udp/5000]")},
+		{ASKS("10.0.0.0/8[udp]"), fast},
+		/* kernel XFRM does not know how */
+		{ASKS_MORE("10.0.0.0/8[udp/5000]", "engine = xfrm"), ASKS("10.0.0.0/8[udp/5000]")},
+		{ASKS("10.0.0.0/8[udp/5000]"), ASKS_MORE("10.0.0.0/8[udp/5000]", "engine = xfrm")},
+	};
+#undef ASKS
+#undef ASKS_MORE
+	for (int i = 0; i < 6; i++) {
+		struct sim *sim = begin(11, ends[i][0], ends[i][1]);
+
+		assert_true(sim_up(sim, 2000));
+		later_are(sim, i < 2);
+		engine_rekey(sim->side[0].engine, &(struct engine_match){.child = "net"}, 0);
+		sim_run(sim, 20000);
+		assert_int_equal(sim->sent[CREATE_CHILD_SA][0], 1);
+		later_are(sim, i < 2);
+		sim_end(sim, 1, 1);
+	}
 }
 
 /* ------------------------------------------------------------------ a child that the peer lost */
@@ -423,12 +465,12 @@ static void test_mixed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nonces),         cmocka_unit_test(test_nonce_of_others),
-		cmocka_unit_test(test_forgotten),      cmocka_unit_test(test_fragments_again),
-		cmocka_unit_test(test_transport_nat),  cmocka_unit_test(test_declined),
-		cmocka_unit_test(test_no_fragments),   cmocka_unit_test(test_not_found),
-		cmocka_unit_test(test_mixed),          cmocka_unit_test(test_esn),
-		cmocka_unit_test(test_selectors_told),
+		cmocka_unit_test(test_nonces),        cmocka_unit_test(test_nonce_of_others),
+		cmocka_unit_test(test_forgotten),     cmocka_unit_test(test_fragments_again),
+		cmocka_unit_test(test_transport_nat), cmocka_unit_test(test_declined),
+		cmocka_unit_test(test_no_fragments),  cmocka_unit_test(test_later_fragments),
+		cmocka_unit_test(test_not_found),     cmocka_unit_test(test_mixed),
+		cmocka_unit_test(test_esn),           cmocka_unit_test(test_selectors_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -454,9 +454,11 @@ static void test_events(void **state)
 	assert_true(sim_said(&sim->side[1], "the peer says: INVALID_SPI (11)"));
 	assert_int_equal(sim->sent[INFORMATIONAL][0], 2); /* with the delete */
 	sim->may_close = true;
+	id = child->id;
 	engine_sa_hard(sim->side[0].engine, name);
 	sim_run(sim, 10000);
-	sim_end(sim, 1, 0);
+	assert_null(child_by_id(sim->side[0].engine, id));
+	sim_end(sim, 1, 1); /* begun anew */
 }
 
 /* RFC 7296 2.2: message ids never wrap. An IKE SA with many messages is rekeyed; one that nobody

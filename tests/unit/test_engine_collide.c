@@ -82,6 +82,13 @@ static void check(struct sim *sim, enum act a, enum act b)
 	sim_same(sim, ikes, ikes ? children / ikes : 0);
 }
 
+/* ASan's allocator takes ten times as long: every third of these, beside all of them without it. */
+#ifdef __SANITIZE_ADDRESS__
+#define STEP 15
+#else
+#define STEP 5
+#endif
+
 static void collide_once(enum act a, enum act b, unsigned int apart, unsigned int lose)
 {
 	struct sim *sim = sim_new(1 + apart + 100 * lose, conn, conn);
@@ -111,7 +118,7 @@ static void test_pairs(void **state)
 {
 	for (unsigned int a = 0; a < ACTS; a++)
 		for (unsigned int b = 0; b < ACTS; b++)
-			for (unsigned int apart = 0; apart <= 60; apart += 5)
+			for (unsigned int apart = 0; apart <= 60; apart += STEP)
 				for (unsigned int lose = 0; lose <= 8; lose++)
 					collide_once(a, b, apart, lose);
 }
@@ -147,15 +154,18 @@ static void test_lowest_nonce(void **state)
 	}
 }
 
-/* TEMPORARY_FAILURE without an end: after minutes the IKE SA is closed (2.25). */
+/* TEMPORARY_FAILURE without an end: after minutes the IKE SA is closed (2.25), and what was on it
+ * is made anew. */
 static void test_temporary_for_ever(void **state)
 {
 	struct sim *sim = sim_new(1, conn, conn);
 	struct child_sa *child;
+	__u32 first;
 
 	engine_initiate(sim->side[0].engine, "c", "net", 0);
 	sim_run(sim, 1000);
 	sim->may_close = true;
+	first = sim_ike(&sim->side[0])->id;
 	child = sim_child(&sim->side[1], "net");
 	assert_non_null(child);
 	child->state = CHILD_CLOSING; /* it never does */
@@ -165,8 +175,8 @@ static void test_temporary_for_ever(void **state)
 	assert_in_range(sim->sent[CREATE_CHILD_SA][0], 10, 40); /* it waits between its tries */
 	sim_run(sim, 200000);
 	assert_true(sim_said(&sim->side[0], "TEMPORARY_FAILURE for minutes"));
-	assert_int_equal(sim_ikes(&sim->side[0], -1), 0);
-	sim_free(sim);
+	assert_null(ike_by_id(sim->side[0].engine, first));
+	sim_end(sim, 1, 1);
 }
 
 int main(int argc, char **argv)

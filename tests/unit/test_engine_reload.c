@@ -8,7 +8,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <unistd.h>
 
+#include "iked/conn_pack.h"
+#include "tests/unit/cert_fixture.h"
 #include "tests/unit/ike_sim.h"
 
 #define NET(esp, more) \
@@ -308,6 +311,136 @@ static void test_child_back_off(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------ certificates */
+
+static void put_blob(struct conn_blobs *blobs, const struct made *made)
+{
+	if (!made)
+		return;
+	if (!blobs->n)
+		*blobs = (struct conn_blobs){.n = 1, .blob = calloc(1, sizeof(*blobs->blob))};
+	free(blobs->blob->data);
+	blobs->blob->data = exact_copy(made->der, made->len);
+	blobs->blob->len = made->len;
+}
+
+/* The same text; its files say this. NULL: as before. */
+static void load_certs(struct sim *sim, int side, const struct made *own, const struct made *pinned,
+		       const struct made *ca)
+{
+	struct conn copy = {0};
+	int fd = conn_pack(&ike_conn_find(sim->side[side].engine, "c")->model);
+
+	assert_int_equal(conn_unpack(fd, &copy), 0);
+	close(fd);
+	put_blob(&copy.local.certs, own);
+	put_blob(&copy.remote.certs, pinned);
+	put_blob(&copy.remote.cacerts, ca);
+	assert_int_equal(engine_conn_load(sim->side[side].engine, &copy), 0);
+}
+
+static void set_key(struct side *side, const struct made *made)
+{
+	EVP_PKEY_free(side->key);
+	side->key = made->key;
+	EVP_PKEY_up_ref(side->key);
+}
+
+static bool again(struct sim *sim, __u64 ref)
+{
+	engine_terminate(sim->side[0].engine, &(struct engine_match){.ike = "c"}, false, 0);
+	sim_run(sim, 3000);
+	engine_initiate(sim->side[0].engine, "c", "net", ref);
+	sim_run(sim, 3000);
+	sim_good(sim);
+	return sim_done(&sim->side[0], ref) == 0;
+}
+
+struct pki {
+	struct made root, other, first, second;
+	struct cert_store *store;
+};
+
+static void pki_make(struct pki *pki)
+{
+	struct wish ca = {.cn = "root", .ca = "critical,CA:TRUE", .usage = "critical,keyCertSign"};
+	struct wish end = {.cn = "end", .issuer = &pki->root, .names = "DNS:sun.example.org"};
+	char why[200];
+
+	pki->root = make_cert(ca);
+	pki->other = make_cert(ca);
+	pki->first = make_cert(end);
+	pki->second = make_cert(end);
+	pki->store = cert_store_new();
+	assert_int_equal(cert_store_add_ca(pki->store, made_bytes(&pki->root), why, sizeof(why)),
+			 0);
+	assert_int_equal(cert_store_add_ca(pki->store, made_bytes(&pki->other), why, sizeof(why)),
+			 0);
+}
+
+static void pki_free(struct pki *pki)
+{
+	cert_store_free(pki->store);
+	made_free(&pki->root);
+	made_free(&pki->other);
+	made_free(&pki->first);
+	made_free(&pki->second);
+}
+
+/* Files with other bytes by the names of before: what is up goes on, the next IKE_AUTH sends and
+ * takes the new ones. */
+static void changed_certs(const struct pki *pki, bool pinned)
+{
+	static const char moon[] =
+		"c {\n%s\nproposals = " SIM_FAST "\nlocal { auth = psk\nid = moon.example.org }\n"
+		"remote { auth = pubkey\nid = sun.example.org }\nchildren {\n" SIM_NET "} }";
+	static const char sun[] =
+		"c {\n%s\nproposals = " SIM_FAST "\nsend_cert = always\n"
+		"local { auth = pubkey\ncerts = a.pem\nid = sun.example.org }\n"
+		"remote { auth = psk\nid = moon.example.org }\nchildren {\n" SIM_NET "} }";
+	struct sim *sim = sim_new(6, moon, sun);
+	const struct ike_sa *ike;
+	unsigned int sent;
+
+	for (int i = 0; i < 2; i++) {
+		engine_trust(sim->side[i].engine, pki->store);
+		engine_wall_clock(sim->side[i].engine, NOW);
+	}
+	sim->may_close = true;
+	load_certs(sim, 1, &pki->first, NULL, NULL);
+	load_certs(sim, 0, NULL, pinned ? &pki->first : NULL, pinned ? NULL : &pki->root);
+	set_key(&sim->side[1], &pki->first);
+	assert_true(again(sim, 1));
+
+	ike = sim_ike(&sim->side[1]);
+	sent = negotiations(sim);
+	sim->may_close = false;
+	load_certs(sim, 1, &pki->second, NULL, NULL);
+	set_key(&sim->side[1], &pki->second);
+	load_certs(sim, 0, NULL, pinned ? &pki->other : NULL, pinned ? NULL : &pki->other);
+	sim_run(sim, 5000);
+	assert_ptr_equal(sim_ike(&sim->side[1]), ike);
+	assert_int_equal(negotiations(sim), sent);
+	load_certs(sim, 1, &pki->second, NULL, NULL); /* said once a change */
+	assert_int_equal(sim_lines(&sim->side[1], "its certificates are others"), 2);
+
+	sim->may_close = true;
+	assert_false(again(sim, 2));
+	load_certs(sim, 0, NULL, pinned ? &pki->second : NULL, pinned ? NULL : &pki->root);
+	assert_true(again(sim, 3));
+	sim_end(sim, 1, 1);
+}
+
+static void test_changed_certs(void **state)
+{
+	struct pki pki;
+
+	pki_make(&pki);
+	changed_certs(&pki, false);
+	changed_certs(&pki, true);
+	pki_free(&pki);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +449,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_peer_is_later), cmocka_unit_test(test_gone_child),
 		cmocka_unit_test(test_changed_ends),  cmocka_unit_test(test_withdrawn),
 		cmocka_unit_test(test_back_off),      cmocka_unit_test(test_child_back_off),
+		cmocka_unit_test(test_changed_certs),
 	};
 
 	if (argc > 1)

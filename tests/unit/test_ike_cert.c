@@ -527,6 +527,67 @@ static void newer_crls(void **state)
 	cert_store_free(store);
 }
 
+static struct bytes pem_of_two(const struct made *one, const struct made *two)
+{
+	const struct made *issuer[] = {one, two};
+	BIO *bio = BIO_new(BIO_s_mem());
+	struct bytes pem;
+	char *data;
+
+	for (int i = 0; i < 2; i++) {
+		struct bytes der = make_crl(issuer[i], i ? 8 : 0, -3600, DAY);
+		const unsigned char *at = der.data;
+		X509_CRL *crl = d2i_X509_CRL(NULL, &at, (long)der.len);
+
+		PEM_write_bio_X509_CRL(bio, crl);
+		X509_CRL_free(crl);
+		free((void *)der.data);
+	}
+	pem.len = (size_t)BIO_get_mem_data(bio, &data);
+	pem.data = exact_copy(data, pem.len);
+	BIO_free(bio);
+	return pem;
+}
+
+/* At whatever byte a file is cut off that somebody is writing, that is an error, and what was
+ * revoked before stays revoked. */
+static void crl_cut_off(void **state)
+{
+	const struct made *chain[] = {&leaf, &middle};
+	struct bytes pem = pem_of_two(&root, &middle);
+	struct bytes new = make_crl(&middle, 0, -60, DAY);
+	struct cert_store *before = store_of(&root), *after;
+	char why[300];
+
+	assert_int_equal(cert_store_add_crl(before, pem, why, sizeof(why)), 0);
+	for (size_t len = 0; len < pem.len - 1; len++) {
+		/* where the first one ends, nobody can tell */
+		bool whole = strstr((const char *)pem.data, "-----END X509 CRL-----\n-") + 22 ==
+				     (const char *)pem.data + len ||
+			     strstr((const char *)pem.data, "-----END X509 CRL-----\n-") + 23 ==
+				     (const char *)pem.data + len;
+		struct bytes cut = BYTES(exact_copy(pem.data, len), len);
+
+		after = store_of(&root);
+		if ((cert_store_add_crl(after, cut, why, sizeof(why)) == 0) != whole)
+			fail_msg("cut off at %zu of %zu", len, pem.len);
+		assert_int_equal(check(after, chain, 2, "moon.example.org", NULL, why), 0);
+		assert_int_equal(cert_store_keep_crls(after, before), 0);
+		assert_int_equal(check(after, chain, 2, "moon.example.org", NULL, why), -EACCES);
+		cert_store_free(after);
+		free((void *)cut.data);
+	}
+	/* a newer one that has come counts */
+	after = store_of(&root);
+	assert_int_equal(cert_store_add_crl(after, new, why, sizeof(why)), 0);
+	assert_int_equal(cert_store_keep_crls(after, before), 0);
+	cert_store_free(before);
+	assert_int_equal(check(after, chain, 2, "moon.example.org", NULL, why), 0);
+	cert_store_free(after);
+	free((void *)new.data);
+	free((void *)pem.data);
+}
+
 /* ------------------------------------------------------------------ policies */
 
 static void pinned(void **state)
@@ -750,9 +811,10 @@ int main(void)
 		cmocka_unit_test(depth),         cmocka_unit_test(forged),
 		cmocka_unit_test(revocation),    cmocka_unit_test(revocation_words),
 		cmocka_unit_test(crl_of_others), cmocka_unit_test(newer_crls),
-		cmocka_unit_test(pinned),        cmocka_unit_test(below_one_ca),
-		cmocka_unit_test(below_ca_id),   cmocka_unit_test(certreq),
-		cmocka_unit_test(files),         cmocka_unit_test(strengths),
+		cmocka_unit_test(crl_cut_off),   cmocka_unit_test(pinned),
+		cmocka_unit_test(below_one_ca),  cmocka_unit_test(below_ca_id),
+		cmocka_unit_test(certreq),       cmocka_unit_test(files),
+		cmocka_unit_test(strengths),
 	};
 
 	return cmocka_run_group_tests(tests, open_pki, close_pki);

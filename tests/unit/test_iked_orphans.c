@@ -48,6 +48,17 @@ void engine_begin_child(struct engine *engine, const char *sadb_child)
 	note("begin", sadb_child, "");
 }
 
+int engine_start(struct engine *engine, const char *name)
+{
+	note("start", name, "");
+	return 0;
+}
+
+bool engine_has_sa(const struct engine *engine, const char *sa)
+{
+	return strcmp(sa, "ours-3-i") == 0;
+}
+
 int engine_conn_orphans(struct engine *engine, const char *name, bool there_are)
 {
 	note("orphans", name, there_are ? "=1" : "=0");
@@ -90,7 +101,7 @@ static struct xipsec_addr host(__u8 n)
 	return (struct xipsec_addr){.byte = {192, 0, 2, n}};
 }
 
-static void see(const char *name, const char *child, __u8 peer)
+static void see_one(const char *name, const char *child, __u8 peer, bool stopped)
 {
 	struct xipsec_sa sa = {.src = host(1), .dst = host(1)};
 	bool out = name[strlen(name) - 1] == 'o';
@@ -99,7 +110,12 @@ static void see(const char *name, const char *child, __u8 peer)
 	*(out ? &sa.dst : &sa.src) = host(peer);
 	strcpy(sa.name, name);
 	strcpy(sa.child, child);
-	child_orphans_see(&c, &sa);
+	child_orphans_see(&c, &sa, stopped);
+}
+
+static void see(const char *name, const char *child, __u8 peer)
+{
+	see_one(name, child, peer, false);
 }
 
 static void two(void)
@@ -130,6 +146,7 @@ static void names_and_contact(void **state)
 	see("net-7-i", "c/net", 2);
 	see("l-a-n-41-o", "c/lan", 2);
 	see("odd", "c/lan", 2);
+	see("ours-3-i", "c/net", 2);     /* made while the list was under way */
 	see("other-99-x", "z/other", 2); /* of no connection that is loaded */
 	assert_int_equal(behind, 99);
 	assert_string_equal(said, "");
@@ -141,6 +158,9 @@ static void names_and_contact(void **state)
 	child_orphans_tell(&c, "c"); /* it was loaded again */
 	assert_string_equal(said, "orphans:c=1 ");
 	child_orphans_tell(&c, "none");
+	said[0] = 0;
+	child_orphans_delete(&c);
+	assert_null(strstr(said, "ours"));
 }
 
 /* Names that do not end are nobody's. */
@@ -149,11 +169,11 @@ static void names_without_end(void **state)
 	struct xipsec_sa sa = {.dir = XIPSEC_DIR_IN, .child = "c/net"};
 
 	memset(sa.name, 'x', sizeof(sa.name));
-	child_orphans_see(&c, &sa);
+	child_orphans_see(&c, &sa, false);
 	assert_null(c.orphans);
 	memset(sa.child, 'x', sizeof(sa.child));
 	strcpy(sa.name, "net-7-i");
-	child_orphans_see(&c, &sa);
+	child_orphans_see(&c, &sa, false);
 	assert_null(c.orphans);
 }
 
@@ -182,8 +202,101 @@ static void begins_again(void **state)
 		said[0] = 0;
 	}
 	assert_int_equal(first, 200);
-	at(60000);
+	at(30000);
 	assert_string_equal(said, "");
+}
+
+/* Nobody answers: ever more rarely, each child once, whatever there is of it; the connection with
+ * it the first time alone. */
+static void begins_until_replaced(void **state)
+{
+	__u64 last = 0;
+	int n = 0;
+
+	two();
+	assert_true(child_orphans_start(&c, "c"));
+	assert_false(child_orphans_start(&c, "none"));
+	at(3000);
+	assert_string_equal(said, "begin:c/net start:c ");
+	assert_false(child_orphans_start(&c, "c"));
+	said[0] = 0;
+	for (__u64 ms = 3000; ms < 3600000; ms += 100) {
+		at(ms);
+		if (!said[0])
+			continue;
+		assert_string_equal(said, "begin:c/net ");
+		said[0] = 0;
+		assert_in_range(ms - last, n > 3 ? 300000 : 30000 << n,
+				n > 3 ? 603100 : 66000 << n);
+		last = ms;
+		n++;
+	}
+	assert_in_range(n, 6, 14);
+	replaced("c/net", 2);
+	now += 4999;
+	child_orphans_restart(-1, 0, &c);
+	now += 3600000;
+	child_orphans_restart(-1, 0, &c);
+	assert_string_equal(said, "");
+}
+
+/* It has reached a limit: it goes at once, its child begins, the other half stays. */
+static void stops(void **state)
+{
+	two();
+	at(3000);
+	said[0] = 0;
+	child_orphans_over(&c, "net-8-o", "c/net", true); /* nobody's */
+	child_orphans_over(&c, "net-7-o", "c/lan", true);
+	assert_string_equal(said, "");
+	child_orphans_over(&c, "net-7-o", "c/net", true);
+	assert_string_equal(said, "delete:net-7-o orphans:c=1 ");
+	child_orphans_over(&c, "net-7-o", "c/net", true);
+	at(6000);
+	assert_string_equal(said, "delete:net-7-o orphans:c=1 begin:c/net ");
+	child_orphans_over(&c, "net-7-i", "c/net", true);
+	said[0] = 0;
+	at(9001);
+	assert_string_equal(said, "begin:c/net ");
+	assert_null(c.orphans);
+}
+
+/* Idle: it is not wanted any more. */
+static void idles(void **state)
+{
+	two();
+	child_orphans_over(&c, "net-7-o", "c/net", false);
+	child_orphans_over(&c, "net-7-i", "c/net", false);
+	assert_non_null(strstr(said, "delete:net-7-i orphans:c=0 "));
+	at(60000);
+	assert_null(strstr(said, "begin"));
+	assert_null(c.orphans);
+}
+
+/* One that is to go anyway, for its child is up: it begins nothing. */
+static void stops_when_replaced(void **state)
+{
+	two();
+	replaced("c/net", 2);
+	at(0);
+	child_orphans_over(&c, "net-7-i", "c/net", true);
+	assert_string_equal(said, "delete:net-7-o orphans:c=0 delete:net-7-i orphans:c=0 ");
+	at(60000);
+	assert_null(strstr(said, "begin"));
+	assert_null(strstr(strstr(said, "net-7-i") + 1, "net-7-i"));
+	assert_null(c.orphans);
+}
+
+/* It had stopped before we began: nobody tells it again. */
+static void has_stopped(void **state)
+{
+	see_one("net-7-o", "c/net", 2, true);
+	child_orphans_seen(&c);
+	assert_string_equal(said, "delete:net-7-o orphans:c=0 ");
+	assert_true(child_orphans_start(&c, "c"));
+	at(3000);
+	assert_non_null(strstr(said, "begin:c/net start:c "));
+	assert_null(c.orphans);
 }
 
 /* When its child is up with that peer: the outbound SA at once, the inbound one after 5 s; then the
@@ -232,8 +345,16 @@ static void the_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(names_and_contact),  TEST(names_without_end), TEST(begins_again),
-		TEST(goes_when_replaced), TEST(the_end),
+		TEST(names_and_contact),
+		TEST(names_without_end),
+		TEST(begins_again),
+		TEST(goes_when_replaced),
+		TEST(the_end),
+		TEST(begins_until_replaced),
+		TEST(stops),
+		TEST(idles),
+		TEST(stops_when_replaced),
+		TEST(has_stopped),
 	};
 
 	log_open("test", LOG_LEVEL_ERROR);

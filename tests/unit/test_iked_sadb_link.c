@@ -19,7 +19,7 @@ static struct event_base *base;
 static struct sadb_link *link_;
 static int peer; /* xipsecd's end */
 
-static char heard[4096]; /* "a1 a2+ none3 event gone " */
+static char heard[8192]; /* "a1 a2+ none3 event gone " */
 static unsigned int n_fds;
 static bool free_in_answer;
 
@@ -135,17 +135,22 @@ static void answers_go_to_who_asked(void **state)
 	say(seq[1], 0, -EPERM);
 	turn();
 	assert_string_equal(heard, "a0 a1+ a1+ a1! ");
-	/* in order: who was passed over gets none any more, late ones are nobody's */
+	/* in order: who was passed over gets none any more, and hears that; late ones are nobody's
+	 */
 	say(seq[3], 0, 0);
 	say(seq[2], 0, 0);
 	say(seq[3], 0, 0);
 	say(99999, 0, 0);
 	turn();
-	assert_string_equal(heard, "a0 a1+ a1+ a1! a3 ");
+	assert_string_equal(heard, "a0 a1+ a1+ a1! none2 a3 ");
 	ask(7);
+	say(seq[2], 0, 0);
+	say(99999, 0, 0);
+	turn();
+	assert_string_equal(heard, "a0 a1+ a1+ a1! none2 a3 ");
 	say(request(), 0, 0);
 	turn();
-	assert_string_equal(heard, "a0 a1+ a1+ a1! a3 a7 ");
+	assert_string_equal(heard, "a0 a1+ a1+ a1! none2 a3 a7 ");
 }
 
 static void events_of_the_right_size(void **state)
@@ -190,7 +195,7 @@ static void what_does_not_fit_waits(void **state)
 	assert_int_equal(n, MANY + 1);
 	say(last, 0, 0);
 	turn();
-	assert_string_equal(heard, "a500 ");
+	assert_string_equal(heard + strlen(heard) - strlen("none499 a500 "), "none499 a500 ");
 }
 
 static void the_end_is_told(void **state)
@@ -201,6 +206,60 @@ static void the_end_is_told(void **state)
 	turn();
 	assert_string_equal(heard, "none1 none2 gone0 ");
 	peer = -1;
+}
+
+/* It has gone, and the loop has not come round to saying so. */
+static void asked_too_late(void **state)
+{
+	ask(1);
+	close(peer);
+	peer = -1;
+	ask(2); /* EPIPE */
+	ask(3);
+	assert_string_equal(heard, ""); /* not while it asks */
+	turn();
+	assert_string_equal(heard, "none1 none2 none3 gone0 ");
+}
+
+/* Another one takes its place. */
+static void ended(void **state)
+{
+	ask(1);
+	ask(2);
+	sadb_link_end(link_);
+	link_ = NULL;
+	assert_string_equal(heard, "none1 none2 ");
+	sadb_link_end(NULL);
+	turn();
+}
+
+static void freed_when_it_ends(void **state)
+{
+	ask(1);
+	ask(2);
+	free_in_answer = true;
+	close(peer);
+	peer = -1;
+	turn();
+	assert_string_equal(heard, "none1 ");
+	assert_null(link_);
+}
+
+static void freed_when_passed_over(void **state)
+{
+	__u32 last;
+
+	ask(1);
+	ask(2);
+	ask(3);
+	request();
+	request();
+	last = request();
+	free_in_answer = true;
+	say(last, 0, 0);
+	turn();
+	assert_string_equal(heard, "none1 ");
+	assert_null(link_);
 }
 
 static void another_release(void **state)
@@ -256,10 +315,17 @@ static void freed_by_an_answer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(answers_go_to_who_asked), TEST(events_of_the_right_size),
-		TEST(what_does_not_fit_waits), TEST(the_end_is_told),
-		TEST(another_release),         TEST(descriptors),
+		TEST(answers_go_to_who_asked),
+		TEST(events_of_the_right_size),
+		TEST(what_does_not_fit_waits),
+		TEST(the_end_is_told),
+		TEST(another_release),
+		TEST(descriptors),
 		TEST(freed_by_an_answer),
+		TEST(asked_too_late),
+		TEST(ended),
+		TEST(freed_when_it_ends),
+		TEST(freed_when_passed_over),
 	};
 
 	log_open("test", LOG_LEVEL_ERROR);

@@ -2,6 +2,7 @@
 /* VICI: messages cut off at every byte, connections as swanctl sends them, clients that misbehave.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -235,6 +236,7 @@ struct fixture {
 	struct event_base *base;
 	struct vici_server *server;
 	struct vici_request *held;
+	unsigned int drained, gone;
 	char dir[64], path[96];
 	int client;
 };
@@ -260,8 +262,32 @@ static void run_fail(void *ctx, struct vici_request *request)
 	vici_answer_error(request, "no %s", "such thing");
 }
 
-static const struct vici_command commands[] = {
-	{"version", run_version}, {"hold", run_hold}, {"fail", run_fail}, {NULL, NULL}};
+static void on_drained(void *ctx, struct vici_request *request, bool gone)
+{
+	struct fixture *f = ctx;
+
+	assert_ptr_equal(request, f->held);
+	f->drained++;
+	f->gone += gone;
+}
+
+/* More than a socket takes that nobody reads; then waits. */
+static void run_pour(void *ctx, struct vici_request *request)
+{
+	static const __u8 much[65000];
+	struct fixture *f = ctx;
+
+	for (unsigned int i = 0; i < 32; i++)
+		vici_stream(request, VICI_EVENT_LIST_SA, BYTES(much, sizeof(much)));
+	f->held = request;
+	vici_when_drained(request, on_drained);
+}
+
+static const struct vici_command commands[] = {{"version", run_version},
+					       {"hold", run_hold},
+					       {"fail", run_fail},
+					       {"pour", run_pour},
+					       {NULL, NULL}};
 
 static void on_events(void *ctx, __u32 events)
 {
@@ -422,6 +448,62 @@ static void test_client_leaves(void **state)
 	     "daemon\x00\x04test");
 }
 
+static void pour(struct fixture *f)
+{
+	SAY("\x03\x07list-sa");
+	HEAR("\x05");
+	SAY("\x00\x04pour");
+	assert_int_equal(f->drained, 0);
+}
+
+/* Who streams is told that the client has read, or never will: once. */
+static void test_drained(void **state)
+{
+	struct fixture *f = *state;
+	__u8 bytes[65536];
+
+	pour(f);
+	for (unsigned int i = 0; i < 1000 && !f->drained; i++) {
+		assert_true(recv(f->client, bytes, sizeof(bytes), MSG_DONTWAIT) > 0);
+		turn(f);
+	}
+	assert_int_equal(f->drained, 1);
+	assert_int_equal(f->gone, 0);
+	close(f->client);
+	turn(f);
+	assert_int_equal(f->drained, 1);
+
+	f->client = client_new(f);
+	f->drained = 0;
+	pour(f);
+	close(f->client);
+	turn(f);
+	assert_int_equal(f->drained, 1);
+	assert_int_equal(f->gone, 1);
+
+	f->client = client_new(f);
+	f->drained = 0;
+	pour(f);
+	vici_answer_ok(f->held);
+	close(f->client);
+	turn(f);
+	assert_int_equal(f->drained, 0);
+
+	f->client = client_new(f);
+	pour(f); /* the server goes: nobody is there to be told */
+}
+
+static int not_told(void **state)
+{
+	struct fixture *f = *state;
+	struct vici_server *server = f->server;
+
+	f->server = NULL;
+	vici_server_free(server);
+	assert_int_equal(f->drained, 0);
+	return teardown(state);
+}
+
 static void test_protocol_broken(void **state)
 {
 	static const struct {
@@ -509,6 +591,57 @@ static void test_bounded_clients(void **state)
 	turn(f);
 }
 
+static bool closed(int fd)
+{
+	__u8 bytes[65536];
+	ssize_t n;
+
+	do {
+		n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	} while (n > 0);
+	return n == 0 || errno != EAGAIN;
+}
+
+/* Clients that do not read: what waits for all together is bounded, and it is the slowest that goes
+ * for it. Who reads is served on. */
+static void test_bounded_waiting(void **state)
+{
+	static char text[65000];
+	struct vici_writer w = {0};
+	struct fixture *f = *state;
+	int slow[3], gone = 0;
+	size_t sent = 0;
+
+	memset(text, 'x', sizeof(text) - 1);
+	vici_text(&w, "much", "%s", text);
+	for (int i = 0; i < 3; i++) {
+		int reader = f->client;
+
+		f->client = client_new(f);
+		SAY("\x03\x07list-sa");
+		HEAR("\x05");
+		slow[i] = f->client;
+		f->client = reader;
+		/* the first one has more to read than the others */
+		vici_server_event(f->server, VICI_EVENT_LIST_SA, &w);
+		turn(f);
+	}
+	for (; sent < VICI_WAITING_ALL / 3 + (2 << 20); sent += sizeof(text))
+		vici_server_event(f->server, VICI_EVENT_LIST_SA, &w);
+	turn(f);
+	SAY("\x00\x07version");
+	HEAR("\x01\x03\x06"
+	     "daemon\x00\x04test");
+	for (int i = 0; i < 3; i++)
+		gone += closed(slow[i]);
+	assert_int_equal(gone, 1);
+	assert_true(closed(slow[0]));
+	for (int i = 0; i < 3; i++)
+		close(slow[i]);
+	vici_free(&w);
+	turn(f);
+}
+
 /* 0: the server has closed the connection without a word. */
 static int stranger(const char *path)
 {
@@ -566,6 +699,42 @@ static void test_second_server(void **state)
 	     "daemon\x00\x04test");
 }
 
+static const char secret[] = "a secret that nobody finds again";
+static unsigned int found; /* pieces of libevent's that were freed with it */
+
+static void look_and_free(void *data)
+{
+	if (data && memmem(data, malloc_usable_size(data), secret, 16))
+		found++;
+	free(data);
+}
+
+/* Whole, in pieces, or never to the end: what came is wiped before libevent frees it. */
+static void test_wiped(void **state)
+{
+	static __u8 packet[100000];
+	struct fixture *f = *state;
+	const size_t at[] = {30, 5000, 99900};
+
+	memcpy(packet, "\x00\x01\x86\x9c\x00\x04hold", 10);
+	for (int i = 0; i < 3; i++)
+		memcpy(packet + at[i], secret, sizeof(secret));
+	for (int whole = 0; whole < 2; whole++) {
+		for (size_t n = 0; n < sizeof(packet) - !whole;) {
+			size_t part = sizeof(packet) - !whole - n;
+
+			part = part > 7777 ? 7777 : part;
+			assert_int_equal(write(f->client, packet + n, part), part);
+			n += part;
+			turn(f);
+		}
+		close(f->client);
+		turn(f);
+		f->client = client_new(f);
+		assert_int_equal(found, 0);
+	}
+}
+
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -582,13 +751,18 @@ int main(void)
 		WITH_SERVER(test_events),
 		WITH_SERVER(test_later),
 		WITH_SERVER(test_client_leaves),
+		cmocka_unit_test_setup_teardown(test_drained, setup, not_told),
 		WITH_SERVER(test_protocol_broken),
 		WITH_SERVER(test_half_a_packet),
 		WITH_SERVER(test_bounded_clients),
+		WITH_SERVER(test_wiped),
+		WITH_SERVER(test_bounded_waiting),
 		WITH_SERVER(test_strangers),
 		WITH_SERVER(test_second_server),
 	};
 
+	signal(SIGPIPE, SIG_IGN);
+	event_set_mem_functions(malloc, realloc, look_and_free);
 	log_open("test", LOG_LEVEL_ERROR);
 	return cmocka_run_group_tests_name("vici", tests, NULL, NULL);
 }

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Several IKE SAs with one peer: who says INITIAL_CONTACT, what that takes with it, and what
+ * `unique` means by one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "iked/ident.h"
+#include "iked/setup.h"
+#include "iked/unique.h"
+#include "tests/unit/ike_sim.h"
+
+#define NET(name, addr) SIM_CHILD(name, addr, addr, "esp_proposals = aes128gcm16")
+/* Side 0's connection d to side 1 beside c; side 1 has one for both. */
+#define SECOND(more, remote)                                                              \
+	"\nd {\nlocal_addrs = 192.0.2.1\nremote_addrs = 192.0.2.2\nproposals = " SIM_FAST \
+	"\n" more "\nlocal { auth = psk }\nremote { auth = psk\n" remote                  \
+	"}\nchildren {\n" NET("lan", "172.16.0.0/12") "\n} }"
+#define ONE(more)  SIM_CONN(SIM_FAST, more, NET("net", "10.0.0.0/8"))
+#define BOTH(more) SIM_CONN(SIM_FAST, more, NET("net", "10.0.0.0/8") NET("lan", "172.16.0.0/12"))
+
+static const char two[] = ONE("") SECOND("", "");
+static const char both[] = BOTH("");
+static const char keep[] = BOTH("unique = keep");
+
+static struct sim *begin(const char *conn_0, const char *conn_1)
+{
+	struct sim *sim = sim_new(3, conn_0, conn_1);
+
+	sim->traffic = false;
+	sim->may_close = true;
+	return sim;
+}
+
+/* Side 0 is up by c and is begun anew, by a daemon that knows of nothing. */
+static struct sim *crashed(const char *conn_0, const char *conn_1)
+{
+	struct sim *sim = begin(conn_0, conn_1);
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	sim_run(sim, 1000);
+	sim_crash(sim, 0, conn_0);
+	return sim;
+}
+
+static bool contacted(const struct sim *sim)
+{
+	return sim_said(&sim->side[1], "INITIAL_CONTACT");
+}
+
+/* ------------------------------------------------------------------ INITIAL_CONTACT */
+
+/* Two connections with one peer, whose identity no config names: one after the other; at once; and
+ * when the one that began first, and said so, gets up last. */
+static bool lose_first_auth(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	const struct ike_sa *first = sim->side[0].engine->first;
+
+	return from == 0 && msg_exchange(data) == IKE_AUTH && sim->now < 4000 && first &&
+	       !memcmp(data, &first->spi_i, sizeof(first->spi_i));
+}
+
+static void test_two_connections(void **state)
+{
+	for (int at_once = 0; at_once < 3; at_once++) {
+		struct sim *sim = begin(two, both);
+
+		if (at_once == 2)
+			sim->lose = lose_first_auth;
+		engine_initiate(sim->side[0].engine, "c", "net", 0);
+		if (!at_once)
+			assert_true(sim_up(sim, 3000));
+		else if (at_once == 2)
+			sim_run(sim, 100);
+		engine_initiate(sim->side[0].engine, "d", "lan", 0);
+		sim_run(sim, 15000);
+		assert_int_equal(sim->lost > 0, at_once == 2);
+		assert_false(contacted(sim));
+		assert_non_null(sim_child(&sim->side[1], "net"));
+		assert_non_null(sim_child(&sim->side[1], "lan"));
+		sim_end(sim, 2, 1);
+	}
+}
+
+/* One that is up by another connection hinders it if it may be with the same peer, and so does one
+ * that is on its way, and comes before. */
+static void test_first(void **state)
+{
+	static const struct {
+		const char *remote, *who; /* of connection d; identity of its IKE SA */
+		__u8 host;                /* its address: 192.0.2.x */
+		enum ike_state state;
+		bool later, expected;
+	} cases[] = {
+		{"", "192.0.2.2", 2, IKE_UP, false, false},
+		{"", "192.0.2.3", 3, IKE_UP, false, true},
+		{"", "moon.example.org", 3, IKE_UP, false, false}, /* it may be here as well */
+		{"id = sun.example.org", "sun.example.org", 2, IKE_UP, false, false},
+		{"", "192.0.2.2", 2, IKE_CLOSING, false, false},
+		{"", NULL, 2, IKE_AUTHING, false, false},
+		{"", NULL, 2, IKE_AUTHING, true, false},
+		{"", NULL, 2, IKE_INIT, false, false},
+		{"", NULL, 2, IKE_INIT, true, true},
+		{"", NULL, 3, IKE_AUTHING, false, true},
+	};
+
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char conn[1024], why[100];
+		struct ike_path path = {.family = XIPSEC_FAMILY_IP4,
+					.local.byte = {192, 0, 2, 1},
+					.remote.byte = {192, 0, 2, 2}};
+		struct ike_sa *ike, *other;
+		struct sim *sim;
+
+		snprintf(conn, sizeof(conn), "%s" SECOND("", "%s\n"), ONE(""), cases[i].remote);
+		sim = begin(conn, both);
+		for (int n = 0; n < 2; n++) {
+			bool of_d = (n == 0) != cases[i].later;
+
+			path.remote.byte[3] = of_d ? cases[i].host : 2;
+			assert_int_equal(
+				ike_new(sim->side[0].engine,
+					ike_conn_find(sim->side[0].engine, of_d ? "d" : "c"), true,
+					&path, of_d ? &other : &ike),
+				0);
+		}
+		ike->state = IKE_AUTHING;
+		assert_int_equal(ident_parse("192.0.2.1", &ike->local_id, why, sizeof(why)), 0);
+		other->local_id = ident_copy(ike->local_id);
+		other->state = cases[i].state;
+		if (cases[i].who)
+			assert_int_equal(
+				ident_parse(cases[i].who, &other->remote_id, why, sizeof(why)), 0);
+		if (unique_first(ike) != cases[i].expected)
+			fail_msg("case %u", i);
+		/* between other identities of ours it does not count */
+		free(other->local_id);
+		assert_int_equal(ident_parse("me.example.org", &other->local_id, why, sizeof(why)),
+				 0);
+		assert_true(unique_first(ike));
+		sim_free(sim);
+	}
+}
+
+/* SAs of before hinder it whatever connection they are of, if they may be of the same peer. */
+static void test_orphans(void **state)
+{
+	static const char other[] = SIM_CONN(SIM_FAST, "", NET("net", "10.0.0.0/8"))
+		SECOND("", "id = moon.example.org\n");
+	static const struct {
+		const char *conn, *has;
+		bool expected;
+	} cases[] = {{two, NULL, true},
+		     {two, "c", false},
+		     {two, "d", false},
+		     {other, "d", false}, /* c's peer may well be moon */
+		     {"c {\n%s\nproposals = " SIM_FAST
+		      "\nlocal { auth = psk }\nremote { auth = psk\n"
+		      "id = 192.0.2.2\n}\nchildren {\n" NET("net", "10.0.0.0/8") "\n} }" SECOND(
+			      "", "id = moon.example.org\n"),
+		      "d", true}};
+
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim *sim = crashed(cases[i].conn, both);
+
+		if (cases[i].has)
+			assert_int_equal(
+				engine_conn_orphans(sim->side[0].engine, cases[i].has, true), 0);
+		engine_initiate(sim->side[0].engine, "c", "net", 8);
+		sim_run(sim, 5000);
+		assert_int_equal(sim_done(&sim->side[0], 8), 0);
+		if (contacted(sim) != cases[i].expected)
+			fail_msg("case %u\n%s", i, sim->side[1].log);
+		/* Connections are looked through only while one has some. */
+		assert_int_equal(sim->side[0].engine->n_orphans, cases[i].has ? 1 : 0);
+		for (int twice = 0; twice < 2; twice++)
+			engine_conn_orphans(sim->side[0].engine, "c", true);
+		engine_conn_unload(sim->side[0].engine, "c");
+		assert_int_equal(sim->side[0].engine->n_orphans,
+				 cases[i].has && *cases[i].has == 'd' ? 1 : 0);
+		sim_free(sim);
+	}
+}
+
+/* ------------------------------------------------------------------ unique */
+
+/* Connections of one peer do not replace each other; the same one twice does. */
+static void test_replace_by_connection(void **state)
+{
+	static const char replacing[] = ONE("unique = replace") SECOND("unique = replace", "");
+	struct sim *sim = begin(replacing, both);
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	engine_initiate(sim->side[0].engine, "d", "lan", 0);
+	sim_run(sim, 20000);
+	sim_same(sim, 2, 1);
+	sim_good(sim);
+	setup_begin(sim->side[0].engine, ike_conn_find(sim->side[0].engine, "c"),
+		    &ike_conn_find(sim->side[0].engine, "c")->model.children[0], 0);
+	sim_run(sim, 20000);
+	sim_end(sim, 2, 1);
+}
+
+/* The old one stays while the new one has no child, and goes when that has one; if the new one ends
+ * before, or only the old one gets children, nothing goes. */
+static void test_replace_without_child(void **state)
+{
+	static const char replacing[] = BOTH("unique = replace");
+
+	for (int then = 0; then < 3; then++) {
+		struct sim *sim = begin(both, replacing);
+		struct ike_conn *conn = ike_conn_find(sim->side[0].engine, "c");
+		__u32 old, fresh;
+
+		engine_initiate(sim->side[0].engine, "c", "net", 0);
+		assert_true(sim_up(sim, 3000));
+		sim_run(sim, 1000);
+		old = sim_ike(&sim->side[1])->id;
+		sim->side[1].refuse_adds = 1;
+		setup_begin(sim->side[0].engine, conn, &conn->model.children[0], 0);
+		sim_run(sim, 20000);
+		assert_int_equal(sim->side[1].refuse_adds, 0);
+		assert_int_equal(sim_ikes(&sim->side[1], IKE_UP), 2);
+		fresh = sim->side[1].engine->last->id;
+		assert_int_not_equal(fresh, old);
+		if (then == 0) {
+			engine_initiate(sim->side[0].engine, "c", "net", 0);
+			sim_run(sim, OLD_INBOUND_MS - 500); /* who authenticates anew closes it */
+			assert_non_null(ike_by_id(sim->side[1].engine, old));
+			sim_run(sim, 2000);
+			assert_null(ike_by_id(sim->side[1].engine, old));
+			assert_true(ike_is_used(ike_by_id(sim->side[1].engine, fresh)));
+		} else if (then == 1) {
+			engine_terminate(sim->side[1].engine,
+					 &(struct engine_match){.ike_id = fresh}, false, 0);
+			sim_run(sim, 20000);
+			assert_true(ike_is_used(ike_by_id(sim->side[1].engine, old)));
+		} else {
+			engine_rekey(sim->side[1].engine, &(struct engine_match){.ike_id = old}, 0);
+			sim_run(sim, 1000);
+			engine_rekey(sim->side[0].engine, &(struct engine_match){.child = "net"},
+				     0);
+			sim_run(sim, 20000);
+			assert_non_null(ike_by_id(sim->side[1].engine, fresh));
+			assert_int_equal(sim_ikes(&sim->side[1], IKE_UP), 2);
+		}
+		assert_int_equal(sim_ikes(&sim->side[0], IKE_UP), then == 2 ? 2 : 1);
+		assert_int_equal(sim_children(&sim->side[0], CHILD_UP), 1);
+		sim_good(sim);
+		sim_free(sim);
+	}
+}
+
+/* By IPv6 it is another one. */
+static void test_replace_by_family(void **state)
+{
+	struct sim *sim = begin(ONE("unique = replace"), both);
+	struct ike_sa *old;
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	sim_run(sim, 1000);
+	old = sim_ike(&sim->side[0]);
+	old->path.family = XIPSEC_FAMILY_IP6;
+	setup_begin(sim->side[0].engine, old->conn, &old->conn->model.children[0], 0);
+	sim_run(sim, 20000);
+	assert_int_equal(sim_ikes(&sim->side[0], IKE_UP), 2);
+	sim_free(sim);
+}
+
+/* `keep`: from the same address a peer may be back, or authenticate anew. */
+static void test_keep_same_address(void **state)
+{
+	for (int orphans = 0; orphans < 2; orphans++) {
+		struct sim *sim = crashed(both, keep);
+
+		engine_conn_orphans(sim->side[0].engine, "c", orphans);
+		engine_initiate(sim->side[0].engine, "c", "net", 8);
+		sim_run(sim, 5000);
+		assert_int_equal(sim_done(&sim->side[0], 8), 0);
+		assert_int_equal(contacted(sim), !orphans);
+		sim_run(sim, 300000); /* the old one is asked, and nobody answers */
+		assert_int_equal(sim_ikes(&sim->side[1], -1), 1);
+		assert_int_equal(sim_said(&sim->side[1], "the peer does not answer"), orphans);
+		sim_free(sim);
+	}
+}
+
+static void test_keep_reauth(void **state)
+{
+	struct sim *sim = begin(both, keep);
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	sim->may_close = false;
+	sim->traffic = true;
+	for (int i = 0; i < 2; i++) {
+		__u32 old = sim_ike(&sim->side[i])->id;
+
+		engine_reauth(sim->side[i].engine, &(struct engine_match){.ike = "c"}, 8 + i);
+		sim_run(sim, 10000);
+		assert_int_equal(sim_done(&sim->side[i], 8 + i), 0);
+		sim_good(sim);
+		assert_non_null(sim_ike(&sim->side[i]));
+		assert_true(sim_ike(&sim->side[i])->id != old);
+	}
+	sim_end(sim, 1, 1);
+}
+
+/* From another one it is refused while the old one lives, and that is asked whether it does. */
+static void test_keep_other_address(void **state)
+{
+	struct sim *sim = begin(both, keep);
+	struct ike_conn *conn = ike_conn_find(sim->side[0].engine, "c");
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	sim_run(sim, 1000);
+	sim_ike(&sim->side[1])->path.remote.byte[3] = 77; /* where nobody is */
+	setup_begin(sim->side[0].engine, conn, &conn->model.children[0], 20);
+	sim_run(sim, 3000);
+	assert_true(sim_done(&sim->side[0], 20) < 0);
+	assert_true(sim_said(&sim->side[1], "is with the same peer, `unique = keep`"));
+	assert_true(sim->sent[INFORMATIONAL][0] > 0);
+	assert_int_equal(sim_ikes(&sim->side[1], IKE_UP), 1);
+	sim_run(sim, 300000);
+	assert_int_equal(sim_ikes(&sim->side[1], -1), 0);
+	setup_begin(sim->side[0].engine, conn, &conn->model.children[0], 30);
+	sim_run(sim, 3000);
+	assert_int_equal(sim_done(&sim->side[0], 30), 0);
+	sim_free(sim);
+}
+
+/* A child that the new IKE SA does not have stays on the old one, `unique = replace` or not. */
+static void test_partly_anew(void **state)
+{
+	struct sim *sim = begin(BOTH("unique = replace"), both);
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	engine_initiate(sim->side[0].engine, "c", "lan", 0);
+	sim_run(sim, 1000);
+	sim->side[1].skip_adds = 1;
+	sim->side[1].refuse_adds = 1;
+	engine_reauth(sim->side[0].engine, &(struct engine_match){.ike = "c"}, 8);
+	sim_run(sim, 20000);
+	assert_true(sim_said(&sim->side[0], "stays: IKE SA"));
+	assert_non_null(sim_child(&sim->side[0], "net"));
+	assert_non_null(sim_child(&sim->side[0], "lan"));
+	assert_int_equal(sim_ikes(&sim->side[0], IKE_UP), 2);
+	sim_good(sim);
+	sim_free(sim);
+}
+
+/* ------------------------------------------------------------------ whose packet was it */
+
+/* An SPI that is not known: each IKE SA from that address is told, at a limited rate; other peers
+ * have a rate of their own. */
+static void test_invalid_spi(void **state)
+{
+	struct sim *sim = begin(two, both);
+	struct side *side = &sim->side[1];
+	struct xipsec_addr from = {.byte = {192, 0, 2, 1}};
+	unsigned int sent;
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	engine_initiate(sim->side[0].engine, "d", "lan", 0);
+	sim_run(sim, 5000);
+	assert_int_equal(sim_ikes(side, IKE_UP), 2);
+	for (unsigned int told = 2; told <= 4; told += 2) {
+		for (int i = 0; i < 5; i++) {
+			engine_spi_unknown(side->engine, &from, XIPSEC_FAMILY_IP4, 0x1234);
+			engine_spi_unknown(side->engine, &from, XIPSEC_FAMILY_IP6, 0x1234);
+			sim_run(sim, 1000);
+		}
+		assert_int_equal(sim_lines(&sim->side[0], "the peer says: INVALID_SPI"), told);
+		sim_run(sim, 6000);
+	}
+	side->engine->first->path.remote.byte[3] = 77;
+	sent = sim->sent[INFORMATIONAL][0];
+	engine_spi_unknown(side->engine, &from, XIPSEC_FAMILY_IP4, 0x1234);
+	assert_int_equal(sim->sent[INFORMATIONAL][0], sent + 1);
+	from.byte[3] = 77;
+	engine_spi_unknown(side->engine, &from, XIPSEC_FAMILY_IP4, 0x1234);
+	assert_int_equal(sim->sent[INFORMATIONAL][0], sent + 2);
+	sim_good(sim);
+	sim_free(sim);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_two_connections),
+		cmocka_unit_test(test_first),
+		cmocka_unit_test(test_orphans),
+		cmocka_unit_test(test_replace_by_connection),
+		cmocka_unit_test(test_replace_without_child),
+		cmocka_unit_test(test_replace_by_family),
+		cmocka_unit_test(test_keep_same_address),
+		cmocka_unit_test(test_keep_reauth),
+		cmocka_unit_test(test_keep_other_address),
+		cmocka_unit_test(test_partly_anew),
+		cmocka_unit_test(test_invalid_spi),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
