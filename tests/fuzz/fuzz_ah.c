@@ -29,19 +29,20 @@ struct parcel {
 	__u8 *frame;
 	__u32 size;
 	__u32 front, ah_len;
-	__u32 opened_front; /* without a fragment header that cuts nothing */
 	__u64 seq;
 	__u8 text[TEXT_MAX];
 	__u32 text_len;
 	__u8 next;
 	__u8 sealed[FRAME_MAX]; /* the packet, before damage */
 	__u32 sealed_len;
-	__u8 wild;
+	__u32 behind;     /* bytes of the frame behind it */
+	int sealed_right; /* else its headers are none that AH can protect */
 };
 
 static struct ends ends;
 static struct parcel parcel;
-static __u64 taken[FRAMES]; /* numbers that the window has, whatever became of the packet */
+static struct inside inside; /* of the packet that is judged */
+static __u64 taken[FRAMES];  /* numbers that the window has, whatever became of the packet */
 static unsigned int n_taken;
 
 /* ---------------------------------------------------------------- sealing */
@@ -100,7 +101,6 @@ static int icv_make(struct parcel *c, __u8 *data, __u32 len)
 	front = front_masked(data, c->front, copy);
 	if (!front)
 		return 0;
-	c->opened_front = front;
 	memcpy(copy + front, ah, len - c->front);
 	op.len = front + len - c->front;
 	if (ends.shape & SHAPE_ESN) {
@@ -132,7 +132,8 @@ static int parcel_seal(struct parcel *c, struct input *in, __u8 kind, __u64 base
 	if (kind & LONG)
 		c->ah_len = (c->ah_len + 7) & ~7u;
 	len = c->front + c->ah_len + c->text_len;
-	c->size = headroom + len + slack + (ends.shape & SHAPE_ESN && !(kind & LOCAL) ? 4 : 0);
+	c->behind = slack + (ends.shape & SHAPE_ESN && !(kind & LOCAL) ? 4 : 0);
+	c->size = headroom + len + c->behind;
 	c->frame = frame_get(0, c->size);
 	c->p = packet_in(c->frame, c->size, headroom, len + slack);
 	data = c->p.data;
@@ -172,72 +173,68 @@ static int was_taken(__u64 seq)
 	return 0;
 }
 
-static void opened_must(const struct parcel *c, int sealed, int allowed)
+/* Of a packet as it came that is authentic and new: OPENED, or why not; UNSPEC: anything. */
+static enum xipsec_reason in_deserved(const struct parcel *c, const __u8 *came, __u8 tos)
 {
-	const struct packet *p = &c->p;
-	struct seen seen, before;
+	__u8 front[FRONT_MAX];
+	struct packet p = {.data = front, .len = c->front};
 
-	MUST(sealed && allowed && !c->wild);
-	MUST(p->seq == c->seq && c->seq && !was_taken(c->seq));
-	MUST(c->seq <= ends.in_state.replay_top);
-	MUST(packet_see(p->data, p->len, &seen) && seen.len == p->len);
-	MUST(seen.family == p->family);
-	if (ends.shape & SHAPE_NARROW)
-		MUST(narrow_allows(&seen, p->data));
-	MUST(quote_allows(&seen, p->data));
-	if (ends.shape & SHAPE_TRANSPORT) {
-		MUST(p->len == c->opened_front + c->text_len && packet_sum_fits(p->data));
-		MUST(!memcmp(p->data + c->opened_front, c->text, c->text_len));
-	} else {
-		MUST(packet_see(c->text, c->text_len, &before) && before.len == p->len);
-		MUST(c->next == (before.family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6));
-		MUST(!memcmp(p->data + 12, c->text + 12, p->len - 12));
+	/* A fragment header that cuts nothing is taken out. */
+	memcpy(front, came, c->front);
+	ah_whole(&p, c->front);
+	if (!inside_make(&ends, &inside, p.data, p.len, c->text, c->text_len, c->next))
+		return XIPSEC_REASON_UNSPEC;
+	return inside_judge(&ends, &inside, c->next, tos);
+}
+
+static void end_must(const struct parcel *c, const __u8 *came, int damaged, __u64 top)
+{
+	const __u8 tos = came[0] / 16 == 4 ? came[1] : (__u8)(came[0] << 4 | came[1] >> 4);
+	const struct packet *p = &c->p;
+	const int other = p->seq != c->seq; /* ESN: not as it was sealed */
+
+	switch (p->reason) {
+	case XIPSEC_REASON_ICV: MUST(damaged || other); break;
+	case XIPSEC_REASON_REPLAY: MUST(damaged || other || was_taken(c->seq)); break;
+	case XIPSEC_REASON_AH_SHORT: MUST(damaged); break;
+	case XIPSEC_REASON_REPLAY_OLD:
+		MUST(damaged || other || !c->seq || c->seq + ends.config.window <= top ||
+		     c->seq >= SEQ_RING);
+		break;
+	case XIPSEC_REASON_AH_FRONT:
+		MUST(damaged || !c->sealed_right || p->headroom < AH_FRONT_MAX + XIPSEC_ICV_MAX ||
+		     (ends.shape & SHAPE_ESN && c->behind < 4));
+		break;
+	default:
+		MUST(c->sealed_right && !damaged && !other && c->seq && !was_taken(c->seq));
+		MUST(c->seq <= ends.in_state.replay_top);
+		MUST(c->seq > top || top - c->seq < ends.config.window);
+		taken[n_taken++] = c->seq;
+		inside_must(&ends, &inside, p, tos, in_deserved(c, came, tos));
 	}
 }
 
 static void in_run(struct parcel *c, struct input *in, __u8 kind, __u64 base)
 {
-	int sealed = parcel_seal(c, in, kind, base), allowed = 1;
 	const __u64 top = ends.in_state.replay_top;
 	struct packet *p = &c->p;
+	__u8 came[FRAME_MAX];
+	int damaged = 0;
 
+	c->sealed_right = parcel_seal(c, in, kind, base);
 	memcpy(c->sealed, p->data, c->sealed_len);
 	if (kind & FLIP) {
 		p->data[take16(in) % c->sealed_len] ^= take8(in);
 		if (memcmp(c->sealed, p->data, c->sealed_len))
-			allowed = sealed && change_allowed(c, p->data);
+			damaged = !c->sealed_right || !change_allowed(c, p->data);
 	}
 	if (kind & WILD)
 		p->l4_off = take16(in);
-	c->wild = p->l4_off != c->front;
+	damaged |= p->l4_off != c->front;
+	memcpy(came, p->data, c->sealed_len);
 	ah_in_burst(ends.in, &p, 1, 1);
 	packet_must_fit(p, c->frame, c->size);
-	switch (p->reason) {
-	case XIPSEC_REASON_OPENED:
-		opened_must(c, sealed, allowed);
-		taken[n_taken++] = c->seq;
-		break;
-	case XIPSEC_REASON_ICV:
-		MUST(!allowed || c->wild || (ends.shape & SHAPE_ESN && p->seq != c->seq));
-		break;
-	case XIPSEC_REASON_REPLAY:
-		MUST(!allowed || c->wild || p->seq != c->seq || was_taken(c->seq));
-		break;
-	case XIPSEC_REASON_AH_SHORT: MUST(!allowed || c->wild); break;
-	case XIPSEC_REASON_REPLAY_OLD:
-		MUST(!allowed || c->wild || p->seq != c->seq || c->seq <= top ||
-		     c->seq >= SEQ_RING);
-		break;
-	case XIPSEC_REASON_NEXT_HEADER:
-	case XIPSEC_REASON_INNER_MALFORMED:
-	case XIPSEC_REASON_SELECTOR:
-	case XIPSEC_REASON_ICMP_QUOTE:
-	case XIPSEC_REASON_ECN:
-		MUST(sealed && allowed && !c->wild && !was_taken(c->seq));
-		taken[n_taken++] = c->seq;
-		break;
-	default: MUST_END(p, XIPSEC_REASON_AH_FRONT);
-	}
+	end_must(c, came, damaged, top);
 }
 
 /* ---------------------------------------------------------------- out and back */
@@ -273,6 +270,7 @@ static void back_must(struct parcel *c, __u32 path_mtu)
 	struct packet *p = &c->p;
 	__u32 front = p->l4_off, len;
 	__u8 expected[TEXT_MAX];
+	enum xipsec_reason deserved;
 	struct seen seen;
 
 	MUST(packet_see(p->data, p->len, &seen) && seen.len == p->len && p->len <= path_mtu);
@@ -288,14 +286,12 @@ static void back_must(struct parcel *c, __u32 path_mtu)
 	p->reason = 0;
 	ah_in_burst(ends.in, &p, 1, 1);
 	packet_must_fit(p, c->frame, c->size);
-	if (ends.shape & SHAPE_NARROW && p->reason == XIPSEC_REASON_SELECTOR)
-		return;
-	if (!packet_see(expected, len, &seen) || !quote_allows(&seen, expected)) {
-		MUST_END(p, XIPSEC_REASON_ICMP_QUOTE);
-		return;
-	}
-	MUST_END(p, XIPSEC_REASON_OPENED);
-	MUST(p->len == len && !memcmp(p->data, expected, len));
+	memcpy(inside.data, expected, len);
+	inside.len = len;
+	deserved = inside_judge(&ends, &inside, expected[0] / 16 == 4 ? 4 : 41, 0);
+	MUST_END(p, deserved);
+	if (p->reason == XIPSEC_REASON_OPENED)
+		MUST(p->len == len && !memcmp(p->data, expected, len));
 }
 
 static void out_run(struct parcel *c, struct input *in, __u8 kind)

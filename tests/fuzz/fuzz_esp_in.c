@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 
 #include "worker/esp_in.h"
+#include "worker/inbound.h"
 
 #define FLIP     1   /* a byte from the SPI to the ICV is changed after sealing */
 #define POKE     2   /* a byte of the headers in front is */
@@ -20,25 +21,30 @@
 #define NOT_NOW  64  /* waits for the next packet: one burst */
 #define FAR_AWAY 128 /* the number is anywhere, else near the others */
 
-#define HEADROOM 256
-#define TEXT_MAX 3000
+#define HEADROOM  256
+#define TEXT_MAX  3000
+#define FRONT_MAX 100
 
 struct parcel {
 	struct packet p;
 	__u8 *frame;
 	__u32 size; /* of the frame */
 	__u64 seq;
+	__u8 front[FRONT_MAX]; /* the headers in front, as they came */
+	__u32 front_len;
 	__u8 text[TEXT_MAX + 300]; /* what was sealed */
 	__u32 text_len;
 	__u8 next, tos;
-	__u8 flipped, poked, wild;
+	__u8 flipped, wild;
+	__u8 lies; /* the outer header's version or length was changed */
 };
 
 static struct ends ends;
 static struct parcel parcels[FRAMES];
 static __u64 taken[FRAMES]; /* numbers that the window has, whatever became of the packet */
 static unsigned int n_taken, n_opened, n_all;
-static __u64 top_before; /* of the window, before the burst */
+static __u64 top_before;     /* of the window, before the burst */
+static struct inside inside; /* of the packet that is judged */
 
 /* ---------------------------------------------------------------- sealing */
 
@@ -50,7 +56,7 @@ static __u32 front_write(struct parcel *c, struct input *in, __u8 *to)
 	memset(to, 0, ip_len);
 	to[0] = ends.shape & SHAPE_IP6 ? 0x60 | c->tos >> 4 : 0x45 + more / 4;
 	to[1] = ends.shape & SHAPE_IP6 ? (__u8)(c->tos << 4) : c->tos;
-	to[ends.shape & SHAPE_IP6 ? 6 : 9] = IPPROTO_ESP;
+	to[ends.shape & SHAPE_IP6 ? 6 : 9] = ends.shape & SHAPE_UDP ? IPPROTO_UDP : IPPROTO_ESP;
 	if (ends.shape & SHAPE_IP6) {
 		more &= ~7u;
 		if (more)
@@ -105,9 +111,10 @@ static void parcel_seal(struct parcel *c, __u8 *esp)
 
 static void parcel_damage(struct parcel *c, struct input *in, __u8 kind, __u32 l4_off, __u32 len)
 {
+	const __u32 length_off = ends.shape & SHAPE_IP6 ? 4 : 2;
 	__u8 *data = c->p.data;
 
-	c->flipped = c->poked = 0;
+	c->flipped = 0;
 	if (kind & FLIP) {
 		__u32 off = l4_off + take16(in) % (len - l4_off);
 
@@ -117,9 +124,12 @@ static void parcel_damage(struct parcel *c, struct input *in, __u8 kind, __u32 l
 	if (kind & POKE) {
 		__u32 off = take8(in) % l4_off;
 
-		c->poked = take8(in);
-		data[off] ^= c->poked;
+		data[off] ^= take8(in);
 	}
+	c->lies = (data[0] ^ c->front[0]) > 15 ||
+		  memcmp(data + length_off, c->front + length_off, 2);
+	memcpy(c->front, data, l4_off);
+	c->tos = data[0] / 16 == 4 ? data[1] : (__u8)(data[0] << 4 | data[1] >> 4);
 }
 
 static void text_make(struct parcel *c, struct input *in, __u8 kind)
@@ -143,7 +153,6 @@ static void parcel_make(struct parcel *c, unsigned int n, struct input *in, __u8
 {
 	const struct alg *alg = alg_get(ends.config.alg);
 	__u32 l4_off, len, slack = 0;
-	__u8 front[100];
 
 	c->seq = kind & FAR_AWAY ? take64(in) : base + (__u64)(__s64)(__s16)take16(in);
 	if (!(ends.shape & SHAPE_ESN))
@@ -152,7 +161,7 @@ static void parcel_make(struct parcel *c, unsigned int n, struct input *in, __u8
 	c->tos = take8(in);
 	if (kind & SLACK)
 		slack = take8(in) % 64;
-	l4_off = front_write(c, in, front);
+	l4_off = c->front_len = front_write(c, in, c->front);
 	text_make(c, in, kind);
 	len = l4_off + 8 + alg->iv + c->text_len + alg->icv;
 
@@ -162,8 +171,9 @@ static void parcel_make(struct parcel *c, unsigned int n, struct input *in, __u8
 	c->p.l4_off = kind & WILD ? take16(in) : (__u16)l4_off;
 	c->wild = c->p.l4_off != l4_off;
 	c->p.family = ends.shape & SHAPE_IP6 ? 6 : 4;
-	memcpy(c->p.data, front, l4_off);
+	memcpy(c->p.data, c->front, l4_off);
 	packet_mend(c->p.data, len);
+	memcpy(c->front, c->p.data, l4_off);
 	parcel_seal(c, c->p.data + l4_off);
 	parcel_damage(c, in, kind, l4_off, len);
 }
@@ -197,106 +207,70 @@ static __u32 padding_right(const struct parcel *c)
 	return 1;
 }
 
-/* RFC 6040 4.2, figure 4: rows are the inner mark. -1: to be dropped. */
-static int ecn_expected(__u8 inner, __u8 outer)
+/* What is to become of a packet that is authentic and new: OPENED, or why not; UNSPEC: anything. */
+static enum xipsec_reason deserved(const struct parcel *c)
 {
-	static const int table[4][4] = {{0, 0, 0, -1}, {1, 1, 1, 3}, {2, 1, 2, 3}, {3, 3, 3, 3}};
+	__u32 pad = c->text[c->text_len - 2];
 
-	return table[inner & 3][outer & 3];
+	if (c->next == IPPROTO_NONE)
+		return XIPSEC_REASON_DUMMY;
+	if (!padding_right(c))
+		return XIPSEC_REASON_ESP_PAD;
+	if (!inside_make(&ends, &inside, c->front, c->front_len, c->text, c->text_len - 2 - pad,
+			 c->next))
+		return XIPSEC_REASON_UNSPEC;
+	return inside_judge(&ends, &inside, c->next, c->tos);
 }
 
-static void tunnel_must(const struct parcel *c, const struct seen *seen)
+/* RFC 4303 A2.2: the one number with these low bits that is in the window or less than 2^32 behind
+ * where it begins. 0: there would be none before the first. */
+static __u64 number_inferred(const struct parcel *c)
 {
-	struct seen before;
-	__u8 copy[TEXT_MAX + 300];
+	__u64 bottom = top_before - ends.config.window + 1, seq;
 
-	MUST(packet_see(c->text, c->text_len - 2 - c->text[c->text_len - 2], &before));
-	MUST(before.len == c->p.len);
-	MUST(c->next == (before.family == 4 ? IPPROTO_IPIP : IPPROTO_IPV6));
-	MUST((seen->tos & 0xfc) == (before.tos & 0xfc));
-	if (!c->poked)
-		MUST((seen->tos & 3) == ecn_expected(before.tos, c->tos));
-	/* All else is as it was sealed. */
-	memcpy(copy, c->p.data, c->p.len);
-	memcpy(copy, c->text, 2);
-	if (before.family == 4)
-		memcpy(copy + 10, c->text + 10, 2);
-	MUST(!memcmp(copy, c->text, c->p.len));
-	MUST(packet_sum_fits(c->p.data) == packet_sum_fits(c->text));
+	if (!(ends.shape & SHAPE_ESN))
+		return c->seq;
+	seq = bottom + (__u32)(c->seq - bottom);
+	return (__s64)seq < 0 ? 0 : seq;
 }
 
-static void transport_must(const struct parcel *c, const struct seen *seen)
+/* Whatever is refused deserved it, whatever is opened did too. */
+static void end_must(const struct parcel *c)
 {
-	const __u32 text_len = c->text_len - 2 - c->text[c->text_len - 2];
-	__u32 front = c->p.len - text_len, check;
-	int icmp6 = seen->family == 6 && seen->proto == 58;
+	const int damaged = c->flipped || c->lies || c->wild;
+	const int other = !damaged && c->p.seq != c->seq; /* ESN: not as it was sealed */
 
-	MUST(c->p.len >= text_len && c->p.len - text_len >= 20);
-	MUST(packet_sum_fits(c->p.data));
-	if (!(ends.shape & SHAPE_UDP) || (seen->proto != 6 && seen->proto != 17 && !icmp6)) {
-		MUST(!memcmp(c->p.data + front, c->text, text_len));
-		return;
+	if (!damaged)
+		MUST(c->p.seq == number_inferred(c));
+	switch (c->p.reason) {
+	case XIPSEC_REASON_ICV: MUST(damaged || other); break;
+	case XIPSEC_REASON_ESP_SHORT: MUST(c->lies || c->wild); break;
+	case XIPSEC_REASON_REPLAY: MUST(damaged || other || was_taken(c->seq)); break;
+	case XIPSEC_REASON_REPLAY_OLD:
+		MUST(damaged || other || !c->seq ||
+		     c->seq + ends.config.window <= ends.in_state.replay_top || c->seq >= SEQ_RING);
+		break;
+	default:
+		number_taken(c);
+		MUST(c->seq && c->seq <= ends.in_state.replay_top);
+		MUST(c->seq > top_before || top_before - c->seq < ends.config.window);
+		inside_must(&ends, &inside, &c->p, c->tos, deserved(c));
+		n_opened += c->p.reason == XIPSEC_REASON_OPENED;
 	}
-	/* Behind a NAT the transport checksum is made anew, nothing else. */
-	check = seen->l4_off - front + (icmp6 ? 2 : seen->proto == 6 ? 16 : 6);
-	for (__u32 i = 0; i < text_len; i++)
-		MUST(i == check || i == check + 1 || c->p.data[front + i] == c->text[i]);
 }
 
-static void opened_must(const struct parcel *c)
+/* The checksum that was left to whoever sends the packet on. */
+static void sum_must(struct parcel *c)
 {
 	struct seen seen;
 
-	MUST(!c->flipped && !c->wild);
-	MUST(c->p.seq == c->seq && !was_taken(c->seq) && c->seq);
-	MUST(c->seq <= ends.in_state.replay_top);
-	MUST(c->seq > top_before || top_before - c->seq < ends.config.window);
-	MUST(padding_right(c));
-	MUST(c->next != IPPROTO_NONE);
+	if (!(c->p.flags & PACKET_SUM))
+		return;
+	MUST(ends.shape & SHAPE_TRANSPORT);
+	inbound_sum(&c->p);
 	MUST(packet_see(c->p.data, c->p.len, &seen));
-	MUST(seen.len == c->p.len && seen.family == c->p.family);
-	MUST(c->p.l4_off == (seen.later ? 0 : seen.l4_off));
-	if (ends.shape & SHAPE_NARROW)
-		MUST(narrow_allows(&seen, c->p.data));
-	MUST(quote_allows(&seen, c->p.data));
-	if (ends.shape & SHAPE_TRANSPORT)
-		transport_must(c, &seen);
-	else
-		tunnel_must(c, &seen);
-	n_opened++;
-	number_taken(c);
-}
-
-/* The other way round: what is refused deserved it. */
-static void dropped_must(const struct parcel *c)
-{
-	const int damaged = c->flipped || c->poked || c->wild;
-
-	switch (c->p.reason) {
-	case XIPSEC_REASON_ICV:
-		MUST(damaged || (ends.shape & SHAPE_ESN && c->p.seq != c->seq));
-		break;
-	case XIPSEC_REASON_DUMMY:
-		MUST(c->next == IPPROTO_NONE);
-		number_taken(c);
-		break;
-	case XIPSEC_REASON_ESP_PAD:
-		MUST(!padding_right(c));
-		number_taken(c);
-		break;
-	case XIPSEC_REASON_NEXT_HEADER:
-	case XIPSEC_REASON_INNER_MALFORMED:
-	case XIPSEC_REASON_SELECTOR:
-	case XIPSEC_REASON_ICMP_QUOTE:
-	case XIPSEC_REASON_ECN: number_taken(c); break;
-	case XIPSEC_REASON_ESP_SHORT: MUST(c->poked || c->wild); break;
-	case XIPSEC_REASON_REPLAY: MUST(damaged || c->p.seq != c->seq || was_taken(c->seq)); break;
-	case XIPSEC_REASON_REPLAY_OLD:
-		MUST(damaged || c->p.seq != c->seq || c->seq <= ends.in_state.replay_top ||
-		     c->seq >= SEQ_RING);
-		break;
-	default: MUST(c->p.reason == XIPSEC_REASON_OPENED);
-	}
+	MUST(seen.proto == 6 || seen.proto == 17);
+	MUST(transport_sum(&seen, c->p.data, seen.proto) == 0xffff);
 }
 
 static void burst_run(unsigned int n)
@@ -309,13 +283,12 @@ static void burst_run(unsigned int n)
 	top_before = ends.in_state.replay_top;
 	esp_in_burst(ends.in, pkts, n, 1);
 	for (unsigned int i = 0; i < n; i++) {
-		const struct parcel *c = &parcels[i];
+		struct parcel *c = &parcels[i];
 
 		packet_must_fit(&c->p, c->frame, c->size);
 		if (c->p.reason == XIPSEC_REASON_OPENED)
-			opened_must(c);
-		else
-			dropped_must(c);
+			sum_must(c);
+		end_must(c);
 	}
 	for (unsigned int i = 0; i < XIPSEC_REASON_MAX; i++)
 		drops += ends.in_state.drops[i];

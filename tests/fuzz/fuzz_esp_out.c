@@ -9,6 +9,7 @@
 
 #include "worker/esp_in.h"
 #include "worker/esp_out.h"
+#include "worker/inbound.h"
 #include "worker/inner.h"
 #include "worker/outer.h"
 
@@ -159,6 +160,7 @@ static void opens_must(struct parcel *c)
 		return;
 	}
 	MUST_END(p, XIPSEC_REASON_OPENED);
+	inbound_sum(p);
 	MUST(p->len == len && !memcmp(p->data, expected, len));
 }
 

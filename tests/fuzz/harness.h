@@ -115,10 +115,11 @@ static inline void packet_must_fit(const struct packet *p, const __u8 *frame, __
 #define SHAPE_TRANSPORT 1
 #define SHAPE_UDP       2
 #define SHAPE_ESN       4
-#define SHAPE_IP6       8  /* outside */
-#define SHAPE_OTHER     16 /* the peer uses the other backend */
-#define SHAPE_OPENSSL   32 /* else libipsec-mb, where it can */
-#define SHAPE_NARROW    64 /* selectors that not everything matches */
+#define SHAPE_IP6       8   /* outside */
+#define SHAPE_OTHER     16  /* the peer uses the other backend */
+#define SHAPE_OPENSSL   32  /* else libipsec-mb, where it can */
+#define SHAPE_NARROW    64  /* selectors that not everything matches */
+#define SHAPE_MANY      128 /* so many selectors that answers are remembered */
 
 /* Two ends of one SA, with states of their own. */
 struct ends {
@@ -145,14 +146,20 @@ struct seen {
 	__u32 len;    /* by its header */
 	__u32 l4_off; /* behind all IPv6 extension headers, or behind the fragment header */
 	__u8 family, tos, ttl, proto;
-	__u8 later;    /* a fragment that is not the first */
-	__u8 fragment; /* any fragment */
+	__u8 later;         /* a fragment that is not the first */
+	__u8 fragment;      /* any fragment */
+	__u8 odd;           /* IPv6: extension headers that are too many, or out of place */
+	__u32 id, from, to; /* of a fragment: the datagram, and which bytes of it these are */
 	const __u8 *src, *dst;
 	__u32 addr_len;
 };
 
 /* 0: this is no IP packet within `len` bytes. */
 int packet_see(const __u8 *data, __u32 len, struct seen *seen);
+
+/* Whether packet_see() takes it and it may be carried: a transport header that is to be seen is
+ * whole, IPv6 headers are few and in their place, a fragment ends within the longest packet. */
+int packet_sound(const __u8 *data, __u32 len, struct seen *seen);
 
 /* Does the IPv4 header's checksum fit? Always, for IPv6. */
 int packet_sum_fits(const __u8 *data);
@@ -169,9 +176,28 @@ __u16 transport_sum(const struct seen *seen, const __u8 *data, __u8 proto);
 /* Whether it is no ICMP error, or one that goes to the sender of a packet that it quotes. */
 int quote_allows(const struct seen *seen, const __u8 *data);
 
-/* Whether the selectors of SHAPE_NARROW allow it: UDP and TCP from 10/8 or fd00::/8, but not to
- * local port 23; or an error about what was sent so. */
-int narrow_allows(const struct seen *seen, const __u8 *data);
+/* What an SA carried, in packets as they were before they were sealed. */
+#define INSIDE_MAX 4096
+struct inside {
+	__u8 data[INSIDE_MAX];
+	__u32 len;
+	__u8 sum_new; /* its transport checksum is to be made anew */
+};
+
+/* Of the text that was sealed, in transport mode behind the `front_len` bytes in front of ESP or AH
+ * as they came. 0: those do not lead to it, so the programs let none such through. */
+int inside_make(const struct ends *ends, struct inside *inside, const __u8 *front, __u32 front_len,
+		const __u8 *text, __u32 text_len, __u8 next);
+
+/* What is to become of it, OPENED or why not, asked once of each that was authentic and in their
+ * order: a later fragment is allowed as its datagram's head was. */
+enum xipsec_reason inside_judge(const struct ends *ends, const struct inside *inside, __u8 next,
+				__u8 outer_tos);
+
+/* `p` ended as it `deserved` (UNSPEC: that cannot be said); what was opened is just what is inside,
+ * but for ECN and checksums. */
+void inside_must(const struct ends *ends, const struct inside *inside, const struct packet *p,
+		 __u8 outer_tos, enum xipsec_reason deserved);
 
 /* Makes the lengths in an IP header fit `len` bytes, and the IPv4 checksum: mutations of what
  * stands behind it need not find these by chance. */

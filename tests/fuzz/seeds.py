@@ -54,7 +54,7 @@ PACKETS = {
     'atomic6': ip6() / IPv6ExtHdrFragment(offset=0, m=0, id=7) / UDP() / PAYLOAD,
 }
 
-TRANSPORT, UDP_ENCAP, ESN, OUTER6, OTHER, OPENSSL, NARROW = 1, 2, 4, 8, 16, 32, 64
+TRANSPORT, UDP_ENCAP, ESN, OUTER6, OTHER, OPENSSL, NARROW, MANY = 1, 2, 4, 8, 16, 32, 64, 128
 # One algorithm of each kind, by its place in XIPSEC_ALGS.
 ALGS = {'gcm': 0, 'iiv': 2, 'gmac': 4, 'chacha': 6, 'ccm': 8, 'cbc': 14, 'ctr': 20, 'null': 26}
 SHAPES = {'plain': 0, 'esn6': ESN | OUTER6, 'udp': UDP_ENCAP | OTHER, 'narrow': NARROW | OPENSSL,
@@ -63,7 +63,7 @@ START = struct.pack('>Q', 1000)
 
 
 def head(alg, shape, window=4):
-    return bytes([ALGS[alg], SHAPES[shape], window])
+    return bytes([ALGS[alg], SHAPES.get(shape, shape), window])
 
 
 def carried(packet, shape):
@@ -87,6 +87,18 @@ def esp_in():
         # twice in one burst, the second a replay; then a newer one of which a byte is changed
         yield name, (head(alg, shape) + START + one(padded | not_now, 1) + one(padded, 1)
                      + one(padded | 1, 2) + struct.pack('>HB', 40, 0x80))
+    # a datagram of which a piece comes too early, another reaches into the first one
+    for name, first, later in (('pieces4', PACKETS['first4'], lambda at: ip4(frag=at, proto=17)),
+                               ('pieces6', ip6() / IPv6ExtHdrFragment(m=1, id=7) / PACKETS['first4'][UDP],
+                                lambda at: ip6() / IPv6ExtHdrFragment(offset=at, id=7, nh=17))):
+        parts = [later(9) / Raw(bytes(64)), first, later(9) / Raw(bytes(64)), later(8) / Raw(bytes(64))]
+        yield name, head('gcm', 'narrow') + START + b''.join(
+            struct.pack('>BhBBBH', padded, n + 1, carried(part, 'narrow')[1], 0, 0, len(part)) + bytes(part)
+            for n, part in enumerate(parts))
+    # flows of two answers, in turn, two of which a worker with many selectors remembers in one place
+    flows = [ip4() / UDP(sport=port, dport=to) / PAYLOAD for port, to in ((4000, 5000), (408, 23), (4000, 23)) * 2]
+    yield 'many4', head('gcm', NARROW | MANY) + START + b''.join(
+        struct.pack('>BhBBBH', 8, n + 1, 4, 0, 0, len(flow)) + bytes(flow) for n, flow in enumerate(flows))
     yield 'dummy', head('gcm', 'plain') + START + struct.pack('>BhBBBH', 8, 1, 59, 0, 0, 100) + bytes(100)
 
 
@@ -112,6 +124,9 @@ def ah():
         raw = bytes(packet)
         go = bytes([2]) + struct.pack('>HHH', 350, 1500, len(raw)) + raw
         yield name, head(['gmac', 'null'][n & 1], shape) + START + come + go
+    text = bytes(PACKETS['telnet4'])
+    come = struct.pack('>BBhB', 0, 200, 1, 4) + bytes(8) + struct.pack('>H', len(text)) + text
+    yield 'many4', head('null', NARROW | MANY) + START + come
 
 
 def inner():
