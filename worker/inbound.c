@@ -143,13 +143,16 @@ enum xipsec_reason inbound_tunnel(struct sa *sa, struct packet *p, __u8 *text, _
 
 bool inbound_in_udp(const struct packet *p)
 {
-	__u32 at = IP6_LEN, next = p->data[6];
+	__u32 at = IP6_LEN;
+	__u8 next = p->data[TRANSPORT_IP6_NEXT];
 
 	if (p->data[0] >> 4 == 4)
 		return p->data[9] == IPPROTO_UDP;
 	while (next != IPPROTO_UDP && next != IPPROTO_ESP && at + OUTER_UDP <= p->l4_off) {
-		next = p->data[at];
-		at += 8u + 8u * p->data[at + 1];
+		const __u8 *ext = p->data + at;
+
+		at += transport_ext_len(ext, next);
+		next = *ext;
 	}
 	return next == IPPROTO_UDP;
 }

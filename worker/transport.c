@@ -17,11 +17,6 @@ static int stays_in_front(__u8 next)
 	       next == IPPROTO_FRAGMENT;
 }
 
-static __u32 ext_len(const __u8 *ext, __u8 kind)
-{
-	return kind == IPPROTO_FRAGMENT ? 8 : 8 + ext[1] * 8u;
-}
-
 /* inner_parse() has seen that the chain ends inside the packet. */
 static void find_ip6(const __u8 *data, struct transport_place *place)
 {
@@ -34,7 +29,7 @@ static void find_ip6(const __u8 *data, struct transport_place *place)
 
 		next_off = off;
 		next = data[off];
-		off += ext_len(data + off, this);
+		off += transport_ext_len(data + off, this);
 		/* Destination options count only once a routing header follows. */
 		if (this != IPPROTO_DSTOPTS)
 			*place = (struct transport_place){(__u16)off, (__u16)next_off, next};
@@ -71,7 +66,7 @@ enum xipsec_reason transport_find_at(const __u8 *data, __u32 off, struct transpo
 		if (!stays_in_front(this) || at + 8 > off)
 			return XIPSEC_REASON_INNER_MALFORMED;
 		next_off = at;
-		at += ext_len(data + at, this);
+		at += transport_ext_len(data + at, this);
 	}
 	*place = (struct transport_place){(__u16)off, (__u16)next_off, data[next_off]};
 	return at == off ? XIPSEC_REASON_UNSPEC : XIPSEC_REASON_INNER_MALFORMED;

@@ -8,6 +8,7 @@
 #define WORKER_TRANSPORT_H
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <linux/types.h>
 #include "xipsec/reason.h"
@@ -31,6 +32,13 @@ enum xipsec_reason transport_find(const __u8 *data, const struct inner *inner,
 /* The place of a header that stands `off` bytes into a packet of whose IP headers nothing was
  * checked. UNSPEC, or INNER_MALFORMED when `off` is none that a chain of headers leads to. */
 enum xipsec_reason transport_find_at(const __u8 *data, __u32 off, struct transport_place *place);
+
+/* Bytes of the IPv6 extension header `kind` at `ext`. A fragment header's second byte is reserved,
+ * whatever stands there (RFC 8200 4.5). */
+static inline __u32 transport_ext_len(const __u8 *ext, __u8 kind)
+{
+	return kind == IPPROTO_FRAGMENT ? 8 : 8 + ext[1] * 8u;
+}
 
 static inline __be32 transport_word(const __u8 *at)
 {

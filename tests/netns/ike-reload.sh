@@ -135,6 +135,7 @@ check_eq "of all that went on none was lost but by the switch" "$(pings_lost "$W
 check_eq "not a packet without its SA" "$(homeless)" "$before"
 check "the same SAs on both sides, in the same states" untouched
 check "a new generation of programs and maps" gw b attach --all --upgrade
+check "it carries on" until_true 5 ping4 a 1
 refused "after an upgrade"
 check "workers that are killed" gw_kill_workers b
 check "are back" until_true 5 ping4 a 1

@@ -31,6 +31,7 @@ static const struct {
 	{"UDP behind hop-by-hop", 6, IPPROTO_UDP, 6, 0, 8, {17, 0, 1, 4}},
 	{"TCP behind hop-by-hop", 6, IPPROTO_TCP, 16, 0, 8, {6, 0, 1, 4}},
 	{"TCP behind destination options", 6, IPPROTO_TCP, 16, 60, 16, {6, 1, 1, 12}},
+	{"UDP behind two headers", 6, IPPROTO_UDP, KEEPS, 44, 16, {43, 7, [8] = 17, 0, 253}},
 };
 
 #define BEHIND_NAT_L4 61 /* bytes: odd, as sums must cope with it */
@@ -112,8 +113,8 @@ static void run_nat(size_t c)
 	len = carried_write(inner, c);
 	l4_off = len - BEHIND_NAT_L4;
 	assert_int_equal(seal(&pair, inner, len, PATH_MTU), XIPSEC_REASON_SEALED);
-	if (family == 6 && carried[c].ext_len && !carried[c].first)
-		udp_off += carried[c].ext_len; /* hop-by-hop stays in front */
+	if (family == 6 && carried[c].first != IPPROTO_DSTOPTS)
+		udp_off += carried[c].ext_len;
 	translate(frame.p.data);
 	put16(frame.p.data + udp_off, 1234);
 	frame.p.flags = 0;
