@@ -7,7 +7,7 @@ FUZZ_TIME ?= 60
 FUZZ_CC   ?= clang
 
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_COMMON  := $(BUILD)/tests/fuzz/harness.o
+FUZZ_COMMON  := $(addprefix $(BUILD)/tests/fuzz/,harness.o see.o inside.o)
 # Those of iked/ have a judge of their own.
 FUZZ_IKE     := $(BUILD)/tests/fuzz/ike_must.o $(BUILD)/libiked.a
 # The two variants, each with everything instrumented, in build folders of their own.

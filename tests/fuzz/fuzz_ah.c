@@ -9,6 +9,8 @@
 #include <endian.h>
 #include <netinet/in.h>
 
+#include "tests/fuzz/inside.h"
+#include "tests/fuzz/see.h"
 #include "worker/ah.h"
 #include "worker/inner.h"
 
@@ -336,6 +338,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	__u64 base;
 
 	ends_open(&ends, &in, IPPROTO_AH);
+	inside_begin();
 	base = window_start(&ends, &in);
 	n_taken = 0;
 	for (int i = 0; in.left && i < FRAMES; i++) {

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <linux/virtio_net.h>
 
+#include "tests/fuzz/see.h"
 #include "worker/coalesce.h"
 #include "worker/fragment.h"
 #include "worker/inner.h"

@@ -9,6 +9,8 @@
 #include <endian.h>
 #include <netinet/in.h>
 
+#include "tests/fuzz/inside.h"
+#include "tests/fuzz/see.h"
 #include "worker/esp_in.h"
 #include "worker/inbound.h"
 
@@ -303,6 +305,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	__u64 base;
 
 	ends_open(&ends, &in, IPPROTO_ESP);
+	inside_begin();
 	base = window_start(&ends, &in);
 	n_taken = n_opened = n_all = 0;
 	for (; in.left && done < FRAMES; done++) {

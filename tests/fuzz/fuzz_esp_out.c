@@ -7,6 +7,7 @@
 
 #include <netinet/in.h>
 
+#include "tests/fuzz/see.h"
 #include "worker/esp_in.h"
 #include "worker/esp_out.h"
 #include "worker/inbound.h"

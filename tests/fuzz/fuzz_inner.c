@@ -7,6 +7,7 @@
 
 #include <netinet/in.h>
 
+#include "tests/fuzz/see.h"
 #include "worker/icmp.h"
 #include "worker/inner.h"
 #include "worker/transport.h"

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <netinet/in.h>
 
+#include "tests/fuzz/see.h"
 #include "worker/inner.h"
 #include "worker/reassembly.h"
 
