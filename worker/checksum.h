@@ -6,6 +6,7 @@
 #ifndef WORKER_CHECKSUM_H
 #define WORKER_CHECKSUM_H
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <linux/types.h>
 
@@ -92,6 +93,16 @@ static inline __u16 csum_fold(__u64 sum)
 {
 	sum += sum << 32 | sum >> 32;
 	return csum_fold32((__u32)(sum >> 32));
+}
+
+/* The pseudo-header (RFC 768, RFC 8200 8.1) of `len` bytes of `proto` behind the IP header at `ip`,
+ * by the addresses that stand in that. Length and protocol in one number: where they stand in their
+ * 32 bits does not matter to a sum of 16-bit words. */
+static inline __u64 csum_pseudo(const __u8 *ip, __u8 proto, __u32 len)
+{
+	__u64 sum = htonl(len + proto);
+
+	return ip[0] >> 4 == 4 ? csum_add(sum, ip + 12, 8) : csum_add(sum, ip + 8, 32);
 }
 
 /* Makes the checksum `off` bytes into the `len` bytes of TCP, UDP or ICMPv6 at `l4` anew, `sum`

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "worker/coalesce.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -36,13 +35,6 @@ static void put_be16(__u8 *at, __u32 value)
 	at[1] = (__u8)value;
 }
 
-static __u64 pseudo_sum(const __u8 *ip, __u32 l4_len)
-{
-	__u64 sum = (__u64)htons((__u16)l4_len) + htons(IPPROTO_TCP);
-
-	return ip[0] >> 4 == 4 ? csum_add(sum, ip + 12, 8) : csum_add(sum, ip + 8, 32);
-}
-
 /* Where its TCP header stands; 0: it has none right behind a plain IP header, is a fragment, or a
  * checksum or a length does not hold. */
 static __u16 plain_tcp(const struct packet *p)
@@ -65,7 +57,7 @@ static __u16 plain_tcp(const struct packet *p)
 	}
 	l4_len = p->len - at;
 	if (!(p->flags & PACKET_SUM) &&
-	    csum_fold(csum_add(pseudo_sum(ip, l4_len), ip + at, l4_len)) != 0xffff)
+	    csum_fold(csum_add(csum_pseudo(ip, IPPROTO_TCP, l4_len), ip + at, l4_len)) != 0xffff)
 		return 0;
 	return (__u16)at;
 }
@@ -152,7 +144,7 @@ void coalesce_finish(struct coalesce *c, const struct packet *last, __u32 l3_off
 		memcpy(ip + 10, &check, 2);
 	}
 	/* The rest of the sum is left to whoever cuts it, if anybody does. */
-	check = csum_fold(pseudo_sum(ip, c->len - c->tcp));
+	check = csum_fold(csum_pseudo(ip, IPPROTO_TCP, c->len - c->tcp));
 	memcpy(tcp + TCP_CHECK, &check, 2);
 	*hdr = (struct virtio_net_hdr){
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,

@@ -136,7 +136,7 @@ static void build_ip6(struct packet *p, const struct icmp_head *head, const stru
 	memcpy(ip + 24, sender, 16);
 	head_write(ip + IP6_LEN, head);
 	check_write(ip + IP6_LEN, p->len - IP6_LEN,
-		    csum_add((__u64)payload_be + htons(IPPROTO_ICMPV6), ip + 8, 32));
+		    csum_pseudo(ip, IPPROTO_ICMPV6, p->len - IP6_LEN));
 	p->l4_off = IP6_LEN;
 }
 

@@ -171,10 +171,9 @@ static inline void note_sum(struct packet *p, const __u8 *l4, __u32 len, __u8 pr
 static __u16 sum_field(const struct packet *p, __u64 *pseudo)
 {
 	const bool ip4 = p->family == XIPSEC_FAMILY_IP4;
-	const __u32 at = ip4 ? 12 : 8;
 	const __u8 proto = p->data[ip4 ? TRANSPORT_IP4_NEXT : TRANSPORT_IP6_NEXT];
 
-	*pseudo = csum_add(htonl(p->len - p->l4_off + proto), p->data + at, p->l4_off - at);
+	*pseudo = csum_pseudo(p->data, proto, p->len - p->l4_off);
 	return proto == IPPROTO_UDP ? 6 : 16;
 }
 

@@ -252,21 +252,11 @@ void inner_flow(const __u8 *data, const struct inner *inner, __u8 dir, struct xi
 
 /* ---------------------------------------------------------------- checksums */
 
-/* Length and protocol in one number: where they stand in their 32 bits does not matter to a sum of
- * 16-bit words. */
-static __u64 pseudo_sum(const __u8 *data, const struct inner *inner)
-{
-	__u64 sum = htonl(inner->len - inner->l4_off + inner->l4_proto);
-
-	return inner->family == XIPSEC_FAMILY_IP4 ? csum_add(sum, data + 12, 8)
-						  : csum_add(sum, data + 8, 32);
-}
-
 /* Cheap for the packets that are complete already: only the pseudo-header is summed. UDP of another
  * length than its packet is left alone. */
 static void complete_sum(__u8 *data, const struct inner *inner, __u32 check_off)
 {
-	__u64 pseudo = pseudo_sum(data, inner), sum;
+	__u64 pseudo = csum_pseudo(data, inner->l4_proto, inner->len - inner->l4_off), sum;
 	__u8 *l4 = data + inner->l4_off;
 	__u16 check;
 
@@ -300,7 +290,8 @@ void inner_checksum(__u8 *data, const struct inner *inner)
 		off = ICMP6_CHECK; /* RFC 4443 2.3: over the pseudo-header too */
 	else
 		return;
-	csum_renew(l4, l4_len, off, pseudo_sum(data, inner), inner->l4_proto == IPPROTO_UDP);
+	csum_renew(l4, l4_len, off, csum_pseudo(data, inner->l4_proto, inner->len - inner->l4_off),
+		   inner->l4_proto == IPPROTO_UDP);
 }
 
 /* CRC32c (Castagnoli, reflected), four bits a step: SCTP with checksums left to hardware is rare.

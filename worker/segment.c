@@ -115,8 +115,7 @@ static __u64 pseudo_sum(const __u8 *data, const struct inner *inner)
 {
 	if (inner->flags & INNER_ROUTED)
 		return stated_sum(data, inner);
-	return inner->family == XIPSEC_FAMILY_IP4 ? csum_add(htons(inner->l4_proto), data + 12, 8)
-						  : csum_add(htons(inner->l4_proto), data + 8, 32);
+	return csum_pseudo(data, inner->l4_proto, 0);
 }
 
 static void describe(struct segments *s, const __u8 *data, const struct inner *inner, __u32 size)
