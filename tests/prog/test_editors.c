@@ -9,11 +9,11 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <errno.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include "loader/spd_change.h"
 #include "loader/spd_edit_inside.h"
 #include "loader/spd_names.h"
+#include "tests/lib/bpffs.h"
 #include "tests/lib/spd_generate.h"
 #include "tests/prog/classify.h"
 
@@ -241,10 +241,11 @@ static void test_names_stay(void **state)
 	struct spd_editor *editor;
 	struct xipsec_spd_name *names;
 	__u32 n = 0, before = began_with();
-	char dir[64], path[128];
+	char base[] = "/tmp/xipsec-editors-XXXXXX", dir[64], path[128];
 
-	snprintf(dir, sizeof(dir), "/sys/fs/bpf/xipsec-editors-%d", getpid());
-	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_non_null(mkdtemp(base));
+	snprintf(dir, sizeof(dir), "%s/pins", base);
+	assert_int_equal(bpffs_mount(dir), 0);
 	assert_int_equal(spd_names_write(dir, &config, before), 0);
 	editor = open_editor(dir);
 	build_anew(editor, add);
@@ -254,7 +255,7 @@ static void test_names_stay(void **state)
 		snprintf(path, sizeof(path), "%s/%s", dir, pins[i]);
 		assert_int_equal(unlink(path), 0);
 	}
-	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(umount(dir) | rmdir(dir) | rmdir(base), 0);
 	assert_non_null(names);
 	assert_int_equal(n, 2);
 	assert_int_not_equal(began_with(), before);

@@ -17,14 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "lib/log.h"
 #include "loader/attach.h"
 #include "loader/datapath.h"
 #include "loader/hook_tc.h"
 #include "loader/iflist.h"
+#include "tests/lib/bpffs.h"
 #include "xipsec/maps.h"
 
 static char dir[] = "/tmp/xipsec-repair-XXXXXX";
@@ -345,15 +344,14 @@ static void all_detached(void **state)
 static int begin(void)
 {
 	char path[128];
+	int err;
 
-	if (unshare(CLONE_NEWNET | CLONE_NEWNS) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-		return -errno;
-	if (!mkdtemp(dir))
+	if (unshare(CLONE_NEWNET) || !mkdtemp(dir))
 		return -errno;
 	snprintf(path, sizeof(path), "%s/bpffs", dir);
-	if (mkdir(path, 0700) || mount("bpf", path, "bpf", 0, NULL))
-		return -errno;
+	err = bpffs_mount(path);
+	if (err)
+		return err;
 	config = config_defaults();
 	if (!config)
 		return -ENOMEM;
