@@ -106,11 +106,17 @@ void child_orphans_over(struct child *c, const char *sa, const char *sadb_child,
 /* Its child (as xipsecd calls it) is up with that peer, by SAs of this process. */
 void child_orphans_replaced(struct child *c, const char *sadb_child,
 			    const struct xipsec_addr *peer);
+/* The first packet has come by that SA, from there: if it is one of this process, the peer sends by
+ * it from now on. Names of others are ignored. */
+void child_orphans_used(struct child *c, const char *sa, const char *sadb_child,
+			const struct xipsec_addr *peer);
 /* The connection is (there again): has it some? */
 void child_orphans_tell(struct child *c, const char *conn);
 /* All of them, at xipsecd. */
 void child_orphans_delete(struct child *c);
 /* xipsecd has a new epoch: they are gone with the old one. */
+void child_orphans_lost(struct child *c);
+/* They are nobody's business any more. */
 void child_orphans_free(struct child *c);
 void child_orphans_linger(evutil_socket_t fd, short what, void *ctx);
 void child_orphans_restart(evutil_socket_t fd, short what, void *ctx);

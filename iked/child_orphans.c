@@ -2,10 +2,11 @@
 /*
  * What the process before this one left at xipsecd: SAs that carry traffic, of IKE SAs that nobody
  * knows any more. They go on carrying it until their child is up by SAs of ours; the outbound ones
- * end then, the inbound ones some seconds later, for packets are under way. Their connections begin
- * again within JITTER_MS, each at a time of its own, so that a hundred peers are not asked at once;
- * and again, ever more rarely, as long as that is in vain. One that reaches a limit before is
- * deleted: stopped, it would drop what its policies protect, and nobody would ask for another.
+ * end then, the inbound ones some seconds after the peer is known to send by ours, or must. Their
+ * connections begin again within JITTER_MS, each at a time of its own, so that a hundred peers are
+ * not asked at once; and again, ever more rarely, as long as that is in vain. One that reaches a
+ * limit before is deleted: stopped, it would drop what its policies protect, and nobody would ask
+ * for another.
  */
 #include "iked/child_inside.h"
 
@@ -18,6 +19,10 @@
 #define JITTER_MS    3000
 #define RETRY_MS     30000 /* in vain: doubled up to the next, jittered upwards by as much again */
 #define RETRY_MAX_MS 300000
+
+/* The peer goes on sending by what it had until it gets something by ours (RFC 7296 2.8), which
+ * may be never: so long, as we do, and then packets are under way. */
+#define UNUSED_MS (SWITCH_MS + OLD_INBOUND_MS)
 
 /* They are looked through this often at most, however many there are. */
 #define LOOK_MS 100
@@ -267,6 +272,20 @@ void child_orphans_over(struct child *c, const char *sa, const char *sadb_child,
 	}
 }
 
+static bool is_of(const struct orphan *o, const char *sadb_child, const struct xipsec_addr *peer)
+{
+	return strcmp(o->child, sadb_child) == 0 && memcmp(&o->peer, peer, sizeof(*peer)) == 0;
+}
+
+static void end_at(struct child *c, struct orphan *o, __u64 at)
+{
+	o->end = at;
+	if (!c->linger_at || at < c->linger_at) {
+		c->linger_at = at;
+		timer_at(c->linger, at);
+	}
+}
+
 /* `event` is called from inside the engine: nothing may call it back here. */
 void child_orphans_replaced(struct child *c, const char *sadb_child, const struct xipsec_addr *peer)
 {
@@ -276,16 +295,27 @@ void child_orphans_replaced(struct child *c, const char *sadb_child, const struc
 	for (; link; link = table_next(link)) {
 		struct orphan *o = table_entry(link, struct orphan, by_child);
 
-		if (strcmp(o->child, sadb_child) != 0 || memcmp(&o->peer, peer, sizeof(*peer)) != 0)
+		if (!is_of(o, sadb_child, peer))
 			continue;
 		o->restart = 0;
-		if (o->end || o->gone)
-			continue;
-		o->end = o->out ? now : now + OLD_INBOUND_MS;
-		if (!c->linger_at || o->end < c->linger_at) {
-			c->linger_at = o->end;
-			timer_at(c->linger, o->end);
-		}
+		if (!o->end && !o->gone)
+			end_at(c, o, o->out ? now : now + UNUSED_MS);
+	}
+}
+
+void child_orphans_used(struct child *c, const char *sa, const char *sadb_child,
+			const struct xipsec_addr *peer)
+{
+	struct table_link *link = table_find(&c->orphans_by_child, key_of(sadb_child));
+	__u64 at = child_now() + OLD_INBOUND_MS;
+
+	if (!link || !engine_has_sa(c->engine, sa))
+		return;
+	for (; link; link = table_next(link)) {
+		struct orphan *o = table_entry(link, struct orphan, by_child);
+
+		if (is_of(o, sadb_child, peer) && o->end > at)
+			end_at(c, o, at);
 	}
 }
 
@@ -319,6 +349,19 @@ void child_orphans_delete(struct child *c)
 		if (!o->gone)
 			child_sadb_delete(c, o->sa);
 	child_orphans_free(c);
+}
+
+/* Their names are nobody's any more; what they were to begin begins. */
+void child_orphans_lost(struct child *c)
+{
+	for (struct orphan *o = c->orphans; o; o = o->next) {
+		o->gone = true;
+		o->end = 0;
+	}
+	for (const struct orphan *o = c->orphans; o; o = o->next)
+		tell(c, o->child);
+	sweep(c);
+	plan(c);
 }
 
 void child_orphans_free(struct child *c)

@@ -185,7 +185,10 @@ static void on_event(void *ctx, const struct sadb_event *event)
 		child_orphans_over(c, event->sa, event->child, false);
 		engine_sa_idle(c->engine, event->sa);
 		break;
-	case XIPSEC_EVENT_USED: engine_sa_used(c->engine, event->sa); break;
+	case XIPSEC_EVENT_USED:
+		child_orphans_used(c, event->sa, event->child, &event->src);
+		engine_sa_used(c->engine, event->sa);
+		break;
 	case XIPSEC_EVENT_MAPPING:
 		engine_sa_mapping(c->engine, event->sa, &event->src, event->src_port);
 		break;
@@ -276,8 +279,10 @@ static void on_hello(void *ctx, __u64 arg, const struct sadb_hdr *answer, size_t
 	another = c->epoch && hello->epoch != c->epoch;
 	c->epoch = hello->epoch;
 	c->greeted = true;
-	if (another || !c->listed)
-		child_orphans_free(c);
+	if (!c->listed)
+		child_orphans_free(c); /* they are listed anew */
+	else if (another)
+		child_orphans_lost(c);
 	if (another) {
 		log_warn("xipsecd is a new one: every child SA is made anew");
 		engine_sadb_lost(c->engine);

@@ -91,6 +91,7 @@ void engine_sa_soft(struct engine *engine, const char *sa)
 
 void engine_sa_used(struct engine *engine, const char *sa)
 {
+	note("used:", sa);
 }
 
 void engine_sa_mapping(struct engine *engine, const char *sa, const struct xipsec_addr *remote,
@@ -126,6 +127,20 @@ bool child_orphans_start(const struct child *child, const char *conn)
 void child_orphans_over(struct child *child, const char *sa, const char *sadb_child, bool again)
 {
 	note(again ? "over:" : "idles:", sa);
+}
+
+void child_orphans_used(struct child *child, const char *sa, const char *sadb_child,
+			const struct xipsec_addr *from)
+{
+	char more[64];
+
+	snprintf(more, sizeof(more), "%s/%s/%u", sa, sadb_child, from->byte[3]);
+	note("follows:", more);
+}
+
+void child_orphans_lost(struct child *child)
+{
+	note("loses", "");
 }
 
 void child_orphans_free(struct child *child)
@@ -216,6 +231,7 @@ static void tell(enum xipsec_event what, enum xipsec_limit limit)
 
 	strcpy(m.sa, "net-7-o");
 	strcpy(m.child, "c/net");
+	m.src.byte[3] = 9;
 	say(&m, sizeof(m), 0, 0);
 }
 
@@ -321,6 +337,21 @@ static void another_xipsecd(void **state)
 	assert_string_equal(said, "seen start:a listens answer6:-104 deaf ");
 }
 
+/* … and after it: what had an SA of before begins all the same, at its time. */
+static void another_one_later(void **state)
+{
+	connect_it();
+	hello(1);
+	list_end(asked(XIPSEC_SADB_SA_LIST));
+	hang_up();
+	turn();
+	said[0] = 0;
+	connect_it();
+	hello(2);
+	assert_string_equal(said, "loses lost ");
+	assert_int_equal(recv(peer, said, 1, 0), -1);
+}
+
 /* Whoever asks for an SA is answered: there is no xipsecd, it goes, it has just gone, another
  * connection takes its place. */
 static void every_add_is_answered(void **state)
@@ -348,8 +379,8 @@ static void every_add_is_answered(void **state)
 	assert_string_equal(said, "answer5:-104 ");
 }
 
-/* What ends may be the engine's or an orphan: both hear of it. */
-static void ends_are_told(void **state)
+/* What ends may be the engine's or an orphan, what is used may end one: both hear of it. */
+static void news_are_told(void **state)
 {
 	connect_it();
 	hello(1);
@@ -362,6 +393,9 @@ static void ends_are_told(void **state)
 	said[0] = 0;
 	tell(XIPSEC_EVENT_IDLE, XIPSEC_LIMIT_NONE);
 	assert_string_equal(said, "idles:net-7-o idle:net-7-o ");
+	said[0] = 0;
+	tell(XIPSEC_EVENT_USED, XIPSEC_LIMIT_NONE);
+	assert_string_equal(said, "follows:net-7-o/c/net/9 used:net-7-o ");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -369,8 +403,8 @@ static void ends_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(waits_for_the_list),    TEST(lists_again),   TEST(another_xipsecd),
-		TEST(every_add_is_answered), TEST(ends_are_told),
+		TEST(waits_for_the_list), TEST(lists_again),           TEST(another_xipsecd),
+		TEST(another_one_later),  TEST(every_add_is_answered), TEST(news_are_told),
 	};
 
 	log_open("test", LOG_LEVEL_ERROR);

@@ -133,6 +133,13 @@ static void replaced(const char *child, __u8 peer)
 	child_orphans_replaced(&c, child, &addr);
 }
 
+static void used(const char *sa, const char *child, __u8 peer)
+{
+	struct xipsec_addr addr = host(peer);
+
+	child_orphans_used(&c, sa, child, &addr);
+}
+
 static void at(__u64 ms)
 {
 	now = 100000 + ms;
@@ -299,8 +306,8 @@ static void has_stopped(void **state)
 	assert_null(c.orphans);
 }
 
-/* When its child is up with that peer: the outbound SA at once, the inbound one after 5 s; then the
- * connection has none any more. */
+/* When its child is up with that peer: the outbound SA at once, the inbound one after 35 s, for so
+ * long a peer that gets nothing by ours sends by it; then the connection has none any more. */
 static void goes_when_replaced(void **state)
 {
 	two();
@@ -316,13 +323,68 @@ static void goes_when_replaced(void **state)
 	at(0);
 	assert_string_equal(said, "delete:net-7-o orphans:c=0 ");
 	replaced("c/net", 2); /* a rekey: no new term */
-	at(4999);
+	at(34999);
 	assert_string_equal(said, "delete:net-7-o orphans:c=0 ");
-	at(5000);
+	at(35000);
 	assert_string_equal(said, "delete:net-7-o orphans:c=0 delete:net-7-i orphans:c=0 ");
 	assert_null(c.orphans);
 	at(90000); /* it has begun: not again */
 	assert_null(strstr(said, "begin"));
+}
+
+/* A packet by an SA of ours: the peer has changed over, 5 s are enough. */
+static void goes_when_followed(void **state)
+{
+	two();
+	see("net-8-i", "c/net", 3);
+	used("ours-3-i", "c/net", 2); /* its answer is still under way */
+	at(0);
+	assert_null(strstr(said, "delete"));
+	said[0] = 0;
+	replaced("c/net", 2);
+	replaced("c/net", 3);
+	at(1000);
+	said[0] = 0;
+	used("net-7-i", "c/net", 2); /* its own first packet says nothing */
+	used("ours-3-i", "c/lan", 2);
+	at(10000);
+	assert_string_equal(said, "");
+	used("ours-3-i", "c/net", 2);
+	assert_int_equal(c.linger_at, now + 5000);
+	at(14999);
+	assert_string_equal(said, "");
+	at(15000);
+	assert_string_equal(said, "delete:net-7-i orphans:c=0 ");
+	said[0] = 0;
+	at(31000);
+	used("ours-3-i", "c/net", 3); /* no new term */
+	at(35000);
+	assert_string_equal(said, "delete:net-8-i orphans:c=0 ");
+	assert_null(c.orphans);
+}
+
+/* Gone with xipsecd's epoch: nothing is to be deleted. What it was to begin begins: nobody else
+ * would, for its connection waits for that. */
+static void lost(void **state)
+{
+	two();
+	child_orphans_lost(&c);
+	assert_string_equal(said, "orphans:c=0 orphans:c=0 ");
+	assert_true(child_orphans_start(&c, "c"));
+	said[0] = 0;
+	at(3000);
+	assert_string_equal(said, "begin:c/net start:c ");
+	assert_null(c.orphans);
+	said[0] = 0;
+	at(90000);
+	assert_string_equal(said, "");
+	two(); /* their child is up: there is nothing to begin */
+	replaced("c/net", 2);
+	child_orphans_lost(&c);
+	assert_null(c.orphans);
+	said[0] = 0;
+	at(180000);
+	assert_string_equal(said, "");
 }
 
 static void the_end(void **state)
@@ -334,7 +396,7 @@ static void the_end(void **state)
 	assert_null(c.orphans);
 	said[0] = 0;
 	two();
-	child_orphans_free(&c); /* gone with xipsecd's epoch: nothing is to be deleted */
+	child_orphans_free(&c);
 	assert_string_equal(said, "");
 	at(90000);
 	assert_string_equal(said, "");
@@ -349,6 +411,8 @@ int main(void)
 		TEST(names_without_end),
 		TEST(begins_again),
 		TEST(goes_when_replaced),
+		TEST(goes_when_followed),
+		TEST(lost),
 		TEST(the_end),
 		TEST(begins_until_replaced),
 		TEST(stops),
