@@ -26,11 +26,12 @@
 #define CHAN_ANSWERS_MAX 16 /* addresses of one name */
 
 enum chan_type {
-	CHAN_SETUP = 1, /* parent -> all: the first one; what to become */
-	CHAN_READY,     /* -> parent: the sandbox is closed, send what is secret */
-	CHAN_SADB,    /* parent -> child, a restricted connection to xipsecd; without: it is gone */
-	CHAN_SOCKETS, /* parent -> child, the sockets of IKE */
-	CHAN_CONN,    /* parent -> child, a memfd (conn_pack.h): load, or load anew */
+	CHAN_SETUP = 1,   /* parent -> all: the first one; what to become */
+	CHAN_READY,       /* -> parent: the sandbox is closed, send what is secret */
+	CHAN_SADB,        /* parent -> child, a restricted connection to xipsecd */
+	CHAN_SADB_GONE,   /* child -> parent: chan_gone */
+	CHAN_SOCKETS,     /* parent -> child, the sockets of IKE */
+	CHAN_CONN,        /* parent -> child, a memfd (conn_pack.h): load, or load anew */
 	CHAN_CONN_GONE,   /* parent -> child: chan_name */
 	CHAN_CONN_START,  /* parent -> child: chan_name: start_action is due */
 	CHAN_TRUST_BEGIN, /* parent -> child: CAs and CRLs from here on make a new store */
@@ -80,6 +81,13 @@ struct chan_name {
 struct chan_sockets {
 	struct chan_hdr hdr;
 	__u32 have; /* bit n: enum xipsec_ike_socket n */
+	__u32 pad;
+};
+
+/* The connection to xipsecd has ended. */
+struct chan_gone {
+	struct chan_hdr hdr;
+	__u32 number; /* 1: the first one that this process was lent */
 	__u32 pad;
 };
 

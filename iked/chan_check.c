@@ -119,7 +119,8 @@ static const struct {
 } forms[CHAN_TYPES] = {
 	[CHAN_SETUP] = {sizeof(struct chan_setup), false, 0, 0, check_setup},
 	[CHAN_READY] = {PLAIN, false, 0, 0, NULL},
-	[CHAN_SADB] = {PLAIN, false, 0, 1, NULL},
+	[CHAN_SADB] = {PLAIN, false, 1, 1, NULL},
+	[CHAN_SADB_GONE] = {sizeof(struct chan_gone), false, 0, 0, NULL},
 	[CHAN_SOCKETS] = {sizeof(struct chan_sockets), false, 0, XIPSEC_IKE_SOCKETS, check_sockets},
 	[CHAN_CONN] = {PLAIN, false, 1, 1, NULL},
 	[CHAN_CONN_GONE] = {sizeof(struct chan_name), false, 0, 0, check_name},

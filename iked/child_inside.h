@@ -21,6 +21,7 @@ struct child {
 	struct event *restart; /* connections of orphans begin again */
 	/* xipsecd */
 	struct sadb_link *link; /* NULL: it does not run, or the parent has not lent one yet */
+	__u32 n_links;          /* that it has lent */
 	__u64 epoch;            /* 0: not known yet */
 	bool greeted;           /* `epoch` is that of the link */
 	struct refusal *refusals;
@@ -81,7 +82,7 @@ void child_udp_keepalive(void *ctx, const struct ike_path *path);
 
 /* ------------------------------------------------------------------ child_sadb.c */
 
-/* -1: it is gone. */
+/* Owns `fd`; of the one before, if there is one still, every question is over. */
 void child_sadb_link(struct child *c, int fd);
 /* The connection's start_action is due: now, or when it is known what was there before. */
 void child_sadb_start(struct child *c, const char *conn);
@@ -146,6 +147,8 @@ void child_list_free(struct child *c);
 /* ------------------------------------------------------------------ child_parent.c */
 
 void child_parent_message(void *ctx, const struct chan_hdr *hdr, int *fds, unsigned int n);
+/* The connection to xipsecd has ended. */
+void child_parent_sadb_gone(struct child *c);
 void child_parent_paths(void *ctx, __u64 id, const char *conn);
 void child_parent_auth_make(void *ctx, __u64 id, const struct ike_auth_ask *ask);
 void child_parent_psk_verify(void *ctx, __u64 id, const struct ike_auth_ask *ask);

@@ -119,12 +119,11 @@ static void on_keylog(struct child *c, int *fds, unsigned int n)
 	engine_save_keys(c->engine, c->keylog >= 0);
 }
 
-static void on_sadb(struct child *c, int *fds, unsigned int n)
+static void on_sadb(struct child *c, int *fds)
 {
-	child_sadb_link(c, n ? fds[0] : -1);
-	if (n)
-		fds[0] = -1;
-	if (c->hostile && n && !c->hostile_done) {
+	child_sadb_link(c, fds[0]);
+	fds[0] = -1;
+	if (c->hostile && !c->hostile_done) {
 		c->hostile_done = true;
 		child_hostile(c->hostile, c);
 	}
@@ -162,7 +161,7 @@ void child_parent_message(void *ctx, const struct chan_hdr *hdr, int *fds, unsig
 	const void *m = hdr;
 
 	switch (hdr->type) {
-	case CHAN_SADB: on_sadb(c, fds, n); break;
+	case CHAN_SADB: on_sadb(c, fds); break;
 	case CHAN_SOCKETS:
 		child_udp_sockets(c, ((const struct chan_sockets *)m)->have, fds, n);
 		break;
@@ -189,6 +188,13 @@ void child_parent_free(struct child *c)
 {
 	if (c->keylog >= 0)
 		close(c->keylog);
+}
+
+void child_parent_sadb_gone(struct child *c)
+{
+	struct chan_gone m = {.number = c->n_links};
+
+	chan_send(c->chan, CHAN_SADB_GONE, &m, sizeof(m), NULL, 0);
 }
 
 /* ------------------------------------------------------------------ questions */

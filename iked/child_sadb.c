@@ -204,15 +204,17 @@ static void on_event(void *ctx, const struct sadb_event *event)
 }
 
 /* The parent will lend another one, and the sockets of the next xipsecd: these here would keep it
- * from binding its own. */
+ * from binding its own. If xipsecd has not ended, there will be another one of us (parent_sadb.c).
+ */
 static void on_gone(void *ctx)
 {
 	struct child *c = ctx;
 
-	log_warn("xipsecd has ended: no SA can be made until it is there again");
+	log_warn("the connection to xipsecd has ended: no SA can be made until there is another");
 	sadb_link_free(c->link);
 	c->link = NULL;
 	child_udp_close(c);
+	child_parent_sadb_gone(c);
 }
 
 static const struct sadb_link_hooks hooks = {on_event, on_gone};
@@ -297,11 +299,15 @@ void child_sadb_link(struct child *c, int fd)
 	struct sadb_subscribe req = {.hdr.type = XIPSEC_SADB_SUBSCRIBE, .events = EVENTS};
 	struct sadb_link *old = c->link;
 
-	c->greeted &= old != NULL; /* the same xipsecd lends others at each reload */
-	c->link = fd < 0 ? NULL : sadb_link_new(c->base, fd, &hooks, c);
+	/* It may be another xipsecd's, while the end of the one before is not read yet. */
+	c->greeted = false;
+	c->n_links++;
+	c->link = sadb_link_new(c->base, fd, &hooks, c);
 	sadb_link_end(old);
-	if (!c->link)
+	if (!c->link) {
+		on_gone(c);
 		return;
+	}
 	sadb_link_ask(c->link, &req.hdr, sizeof(req), NULL, 0);
 	sadb_link_ask_plain(c->link, XIPSEC_SADB_HELLO, on_hello, 0);
 }

@@ -152,6 +152,7 @@ static void child_died(void *ctx)
 static void child_is_ready(struct parent *p)
 {
 	p->child_ready = true;
+	p->n_lent = 0;
 	parent_vici_child_ready(p);
 	parent_load_all(p);
 	parent_sadb_lend(p);
@@ -166,6 +167,7 @@ static void child_message(void *ctx, const struct chan_hdr *hdr, int *fds, unsig
 
 	switch (hdr->type) {
 	case CHAN_READY: child_is_ready(p); break;
+	case CHAN_SADB_GONE: parent_sadb_gone(p, m); break;
 	case CHAN_PATHS: parent_paths(p, m); break;
 	case CHAN_AUTH: parent_auth(p, m); break;
 	case CHAN_VICI_STREAM:

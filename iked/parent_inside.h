@@ -31,6 +31,10 @@ struct parent {
 	struct event *again;    /* the next try to connect */
 	bool said_waiting;
 	struct lending *lending; /* a restricted connection on its way */
+	__u32 n_lent;            /* this child has got so many */
+	struct event *lend;      /* the next try, after one in vain */
+	unsigned int lend_ms;    /* after that long */
+	struct event *lost;      /* the child has lost its own: has xipsecd ended? */
 	struct conn_starts starts;
 	/* where peers are */
 	struct search *searches;
@@ -91,6 +95,8 @@ void parent_sadb_stop(struct parent *p);
 /* Lends a new child what the old one had, and the one there is what a new xipsecd has. */
 void parent_sadb_lend(struct parent *p);
 void parent_sadb_lend_sockets(struct parent *p);
+/* The child says that a connection has ended that it was lent. */
+void parent_sadb_gone(struct parent *p, const struct chan_gone *m);
 
 /* ------------------------------------------------------------------ parent_vici.c */
 

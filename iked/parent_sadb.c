@@ -13,7 +13,8 @@
 
 #include "lib/cleanup.h"
 
-#define AGAIN_MS 200
+#define AGAIN_MS    200
+#define LEND_MAX_MS 30000 /* between two tries to lend: doubled up to this */
 
 /* ------------------------------------------------------------------ lending a restricted one */
 
@@ -22,7 +23,6 @@ struct lending {
 	struct parent *parent;
 	struct sadb_link *link;
 	int fd; /* a duplicate, for the child */
-	bool failed;
 };
 
 static void lending_drop(struct parent *p)
@@ -46,15 +46,32 @@ static void lending_end(struct parent *p)
 	parent_vici_lent(p);
 }
 
+static void add_ms(struct event *event, unsigned int ms)
+{
+	struct timeval wait = {ms / 1000, ms % 1000 * 1000};
+
+	event_add(event, &wait);
+}
+
+/* Without it there are neither SAs nor IKE: until it works, or our own connection is gone too. */
+static void lending_failed(struct parent *p, const char *why)
+{
+	log_error("the child gets no connection to xipsecd: %s", why);
+	lending_end(p);
+	add_ms(p->lend, p->lend_ms);
+	p->lend_ms = p->lend_ms * 2 < LEND_MAX_MS ? p->lend_ms * 2 : LEND_MAX_MS;
+}
+
 /* The answer has come, so nothing is on its way to us that would be the child's. */
 static void lend(struct lending *l)
 {
 	struct parent *p = l->parent;
 
-	if (l->failed)
-		log_error("the child gets no connection to xipsecd: it cannot be restricted");
-	else if (p->child_ready && proc_chan(p->child))
+	if (p->child_ready && proc_chan(p->child)) {
 		chan_say(proc_chan(p->child), CHAN_SADB, &l->fd, 1);
+		p->n_lent++;
+	}
+	p->lend_ms = AGAIN_MS;
 	lending_end(p);
 }
 
@@ -63,12 +80,10 @@ static void on_restricted(void *ctx, __u64 arg, const struct sadb_hdr *answer, s
 {
 	struct lending *l = ctx;
 
-	if (!answer || answer->err) {
-		l->failed = true;
-		if (answer)
-			log_error("RESTRICT: %s", sadb_answer_text(answer, len));
-	}
-	lend(l);
+	if (!answer || answer->err)
+		lending_failed(l->parent, answer ? sadb_answer_text(answer, len) : "no answer");
+	else
+		lend(l);
 }
 
 static void lending_event(void *ctx, const struct sadb_event *event)
@@ -79,7 +94,7 @@ static void lending_gone(void *ctx)
 {
 	struct lending *l = ctx;
 
-	lending_end(l->parent);
+	lending_failed(l->parent, "it has ended");
 }
 
 static const struct sadb_link_hooks lending_hooks = {lending_event, lending_gone};
@@ -118,12 +133,40 @@ void parent_sadb_lend(struct parent *p)
 {
 	int err;
 
-	lending_drop(p); /* there are other rights now: who waits goes on waiting */
+	event_del(p->lend);
+	event_del(p->lost);
+	lending_drop(p); /* who waits goes on waiting */
 	err = p->link && p->child_ready ? lending_start(p) : 0;
 	if (err)
-		log_error("the child gets no connection to xipsecd: %s", strerror(-err));
-	if (err || !p->lending)
+		lending_failed(p, strerror(-err));
+	else if (!p->lending)
 		lending_end(p);
+}
+
+static void on_lend(evutil_socket_t fd, short what, void *ctx)
+{
+	parent_sadb_lend(ctx);
+}
+
+/* ------------------------------------------------------------------ a child without one */
+
+/* Ours shows soon whether xipsecd has ended. */
+void parent_sadb_gone(struct parent *p, const struct chan_gone *m)
+{
+	if (p->link && p->child_ready && m->number == p->n_lent)
+		add_ms(p->lost, AGAIN_MS);
+}
+
+/* xipsecd lives. What the child had it delete may be there still, and of what ended there it does
+ * not know: another child finds out. */
+static void on_lost(evutil_socket_t fd, short what, void *ctx)
+{
+	struct parent *p = ctx;
+
+	if (!p->child_ready)
+		return;
+	log_warn("the child alone has lost its connection to xipsecd: another one begins");
+	proc_renew(p->child);
 }
 
 /* ------------------------------------------------------------------ the sockets of IKE */
@@ -156,13 +199,6 @@ void parent_sadb_lend_sockets(struct parent *p)
 
 /* ------------------------------------------------------------------ our own connection */
 
-static void try_later(struct parent *p)
-{
-	static const struct timeval wait = {.tv_usec = AGAIN_MS * 1000};
-
-	event_add(p->again, &wait);
-}
-
 /* xipsecd has taken over a config: ours is the same file. If a client's connection is waited for,
  * this is that one, or its own event is still to come and counts as any other. */
 static void on_event(void *ctx, const struct sadb_event *event)
@@ -187,8 +223,10 @@ static void on_gone(void *ctx)
 	log_warn("xipsecd has ended");
 	sadb_link_free(p->link);
 	p->link = NULL;
+	event_del(p->lend);
+	event_del(p->lost);
 	lending_end(p);
-	try_later(p);
+	add_ms(p->again, AGAIN_MS);
 }
 
 static const struct sadb_link_hooks hooks = {on_event, on_gone};
@@ -205,7 +243,7 @@ static void on_again(evutil_socket_t fd, short what, void *ctx)
 		if (!p->said_waiting)
 			log_info("waits for xipsecd (%s/sadb.sock)", p->config->run_dir);
 		p->said_waiting = true;
-		try_later(p);
+		add_ms(p->again, AGAIN_MS);
 		return;
 	}
 	p->said_waiting = false;
@@ -217,8 +255,11 @@ static void on_again(evutil_socket_t fd, short what, void *ctx)
 int parent_sadb_start(struct parent *p)
 {
 	p->again = event_new(p->base, -1, 0, on_again, p);
-	if (!p->again)
+	p->lend = event_new(p->base, -1, 0, on_lend, p);
+	p->lost = event_new(p->base, -1, 0, on_lost, p);
+	if (!p->again || !p->lend || !p->lost)
 		return -ENOMEM;
+	p->lend_ms = AGAIN_MS;
 	event_active(p->again, EV_TIMEOUT, 0);
 	return 0;
 }
@@ -230,4 +271,8 @@ void parent_sadb_stop(struct parent *p)
 	p->link = NULL;
 	if (p->again)
 		event_free(p->again);
+	if (p->lend)
+		event_free(p->lend);
+	if (p->lost)
+		event_free(p->lost);
 }
