@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A connection of a client that comes, changes or goes, alone: its file is read, its rules take the
- * places of the old ones in the SPD in force, and nothing else is looked at. What this cannot do
- * safely is done as a reload of everything.
+ * places of the old ones in the SPD in force, and beside that only the SAs of whose packets they
+ * speak are looked at. What this cannot do safely is done as a reload of everything.
  */
 #include "loader/daemon_inside.h"
 
@@ -142,15 +142,14 @@ static int edit(struct daemon *d, struct spd_editor *editor,
 
 struct withdrawal {
 	struct daemon *d;
-	const struct conn *old;
+	const struct config_client_change *change;
 	char *text;
 };
 
 static int withdraw_first(void *ctx)
 {
 	const struct withdrawal *w = ctx;
-	int err = w->old->name[0] ? manual_withdraw_of(w->d->sas, w->d->config, w->old, w->text)
-				  : 0;
+	int err = manual_withdraw_by(w->d->sas, w->d->config, w->change, w->text);
 
 	standins_withdraw(w->d, w->d->config);
 	return err;
@@ -159,7 +158,7 @@ static int withdraw_first(void *ctx)
 /* The SPD in force becomes that of the config, which differs from it by `change`. */
 static int switch_to(struct daemon *d, const struct config_client_change *change, char *text)
 {
-	struct withdrawal withdrawal = {d, &change->old, text};
+	struct withdrawal withdrawal = {d, change, text};
 	const struct spd_ready ready = {withdraw_first, &withdrawal};
 	struct spd_editor *editor;
 	struct xipsec_globals globals = {0};
@@ -196,11 +195,12 @@ static int change_one(struct daemon *d, __u32 number, char *text)
 		return err;
 	memcpy(name, conn.name, sizeof(name));
 	err = config_client_set(d->config, number, gone ? NULL : &conn, &change, NULL);
-	if (err)
-		return err;
-	err = switch_to(d, &change, text);
-	if (!err && change.old.name[0])
-		err = manual_switched_of(d->sas, d->config, &change.old, text);
+	if (!err && manual_concerned(d->sas, d->config, &change))
+		err = -ENOTSUP; /* whose keys are in the file */
+	if (!err)
+		err = switch_to(d, &change, text);
+	if (!err)
+		err = manual_switched_by(d->sas, d->config, &change, text);
 	if (err)
 		return err;
 	standins_sync(d);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <openssl/crypto.h>
 
+#include "lib/config_policy.h"
 #include "lib/log.h"
 #include "lib/sa_list.h"
 #include "lib/sa_selectors.h"
@@ -120,17 +121,33 @@ static bool outdated(struct sas *sas, const struct config *config, struct sa **s
 	return true;
 }
 
-static bool is_of(const struct conn *conn, const struct sa *sa)
+/* Do they speak of a packet that the SA accepts? */
+static bool meets(const struct xipsec_sa *sa, const struct config_policy *policies, unsigned int n)
 {
-	for (unsigned int i = 0; i < conn->n_children; i++)
-		if (strcmp(conn->children[i].sadb_name, sa->sa.child) == 0)
-			return true;
+	struct xipsec_selector both;
+
+	for (unsigned int i = 0; i < n; i++)
+		for (unsigned int k = 0; k < policies[i].n_rules; k++)
+			for (__u32 e = 0; e < sa->n_selectors; e++)
+				if (!sa->refuse[e] && selector_meet(&policies[i].rules[k].sel,
+								    &sa->selector[e], &both))
+					return true;
 	return false;
 }
 
-/* `conn` NULL: of all. */
-static int withdraw(struct sas *sas, const struct config *config, const struct conn *conn,
-		    enum when when, char *text)
+/* The list of an SA is made of the policies that meet what it accepts: where others come or go, it
+ * stays. To ask that of 10,000 SAs takes 1 ms; to make their lists anew among 5,000 policies, 1 s.
+ */
+static bool concerned(const struct config *config, const struct config_client_change *change,
+		      const struct sa *sa)
+{
+	return meets(&sa->sa, change->old_policies, change->n_old) ||
+	       meets(&sa->sa, config->policies + change->at, change->n_new);
+}
+
+/* `change` NULL: of all. */
+static int withdraw(struct sas *sas, const struct config *config,
+		    const struct config_client_change *change, enum when when, char *text)
 {
 	struct sa **gone = calloc(sas_count(sas) + 1, sizeof(*gone));
 	unsigned int n = 0;
@@ -139,7 +156,7 @@ static int withdraw(struct sas *sas, const struct config *config, const struct c
 	if (!gone)
 		return -ENOMEM;
 	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa))
-		if ((!conn || is_of(conn, sa)) && outdated(sas, config, &sa, when))
+		if ((!change || concerned(config, change, sa)) && outdated(sas, config, &sa, when))
 			gone[n++] = sa;
 	sas_settle(sas);
 	err = sas_delete(sas, gone, n);
@@ -157,16 +174,26 @@ int manual_withdraw(struct sas *sas, const struct config *config, char *text)
 	return withdraw(sas, config, NULL, BEFORE_SWITCH, text);
 }
 
-int manual_withdraw_of(struct sas *sas, const struct config *config, const struct conn *conn,
-		       char *text)
+int manual_withdraw_by(struct sas *sas, const struct config *config,
+		       const struct config_client_change *change, char *text)
 {
-	return withdraw(sas, config, conn, BEFORE_SWITCH, text);
+	return withdraw(sas, config, change, BEFORE_SWITCH, text);
 }
 
-int manual_switched_of(struct sas *sas, const struct config *config, const struct conn *conn,
-		       char *text)
+int manual_switched_by(struct sas *sas, const struct config *config,
+		       const struct config_client_change *change, char *text)
 {
-	return withdraw(sas, config, conn, SWITCHED, text);
+	return withdraw(sas, config, change, SWITCHED, text);
+}
+
+bool manual_concerned(struct sas *sas, const struct config *config,
+		      const struct config_client_change *change)
+{
+	struct sa *sa = sas_next(sas, NULL);
+
+	while (sa && !(sa->sa.flags & XIPSEC_SA_MANUAL && concerned(config, change, sa)))
+		sa = sas_next(sas, sa);
+	return sa;
 }
 
 int manual_apply(struct sas *sas, struct config *config, char *text)

@@ -3,7 +3,7 @@
 #ifndef LOADER_MANUAL_H
 #define LOADER_MANUAL_H
 
-#include "lib/config.h"
+#include "lib/config_clients.h"
 #include "loader/sas.h"
 
 /* Adds one, marked as manual, with XIPSEC_SA_* `flags`. 0, or -errno with `text`
@@ -17,13 +17,18 @@ int manual_add(struct sas *sas, struct xipsec_sa *sa, __u32 flags, char *text);
  * could not be closed (sas_delete()). */
 int manual_withdraw(struct sas *sas, const struct config *config, char *text);
 
-/* The same for the SAs of the children of `conn` alone. */
-int manual_withdraw_of(struct sas *sas, const struct config *config, const struct conn *conn,
-		       char *text);
+/* The same where no more than `change` is new in `config`, for the SAs of clients: of those whose
+ * packets it does not speak of none is looked at. */
+int manual_withdraw_by(struct sas *sas, const struct config *config,
+		       const struct config_client_change *change, char *text);
 
-/* When they are switched in: these refuse what the new list refuses. Returns as above. */
-int manual_switched_of(struct sas *sas, const struct config *config, const struct conn *conn,
-		       char *text);
+/* When it is switched in: these refuse what the new list refuses. Returns as above. */
+int manual_switched_by(struct sas *sas, const struct config *config,
+		       const struct config_client_change *change, char *text);
+
+/* Does it speak of packets of a manual SA? Its list was made with its key, of the file. */
+bool manual_concerned(struct sas *sas, const struct config *config,
+		      const struct config_client_change *change);
 
 /* The same for all SAs, and adds: the manual SAs are those of `config` then, and what did not
  * change does not notice. 0, or -errno with `text` (XIPSEC_SADB_ERR_TEXT) of the first whose record

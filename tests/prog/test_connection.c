@@ -30,6 +30,7 @@ static struct daemon d;
 static unsigned int withdrawn, switched, at_withdrawal, anew, events;
 static char event_of[XIPSEC_NAME_LEN];
 static int refuse_withdrawal, refuse_anew;
+static bool manual_sa; /* the change speaks of one */
 
 /* By which generation the program answers. */
 static __u32 in_force(void)
@@ -40,17 +41,35 @@ static __u32 in_force(void)
 
 /* ------------------------------------------------------------------ the daemon around it */
 
-int manual_withdraw_of(struct sas *sas, const struct config *config, const struct conn *conn,
-		       char *text)
+/* What came and went, where it stands. */
+static void assert_change(const struct config *config, const struct config_client_change *change)
 {
+	assert_true(change->at + change->n_new < config->n_policies);
+	for (unsigned int i = 0; i < change->n_new; i++)
+		assert_int_equal(config->policies[change->at + i].rules[0].action,
+				 XIPSEC_ACTION_PROTECT);
+}
+
+bool manual_concerned(struct sas *sas, const struct config *config,
+		      const struct config_client_change *change)
+{
+	assert_change(config, change);
+	return manual_sa;
+}
+
+int manual_withdraw_by(struct sas *sas, const struct config *config,
+		       const struct config_client_change *change, char *text)
+{
+	assert_change(config, change);
 	withdrawn++;
 	at_withdrawal = in_force();
 	return refuse_withdrawal;
 }
 
-int manual_switched_of(struct sas *sas, const struct config *config, const struct conn *conn,
-		       char *text)
+int manual_switched_by(struct sas *sas, const struct config *config,
+		       const struct config_client_change *change, char *text)
 {
+	assert_change(config, change);
 	switched++;
 	assert_int_not_equal(in_force(), at_withdrawal);
 	return 0;
@@ -253,8 +272,8 @@ static void test_comes_changes_goes(void **state)
 	assert_as_read_anew();
 	assert_verdict(5, 0, NULL);
 	assert_int_equal(in_force(), before + 5); /* one generation each */
-	assert_int_equal(withdrawn, 3);           /* of the old text, where there was one */
-	assert_int_equal(switched, 3);
+	assert_int_equal(withdrawn, 5);           /* whoever stands behind, as one comes, too */
+	assert_int_equal(switched, 5);
 	assert_int_equal(anew, 0);
 }
 
@@ -324,6 +343,13 @@ static void test_everything_anew(void **state)
 					   .action = XIPSEC_ACTION_DISCARD,
 					   .dirs = XIPSEC_DIR_IN | XIPSEC_DIR_OUT};
 
+	/* the list of a manual SA is made with its key, which is in the config */
+	begin();
+	put_client(5, "five", 1, "");
+	manual_sa = true;
+	assert_anew("5", 1);
+	manual_sa = false;
+	put_client(5, "five", 0, "");
 	/* an if_id concerns more than its own rules */
 	begin();
 	put_client(5, "five", 1, "if_id_in = 7\nif_id_out = 7");

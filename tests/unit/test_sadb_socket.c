@@ -485,6 +485,98 @@ static void new_refusals_leave_clients_sas(void **state)
 	config_free(config);
 }
 
+/* A client's connection with a child to 10.2.THIRD.0/24, 0: none, becomes that of the number. */
+static void set_connection(__u32 number, unsigned int third, struct config_client_change *change)
+{
+	struct conn conn = {0};
+	char path[100];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/" CONFIG_CLIENTS_DIR "/" CONFIG_CLIENT_FILE, dir, number);
+	file = third ? fopen(path, "w") : NULL;
+	if (file) {
+		fprintf(file,
+			"connections { c%u { local { auth = psk }\nremote { auth = psk }\n"
+			"children { n { local_ts = 10.1.0.0/16\nremote_ts = 10.2.%u.0/24 } } } }",
+			number, third);
+		fclose(file);
+		assert_int_equal(config_client_read(dir, number, &conn, stderr), 0);
+	}
+	assert_int_equal(config_client_set(config, number, third ? &conn : NULL, change, stderr),
+			 0);
+}
+
+/* Its rules come into force: what was done with SAs before, and behind that. */
+static void switch_connection(__u32 number, unsigned int third, const char *before,
+			      const char *behind)
+{
+	struct config_client_change change;
+
+	set_connection(number, third, &change);
+	assert_false(manual_concerned(sas, config, &change));
+	said[0] = 0;
+	assert_int_equal(manual_withdraw_by(sas, config, &change, text), 0);
+	assert_string_equal(said, before);
+	said[0] = 0;
+	assert_int_equal(manual_switched_by(sas, config, &change, text), 0);
+	assert_string_equal(said, behind);
+	config_client_change_free(&change);
+}
+
+/* A client's connection takes something from children behind it, and gives it back: their SAs
+ * notice, no others do. */
+static void connections_take_from_sas_behind(void **state)
+{
+	struct xipsec_sa want = make("in", XIPSEC_DIR_IN, 0x2001);
+	struct xipsec_sa far = make("far", XIPSEC_DIR_IN, 0x2002);
+	struct config_client_change change;
+	char path[100];
+
+	snprintf(path, sizeof(path), "%s/" CONFIG_CLIENTS_DIR, dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	config = policies(DISCARD_9 "here { action = connections }\n" POLICY_A
+				    "b { action = protect\n remote = 10.3.0.0/16 }\n");
+	want.n_selectors = far.n_selectors = 0;
+	strcpy(far.child, "b");
+	assert_int_equal(ask_add(&far), 0);
+	assert_int_equal(ask_add(&want), 0);
+	assert_list("in", "9 a ");
+	switch_connection(3, 8, "key1 settled0 ", ""); /* comes */
+	assert_list("in", "9 8 a ");
+	switch_connection(3, 7, "key1 settled0 ", "key1 settled0 "); /* changes */
+	assert_list("in", "9 7 a ");
+	switch_connection(2, 6, "key1 settled0 ", "key1 settled0 "); /* another one before it */
+	assert_list("in", "9 6 7 a ");
+	switch_connection(3, 0, "", "key1 settled0 "); /* goes */
+	assert_list("in", "9 6 a ");
+	switch_connection(2, 0, "", "key1 settled0 ");
+	assert_list("in", "9 a ");
+	/* What its own rules accept goes with them. */
+	switch_connection(2, 6, "key1 settled0 ", "");
+	strcpy(want.child, "c2/n");
+	strcpy(want.name, "own");
+	want.spi++;
+	want.key[7] ^= 1;
+	assert_int_equal(ask_add(&want), 0);
+	switch_connection(2, 5, "key1 stopped2 settled0 unsad0 forget2 ", "key1 settled0 ");
+	assert_list("in", "9 5 a ");
+	assert_null(sas_by_name(sas, "own"));
+	/* That of a manual SA was made with its key. */
+	want = make("hand", XIPSEC_DIR_IN, 0x2004);
+	want.selector[0] = pair("10.1.9.0", "10.2.4.0", 24);
+	assert_int_equal(manual_add(sas, &want, 0, text), 0);
+	set_connection(2, 4, &change);
+	assert_true(manual_concerned(sas, config, &change));
+	config_client_change_free(&change);
+	set_connection(2, 3, &change); /* the old rules met it */
+	assert_true(manual_concerned(sas, config, &change));
+	config_client_change_free(&change);
+	set_connection(2, 5, &change);
+	assert_false(manual_concerned(sas, config, &change));
+	config_client_change_free(&change);
+	config_free(config);
+}
+
 /* Of sas {}: the number that it has sent is no matter of its list. */
 static void new_refusals_leave_manual_sas(void **state)
 {
@@ -560,6 +652,7 @@ int main(void)
 		TEST(hundreds_of_selectors),
 		TEST(new_policies_end_clients_sas),
 		TEST(new_refusals_leave_clients_sas),
+		TEST(connections_take_from_sas_behind),
 		TEST(new_refusals_leave_manual_sas),
 		TEST(lists_too_long_for_one),
 	};
