@@ -182,6 +182,15 @@ static int switch_to(struct daemon *d, const struct config_client_change *change
 	return 0;
 }
 
+/* The config says what is in force again. Without memory for that it does when everything is read
+ * anew. */
+static void take_back(struct config *config, __u32 number, struct config_client_change *change)
+{
+	_cleanup_client_change_ struct config_client_change back = {0};
+
+	config_client_set(config, number, change->old.name[0] ? &change->old : NULL, &back, NULL);
+}
+
 /* 0; or why it has to be done with everything else. */
 static int change_one(struct daemon *d, __u32 number, char *text)
 {
@@ -195,12 +204,15 @@ static int change_one(struct daemon *d, __u32 number, char *text)
 		return err;
 	memcpy(name, conn.name, sizeof(name));
 	err = config_client_set(d->config, number, gone ? NULL : &conn, &change, NULL);
-	if (!err && manual_concerned(d->sas, d->config, &change))
-		err = -ENOTSUP; /* whose keys are in the file */
-	if (!err)
-		err = switch_to(d, &change, text);
-	if (!err)
-		err = manual_switched_by(d->sas, d->config, &change, text);
+	if (err)
+		return err;
+	err = manual_concerned(d->sas, d->config, &change) ? -ENOTSUP /* its key is in the file */
+							   : switch_to(d, &change, text);
+	if (err) {
+		take_back(d->config, number, &change);
+		return err;
+	}
+	err = manual_switched_by(d->sas, d->config, &change, text);
 	if (err)
 		return err;
 	standins_sync(d);
@@ -230,7 +242,7 @@ int request_connection(void *ctx, const char *number, char *text)
 	err = d->open ? change_one(d, (__u32)n, text) : -ENOENT;
 	if (!err)
 		return 0;
-	/* The config in memory may be ahead of the SPD: both are made anew, or the error told. */
+	/* Config and SPD are made anew, or the error told. */
 	text[0] = 0;
 	return requests_hooks.policies(ctx, "", text);
 }

@@ -120,28 +120,22 @@ struct withdrawal {
 	struct daemon *d;
 	struct config *config;
 	char *text;
-	bool taken;
+	bool begun;
 };
 
-/* It binds what clients add from now on; its keys are used at the end. */
 static int withdraw_first(void *ctx)
 {
 	struct withdrawal *w = ctx;
-	int err = withdraw(w->d, w->config, w->text);
 
-	if (w->taken)
-		return err;
-	config_free(w->d->config);
-	w->d->config = w->config;
-	w->taken = true;
-	return err;
+	w->begun = true;
+	return withdraw(w->d, w->config, w->text);
 }
 
 /* What goes to a client is short, and begins with what became of the SAs. */
 static void say_in_force_stay(const struct withdrawal *w, const char *cause, int err)
 {
 	snprintf(w->text, XIPSEC_SADB_ERR_TEXT, "the policies in force stay%s: %s",
-		 w->taken ? "; SAs that the new config has otherwise are down until a reload "
+		 w->begun ? "; SAs that the new config has otherwise are down until a reload "
 			    "succeeds"
 			  : ", and so does every SA",
 		 cause[0] ? cause : strerror(-err));
@@ -158,8 +152,9 @@ static int apply_switched(struct daemon *d, struct config *config, char *text)
 }
 
 /* All that a reload is, by one reading of the file: the policies are built, what they do not allow
- * any more goes, they are switched, what is new comes. With nothing attached there is no SPD to
- * switch: the next attach reads the config itself. */
+ * any more goes, they are switched, what is new comes. What clients add goes by the config whose
+ * policies are in force, which is the old one if they are not switched. With nothing attached there
+ * is no SPD to switch: the next attach reads the config itself. */
 static int do_policies(void *ctx, const char *path, char *text)
 {
 	struct withdrawal w = {.d = ctx, .text = text};
@@ -179,14 +174,13 @@ static int do_policies(void *ctx, const char *path, char *text)
 	err = loader_reload(w.config, withdraw_first, &w, &generation);
 	log_keep_error(NULL, 0);
 	if (err) {
-		if (w.taken)
-			settings_forget_keys(w.config);
-		else
-			config_free(w.config);
+		config_free(w.config);
 		say_in_force_stay(&w, cause, err);
 		return err;
 	}
 	log_info("policies: generation %u is in force", generation);
+	config_free(d->config);
+	d->config = w.config;
 	return apply_switched(d, w.config, text);
 }
 

@@ -296,7 +296,17 @@ static void test_order(void **state)
 	assert_int_equal(request("5"), 0);
 	assert_int_equal(in_force(), before + 1);
 	assert_int_equal(anew, 1);
+	/* and should that fail, SAs are added by what is in force */
+	assert_int_equal(config_conn_find(d.config, "five")->n_children, 1);
+	put_client(4, "four", 1, "");
+	assert_int_equal(request("4"), 0);
+	assert_int_equal(anew, 2);
+	assert_null(config_conn_find(d.config, "four"));
+	put_client(4, "four", 0, "");
 	put_client(5, "five", 0, "");
+	assert_int_equal(request("5"), 0);
+	assert_int_equal(anew, 3);
+	assert_int_equal(config_conn_find(d.config, "five")->n_children, 1);
 }
 
 /* Who listens hears which one it was. */
