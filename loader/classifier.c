@@ -266,15 +266,20 @@ static void rule_leave(struct classifier *c, const struct xipsec_spd_rule *rule,
 	}
 }
 
-void classifier_forget(struct classifier *c, __u32 number)
+void classifier_leave(struct classifier *c, __u32 number)
 {
-	struct xipsec_spd_rule *rule = &c->rule[number];
+	const struct xipsec_spd_rule *rule = &c->rule[number];
 
 	if (rule->sel.family != XIPSEC_FAMILY_IP6)
 		rule_leave(c, rule, number, XIPSEC_FAMILY_IP4);
 	if (rule->sel.family != XIPSEC_FAMILY_IP4)
 		rule_leave(c, rule, number, XIPSEC_FAMILY_IP6);
-	memset(rule, 0, sizeof(*rule));
+}
+
+void classifier_forget(struct classifier *c, __u32 number)
+{
+	classifier_leave(c, number);
+	memset(&c->rule[number], 0, sizeof(c->rule[number]));
 	if (number < c->free_from)
 		c->free_from = number;
 }

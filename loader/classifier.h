@@ -57,7 +57,11 @@ void classifier_log_forget(struct classifier *c, __u32 generation);
 /* One store: from here on, searches that begin see the SPD of `generation`. */
 void classifier_publish(struct classifier *c, __u32 generation);
 
-/* Takes a rule that nobody can see any more out of all tables; its place is free. */
+/* Takes a rule that is in no generation that anybody searches out of all tables. Its place stays
+ * taken: a search that has just found it goes on to read there. */
+void classifier_leave(struct classifier *c, __u32 number);
+
+/* The same of one that nobody can see any more; its place is free. */
 void classifier_forget(struct classifier *c, __u32 number);
 
 /* Calls `visit` with each rule that a search for this flow could propose:

@@ -249,6 +249,10 @@ static int wait_for_programs(const struct spd_editor *e)
 	return bpf_map_update_elem(e->dp->spd, &zero, &e->memory.head, BPF_ANY) ? -errno : 0;
 }
 
+/* Two waits. Behind the first nobody searches a generation that has the rules which went: their
+ * entries may go. But whoever began meanwhile may have one in hand, and reads field by field that
+ * its rule is dead: behind the second, none has. Were the place given to another rule before, that
+ * one could be taken at the priority of the old, a generation too early. */
 int spd_tidy(struct spd_editor *e)
 {
 	struct classifier *c = &e->memory.c;
@@ -260,8 +264,6 @@ int spd_tidy(struct spd_editor *e)
 	for (unsigned int i = 0; i < e->n_pending; i++)
 		if (c->rule[e->pending[i]].dies)
 			classifier_log_forget(c, c->rule[e->pending[i]].dies);
-	/* A run takes microseconds, and would have to be in the middle of a bucket while its entry
-	 * is cleared and given to another rule: no test falls without this. */
 	err = wait_for_programs(e);
 	if (err)
 		return err;
@@ -269,10 +271,16 @@ int spd_tidy(struct spd_editor *e)
 		struct xipsec_spd_rule *rule = &c->rule[e->pending[i]];
 
 		if (rule->dies)
-			classifier_forget(c, e->pending[i]);
+			classifier_leave(c, e->pending[i]);
 		else /* everybody who searches now began after its birth */
 			__atomic_store_n(&rule->born, 0, __ATOMIC_RELEASE);
 	}
+	err = wait_for_programs(e);
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < e->n_pending; i++)
+		if (c->rule[e->pending[i]].dies)
+			classifier_forget(c, e->pending[i]);
 	e->n_pending = 0;
 	return 0;
 }

@@ -48,8 +48,8 @@ void order_replace(struct spd_editor *e, __u32 from, __u32 to);
 /* Does the rule of this number go? */
 bool spd_edit_removes(const struct spd_edit *change, __u32 number);
 
-/* Frees what rules that are gone have left, by who has the lock. Waits for running programs (about
- * 10 ms), and flows are looked up anew afterwards. Not while rules are marked to die that still
+/* Frees what rules that are gone have left, by who has the lock. Waits for running programs, twice
+ * (about 10 ms each), and flows are looked up anew afterwards. Not while rules are marked to die that still
  * live. 0 or -errno. */
 int spd_tidy(struct spd_editor *e);
 

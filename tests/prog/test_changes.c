@@ -10,8 +10,10 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <linux/bpf.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include "loader/spd_change.h"
 #include "loader/spd_edit_inside.h"
@@ -707,6 +709,70 @@ static void test_counts_are_of_one_rule(void **state)
 	forget_all();
 }
 
+/* Who waits for programs, and what stood at the end of each wait. */
+static struct {
+	const struct spd_editor *editor; /* NULL: nobody asks */
+	struct xipsec_spd_rule was;
+	__u32 gone;
+	bool found[4], stands[4];
+	unsigned int n;
+} waits;
+
+static void note_found(void *arg, __u32 number)
+{
+	*(bool *)arg |= number == waits.gone;
+}
+
+/* In the place of libbpf's. */
+int bpf_map_update_elem(int fd, const void *key, const void *value, __u64 flags)
+{
+	union bpf_attr attr = {.map_fd = (__u32)fd, .flags = flags};
+	bool found = false;
+
+	attr.key = (__u64)(uintptr_t)key;
+	attr.value = (__u64)(uintptr_t)value;
+	if (syscall(__NR_bpf, BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr)))
+		return -errno;
+	if (waits.editor && fd == c.dp.spd && waits.n < 4) {
+		const struct classifier *now = spd_editor_classifier(waits.editor);
+
+		classifier_candidates(now, &c.flow[0], note_found, &found);
+		waits.found[waits.n] = found;
+		waits.stands[waits.n++] = !memcmp(&now->rule[waits.gone].sel, &waits.was.sel,
+						  sizeof(waits.was.sel)) &&
+					  now->rule[waits.gone].dies;
+	}
+	return 0;
+}
+
+/* A search that began while a rule that is gone was still found reads of it that it is gone. */
+static void test_place_outlives_entries(void **state)
+{
+	struct spd_editor *editor = editor_start(SHAPE_ACL);
+	__u32 n, generation, *order = spd_editor_order(editor, &n);
+	const struct classifier *now = spd_editor_classifier(editor);
+	bool found = false;
+
+	memset(&waits, 0, sizeof(waits));
+	for (unsigned int i = 0; !found; i++) { /* by a packet at the border of some rule */
+		waits.gone = order[i % n];
+		waits.was = now->rule[waits.gone];
+		flow_generate(&waits.was, 1, &seed, &c.flow[0]);
+		classifier_candidates(now, &c.flow[0], note_found, &found);
+	}
+	assert_int_equal(spd_edit(editor, NULL, 0, &waits.gone, 1, &generation), 0);
+	waits.editor = editor;
+	assert_int_equal(spd_tidy(editor), 0);
+	waits.editor = NULL;
+	assert_int_equal(waits.n, 2);
+	assert_true(waits.found[0] && waits.stands[0]);
+	assert_true(!waits.found[1] && waits.stands[1]);
+	assert_int_equal(now->rule[waits.gone].used, 0);
+	free(order);
+	spd_editor_close(editor);
+	forget_all();
+}
+
 /* Many rules in one change, in front of all: none is met before the last of them is there. */
 static void test_all_or_nothing(void **state)
 {
@@ -947,6 +1013,7 @@ int main(void)
 		cmocka_unit_test(test_ready_before_the_switch),
 		cmocka_unit_test(test_too_different),
 		cmocka_unit_test(test_counts_are_of_one_rule),
+		cmocka_unit_test(test_place_outlives_entries),
 		cmocka_unit_test(test_room_at_one_place),
 		cmocka_unit_test(test_room_taken_back),
 		cmocka_unit_test(test_room_among_same),
