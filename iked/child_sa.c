@@ -412,6 +412,7 @@ void child_switch(struct child_sa *child)
 		return;
 	timer_stop(&child->ike->engine->timers, &child->later);
 	send_on(child);
+	unique_cross(child->ike);
 }
 
 static struct child_sa *alive(const struct engine *engine, __u32 id)
@@ -421,15 +422,27 @@ static struct child_sa *alive(const struct engine *engine, __u32 id)
 	return child && child->ike->state != IKE_GONE ? child : NULL;
 }
 
-/* Another one of that name on its IKE SA, which sends: while it is rekeyed there are two. */
-static struct child_sa *sibling_of(const struct child_sa *child)
+static struct child_sa *sibling_on(const struct ike_sa *ike, const struct child_sa *child)
 {
-	struct child_sa *other = child->ike->children;
+	struct child_sa *other = ike->children;
 
 	while (other && (other == child || !other->out_added ||
 			 strcmp(other->cfg->sadb_name, child->cfg->sadb_name) != 0))
 		other = other->next;
 	return other;
+}
+
+/* Another one of that name, which sends: on its IKE SA, while it is rekeyed; on one of ours, if
+ * both ends authenticate anew. */
+static struct child_sa *sibling_of(const struct child_sa *child)
+{
+	const struct ike_sa *ike = child->ike, *other = ike_of_peer(ike->engine, ike->remote_id);
+	struct child_sa *sibling = sibling_on(ike, child);
+
+	for (; other && !sibling; other = ike_same_peer(other))
+		if (other->state == IKE_UP && ident_equal(other->remote_id, ike->remote_id))
+			sibling = sibling_on(other, child);
+	return sibling;
 }
 
 /* It may be rekeyed itself by now: the peer has this one, and its successor perhaps not yet. */

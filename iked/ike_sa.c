@@ -153,6 +153,7 @@ int ike_new(struct engine *engine, struct ike_conn *conn, bool initiator,
 	ike->path = *path;
 	ike->since = engine_now(engine);
 	ike->heard = ike->since;
+	ike->origin = (struct ike_origin){.ours = initiator, .began = ike->since};
 	ike->life.fire = life_due;
 	ike->alive.fire = alive_due;
 	ike->work.fire = work_due;
@@ -327,6 +328,8 @@ void ike_up(struct ike_sa *ike)
 	ike_timers(ike);
 	if (inherited)
 		return;
+	ike->origin.up = ike->since;
+	ike->origin.tie = be64toh(ike->spi_i ^ ike->spi_r);
 	ike->up_told = true;
 	ike_event(ike, IKE_EVENT_IKE_UP, NULL, NULL, NULL);
 }
@@ -336,7 +339,7 @@ static void move_tasks(struct ike_sa *old, struct ike_sa *fresh)
 	struct task *task;
 
 	while ((task = old->tasks)) {
-		bool closes = task->kind == TASK_IKE_CLOSE && !task->followed;
+		bool closes = task->kind == TASK_IKE_CLOSE && !task->followed && !task->outdone;
 
 		old->tasks = task->next;
 		old->n_tasks--;

@@ -47,6 +47,7 @@ struct task {
 	__be32 spi;
 	bool single;           /* TASK_CHILD: one pair of selectors alone (RFC 7296 2.9) */
 	bool followed;         /* TASK_IKE_CLOSE: only if reauth_by has all its children by then */
+	bool outdone;          /* TASK_IKE_CLOSE: only if a younger one is up by then (unique.h) */
 	__u16 group;           /* that the peer wants (INVALID_KE_PAYLOAD); 0: it said nothing */
 	struct ike_conn *conn; /* TASK_CHILD: a reference that holds cfg */
 	const struct conn_child *cfg;
@@ -61,6 +62,14 @@ struct ike_words {
 	__u32 unsaid; /* lines */
 };
 
+/* Of what was authenticated: a rekey has that of the old one. */
+struct ike_origin {
+	bool ours;       /* we began it */
+	bool renews;     /* … to authenticate another one anew */
+	__u64 tie;       /* of both SPIs: the same number at both ends */
+	__u64 began, up; /* ms */
+};
+
 struct ike_sa {
 	struct table_link by_spi, by_id;
 	struct table_link by_peer; /* a hash of remote_id, once it is up */
@@ -68,9 +77,10 @@ struct ike_sa {
 	bool in_by_peer, in_by_conn;
 	struct ike_sa *next, *prev; /* of all, in the order of ids */
 	struct engine *engine;
-	struct ike_conn *conn;      /* a reference; NULL: a responder's that has not chosen yet */
-	__u32 id;                   /* unique */
-	__u32 first_id;             /* of what was authenticated; a rekey has that of the old one */
+	struct ike_conn *conn; /* a reference; NULL: a responder's that has not chosen yet */
+	__u32 id;              /* unique */
+	__u32 first_id;        /* of what was authenticated; a rekey has that of the old one */
+	struct ike_origin origin;
 	__u8 state;                 /* enum ike_state */
 	bool initiator;             /* the original one of this IKE SA */
 	bool up_told;               /* an event said that it is up */

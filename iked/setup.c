@@ -8,6 +8,7 @@
 
 #include "iked/backoff.h"
 #include "iked/engine_state.h"
+#include "iked/unique.h"
 
 int setup_new(struct ike_sa *ike)
 {
@@ -135,8 +136,10 @@ void setup_reauth_ended(struct ike_sa *ike)
 	struct ike_sa *old = ike->reauth_of ? ike_by_id(ike->engine, ike->reauth_of) : NULL;
 	struct ike_sa *fresh = ike->reauth_by ? ike_by_id(ike->engine, ike->reauth_by) : NULL;
 
-	if (fresh && fresh->reauth_of == ike->id)
+	if (fresh && fresh->reauth_of == ike->id) {
 		fresh->reauth_of = 0;
+		unique_cross(fresh);
+	}
 	if (!old || old->reauth_by != ike->id)
 		return;
 	ike_log(old, LOG_LEVEL_WARN, "is not authenticated anew: IKE SA %u is gone", ike->id);
@@ -154,7 +157,7 @@ static bool is_coming(const struct ike_sa *ike)
 static bool has_child(const struct ike_sa *ike, const struct child_sa *like)
 {
 	for (const struct child_sa *child = ike->children; child; child = child->next)
-		if (child->state == CHILD_UP &&
+		if (child->state == CHILD_UP && child->out_added &&
 		    !strcmp(child->cfg->sadb_name, like->cfg->sadb_name))
 			return true;
 	return false;
@@ -249,9 +252,28 @@ void setup_reauth(struct ike_sa *old, __u64 ref)
 		engine_done(engine, ref, -ENOENT, "it has no child");
 		return;
 	}
+	ike->origin.renews = true;
 	ike->reauth_of = old->id;
 	old->reauth_by = ike->id;
 	ike_log(old, LOG_LEVEL_INFO, "is authenticated anew, by IKE SA %u", ike->id);
+}
+
+void setup_follow(struct ike_sa *old, struct ike_sa *by)
+{
+	bool whole = all_followed(old, by);
+
+	if (old->reauth_by == by->id && !whole)
+		return;
+	if (!old->reauth_by)
+		ike_log(old, LOG_LEVEL_INFO,
+			"one too many, for the peer began IKE SA %u at the same time", by->id);
+	old->reauth_by = by->id;
+	old->reauth_half = true;
+	by->reauth_of = old->id;
+	old->reauth_at = ike_now(old);
+	if (!whole) /* the peer is making the rest */
+		old->reauth_at += REKEY_RETRY_MS + engine_jitter(old->engine, REKEY_RETRY_MS);
+	ike_timers(old);
 }
 
 void setup_complete(struct ike_sa *ike)
@@ -262,6 +284,11 @@ void setup_complete(struct ike_sa *ike)
 		return;
 	if (!old) {
 		ike->reauth_of = 0;
+		unique_cross(ike);
+		if (!unique_spare(ike))
+			return;
+		ike_task(ike, TASK_IKE_CLOSE);
+		ike_work(ike);
 	} else if (!ike_is_used(ike)) {
 		ike->reauth_of = 0;
 		ike_task(ike, TASK_IKE_CLOSE);

@@ -6,6 +6,7 @@
 #include "iked/engine_state.h"
 #include "iked/full.h"
 #include "iked/setup.h"
+#include "iked/unique.h"
 #include "iked/xchg.h"
 
 void task_free(struct task *task)
@@ -88,7 +89,9 @@ static bool wanted(struct ike_sa *ike, const struct task *task)
 		return ike->state == IKE_UP && child_by_id(ike->engine, task->child);
 	case TASK_CHILD:
 	case TASK_IKE_REKEY: return ike->state == IKE_UP;
-	case TASK_IKE_CLOSE: return !task->followed || setup_followed(ike);
+	case TASK_IKE_CLOSE:
+		return (!task->followed || setup_followed(ike)) &&
+		       (!task->outdone || unique_outdone(ike));
 	default: return ike->state == IKE_UP;
 	}
 }

@@ -6,6 +6,7 @@
 
 #include "iked/engine_state.h"
 #include "iked/message.h"
+#include "iked/setup.h"
 
 static bool same(const struct ike_sa *ike, const struct ike_sa *other)
 {
@@ -159,6 +160,58 @@ bool unique_room(struct ike_sa *ike, bool rekey, char *why, size_t size)
 	return false;
 }
 
+/* Began each end its own before it knew of the other? Ends that authenticate anew go on by the old
+ * one until theirs is whole, and may begin up to then. */
+static bool crossed(const struct ike_sa *ike, const struct ike_sa *other)
+{
+	const struct ike_origin *a = &ike->origin, *b = &other->origin;
+	const bool replaces = ike->conn->model.unique == CONN_UNIQUE_REPLACE;
+	const __u64 slack = replaces ? 0 : RENEWS_MS;
+
+	return rivals(ike, other) && same_host(ike, other) &&
+	       ike->path.remote_port == other->path.remote_port && a->ours != b->ours &&
+	       (replaces || (a->ours ? a : b)->renews) && a->began <= b->up + slack &&
+	       b->began <= a->up + slack;
+}
+
+static void give_way(struct ike_sa *ours, struct ike_sa *theirs)
+{
+	if (ours->origin.tie < theirs->origin.tie && !ike_is_leaving(ours) && !ours->from &&
+	    !ours->reauth_of && (!ours->reauth_by || ours->reauth_by == theirs->id) &&
+	    !ike_is_leaving(theirs) && (!theirs->reauth_of || theirs->reauth_of == ours->id) &&
+	    ike_is_used(theirs))
+		setup_follow(ours, theirs);
+}
+
+/* Of ours most are not asked: there may be thousands with one peer. */
+static struct ike_sa *first_to_cross(const struct ike_sa *ike)
+{
+	bool may = !ike->origin.ours || ike->origin.renews ||
+		   ike->conn->model.unique == CONN_UNIQUE_REPLACE;
+
+	return may && ike->state == IKE_UP ? ike_of_peer(ike->engine, ike->remote_id) : NULL;
+}
+
+void unique_cross(struct ike_sa *ike)
+{
+	struct ike_sa *other = first_to_cross(ike);
+
+	for (; other; other = ike_same_peer(other))
+		if (crossed(ike, other))
+			give_way(ike->origin.ours ? ike : other, ike->origin.ours ? other : ike);
+}
+
+bool unique_spare(const struct ike_sa *ike)
+{
+	const struct ike_sa *other = first_to_cross(ike);
+
+	if (!ike->origin.ours || ike_is_used(ike) || ike_is_leaving(ike))
+		return false;
+	while (other && !(crossed(ike, other) && ike_is_used(other) && !ike_is_leaving(other)))
+		other = ike_same_peer(other);
+	return other;
+}
+
 static void replace(struct ike_sa *ike, struct ike_sa *other)
 {
 	struct task *task;
@@ -166,15 +219,28 @@ static void replace(struct ike_sa *ike, struct ike_sa *other)
 	if (ike_is_leaving(other))
 		return;
 	task = ike_task(other, TASK_IKE_CLOSE);
-	if (task)
+	if (task) {
 		task->not_before = ike_now(ike) + OLD_INBOUND_MS;
+		task->outdone = true;
+	}
 	ike_work(other);
+}
+
+bool unique_outdone(const struct ike_sa *ike)
+{
+	const struct ike_sa *other = ike_of_peer(ike->engine, ike->remote_id);
+
+	while (other &&
+	       !(rivals(ike, other) && other->first_id > ike->first_id && !ike_is_leaving(other)))
+		other = ike_same_peer(other);
+	return other;
 }
 
 /* What we authenticate anew ourselves is taken down by who does that. */
 static bool is_older_rival(const struct ike_sa *ike, const struct ike_sa *other)
 {
-	return rivals(ike, other) && other->first_id < ike->first_id && other->id != ike->reauth_of;
+	return rivals(ike, other) && other->first_id < ike->first_id &&
+	       other->id != ike->reauth_of && !crossed(ike, other);
 }
 
 void unique_check(struct ike_sa *ike, __u64 initial_contact)
@@ -202,6 +268,7 @@ void unique_used(struct ike_sa *ike)
 {
 	struct ike_sa *other = ike_of_peer(ike->engine, ike->remote_id), *next;
 
+	unique_cross(ike);
 	if (ike->conn->model.unique != CONN_UNIQUE_REPLACE || ike->state != IKE_UP)
 		return;
 	for (; other; other = next) {

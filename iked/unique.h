@@ -42,7 +42,19 @@ struct child_sa *unique_twin(const struct ike_sa *ike, const struct conn_child *
  * this one has a child, too.
  */
 void unique_check(struct ike_sa *ike, __u64 initial_contact);
+/* Is there a younger one still, for which this one goes by `unique = replace`? The peer may have
+ * seen that they crossed, and taken that one down. */
+bool unique_outdone(const struct ike_sa *ike);
 /* It has a child now: what `unique = replace` left for that goes. */
 void unique_used(struct ike_sa *ike);
+
+/*
+ * Both ends have begun one at once, by `unique = replace` or to authenticate anew what is gone now:
+ * neither is the older one. As of two rekeys (2.8.2) one goes, by who made it: the one with the
+ * lower number made of its SPIs. Its children are made on the other one first.
+ */
+void unique_cross(struct ike_sa *ike);
+/* Is it one of two such ones, without a child, which the other has? */
+bool unique_spare(const struct ike_sa *ike);
 
 #endif

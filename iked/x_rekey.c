@@ -17,6 +17,7 @@ static int copy_ends(const struct ike_sa *old, struct ike_sa *fresh)
 {
 	fresh->from = old->id;
 	fresh->first_id = old->first_id;
+	fresh->origin = old->origin;
 	fresh->nat_local = old->nat_local;
 	fresh->nat_remote = old->nat_remote;
 	fresh->nat_fake = old->nat_fake;

@@ -39,9 +39,9 @@ enum wish {
 	IKE_REKEYS = 2,
 	DELETES = 4,
 	PROBES = 8,
-	BEGINS = 16,  /* side 0 wants child "lan", side 1 child "far" */
-	REAUTHS = 32, /* of one side: two that do so at once would have two IKE SAs */
-	LOSES = 64    /* an xipsecd ends */
+	BEGINS = 16, /* side 0 wants child "lan", side 1 child "far" */
+	REAUTHS = 32,
+	LOSES = 64 /* an xipsecd ends */
 };
 
 /* What has happened in the storms of a test's runs, by side. `amid`: while an exchange was under
@@ -136,13 +136,31 @@ static void lose_sadb(struct sim *sim, struct side *side)
 	sim_lose_sadb(sim, side->n, 1 + sim_dice(sim, 300));
 }
 
+/* The oldest one, as its clock would: what has just been made in its place has hours. 0: none. */
+static __u32 due_one(const struct side *side)
+{
+	const struct ike_sa *due = NULL;
+
+	for (const struct ike_sa *ike = side->engine->first; ike; ike = ike->next)
+		if (ike->state == IKE_UP && (!due || ike->first_id < due->first_id))
+			due = ike;
+	for (const struct ike_sa *ike = side->engine->first; ike; ike = ike->next)
+		if (due && ike->origin.renews &&
+		    (ike->state < IKE_UP ||
+		     (ike->state == IKE_UP && ike->first_id > due->first_id)))
+			return 0;
+	return due && !due->reauth_half ? due->id : 0;
+}
+
 static void reauth(struct side *side)
 {
-	const struct engine_match all = {.ike = "c"};
+	const struct engine_match oldest = {.ike_id = due_one(side)};
 	unsigned int before = sim_lines(side, "is authenticated anew, by");
 	bool busy = is_busy(side);
 
-	engine_reauth(side->engine, &all, 0);
+	if (!oldest.ike_id)
+		return;
+	engine_reauth(side->engine, &oldest, 0);
 	if (sim_lines(side, "is authenticated anew, by") == before)
 		return;
 	seen.reauths[side->n]++;
@@ -160,7 +178,7 @@ static bool act_rarely(struct sim *sim, struct side *side, unsigned int wishes)
 		return wishes & BEGINS;
 	case 2:
 		if (wishes & REAUTHS)
-			reauth(&sim->side[sim->seed & 1]);
+			reauth(side);
 		return wishes & REAUTHS;
 	case 3:
 		if (wishes & LOSES)

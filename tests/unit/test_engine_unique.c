@@ -356,6 +356,116 @@ static void test_partly_anew(void **state)
 	sim_free(sim);
 }
 
+/* ------------------------------------------------------------------ both ends at once */
+
+/* Side 1 begins `later` ms after side 0, which is before it knows, or just after. Nothing is lost,
+ * and in the end there is one: whichever it is, both ends agree. */
+static void reauth_at_once(const char *conn, unsigned int later, __u64 seed, bool won[2])
+{
+	struct sim *sim = sim_new(seed, conn, conn);
+	struct engine_match old[2] = {0};
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	engine_initiate(sim->side[0].engine, "c", "lan", 0);
+	sim_run(sim, 1000);
+	for (int i = 0; i < 2; i++)
+		old[i].ike_id = sim_ike(&sim->side[i])->id;
+	engine_reauth(sim->side[0].engine, &old[0], 8);
+	sim_run(sim, later);
+	engine_reauth(sim->side[1].engine, &old[1], 9);
+	sim_run(sim, 20000);
+	sim_good(sim);
+	assert_int_equal(sim_done(&sim->side[0], 8), 0);
+	assert_int_equal(sim_done(&sim->side[1], 9), 0);
+	assert_int_equal(sim_said(&sim->side[0], "one too many, for the peer began") +
+				 sim_said(&sim->side[1], "one too many, for the peer began"),
+			 1);
+	sim_same(sim, 1, 2);
+	sim_good(sim);
+	assert_true(sim_ike(&sim->side[0])->origin.renews != sim_ike(&sim->side[1])->origin.renews);
+	won[sim_ike(&sim->side[1])->origin.renews] = true;
+	sim_end(sim, 1, 2);
+}
+
+static void test_both_reauthenticate(void **state)
+{
+	bool won[2] = {false};
+
+	for (unsigned int later = 0; later < 60; later += 4)
+		reauth_at_once(both, later, 3 + later, won);
+	assert_true(won[0] && won[1]); /* chance decides */
+}
+
+/* By `unique = replace`, whoever's answer comes first: two that both ends began are one in the end,
+ * also when one end did not see that they crossed. */
+static bool lose_first_init(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	return from == 1 && msg_exchange(data) == IKE_SA_INIT && !msg_response(data) && !sim->lost;
+}
+
+static bool both_begin(unsigned int later, bool loses)
+{
+	static const char replacing[] = BOTH("unique = replace");
+	struct sim *sim = sim_new(3 + later, replacing, replacing);
+	struct ike_conn *conn = ike_conn_find(sim->side[1].engine, "c");
+	bool crossed;
+
+	sim->may_close = true; /* while they begin */
+	if (loses)
+		sim->lose = lose_first_init;
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	sim_run(sim, later);
+	setup_begin(sim->side[1].engine, conn, &conn->model.children[0], 0);
+	sim_run(sim, 1000);
+	sim->may_close = false;
+	sim_run(sim, 20000);
+	crossed = sim_said(&sim->side[0], "one too many, for the peer began") ||
+		  sim_said(&sim->side[1], "one too many, for the peer began");
+	sim_end(sim, 1, 1);
+	return crossed;
+}
+
+static void test_both_begin(void **state)
+{
+	unsigned int crossed = 0, half = 0;
+
+	for (unsigned int later = 0; later < 90; later += 3) {
+		crossed += both_begin(later, false);
+		half += both_begin(later, true);
+	}
+	assert_in_range(crossed, 10, 29);
+	assert_in_range(half, 1, 15); /* the other end's to see */
+}
+
+/* The peer refuses its only child, and has closed what it was to replace when we hear of that: it
+ * is not needed. */
+static bool lose_first_answer(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	return from == 0 && msg_exchange(data) == IKE_AUTH && msg_response(data) && !sim->lost;
+}
+
+static void test_spare(void **state)
+{
+	const struct engine_match all = {.ike = "c"};
+
+	for (__u64 seed = 3; seed < 9; seed++) {
+		struct sim *sim = sim_new(seed, both, both);
+
+		engine_initiate(sim->side[0].engine, "c", "net", 0);
+		assert_true(sim_up(sim, 3000));
+		sim_run(sim, 1000);
+		sim->lose = lose_first_answer;
+		sim->net.delay_min = sim->net.delay_max = 15;
+		sim->side[0].refuse_adds = 1; /* what side 1 asks for */
+		engine_reauth(sim->side[1].engine, &all, 0);
+		engine_reauth(sim->side[0].engine, &all, 0);
+		sim_run(sim, 20000);
+		assert_true(sim_said(&sim->side[1], "the peer refused it"));
+		sim_end(sim, 1, 1);
+	}
+}
+
 /* ------------------------------------------------------------------ whose packet was it */
 
 /* An SPI that is not known: each IKE SA from that address is told, at a limited rate; other peers
@@ -404,6 +514,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_keep_reauth),
 		cmocka_unit_test(test_keep_other_address),
 		cmocka_unit_test(test_partly_anew),
+		cmocka_unit_test(test_both_reauthenticate),
+		cmocka_unit_test(test_both_begin),
+		cmocka_unit_test(test_spare),
 		cmocka_unit_test(test_invalid_spi),
 	};
 
