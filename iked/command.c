@@ -154,29 +154,34 @@ void engine_initiate(struct engine *engine, const char *name, const char *child_
 
 /* ------------------------------------------------------------------ those that match */
 
-/* Several are asked for at once: done() is told when the last one has ended. So the first one bears
- * the ref, and it has to be one that will be the last: tasks of one IKE SA end in order. */
+/* Several are asked for at once: done() is told when the last one has ended. Direction of failure:
+ * without memory nobody waits for them. */
 struct todo {
 	struct engine *engine;
 	__u64 ref;
+	struct batch *batch; /* until finish() it does not end */
 	unsigned int n;
 };
+
+static struct todo begin(struct engine *engine, __u64 ref)
+{
+	return (struct todo){.engine = engine, .ref = ref, .batch = batch_new(engine, ref)};
+}
 
 static void give_ref(struct todo *todo, struct task *task)
 {
 	if (!task)
 		return;
 	todo->n++;
-	if (!task->ref) {
-		task->ref = todo->ref;
-		todo->ref = 0;
-	}
+	if (!todo->batch || task->ref)
+		return;
+	task->ref = todo->ref;
+	batch_more(todo->batch);
 }
 
 static void finish(struct todo *todo, const char *nothing)
 {
-	if (todo->ref)
-		engine_done(todo->engine, todo->ref, todo->n ? 0 : -ENOENT, todo->n ? "" : nothing);
+	engine_done(todo->engine, todo->ref, todo->n ? 0 : -ENOENT, todo->n ? "" : nothing);
 	engine_reap(todo->engine);
 }
 
@@ -290,7 +295,7 @@ static void close_ike(struct todo *todo, struct ike_sa *ike, bool force)
 void engine_terminate(struct engine *engine, const struct engine_match *match, bool force,
 		      __u64 ref)
 {
-	struct todo todo = {.engine = engine, .ref = ref};
+	struct todo todo = begin(engine, ref);
 	struct picked picked;
 
 	drop_named(&todo, match);
@@ -340,7 +345,7 @@ static void rekey_one(struct todo *todo, struct ike_sa *ike, const struct engine
 
 void engine_rekey(struct engine *engine, const struct engine_match *match, __u64 ref)
 {
-	struct todo todo = {.engine = engine, .ref = ref};
+	struct todo todo = begin(engine, ref);
 	struct picked picked;
 
 	match_pick(engine, match, &picked);

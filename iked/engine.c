@@ -70,6 +70,7 @@ void engine_free(struct engine *engine)
 	table_free(&engine->setup_by_peer);
 	halfopen_free(&engine->halfopen);
 	cookies_wipe(&engine->cookies);
+	batches_free(engine);
 	timers_free(&engine->timers);
 	key_pool_free(&engine->keys);
 	free(engine);
@@ -245,7 +246,7 @@ __u64 engine_jitter(const struct engine *engine, __u64 max)
 
 void engine_done(struct engine *engine, __u64 ref, int err, const char *text)
 {
-	if (ref)
+	if (ref && batch_ends(engine, ref, &err, &text))
 		engine->env.done(engine->env.ctx, ref, err, text);
 }
 

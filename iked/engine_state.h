@@ -3,6 +3,7 @@
 #ifndef IKED_ENGINE_STATE_H
 #define IKED_ENGINE_STATE_H
 
+#include "iked/batch.h"
 #include "iked/bounds.h"
 #include "iked/cert.h"
 #include "iked/cookie.h"
@@ -27,9 +28,11 @@ struct engine {
 	struct ike_sa *first, *last; /* in the order of ids */
 	unsigned int n_ikes;
 	struct table by_spi, by_id, by_peer, by_conn, child_by_id, child_by_spi;
-	struct table setup_by_peer; /* half-open ones, by the initiator's SPI */
-	struct ike_sa *graves;      /* gone: freed when the entry point returns */
-	__u32 next_id;              /* of IKE SAs and children: unique in both */
+	struct table setup_by_peer;        /* half-open ones, by the initiator's SPI */
+	struct ike_setup *oldest, *newest; /* of those */
+	struct batch *batches;             /* commands that wait for several things */
+	struct ike_sa *graves;             /* gone: freed when the entry point returns */
+	__u32 next_id;                     /* of IKE SAs and children: unique in both */
 	__u32 next_question;
 
 	struct key_pool keys; /* of IKE SAs, and of children until xipsecd has them */

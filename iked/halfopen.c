@@ -43,7 +43,7 @@ enum halfopen_verdict halfopen_ask(const struct halfopen *h, const struct ike_pa
 
 	identify(path, addr);
 	entry = find(h, addr);
-	if (h->n >= HALFOPEN_MAX || (entry && entry->n >= HALFOPEN_ADDR_MAX))
+	if (entry && entry->n >= HALFOPEN_ADDR_MAX)
 		return HALFOPEN_FULL;
 	if (h->n >= HALFOPEN_COOKIES || (entry && entry->n >= HALFOPEN_ADDR_COOKIES))
 		return HALFOPEN_COOKIE;

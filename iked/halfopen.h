@@ -17,8 +17,8 @@ struct halfopen {
 
 enum halfopen_verdict {
 	HALFOPEN_ROOM,
-	HALFOPEN_COOKIE, /* room for who returns a cookie */
-	HALFOPEN_FULL,   /* for this address, or at all */
+	HALFOPEN_COOKIE, /* room for who returns a cookie; if it is full, the oldest one goes */
+	HALFOPEN_FULL,   /* for this address */
 };
 
 /* What of an IKE_SA_INIT request from path->remote? */

@@ -19,16 +19,48 @@ int setup_new(struct ike_sa *ike)
 	return 0;
 }
 
+int setup_half(struct ike_setup *s)
+{
+	struct engine *engine = s->ike->engine;
+	int err;
+
+	if (engine->halfopen.n >= HALFOPEN_MAX && engine->oldest) {
+		engine_count(engine, NULL, ENGINE_HALFOPEN_REFUSED);
+		ike_gone(engine->oldest->ike, true);
+	}
+	err = halfopen_add(&engine->halfopen, &s->path);
+	if (err)
+		return err;
+	err = table_add(&engine->setup_by_peer, &s->by_peer, s->ike->spi_i ^ engine->halfopen.salt);
+	if (err) {
+		halfopen_remove(&engine->halfopen, &s->path);
+		return err;
+	}
+	s->older = engine->newest;
+	*(s->older ? &s->older->newer : &engine->oldest) = s;
+	engine->newest = s;
+	s->halfopen = true;
+	return 0;
+}
+
+static void not_half(struct ike_setup *s)
+{
+	struct engine *engine = s->ike->engine;
+
+	*(s->older ? &s->older->newer : &engine->oldest) = s->newer;
+	*(s->newer ? &s->newer->older : &engine->newest) = s->older;
+	halfopen_remove(&engine->halfopen, &s->path);
+	table_remove(&engine->setup_by_peer, &s->by_peer);
+}
+
 void setup_free(struct ike_sa *ike)
 {
 	struct ike_setup *s = ike->setup;
 
 	if (!s)
 		return;
-	if (s->halfopen) {
-		halfopen_remove(&ike->engine->halfopen, &s->path);
-		table_remove(&ike->engine->setup_by_peer, &s->by_peer);
-	}
+	if (s->halfopen)
+		not_half(s);
 	dh_free(s->dh);
 	free(s->own);
 	free(s->peer);

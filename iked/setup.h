@@ -12,9 +12,10 @@
 struct ike_setup {
 	struct table_link by_peer; /* a responder's: by spi_i */
 	struct ike_sa *ike;
-	bool halfopen;        /* counted, by `path`, and in by_peer */
-	struct ike_path path; /* that IKE_SA_INIT came by */
-	__u8 *own, *peer;     /* the IKE_SA_INIT messages that AUTH covers */
+	bool halfopen;                   /* counted, by `path`, in by_peer and among the engine's */
+	struct ike_setup *older, *newer; /* of those that are half open */
+	struct ike_path path;            /* that IKE_SA_INIT came by */
+	__u8 *own, *peer;                /* the IKE_SA_INIT messages that AUTH covers */
 	size_t own_len, peer_len;
 	struct nonce nonce_i, nonce_r;
 	struct dh *dh;
@@ -33,6 +34,9 @@ struct ike_setup {
 /* 0 or -ENOMEM. */
 int setup_new(struct ike_sa *ike);
 void setup_free(struct ike_sa *ike);
+/* A responder's is half open, as its path and SPI say; at HALFOPEN_MAX the oldest one goes. 0 or
+ * -ENOMEM. */
+int setup_half(struct ike_setup *s);
 /* An IKE_SA_INIT message, IKE_MESSAGE_MAX bytes at most; 0 or -ENOMEM. */
 int setup_keep(__u8 **to, size_t *to_len, struct bytes message);
 

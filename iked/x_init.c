@@ -491,15 +491,9 @@ static int open_half(struct ike_sa *ike, const struct ike_path *path, const stru
 	s->path = *path;
 	s->group = msg->ke.group;
 	ike->spi_i = msg->h.spi_i;
-	err = halfopen_add(&engine->halfopen, path);
+	err = setup_half(s);
 	if (err)
 		return err;
-	err = table_add(&engine->setup_by_peer, &s->by_peer, ike->spi_i ^ engine->halfopen.salt);
-	if (err) {
-		halfopen_remove(&engine->halfopen, path);
-		return err;
-	}
-	s->halfopen = true;
 	read_extensions(ike, path, msg);
 	nonce_make(engine, &s->nonce_r);
 	err = nonce_set(&s->nonce_i, msg->nonce);
@@ -540,7 +534,9 @@ static void begin(struct engine *engine, struct ike_conn *conn, const struct ike
 }
 
 /* 2.1: a retransmission is told by the whole message, for two peers behind one NAT may have the
- * same SPI. It gets the same answer, until IKE_AUTH has come. */
+ * same SPI. It gets the same answer, until IKE_AUTH has come; at another port as well, for a NAT
+ * may have given it that. From another address it is as any other first message: admit() says how
+ * many of them. */
 static bool again(struct engine *engine, const struct ike_path *path, const struct ike_msg *msg)
 {
 	struct table_link *link =
@@ -549,7 +545,9 @@ static bool again(struct engine *engine, const struct ike_path *path, const stru
 	for (; link; link = table_next(link)) {
 		struct ike_setup *s = table_entry(link, struct ike_setup, by_peer);
 
-		if (!bytes_equal(BYTES(s->peer, s->peer_len), msg->raw))
+		if (!bytes_equal(BYTES(s->peer, s->peer_len), msg->raw) ||
+		    s->path.family != path->family ||
+		    memcmp(&s->path.remote, &path->remote, sizeof(path->remote)) != 0)
 			continue;
 		engine_count(engine, NULL, ENGINE_RETRANSMIT_IN);
 		if (s->ike->w.in_id == 1 && !s->ike->peers && s->ike->w.response)

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "iked/setup.h"
 #include "tests/unit/ike_sim.h"
 
 static const char fast[] = SIM_CONN(SIM_FAST, "", SIM_NET);
@@ -224,6 +225,59 @@ static void test_terminate(void **state)
 	engine_initiate(sim->side[0].engine, "c", "x", 3);
 	for (int i = 1; i <= 3; i++)
 		assert_int_equal(sim_done(&sim->side[0], i), -ENOENT);
+	sim_free(sim);
+}
+
+static __be64 held_up; /* the SPI of an IKE SA on which nothing gets through */
+
+static bool lose_one(struct sim *sim, int from, const __u8 *data, size_t len)
+{
+	return !memcmp(data, &held_up, sizeof(held_up));
+}
+
+/* Two are closed, or rekeyed, by one command: it ends with the last of them, whichever that is. */
+static void test_several_at_once(void **state)
+{
+	for (int i = 0; i < 4; i++) {
+		struct sim *sim = sim_begun(fast, fast);
+		struct ike_conn *conn = ike_conn_find(sim->side[0].engine, "c");
+		const struct engine_match all = {.ike = "c"};
+
+		sim->may_close = true;
+		setup_begin(sim->side[0].engine, conn, &conn->model.children[0], 0);
+		sim_run(sim, 500);
+		assert_int_equal(sim_ikes(&sim->side[0], IKE_UP), 2);
+		held_up = (i & 1 ? sim->side[0].engine->last : sim->side[0].engine->first)->spi_i;
+		sim->lose = lose_one;
+		if (i & 2)
+			engine_rekey(sim->side[0].engine, &all, 8);
+		else
+			engine_terminate(sim->side[0].engine, &all, false, 8);
+		sim_run(sim, 300);
+		assert_int_equal(sim_ikes(&sim->side[0], IKE_UP), i & 2 ? 2 : 0);
+		assert_int_equal(sim_done(&sim->side[0], 8), 1);
+		sim->lose = NULL;
+		sim_run(sim, 2000);
+		assert_int_equal(sim_done(&sim->side[0], 8), 0);
+		assert_null(sim->side[0].engine->batches);
+		sim_end(sim, i & 2 ? 2 : 0, i & 2 ? 1 : 0);
+	}
+}
+
+/* One of several fails: that is what is told. */
+static void test_one_of_several_fails(void **state)
+{
+	struct sim *sim = sim_begun(fast, fast);
+	struct ike_conn *conn = ike_conn_find(sim->side[0].engine, "c");
+
+	sim->may_close = true;
+	setup_begin(sim->side[0].engine, conn, &conn->model.children[0], 0);
+	sim_run(sim, 500);
+	sim->side[1].refuse_adds = 1;
+	rekey_child(&sim->side[0], 8);
+	sim_run(sim, 2000);
+	assert_int_equal(sim_done(&sim->side[0], 8), -ECONNREFUSED);
+	sim_good(sim);
 	sim_free(sim);
 }
 
@@ -564,6 +618,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_acquire_of_none),
 		cmocka_unit_test(test_sadb_refuses),
 		cmocka_unit_test(test_refused_again_and_again),
+		cmocka_unit_test(test_several_at_once),
+		cmocka_unit_test(test_one_of_several_fails),
 		cmocka_unit_test(test_refused_start),
 		cmocka_unit_test(test_acquire_in_vain),
 		cmocka_unit_test(test_events),

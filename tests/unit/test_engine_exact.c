@@ -295,6 +295,38 @@ static void test_same_spi(void **state)
 	sim_free(sim);
 }
 
+/* From another port, which a NAT may have given it meanwhile, it gets the same answer there. From
+ * another address it is another request: whoever has seen it cannot have any number of answers go
+ * where he likes. */
+static void test_repeated_elsewhere(void **state)
+{
+	static const char any[] = SIM_CONN(SIM_FAST, "# NAT", SIM_NET);
+	struct sim *sim = sim_new(1, fast, any);
+	struct engine *engine = sim->side[1].engine;
+	struct ike_path path = sim_path(sim, 1, 7777, 500);
+
+	sim->lose = keep_init;
+	sim->side[0].deaf = true;
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	sim_run(sim, 50);
+	engine_datagram(engine, &path, init, init_len);
+	assert_int_equal(engine->counter[ENGINE_RETRANSMIT_IN], 1);
+	assert_memory_equal(&sim->side[1].sent_by, &path, sizeof(path));
+	path.remote.byte[3] = 77;
+	for (unsigned int i = 0; i < 50; i++)
+		engine_datagram(engine, &path, init, init_len);
+	assert_int_equal(engine->counter[ENGINE_RETRANSMIT_IN], 1 + 49);
+	assert_int_equal(sim_ikes(&sim->side[1], -1), 2);
+	for (unsigned int i = 0; i < 2 * HALFOPEN_COOKIES; i++) {
+		path.remote.word[0] = htonl(0x0a000000 + i);
+		engine_datagram(engine, &path, init, init_len);
+	}
+	assert_int_equal(engine->counter[ENGINE_RETRANSMIT_IN], 1 + 49);
+	assert_int_equal(sim_ikes(&sim->side[1], -1), HALFOPEN_COOKIES);
+	assert_int_equal(engine->counter[ENGINE_COOKIE_SENT], HALFOPEN_COOKIES + 2);
+	sim_free(sim);
+}
+
 /* A key that is none costs no half-open IKE SA, so no cookie stops who sends many: what is said of
  * them, to the peer and in the log, has a limit. */
 static void test_bad_keys(void **state)
@@ -333,6 +365,7 @@ int main(void)
 		cmocka_unit_test(test_sk_p_goes),
 		cmocka_unit_test(test_cookie_sizes),
 		cmocka_unit_test(test_same_spi),
+		cmocka_unit_test(test_repeated_elsewhere),
 		cmocka_unit_test(test_bad_keys),
 	};
 

@@ -272,6 +272,38 @@ static void test_flood(void **state)
 	unharmed(sim);
 }
 
+/* There are as many as there may be, all with cookies: who returns one gets in, the oldest goes,
+ * and nobody else. */
+static void test_full(void **state)
+{
+	static const char conn[] = SIM_CONN(SIM_FAST, "# NAT", SIM_NET);
+	struct sim *sim = sim_listening(conn);
+	struct engine *engine = sim->side[1].engine;
+	const unsigned int others = HALFOPEN_MAX - 3;
+
+	learn_init(sim);
+	for (unsigned int i = 0; i < 3; i++)
+		spoof(sim, 0x0a000000 + i, 1 + i);
+	engine->halfopen.n += others; /* as if there were more */
+	spoof(sim, 0x0b000000, 0x77777777);
+	assert_int_equal(engine->counter[ENGINE_COOKIE_SENT], 1);
+	assert_int_equal(engine->counter[ENGINE_HALFOPEN_REFUSED], 0);
+	assert_int_equal(engine->oldest->path.remote.word[0], htobe32(0x0a000000));
+	engine_initiate(sim->side[0].engine, "c", "net", 7);
+	sim_run(sim, 2000);
+	assert_int_equal(sim_done(&sim->side[0], 7), 0);
+	assert_int_equal(engine->counter[ENGINE_COOKIE_SENT], 2);
+	assert_int_equal(engine->counter[ENGINE_HALFOPEN_REFUSED], 1);
+	assert_int_equal(engine->halfopen.n, others + 2);
+	assert_int_equal(engine->oldest->path.remote.word[0], htobe32(0x0a000001));
+	assert_int_equal(engine->newest->path.remote.word[0], htobe32(0x0a000002));
+	engine->halfopen.n -= others;
+	sim_run(sim, HALFOPEN_MS);
+	assert_null(engine->oldest);
+	assert_null(engine->newest);
+	unharmed(sim);
+}
+
 /* A cookie that is none of ours is as good as no cookie: its sender gets one, and no half-open IKE
  * SA. */
 static void test_wrong_cookie(void **state)
@@ -586,13 +618,21 @@ static void test_pinned_pem(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_versions),       cmocka_unit_test(test_unknown_spi),
-		cmocka_unit_test(test_critical),       cmocka_unit_test(test_syntax),
-		cmocka_unit_test(test_damage),         cmocka_unit_test(test_flood),
-		cmocka_unit_test(test_wrong_cookie),   cmocka_unit_test(test_one_address),
-		cmocka_unit_test(test_memory),         cmocka_unit_test(test_certificates),
-		cmocka_unit_test(test_lost_fragments), cmocka_unit_test(test_wrong_certificate),
-		cmocka_unit_test(test_ca_id),          cmocka_unit_test(test_pinned_pem),
+		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_unknown_spi),
+		cmocka_unit_test(test_critical),
+		cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_wrong_cookie),
+		cmocka_unit_test(test_one_address),
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_certificates),
+		cmocka_unit_test(test_lost_fragments),
+		cmocka_unit_test(test_wrong_certificate),
+		cmocka_unit_test(test_ca_id),
+		cmocka_unit_test(test_pinned_pem),
 	};
 
 	if (argc > 1)
