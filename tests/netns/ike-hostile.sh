@@ -54,13 +54,17 @@ for n in $(seq "${known:-0}"); do
 	ike_kill a
 	attacks=$((attacks + 1))
 	got=$(end_of "$n" "$log")
-	[ "$got" = "${ends[${name:-none}]:-none}" ] || tail -n 5 "$log" | note
+	end=${ends[${name:-none}]:-none}
+	[ "$got" = "$end" ] || tail -n 5 "$log" | note
 	case $name in
 	own_*) # the control: the same words for what is its own
 		check_eq "what it may do, it can: $name" "$got" SUCCEEDED
 		[ "$name" = own_mac ] || gw a sa delete hostile
 		;;
-	*) check_eq "attack $n (${name:-not tried}): refused, or the process was killed" "$got" "${ends[${name:-none}]:-none}" ;;
+	*)
+		case $end in killed) what="the process was killed" ;; *) what="refused, $end" ;; esac
+		check_eq "attack $n (${name:-not tried}): $what" "$got" "$end"
+		;;
 	esac
 done
 check_gt "attacks were tried: $attacks" "$attacks" 20
