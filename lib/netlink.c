@@ -90,6 +90,13 @@ static int read_answers(struct netlink *nl, char *buf, size_t size, mnl_cb_t cb,
 	}
 }
 
+/* The kernel lists SAs with their keys, and tells their ends with them. */
+static void wipe(const struct netlink *nl, char *buf, size_t len)
+{
+	if (nl->bus == NETLINK_XFRM)
+		explicit_bzero(buf, len);
+}
+
 int netlink_call(struct netlink *nl, struct nlmsghdr *req, mnl_cb_t cb, void *ctx)
 {
 	char buf[32768];
@@ -104,9 +111,7 @@ int netlink_call(struct netlink *nl, struct nlmsghdr *req, mnl_cb_t cb, void *ct
 	if (mnl_socket_sendto(nl->socket, req, req->nlmsg_len) < 0)
 		return -errno;
 	ret = read_answers(nl, buf, sizeof(buf), cb, ctx);
-	/* The kernel lists SAs with their keys. */
-	if (nl->bus == NETLINK_XFRM)
-		explicit_bzero(buf, sizeof(buf));
+	wipe(nl, buf, sizeof(buf));
 	return ret;
 }
 
@@ -114,6 +119,7 @@ int netlink_events(struct netlink *nl, mnl_cb_t cb, void *ctx)
 {
 	char buf[32768];
 	ssize_t len;
+	int ret;
 
 	for (;;) {
 		len = recv(netlink_fd(nl), buf, sizeof(buf), MSG_DONTWAIT);
@@ -121,7 +127,9 @@ int netlink_events(struct netlink *nl, mnl_cb_t cb, void *ctx)
 			continue;
 		if (len < 0)
 			return errno == EAGAIN ? 0 : -errno;
-		if (mnl_cb_run(buf, len, 0, 0, cb, ctx) < 0)
+		ret = mnl_cb_run(buf, len, 0, 0, cb, ctx);
+		wipe(nl, buf, (size_t)len);
+		if (ret < 0)
 			return -errno;
 	}
 }

@@ -138,6 +138,40 @@ static int make_events(struct daemon *d)
 	return 0;
 }
 
+static int on_left(void *ctx, const struct xfrm_state *list, unsigned int n)
+{
+	struct daemon *d = ctx;
+	int err = reserve_settle_kernel(&d->reserve, list, n);
+
+	if (err)
+		log_error(
+			"state_dir does not take what SAs have counted that a dead xipsecd left in "
+			"the kernel: make room there");
+	return err;
+}
+
+/* The kernel has one list of SAs for a network namespace. One xipsecd there has it, whatever its
+ * folders: the file that stands for the namespace is what all of them can lock. */
+static int open_xfrm(struct daemon *d)
+{
+	int err;
+
+	d->netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	err = d->netns < 0 ? -errno : lock_within_a_second(d->netns);
+	if (err == -EWOULDBLOCK) {
+		log_warn("another xipsecd has kernel XFRM in this network namespace: this one does "
+			 "without engine xfrm");
+		return 0;
+	}
+	if (!err)
+		err = xfrm_new(d->base, wiring_xfrm, d, &d->xfrm);
+	if (!err && d->xfrm)
+		err = xfrm_clear(d->xfrm, on_left, d);
+	if (!err && d->xfrm)
+		taps_sweep(d->taps, d->config);
+	return err;
+}
+
 /* Everything that needs no data path. Whatever was made is taken down by stop(). */
 static int start(struct daemon *d)
 {
@@ -175,15 +209,11 @@ static int start(struct daemon *d)
 		log_error("nftables: %s", strerror(-err));
 		return err;
 	}
-	err = xfrm_new(d->base, wiring_xfrm, d, &d->xfrm);
-	if (!err && d->xfrm)
-		err = xfrm_clear(d->xfrm);
+	err = open_xfrm(d);
 	if (err) {
 		log_error("kernel XFRM: %s", strerror(-err));
 		return err;
 	}
-	if (d->xfrm)
-		taps_sweep(d->taps, d->config);
 	ike_ports_open(d->base, &d->ike);
 	slow_sockets_open(&d->slow);
 	err = sadb_server_new(d->base, d->config->run_dir, &requests_hooks, d, &d->server);
@@ -236,6 +266,8 @@ static void stop(struct daemon *d)
 	reserve_close(&d->reserve);
 	if (d->lock >= 0)
 		close(d->lock);
+	if (d->netns >= 0)
+		close(d->netns);
 	config_free(d->config);
 }
 
@@ -243,6 +275,7 @@ int daemon_run(const struct daemon_options *options)
 {
 	struct daemon d = {.options = options,
 			   .lock = -1,
+			   .netns = -1,
 			   .reserve = {.dir = -1, .lock = -1},
 			   .status = DAEMON_FAILED};
 	int err;

@@ -27,7 +27,8 @@
 struct daemon {
 	const struct daemon_options *options;
 	struct config *config; /* without keys */
-	int lock;
+	int lock;              /* of run_dir */
+	int netns;             /* locked: kernel XFRM is ours */
 	struct event_base *base;
 	struct reserve reserve;
 	struct sas *sas;
@@ -38,7 +39,7 @@ struct daemon {
 	struct ports *ports;
 	struct taps *taps;
 	struct workers *workers;
-	struct xfrm *xfrm; /* NULL: the kernel has none */
+	struct xfrm *xfrm; /* NULL: the kernel has none, or another xipsecd has it */
 	struct sadb_server *server;
 	struct metrics_server *metrics;
 	struct ike_ports ike;

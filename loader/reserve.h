@@ -29,7 +29,11 @@
  * - after a loss of power or a crash of the kernel;
  * - when bpffs is cleared and every interface with a program of ours deleted while no xipsecd runs;
  * - when xipsecd, which has the records locked and holds the map, is killed in that very second,
- *   too: after the last detach, or after the switch to another ABI, which it notices in 0.2 s.
+ *   too: after the last detach, or after the switch to another ABI, which it notices in 0.2 s;
+ * - with engine xfrm, in the last 20 ms before somebody else flushes the kernel's SAs, once the
+ * next xipsecd makes the same again; and all that the kernel opened after xipsecd died, or sealed
+ *   beyond `reserved`, if the machine goes down before the next one has asked it
+ *   (reserve_settle_kernel()).
  * Keys from IKE have no such gaps, for they die with xipsecd.
  *
  * Its limits are the key's, too: `since`, `packets` and `bytes` go on from one life of an SA to the
@@ -45,6 +49,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include "loader/xfrm_msg.h"
 #include "xipsec/sa.h"
 
 #define RESERVE_CHUNK     (1ULL << 20) /* numbers reserved at a time */
@@ -114,6 +119,12 @@ typedef const struct xipsec_sa_state *(*reserve_look)(void *ctx, __u32 index);
  * entries may be of another ABI, of which the first 32 bytes are the same for ever. 0, or the first
  * -errno: then the map must not go. */
 int reserve_settle(const struct reserve *reserve, const char *where, reserve_look look, void *ctx);
+
+/* The same of the SAs that a dead xipsecd left in kernel XFRM: they went on without it. Every live
+ * record that names the SPI and destination of one goes on above its numbers. 0 or the first
+ * -errno. */
+int reserve_settle_kernel(const struct reserve *reserve, const struct xfrm_state *left,
+			  unsigned int n);
 
 /* Last number of the space: 2^32 - 1, or 2^64 - 1 with ESN. */
 __u64 reserve_end(bool esn);

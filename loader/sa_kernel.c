@@ -83,7 +83,9 @@ int sa_kernel_choose(struct sas *sas, struct sa *sa, char *text)
 static const char *why_not(int err)
 {
 	switch (err) {
-	case -EPROTONOSUPPORT: return "this kernel has no ESP or AH: expected engine = afxdp";
+	case -EPROTONOSUPPORT:
+		return "this kernel has no ESP or AH, or another xipsecd has it: expected engine = "
+		       "afxdp";
 	case -ENOSYS:
 	case -ENOENT: return "this kernel has not its algorithm: expected engine = afxdp";
 	case -EXDEV:
@@ -158,23 +160,6 @@ static bool shares_child(struct sas *sas, const struct sa *gone)
 	return false;
 }
 
-void sa_kernel_gone(struct sas *sas, struct sa *sa)
-{
-	int err = 0;
-
-	if (!sa->in_kernel)
-		return;
-	if (!shares_child(sas, sa))
-		err = sas->ops->kernel->lead(sas->ctx, sa->sa.dir, NULL, 0, sa->child);
-	sa_kernel_look(sas, sa, sas_now());
-	sa->in_kernel = false;
-	if (!err)
-		err = sas->ops->kernel->gone(sas->ctx, &sa->sa);
-	/* A hard limit takes it away in the kernel. */
-	if (err && err != -ESRCH)
-		log_error("SA %s: the kernel keeps it: %s", sa->sa.name, strerror(-err));
-}
-
 static void take_count(const struct sa *sa, struct xipsec_sa_state *state,
 		       const struct xfrm_count *count, __u64 now)
 {
@@ -184,23 +169,54 @@ static void take_count(const struct sa *sa, struct xipsec_sa_state *state,
 	__atomic_store_n(&state->bytes, sa->before_bytes + count->bytes, __ATOMIC_RELAXED);
 }
 
-void sa_kernel_look(struct sas *sas, struct sa *sa, __u64 now)
+static void take_all(struct sas *sas, const struct sa *sa, const struct xfrm_count *count,
+		     __u64 now)
 {
 	struct xipsec_sa_state *state = sas_state(sas, sa->index);
-	struct xfrm_count count;
 
-	if (!sa->in_kernel || sas->ops->kernel->ask(sas->ctx, &sa->sa, &count))
+	take_count(sa, state, count, now);
+	__atomic_store_n(sa->sa.dir == XIPSEC_DIR_OUT ? &state->seq : &state->replay_top,
+			 count->seq, __ATOMIC_RELEASE);
+}
+
+/* What the kernel counts, into the state. */
+static bool look(struct sas *sas, const struct sa *sa, struct xfrm_count *count, __u64 now)
+{
+	if (!sa->in_kernel || sas->ops->kernel->ask(sas->ctx, &sa->sa, count))
+		return false;
+	take_all(sas, sa, count, now);
+	return true;
+}
+
+void sa_kernel_gone(struct sas *sas, struct sa *sa)
+{
+	const __u64 now = sas_now();
+	struct xfrm_count last;
+	bool known;
+	int err = 0;
+
+	if (!sa->in_kernel)
 		return;
-	take_count(sa, state, &count, now);
-	__atomic_store_n(sa->sa.dir == XIPSEC_DIR_OUT ? &state->seq : &state->replay_top, count.seq,
-			 __ATOMIC_RELEASE);
+	if (!shares_child(sas, sa))
+		err = sas->ops->kernel->lead(sas->ctx, sa->sa.dir, NULL, 0, sa->child);
+	known = look(sas, sa, &last, now);
+	sa->in_kernel = false;
+	if (!err)
+		err = sas->ops->kernel->gone(sas->ctx, &sa->sa, &last);
+	if (known)
+		take_all(sas, sa, &last, now);
+	/* A hard limit takes it away in the kernel. */
+	if (err && err != -ESRCH)
+		log_error("SA %s: the kernel keeps it: %s", sa->sa.name, strerror(-err));
 }
 
 void sa_kernel_tick(struct sas *sas, struct sa *sa, __u64 now, bool second)
 {
+	struct xfrm_count count;
+
 	if (sa_is_kernel(sa) && (second || (sa->sa.flags & XIPSEC_SA_MANUAL) ||
 				 (!sa->used_told && now < sa->born + YOUNG)))
-		sa_kernel_look(sas, sa, now);
+		look(sas, sa, &count, now);
 }
 
 /* ------------------------------------------------------------------ what the kernel tells */
@@ -297,8 +313,9 @@ static void policies_gone(struct sas *sas)
 			 n);
 }
 
-/* Somebody has taken SAs away: ours that are not there any more have stopped. With the same key
- * they are not made again: what the kernel has used of it since the last look is not known. */
+/* Somebody has taken SAs away: ours that are not there any more have stopped. While this xipsecd
+ * runs they are not made again with the same key: what the kernel has used of it since the last
+ * look is not known. Of a manual one, which the next makes again, see reserve.h. */
 static void sas_gone(struct sas *sas, const struct xfrm_news *news)
 {
 	const struct sa *one = news->sa.proto ? named(sas, &news->sa) : NULL;

@@ -67,8 +67,11 @@ int sas_bind(struct sas *sas, void *states, size_t stride, unsigned int n, const
 	int err, first = 0;
 
 	/* The records still name the old maps, which nobody may find again: whatever ends the move
-	 * before an SA's turn, its top is on record. */
+	 * before an SA's turn, its top is on record. What has no place in the new one ends while it
+	 * has one in the old. */
 	for (struct sa *sa = sas_next(sas, NULL); sa; sa = sas_next(sas, sa)) {
+		if (sa->index >= n)
+			sa_kernel_gone(sas, sa);
 		sa_record_see(sas, sa);
 		if ((sa->sa.flags & XIPSEC_SA_MANUAL) && sa->sa.dir == XIPSEC_DIR_IN)
 			sa_record_top(sas, sa);

@@ -33,7 +33,8 @@ struct sas_kernel {
 	 * compare, and in transport mode or out of a tunnel it must. -EADDRINUSE: its tunnel has
 	 * an SA with others. -ENODEV: its tunnel is not there. */
 	int (*add)(void *ctx, const struct xipsec_sa *sa, __u32 index, __u32 child, __u64 seq);
-	int (*gone)(void *ctx, const struct xipsec_sa *sa);
+	/* *last: what the kernel counted at its end; untouched where it does not tell. */
+	int (*gone)(void *ctx, const struct xipsec_sa *sa, struct xfrm_count *last);
 	/* What `child` sends goes to that SA; what its SAs opened goes on. NULL: neither. */
 	int (*lead)(void *ctx, __u8 dir, const struct xipsec_sa *sa, __u32 index, __u32 child);
 	int (*ask)(void *ctx, const struct xipsec_sa *sa, struct xfrm_count *out);

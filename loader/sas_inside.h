@@ -159,10 +159,8 @@ int sa_kernel_lead_out(struct sas *sas, const struct sa *sa);
  * last one. */
 void sa_kernel_gone(struct sas *sas, struct sa *sa);
 
-/* Copies the kernel's counters into its state. `now`: CLOCK_BOOTTIME, seconds. */
-void sa_kernel_look(struct sas *sas, struct sa *sa, __u64 now);
-
-/* The same where it is due; `second`: another one has begun. */
+/* Copies the kernel's counters into its state where it is due. `now`: CLOCK_BOOTTIME, seconds;
+ * `second`: another one has begun. */
 void sa_kernel_tick(struct sas *sas, struct sa *sa, __u64 now, bool second);
 
 /* ------------------------------------------------------------------ sa_wish.c */

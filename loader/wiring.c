@@ -2,6 +2,7 @@
 #include "loader/daemon_inside.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <openssl/crypto.h>
@@ -229,10 +230,10 @@ static int kernel_add(void *ctx, const struct xipsec_sa *sa, __u32 index, __u32 
 	return err;
 }
 
-static int kernel_gone(void *ctx, const struct xipsec_sa *sa)
+static int kernel_gone(void *ctx, const struct xipsec_sa *sa, struct xfrm_count *last)
 {
 	struct daemon *d = ctx;
-	int err = xfrm_delete(d->xfrm, sa);
+	int err = xfrm_delete(d->xfrm, sa, last);
 
 	kernel_socket(d, sa, false);
 	return err;
@@ -443,10 +444,19 @@ static void on_died(void *ctx, unsigned int worker)
 const struct workers_hooks wiring_workers = {on_fill, on_ask,    on_sa_stopped, on_sa_runs,
 					     on_peer, on_sample, on_mapped,     on_died};
 
+/* It came before the maps of a new generation knew its SA: the peer is right. */
+static bool has_one(const struct daemon *d, const struct sadb_event *event)
+{
+	return sas_by_spi(d->sas, &event->dst, event->family, event->spi, IPPROTO_ESP) ||
+	       sas_by_spi(d->sas, &event->dst, event->family, event->spi, IPPROTO_AH);
+}
+
 static void samples_event(void *ctx, struct sadb_event *event)
 {
 	struct daemon *d = ctx;
 
+	if (event->event == XIPSEC_EVENT_NO_SA && has_one(d, event))
+		return;
 	if (event->event != XIPSEC_EVENT_NO_SA)
 		sas_describe(d->sas, &event->sample, event);
 	if (d->server)

@@ -54,6 +54,16 @@ static void readable(evutil_socket_t fd, short what, void *ctx)
 		lost(xfrm);
 }
 
+static int filter(const struct netlink *nl, struct sock_filter *code, unsigned short n)
+{
+	const struct sock_fprog program = {.len = n, .filter = code};
+
+	return setsockopt(netlink_fd(nl), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) <
+			       0
+		       ? -errno
+		       : 0;
+}
+
 /* What we do ourselves is told, too; thousands of SAs would leave no room for the rest. */
 static int hear_others_alone(const struct xfrm *xfrm)
 {
@@ -63,12 +73,26 @@ static int hear_others_alone(const struct xfrm *xfrm)
 		BPF_STMT(BPF_RET | BPF_K, 0),
 		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
 	};
-	const struct sock_fprog program = {.len = 4, .filter = code};
 
-	return setsockopt(netlink_fd(&xfrm->events), SOL_SOCKET, SO_ATTACH_FILTER, &program,
-			  sizeof(program)) < 0
-		       ? -errno
-		       : 0;
+	return filter(&xfrm->events, code, 4);
+}
+
+/* But the ends that we make. */
+static int hear_our_ends(struct xfrm *xfrm)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohl(xfrm->nl.portid), 0, 3),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohs(XFRM_MSG_DELSA), 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	int err = netlink_open(NETLINK_XFRM, &xfrm->ends);
+
+	if (!err)
+		err = filter(&xfrm->ends, code, 6);
+	return err ? err : netlink_join(&xfrm->ends, XFRMNLGRP_SA);
 }
 
 static int listen_to(struct xfrm *xfrm, struct event_base *base)
@@ -99,6 +123,8 @@ int xfrm_new(struct event_base *base, xfrm_news_fn news, void *ctx, struct xfrm 
 	xfrm->ctx = ctx;
 	err = netlink_open(NETLINK_XFRM, &xfrm->nl);
 	if (!err)
+		err = hear_our_ends(xfrm);
+	if (!err)
 		err = listen_to(xfrm, base);
 	if (!err) {
 		*out = xfrm;
@@ -118,6 +144,7 @@ void xfrm_free(struct xfrm *xfrm)
 	if (xfrm->readable)
 		event_free(xfrm->readable);
 	netlink_close(&xfrm->events);
+	netlink_close(&xfrm->ends);
 	netlink_close(&xfrm->nl);
 	for (unsigned int i = 0; i < xfrm->n_led; i++)
 		free(xfrm->led[i]);
@@ -144,11 +171,44 @@ int xfrm_add(struct xfrm *xfrm, const struct xipsec_sa *sa, const struct xfrm_se
 	return err;
 }
 
-int xfrm_delete(struct xfrm *xfrm, const struct xipsec_sa *sa)
+struct end {
+	const struct xfrm_usersa_id *id;
+	bool told;
+	struct xfrm_state state;
+};
+
+static int on_end(const struct nlmsghdr *nlh, void *ctx)
+{
+	struct end *end = ctx;
+	struct xfrm_state state;
+
+	if (!xfrm_read_state(nlh, &state) && !memcmp(&state.id, end->id, sizeof(state.id))) {
+		end->state = state;
+		end->told = true;
+	}
+	return MNL_CB_OK;
+}
+
+/* The kernel tells the end before it answers. */
+static int delete_and_hear(struct xfrm *xfrm, struct nlmsghdr *request, struct end *end)
+{
+	int err;
+
+	*end = (struct end){.id = mnl_nlmsg_get_payload(request)};
+	err = netlink_call(&xfrm->nl, request, NULL, NULL);
+	netlink_events(&xfrm->ends, on_end, end);
+	return err;
+}
+
+int xfrm_delete(struct xfrm *xfrm, const struct xipsec_sa *sa, struct xfrm_count *last)
 {
 	char buf[NETLINK_REQUEST_MAX];
+	struct end end;
+	int err = delete_and_hear(xfrm, xfrm_msg_sa_gone(buf, sa), &end);
 
-	return netlink_call(&xfrm->nl, xfrm_msg_sa_gone(buf, sa), NULL, NULL);
+	if (end.told)
+		*last = sa->dir == XIPSEC_DIR_OUT ? end.state.sent : end.state.heard;
+	return err;
 }
 
 struct asked {
@@ -184,6 +244,7 @@ bool xfrm_has_esp(struct xfrm *xfrm, __u8 family)
 			       .mode = XIPSEC_MODE_TUNNEL,
 			       .alg = XIPSEC_ALG_NULL_SHA256,
 			       .window = XIPSEC_WINDOW_MIN};
+	struct xfrm_count none;
 
 	/* 192.0.2.255 and 100::1, which are for documentation and for nothing. */
 	sa.src.word[0] = sa.dst.word[0] =
@@ -192,7 +253,7 @@ bool xfrm_has_esp(struct xfrm *xfrm, __u8 family)
 		sa.src.byte[15] = sa.dst.byte[15] = 1;
 	if (xfrm_add(xfrm, &sa, NULL, 0, 0, 0))
 		return false;
-	xfrm_delete(xfrm, &sa);
+	xfrm_delete(xfrm, &sa, &none);
 	return true;
 }
 
@@ -200,7 +261,7 @@ bool xfrm_has_esp(struct xfrm *xfrm, __u8 family)
 
 /* What is to go: it cannot be deleted while it is listed. */
 struct left {
-	struct xfrm_usersa_id *sas;
+	struct xfrm_state *sas;
 	struct xfrm_way *ways;
 	unsigned int n_sas, n_ways;
 	int err;
@@ -213,11 +274,11 @@ static void *one_more(void *list, unsigned int n, size_t size)
 
 static int on_sa(const struct nlmsghdr *nlh, void *ctx)
 {
-	const struct xfrm_usersa_info *info = mnl_nlmsg_get_payload(nlh);
 	struct left *left = ctx;
+	struct xfrm_state state;
 	void *grown;
 
-	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*info) || !xfrm_is_ours(info->reqid))
+	if (xfrm_read_state(nlh, &state) || !xfrm_is_ours(state.reqid))
 		return MNL_CB_OK;
 	grown = one_more(left->sas, left->n_sas, sizeof(*left->sas));
 	if (!grown) {
@@ -225,10 +286,7 @@ static int on_sa(const struct nlmsghdr *nlh, void *ctx)
 		return MNL_CB_OK;
 	}
 	left->sas = grown;
-	left->sas[left->n_sas++] = (struct xfrm_usersa_id){.daddr = info->id.daddr,
-							   .spi = info->id.spi,
-							   .proto = info->id.proto,
-							   .family = info->family};
+	left->sas[left->n_sas++] = state;
 	return MNL_CB_OK;
 }
 
@@ -251,19 +309,22 @@ static int on_policy(const struct nlmsghdr *nlh, void *ctx)
 }
 
 /* SAs first: in transport mode policies are all that stands behind one. */
-static int delete_left(struct xfrm *xfrm, const struct left *left)
+static int delete_left(struct xfrm *xfrm, struct left *left)
 {
 	char buf[NETLINK_REQUEST_MAX];
-	int err, first = left->err;
+	int err, first = 0;
+	struct end end;
 	void *id;
 
 	for (unsigned int i = 0; i < left->n_sas; i++) {
 		struct nlmsghdr *nlh =
 			netlink_request(buf, XFRM_MSG_DELSA, 0, sizeof(struct xfrm_usersa_id), &id);
 
-		memcpy(id, &left->sas[i], sizeof(struct xfrm_usersa_id));
-		err = netlink_call(&xfrm->nl, nlh, NULL, NULL);
+		memcpy(id, &left->sas[i].id, sizeof(struct xfrm_usersa_id));
+		err = delete_and_hear(xfrm, nlh, &end);
 		first = first || err == -ESRCH ? first : err;
+		if (end.told)
+			left->sas[i] = end.state;
 	}
 	for (unsigned int i = 0; i < left->n_ways; i++) {
 		err = xfrm_take(xfrm, &left->ways[i]);
@@ -272,9 +333,9 @@ static int delete_left(struct xfrm *xfrm, const struct left *left)
 	return first;
 }
 
-int xfrm_clear(struct xfrm *xfrm)
+int xfrm_clear(struct xfrm *xfrm, xfrm_left_fn tell, void *ctx)
 {
-	_cleanup_free_ struct xfrm_usersa_id *sas = NULL;
+	_cleanup_free_ struct xfrm_state *sas = NULL;
 	_cleanup_free_ struct xfrm_way *ways = NULL;
 	char buf[NETLINK_REQUEST_MAX];
 	struct left left = {0};
@@ -291,5 +352,12 @@ int xfrm_clear(struct xfrm *xfrm)
 	sas = left.sas;
 	ways = left.ways;
 	xfrm->link_passes = false;
-	return err ? err : delete_left(xfrm, &left);
+	err = err ? err : left.err;
+	if (!err && tell)
+		err = tell(ctx, sas, left.n_sas);
+	if (!err)
+		err = delete_left(xfrm, &left);
+	if (!err && tell)
+		err = tell(ctx, sas, left.n_sas);
+	return err;
 }

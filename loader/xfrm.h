@@ -26,14 +26,21 @@ void xfrm_free(struct xfrm *xfrm); /* leaves the kernel's tables as they are */
 /* Has this kernel ESP of that family (XIPSEC_FAMILY_*)? Asks it by an SA that is gone at once. */
 bool xfrm_has_esp(struct xfrm *xfrm, __u8 family);
 
-/* Takes away what is ours: a dead xipsecd's. 0, or the first -errno. */
-int xfrm_clear(struct xfrm *xfrm);
+/* What is heard of SAs that a dead xipsecd left. Not 0: they must not go yet. */
+typedef int (*xfrm_left_fn)(void *ctx, const struct xfrm_state *list, unsigned int n);
+
+/* Takes away what is ours: a dead xipsecd's. `tell` (NULL: nobody) hears of its SAs before, and,
+ * for they open to the last, again when they are gone. 0, or the first -errno. */
+int xfrm_clear(struct xfrm *xfrm, xfrm_left_fn tell, void *ctx);
 
 /* As xfrm_msg_sa(). `sels`: of what an inbound SA in transport mode opens, else NULL. 0 or the
  * kernel's -errno. */
 int xfrm_add(struct xfrm *xfrm, const struct xipsec_sa *sa, const struct xfrm_sels *sels,
 	     __u32 index, __u32 child, __u64 seq);
-int xfrm_delete(struct xfrm *xfrm, const struct xipsec_sa *sa);
+
+/* 0, or the kernel's -errno. *last: what it counted at its end; untouched where that is not told.
+ */
+int xfrm_delete(struct xfrm *xfrm, const struct xipsec_sa *sa, struct xfrm_count *last);
 int xfrm_ask(struct xfrm *xfrm, const struct xipsec_sa *sa, struct xfrm_count *out);
 
 /* What carries the child's mark is sealed by this outbound SA from now on, by no other; and what

@@ -16,6 +16,7 @@ struct led {
 struct xfrm {
 	struct netlink nl;
 	struct netlink events;
+	struct netlink ends; /* of the SAs that we delete: what they counted at last */
 	struct event *readable;
 	xfrm_news_fn news;
 	void *ctx;

@@ -353,6 +353,24 @@ static bool copy_attr(const struct nlmsghdr *nlh, size_t offset, __u16 type, voi
 	return false;
 }
 
+static __u64 sent_of(const struct xfrm_replay_state_esn *replay)
+{
+	return (__u64)replay->oseq_hi << 32 | replay->oseq;
+}
+
+static __u64 heard_of(const struct xfrm_replay_state_esn *replay)
+{
+	return (__u64)replay->seq_hi << 32 | replay->seq;
+}
+
+static struct xfrm_usersa_id id_of(const struct xfrm_usersa_info *info)
+{
+	return (struct xfrm_usersa_id){.daddr = info->id.daddr,
+				       .spi = info->id.spi,
+				       .proto = info->id.proto,
+				       .family = info->family};
+}
+
 int xfrm_read_count(const struct nlmsghdr *nlh, __u8 dir, struct xfrm_count *out)
 {
 	const size_t offset = sizeof(struct xfrm_aevent_id);
@@ -363,10 +381,35 @@ int xfrm_read_count(const struct nlmsghdr *nlh, __u8 dir, struct xfrm_count *out
 	    !copy_attr(nlh, offset, XFRMA_LTIME_VAL, &cur, sizeof(cur)) ||
 	    !copy_attr(nlh, offset, XFRMA_REPLAY_ESN_VAL, &replay, sizeof(replay)))
 		return -EBADMSG;
-	out->packets = cur.packets;
-	out->bytes = cur.bytes;
-	out->seq = dir == XIPSEC_DIR_OUT ? (__u64)replay.oseq_hi << 32 | replay.oseq
-					 : (__u64)replay.seq_hi << 32 | replay.seq;
+	*out = (struct xfrm_count){.packets = cur.packets,
+				   .bytes = cur.bytes,
+				   .seq = dir == XIPSEC_DIR_OUT ? sent_of(&replay)
+								: heard_of(&replay)};
+	return 0;
+}
+
+int xfrm_read_state(const struct nlmsghdr *nlh, struct xfrm_state *out)
+{
+	struct xfrm_replay_state_esn replay;
+	struct xfrm_usersa_info info;
+	size_t offset = sizeof(info);
+
+	if (nlh->nlmsg_type == XFRM_MSG_DELSA) {
+		offset = sizeof(struct xfrm_usersa_id);
+		if (!copy_attr(nlh, offset, XFRMA_SA, &info, sizeof(info)))
+			return -EBADMSG;
+	} else {
+		if (nlh->nlmsg_type != XFRM_MSG_NEWSA || mnl_nlmsg_get_payload_len(nlh) < offset)
+			return -EBADMSG;
+		memcpy(&info, mnl_nlmsg_get_payload(nlh), sizeof(info));
+	}
+	if (!copy_attr(nlh, offset, XFRMA_REPLAY_ESN_VAL, &replay, sizeof(replay)))
+		return -EBADMSG;
+	*out = (struct xfrm_state){
+		.id = id_of(&info),
+		.reqid = info.reqid,
+		.sent = {info.curlft.packets, info.curlft.bytes, sent_of(&replay)},
+		.heard = {info.curlft.packets, info.curlft.bytes, heard_of(&replay)}};
 	return 0;
 }
 
@@ -413,10 +456,7 @@ static void read_acquire(const struct nlmsghdr *nlh, struct xfrm_news *out)
 static void read_state(const struct xfrm_usersa_info *state, struct xfrm_news *out)
 {
 	out->reqid = state->reqid;
-	out->sa = (struct xfrm_usersa_id){.daddr = state->id.daddr,
-					  .spi = state->id.spi,
-					  .proto = state->id.proto,
-					  .family = state->family};
+	out->sa = id_of(state);
 	out->count.packets = state->curlft.packets;
 	out->count.bytes = state->curlft.bytes;
 }

@@ -64,6 +64,13 @@ struct xfrm_count {
 	__u64 seq; /* outbound: last one used; inbound: highest received */
 };
 
+/* An SA that is listed, or that has just been deleted. */
+struct xfrm_state {
+	struct xfrm_usersa_id id;
+	__u32 reqid;
+	struct xfrm_count sent, heard; /* the same but for seq: the numbers of either direction */
+};
+
 enum xfrm_news_kind {
 	XFRM_NEWS_NONE,
 	XFRM_NEWS_ACQUIRE,       /* a policy found no SA: `reqid` */
@@ -120,6 +127,10 @@ bool xfrm_mark_is_host(const struct xfrm_mark *mark);
 
 /* 0, or -EBADMSG with *out untouched. `dir`: XIPSEC_DIR_*, of the SA that was asked about. */
 int xfrm_read_count(const struct nlmsghdr *nlh, __u8 dir, struct xfrm_count *out);
+
+/* Of XFRM_MSG_NEWSA, which lists one, and XFRM_MSG_DELSA, which tells the end of one. 0, or
+ * -EBADMSG with *out untouched. */
+int xfrm_read_state(const struct nlmsghdr *nlh, struct xfrm_state *out);
 
 /* What a message of the groups XFRMNLGRP_ACQUIRE, EXPIRE and MAPPING tells; NONE: nothing of ours
  * to know. Lengths are checked. */

@@ -134,8 +134,14 @@ kill -INT "$pinger" && reap "$pinger"
 check_eq "of all that went on none was lost but by the switch" "$(pings_lost "$WORK/ping.out")" "$(($(stale) - before_stale))"
 check_eq "not a packet without its SA" "$(homeless)" "$before"
 check "the same SAs on both sides, in the same states" untouched
+# What comes before xipsecd has moved in finds no SA in the new maps, and nobody is told that there is none.
+no_sa=$(gw_reason b no_sa)
+kill -STOP "${GW_PID[b]}"
 check "a new generation of programs and maps" gw b attach --all --upgrade
+in_ns red-a ping -n -c 3 -i 0.1 -W 0.3 10.2.0.9 >"$WORK/ping.out"
+kill -CONT "${GW_PID[b]}"
 check "it carries on" until_true 5 ping4 a 1
+check_gt "what came before had no SA" "$(gw_reason b no_sa)" "$no_sa"
 refused "after an upgrade"
 check "workers that are killed" gw_kill_workers b
 check "are back" until_true 5 ping4 a 1
@@ -162,6 +168,7 @@ check "it says which child, where, and what to do" grep -q \
 cp "$WORK/gw-b.before" "$WORK/gw-b.conf"
 passes "after that"
 check "still the same SAs" untouched
+check "nobody was told that there is none" eval '! ike_said a INVALID_SPI'
 
 net5='net5 { local_ts = 10.1.0.0\/16\nremote_ts = 10.5.0.0\/16\nesp_proposals = aes256gcm16-x25519\nstart_action = START }\n'
 check "gw-b: one more child" change b "s/children {/&\n$(sed 's/10.1/10.X/;s/10.5/10.1/;s/10.X/10.5/;s/START/none/' <<<"$net5")/"

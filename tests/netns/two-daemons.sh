@@ -15,6 +15,7 @@ in_ns gw-a timeout 10 "$XIPSECD" -c "$WORK/gw-2.conf" >"$WORK/second.log" 2>&1
 check_eq "the second xipsecd ends with status 1" $? 1
 check "it names the first and what to do" \
 	grep -q "another xipsecd (pid ${GW_PID[a]}) uses pin_dir /sys/fs/bpf/$TOPO-a: stop it" "$WORK/second.log"
+check "and that kernel XFRM is the first one's" grep -q "another xipsecd has kernel XFRM" "$WORK/second.log"
 check_eq "the first keeps its workers" "$(gw_workers a)" "$workers"
 check_eq "and its SAs" "$(gw_sa_count a)" 4
 check "tunnel works" tunnel_works

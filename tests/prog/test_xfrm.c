@@ -36,6 +36,7 @@ static struct xfrm *xfrm;
 static struct xfrm_news heard[16];
 static unsigned int n_heard;
 static bool esp;
+static struct xfrm_count last; /* of the SA that was deleted */
 
 static void on_news(void *ctx, const struct xfrm_news *news)
 {
@@ -65,7 +66,7 @@ static int clean(void **state)
 {
 	event_base_loop(base, EVLOOP_NONBLOCK); /* what the test before did not ask for */
 	n_heard = 0;
-	return xfrm ? xfrm_clear(xfrm) : 0;
+	return xfrm ? xfrm_clear(xfrm, NULL, NULL) : 0;
 }
 
 #define NEEDS_XFRM()                                            \
@@ -184,7 +185,7 @@ static void policies_of_a_tunnel(void **state)
 		  "tmpl proto esp reqid 9 mode transport");
 	assert_int_equal(xfrm_lead_out(xfrm, &out, NULL, INDEX, CHILD), 0);
 	assert_int_equal(xfrm_lead_in(xfrm, &in, &sels, CHILD), 0);
-	assert_int_equal(xfrm_clear(xfrm), 0);
+	assert_int_equal(xfrm_clear(xfrm, NULL, NULL), 0);
 	text = output_of("ip xfrm policy");
 	says(text, "src 10.0.0.0/8");
 	assert_null(strstr(text, "0.0.0.0/0"));
@@ -342,7 +343,7 @@ static void policies_with_selectors(void **state)
 
 	/* a dead xipsecd's */
 	assert_int_equal(xfrm_lead_out(xfrm, &out, &sels, INDEX, CHILD), 0);
-	assert_int_equal(xfrm_clear(xfrm), 0);
+	assert_int_equal(xfrm_clear(xfrm, NULL, NULL), 0);
 	assert_string_equal(output_of("ip xfrm policy"), "");
 	assert_int_equal(xfrm_lead_nowhere(xfrm, XIPSEC_DIR_OUT, CHILD), 0);
 }
@@ -387,7 +388,7 @@ static void clear_spares_strangers(void **state)
 		assert_int_equal(xfrm_lead_out(xfrm, &out, NULL, INDEX, child), 0);
 		assert_int_equal(xfrm_lead_in(xfrm, &out, NULL, child), 0);
 	}
-	assert_int_equal(xfrm_clear(xfrm), 0);
+	assert_int_equal(xfrm_clear(xfrm, NULL, NULL), 0);
 	text = output_of("ip xfrm policy");
 	says(text, "src 10.0.0.0/8");
 	assert_null(strstr(text, "0x4a"));
@@ -445,7 +446,7 @@ static void takes(__u8 alg, __u8 mode, __u8 family, __u8 dir, __u16 flags)
 	if (flags & XIPSEC_SA_UDP)
 		says(text, "encap type espinudp sport 4500 dport 4500 addr");
 	says(text, "replay_window 1024, bitmap-length 32");
-	assert_int_equal(xfrm_delete(xfrm, &sa), 0);
+	assert_int_equal(xfrm_delete(xfrm, &sa, &last), 0);
 	assert_string_equal(output_of("ip xfrm state"), "");
 }
 
@@ -468,8 +469,8 @@ static void refuses_an_unknown_one_by_errno(void **state)
 	sa.window = SA_KERNEL_WINDOW_MAX;
 	assert_int_equal(xfrm_add(xfrm, &sa, NULL, INDEX, CHILD, 0), 0);
 	assert_int_equal(xfrm_add(xfrm, &sa, NULL, INDEX, CHILD, 0), -EEXIST);
-	assert_int_equal(xfrm_delete(xfrm, &sa), 0);
-	assert_int_equal(xfrm_delete(xfrm, &sa), -ESRCH);
+	assert_int_equal(xfrm_delete(xfrm, &sa, &last), 0);
+	assert_int_equal(xfrm_delete(xfrm, &sa, &last), -ESRCH);
 }
 
 static void numbers_come_back(void **state)
@@ -487,8 +488,48 @@ static void numbers_come_back(void **state)
 	assert_int_equal(count.packets, 0);
 	assert_int_equal(xfrm_ask(xfrm, &in, &count), 0);
 	assert_int_equal(count.seq, 0x600000008);
-	assert_int_equal(xfrm_delete(xfrm, &out), 0);
+	assert_int_equal(xfrm_delete(xfrm, &out, &last), 0);
+	assert_int_equal(last.seq, 0x500000007);
+	assert_int_equal(xfrm_delete(xfrm, &in, &last), 0);
+	assert_int_equal(last.seq, 0x600000008);
 	assert_int_equal(xfrm_ask(xfrm, &out, &count), -ESRCH);
+	assert_int_equal(xfrm_delete(xfrm, &out, &last), -ESRCH);
+	assert_int_equal(last.seq, 0x600000008);
+}
+
+static struct {
+	int times, err;
+	__u64 sum;
+} tell;
+
+static int on_left(void *ctx, const struct xfrm_state *list, unsigned int n)
+{
+	tell.times++;
+	for (unsigned int i = 0; i < n; i++)
+		tell.sum += list[i].sent.seq + list[i].heard.seq;
+	return tell.err;
+}
+
+/* Before, so that they stay if nobody can note it; and after. */
+static void clear_tells_numbers(void **state)
+{
+	struct xipsec_sa out = sa_make(XIPSEC_DIR_OUT, XIPSEC_ALG_AES128GCM16, 0x1001);
+	struct xipsec_sa in = sa_make(XIPSEC_DIR_IN, XIPSEC_ALG_AES128GCM16, 0x1002);
+
+	NEEDS_ESP();
+	assert_int_equal(xfrm_add(xfrm, &out, NULL, INDEX, CHILD, 7), 0);
+	assert_int_equal(xfrm_add(xfrm, &in, NULL, INDEX, CHILD, 0x500), 0);
+	tell.err = -ENOSPC;
+	assert_int_equal(xfrm_clear(xfrm, on_left, NULL), -ENOSPC);
+	assert_int_equal(tell.times, 1);
+	assert_int_equal(tell.sum, 0x507);
+	says(output_of("ip xfrm state"), "spi 0x00001001");
+	says(output_of("ip xfrm state"), "spi 0x00001002");
+	tell.err = 0;
+	assert_int_equal(xfrm_clear(xfrm, on_left, NULL), 0);
+	assert_int_equal(tell.times, 3);
+	assert_int_equal(tell.sum, 3 * 0x507);
+	assert_string_equal(output_of("ip xfrm state"), "");
 }
 
 static void clear_takes_sas_away(void **state)
@@ -502,7 +543,7 @@ static void clear_takes_sas_away(void **state)
 
 		assert_int_equal(xfrm_add(xfrm, &sa, NULL, i, CHILD, 0), 0);
 	}
-	assert_int_equal(xfrm_clear(xfrm), 0);
+	assert_int_equal(xfrm_clear(xfrm, NULL, NULL), 0);
 	says(output_of("ip xfrm state"), "spi 0x00000009");
 	assert_null(strstr(output_of("ip xfrm state"), "0x0000100"));
 	output_of("ip xfrm state flush");
@@ -596,6 +637,7 @@ int main(void)
 		cmocka_unit_test_teardown(every_algorithm, clean),
 		cmocka_unit_test_teardown(refuses_an_unknown_one_by_errno, clean),
 		cmocka_unit_test_teardown(numbers_come_back, clean),
+		cmocka_unit_test_teardown(clear_tells_numbers, clean),
 		cmocka_unit_test_teardown(clear_takes_sas_away, clean),
 		cmocka_unit_test_teardown(limits_and_news, clean),
 	};

@@ -369,6 +369,65 @@ static void settled_before_the_map_goes(void **state)
 	assert_int_equal(places.looked, 5);
 }
 
+/* A record of key `first` with a key of the engine xfrm. */
+static struct xipsec_sa of_kernel(__u8 first, __u8 direction, __u32 spi)
+{
+	struct xipsec_sa sa = make_sa(first, direction, XIPSEC_SA_FRESH_KEY);
+
+	sa.engine = XIPSEC_ENGINE_XFRM;
+	sa.spi = htonl(spi);
+	return sa;
+}
+
+static void write_it(const struct xipsec_sa *sa, enum reserve_state state, struct reserve_record *r)
+{
+	assert_int_equal(claim(sa, r), 0);
+	r->state = state;
+	r->reserved = sa->dir == XIPSEC_DIR_OUT ? 100 : 0;
+	r->replay_top = sa->dir == XIPSEC_DIR_IN ? 100 : 0;
+	assert_int_equal(reserve_write(&reserve, r), 0);
+}
+
+static struct xfrm_state in_kernel(__u32 spi, const char *dst, __u64 sent, __u64 heard)
+{
+	struct xfrm_state state = {
+		.id = {.spi = htonl(spi), .family = AF_INET}, .sent.seq = sent, .heard.seq = heard};
+
+	inet_pton(AF_INET, dst, &state.id.daddr);
+	return state;
+}
+
+/* What kernel XFRM counted after xipsecd had died goes to the record of that SA alone. */
+static void settled_after_a_death(void **state)
+{
+	const struct xipsec_sa in = of_kernel(60, XIPSEC_DIR_IN, 0x2001);
+	const struct xipsec_sa out = of_kernel(61, XIPSEC_DIR_OUT, 0x2002);
+	const struct xipsec_sa old = of_kernel(62, XIPSEC_DIR_IN, 0x2001);
+	const struct xipsec_sa elsewhere = of_kernel(63, XIPSEC_DIR_IN, 0x2003);
+	const struct xipsec_sa ahead = of_kernel(64, XIPSEC_DIR_IN, 0x2004);
+	const struct xfrm_state list[] = {
+		in_kernel(0x2001, "192.0.2.2", 0, 900), in_kernel(0x2002, "192.0.2.2", 1700000, 0),
+		in_kernel(0x2003, "192.0.2.3", 0, 900), in_kernel(0x2004, "192.0.2.2", 0, 99)};
+	struct reserve_record r;
+
+	write_it(&in, RESERVE_LIVE, &r);
+	write_it(&out, RESERVE_LIVE, &r);
+	write_it(&old, RESERVE_DELETED, &r);
+	write_it(&elsewhere, RESERVE_LIVE, &r);
+	write_it(&ahead, RESERVE_LIVE, &r);
+	assert_int_equal(reserve_settle_kernel(&reserve, list, 4), 0);
+	assert_int_equal(claim(&in, &r), 0);
+	assert_int_equal(r.replay_top, 900);
+	assert_int_equal(claim(&out, &r), 0);
+	assert_int_equal(r.reserved, 1700000);
+	assert_int_equal(claim(&old, &r), 0);
+	assert_int_equal(r.replay_top, 100);
+	assert_int_equal(claim(&elsewhere, &r), 0);
+	assert_int_equal(r.replay_top, 100);
+	assert_int_equal(claim(&ahead, &r), 0);
+	assert_int_equal(r.replay_top, 100);
+}
+
 static ssize_t no_pwrite(int fd, const void *buf, size_t len, off_t at)
 {
 	errno = EIO;
@@ -600,6 +659,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(the_space_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(settled_before_the_map_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(settled_after_a_death, setup, teardown),
 		cmocka_unit_test_setup_teardown(settling_fails_aloud, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_number_twice_whatever_breaks, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_user_of_a_state_dir, setup, teardown),

@@ -23,6 +23,7 @@ static struct sas *sas;
 static char said[256]; /* one letter for each thing that happened */
 static int fails;      /* what the kernel answers to an SA */
 static struct xfrm_count counts;
+static const struct xfrm_count *at_its_end; /* NULL: the same */
 static struct engine_facts facts;
 static int ask_fails; /* of the SA with this SPI */
 static __be32 ask_fails_spi;
@@ -101,8 +102,9 @@ static int kernel_add(void *ctx, const struct xipsec_sa *sa, __u32 index, __u32 
 	return fails;
 }
 
-static int kernel_gone(void *ctx, const struct xipsec_sa *sa)
+static int kernel_gone(void *ctx, const struct xipsec_sa *sa, struct xfrm_count *last)
 {
+	*last = at_its_end ? *at_its_end : counts;
 	return say("gone ");
 }
 
@@ -147,6 +149,7 @@ static int setup(void **state)
 	ask_fails = 0;
 	facts = (struct engine_facts){.esp = true};
 	counts = (struct xfrm_count){0};
+	at_its_end = NULL;
 	sas = sas_new(4, NULL, &ops, NULL);
 	return sas ? sas_bind(sas, states, sizeof(states[0]), 4, "here") : -1;
 }
@@ -516,6 +519,38 @@ static void an_sa_that_was_taken_stops(void **state)
 	happened(""); /* not made again with that key */
 }
 
+/* The kernel opens between the last look and the end. */
+static void its_last_numbers_count(void **state)
+{
+	static const struct xfrm_count end = {.packets = 5, .bytes = 500, .seq = 9};
+	struct sa *in = add("in", XIPSEC_DIR_IN, 0x1002);
+
+	counts = (struct xfrm_count){.packets = 3, .bytes = 300, .seq = 7};
+	at_its_end = &end;
+	sas_delete(sas, &in, 1);
+	assert_int_equal(states[0].packets, 5);
+	assert_int_equal(states[0].bytes, 500);
+	assert_int_equal(states[0].replay_top, 9);
+}
+
+/* A map with room for fewer: what has no place there ends in the old one. */
+static void no_place_in_the_new_map(void **state)
+{
+	static struct xipsec_sa_state fewer[2];
+	static const struct xipsec_sa_state none;
+
+	add("kept", XIPSEC_DIR_IN, 0x1002);
+	add("lost", XIPSEC_DIR_IN, 0x1004);
+	counts = (struct xfrm_count){.packets = 3, .seq = 7};
+	said[0] = 0;
+	assert_int_equal(sas_bind(sas, fewer, sizeof(fewer[0]), 1, "there"), -ENOSPC);
+	happened("gone sad ");
+	assert_null(sas_by_name(sas, "lost"));
+	assert_int_equal(states[1].replay_top, 7);
+	assert_int_equal(fewer[0].status, XIPSEC_SA_LIVE);
+	assert_memory_equal(&fewer[1], &none, sizeof(none));
+}
+
 /* The end of xipsecd: nothing of it stays in the kernel. */
 static void stop(void **state)
 {
@@ -576,6 +611,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_mapping_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(policies_come_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_sa_that_was_taken_stops, setup, teardown),
+		cmocka_unit_test_setup_teardown(its_last_numbers_count, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_place_in_the_new_map, setup, teardown),
 		cmocka_unit_test_setup_teardown(stop, setup, teardown),
 		cmocka_unit_test_setup_teardown(list_of_a_kernels_sa, setup, teardown),
 	};

@@ -472,6 +472,52 @@ static void counters(void **state)
 	assert_int_equal(xfrm_read_count(nlh, XIPSEC_DIR_OUT, &count), -EBADMSG);
 }
 
+/* A listed SA, and the end of one. */
+static void numbers_of_a_state(void **state)
+{
+	const struct xfrm_replay_state_esn replay = {
+		.oseq = 3, .oseq_hi = 1, .seq = 4, .seq_hi = 2};
+	struct xfrm_usersa_info info = {.id = {.spi = htonl(0x1001), .proto = IPPROTO_ESP},
+					.family = AF_INET6,
+					.curlft = {.bytes = 1000, .packets = 10},
+					.reqid = XIPSEC_MARK_OPENED | CHILD};
+	struct nlmsghdr *nlh = (void *)buf;
+	struct xfrm_state read;
+
+	info.id.daddr.a6[3] = 7;
+	for (int gone = 0; gone < 2; gone++) {
+		if (gone) {
+			message(XFRM_MSG_DELSA, sizeof(struct xfrm_usersa_id));
+			mnl_attr_put(nlh, XFRMA_SA, sizeof(info), &info);
+		} else {
+			*(struct xfrm_usersa_info *)message(XFRM_MSG_NEWSA, sizeof(info)) = info;
+		}
+		assert_int_equal(xfrm_read_state(nlh, &read), -EBADMSG);
+		mnl_attr_put(nlh, XFRMA_REPLAY_ESN_VAL, sizeof(replay), &replay);
+		memset(&read, 0, sizeof(read));
+		assert_int_equal(xfrm_read_state(nlh, &read), 0);
+		assert_int_equal(read.id.spi, htonl(0x1001));
+		assert_int_equal(read.id.proto, IPPROTO_ESP);
+		assert_int_equal(read.id.family, AF_INET6);
+		assert_int_equal(read.id.daddr.a6[3], 7);
+		assert_int_equal(read.reqid, XIPSEC_MARK_OPENED | CHILD);
+		assert_int_equal(read.sent.seq, 0x100000003);
+		assert_int_equal(read.heard.seq, 0x200000004);
+		assert_int_equal(read.heard.packets, 10);
+		assert_int_equal(read.sent.bytes, 1000);
+	}
+	/* cut short, and of another kind */
+	message(XFRM_MSG_NEWSA, sizeof(info) - 8);
+	assert_int_equal(xfrm_read_state(nlh, &read), -EBADMSG);
+	message(XFRM_MSG_DELSA, sizeof(struct xfrm_usersa_id));
+	mnl_attr_put(nlh, XFRMA_SA, sizeof(info) - 8, &info);
+	mnl_attr_put(nlh, XFRMA_REPLAY_ESN_VAL, sizeof(replay), &replay);
+	assert_int_equal(xfrm_read_state(nlh, &read), -EBADMSG);
+	message(XFRM_MSG_UPDSA, sizeof(info));
+	mnl_attr_put(nlh, XFRMA_REPLAY_ESN_VAL, sizeof(replay), &replay);
+	assert_int_equal(xfrm_read_state(nlh, &read), -EBADMSG);
+}
+
 static void news_of_expiry(void **state)
 {
 	struct xfrm_user_expire *expire = message(XFRM_MSG_EXPIRE, sizeof(*expire));
@@ -577,6 +623,7 @@ int main(void)
 		cmocka_unit_test(policies_of_this_host),
 		cmocka_unit_test(policies_of_a_tunnel),
 		cmocka_unit_test(counters),
+		cmocka_unit_test(numbers_of_a_state),
 		cmocka_unit_test(news_of_expiry),
 		cmocka_unit_test(news_of_others),
 	};
