@@ -467,6 +467,8 @@ static void switch_to_successor(const struct child_sa *child)
 
 	if (successor)
 		child_switch(successor);
+	if (heir && heir->out_added)
+		return; /* it sends already: it is no sibling that the heir has to wait for */
 	sibling = heir ? sibling_of(child) : NULL;
 	if (heir && !sibling)
 		switch_to_heir(heir);
