@@ -49,8 +49,8 @@ void order_replace(struct spd_editor *e, __u32 from, __u32 to);
 bool spd_edit_removes(const struct spd_edit *change, __u32 number);
 
 /* Frees what rules that are gone have left, by who has the lock. Waits for running programs, twice
- * (about 10 ms each), and flows are looked up anew afterwards. Not while rules are marked to die that still
- * live. 0 or -errno. */
+ * (about 10 ms each), and flows are looked up anew afterwards. Not while rules are marked to die
+ * that still live. 0 or -errno. */
 int spd_tidy(struct spd_editor *e);
 
 #endif
