@@ -118,6 +118,14 @@ void follow_links(void *ctx);
 extern const struct sadb_hooks requests_hooks;
 extern const struct metrics_server_hooks requests_metrics;
 
+/* What `config`, which is about to be taken over, does not allow any more goes. 0, or -errno with
+ * `text` (XIPSEC_SADB_ERR_TEXT). */
+int requests_withdraw(struct daemon *d, struct config *config, char *text);
+
+/* Takes `config` over, unless it was before (with its keys, then), when its policies are in force.
+ * Returns as above. */
+int requests_apply(struct daemon *d, struct config *config, char *text);
+
 /* Takes over a config: "" is the one of the start. 0, or -errno with `text`
  * (XIPSEC_SADB_ERR_TEXT). */
 int request_reload(void *ctx, const char *path, char *text);

@@ -14,6 +14,7 @@
 #include "loader/manual.h"
 #include "loader/sa_maps.h"
 #include "loader/settings.h"
+#include "loader/spd_change.h"
 
 /* ------------------------------------------------------------------ interfaces and workers */
 
@@ -122,6 +123,26 @@ void follow_ports(struct daemon *d)
 
 /* ------------------------------------------------------------------ generations */
 
+/* Whoever made the generation filled its policies from the file as it is now, which may say
+ * something else than when we read it. NULL: what we have is in force, or nothing that we know. */
+static struct config *other_in_force(const struct daemon *d, const struct datapath *dp)
+{
+	struct config *config;
+
+	if (spd_is_of(dp, d->config))
+		return NULL;
+	if (settings_read(d->options->config_path, &config, NULL) == 0) {
+		settings_keep(d->config, config);
+		if (spd_is_of(dp, config))
+			return config;
+		config_free(config);
+	}
+	log_warn("the policies in force are neither those that SAs go by nor those of %s: `xipsec "
+		 "reload`",
+		 d->options->config_path);
+	return NULL;
+}
+
 /* Moves into the current generation. From a predecessor's leavings or from an older generation, the
  * order is the same: nobody seals any more, nothing leads to an SA, then the states move. */
 static int move_in(struct daemon *d)
@@ -130,7 +151,7 @@ static int move_in(struct daemon *d)
 	struct home old = d->home;
 	unsigned int n = 0;
 	char where[RESERVE_WHERE_LEN], text[XIPSEC_SADB_ERR_TEXT];
-	struct config *config;
+	struct config *config, *other;
 	bool moved = d->open;
 	struct home home;
 	int err;
@@ -149,6 +170,10 @@ static int move_in(struct daemon *d)
 		home_close(&home);
 		return err;
 	}
+	/* No SA is there yet: none lets out by its old list what is refused there. */
+	other = d->loaded ? other_in_force(d, &home.dp) : NULL;
+	if (other)
+		requests_withdraw(d, other, text);
 	d->home = home;
 	d->open = true;
 	log_info("data path %s is open%s", d->home.dp.generation,
@@ -172,7 +197,10 @@ static int move_in(struct daemon *d)
 		d->config = config;
 		d->loaded = true;
 	}
-	follow_ports(d);
+	if (other)
+		requests_apply(d, other, text);
+	else
+		follow_ports(d);
 	return 0;
 }
 

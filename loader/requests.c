@@ -46,8 +46,7 @@ static void take_config(struct daemon *d, struct config *config)
 	d->config = config;
 }
 
-/* What `config`, which is about to be taken over, does not allow any more goes. */
-static int withdraw(struct daemon *d, struct config *config, char *text)
+int requests_withdraw(struct daemon *d, struct config *config, char *text)
 {
 	int err = d->open ? manual_withdraw(d->sas, config, text) : 0;
 
@@ -65,13 +64,12 @@ static int do_withdraw(void *ctx, const char *path, char *text)
 	if (err)
 		return err;
 	settings_keep(d->config, config);
-	err = withdraw(d, config, text);
+	err = requests_withdraw(d, config, text);
 	take_config(d, config);
 	return err;
 }
 
-/* Takes `config` over, unless it was before (with its keys, then). */
-static int apply(struct daemon *d, struct config *config, char *text)
+int requests_apply(struct daemon *d, struct config *config, char *text)
 {
 	const char *small = plan_small_window(config);
 	int err;
@@ -113,7 +111,7 @@ int request_reload(void *ctx, const char *path, char *text)
 	}
 	settings_say_restart(d->config, config);
 	settings_keep(d->config, config);
-	return apply(d, config, text);
+	return requests_apply(d, config, text);
 }
 
 struct withdrawal {
@@ -128,7 +126,7 @@ static int withdraw_first(void *ctx)
 	struct withdrawal *w = ctx;
 
 	w->begun = true;
-	return withdraw(w->d, w->config, w->text);
+	return requests_withdraw(w->d, w->config, w->text);
 }
 
 /* What goes to a client is short, and begins with what became of the SAs. */
@@ -144,7 +142,7 @@ static void say_in_force_stay(const struct withdrawal *w, const char *cause, int
 static int apply_switched(struct daemon *d, struct config *config, char *text)
 {
 	char why[XIPSEC_SADB_ERR_TEXT] = "";
-	int err = apply(d, config, why);
+	int err = requests_apply(d, config, why);
 
 	if (err)
 		snprintf(text, XIPSEC_SADB_ERR_TEXT, "the policies are switched; %.200s", why);

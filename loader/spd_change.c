@@ -2,6 +2,7 @@
 #include "loader/spd_change.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include "lib/cleanup.h"
 #include "lib/log.h"
@@ -178,6 +179,40 @@ static int remove_with_sas(const struct classifier *c, const struct spd_source *
 		}
 	}
 	return 0;
+}
+
+static int by_priority(const void *a, const void *b)
+{
+	__u32 x = (*(const struct xipsec_spd_rule *const *)a)->priority,
+	      y = (*(const struct xipsec_spd_rule *const *)b)->priority;
+
+	return x < y ? -1 : x > y;
+}
+
+bool spd_is_of(const struct datapath *dp, const struct config *config)
+{
+	_cleanup_spd_source_ struct spd_source source = {0};
+	_cleanup_spd_memory_ struct spd_memory memory = SPD_MEMORY_NONE;
+	_cleanup_free_ const struct xipsec_spd_rule **list = NULL;
+	const struct spd_ids ids = spd_ids_of(dp);
+	const struct xipsec_spd *head;
+	__u32 n = 0;
+	bool same;
+
+	if (spd_compile(config, &ids, &source) || spd_memory_open(dp, &memory))
+		return false;
+	head = memory.c.head;
+	list = calloc(head->rules_end + 1, sizeof(*list));
+	for (__u32 i = 0; list && i < head->rules_end; i++)
+		if (classifier_lives(&memory.c.rule[i], head->generation) &&
+		    !(memory.c.rule[i].origin & XIPSEC_RULE_OF_SA))
+			list[n++] = &memory.c.rule[i];
+	same = list && n == source.n_rules && passes_same(head, &source);
+	if (same)
+		qsort(list, n, sizeof(*list), by_priority);
+	for (__u32 i = 0; same && i < n; i++)
+		same = spd_rule_same(list[i], &source.rule[i]);
+	return same;
 }
 
 static int edit(struct spd_editor *editor, const struct spd_source *source,

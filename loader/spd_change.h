@@ -26,6 +26,10 @@ struct spd_change {
 int spd_change_find(const struct xipsec_spd_rule *const *from, __u32 n_from,
 		    const struct xipsec_spd_rule *to, __u32 n_to, struct spd_change *out);
 
+/* Does the SPD in force say what the config says? Rules that came with SAs apart. Reads alone:
+ * where somebody edits it meanwhile, it may say no. */
+bool spd_is_of(const struct datapath *dp, const struct config *config);
+
 /*
  * Makes the SPD in force the one of `source`; the caller holds the loader's lock. 0 with the
  * generation that has all of it; -EAGAIN: it must be built anew (nothing is in force, too much

@@ -146,6 +146,28 @@ udp_through 7001
 check_gt "then it comes out of the SA" "$DELIVERED" $((SENT * 95 / 100))
 check_eq "no SA was made anew for that" "$(states_of_sas)" "$states"
 
+# An upgrade of the data path fills the policies from the file as it is then. The SAs of an xipsecd that
+# runs go by the same.
+moved() { gw b attach --all --upgrade && until_true 5 ping4 a 1; }
+gw_config b
+check "upgrade with a rule before the tunnel, beside a running xipsecd: done" moved
+before=$(gw_reason b selector)
+udp_through 7001
+check_eq "nothing comes out of the SA" "$DELIVERED" 0
+check_eq "it is counted as selector" "$(gw_reason b selector)" "$((before + SENT))"
+cp "$WORK/gw-b.before" "$WORK/gw-b.conf"
+check "upgrade without that rule: done" moved
+udp_through 7001
+check_gt "then it comes out of the SA" "$DELIVERED" $((SENT * 95 / 100))
+check_eq "no SA was made anew for that" "$(states_of_sas)" "$states"
+neither() { grep -q "the policies in force are neither those that SAs go by nor those of $WORK/gw-b.conf" "$WORK/xipsecd-b.log.new"; }
+check "of all that no policies were unknown to it" eval '! neither'
+cp "$WORK/gw-b.conf" "$WORK/other.conf"
+sed -i 's/^policies {/&\n\tnever { action = discard\n\tremote = 198.18.7.7 }/' "$WORK/other.conf"
+check "upgrade by another file: done" gw b attach --all --upgrade --config "$WORK/other.conf"
+check "xipsecd tells that it does not know these policies" until_true 5 neither
+check "reload: done" gw b reload
+
 # What cannot be built takes no SA with it, though the SAs would be other ones: its rule before the
 # tunnel's changes their lists.
 many_devs()

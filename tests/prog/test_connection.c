@@ -17,6 +17,7 @@
 #include "lib/config_policy.h"
 #include "loader/daemon_inside.h"
 #include "loader/manual.h"
+#include "loader/spd_change.h"
 #include "loader/spd_edit.h"
 #include "tests/lib/spd_reference.h"
 #include "tests/prog/classify.h"
@@ -200,6 +201,7 @@ static void assert_as_read_anew(void)
 		assert_int_equal(is->origin, should->origin);
 		assert_int_equal(is->policy, should->policy);
 	}
+	assert_true(spd_is_of(&c.dp, config));
 	config_free(config);
 }
 
@@ -381,6 +383,7 @@ static void test_everything_anew(void **state)
 	begin();
 	put_client(5, "five", 1, "");
 	classify_spd(&c, &stranger, 1);
+	assert_false(spd_is_of(&c.dp, d.config));
 	assert_anew("5", 1);
 	put_client(5, "five", 0, "");
 	/* there is no SPD that could be edited */
@@ -418,6 +421,10 @@ static void test_before_rules_of_sas(void **state)
 	free(then);
 	then = spd_editor_order(editor, &n_then);
 	assert_int_equal(n_then, n + 1);
+	/* which are no matter of the config's, that others are */
+	assert_true(spd_is_of(&c.dp, d.config));
+	assert_int_equal(spd_edit(editor, NULL, 0, &then[0], 1, &generation), 0);
+	assert_false(spd_is_of(&c.dp, d.config));
 }
 
 static void test_numbers(void **state)
