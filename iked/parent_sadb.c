@@ -67,6 +67,7 @@ static void lend(struct lending *l)
 {
 	struct parent *p = l->parent;
 
+	event_del(p->lost); /* what the child said until now is about one of before */
 	if (p->child_ready && proc_chan(p->child)) {
 		chan_say(proc_chan(p->child), CHAN_SADB, &l->fd, 1);
 		p->n_lent++;

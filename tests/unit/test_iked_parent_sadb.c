@@ -242,15 +242,30 @@ static void xipsecd_ends(void **state)
 	assert_null(strstr(said, "renewed"));
 }
 
+/* The child tells of its end only when the next xipsecd is there: it is about to get another. */
+static void child_is_late(void **state)
+{
+	answer(lent, asked(lent, XIPSEC_SADB_RESTRICT), 0);
+	assert_true(child_has_it());
+	close(own);
+	close(lent);
+	turn(280);
+	own = accepted();
+	lent = accepted();
+	child_lost(1);
+	answer(lent, asked(lent, XIPSEC_SADB_RESTRICT), 0);
+	assert_true(child_has_it());
+	turn(300);
+	assert_null(strstr(said, "renewed"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(is_lent),
-		TEST(is_lent_again),
-		TEST(child_alone_loses_it),
-		TEST(xipsecd_ends),
+		TEST(is_lent),      TEST(is_lent_again), TEST(child_alone_loses_it),
+		TEST(xipsecd_ends), TEST(child_is_late),
 	};
 
 	log_open("test", LOG_LEVEL_ERROR);
