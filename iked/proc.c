@@ -142,10 +142,6 @@ static void start_later(struct proc_slot *slot)
 
 	if (slot->ending)
 		return;
-	if (slot->renewing) {
-		event_active(slot->again, EV_TIMEOUT, 0);
-		return;
-	}
 	event_add(slot->again, &wait);
 	slot->again_ms = slot->again_ms * 2 < AGAIN_MAX ? slot->again_ms * 2 : AGAIN_MAX;
 }
@@ -273,6 +269,7 @@ static void say_end(const struct proc_slot *slot, int status)
 
 void proc_reap(struct proc_slot *slot)
 {
+	bool old;
 	int status;
 
 	if (!slot || !slot->pid || waitpid(slot->pid, &status, WNOHANG) != slot->pid)
@@ -281,9 +278,13 @@ void proc_reap(struct proc_slot *slot)
 	slot->pid = 0;
 	if (slot->chan)
 		on_gone(slot);
-	if (now() - slot->since >= YOUNG_S)
+	old = now() - slot->since >= YOUNG_S;
+	if (old)
 		slot->again_ms = AGAIN_MS;
-	start_later(slot);
+	if (old && slot->renewing && !slot->ending)
+		event_active(slot->again, EV_TIMEOUT, 0);
+	else
+		start_later(slot);
 }
 
 void proc_renew(struct proc_slot *slot)

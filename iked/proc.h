@@ -48,7 +48,8 @@ struct chan *proc_chan(struct proc_slot *slot);
 pid_t proc_pid(const struct proc_slot *slot);
 /* Ends it, with SIGKILL if it does not end in `patience` ms after its channel closed; blocks. */
 void proc_stop(struct proc_slot *slot, int patience);
-/* Ends this one and starts another. */
+/* Ends this one and starts another: at once, unless it is young. Those that end young come ever
+ * more rarely, wanted or not. */
 void proc_renew(struct proc_slot *slot);
 /* After SIGCHLD. */
 void proc_reap(struct proc_slot *slot);
