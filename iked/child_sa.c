@@ -432,15 +432,16 @@ static struct child_sa *sibling_on(const struct ike_sa *ike, const struct child_
 	return other;
 }
 
-/* Another one of that name, which sends: on its IKE SA, while it is rekeyed; on one of ours, if
- * both ends authenticate anew. */
+/* Another one of that name, which sends to the same host: on its IKE SA, while it is rekeyed; on
+ * one of ours, if both ends authenticate anew. */
 static struct child_sa *sibling_of(const struct child_sa *child)
 {
 	const struct ike_sa *ike = child->ike, *other = ike_of_peer(ike->engine, ike->remote_id);
 	struct child_sa *sibling = sibling_on(ike, child);
 
 	for (; other && !sibling; other = ike_same_peer(other))
-		if (other->state == IKE_UP && ident_equal(other->remote_id, ike->remote_id))
+		if (other->state == IKE_UP && ident_equal(other->remote_id, ike->remote_id) &&
+		    ike_same_host(other, ike))
 			sibling = sibling_on(other, child);
 	return sibling;
 }

@@ -11,6 +11,8 @@
 #ifndef IKED_IKE_SA_H
 #define IKED_IKE_SA_H
 
+#include <string.h>
+
 #include "iked/bounds.h"
 #include "iked/child_sa.h"
 #include "iked/keymat.h"
@@ -165,6 +167,13 @@ bool ike_is_used(const struct ike_sa *ike);
 static inline bool ike_follows(const struct ike_sa *ike)
 {
 	return ike->nat_remote && !ike->nat_local;
+}
+
+/* Are their peers at one address? */
+static inline bool ike_same_host(const struct ike_sa *a, const struct ike_sa *b)
+{
+	return a->path.family == b->path.family &&
+	       !memcmp(&a->path.remote, &b->path.remote, sizeof(a->path.remote));
 }
 
 /* The next message id one way is `next`: it may be time for an IKE SA that begins at 0. */

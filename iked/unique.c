@@ -21,12 +21,6 @@ static bool same_family(const struct ike_sa *ike, const struct ike_sa *other)
 	return other->path.family == ike->path.family;
 }
 
-static bool same_host(const struct ike_sa *ike, const struct ike_sa *other)
-{
-	return same_family(ike, other) &&
-	       !memcmp(&ike->path.remote, &other->path.remote, sizeof(ike->path.remote));
-}
-
 /* `unique` is about one connection: two that mean the same peer, or one by IPv4 and IPv6, are meant
  * to be beside each other. */
 static bool rivals(const struct ike_sa *ike, const struct ike_sa *other)
@@ -72,7 +66,7 @@ static bool may_be_same(const struct ike_sa *ike, const struct ike_sa *other)
 	if (differ(want, is))
 		return false;
 	/* Who calls itself by its address is nowhere else. */
-	return (is_exact(want) && is_exact(is)) || same_host(ike, other) ||
+	return (is_exact(want) && is_exact(is)) || ike_same_host(ike, other) ||
 	       (other->remote_id && !is_address(other->remote_id));
 }
 
@@ -125,7 +119,7 @@ bool unique_refuses(const struct ike_sa *ike, char *why, size_t size)
 		next = ike_same_peer(other);
 		if (!rivals(ike, other))
 			continue;
-		if (!same_host(ike, other)) {
+		if (!ike_same_host(ike, other)) {
 			refused = true;
 			snprintf(why, size, "IKE SA %u is with the same peer, `unique = keep`",
 				 other->id);
@@ -168,7 +162,7 @@ static bool crossed(const struct ike_sa *ike, const struct ike_sa *other)
 	const bool replaces = ike->conn->model.unique == CONN_UNIQUE_REPLACE;
 	const __u64 slack = replaces ? 0 : RENEWS_MS;
 
-	return rivals(ike, other) && same_host(ike, other) &&
+	return rivals(ike, other) && ike_same_host(ike, other) &&
 	       ike->path.remote_port == other->path.remote_port && a->ours != b->ours &&
 	       (replaces || (a->ours ? a : b)->renews) && a->began <= b->up + slack &&
 	       b->began <= a->up + slack;
@@ -284,7 +278,7 @@ struct child_sa *unique_twin(const struct ike_sa *ike, const struct conn_child *
 	const struct ike_sa *other = ike_of_peer(ike->engine, ike->remote_id);
 
 	for (; other; other = ike_same_peer(other)) {
-		if (other != ike && !same(ike, other))
+		if (other != ike && (!same(ike, other) || !ike_same_host(ike, other)))
 			continue;
 		for (struct child_sa *child = other->children; child; child = child->next)
 			if (child != but &&

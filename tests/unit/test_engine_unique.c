@@ -466,6 +466,38 @@ static void test_spare(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------ two machines, one identity */
+
+/* What is with one has no part in when we send to the other: at once if it is new there, and when
+ * the last one there goes if it authenticates anew. */
+static void test_two_machines(void **state)
+{
+	struct sim *sim = begin(both, both);
+	struct ike_conn *conn = ike_conn_find(sim->side[0].engine, "c");
+	const struct engine *engine = sim->side[1].engine;
+	struct engine_match second;
+	__u32 old;
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	sim_run(sim, 1000);
+	sim_ike(&sim->side[1])->path.remote.byte[3] = 77; /* the other machine */
+	setup_begin(sim->side[0].engine, conn, &conn->model.children[0], 0);
+	sim_run(sim, 1000);
+	assert_int_equal(sim_ikes(&sim->side[1], IKE_UP), 2);
+	assert_true(engine->last->children->out_added);
+	old = engine->last->id;
+	second = (struct engine_match){.ike_id = sim->side[0].engine->last->id};
+	engine_reauth(sim->side[0].engine, &second, 8);
+	sim_run(sim, 3000);
+	assert_int_equal(sim_done(&sim->side[0], 8), 0);
+	assert_null(ike_by_id(engine, old));
+	assert_int_equal(sim_ikes(&sim->side[1], IKE_UP), 2);
+	assert_true(engine->last->children->out_added);
+	sim_good(sim);
+	sim_free(sim);
+}
+
 /* ------------------------------------------------------------------ whose packet was it */
 
 /* An SPI that is not known: each IKE SA from that address is told, at a limited rate; other peers
@@ -517,6 +549,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_both_reauthenticate),
 		cmocka_unit_test(test_both_begin),
 		cmocka_unit_test(test_spare),
+		cmocka_unit_test(test_two_machines),
 		cmocka_unit_test(test_invalid_spi),
 	};
 
