@@ -12,6 +12,7 @@
 #include "iked/engine_state.h"
 #include "iked/gather.h"
 #include "iked/setup.h"
+#include "iked/unique.h"
 #include "iked/xchg.h"
 
 #define owner(timer, member) ((struct ike_sa *)((char *)(timer)-offsetof(struct ike_sa, member)))
@@ -213,7 +214,8 @@ static void life_begin(struct ike_sa *ike, bool inherited)
 void ike_timers(struct ike_sa *ike)
 {
 	struct engine *engine = ike->engine;
-	__u64 next = sooner(sooner(ike->rekey_at, ike->reauth_at), ike->end_at);
+	__u64 next =
+		sooner(sooner(ike->rekey_at, ike->reauth_at), sooner(ike->end_at, ike->cross_at));
 	__u64 alive = 0, delay;
 
 	if (next)
@@ -273,6 +275,8 @@ static void life_due(struct timer *timer)
 	} else if (ike->state == IKE_REPLACED) {
 		/* The peer, who rekeyed it, should have deleted it. */
 		ike_gone(ike, false);
+	} else if (ike->cross_at && now >= ike->cross_at) {
+		unique_look(ike);
 	} else if (ike->end_at && now >= ike->end_at) {
 		ike_log(ike, LOG_LEVEL_WARN, "its life is over, it could not be replaced");
 		ike->end_at = 0;
@@ -394,6 +398,7 @@ void ike_inherit(struct ike_sa *old, struct ike_sa *fresh)
 	old->up_told = false; /* it goes without a word: the other one took its place */
 	move_reauth(old, fresh);
 	fresh->reauth_at = old->reauth_at;
+	fresh->cross_at = old->cross_at;
 	old->reauth_of = old->reauth_by = 0;
 	move_tasks(old, fresh);
 	timer_stop(&old->engine->timers, &old->work);
@@ -414,7 +419,7 @@ struct ike_sa *ike_rival(const struct ike_sa *old)
 void ike_redundant(struct ike_sa *ike)
 {
 	ike->state = IKE_REPLACED;
-	ike->rekey_at = ike->reauth_at = 0;
+	ike->rekey_at = ike->reauth_at = ike->cross_at = 0;
 	ike->end_at = ike_now(ike) + REPLACED_MS;
 	ike_timers(ike);
 }

@@ -117,6 +117,7 @@ struct ike_sa {
 	__u64 since;      /* ms: established, or made */
 	__u64 heard;      /* ms: the last fresh message of the peer */
 	__u64 sent;       /* ms: our last datagram */
+	__u64 cross_at;   /* ms: unique_look() is due; 0: never */
 	__u64 full_until; /* ms: the peer makes no more SAs on it (full.h); 0: it does */
 	__u64 spi_at;     /* ms: our last INVALID_SPI; 0: none yet */
 	__u64 selectors_at;                /* ms: our last INVALID_SELECTORS; 0: none yet */

@@ -186,11 +186,34 @@ static bool is_coming(const struct ike_sa *ike)
 	return ike->ours && ike->ours->task && ike->ours->task->kind == TASK_CHILD;
 }
 
+static bool is_in(const struct ts *part, const struct ts *whole, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (ts_contains(&whole[i], part))
+			return true;
+	return false;
+}
+
+static bool carries(const struct child_sa *child, const struct child_sa *what)
+{
+	for (unsigned int i = 0; i < what->n_local; i++)
+		if (!is_in(&what->ts[i], child->ts, child->n_local))
+			return false;
+	for (unsigned int i = 0; i < what->n_remote; i++)
+		if (!is_in(&what->ts[what->n_local + i], child->ts + child->n_local,
+			   child->n_remote))
+			return false;
+	return true;
+}
+
+/* What we ask for ourselves in place of another one is what there is of it. What the peer has made
+ * may be narrower, or one of several of that name. */
 static bool has_child(const struct ike_sa *ike, const struct child_sa *like)
 {
 	for (const struct child_sa *child = ike->children; child; child = child->next)
 		if (child->state == CHILD_UP && child->out_added &&
-		    !strcmp(child->cfg->sadb_name, like->cfg->sadb_name))
+		    !strcmp(child->cfg->sadb_name, like->cfg->sadb_name) &&
+		    (ike->origin.ours || carries(child, like)))
 			return true;
 	return false;
 }

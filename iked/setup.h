@@ -46,8 +46,8 @@ struct ike_sa *setup_begin(struct engine *engine, struct ike_conn *conn,
 			   const struct conn_child *child, __u64 ref);
 /* One with all children of `old`, which goes when that is up (RFC 7296 2.8.3). */
 void setup_reauth(struct ike_sa *old, __u64 ref);
-/* The same by one of the peer's, which is up already: as soon as that has all its children, and
- * after a while it gets those that it does not have. */
+/* The same by one of the peer's, which is up already: as soon as that has all its children, with
+ * all their selectors; after a while it gets those that it does not have. */
 void setup_follow(struct ike_sa *old, struct ike_sa *by);
 /* Is all that it has on the one that takes its place? */
 bool setup_followed(const struct ike_sa *old);

@@ -154,6 +154,14 @@ bool unique_room(struct ike_sa *ike, bool rekey, char *why, size_t size)
 	return false;
 }
 
+/* Behind one address there may be several machines, if it is a NAT's. Without one the port says
+ * nothing: the peer may go on at 4500 with what it began, and we at 500 with ours. */
+static bool same_machine(const struct ike_sa *ike, const struct ike_sa *other)
+{
+	return ike_same_host(ike, other) && ((!ike->nat_remote && !other->nat_remote) ||
+					     ike->path.remote_port == other->path.remote_port);
+}
+
 /* Began each end its own before it knew of the other? Ends that authenticate anew go on by the old
  * one until theirs is whole, and may begin up to then. */
 static bool crossed(const struct ike_sa *ike, const struct ike_sa *other)
@@ -162,10 +170,41 @@ static bool crossed(const struct ike_sa *ike, const struct ike_sa *other)
 	const bool replaces = ike->conn->model.unique == CONN_UNIQUE_REPLACE;
 	const __u64 slack = replaces ? 0 : RENEWS_MS;
 
-	return rivals(ike, other) && ike_same_host(ike, other) &&
-	       ike->path.remote_port == other->path.remote_port && a->ours != b->ours &&
+	return rivals(ike, other) && same_machine(ike, other) && a->ours != b->ours &&
 	       (replaces || (a->ours ? a : b)->renews) && a->began <= b->up + slack &&
 	       b->began <= a->up + slack;
+}
+
+/* ms since both are up. */
+static __u64 crossed_for(const struct ike_sa *ike, const struct ike_sa *other)
+{
+	__u64 a = ike->origin.up, b = other->origin.up;
+
+	return ike_now(ike) - (a > b ? a : b);
+}
+
+static void look_in(struct ike_sa *ike, __u64 ms)
+{
+	__u64 at = ike_now(ike) + ms;
+
+	if (ike->cross_at && ike->cross_at <= at)
+		return;
+	ike->cross_at = at;
+	ike_timers(ike);
+}
+
+/* When CROSSED_MS are over, and when `replace` waits no longer. */
+static void look_again(struct ike_sa *ike, struct ike_sa *other)
+{
+	bool replaces = ike->conn->model.unique == CONN_UNIQUE_REPLACE;
+	__u64 age = crossed_for(ike, other), next = CROSSED_MS;
+
+	if (age >= CROSSED_MS)
+		next = replaces ? RENEWS_MS : 0;
+	if (age >= next)
+		return;
+	look_in(ike, next - age);
+	look_in(other, next - age);
 }
 
 static void give_way(struct ike_sa *ours, struct ike_sa *theirs)
@@ -190,9 +229,23 @@ void unique_cross(struct ike_sa *ike)
 {
 	struct ike_sa *other = first_to_cross(ike);
 
-	for (; other; other = ike_same_peer(other))
-		if (crossed(ike, other))
+	for (; other; other = ike_same_peer(other)) {
+		if (!crossed(ike, other))
+			continue;
+		if (crossed_for(ike, other) >= CROSSED_MS)
 			give_way(ike->origin.ours ? ike : other, ike->origin.ours ? other : ike);
+		look_again(ike, other);
+	}
+}
+
+void unique_look(struct ike_sa *ike)
+{
+	ike->cross_at = 0;
+	if (ike_is_used(ike))
+		unique_used(ike);
+	else if (!ike->reauth_of)
+		setup_complete(ike);
+	ike_timers(ike);
 }
 
 bool unique_spare(const struct ike_sa *ike)
@@ -201,7 +254,8 @@ bool unique_spare(const struct ike_sa *ike)
 
 	if (!ike->origin.ours || ike_is_used(ike) || ike_is_leaving(ike))
 		return false;
-	while (other && !(crossed(ike, other) && ike_is_used(other) && !ike_is_leaving(other)))
+	while (other && !(crossed(ike, other) && crossed_for(ike, other) >= CROSSED_MS &&
+			  ike_is_used(other) && !ike_is_leaving(other)))
 		other = ike_same_peer(other);
 	return other;
 }
@@ -220,21 +274,28 @@ static void replace(struct ike_sa *ike, struct ike_sa *other)
 	ike_work(other);
 }
 
+/* Of two that crossed neither is: both ends take the same one for it. */
+static bool is_older(const struct ike_sa *ike, const struct ike_sa *other)
+{
+	return crossed(ike, other) ? other->origin.tie < ike->origin.tie
+				   : other->first_id < ike->first_id;
+}
+
 bool unique_outdone(const struct ike_sa *ike)
 {
 	const struct ike_sa *other = ike_of_peer(ike->engine, ike->remote_id);
 
-	while (other &&
-	       !(rivals(ike, other) && other->first_id > ike->first_id && !ike_is_leaving(other)))
+	while (other && !(rivals(ike, other) && is_older(other, ike) && !ike_is_leaving(other)))
 		other = ike_same_peer(other);
 	return other;
 }
 
-/* What we authenticate anew ourselves is taken down by who does that. */
+/* What we authenticate anew ourselves is taken down by who does that. Of two that crossed who made
+ * it takes it down, if the peer does as we do; there are some that do not. */
 static bool is_older_rival(const struct ike_sa *ike, const struct ike_sa *other)
 {
-	return rivals(ike, other) && other->first_id < ike->first_id &&
-	       other->id != ike->reauth_of && !crossed(ike, other);
+	return rivals(ike, other) && is_older(ike, other) && other->id != ike->reauth_of &&
+	       (!crossed(ike, other) || crossed_for(ike, other) >= RENEWS_MS);
 }
 
 void unique_check(struct ike_sa *ike, __u64 initial_contact)

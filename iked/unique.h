@@ -51,9 +51,13 @@ void unique_used(struct ike_sa *ike);
 /*
  * Both ends have begun one at once, by `unique = replace` or to authenticate anew what is gone now:
  * neither is the older one. As of two rekeys (2.8.2) one goes, by who made it: the one with the
- * lower number made of its SPIs. Its children are made on the other one first.
+ * lower number made of its SPIs. Its children are made on the other one first. Not before
+ * CROSSED_MS are over: the peer may close the other one by a rule of its own. What it should have
+ * closed by ours, and did not, `replace` closes after RENEWS_MS.
  */
 void unique_cross(struct ike_sa *ike);
+/* `cross_at` has come. */
+void unique_look(struct ike_sa *ike);
 /* Is it one of two such ones, without a child, which the other has? */
 bool unique_spare(const struct ike_sa *ike);
 

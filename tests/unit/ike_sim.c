@@ -144,7 +144,9 @@ static void deliver(struct sim *sim, int from, const struct ike_path *path, cons
 		if (to_port != 500 && to_port != 4500)
 			return;
 	}
-	if (sim->float_anyway && msg_exchange(data) != IKE_SA_INIT)
+	if (msg_exchange(data) != IKE_SA_INIT &&
+	    (sim->float_anyway ||
+	     (sim->float_second && (!from == !(data[19] & IKE_FLAG_INITIATOR)))))
 		from_port = to_port = 4500;
 	event.path = sim_path(sim, !from, from_port, to_port);
 	event.data = sim_copy(data, len);

@@ -96,6 +96,7 @@ struct sim {
 	bool nat;
 	unsigned int nat_moved; /* it has ports so much higher for it than at first */
 	bool float_anyway;      /* IKE_AUTH and later come by 4500, without a NAT */
+	bool float_second;      /* … what side 1 began alone */
 	bool traffic;           /* ESP flows */
 	bool may_close;         /* children may go: holes and lost packets are no failure */
 	bool talk;              /* logs to stderr as well */

@@ -374,7 +374,7 @@ static void reauth_at_once(const char *conn, unsigned int later, __u64 seed, boo
 	engine_reauth(sim->side[0].engine, &old[0], 8);
 	sim_run(sim, later);
 	engine_reauth(sim->side[1].engine, &old[1], 9);
-	sim_run(sim, 20000);
+	sim_run(sim, 30000);
 	sim_good(sim);
 	assert_int_equal(sim_done(&sim->side[0], 8), 0);
 	assert_int_equal(sim_done(&sim->side[1], 9), 0);
@@ -395,6 +395,73 @@ static void test_both_reauthenticate(void **state)
 	for (unsigned int later = 0; later < 60; later += 4)
 		reauth_at_once(both, later, 3 + later, won);
 	assert_true(won[0] && won[1]); /* chance decides */
+}
+
+/* Both ends authenticate anew at once, and `ms` later both have what they began; returns whose goes
+ * by our rule. */
+static int both_renew(struct sim *sim, unsigned int ms, struct ike_sa *ours[2])
+{
+	const struct engine_match all = {.ike = "c"};
+
+	engine_initiate(sim->side[0].engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	sim_run(sim, 1000);
+	for (int i = 0; i < 2; i++)
+		engine_reauth(sim->side[i].engine, &all, 0);
+	sim_run(sim, ms);
+	for (int i = 0; i < 2; i++) {
+		ours[i] = sim->side[i].engine->first;
+		while (ours[i] && !(ours[i]->state == IKE_UP && ours[i]->origin.renews))
+			ours[i] = ours[i]->next;
+		assert_non_null(ours[i]);
+	}
+	return ours[1]->origin.tie < ours[0]->origin.tie;
+}
+
+/* What the other end began, here. */
+static struct ike_sa *theirs_of(struct side *side, const struct ike_sa *theirs)
+{
+	struct ike_sa *ike = side->engine->first;
+
+	while (ike && ike->origin.tie != theirs->origin.tie)
+		ike = ike->next;
+	assert_non_null(ike);
+	return ike;
+}
+
+/* The peer closes the other one, by a rule of its own, at once or seconds later: ours stays. */
+static void test_other_rule(void **state)
+{
+	for (unsigned int ms = 1000; ms < 12000; ms += 5000)
+		for (__u64 seed = 3; seed < 7; seed++) {
+			struct sim *sim = sim_new(seed, both, both);
+			struct ike_sa *ours[2];
+			int loser = both_renew(sim, ms, ours);
+			struct engine_match other = {.ike_id = ours[!loser]->id};
+
+			engine_terminate(sim->side[!loser].engine, &other, false, 0);
+			sim_run(sim, 20000);
+			assert_true(sim_ike(&sim->side[loser])->origin.ours);
+			sim_end(sim, 1, 1);
+		}
+}
+
+/* What goes by our rule has something that the peer's does not have: it stays. */
+static void test_narrower(void **state)
+{
+	for (__u64 seed = 3; seed < 7; seed++) {
+		struct sim *sim = sim_new(seed, both, both);
+		struct ike_sa *ours[2], *theirs;
+		int loser = both_renew(sim, 1000, ours);
+		__u32 id = ours[loser]->id;
+
+		theirs = theirs_of(&sim->side[loser], ours[!loser]);
+		theirs->children->ts[0].hi = theirs->children->ts[0].lo;
+		sim_run(sim, 100000);
+		assert_true(sim_said(&sim->side[loser], "stays: IKE SA"));
+		assert_true(ike_is_used(ike_by_id(sim->side[loser].engine, id)));
+		sim_end(sim, 2, 1);
+	}
 }
 
 /* By `unique = replace`, whoever's answer comes first: two that both ends began are one in the end,
@@ -435,7 +502,52 @@ static void test_both_begin(void **state)
 		half += both_begin(later, true);
 	}
 	assert_in_range(crossed, 10, 29);
-	assert_in_range(half, 1, 15); /* the other end's to see */
+	assert_int_equal(half, 0); /* the other end's to see, which is quicker */
+}
+
+/* The peer knows nothing of that, and keeps what it began: when it had its time, we close that. */
+static void test_one_replaces(void **state)
+{
+	unsigned int waited = 0;
+
+	for (unsigned int later = 0; later < 60; later += 6) {
+		struct sim *sim = sim_new(3 + later, BOTH("unique = replace"), both);
+		struct ike_conn *conn = ike_conn_find(sim->side[1].engine, "c");
+
+		sim->may_close = true; /* while they begin */
+		engine_initiate(sim->side[0].engine, "c", "net", 0);
+		sim_run(sim, later);
+		setup_begin(sim->side[1].engine, conn, &conn->model.children[0], 0);
+		sim_run(sim, 1000);
+		sim->may_close = false;
+		sim_run(sim, RENEWS_MS - 2000);
+		waited += sim_ikes(&sim->side[0], IKE_UP) == 2;
+		sim_run(sim, 15000);
+		sim_end(sim, 1, 1);
+	}
+	assert_in_range(waited, 1, 9);
+}
+
+/* The peer goes on at another port with what it began, and nobody is behind a NAT. */
+static void test_other_port(void **state)
+{
+	unsigned int crossed = 0;
+
+	for (__u64 seed = 3; seed < 9; seed++) {
+		struct sim *sim = sim_new(seed, both, both);
+		struct ike_sa *ours[2], *theirs;
+		int loser;
+
+		sim->float_second = true;
+		loser = both_renew(sim, 1000, ours);
+		theirs = theirs_of(&sim->side[0], ours[1]);
+		assert_int_equal(be16toh(theirs->path.remote_port), 4500);
+		assert_int_equal(be16toh(ours[0]->path.remote_port), 500);
+		crossed += loser == 0;
+		sim_run(sim, 30000);
+		sim_end(sim, 1, 1);
+	}
+	assert_in_range(crossed, 1, 5);
 }
 
 /* The peer refuses its only child, and has closed what it was to replace when we hear of that: it
@@ -547,7 +659,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_keep_other_address),
 		cmocka_unit_test(test_partly_anew),
 		cmocka_unit_test(test_both_reauthenticate),
+		cmocka_unit_test(test_other_rule),
+		cmocka_unit_test(test_narrower),
+		cmocka_unit_test(test_other_port),
 		cmocka_unit_test(test_both_begin),
+		cmocka_unit_test(test_one_replaces),
 		cmocka_unit_test(test_spare),
 		cmocka_unit_test(test_two_machines),
 		cmocka_unit_test(test_invalid_spi),
