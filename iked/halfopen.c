@@ -50,6 +50,16 @@ enum halfopen_verdict halfopen_ask(const struct halfopen *h, const struct ike_pa
 	return HALFOPEN_ROOM;
 }
 
+unsigned int halfopen_of(const struct halfopen *h, const struct ike_path *path)
+{
+	const struct entry *entry;
+	__u64 addr[2];
+
+	identify(path, addr);
+	entry = find(h, addr);
+	return entry ? entry->n : 0;
+}
+
 int halfopen_add(struct halfopen *h, const struct ike_path *path)
 {
 	struct entry *entry;

@@ -17,12 +17,14 @@ struct halfopen {
 
 enum halfopen_verdict {
 	HALFOPEN_ROOM,
-	HALFOPEN_COOKIE, /* room for who returns a cookie; if it is full, the oldest one goes */
+	HALFOPEN_COOKIE, /* room for who returns a cookie; if it is full, another one goes */
 	HALFOPEN_FULL,   /* for this address */
 };
 
 /* What of an IKE_SA_INIT request from path->remote? */
 enum halfopen_verdict halfopen_ask(const struct halfopen *h, const struct ike_path *path);
+/* How many there are from path->remote. */
+unsigned int halfopen_of(const struct halfopen *h, const struct ike_path *path);
 /* One more; 0 or -ENOMEM. */
 int halfopen_add(struct halfopen *h, const struct ike_path *path);
 /* One that was added with the same address is no longer half open, or gone. */

@@ -19,15 +19,45 @@ int setup_new(struct ike_sa *ike)
 	return 0;
 }
 
+/* The oldest of the address that has most, so that a flood from a few displaces itself. One whose
+ * IKE_AUTH has come is about to prove who it is, and stays. NULL: there is no other. */
+static struct ike_setup *one_to_go(const struct engine *engine)
+{
+	struct ike_setup *found = NULL;
+	unsigned int most = 0;
+
+	for (struct ike_setup *s = engine->oldest; s; s = s->newer) {
+		unsigned int n = s->ike->peers ? 0 : halfopen_of(&engine->halfopen, &s->path);
+
+		if (n > most) {
+			found = s;
+			most = n;
+		}
+	}
+	return found;
+}
+
+static int make_room(struct engine *engine)
+{
+	struct ike_setup *s;
+
+	if (engine->halfopen.n < HALFOPEN_MAX)
+		return 0;
+	engine_count(engine, NULL, ENGINE_HALFOPEN_REFUSED);
+	s = one_to_go(engine);
+	if (!s)
+		return -EBUSY;
+	ike_gone(s->ike, true);
+	return 0;
+}
+
 int setup_half(struct ike_setup *s)
 {
 	struct engine *engine = s->ike->engine;
-	int err;
+	int err = make_room(engine);
 
-	if (engine->halfopen.n >= HALFOPEN_MAX && engine->oldest) {
-		engine_count(engine, NULL, ENGINE_HALFOPEN_REFUSED);
-		ike_gone(engine->oldest->ike, true);
-	}
+	if (err)
+		return err;
 	err = halfopen_add(&engine->halfopen, &s->path);
 	if (err)
 		return err;

@@ -34,8 +34,8 @@ struct ike_setup {
 /* 0 or -ENOMEM. */
 int setup_new(struct ike_sa *ike);
 void setup_free(struct ike_sa *ike);
-/* A responder's is half open, as its path and SPI say; at HALFOPEN_MAX the oldest one goes. 0 or
- * -ENOMEM. */
+/* A responder's is half open, as its path and SPI say; at HALFOPEN_MAX the oldest one goes of the
+ * address that has most. 0; -ENOMEM; -EBUSY: the IKE_AUTH of each is being looked at. */
 int setup_half(struct ike_setup *s);
 /* An IKE_SA_INIT message, IKE_MESSAGE_MAX bytes at most; 0 or -ENOMEM. */
 int setup_keep(__u8 **to, size_t *to_len, struct bytes message);

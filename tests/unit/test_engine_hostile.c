@@ -304,6 +304,45 @@ static void test_full(void **state)
 	unharmed(sim);
 }
 
+static __u64 spi_of(const struct ike_setup *s)
+{
+	return s ? s->ike->spi_i : 0;
+}
+
+/* Who goes has most, is not the oldest of all, and its IKE_AUTH has not come; else nobody gets in.
+ */
+static void test_who_goes(void **state)
+{
+	static const char conn[] = SIM_CONN(SIM_FAST, "# NAT", SIM_NET);
+	const unsigned int others = HALFOPEN_MAX - 4;
+
+	for (unsigned int authing = 0; authing < 3; authing++) {
+		struct sim *sim = sim_listening(conn);
+		struct engine *engine = sim->side[1].engine;
+
+		learn_init(sim);
+		spoof(sim, 0x0a000000, 1);
+		for (__u64 spi = 2; spi < 5; spi++)
+			spoof(sim, 0x0a000001, spi);
+		if (authing)
+			assert_non_null(xchg_new(engine->oldest->newer->ike, false, IKE_AUTH));
+		if (authing == 2)
+			for (struct ike_setup *s = engine->oldest; s; s = s->newer)
+				assert_true(s->ike->peers || xchg_new(s->ike, false, IKE_AUTH));
+		engine->halfopen.n += others; /* as if there were more */
+		engine_initiate(sim->side[0].engine, "c", "net", 7);
+		sim_run(sim, 400); /* nothing is sent again so far */
+		assert_int_equal(engine->counter[ENGINE_HALFOPEN_REFUSED], 1);
+		assert_int_equal(sim_done(&sim->side[0], 7), authing == 2);
+		assert_int_equal(spi_of(engine->oldest), 1);
+		assert_int_equal(spi_of(engine->oldest->newer), authing ? 2 : 3);
+		assert_int_equal(spi_of(engine->newest->older), authing == 1 ? 2 : 3);
+		engine->halfopen.n -= others;
+		sim_run(sim, HALFOPEN_MS);
+		unharmed(sim);
+	}
+}
+
 /* A cookie that is none of ours is as good as no cookie: its sender gets one, and no half-open IKE
  * SA. */
 static void test_wrong_cookie(void **state)
@@ -618,21 +657,14 @@ static void test_pinned_pem(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_unknown_spi),
-		cmocka_unit_test(test_critical),
-		cmocka_unit_test(test_syntax),
-		cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_flood),
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_wrong_cookie),
-		cmocka_unit_test(test_one_address),
-		cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_certificates),
-		cmocka_unit_test(test_lost_fragments),
-		cmocka_unit_test(test_wrong_certificate),
-		cmocka_unit_test(test_ca_id),
-		cmocka_unit_test(test_pinned_pem),
+		cmocka_unit_test(test_versions),       cmocka_unit_test(test_unknown_spi),
+		cmocka_unit_test(test_critical),       cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_damage),         cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_full),           cmocka_unit_test(test_who_goes),
+		cmocka_unit_test(test_wrong_cookie),   cmocka_unit_test(test_one_address),
+		cmocka_unit_test(test_memory),         cmocka_unit_test(test_certificates),
+		cmocka_unit_test(test_lost_fragments), cmocka_unit_test(test_wrong_certificate),
+		cmocka_unit_test(test_ca_id),          cmocka_unit_test(test_pinned_pem),
 	};
 
 	if (argc > 1)
