@@ -17,6 +17,8 @@
 #include "loader/daemon_inside.h"
 #include "loader/settings.h"
 
+#define NETNS_LOCKS "/run/xipsec-netns"
+
 void daemon_finish(struct daemon *d, int status)
 {
 	d->status = status;
@@ -67,7 +69,10 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 	char text[XIPSEC_SADB_ERR_TEXT];
 
 	if (sig == SIGHUP) {
-		request_reload(d, "", text);
+		if (!d->open)
+			request_reload(d, "", text);
+		else if (requests_hooks.policies(d, "", text))
+			log_error("reload: %s", text);
 		return;
 	}
 	log_info("stops on signal %d; the programs keep enforcing", (int)sig);
@@ -146,30 +151,57 @@ static int on_left(void *ctx, const struct xfrm_state *list, unsigned int n)
 	if (err)
 		log_error(
 			"state_dir does not take what SAs have counted that a dead xipsecd left in "
-			"the kernel: make room there");
+			"the kernel: make room there and start again");
 	return err;
 }
 
-/* The kernel has one list of SAs for a network namespace. One xipsecd there has it, whatever its
- * folders: the file that stands for the namespace is what all of them can lock. */
-static int open_xfrm(struct daemon *d)
+/* Of this network namespace, by its inode, in a folder of root's whatever the config says: its own
+ * file anybody could lock and keep from us. It stays: who waits for it has it open. */
+static int lock_netns(void)
 {
+	_cleanup_close_ int fd = -1;
+	struct stat netns;
+	char path[80];
 	int err;
 
-	d->netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	err = d->netns < 0 ? -errno : lock_within_a_second(d->netns);
-	if (err == -EWOULDBLOCK) {
+	if (stat("/proc/self/ns/net", &netns) < 0 ||
+	    (mkdir(NETNS_LOCKS, 0700) < 0 && errno != EEXIST))
+		return -errno;
+	snprintf(path, sizeof(path), NETNS_LOCKS "/%lu", (unsigned long)netns.st_ino);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	err = fd < 0 ? -errno : lock_within_a_second(fd);
+	return err ? err : take_fd(&fd);
+}
+
+/* The kernel has one list of SAs for a network namespace: one xipsecd there has it. */
+static int open_xfrm(struct daemon *d)
+{
+	int err = 0;
+
+	d->netns = lock_netns();
+	if (d->netns == -EWOULDBLOCK) {
 		log_warn("another xipsecd has kernel XFRM in this network namespace: this one does "
 			 "without engine xfrm");
 		return 0;
 	}
-	if (!err)
-		err = xfrm_new(d->base, wiring_xfrm, d, &d->xfrm);
-	if (!err && d->xfrm)
-		err = xfrm_clear(d->xfrm, on_left, d);
-	if (!err && d->xfrm)
+	if (d->netns < 0)
+		return d->netns;
+	err = xfrm_new(d->base, wiring_xfrm, d, &d->xfrm);
+	if (err || !d->xfrm)
+		return err;
+	err = xfrm_clear(d->xfrm, on_left, d);
+	if (!err) {
 		taps_sweep(d->taps, d->config);
-	return err;
+		return 0;
+	}
+	/* The other engine's SAs need none of it. */
+	log_error("kernel XFRM: what a dead xipsecd left there stays: %s; this one does without "
+		  "engine "
+		  "xfrm",
+		  strerror(-err));
+	xfrm_free(d->xfrm);
+	d->xfrm = NULL;
+	return 0;
 }
 
 /* Everything that needs no data path. Whatever was made is taken down by stop(). */

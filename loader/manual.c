@@ -141,6 +141,8 @@ static bool meets(const struct xipsec_sa *sa, const struct config_policy *polici
 static bool concerned(const struct config *config, const struct config_client_change *change,
 		      const struct sa *sa)
 {
+	if (sa->sa.if_id && sa->sa.flags & XIPSEC_SA_MANUAL)
+		return false; /* routes lead into it: no policy speaks of it */
 	return meets(&sa->sa, change->old_policies, change->n_old) ||
 	       meets(&sa->sa, config->policies + change->at, change->n_new);
 }

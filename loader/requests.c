@@ -65,7 +65,10 @@ static int do_withdraw(void *ctx, const char *path, char *text)
 		return err;
 	settings_keep(d->config, config);
 	err = requests_withdraw(d, config, text);
-	take_config(d, config);
+	if (d->open)
+		config_free(config); /* not in force yet */
+	else
+		take_config(d, config);
 	return err;
 }
 

@@ -31,8 +31,9 @@
  * - when xipsecd, which has the records locked and holds the map, is killed in that very second,
  *   too: after the last detach, or after the switch to another ABI, which it notices in 0.2 s;
  * - with engine xfrm, in the last 20 ms before somebody else flushes the kernel's SAs, once the
- * next xipsecd makes the same again; and all that the kernel opened after xipsecd died, or sealed
- *   beyond `reserved`, if the machine goes down before the next one has asked it
+ *   next xipsecd makes the same again; what was being opened in the very moment in which the kernel
+ *   ended the SA, which its last word does not count; and all that the kernel opened after xipsecd
+ *   died, or sealed beyond `reserved`, if the machine goes down before the next one has asked it
  *   (reserve_settle_kernel()).
  * Keys from IKE have no such gaps, for they die with xipsecd.
  *

@@ -83,6 +83,8 @@ struct left {
 	unsigned int n;
 };
 
+/* ESP and AH may share both, and a record does not tell which it is of: either goes on above both,
+ * then. */
 static bool is_of(const struct reserve_record *r, const struct xfrm_usersa_id *id)
 {
 	const bool ip6 = id->family == AF_INET6;

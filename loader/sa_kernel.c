@@ -180,30 +180,29 @@ static void take_all(struct sas *sas, const struct sa *sa, const struct xfrm_cou
 }
 
 /* What the kernel counts, into the state. */
-static bool look(struct sas *sas, const struct sa *sa, struct xfrm_count *count, __u64 now)
+static void look(struct sas *sas, const struct sa *sa, __u64 now)
 {
-	if (!sa->in_kernel || sas->ops->kernel->ask(sas->ctx, &sa->sa, count))
-		return false;
-	take_all(sas, sa, count, now);
-	return true;
+	struct xfrm_count count;
+
+	if (sa->in_kernel && !sas->ops->kernel->ask(sas->ctx, &sa->sa, &count))
+		take_all(sas, sa, &count, now);
 }
 
 void sa_kernel_gone(struct sas *sas, struct sa *sa)
 {
 	const __u64 now = sas_now();
-	struct xfrm_count last;
-	bool known;
-	int err = 0;
+	struct xfrm_count last = {0};
+	int err = 0, gone;
 
 	if (!sa->in_kernel)
 		return;
 	if (!shares_child(sas, sa))
 		err = sas->ops->kernel->lead(sas->ctx, sa->sa.dir, NULL, 0, sa->child);
-	known = look(sas, sa, &last, now);
+	look(sas, sa, now);
 	sa->in_kernel = false;
-	if (!err)
-		err = sas->ops->kernel->gone(sas->ctx, &sa->sa, &last);
-	if (known)
+	gone = sas->ops->kernel->gone(sas->ctx, &sa->sa, &last);
+	err = err ? err : gone;
+	if (last.packets)
 		take_all(sas, sa, &last, now);
 	/* A hard limit takes it away in the kernel. */
 	if (err && err != -ESRCH)
@@ -212,11 +211,9 @@ void sa_kernel_gone(struct sas *sas, struct sa *sa)
 
 void sa_kernel_tick(struct sas *sas, struct sa *sa, __u64 now, bool second)
 {
-	struct xfrm_count count;
-
 	if (sa_is_kernel(sa) && (second || (sa->sa.flags & XIPSEC_SA_MANUAL) ||
 				 (!sa->used_told && now < sa->born + YOUNG)))
-		look(sas, sa, &count, now);
+		look(sas, sa, now);
 }
 
 /* ------------------------------------------------------------------ what the kernel tells */

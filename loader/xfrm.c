@@ -177,12 +177,18 @@ struct end {
 	struct xfrm_state state;
 };
 
+static bool same_id(const struct xfrm_usersa_id *a, const struct xfrm_usersa_id *b)
+{
+	return !memcmp(&a->daddr, &b->daddr, sizeof(a->daddr)) && a->spi == b->spi &&
+	       a->proto == b->proto && a->family == b->family;
+}
+
 static int on_end(const struct nlmsghdr *nlh, void *ctx)
 {
 	struct end *end = ctx;
 	struct xfrm_state state;
 
-	if (!xfrm_read_state(nlh, &state) && !memcmp(&state.id, end->id, sizeof(state.id))) {
+	if (!xfrm_read_state(nlh, &state) && same_id(&state.id, end->id)) {
 		end->state = state;
 		end->told = true;
 	}

@@ -48,8 +48,8 @@ enum xipsec_sadb_type {
 #define XIPSEC_SADB_POLICIES 4 /* with RELOAD: all of it, xipsecd switches the policies, too */
 #define XIPSEC_SADB_CONNECTIONS                                                                   \
 	8 /* with RESTRICT; with RELOAD: `path` is the number of a client's connection that came, \
-	   * changed or went (lib/config_clients.h); its policies are switched, nothing else is   \
-	   * looked at. xipsecd may choose to do all that POLICIES does */
+	   * changed or went (lib/config_clients.h); its policies are switched, and of SAs those  \
+	   * looked at that they speak of. xipsecd may choose to do all that POLICIES does */
 #define XIPSEC_SADB_ERR_TEXT 256
 
 struct sadb_hdr {

@@ -36,6 +36,11 @@ left_in_kernel()
 	in_ns gw-a ip xfrm policy
 }
 
+reload_a()
+{
+	sed -i 's/^policies {/&\n\tother { action = discard\n\tremote = 198.18.7.7 }/' "$WORK/gw-a.conf"
+	gw a reload
+}
 restart_a() { gw_stop a && sleep 0.5 && gw_start a; }
 
 GW_ENGINE[a]=xfrm GW_ENGINE[b]=afxdp
@@ -48,6 +53,7 @@ check "load flows" load_moves
 check "a manual key does not change its engine" eval '! gw a sa move ab4 --engine afxdp 2>"$WORK/move"'
 check "which is said" grep -q 'a key never changes its engine' "$WORK/move"
 leak_act "restart of gw-a's xipsecd" restart_a
+leak_act "a reload of gw-a with another rule" reload_a
 leak_act "the kernel's policies are flushed, and put back" in_ns gw-a ip xfrm policy flush
 leak_act "the same while xipsecd stands still" stop_flush_go
 check_gt "the guard drops what nobody seals" "$(gw_reason a plaintext_out)" 10

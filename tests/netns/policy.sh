@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck disable=SC2034,SC2154 # settings that the sourced files read
+# shellcheck disable=SC2016,SC2034,SC2154 # eval; settings that the sourced files read
 # The order of policies is the policy: BYPASS, DISCARD, PROTECT without an SA, and fragments that must
 # not slip past the rule that would have named their ports.
 #
@@ -141,7 +141,9 @@ check_eq "it is counted as selector" "$(gw_reason b selector)" "$((before + SENT
 udp_through 7002
 check_gt "another port comes out of it" "$DELIVERED" $((SENT * 95 / 100))
 cp "$WORK/gw-b.before" "$WORK/gw-b.conf"
-check "reload without that rule: done" gw b reload
+before=$(in_force)
+kill -HUP "${GW_PID[b]}"
+check "SIGHUP without that rule: the policies change" until_true 5 eval '[ "$(in_force)" -gt "$before" ]'
 udp_through 7001
 check_gt "then it comes out of the SA" "$DELIVERED" $((SENT * 95 / 100))
 check_eq "no SA was made anew for that" "$(states_of_sas)" "$states"

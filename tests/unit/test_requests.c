@@ -114,16 +114,21 @@ static void put_policies(unsigned int n)
 }
 
 /* One policy is in force, two are wanted. */
-static int reload(unsigned int steps, int err)
+static void begin(void)
 {
 	config_free(d.config);
 	put_policies(1);
 	assert_int_equal(config_load(path, &d.config, stderr), 0);
 	old = d.config;
 	put_policies(2);
+	said[0] = text[0] = 0;
+}
+
+static int reload(unsigned int steps, int err)
+{
+	begin();
 	readies = steps;
 	switch_err = err;
-	said[0] = text[0] = 0;
 	return requests_hooks.policies(&d, "", text);
 }
 
@@ -154,6 +159,15 @@ static void not_switched(void **state)
 	assert_non_null(strstr(text, "the policies in force stay; SAs that the new config"));
 }
 
+/* By who switches them itself, or does not. */
+static void about_to_be_switched(void **state)
+{
+	begin();
+	assert_int_equal(requests_hooks.withdraw(&d, "", text), 0);
+	assert_string_equal(said, "withdraw ");
+	assert_int_equal(clients_go_by(), 1);
+}
+
 static int setup(void **state)
 {
 	static const struct sas_ops none;
@@ -178,6 +192,7 @@ int main(void)
 		cmocka_unit_test(switched),
 		cmocka_unit_test(not_built),
 		cmocka_unit_test(not_switched),
+		cmocka_unit_test(about_to_be_switched),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
