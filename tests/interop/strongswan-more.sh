@@ -115,7 +115,8 @@ SWAN_LINES='dpd_delay = 1s' SWAN_CHILD_LINES='dpd_action = clear'
 check "charon with DPD" eval 'anew && both_ways 4'
 ike_kill a
 check "we are killed: they notice" until_true 15 none_of_theirs
-check "the next of us makes it again" eval 'ike_start a && until_true 10 children 1 && both_ways 4'
+check "the next of us makes it again" eval 'ike_start a && until_true 10 ping_a 4 1 && both_ways 4'
+check "what was there before goes when they send by the new one" until_true 15 children 1
 
 # --- Wireshark
 ike_stop a
