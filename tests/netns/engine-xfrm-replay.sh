@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck disable=SC2016,SC2034 # eval; settings that the sourced files read
+# shellcheck disable=SC2016,SC2034,SC2154 # eval; settings that the sourced files read
 # Engine xfrm opens on while xipsecd is dead. What it received then is not accepted again when the next
 # xipsecd has made the same SAs anew. Needs a kernel with ESP (tests/vm).
 #
