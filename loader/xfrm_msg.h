@@ -19,9 +19,10 @@
  * This host's own packets have met no program when the kernel looks for a policy. So policies for
  * them say what the SPD says (xfrm_sel.h), of children from which no earlier rule takes anything:
  * then their order means nothing. They match what has no mark of ours (XFRM_HOST_BIT), so that
- * neither IKE is sealed nor what a program has judged. What goes from one red network to another has
- * met none that marks it: it is sealed like this host's own if it is in those selectors. In transport mode what an SA opens is delivered
- * without another look of a program: policies `in`, and the SA itself, compare selectors there.
+ * neither IKE is sealed nor what a program has judged. What goes from one red network to another
+ * has met none that marks it: it is sealed like this host's own if it is in those selectors. In
+ * transport mode what an SA opens is delivered without another look of a program: policies `in`,
+ * and the SA itself, compare selectors there.
  */
 #ifndef LOADER_XFRM_MSG_H
 #define LOADER_XFRM_MSG_H
