@@ -176,7 +176,7 @@ static int lock_netns(void)
 /* The kernel has one list of SAs for a network namespace: one xipsecd there has it. */
 static int open_xfrm(struct daemon *d)
 {
-	int err = 0;
+	int err;
 
 	d->netns = lock_netns();
 	if (d->netns == -EWOULDBLOCK) {
@@ -195,9 +195,8 @@ static int open_xfrm(struct daemon *d)
 		return 0;
 	}
 	/* The other engine's SAs need none of it. */
-	log_error("kernel XFRM: what a dead xipsecd left there stays: %s; this one does without "
-		  "engine "
-		  "xfrm",
+	log_error("kernel XFRM: what a dead xipsecd left stays there (%s): this one does without "
+		  "engine xfrm",
 		  strerror(-err));
 	xfrm_free(d->xfrm);
 	d->xfrm = NULL;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
 #include "loader/spd_change.h"
@@ -201,6 +202,30 @@ static inline void judge_all(void)
 	}
 	print_message("  %zu packets saw %u generations\n", watcher.n, generations);
 	assert_true(watcher.n > FLOWS && generations > 10);
+}
+
+/* Packets of the first list from now on. */
+static inline pthread_t watch_begin(__u64 *random)
+{
+	pthread_t thread;
+
+	watcher.n = 0;
+	atomic_store(&watcher.end, false);
+	watcher.seen = calloc(SEEN_MAX, sizeof(watcher.seen[0]));
+	assert_non_null(watcher.seen);
+	for (unsigned int i = 0; i < FLOWS; i++)
+		flow_generate(kept[0].rule, kept[0].n, random, &c.flow[i]);
+	assert_int_equal(pthread_create(&thread, NULL, watch, NULL), 0);
+	return thread;
+}
+
+/* No more; each is judged. */
+static inline void watch_end(pthread_t thread)
+{
+	atomic_store(&watcher.end, true);
+	pthread_join(thread, NULL);
+	judge_all();
+	free(watcher.seen);
 }
 
 #endif

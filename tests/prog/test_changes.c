@@ -4,7 +4,6 @@
  * while.
  */
 #include "tests/prog/kept.h"
-#include <pthread.h>
 
 #define SWAP_EVERY 80 /* changes */
 
@@ -152,11 +151,7 @@ static void test_while_packets_come(void **state)
 	pthread_t thread;
 	__u32 edits = 0;
 
-	watcher.seen = calloc(SEEN_MAX, sizeof(watcher.seen[0]));
-	assert_non_null(watcher.seen);
-	for (unsigned int i = 0; i < FLOWS; i++)
-		flow_generate(kept[0].rule, kept[0].n, &random, &c.flow[i]);
-	assert_int_equal(pthread_create(&thread, NULL, watch, NULL), 0);
+	thread = watch_begin(&random);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	do {
 		edit_one(editor, SHAPE_NESTED, &random);
@@ -166,11 +161,8 @@ static void test_while_packets_come(void **state)
 			swap_all(editor, &random);
 		clock_gettime(CLOCK_MONOTONIC, &now);
 	} while (now.tv_sec - start.tv_sec < 4 && edits + edits / SWAP_EVERY < KEPT - 2);
-	atomic_store(&watcher.end, true);
-	pthread_join(thread, NULL);
 	print_message("  %u changes\n", edits);
-	judge_all();
-	free(watcher.seen);
+	watch_end(thread);
 	spd_editor_close(editor);
 	forget_all();
 }

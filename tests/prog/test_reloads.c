@@ -3,7 +3,6 @@
 #include "tests/prog/kept.h"
 #include <arpa/inet.h>
 #include <linux/bpf.h>
-#include <pthread.h>
 #include <sys/syscall.h>
 #include "loader/standin_change.h"
 
@@ -414,13 +413,7 @@ static void test_all_or_nothing(void **state)
 	pthread_t thread;
 	__u32 n, *order;
 
-	watcher.n = 0;
-	atomic_store(&watcher.end, false);
-	watcher.seen = calloc(SEEN_MAX, sizeof(watcher.seen[0]));
-	assert_non_null(watcher.seen);
-	for (unsigned int i = 0; i < FLOWS; i++)
-		flow_generate(kept[0].rule, kept[0].n, &seed, &c.flow[i]);
-	assert_int_equal(pthread_create(&thread, NULL, watch, NULL), 0);
+	thread = watch_begin(&seed);
 	for (unsigned int round = 0; round < 150; round++) {
 		order = spd_editor_order(editor, &n);
 		for (unsigned int i = 0; i < 200; i++) {
@@ -437,10 +430,7 @@ static void test_all_or_nothing(void **state)
 		keep(editor, generation);
 		usleep(500);
 	}
-	atomic_store(&watcher.end, true);
-	pthread_join(thread, NULL);
-	judge_all();
-	free(watcher.seen);
+	watch_end(thread);
 	spd_editor_close(editor);
 	forget_all();
 }

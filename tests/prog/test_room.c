@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Many rules that come at one place, where priorities leave little room between two. */
 #include "tests/prog/kept.h"
-#include <pthread.h>
 
 /* How rules come one after another: each before the last one that came, each behind it, or between
  * two of those that came before. */
@@ -162,24 +161,15 @@ static void test_room_while_packets_come(void **state)
 	pthread_t thread;
 	struct xipsec_spd_rule rule;
 
-	watcher.n = 0;
-	atomic_store(&watcher.end, false);
-	watcher.seen = calloc(SEEN_MAX, sizeof(watcher.seen[0]));
-	assert_non_null(watcher.seen);
-	for (unsigned int i = 0; i < FLOWS; i++)
-		flow_generate(kept[0].rule, kept[0].n, &random, &c.flow[i]);
-	assert_int_equal(pthread_create(&thread, NULL, watch, NULL), 0);
+	thread = watch_begin(&random);
 	for (unsigned int i = 0; i < 900; i++) {
 		add_near(editor, COMES_BETWEEN, LIVE / 2, i, &random, &rule);
 		built += whole_spds() != whole;
 		whole = whole_spds();
 		usleep(1000);
 	}
-	atomic_store(&watcher.end, true);
-	pthread_join(thread, NULL);
-	judge_all();
+	watch_end(thread);
 	assert_in_range(built, 0, BUILT_FOR_MEMORY);
-	free(watcher.seen);
 	spd_editor_close(editor);
 	forget_all();
 }
