@@ -18,9 +18,9 @@ struct sa;
  * Every packet whose reason is 0 ends with one: SEALED, with data at the outer IP header, ready for
  * layer 2; or a drop, and then the inner packet is still as it came when the reason is TOO_BIG
  * (icmp_mtu is set) or TTL, so that icmp_error_build() can quote it. Packets with a reason are left
- * alone. Needs headroom for the outer headers, ESP header and IV (or that much more tailroom, into
- * which it moves the packet), and tailroom for padding, trailer and ICV: with less a packet ends as
- * TOO_BIG.
+ * alone. In transport mode one of the other family ends as SELECTOR. Needs headroom for the outer
+ * headers, ESP header and IV (or that much more tailroom, into which it moves the packet), and
+ * tailroom for padding, trailer and ICV: with less a packet ends as TOO_BIG.
  *
  * TCP MSS is clamped here, in what leaves, by the path MTU; what arrives by mss.c. Accounts
  * packets, bytes, drops and last_use in the SA's state. A number that was reserved is never given

@@ -52,7 +52,8 @@ static __attribute__((noinline)) enum xipsec_reason admit_any(const struct sa *s
 
 	reason = inner_parse(p->data, p->len, &inner);
 	if (!reason && sa->transport)
-		reason = transport_find(p->data, &inner, place);
+		reason = inner.family == sa->outer_family ? transport_find(p->data, &inner, place)
+							  : XIPSEC_REASON_SELECTOR;
 	if (reason)
 		return reason;
 	*shown = shown_of(&inner);
@@ -121,7 +122,8 @@ static inline bool admit_plain6(const struct packet *p, const struct bounds *bou
 	return true;
 }
 
-/* In transport mode a packet of the other family has no place: such takes the long way. */
+/* In transport mode a packet of the other family has no place: such takes the long way, to its end.
+ */
 static __u32 plain_max(const struct sa *sa, __u8 family, __u32 path_mtu, __u32 front)
 {
 	if (!sa->transport)

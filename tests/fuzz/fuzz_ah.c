@@ -276,7 +276,7 @@ static void back_must(struct parcel *c, __u32 path_mtu)
 	struct seen seen;
 
 	MUST(packet_see(p->data, p->len, &seen) && seen.len == p->len && p->len <= path_mtu);
-	MUST(packet_sum_fits(p->data));
+	MUST(packet_sum_fits(p->data) && seen.family == ends_family(&ends));
 	len = expected_make(
 		c, expected,
 		ends.shape & SHAPE_TRANSPORT
@@ -300,6 +300,7 @@ static void out_run(struct parcel *c, struct input *in, __u8 kind)
 {
 	__u32 headroom = take16(in) % 400, path_mtu = take16(in);
 	struct packet *p = &c->p;
+	struct seen seen;
 
 	c->text_len = take(in, c->text, take16(in) % TEXT_MAX);
 	if (kind & MEND)
@@ -316,6 +317,10 @@ static void out_run(struct parcel *c, struct input *in, __u8 kind)
 	case XIPSEC_REASON_TOO_BIG:
 	case XIPSEC_REASON_TTL: MUST(!memcmp(p->data, c->text, p->len)); break;
 	case XIPSEC_REASON_INNER_MALFORMED: break;
+	case XIPSEC_REASON_SELECTOR:
+		MUST(ends.shape & SHAPE_TRANSPORT && packet_see(c->text, c->text_len, &seen));
+		MUST(seen.family != ends_family(&ends));
+		break;
 	case XIPSEC_REASON_FRAG_TRANSPORT:
 	default:
 		MUST(ends.shape & SHAPE_TRANSPORT);

@@ -172,7 +172,7 @@ static void parcel_make(struct parcel *c, unsigned int n, struct input *in, __u8
 	c->p = packet_in(c->frame, c->size, HEADROOM, len + slack);
 	c->p.l4_off = kind & WILD ? take16(in) : (__u16)l4_off;
 	c->wild = c->p.l4_off != l4_off;
-	c->p.family = ends.shape & SHAPE_IP6 ? 6 : 4;
+	c->p.family = ends_family(&ends);
 	memcpy(c->p.data, c->front, l4_off);
 	packet_mend(c->p.data, len);
 	memcpy(c->front, c->p.data, l4_off);

@@ -111,6 +111,7 @@ static void header_must(const struct parcel *c)
 
 	MUST(packet_see(data, c->p.len, &seen));
 	MUST(seen.len == c->p.len && c->p.len <= path_mtu);
+	MUST(seen.family == ends_family(&ends));
 	MUST(c->p.len > hidden_len());
 	MUST(packet_sum_fits(data) && c->p.seq > last_seq);
 	last_seq = c->p.seq;
@@ -192,6 +193,10 @@ static void parcel_must(struct parcel *c)
 	case XIPSEC_REASON_FRAG_TRANSPORT:
 		MUST(packet_see(c->before, c->before_len, &seen));
 		MUST(ends.shape & SHAPE_TRANSPORT && seen.fragment);
+		break;
+	case XIPSEC_REASON_SELECTOR:
+		MUST(packet_see(c->before, c->before_len, &seen));
+		MUST(ends.shape & SHAPE_TRANSPORT && seen.family != ends_family(&ends));
 		break;
 	case XIPSEC_REASON_TX_FULL:
 		MUST(hidden_len() && c->p.len + c->p.tailroom < hidden_len() + ends.out->tail_room);

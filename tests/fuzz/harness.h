@@ -134,6 +134,12 @@ struct ends {
 void ends_open(struct ends *ends, struct input *in, __u8 proto);
 void ends_close(struct ends *ends);
 
+/* The family of what the SA makes: in transport mode it takes no other. */
+static inline __u8 ends_family(const struct ends *ends)
+{
+	return ends->shape & SHAPE_IP6 ? 6 : 4;
+}
+
 /* The number that the window of `ends->in` starts with. replay.c compares turns of its ring as
  * serial numbers: a window whose words are still those of number 0 is good for 2^45 of them. */
 #define SEQ_RING (1ULL << 45)
