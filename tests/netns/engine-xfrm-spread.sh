@@ -42,8 +42,15 @@ sent()
 	echo "# to $1: sent $SENT, received $RECEIVED, late $LATE; CPU 0: $SPREAD0 sent on, $IN0 opened; CPU 1: $SPREAD1, $IN1"
 }
 
-# Nine in ten, and enough to say something about their order.
-arrived() { [ "$RECEIVED" -gt 500 ] && [ $((RECEIVED * 10)) -ge $((SENT * 9)) ]; }
+# nearly N OF: nine in ten.
+nearly() { [ $(($1 * 10)) -ge $(($2 * 9)) ]; }
+
+# Enough to say something about their order.
+arrived() { [ "$RECEIVED" -gt 200 ] && nearly "$RECEIVED" "$SENT"; }
+
+# Few came on CPU 1: where the kernel sends something from there (a neighbour is asked whether it is still
+# there), the veth's work goes on there while it lasts.
+came_on_cpu0() { nearly "$1" "$RECEIVED" && [ $(($1 + $2)) -ge "$RECEIVED" ]; }
 out_of_window() { in_ns gw-a awk '$1 ~ /^XfrmInStateSeqError$/ { print $2 }' /proc/net/xfrm_stat; }
 
 GW_ENGINE[a]=xfrm GW_ENGINE[b]=afxdp
@@ -61,14 +68,14 @@ check_eq "in order" "$LATE" 0
 first_opens=0
 [ "$IN1" -le "$IN0" ] || first_opens=1
 in=("$IN0" "$IN1")
-check "all were handed over on CPU 0" test "$SPREAD0" -ge "$RECEIVED"
+check "all were handed over, where they came" came_on_cpu0 "$SPREAD0" "$SPREAD1"
 check "on one CPU they were opened" test "${in[first_opens]}" -ge "$RECEIVED"
 check_eq "none on the other" "${in[1 - first_opens]}" 0
 sent fd01::2
 in=("$IN0" "$IN1")
 check "by the second SA: they arrived" arrived
 check_eq "in order" "$LATE" 0
-check "all were handed over on CPU 0" test "$SPREAD0" -ge "$RECEIVED"
+check "all were handed over, where they came" came_on_cpu0 "$SPREAD0" "$SPREAD1"
 check "the other CPU opened them" test "${in[1 - first_opens]}" -ge "$RECEIVED"
 check_eq "the first none" "${in[first_opens]}" 0
 check_eq "none was out of its window" "$(out_of_window)" 0
@@ -81,14 +88,13 @@ done
 sent 10.1.0.2
 check "without the map's entries: they arrive" arrived
 check_eq "in order" "$LATE" 0
-check "opened where they came" test "$IN0" -ge "$RECEIVED"
+check "opened where they came" came_on_cpu0 "$IN0" "$IN1"
 check_eq "nothing was handed over" "$((SPREAD0 + SPREAD1))" 0
 check "a restart of xipsecd" eval 'gw_stop a && gw_start a'
 check "gw-b's worker is where it was" taskset -acp 0 "$(gw_workers b)"
 sent 10.1.0.2
 check "they arrive" arrived
-# The first may have waited for its next hop, and come by the other CPU.
-check "by the map, whose entries are back" test $((SPREAD0 + SPREAD1)) -ge "$RECEIVED"
+check "by the map, whose entries are back" came_on_cpu0 "$SPREAD0" "$SPREAD1"
 
 # In a dispatcher, where this kernel and libxdp have one: no CPUMAP (docs/engines.md), and that is noted.
 spread_note() { gw a status --json | jq -r '.interfaces[] | select(.name == "blk0").note // ""'; }
