@@ -68,7 +68,8 @@ struct harness {
 
 static struct harness harness;
 
-#define HARNESS_RULES 4099 /* that the programs have counters for: no power of 2 */
+/* How many rules the programs have counters for; set before the setup. No power of 2. */
+static __u32 harness_rules = 4099;
 
 /* Whether the programs take AF_XDP to take packets in several frames; set before the setup. */
 static __u32 harness_multi_buffer;
@@ -494,8 +495,8 @@ static inline int harness_setup(void **state)
 	harness.skel = xipsec_bpf__open();
 	assert_non_null(harness.skel);
 	harness.skel->rodata->multi_buffer = harness_multi_buffer;
-	harness.skel->rodata->hits_rules = HARNESS_RULES;
-	assert_int_equal(hits_make_room(harness.skel->maps.spd_hits, HARNESS_RULES), 0);
+	harness.skel->rodata->hits_rules = harness_rules;
+	assert_int_equal(hits_make_room(harness.skel->maps.spd_hits, harness_rules), 0);
 	if (xipsec_bpf__load(harness.skel))
 		fail_msg("the programs do not load (run as root)");
 	harness.memory = (struct spd_memory)SPD_MEMORY_NONE;

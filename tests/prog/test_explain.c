@@ -5,75 +5,31 @@
  * compared byte for byte before and after.
  */
 #include "tests/prog/cases.h"
-#include "xipsec/explain.h"
-
-static struct xipsec_bpf *twin;
-
-/* ------------------------------------------------------------------ running it */
-
-/* The object has these to tell what inner maps look like. */
-static bool is_pattern(const char *name)
-{
-	return !strcmp(name, "spd_head") || !strcmp(name, "spd_buckets") ||
-	       !strcmp(name, "spd_rules");
-}
+#include "tests/prog/twin.h"
 
 static int setup_twin(void **state)
 {
-	struct bpf_map *map;
-
 	setup(state);
-	twin = xipsec_bpf__open();
-	assert_non_null(twin);
-	*twin->rodata = *harness.skel->rodata;
-	twin->rodata->explain = 1;
-	bpf_object__for_each_map(map, twin->obj)
-	{
-		struct bpf_map *theirs =
-			bpf_object__find_map_by_name(harness.skel->obj, bpf_map__name(map));
-
-		if (!bpf_map__is_internal(map) && !is_pattern(bpf_map__name(map)))
-			assert_int_equal(bpf_map__reuse_fd(map, bpf_map__fd(theirs)), 0);
-	}
-	if (xipsec_bpf__load(twin))
-		fail_msg("the twin does not load");
+	twin_load();
 	return 0;
 }
 
 static int teardown_twin(void **state)
 {
-	xipsec_bpf__destroy(twin);
+	twin_end();
 	return harness_teardown(state);
-}
-
-static int twin_fd(enum prog prog)
-{
-	switch (prog) {
-	case PROG_RED: return bpf_program__fd(twin->progs.xipsec_red);
-	case PROG_BLACK: return bpf_program__fd(twin->progs.xipsec_black);
-	default: return bpf_program__fd(twin->progs.xipsec_guard);
-	}
 }
 
 static void explain_case(const struct prog_case *one, const struct packet *packet,
 			 struct xipsec_explain *out)
 {
 	static struct run run;
-	bool xdp = one->prog != PROG_GUARD;
 	__u32 ifindex;
-	int err;
 
 	case_prepare(one, &run);
 	run.meta_len = 0;
 	ifindex = run.ifindex ? run.ifindex : prog_is_red(one->prog) ? harness.red : harness.black;
-	err = xdp ? run_xdp(twin_fd(one->prog), ifindex, packet->data, packet->len, &run)
-		  : run_tc(twin_fd(one->prog), ifindex, packet->data, packet->len, &run);
-	if (err)
-		fail_msg("%s: test run: %s", one->name, strerror(-err));
-	if (run.action != (xdp ? XDP_DROP : TC_ACT_SHOT))
-		fail_msg("%s: the twin answers %d", one->name, run.action);
-	assert_true(run.out_len >= sizeof(*out));
-	memcpy(out, run.out, sizeof(*out));
+	twin_run(one->name, one->prog, ifindex, packet, &run, out);
 	assert_int_equal(out->magic, XIPSEC_EXPLAIN_MAGIC);
 	assert_int_equal(out->abi, XIPSEC_ABI);
 	assert_int_equal(out->ifindex, ifindex);

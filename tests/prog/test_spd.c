@@ -469,7 +469,7 @@ static void test_hits_of_each_cpu(void **state)
 	assert_int_equal(rule_hits(0).packets, 0);
 	assert_int_equal(rule_hits(1).packets, all);
 	assert_int_equal(rule_hits(1).bytes, all * packet.len);
-	assert_int_equal(rule_hits(HARNESS_RULES).packets, 0); /* the next CPU's first rule */
+	assert_int_equal(rule_hits(harness_rules).packets, 0); /* the next CPU's first rule */
 }
 
 /* ------------------------------------------------------------------ cost */
