@@ -93,8 +93,9 @@
 	       */
 /* Both ends authenticate an IKE SA anew at once: theirs is up so long before ours begins, or begins
  * so long after ours is up, at most. And how long `unique = replace` leaves both, for the peer to
- * close its own. */
+ * close its own, or for what the newer one lacks. */
 #define RENEWS_MS         120000
+#define REPLACE_FILLS_MS  30000 /* … which its initiator asks for then, and the other end later */
 #define CROSSED_MS        15000 /* … and we ours, for the peer may be closing the other one */
 #define KEEPALIVE_MS      20000 /* RFC 3948 4 */
 #define INIT_RETRY_MS     5000  /* between two tries of a connection, doubled up to the next */

@@ -412,7 +412,7 @@ void child_switch(struct child_sa *child)
 		return;
 	timer_stop(&child->ike->engine->timers, &child->later);
 	send_on(child);
-	unique_cross(child->ike);
+	unique_used(child->ike);
 }
 
 static struct child_sa *alive(const struct engine *engine, __u32 id)

@@ -249,7 +249,7 @@ static bool has_child(const struct ike_sa *ike, const struct child_sa *like)
 }
 
 /* What is on its way there counts: it would get up only to go. */
-static bool all_followed(const struct ike_sa *old, const struct ike_sa *fresh)
+bool setup_has_all(const struct ike_sa *old, const struct ike_sa *fresh)
 {
 	for (const struct child_sa *child = old->children; child; child = child->next)
 		if (child->state <= CHILD_UP && !has_child(fresh, child))
@@ -261,7 +261,7 @@ bool setup_followed(const struct ike_sa *old)
 {
 	const struct ike_sa *fresh = old->reauth_by ? ike_by_id(old->engine, old->reauth_by) : NULL;
 
-	return fresh && all_followed(old, fresh);
+	return fresh && setup_has_all(old, fresh);
 }
 
 /* What has a successor is closed: the IKE SA, unless the peer has a child made on it until then. */
@@ -269,7 +269,7 @@ static void close_followed(struct ike_sa *old, const struct ike_sa *fresh)
 {
 	struct task *task;
 
-	if (all_followed(old, fresh)) {
+	if (setup_has_all(old, fresh)) {
 		task = ike_task(old, TASK_IKE_CLOSE);
 		if (task)
 			task->followed = true;
@@ -292,7 +292,6 @@ static bool takes_more(const struct ike_sa *ike)
 
 static void take_along(struct ike_sa *old, struct ike_sa *fresh, __u64 ref)
 {
-	old->reauth_half = false;
 	for (struct child_sa *child = old->children; child; child = child->next) {
 		if (child->state != CHILD_UP || ike_has_child(fresh, child->conn, child->cfg) ||
 		    want_child(fresh, child->conn, child->cfg, ref))
@@ -301,7 +300,12 @@ static void take_along(struct ike_sa *old, struct ike_sa *fresh, __u64 ref)
 	}
 	engine_done(old->engine, ref, 0, "");
 	ike_work(fresh);
-	setup_complete(fresh);
+}
+
+void setup_fill(struct ike_sa *old, struct ike_sa *fresh)
+{
+	if (takes_more(fresh))
+		take_along(old, fresh, 0);
 }
 
 void setup_reauth(struct ike_sa *old, __u64 ref)
@@ -314,7 +318,9 @@ void setup_reauth(struct ike_sa *old, __u64 ref)
 		return;
 	}
 	if (ike && takes_more(ike)) {
+		old->reauth_half = false;
 		take_along(old, ike, ref);
+		setup_complete(ike);
 		return;
 	}
 	if (ike)
@@ -345,7 +351,7 @@ void setup_reauth(struct ike_sa *old, __u64 ref)
 
 void setup_follow(struct ike_sa *old, struct ike_sa *by)
 {
-	bool whole = all_followed(old, by);
+	bool whole = setup_has_all(old, by);
 
 	if (old->reauth_by == by->id && !whole)
 		return;

@@ -49,7 +49,11 @@ void setup_reauth(struct ike_sa *old, __u64 ref);
 /* The same by one of the peer's, which is up already: as soon as that has all its children, with
  * all their selectors; after a while it gets those that it does not have. */
 void setup_follow(struct ike_sa *old, struct ike_sa *by);
-/* Is all that it has on the one that takes its place? */
+/* Has children of `old` made on `fresh` that it does not have. */
+void setup_fill(struct ike_sa *old, struct ike_sa *fresh);
+/* Is all that `old` has, or is to get, on `fresh`, and do we send there? */
+bool setup_has_all(const struct ike_sa *old, const struct ike_sa *fresh);
+/* The same of the one that takes its place. */
 bool setup_followed(const struct ike_sa *old);
 /* It ends: if it was to take another one's place and did not, that is tried again. */
 void setup_reauth_ended(struct ike_sa *ike);

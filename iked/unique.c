@@ -132,16 +132,19 @@ bool unique_refuses(const struct ike_sa *ike, char *why, size_t size)
 bool unique_room(struct ike_sa *ike, bool rekey, char *why, size_t size)
 {
 	struct ike_sa *other = ike_of_peer(ike->engine, ike->remote_id), *oldest = NULL;
+	bool replaces = ike->conn->model.unique == CONN_UNIQUE_REPLACE, newer = false, rival;
 	unsigned int up = 0, leaving = 0;
 
 	for (; other; other = ike_same_peer(other)) {
 		if (other == ike || !ident_equal(other->remote_id, ike->remote_id))
 			continue;
-		if (ike_is_leaving(other)) {
+		rival = replaces && rivals(ike, other);
+		if (ike_is_leaving(other) || (rival && newer)) { /* it waits for newer ones */
 			oldest = other;
 			leaving++;
 		} else {
 			up++;
+			newer |= rival;
 		}
 	}
 	if (leaving >= IKE_PEER_LEAVING_MAX) {
@@ -260,12 +263,37 @@ bool unique_spare(const struct ike_sa *ike)
 	return other;
 }
 
+/* Of two that crossed neither is: both ends take the same one for it. */
+static bool is_older(const struct ike_sa *ike, const struct ike_sa *other)
+{
+	return crossed(ike, other) ? other->origin.tie < ike->origin.tie
+				   : other->first_id < ike->first_id;
+}
+
+/* Has `ike` all that the older one carries, or has it had the time for it? By another address the
+ * older one's peer may be there no more. */
+static bool outdoes(const struct ike_sa *ike, const struct ike_sa *other)
+{
+	return setup_has_all(other, ike) || !ike_same_host(ike, other) ||
+	       ike_now(ike) - ike->origin.up >= RENEWS_MS;
+}
+
+/* What it lacks its initiator has made after a while, then the other end. */
 static void replace(struct ike_sa *ike, struct ike_sa *other)
 {
+	__u64 age = ike_now(ike) - ike->origin.up;
+	__u64 fills = ike->origin.ours ? REPLACE_FILLS_MS : 2 * REPLACE_FILLS_MS;
 	struct task *task;
 
 	if (ike_is_leaving(other))
 		return;
+	if (age < RENEWS_MS)
+		look_in(ike, (age < fills ? fills : RENEWS_MS) - age);
+	if (!outdoes(ike, other)) {
+		if (age >= fills)
+			setup_fill(other, ike);
+		return;
+	}
 	task = ike_task(other, TASK_IKE_CLOSE);
 	if (task) {
 		task->not_before = ike_now(ike) + OLD_INBOUND_MS;
@@ -274,18 +302,12 @@ static void replace(struct ike_sa *ike, struct ike_sa *other)
 	ike_work(other);
 }
 
-/* Of two that crossed neither is: both ends take the same one for it. */
-static bool is_older(const struct ike_sa *ike, const struct ike_sa *other)
-{
-	return crossed(ike, other) ? other->origin.tie < ike->origin.tie
-				   : other->first_id < ike->first_id;
-}
-
 bool unique_outdone(const struct ike_sa *ike)
 {
 	const struct ike_sa *other = ike_of_peer(ike->engine, ike->remote_id);
 
-	while (other && !(rivals(ike, other) && is_older(other, ike) && !ike_is_leaving(other)))
+	while (other && !(rivals(ike, other) && is_older(other, ike) && !ike_is_leaving(other) &&
+			  outdoes(other, ike)))
 		other = ike_same_peer(other);
 	return other;
 }

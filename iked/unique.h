@@ -38,14 +38,14 @@ struct child_sa *unique_twin(const struct ike_sa *ike, const struct conn_child *
  * know them any more: those of the same family that were up before `initial_contact`, the time
  * (ms) when its first message came (0: it did not say so); later ones the peer has made knowingly.
  * By `unique = replace` older ones of the same connection and family, a little later, so that who
- * authenticates anew can take the old one down itself, without a gap; one with a child stays until
- * this one has a child, too.
+ * authenticates anew can take the old one down itself, without a gap: when this one has all that
+ * they carry, or after RENEWS_MS; one with a child stays until this one has a child, too.
  */
 void unique_check(struct ike_sa *ike, __u64 initial_contact);
-/* Is there a younger one still, for which this one goes by `unique = replace`? The peer may have
- * seen that they crossed, and taken that one down. */
+/* Is there a younger one still, for which this one goes by `unique = replace`, with all that it
+ * carries? The peer may have seen that they crossed, and taken that one down. */
 bool unique_outdone(const struct ike_sa *ike);
-/* It has a child now: what `unique = replace` left for that goes. */
+/* It has one more child, or we send by it now: what `unique = replace` left for that goes. */
 void unique_used(struct ike_sa *ike);
 
 /*

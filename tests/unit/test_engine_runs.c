@@ -19,10 +19,11 @@
 #include "iked/xchg.h"
 #include "tests/unit/ike_sim.h"
 
-#define ENDS                                                            \
-	"proposals = aes128gcm16-prfsha256-x25519\n"                    \
-	"rekey_time = 0\nreauth_time = 0\ndpd_delay = 0\nunique = no\n" \
+#define ENDS_OF(unique)                                                         \
+	"proposals = aes128gcm16-prfsha256-x25519\n"                            \
+	"rekey_time = 0\nreauth_time = 0\ndpd_delay = 0\nunique = " unique "\n" \
 	"local { auth = psk }\nremote { auth = psk }\n"
+#define ENDS ENDS_OF("no")
 #define CHILD(name, net)                                                      \
 	name " { local_ts = " net "\nremote_ts = " net                        \
 	     "\nesp_proposals = aes128gcm16\nrekey_time = 0\nlife_time = 0\n" \
@@ -33,6 +34,9 @@ static const char two[] = "c {\n%s\n" ENDS "children {\n" CHILD("net", "10.0.0.0
 	CHILD("lan", "172.16.0.0/12") "} }";
 static const char three[] = "c {\n%s\n" ENDS "children {\n" CHILD("net", "10.0.0.0/8")
 	CHILD("lan", "172.16.0.0/12") CHILD("far", "192.168.0.0/16") "} }";
+static const char replaces[] =
+	"c {\n%s\n" ENDS_OF("replace") "children {\n" CHILD("net", "10.0.0.0/8")
+		CHILD("lan", "172.16.0.0/12") "} }";
 
 enum wish {
 	CHILD_REKEYS = 1,
@@ -382,6 +386,12 @@ static void test_reauths(void **state)
 	happened_all(1000, REAUTHS);
 }
 
+static void test_replaces(void **state)
+{
+	runs(1000, replaces, 2, CHILD_REKEYS | IKE_REKEYS | REAUTHS);
+	happened_all(1000, REAUTHS);
+}
+
 static void test_losses(void **state)
 {
 	runs(1000, two, 2, CHILD_REKEYS | IKE_REKEYS | LOSES);
@@ -401,6 +411,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_both),     cmocka_unit_test(test_deletes),
 		cmocka_unit_test(test_begins),   cmocka_unit_test(test_reauths),
 		cmocka_unit_test(test_losses),   cmocka_unit_test(test_all),
+		cmocka_unit_test(test_replaces),
 	};
 
 	if (argc > 1)

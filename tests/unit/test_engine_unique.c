@@ -228,6 +228,7 @@ static void test_replace_without_child(void **state)
 		fresh = sim->side[1].engine->last->id;
 		assert_int_not_equal(fresh, old);
 		if (then == 0) {
+			sim->traffic = true;
 			engine_initiate(sim->side[0].engine, "c", "net", 0);
 			sim_run(sim, OLD_INBOUND_MS - 500); /* who authenticates anew closes it */
 			assert_non_null(ike_by_id(sim->side[1].engine, old));
@@ -250,6 +251,46 @@ static void test_replace_without_child(void **state)
 		}
 		assert_int_equal(sim_ikes(&sim->side[0], IKE_UP), then == 2 ? 2 : 1);
 		assert_int_equal(sim_children(&sim->side[0], CHILD_UP), 1);
+		sim_good(sim);
+		sim_free(sim);
+	}
+}
+
+/* The new one has one of two children: the old one stays until both are there and the peer sends by
+ * them. The other one comes of itself, or we ask for it in the end; if it cannot come the old one
+ * goes after two minutes. */
+static void test_replace_waits(void **state)
+{
+	static const char replacing[] = BOTH("unique = replace");
+	enum { COMES, ASKED, REFUSED };
+
+	for (int how = COMES; how <= REFUSED; how++) {
+		struct sim *sim = begin(both, replacing);
+		struct ike_conn *conn = ike_conn_find(sim->side[0].engine, "c");
+		__u32 old;
+
+		engine_initiate(sim->side[0].engine, "c", "net", 0);
+		assert_true(sim_up(sim, 3000));
+		engine_initiate(sim->side[0].engine, "c", "lan", 0);
+		sim_run(sim, 1000);
+		old = sim_ike(&sim->side[1])->id;
+		sim->traffic = true;
+		setup_begin(sim->side[0].engine, conn, &conn->model.children[0], 0);
+		sim_run(sim, 20000);
+		if (how == COMES)
+			engine_initiate(sim->side[0].engine, "c", "lan", 0);
+		else
+			sim_run(sim, 2 * REPLACE_FILLS_MS - 20000);
+		if (how == REFUSED) {
+			sim->side[0].refuse_adds = 100;
+			sim_run(sim, RENEWS_MS - 2 * REPLACE_FILLS_MS);
+			sim->may_close = true;
+		}
+		sim_run(sim, OLD_INBOUND_MS - 500);
+		assert_int_equal(sim_ikes(&sim->side[1], IKE_UP), 2);
+		assert_non_null(ike_by_id(sim->side[1].engine, old));
+		sim_run(sim, OLD_INBOUND_MS + 2000);
+		sim_same(sim, 1, how == REFUSED ? 1 : 2);
 		sim_good(sim);
 		sim_free(sim);
 	}
@@ -653,6 +694,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_orphans),
 		cmocka_unit_test(test_replace_by_connection),
 		cmocka_unit_test(test_replace_without_child),
+		cmocka_unit_test(test_replace_waits),
 		cmocka_unit_test(test_replace_by_family),
 		cmocka_unit_test(test_keep_same_address),
 		cmocka_unit_test(test_keep_reauth),
