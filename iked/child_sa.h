@@ -29,6 +29,7 @@ struct child_sa {
 	__u32 reqid;     /* the same over all rekeys: the id of the first */
 	__u32 successor; /* id of what the peer made in its place; when this one goes, we switch */
 	__u32 heir;      /* the same, on an IKE SA that takes the place of this one's */
+	__u32 stays_for; /* first_id of the IKE SA that takes its place without it; 0: none */
 	__be32 spi_in, spi_out;
 	__u8 state;    /* enum child_state */
 	__u8 l4_proto; /* IPPROTO_ESP or IPPROTO_AH */

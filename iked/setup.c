@@ -264,6 +264,15 @@ bool setup_followed(const struct ike_sa *old)
 	return fresh && setup_has_all(old, fresh);
 }
 
+/* Once, however often it is tried again. */
+static void say_stays(struct child_sa *child, const struct ike_sa *fresh)
+{
+	if (child->stays_for != fresh->first_id)
+		ike_log(child->ike, LOG_LEVEL_WARN, "child %s-%u stays: IKE SA %u does not have it",
+			child->cfg->name, child->id, fresh->id);
+	child->stays_for = fresh->first_id;
+}
+
 /* What has a successor is closed: the IKE SA, unless the peer has a child made on it until then. */
 static void close_followed(struct ike_sa *old, const struct ike_sa *fresh)
 {
@@ -279,9 +288,7 @@ static void close_followed(struct ike_sa *old, const struct ike_sa *fresh)
 		if (child->state == CHILD_UP && has_child(fresh, child))
 			ike_task_child(old, TASK_CHILD_CLOSE, child);
 		else if (child->state == CHILD_UP)
-			ike_log(old, LOG_LEVEL_WARN,
-				"child %s-%u stays: IKE SA %u does not have it", child->cfg->name,
-				child->id, fresh->id);
+			say_stays(child, fresh);
 }
 
 /* It has some of the children of `old`, and may get the others. */
