@@ -505,6 +505,45 @@ static void test_narrower(void **state)
 	}
 }
 
+static void close_one(struct sim *sim, __u32 id)
+{
+	engine_terminate(sim->side[0].engine, &(struct engine_match){.ike_id = id}, false, 0);
+	sim_run(sim, 1000);
+	sim_good(sim);
+}
+
+/* Four IKE SAs with the same child, which go one after the other: that of the one that sends waits
+ * for nobody, so that the last one is known when nothing else sends. */
+static void test_heirs(void **state)
+{
+	struct sim *sim = begin(both, both);
+	struct side *peer = &sim->side[0];
+	struct ike_conn *conn = ike_conn_find(peer->engine, "c");
+	__u32 id[4];
+
+	engine_initiate(peer->engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	id[0] = peer->engine->last->id;
+	for (int i = 1; i < 4; i++) {
+		if (i == 3) {
+			sim->traffic = true; /* by the newest */
+			sim_run(sim, 1000);
+			sim->traffic = false;
+			close_one(sim, id[1]);
+			/* now the first one is the newest of that peer */
+			engine_rekey(peer->engine, &(struct engine_match){.ike_id = id[0]}, 0);
+			sim_run(sim, 1000);
+			id[0] = peer->engine->last->id;
+		}
+		setup_begin(peer->engine, conn, &conn->model.children[0], 0);
+		sim_run(sim, 1000);
+		id[i] = peer->engine->last->id;
+	}
+	close_one(sim, id[0]);
+	close_one(sim, id[2]);
+	sim_end(sim, 1, 1);
+}
+
 /* By `unique = replace`, whoever's answer comes first: two that both ends began are one in the end,
  * also when one end did not see that they crossed. */
 static bool lose_first_init(struct sim *sim, int from, const __u8 *data, size_t len)
@@ -703,6 +742,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_both_reauthenticate),
 		cmocka_unit_test(test_other_rule),
 		cmocka_unit_test(test_narrower),
+		cmocka_unit_test(test_heirs),
 		cmocka_unit_test(test_other_port),
 		cmocka_unit_test(test_both_begin),
 		cmocka_unit_test(test_one_replaces),
