@@ -432,7 +432,7 @@ static struct child_sa *sibling_on(const struct ike_sa *ike, const struct child_
 	return other;
 }
 
-/* Another one of that name, which sends to the same host: on its IKE SA, while it is rekeyed; on
+/* Another one of that name, which sends to the same machine: on its IKE SA, while it is rekeyed; on
  * one of ours, if both ends authenticate anew. */
 static struct child_sa *sibling_of(const struct child_sa *child)
 {
@@ -441,7 +441,7 @@ static struct child_sa *sibling_of(const struct child_sa *child)
 
 	for (; other && !sibling; other = ike_same_peer(other))
 		if (other->state == IKE_UP && ident_equal(other->remote_id, ike->remote_id) &&
-		    ike_same_host(other, ike))
+		    ike_same_machine(other, ike))
 			sibling = sibling_on(other, child);
 	return sibling;
 }

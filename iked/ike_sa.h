@@ -177,6 +177,14 @@ static inline bool ike_same_host(const struct ike_sa *a, const struct ike_sa *b)
 	       !memcmp(&a->path.remote, &b->path.remote, sizeof(a->path.remote));
 }
 
+/* Behind one address there may be several machines, if it is a NAT's. Without one the port says
+ * nothing: the peer may go on at 4500 with what it began, and we at 500 with ours. */
+static inline bool ike_same_machine(const struct ike_sa *a, const struct ike_sa *b)
+{
+	return ike_same_host(a, b) &&
+	       ((!a->nat_remote && !b->nat_remote) || a->path.remote_port == b->path.remote_port);
+}
+
 /* The next message id one way is `next`: it may be time for an IKE SA that begins at 0. */
 void ike_id_used(struct ike_sa *ike, __u32 next);
 /* Life and alive are set anew. */

@@ -157,14 +157,6 @@ bool unique_room(struct ike_sa *ike, bool rekey, char *why, size_t size)
 	return false;
 }
 
-/* Behind one address there may be several machines, if it is a NAT's. Without one the port says
- * nothing: the peer may go on at 4500 with what it began, and we at 500 with ours. */
-static bool same_machine(const struct ike_sa *ike, const struct ike_sa *other)
-{
-	return ike_same_host(ike, other) && ((!ike->nat_remote && !other->nat_remote) ||
-					     ike->path.remote_port == other->path.remote_port);
-}
-
 /* Began each end its own before it knew of the other? Ends that authenticate anew go on by the old
  * one until theirs is whole, and may begin up to then. */
 static bool crossed(const struct ike_sa *ike, const struct ike_sa *other)
@@ -173,7 +165,7 @@ static bool crossed(const struct ike_sa *ike, const struct ike_sa *other)
 	const bool replaces = ike->conn->model.unique == CONN_UNIQUE_REPLACE;
 	const __u64 slack = replaces ? 0 : RENEWS_MS;
 
-	return rivals(ike, other) && same_machine(ike, other) && a->ours != b->ours &&
+	return rivals(ike, other) && ike_same_machine(ike, other) && a->ours != b->ours &&
 	       (replaces || (a->ours ? a : b)->renews) && a->began <= b->up + slack &&
 	       b->began <= a->up + slack;
 }
@@ -361,7 +353,7 @@ struct child_sa *unique_twin(const struct ike_sa *ike, const struct conn_child *
 	const struct ike_sa *other = ike_of_peer(ike->engine, ike->remote_id);
 
 	for (; other; other = ike_same_peer(other)) {
-		if (other != ike && (!same(ike, other) || !ike_same_host(ike, other)))
+		if (other != ike && (!same(ike, other) || !ike_same_machine(ike, other)))
 			continue;
 		for (struct child_sa *child = other->children; child; child = child->next)
 			if (child != but &&

@@ -29,7 +29,7 @@ bool unique_room(struct ike_sa *ike, bool rekey, char *why, size_t size);
 /* A child of that name on an IKE SA with the same peer at the same address, this one or another, up
  * or with our Delete on its way; NULL: none. Who authenticates anew makes a second one beside it:
  * the responder goes on sending on the first until the second is used, as with a rekey. By another
- * address it may be another machine, with the same identity. */
+ * address, or another port of a NAT, it may be another machine, with the same identity. */
 struct child_sa *unique_twin(const struct ike_sa *ike, const struct conn_child *cfg,
 			     const struct child_sa *but);
 

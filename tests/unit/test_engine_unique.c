@@ -662,18 +662,24 @@ static void test_spare(void **state)
 
 /* What is with one has no part in when we send to the other: at once if it is new there, and when
  * the last one there goes if it authenticates anew. */
-static void test_two_machines(void **state)
+static void two_machines(bool behind_nat)
 {
 	struct sim *sim = begin(both, both);
 	struct ike_conn *conn = ike_conn_find(sim->side[0].engine, "c");
 	const struct engine *engine = sim->side[1].engine;
 	struct engine_match second;
+	struct ike_sa *first;
 	__u32 old;
 
 	engine_initiate(sim->side[0].engine, "c", "net", 0);
 	assert_true(sim_up(sim, 3000));
 	sim_run(sim, 1000);
-	sim_ike(&sim->side[1])->path.remote.byte[3] = 77; /* the other machine */
+	first = sim_ike(&sim->side[1]); /* the other machine */
+	first->nat_remote = behind_nat;
+	if (behind_nat)
+		first->path.remote_port++;
+	else
+		first->path.remote.byte[3] = 77;
 	setup_begin(sim->side[0].engine, conn, &conn->model.children[0], 0);
 	sim_run(sim, 1000);
 	assert_int_equal(sim_ikes(&sim->side[1], IKE_UP), 2);
@@ -688,6 +694,12 @@ static void test_two_machines(void **state)
 	assert_true(engine->last->children->out_added);
 	sim_good(sim);
 	sim_free(sim);
+}
+
+static void test_two_machines(void **state)
+{
+	two_machines(false);
+	two_machines(true);
 }
 
 /* ------------------------------------------------------------------ whose packet was it */
