@@ -241,6 +241,8 @@ int sas_add(struct sas *sas, const struct xipsec_sa *want, char *text)
 		sas_delete(sas, &sa, 1);
 		return err;
 	}
+	sa->added_told = true;
+	sa_event_tell(sas, sa, XIPSEC_EVENT_ADDED, XIPSEC_LIMIT_NONE);
 	return 0;
 failed:
 	free(sa);
@@ -326,6 +328,8 @@ int sas_delete(struct sas *sas, struct sa **list, unsigned int n)
 		err = sa_record_close(sas, list[i], RESERVE_DELETED);
 		first = first ? first : err;
 		log_info("SA %s is deleted", list[i]->sa.name);
+		if (list[i]->added_told)
+			sa_event_tell(sas, list[i], XIPSEC_EVENT_DELETED, XIPSEC_LIMIT_NONE);
 		sa_place_release(sas, list[i], err != 0);
 	}
 	if (refs != &one)

@@ -34,8 +34,8 @@ void sa_event_fill(const struct sa *sa, struct sadb_event *event)
 	event->dst_port = sa->sa.dst_port;
 }
 
-static void tell(struct sas *sas, const struct sa *sa, enum xipsec_event what,
-		 enum xipsec_limit limit)
+void sa_event_tell(struct sas *sas, const struct sa *sa, enum xipsec_event what,
+		   enum xipsec_limit limit)
 {
 	struct sadb_event event = {.event = what, .limit = limit};
 
@@ -45,7 +45,7 @@ static void tell(struct sas *sas, const struct sa *sa, enum xipsec_event what,
 
 void sas_expire(struct sas *sas, const struct sa *sa)
 {
-	tell(sas, sa, XIPSEC_EVENT_EXPIRE_HARD, XIPSEC_LIMIT_POLICY);
+	sa_event_tell(sas, sa, XIPSEC_EVENT_EXPIRE_HARD, XIPSEC_LIMIT_POLICY);
 }
 
 static bool reached(__u64 limit, __u64 value)
@@ -112,7 +112,7 @@ void sa_limits_stopped(struct sas *sas, struct sa *sa, __u64 now)
 	log_warn("SA %s has reached its limit %s and stopped: what its policies protect is dropped "
 		 "until it is replaced",
 		 sa->sa.name, limit_names[limit]);
-	tell(sas, sa, XIPSEC_EVENT_EXPIRE_HARD, limit);
+	sa_event_tell(sas, sa, XIPSEC_EVENT_EXPIRE_HARD, limit);
 	sa_record_stopped(sas, sa);
 }
 
@@ -124,7 +124,7 @@ void sa_limits_used(struct sas *sas, struct sa *sa)
 	    !sa_limits_packets(state)) /* a dummy is authentic too */
 		return;
 	sa->used_told = true;
-	tell(sas, sa, XIPSEC_EVENT_USED, XIPSEC_LIMIT_NONE);
+	sa_event_tell(sas, sa, XIPSEC_EVENT_USED, XIPSEC_LIMIT_NONE);
 }
 
 /* Workers look at the status with every burst: from here on they drop (`limit`). */
@@ -165,7 +165,7 @@ static void look_idle(struct sas *sas, struct sa *sa, const struct xipsec_sa_sta
 	if (!sa->sa.limits.idle || last == sa->idle_told || now < last + sa->sa.limits.idle)
 		return;
 	sa->idle_told = last;
-	tell(sas, sa, XIPSEC_EVENT_IDLE, XIPSEC_LIMIT_NONE);
+	sa_event_tell(sas, sa, XIPSEC_EVENT_IDLE, XIPSEC_LIMIT_NONE);
 }
 
 void sas_limits(struct sas *sas, __u64 now)
@@ -186,7 +186,7 @@ void sas_limits(struct sas *sas, __u64 now)
 			sa->soft_told = true;
 			log_info("SA %s has reached its soft limit %s", sa->sa.name,
 				 limit_names[limit]);
-			tell(sas, sa, XIPSEC_EVENT_EXPIRE_SOFT, limit);
+			sa_event_tell(sas, sa, XIPSEC_EVENT_EXPIRE_SOFT, limit);
 		}
 		look_idle(sas, sa, state, now);
 	}

@@ -204,13 +204,19 @@ static void on_connection(evutil_socket_t fd, short what, void *ctx)
 	event_add(client->readable, NULL);
 }
 
-/* Samples may get lost, what else happens may not. */
+/* What is told elsewhere too: samples by the counters, SAs by their list. */
+static bool may_get_lost(__u32 event)
+{
+	return XIPSEC_EVENT_BIT(event) &
+	       (XIPSEC_EVENT_BIT(XIPSEC_EVENT_SAMPLE) | XIPSEC_EVENT_BIT(XIPSEC_EVENT_PASS) |
+		XIPSEC_EVENT_BIT(XIPSEC_EVENT_ADDED) | XIPSEC_EVENT_BIT(XIPSEC_EVENT_DELETED));
+}
+
 static void tell(struct client *client, const struct sadb_event *event)
 {
 	struct sadb_event copy = *event;
 
-	if ((event->event == XIPSEC_EVENT_SAMPLE || event->event == XIPSEC_EVENT_PASS) &&
-	    client->queued > SAMPLES_MAX) {
+	if (may_get_lost(event->event) && client->queued > SAMPLES_MAX) {
 		client->lost++;
 		return;
 	}

@@ -88,6 +88,7 @@ struct sa {
 	bool taken;                         /* ... and somebody else has taken it away */
 	bool announced;                     /* hard expire was told */
 	bool soft_told;                     /* soft expire was */
+	bool added_told;                    /* and that it goes will be */
 	bool used_told;                     /* inbound: that a packet came by it */
 	bool peer_told;                     /* inbound: ops->peer() knows it */
 	__u64 idle_told;                    /* for the silence after that last packet, seconds */

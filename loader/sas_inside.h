@@ -122,6 +122,9 @@ int sa_record_close(struct sas *sas, struct sa *sa, enum reserve_state state);
 /* Which SA an event is about: all of it that the SA knows. */
 void sa_event_fill(const struct sa *sa, struct sadb_event *event);
 
+void sa_event_tell(struct sas *sas, const struct sa *sa, enum xipsec_event what,
+		   enum xipsec_limit limit);
+
 /* What limits count: all that the key was used for, dummies and padding that hides lengths too, as
  * in worker/sa.h:sa_look_limits(). */
 __u64 sa_limits_packets(const struct xipsec_sa_state *state);

@@ -173,9 +173,11 @@ enum xipsec_event {
 	XIPSEC_EVENT_NO_SA,     /* ESP or AH came and has no SA: src, dst, spi, family; no sample */
 	XIPSEC_EVENT_SELECTORS, /* what came out of an SA is outside its selectors: `sample` is the
 				 * inner packet */
-	XIPSEC_EVENT_RELOAD, /* xipsecd has taken over a config. Nothing but the time is told, and
-			      * in `sa` the name of a client's connection if it alone has changed */
-	XIPSEC_EVENT_PASS,   /* one passed in the clear by policy, or as OPENED_ECN: `sample` */
+	XIPSEC_EVENT_RELOAD,  /* xipsecd has taken over a config. Nothing but the time is told, and
+			       * in `sa` the name of a client's connection if it alone has changed */
+	XIPSEC_EVENT_PASS,    /* one passed in the clear by policy, or as OPENED_ECN: `sample` */
+	XIPSEC_EVENT_ADDED,   /* an SA is there now, whoever made it; told as samples are */
+	XIPSEC_EVENT_DELETED, /* one that was told so is gone; the same */
 	XIPSEC_EVENT_COUNT
 };
 
@@ -201,9 +203,10 @@ struct sadb_subscribe {
 };
 
 /*
- * Samples are told at a limited rate, and dropped for a subscriber that does not read: `lost` says
- * how many did not reach it since the last event that did. One that lets other events pile up is
- * disconnected. `sa` is empty where no SA is known, and so is `child`.
+ * Samples are told at a limited rate, and dropped for a subscriber that does not read, as is what
+ * SAs come and go (a reload may bring thousands): `lost` says how many did not reach it since the
+ * last event that did. One that lets other events pile up is disconnected. `sa` is empty where no
+ * SA is known, and so is `child`.
  */
 struct sadb_event {
 	struct sadb_hdr hdr;

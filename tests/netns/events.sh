@@ -55,6 +55,10 @@ check_eq "one acquire a second, however many packets" \
 	"$(jq -s '[.[] | select(.event == "acquire")] | length <= 3' "$WORK/monitor-a")" true
 check "gw-b: its inbound SA goes" gw b sa delete ab4
 check "gw-a: its outbound SA is back" gw a sa add ab4
+for event in deleted added; do
+	check "$event: which SA" until_true 3 told a ".event == \"$event\" and .sa == \"ab4\" and .child == \"net4\"
+		and .direction == \"out\" and .spi == \"0x00001001\" and .src == \"192.0.2.1\" and .dst == \"192.0.2.2\""
+done
 ping4 a 2 >/dev/null 2>&1
 check "no_sa: SPI, sequence number, addresses, interface" until_true 3 told b '.event == "drop" and
 	.reason == "no_sa" and .spi == "0x00001001" and .sequence > 0 and .src == "192.0.2.1" and

@@ -26,6 +26,7 @@
 static struct xipsec_sa_state states[MAX];
 static struct sadb_event events[16];
 static unsigned int n_events;
+static bool hears_lives; /* who comes and goes */
 static char said[512];
 static struct xipsec_sad_key set_last, deleted_last;
 static struct ctl_sa given_last;
@@ -75,6 +76,9 @@ static void forget(void *ctx, const struct ctl_sa_ref *refs, unsigned int n)
 
 static void event(void *ctx, struct sadb_event *told)
 {
+	if (!hears_lives &&
+	    (told->event == XIPSEC_EVENT_ADDED || told->event == XIPSEC_EVENT_DELETED))
+		return;
 	assert_true(n_events < sizeof(events) / sizeof(events[0]));
 	events[n_events++] = *told;
 }
@@ -104,6 +108,7 @@ static int setup(void **state)
 	n_peers = 0;
 	memset(states, 0, sizeof(states));
 	n_events = 0;
+	hears_lives = false;
 	sad_fails = 0;
 	sas = sas_new(MAX, NULL, &ops, NULL);
 	assert_non_null(sas);
@@ -317,6 +322,43 @@ static void silence(void **state)
 	expect(XIPSEC_EVENT_IDLE, 0);
 	sas_limits(sas, born + 42);
 	expect(0, 0);
+}
+
+/* ------------------------------------------------------------------ coming and going */
+
+static void assert_told(unsigned int n, enum xipsec_event what, const char *name, __u32 spi)
+{
+	assert_true(n < n_events);
+	assert_int_equal(events[n].event, what);
+	assert_string_equal(events[n].sa, name);
+	assert_string_equal(events[n].child, "a");
+	assert_int_equal(events[n].spi, htonl(spi));
+	assert_int_equal(events[n].family, XIPSEC_FAMILY_IP4);
+}
+
+/* What was refused, or failed on the way, was never there. */
+static void added_and_deleted(void **state)
+{
+	struct xipsec_sa out = make("one", XIPSEC_DIR_OUT, 0x1001);
+	struct xipsec_sa in = make("two", XIPSEC_DIR_IN, 0x1002);
+	struct sa *list[2];
+
+	hears_lives = true;
+	list[0] = add(&out);
+	list[1] = add(&in);
+	assert_int_equal(n_events, 2);
+	assert_told(0, XIPSEC_EVENT_ADDED, "one", 0x1001);
+	assert_told(1, XIPSEC_EVENT_ADDED, "two", 0x1002);
+	assert_int_equal(events[1].dir, XIPSEC_DIR_IN);
+	assert_true(sas_add(sas, &in, text) < 0);
+	in = make("three", XIPSEC_DIR_IN, 0x1003);
+	sad_fails = -E2BIG;
+	assert_int_equal(sas_add(sas, &in, text), -E2BIG);
+	assert_int_equal(n_events, 2);
+	assert_int_equal(sas_delete(sas, list, 2), 0);
+	assert_int_equal(n_events, 4);
+	assert_told(2, XIPSEC_EVENT_DELETED, "one", 0x1001);
+	assert_told(3, XIPSEC_EVENT_DELETED, "two", 0x1002);
 }
 
 /* ------------------------------------------------------------------ peers */
@@ -633,6 +675,14 @@ static void slow_subscriber(void **state)
 	emit(XIPSEC_EVENT_SAMPLE, 1);
 	assert_int_equal(hear(fd, &got), 1);
 	assert_int_equal(got.lost, 20000 - n);
+	/* A reload may bring and take any number of SAs at once. */
+	emit(XIPSEC_EVENT_ADDED, 20000);
+	emit(XIPSEC_EVENT_DELETED, 20000);
+	n = hear(fd, &got);
+	assert_true(n > 100 && n < 5000);
+	emit(XIPSEC_EVENT_DELETED, 1);
+	assert_int_equal(hear(fd, &got), 1);
+	assert_int_equal(got.lost, 40000 - n);
 	close(fd);
 }
 
@@ -771,6 +821,7 @@ int main(void)
 		TEST(dummy_is_use),
 		TEST(sequence_numbers),
 		TEST(silence),
+		TEST(added_and_deleted),
 		TEST(peer_moves),
 		TEST(port_moves),
 		TEST(who_does_not_follow),

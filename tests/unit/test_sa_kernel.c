@@ -84,7 +84,9 @@ static void forget(void *ctx, const struct ctl_sa_ref *refs, unsigned int n)
 
 static void event(void *ctx, struct sadb_event *e)
 {
-	if (n_events < 8)
+	bool comes_or_goes = e->event == XIPSEC_EVENT_ADDED || e->event == XIPSEC_EVENT_DELETED;
+
+	if (!comes_or_goes && n_events < 8)
 		events[n_events++] = *e;
 }
 

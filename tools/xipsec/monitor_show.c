@@ -78,6 +78,8 @@ static const char *event_name(__u32 event)
 		[XIPSEC_EVENT_SAMPLE] = "drop",
 		[XIPSEC_EVENT_PASS] = "pass",
 		[XIPSEC_EVENT_USED] = "used",
+		[XIPSEC_EVENT_ADDED] = "added",
+		[XIPSEC_EVENT_DELETED] = "deleted",
 		[XIPSEC_EVENT_NO_SA] = "no-sa",
 		[XIPSEC_EVENT_SELECTORS] = "selectors",
 		[XIPSEC_EVENT_RELOAD] = "reload",
