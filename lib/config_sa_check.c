@@ -212,8 +212,10 @@ static const struct config_place *child_place(const struct config_node *conn, co
 	return &conn->place;
 }
 
-/* What may come out of its SA, if the peer takes all that is offered. What a dynamic child will be
- * is not known yet. */
+/* What may come out of its SA, if the peer takes all that is offered. Nearly every child has an
+ * answer so narrow that its list fits, so that is no excuse: a peer that takes all is the usual
+ * one, and with it the child would not come up, or a reload would end the SA that it has. Who knows
+ * that the peer takes less can offer that. What a dynamic child will be is not known yet. */
 static void child_room_check(struct config_diag *diag, const struct config_draft *draft,
 			     unsigned int i, const struct conn_child *child)
 {
@@ -225,7 +227,8 @@ static void child_room_check(struct config_diag *diag, const struct config_draft
 	to = sa_selectors_fill(draft->config, &sa, each_all, NULL);
 	snprintf(name, sizeof(name), "child %s", child->sadb_name);
 	room_check(diag, child_place(draft->conn_node[i], child->name), name, &to,
-		   "put connections {} before them (action = connections)");
+		   "put connections {} before them (action = connections), offer less (local_ts, "
+		   "remote_ts)");
 }
 
 void config_children_check(struct config_diag *diag, const struct config_draft *draft)

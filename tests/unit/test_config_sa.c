@@ -332,7 +332,8 @@ static void test_too_many_before_a_child(void **state)
 	load_bad(not,
 		 "xipsec.conf:27:3: child p/all has too many selectors: 513 with the 512 earlier "
 		 "rules that take something from them: expected at most 512; put connections {} "
-		 "before them (action = connections), or use fewer and wider prefixes\n");
+		 "before them (action = connections), offer less (local_ts, remote_ts), or use "
+		 "fewer and wider prefixes\n");
 	load_good(first, &two);
 }
 
