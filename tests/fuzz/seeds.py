@@ -75,6 +75,14 @@ def carried(packet, shape):
     return raw[front:], packet.proto if packet.version == 4 else packet.nh
 
 
+def of_its_family(shape, packet):
+    """In transport mode an SA seals no packet of the other family."""
+    shape = SHAPES[shape]
+    if not shape & TRANSPORT:
+        return shape
+    return shape & ~OUTER6 | (OUTER6 if packet.version == 6 else 0)
+
+
 def esp_in():
     algs = list(ALGS)
     for n, (name, packet) in enumerate(PACKETS.items()):
@@ -106,7 +114,8 @@ def esp_out():
     algs = list(ALGS)
     for n, (name, packet) in enumerate(PACKETS.items()):
         raw = bytes(packet)
-        yield name, (head(algs[n % len(algs)], list(SHAPES)[n % len(SHAPES)]) + bytes([n * 8 & 127, 10, 64])
+        shape = of_its_family(list(SHAPES)[n % len(SHAPES)], packet)
+        yield name, (head(algs[n % len(algs)], shape) + bytes([n * 8 & 127, 10, 64])
                      + (b'\0\x80' if n * 8 & 32 else b'') + struct.pack('>H', 1500)
                      + struct.pack('>BBHH', 0, 120, 0, len(raw)) + raw
                      + struct.pack('>BBHH', 4, 120, 0, 20) + raw[:20])
@@ -116,9 +125,10 @@ def ah():
     for n, (name, packet) in enumerate(PACKETS.items()):
         shape = list(SHAPES)[n % len(SHAPES)]
         text, following = carried(packet, shape)
+        shape = of_its_family(shape, packet)
         # no options, then the byte of flags (IPv4), TOS, the destination's end
         front = struct.pack('>H', 0) + bytes(6)
-        if SHAPES[shape] & OUTER6:
+        if shape & OUTER6:
             front = front[:-1]
         come = struct.pack('>BBhB', 0, 100, 1, following) + front + struct.pack('>H', len(text)) + text
         raw = bytes(packet)
