@@ -24,9 +24,4 @@ void ah_in_burst(struct sa *sa, struct packet **pkts, unsigned int n, __u64 now_
  * AH_FRONT_MAX, a source route that is not at its end, a fragment. */
 enum xipsec_reason ah_mask(__u8 *front, __u32 len);
 
-/* RFC 4302 A2: a fragment header that cuts nothing is not seen by AH. Takes it out
- * of the `front` bytes of IPv6 headers that p begins with: p->data moves up. Returns how many bytes
- * went, 8 or 0. */
-__u32 ah_whole(struct packet *p, __u32 front);
-
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "worker/inbound.h"
+#include "worker/transport.h"
 
 #define IP4_LEN    20
 #define ICV_FIELDS (AH_FRONT_MAX + XIPSEC_ICV_MAX) /* what is put aside, bytes */
@@ -55,7 +56,7 @@ static enum xipsec_reason ah_admit(struct sa *sa, struct packet *p, struct crypt
 	enum xipsec_reason reason;
 	const __u8 *ah;
 
-	p->l4_off -= (__u16)ah_whole(p, p->l4_off);
+	p->l4_off -= (__u16)transport_whole(p, p->l4_off);
 	len = inbound_len(p, tos);
 	ah = p->data + p->l4_off;
 	if (p->l4_off < IP4_LEN || len < (__u32)p->l4_off + AH_LEN)

@@ -16,8 +16,6 @@
 #define OPT6_PAD1    0
 #define OPT6_MUTABLE 0x20 /* RFC 8200 4.2: may change on the way */
 #define ROUTING_LEFT 3    /* offset of Segments Left */
-#define IP6_NEXT     6
-#define FRAG_LEN     8
 
 /* Immutable ones: security, extended security, commercial security, router alert, sender directed
  * multi-destination delivery. */
@@ -118,40 +116,4 @@ enum xipsec_reason ah_mask(__u8 *front, __u32 len)
 	if (len >= IP6_LEN && front[0] >> 4 == 6)
 		return mask_ip6(front, len);
 	return XIPSEC_REASON_AH_FRONT;
-}
-
-/* In the headers before it a length and a "next" are its own to set right. */
-static void take_out(struct packet *p, __u32 off, __u32 next_off)
-{
-	__u8 *ip = p->data;
-	__u32 payload = (__u32)(ip[4] << 8 | ip[5]) - FRAG_LEN;
-
-	ip[next_off] = ip[off];
-	ip[4] = (__u8)(payload >> 8);
-	ip[5] = (__u8)payload;
-	memmove(ip + FRAG_LEN, ip, off);
-	p->data += FRAG_LEN;
-	p->headroom += FRAG_LEN;
-	p->len -= FRAG_LEN;
-}
-
-__u32 ah_whole(struct packet *p, __u32 front)
-{
-	const __u8 *ip = p->data;
-	__u32 off = IP6_LEN, next_off = IP6_NEXT;
-
-	if (front > p->len || front < IP6_LEN + FRAG_LEN || ip[0] >> 4 != 6)
-		return 0;
-	while (off + FRAG_LEN <= front && ip[next_off] != IPPROTO_FRAGMENT) {
-		if (ip[next_off] != IPPROTO_HOPOPTS && ip[next_off] != IPPROTO_DSTOPTS &&
-		    ip[next_off] != IPPROTO_ROUTING)
-			return 0;
-		next_off = off;
-		off += 8 + ip[off + 1] * 8u;
-	}
-	if (off + FRAG_LEN > front || ip[off + 2] || ip[off + 3] & 0xf9 ||
-	    (ip[4] << 8 | ip[5]) < FRAG_LEN)
-		return 0;
-	take_out(p, off, next_off);
-	return FRAG_LEN;
 }

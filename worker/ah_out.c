@@ -5,6 +5,7 @@
 
 #include "worker/outbound.h"
 #include "worker/seq.h"
+#include "worker/transport.h"
 
 static __u32 front_len(const struct sa *sa, const struct outbound *burst, unsigned int i)
 {
@@ -14,7 +15,7 @@ static __u32 front_len(const struct sa *sa, const struct outbound *burst, unsign
 /* Without the fragment header that its sender put in front, if that cuts nothing. */
 static void ah_place(struct packet *p, struct transport_place *place)
 {
-	__u32 gone = ah_whole(p, place->off);
+	__u32 gone = transport_whole(p, place->off);
 
 	if (gone)
 		transport_find_at(p->data, place->off - gone, place);

@@ -15,6 +15,7 @@
 #include "worker/outer.h"
 #include "worker/reassembly.h"
 #include "worker/slow.h"
+#include "worker/transport.h"
 
 #define PIECES      16         /* that are sealed in one go */
 #define PIECE_ROOM  FRAME_LEAD /* before a piece: headers, IV, Ethernet */
@@ -255,6 +256,7 @@ void oversize_sealed(struct worker *w, struct work *work, const struct nexthop *
 
 	if (mtu > PIECE_MAX)
 		mtu = PIECE_MAX;
+	off -= transport_whole(p, off);
 	err = p->family == XIPSEC_FAMILY_IP4
 		      ? fragment_ip4(&cut, p->data, p->len, mtu)
 		      : fragment_ip6(&cut, p->data, p->len, off, mtu, next_id(w));

@@ -9,6 +9,7 @@
 #define IP4_CHECK    10
 #define IP6_LEN      40
 #define IP6_EXTS_MAX 6
+#define FRAG_LEN     8
 
 /* A fragment header too: inner_parse() and the programs leave only those that cut nothing. */
 static int stays_in_front(__u8 next)
@@ -88,4 +89,40 @@ void transport_set(__u8 *data, const struct transport_place *place, __u8 next, _
 	memcpy(data + IP4_CHECK, &check, 2);
 	check = (__u16)~csum_fold(csum_add(0, data, (data[0] & 0xf) * 4u));
 	memcpy(data + IP4_CHECK, &check, 2);
+}
+
+/* In the headers before it a length and a "next" are its own to set right. */
+static void take_out(struct packet *p, __u32 off, __u32 next_off)
+{
+	__u8 *ip = p->data;
+	__u32 payload = (__u32)(ip[4] << 8 | ip[5]) - FRAG_LEN;
+
+	ip[next_off] = ip[off];
+	ip[4] = (__u8)(payload >> 8);
+	ip[5] = (__u8)payload;
+	memmove(ip + FRAG_LEN, ip, off);
+	p->data += FRAG_LEN;
+	p->headroom += FRAG_LEN;
+	p->len -= FRAG_LEN;
+}
+
+__u32 transport_whole(struct packet *p, __u32 front)
+{
+	const __u8 *ip = p->data;
+	__u32 off = IP6_LEN, next_off = TRANSPORT_IP6_NEXT;
+
+	if (front > p->len || front < IP6_LEN + FRAG_LEN || ip[0] >> 4 != 6)
+		return 0;
+	while (off + FRAG_LEN <= front && ip[next_off] != IPPROTO_FRAGMENT) {
+		if (ip[next_off] != IPPROTO_HOPOPTS && ip[next_off] != IPPROTO_DSTOPTS &&
+		    ip[next_off] != IPPROTO_ROUTING)
+			return 0;
+		next_off = off;
+		off += 8 + ip[off + 1] * 8u;
+	}
+	if (off + FRAG_LEN > front || ip[off + 2] || ip[off + 3] & 0xf9 ||
+	    (ip[4] << 8 | ip[5]) < FRAG_LEN)
+		return 0;
+	take_out(p, off, next_off);
+	return FRAG_LEN;
 }

@@ -14,6 +14,7 @@
 #include "xipsec/reason.h"
 #include "worker/checksum.h"
 #include "worker/inner.h"
+#include "worker/packet.h"
 
 #define TRANSPORT_IP4_NEXT 9 /* next_off of IPv4 */
 #define TRANSPORT_IP6_NEXT 6 /* and of IPv6, where no extension header stays in front */
@@ -84,5 +85,10 @@ static inline void transport_move_ip6(__u8 *to, const __u8 *from, __u8 next, __u
 /* Says in the headers at `data` that `next` follows at `place`, and that the packet has `total`
  * bytes. */
 void transport_set(__u8 *data, const struct transport_place *place, __u8 next, __u32 total);
+
+/* Takes a fragment header that cuts nothing out of the `front` bytes of IPv6 headers that p begins
+ * with: AH does not see one (RFC 4302 A2), and what is cut after sealing gets one of its own.
+ * p->data moves up. Returns how many bytes went, 8 or 0. */
+__u32 transport_whole(struct packet *p, __u32 front);
 
 #endif

@@ -13,6 +13,7 @@
 #include "tests/fuzz/see.h"
 #include "worker/ah.h"
 #include "worker/inner.h"
+#include "worker/transport.h"
 
 #define FLIP     1
 #define SEAL_OUT 2 /* by ah_out_burst(), else here */
@@ -81,7 +82,7 @@ static __u32 front_masked(const __u8 *data, __u32 front, __u8 out[AH_FRONT_MAX +
 	if (front > AH_FRONT_MAX + 8)
 		return 0;
 	memcpy(out, data, front);
-	len = front - ah_whole(&p, front);
+	len = front - transport_whole(&p, front);
 	if (len > AH_FRONT_MAX || ah_mask(p.data, len))
 		return 0;
 	memmove(out, p.data, len);
@@ -183,7 +184,7 @@ static enum xipsec_reason in_deserved(const struct parcel *c, const __u8 *came, 
 
 	/* A fragment header that cuts nothing is taken out. */
 	memcpy(front, came, c->front);
-	ah_whole(&p, c->front);
+	transport_whole(&p, c->front);
 	if (!inside_make(&ends, &inside, p.data, p.len, c->text, c->text_len, c->next))
 		return XIPSEC_REASON_UNSPEC;
 	return inside_judge(&ends, &inside, c->next, tos);
@@ -248,7 +249,7 @@ static __u32 atomic_len(const struct parcel *c, __u32 front)
 	struct packet p = {.data = copy, .len = c->text_len};
 
 	memcpy(copy, c->text, c->text_len);
-	return ends.shape & SHAPE_TRANSPORT ? ah_whole(&p, front + 8) : 0;
+	return ends.shape & SHAPE_TRANSPORT ? transport_whole(&p, front + 8) : 0;
 }
 
 static __u32 expected_make(const struct parcel *c, __u8 *at, __u32 inner_max, __u32 front)
@@ -261,7 +262,7 @@ static __u32 expected_make(const struct parcel *c, __u8 *at, __u32 inner_max, __
 	MUST(!inner_out(&p, &inner, inner_max));
 	if (!(ends.shape & SHAPE_TRANSPORT))
 		return inner.len;
-	ah_whole(&p, front + 8);
+	transport_whole(&p, front + 8);
 	memmove(at, p.data, p.len);
 	packet_mend(at, p.len);
 	return p.len;

@@ -260,11 +260,9 @@ static void ids_of_two_sas(void **state)
 	assert_int_equal(t.sas[SA_OUT + 2].seq, 2);
 }
 
-/* An IPv6 packet of `len` bytes in its frame, nothing behind its header, for an SA. */
-static void rx_ip6_of(__u32 index, __u32 len)
+/* An IPv6 packet of `len` bytes in its frame, nothing behind its header. */
+static void make_ip6(__u32 len)
 {
-	struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
-
 	memset(packet, 0, sizeof(packet));
 	memcpy(packet, "\x02\x00\x00\x00\x00\x11\x02\x00\x00\x00\x00\x22\x86\xdd\x60", 15);
 	packet[18] = (__u8)((len - 40) >> 8);
@@ -276,6 +274,12 @@ static void rx_ip6_of(__u32 index, __u32 len)
 	packet[53] = 2;
 	for (__u32 i = 54; i < len + 14; i++)
 		packet[i] = (__u8)(i * 7);
+}
+
+static void rx_made_ip6(__u32 index, __u32 len)
+{
+	struct xipsec_meta meta = meta_of(XIPSEC_DIR_OUT);
+
 	meta.family = XIPSEC_FAMILY_IP6;
 	meta.l4_off = 54;
 	meta.sa_index = index;
@@ -283,9 +287,50 @@ static void rx_ip6_of(__u32 index, __u32 len)
 	go_round();
 }
 
+/* For an SA. */
+static void rx_ip6_of(__u32 index, __u32 len)
+{
+	make_ip6(len);
+	rx_made_ip6(index, len);
+}
+
 static void rx_ip6(__u32 len)
 {
 	rx_ip6_of(SA_OUT, len);
+}
+
+/* Transport mode leaves a fragment header that cuts nothing in front of ESP. What is cut has one of
+ * its own in its place. */
+static void atomic_fragments_are_cut(void **state)
+{
+	static const __u8 atomic[] = {253, 0, 0, 0, 1, 2, 3, 4};
+	struct ctl_in in = sa_message(SA_OUT, XIPSEC_DIR_OUT);
+	const __u32 text = 1500 - 40 - 8, esp = 8 + 8 + text + 2 + 2 + 16;
+	__u32 payload = 0;
+
+	in.msg.sa.sa.mode = XIPSEC_MODE_TRANSPORT;
+	in.msg.sa.sa.df = XIPSEC_DF_CLEAR;
+	in.msg.sa.sa.outer_family = XIPSEC_FAMILY_IP6;
+	in.msg.sa.sa.src = (struct xipsec_addr){.byte = {0xfd, [15] = 1}};
+	in.msg.sa.sa.dst = (struct xipsec_addr){.byte = {0xfd, [15] = 2}};
+	assert_int_equal(worker_message(t.w, &in), 0);
+	tell_hop6("fd00::2", XIPSEC_NEXTHOP_OK, BLACK);
+	make_ip6(1500);
+	packet[20] = IPPROTO_FRAGMENT;
+	memcpy(packet + 54, atomic, sizeof(atomic));
+	rx_made_ip6(SA_OUT, 1500);
+	assert_int_equal(count(XIPSEC_REASON_TOO_BIG), 0);
+	collect(&t.black);
+	assert_int_equal(out.n, 2);
+	for (__u32 i = 0; i < 2; i++) {
+		const __u8 *ip = out.frame[i] + 14;
+
+		assert_int_equal(ip[6], IPPROTO_FRAGMENT);
+		assert_int_equal(ip[40], IPPROTO_ESP);
+		assert_int_equal(at16(ip + 42), i ? payload : payload | 1);
+		payload += at16(ip + 4) - 8;
+	}
+	assert_int_equal(payload, esp);
 }
 
 /* RFC 2473 7.1: through a path of 576 bytes IPv6 goes up to 1280, cut outside, whatever the SA says
@@ -706,6 +751,7 @@ int main(void)
 		TEST(sealed_whole_without_padding),
 		TEST(own_fragments_go_whole),
 		TEST(ids_of_two_sas),
+		TEST(atomic_fragments_are_cut),
 		TEST(the_least_of_ip6_goes_anywhere),
 		TEST(ids_of_two_sas_with_df),
 		TEST(the_least_of_ip6_behind_ah),
