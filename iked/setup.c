@@ -183,14 +183,19 @@ struct ike_sa *setup_begin(struct engine *engine, struct ike_conn *conn,
 }
 
 /* As a rekey that was refused, up to the end of its life. */
-static void reauth_again(struct ike_sa *old)
+static void reauth_later(struct ike_sa *old)
 {
-	old->reauth_by = 0;
-	old->reauth_half = false;
 	if (old->state != IKE_UP || old->reauth_at)
 		return;
 	old->reauth_at = ike_now(old) + REKEY_RETRY_MS + engine_jitter(old->engine, REKEY_RETRY_MS);
 	ike_timers(old);
+}
+
+static void reauth_again(struct ike_sa *old)
+{
+	old->reauth_by = 0;
+	old->reauth_half = false;
+	reauth_later(old);
 }
 
 void setup_reauth_ended(struct ike_sa *ike)
@@ -321,6 +326,7 @@ void setup_reauth(struct ike_sa *old, __u64 ref)
 	struct ike_sa *ike = old->reauth_by ? ike_by_id(engine, old->reauth_by) : NULL;
 
 	if (ike_is_leaving(old) || (ike && !old->reauth_half)) {
+		reauth_later(old); /* it may stay after all */
 		engine_done(engine, ref, -EALREADY, "it is being authenticated anew");
 		return;
 	}

@@ -296,6 +296,37 @@ static void test_replace_waits(void **state)
 	}
 }
 
+/* It is to be authenticated anew while it goes for a newer one, which is gone before: it stays, and
+ * that is done later. */
+static void test_replace_not(void **state)
+{
+	static const char replacing[] = BOTH("unique = replace");
+	struct sim *sim = begin(replacing, both);
+	struct engine *engine = sim->side[0].engine;
+	struct ike_conn *conn = ike_conn_find(engine, "c");
+	struct engine_match fresh;
+	struct ike_sa *old;
+
+	engine_initiate(engine, "c", "net", 0);
+	assert_true(sim_up(sim, 3000));
+	old = sim_ike(&sim->side[0]);
+	setup_begin(engine, conn, &conn->model.children[0], 0);
+	sim_run(sim, 1000);
+	assert_true(ike_is_leaving(old));
+	old->reauth_at = ike_now(old);
+	ike_timers(old);
+	sim_run(sim, 100);
+	fresh = (struct engine_match){.ike_id = engine->last->id};
+	engine_terminate(engine, &fresh, false, 0);
+	sim_run(sim, OLD_INBOUND_MS + 1000);
+	assert_ptr_equal(sim_ike(&sim->side[0]), old);
+	assert_false(ike_is_leaving(old));
+	assert_false(sim_said(&sim->side[0], "is authenticated anew"));
+	sim_run(sim, 2 * REKEY_RETRY_MS);
+	assert_true(sim_said(&sim->side[0], "is authenticated anew"));
+	sim_end(sim, 1, 1);
+}
+
 /* By IPv6 it is another one. */
 static void test_replace_by_family(void **state)
 {
@@ -746,6 +777,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_replace_by_connection),
 		cmocka_unit_test(test_replace_without_child),
 		cmocka_unit_test(test_replace_waits),
+		cmocka_unit_test(test_replace_not),
 		cmocka_unit_test(test_replace_by_family),
 		cmocka_unit_test(test_keep_same_address),
 		cmocka_unit_test(test_keep_reauth),
