@@ -28,7 +28,7 @@ struct child {
 	struct late *lates; /* outbound SAs that go in a moment */
 	struct event *refuse;
 	struct orphan *orphans;
-	struct table orphans_by_child;
+	struct table orphans_by_child, orphans_by_peer, orphans_alive;
 	__u64 linger_at;               /* ms: when orphans are looked through next; 0: not */
 	bool listed;                   /* what was there when we began is known */
 	char (*starts)[CONN_NAME_LEN]; /* connections that begin then */

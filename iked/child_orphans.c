@@ -29,7 +29,8 @@
 
 struct orphan {
 	struct orphan *next;
-	struct table_link by_child;
+	struct table_link by_child, by_peer;
+	struct table_link alive; /* by child, while it is neither gone nor to end */
 	char sa[XIPSEC_NAME_LEN];
 	char child[XIPSEC_NAME_LEN]; /* CONN/CHILD, or the name of its tunnel */
 	struct xipsec_addr peer;     /* several may have SAs of one child */
@@ -68,6 +69,32 @@ static __u64 key_of(const char *name)
 	return hash;
 }
 
+/* Of one child there may be thousands, each with another peer. */
+static __u64 key_with(const char *child, const struct xipsec_addr *peer)
+{
+	__u64 hash = key_of(child);
+
+	for (unsigned int i = 0; i < sizeof(peer->byte); i++)
+		hash = (hash ^ peer->byte[i]) * 0x100000001b3ULL;
+	return hash;
+}
+
+/* Its end is near, or was. */
+static void not_alive(struct child *c, struct orphan *o)
+{
+	if (o->alive.at)
+		table_remove(&c->orphans_alive, &o->alive);
+}
+
+static void leave(struct child *c, struct orphan *o)
+{
+	not_alive(c, o);
+	if (o->by_peer.at)
+		table_remove(&c->orphans_by_peer, &o->by_peer);
+	if (o->by_child.at)
+		table_remove(&c->orphans_by_child, &o->by_child);
+}
+
 void child_orphans_see(struct child *c, const struct xipsec_sa *sa, bool stopped)
 {
 	struct orphan *o;
@@ -84,7 +111,10 @@ void child_orphans_see(struct child *c, const struct xipsec_sa *sa, bool stopped
 	o->peer = o->out ? sa->dst : sa->src;
 	engine_ids_behind(c->engine, id_of(o->sa)); /* or new ones would have the same names */
 	o->restart = child_now() + jitter(JITTER_MS);
-	if (table_add(&c->orphans_by_child, &o->by_child, key_of(o->child))) {
+	if (table_add(&c->orphans_by_child, &o->by_child, key_of(o->child)) ||
+	    table_add(&c->orphans_by_peer, &o->by_peer, key_with(o->child, &o->peer)) ||
+	    table_add(&c->orphans_alive, &o->alive, key_of(o->child))) {
+		leave(c, o);
 		free(o);
 		return;
 	}
@@ -93,6 +123,7 @@ void child_orphans_see(struct child *c, const struct xipsec_sa *sa, bool stopped
 	if (!stopped)
 		return;
 	o->gone = true; /* nobody will tell that it stopped: that was said to who is dead */
+	not_alive(c, o);
 	child_sadb_delete(c, o->sa);
 }
 
@@ -127,15 +158,11 @@ static void plan(struct child *c)
 
 static bool has_some(const struct child *c, const char *child)
 {
-	struct table_link *link = table_find(&c->orphans_by_child, key_of(child));
+	struct table_link *link = table_find(&c->orphans_alive, key_of(child));
 
-	for (; link; link = table_next(link)) {
-		const struct orphan *o = table_entry(link, struct orphan, by_child);
-
-		if (!o->gone && !o->end && strcmp(o->child, child) == 0)
-			return true;
-	}
-	return false;
+	while (link && strcmp(table_entry(link, struct orphan, alive)->child, child) != 0)
+		link = table_next(link);
+	return link;
 }
 
 void child_orphans_tell(struct child *c, const char *name)
@@ -214,11 +241,6 @@ static void begin(struct child *c, const char *child)
 		engine_start(c->engine, conn->name);
 }
 
-static void leave(struct child *c, struct orphan *o)
-{
-	table_remove(&c->orphans_by_child, &o->by_child);
-}
-
 /* What is deleted and has begun its child is nothing any more. */
 static void sweep(struct child *c)
 {
@@ -264,6 +286,7 @@ void child_orphans_over(struct child *c, const char *sa, const char *sadb_child,
 		log_info("SA %s of the process before this one is over: deleted", sa);
 		child_sadb_delete(c, sa);
 		o->gone = true;
+		not_alive(c, o);
 		o->restart = again && !o->end ? child_now() + jitter(JITTER_MS) : 0;
 		o->end = 0;
 		tell(c, sadb_child);
@@ -280,6 +303,7 @@ static bool is_of(const struct orphan *o, const char *sadb_child, const struct x
 static void end_at(struct child *c, struct orphan *o, __u64 at)
 {
 	o->end = at;
+	not_alive(c, o);
 	if (!c->linger_at || at < c->linger_at) {
 		c->linger_at = at;
 		timer_at(c->linger, at);
@@ -289,11 +313,11 @@ static void end_at(struct child *c, struct orphan *o, __u64 at)
 /* `event` is called from inside the engine: nothing may call it back here. */
 void child_orphans_replaced(struct child *c, const char *sadb_child, const struct xipsec_addr *peer)
 {
-	struct table_link *link = table_find(&c->orphans_by_child, key_of(sadb_child));
+	struct table_link *link = table_find(&c->orphans_by_peer, key_with(sadb_child, peer));
 	__u64 now = child_now();
 
 	for (; link; link = table_next(link)) {
-		struct orphan *o = table_entry(link, struct orphan, by_child);
+		struct orphan *o = table_entry(link, struct orphan, by_peer);
 
 		if (!is_of(o, sadb_child, peer))
 			continue;
@@ -306,13 +330,13 @@ void child_orphans_replaced(struct child *c, const char *sadb_child, const struc
 void child_orphans_used(struct child *c, const char *sa, const char *sadb_child,
 			const struct xipsec_addr *peer)
 {
-	struct table_link *link = table_find(&c->orphans_by_child, key_of(sadb_child));
+	struct table_link *link = table_find(&c->orphans_by_peer, key_with(sadb_child, peer));
 	__u64 at = child_now() + OLD_INBOUND_MS;
 
 	if (!link || !engine_has_sa(c->engine, sa))
 		return;
 	for (; link; link = table_next(link)) {
-		struct orphan *o = table_entry(link, struct orphan, by_child);
+		struct orphan *o = table_entry(link, struct orphan, by_peer);
 
 		if (is_of(o, sadb_child, peer) && o->end > at)
 			end_at(c, o, at);
@@ -357,6 +381,7 @@ void child_orphans_lost(struct child *c)
 	for (struct orphan *o = c->orphans; o; o = o->next) {
 		o->gone = true;
 		o->end = 0;
+		not_alive(c, o);
 	}
 	for (const struct orphan *o = c->orphans; o; o = o->next)
 		tell(c, o->child);
@@ -374,4 +399,6 @@ void child_orphans_free(struct child *c)
 		free(o);
 	}
 	table_free(&c->orphans_by_child);
+	table_free(&c->orphans_by_peer);
+	table_free(&c->orphans_alive);
 }
